@@ -1,0 +1,1 @@
+"""Hardware descriptions that ship with xbarsim, as data."""

@@ -1,0 +1,26 @@
+"""YAML -> frozen Hardware record. The only room that reads hardware YAML."""
+
+from xbarsim.config.hardware import (
+    Activity,
+    Adc,
+    Chip,
+    Component,
+    Crossbar,
+    Dac,
+    Device,
+    Drift,
+    Hardware,
+    Mapping,
+    Programming,
+    Rating,
+    ReadNoise,
+    Stuck,
+    Timing,
+)
+from xbarsim.config.load import hash_hardware, list_hardware, load_hardware, load_yaml
+
+__all__ = [
+    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "Hardware", "Mapping",
+    "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware", "load_hardware",
+    "load_yaml",
+]  # fmt: skip

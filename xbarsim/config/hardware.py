@@ -1,0 +1,291 @@
+"""The frozen record tree that describes one accelerator.
+
+Every field is a key of the hardware YAML, under the same name, unit included. The library that validates
+(pydantic) also writes the JSON schema for editors. Rules that span sections live in :class:`Hardware` alone.
+Numbers carry their source in ``sources`` (dotted key or section -> text) or, for components, in ``source``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Record(BaseModel):
+    """A frozen, keyword-only record that refuses unknown keys, NaN and infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Programming(Record):
+    """How far a cell lands from its target after one write; one independent draw per cell."""
+
+    distribution: Literal["none", "normal", "lognormal"] = "none"
+    """Shape of the error."""
+    relative_to: Literal["target", "range"] = "target"
+    """What ``sigma`` is a fraction of: the cell's own target, or on minus off conductance."""
+    sigma: NonNegative = 0.0
+    """Standard deviation as a fraction [-]."""
+
+
+class ReadNoise(Record):
+    """Fluctuation of a cell between two reads; one independent draw per cell and read."""
+
+    relative_to: Literal["target", "range"] = "target"
+    """What ``sigma`` is a fraction of: the cell's own conductance, or on minus off conductance."""
+    sigma: NonNegative = 0.0
+    """Standard deviation as a fraction [-]."""
+
+
+class Stuck(Record):
+    """Cells that ignore programming."""
+
+    on_rate: Fraction = 0.0
+    """Share of cells stuck at the on conductance [-]."""
+    off_rate: Fraction = 0.0
+    """Share of cells stuck at the off conductance [-]."""
+
+
+class Drift(Record):
+    """Power-law drift ``g(t) = g(t0) * (t / t0) ** -nu``."""
+
+    nu: float = 0.0
+    """Mean drift exponent [-]."""
+    nu_sigma: NonNegative = 0.0
+    """Standard deviation of the exponent from cell to cell [-]."""
+    reference_s: Positive = 1.0
+    """Time t0 after programming at which the programmed conductance holds [s]."""
+    time_s: NonNegative = 0.0
+    """Time after programming at which the array is read; 0 or anything up to ``reference_s`` means no drift [s]."""
+
+
+class Device(Record):
+    """One memory cell."""
+
+    g_on_siemens: Positive
+    """Conductance of the highest level [S]."""
+    g_off_siemens: NonNegative
+    """Conductance of the lowest level [S]."""
+    cell_bits: Annotated[int, Field(ge=1, le=8)] = 1
+    """Bits stored in one cell; levels are spaced evenly in conductance."""
+    read_volt: Positive = 0.2
+    """Voltage of a full-scale input [V]."""
+    programming: Programming = Programming()
+    read_noise: ReadNoise = ReadNoise()
+    stuck: Stuck = Stuck()
+    drift: Drift = Drift()
+
+    @property
+    def levels(self) -> int:
+        """Number of levels of a cell."""
+        return 1 << self.cell_bits
+
+    @property
+    def g_step_siemens(self) -> float:
+        """Conductance between two neighbouring levels [S]."""
+        return (self.g_on_siemens - self.g_off_siemens) / (self.levels - 1)
+
+
+class Crossbar(Record):
+    """One array and its wires."""
+
+    rows: Annotated[int, Field(ge=1, le=4096)]
+    """Word lines of an array."""
+    cols: Annotated[int, Field(ge=1, le=4096)]
+    """Bit lines of an array."""
+    r_wl_ohm: NonNegative = 0.0
+    """One word-line segment between neighbouring cells [ohm]."""
+    r_bl_ohm: NonNegative = 0.0
+    """One bit-line segment between neighbouring cells [ohm]."""
+    r_source_ohm: NonNegative = 0.0
+    """Output resistance of a word-line driver [ohm]."""
+    r_sink_ohm: NonNegative = 0.0
+    """Input resistance of a bit-line sensor [ohm]."""
+    method: Literal["auto", "exact", "closed_form", "ideal"] = "auto"
+    """How the wires are solved; ``ideal`` leaves them out."""
+
+
+class Dac(Record):
+    """Word-line drivers."""
+
+    bits: Annotated[int, Field(ge=1, le=8)] = 1
+    """Input bits sent in one array read; wider inputs are streamed, lowest bits first."""
+
+
+class Adc(Record):
+    """Bit-line converters."""
+
+    bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
+    """Resolution; ``auto`` is ceil(log2(rows * highest level * highest input)), ``ideal`` neither rounds nor clips."""
+    full_scale: Literal["whole", "calibrated"] = "calibrated"
+    """Range: every sum that could occur, or what the calibration images show."""
+    quantile: Annotated[float, Field(gt=0.5, le=1)] = 1.0
+    """Share of calibration samples that a calibrated range holds without clipping [-]."""
+    subtract: Literal["analog", "digital"] = "analog"
+    """Differential pairs: subtract currents and convert once, or convert both and subtract."""
+    per_array: Annotated[float, Field(gt=0)] = 1.0
+    """Converters of one array; below 1 several arrays share one."""
+
+
+class Mapping(Record):
+    """How layers are cut into arrays."""
+
+    rows: Literal["packed", "whole_kernels"] = "packed"
+    """Fill rows with the flattened kernel and cut anywhere, or keep the k*k rows of an input channel together."""
+    slices: Literal["adjacent", "separate"] = "adjacent"
+    """Bit slices of a weight in neighbouring columns, or each slice in arrays of its own."""
+    replication: Literal["none", "balanced"] = "none"
+    """Copies of layers with many windows: none, or balanced within ``array_budget``."""
+    array_budget: Annotated[int, Field(ge=1)] | None = None
+    """Physical arrays that replication may use in all; None is what the chip holds."""
+
+
+class Chip(Record):
+    """How arrays are grouped: array < core < tile < chip."""
+
+    arrays_per_core: Annotated[int, Field(ge=1)]
+    """Physical arrays of a core (ISAAC: IMA)."""
+    cores_per_tile: Annotated[int, Field(ge=1)]
+    """Cores of a tile."""
+    tiles: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Tiles of a chip; ``auto`` is just enough."""
+    count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Chips; ``auto`` is as many as needed, a number refuses what does not fit."""
+
+
+class Timing(Record):
+    """Clock and latencies of the tile pipeline."""
+
+    clock_hz: Positive
+    """Clock that cycles are counted in [Hz]."""
+    read_cycles: Annotated[int, Field(ge=1)]
+    """Cycles of one array read: drive, settle, sample."""
+    pipelined: bool = True
+    """Layers run as a pipeline over windows, or one after the other."""
+    bus_bits: Annotated[int, Field(ge=1)] = 256
+    """Bits that the tile bus moves in a cycle."""
+    link_bits: Annotated[int, Field(ge=1)] = 32
+    """Bits that a link between tiles moves in a cycle."""
+    hop_cycles: Annotated[int, Field(ge=0)] = 1
+    """Cycles of one router hop."""
+
+
+class Activity(Record):
+    """What ``estimate`` assumes where ``simulate`` measures."""
+
+    mean_level: Fraction = 0.5
+    """Mean cell level as a fraction of the highest level [-]."""
+    input_activity: Fraction = 0.5
+    """Mean driven input as a fraction of full scale [-]."""
+
+
+class Rating(Record):
+    """Power, area and speed of one instance of a component."""
+
+    power_watt: NonNegative = 0.0
+    """Power when acting at ``rate_hz`` (always on where there is no rate), leakage included [W]."""
+    area_m2: NonNegative = 0.0
+    """Area [m2]."""
+    rate_hz: Positive | None = None
+    """Actions a second at that power [Hz]."""
+
+
+class Component(Rating):
+    """A kind of component: how many there are, and what one of them costs."""
+
+    per: Literal["row", "col", "array", "core", "tile", "chip"]
+    """What ``count`` is counted for."""
+    count: NonNegative = 1.0
+    """Instances for each ``per``; 0.25 where four tiles share one."""
+    energy_joule: NonNegative | None = None
+    """Energy of one action; None derives it as (power - leakage) / rate [J]."""
+    leakage_watt: NonNegative = 0.0
+    """Part of the power that is drawn whether or not it acts [W]."""
+    table: dict[int, Rating] | None = None
+    """Ratings by bits (ADC, DAC); between entries power and area are interpolated geometrically."""
+    source: Annotated[str, Field(min_length=1)]
+    """Where the numbers come from."""
+
+
+class Hardware(Record):
+    """An accelerator: device, arrays, converters, mapping rules, chip and components."""
+
+    name: str
+    """Name, usually that of the file."""
+    description: str = ""
+    """One line on what it models."""
+    encoding: Literal["differential", "offset", "flip", "twos_complement"] = "differential"
+    """How signed weights are stored."""
+    weight_bits: Annotated[int, Field(ge=2, le=16)] | Literal[32] = 8
+    """Bits of a weight, sign included; 32 stores float weights bit by bit (cost only)."""
+    activation_bits: Annotated[int, Field(ge=1, le=16)] = 8
+    """Bits of an input."""
+    device: Device
+    crossbar: Crossbar
+    dac: Dac = Dac()
+    adc: Adc = Adc()
+    mapping: Mapping = Mapping()
+    chip: Chip
+    timing: Timing
+    activity: Activity = Activity()
+    components: dict[str, Component] = {}
+    """Components by name; actions are charged to the name, and what is absent costs nothing."""
+    sources: dict[str, str] = {}
+    """Where the numbers come from: dotted key or section -> text."""
+
+    _origin: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _check_across_sections(self) -> Hardware:
+        device = self.device
+        if device.g_off_siemens >= device.g_on_siemens:
+            raise ValueError(
+                f"device.g_off_siemens: {device.g_off_siemens:g} is not below "
+                f"device.g_on_siemens: {device.g_on_siemens:g}"
+            )
+        if device.stuck.on_rate + device.stuck.off_rate > 1:
+            raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")
+        return self
+
+    @property
+    def adc_bits(self) -> int | None:
+        """Resolution of the converters, ``auto`` worked out; None for ideal converters."""
+        if self.adc.bits == "ideal":
+            return None
+        if self.adc.bits == "auto":
+            highest = (self.device.levels - 1) * ((1 << self.dac.bits) - 1)
+            return max(1, math.ceil(math.log2(self.crossbar.rows * highest)))
+        return self.adc.bits
+
+    @property
+    def origin(self) -> str:
+        """File that this record was read from, for messages."""
+        return self._origin
+
+    def override(self, changes: dict[str, Any]) -> Hardware:
+        """Return a copy with dotted keys replaced, validated anew.
+
+        Parameters
+        ----------
+        changes : dict
+            Dotted key -> value, for example ``{"crossbar.rows": 64, "adc.bits": 6}``.
+
+        Returns
+        -------
+        Hardware
+            A record of the same class.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown or a value breaks a rule.
+        """
+        from xbarsim.config.load import override_record
+
+        return override_record(self, changes) if changes else self

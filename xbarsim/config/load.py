@@ -1,0 +1,280 @@
+"""Hardware YAML -> frozen :class:`~xbarsim.config.hardware.Hardware`.
+
+Strict: a repeated key, an unknown key or a value out of range is refused in one line that names the dotted
+key, the value, the rule and the file. ``base:`` inherits from another file; overrides use dotted keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from xbarsim.config.hardware import Hardware
+from xbarsim.errors import ConfigError
+
+HardwareT = TypeVar("HardwareT", bound=Hardware)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML 1.1 with two repairs: ``1e-6`` is a number, and a repeated key is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, (dict, list)):
+                raise ConfigError(f"line {key_node.start_mark.line + 1}: a key must be a plain word")
+            if key in seen:
+                raise ConfigError(f"{key}: given twice (line {key_node.start_mark.line + 1})")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    list("-+.0123456789"),
+)
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping, strictly.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+
+    Returns
+    -------
+    dict
+        Its content.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, repeats a key, or holds something else than a mapping.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file") from None
+    try:
+        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise ConfigError(f"{path}: not valid YAML: {problem}{where}") from None
+    except (ConfigError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: the top level must be a mapping of keys to values")
+    return content
+
+
+def list_hardware() -> list[str]:
+    """Return the names of the hardware files that ship with the package, sorted."""
+    folder = resources.files("xbarsim.hwconfigs")
+    return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
+    """Return the file of a shipped name, or of a path relative to ``beside``."""
+    text = str(name)
+    if not text.endswith((".yaml", ".yml")) and "/" not in text:
+        known = list_hardware()
+        if text in known:
+            return Path(str(resources.files("xbarsim.hwconfigs").joinpath(f"{text}.yaml")))
+        raise ConfigError(f"hardware {text!r}: not a shipped name{_suggest(text, known)} and not a .yaml file")
+    path = Path(text) if beside is None else beside / text
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
+    return path
+
+
+def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a hardware file and everything it inherits from, merged key by key."""
+    path = path.resolve()
+    if path in _seen:
+        raise ConfigError(f"{_shown(path)}: base: inherits from itself")
+    content = load_yaml(path)
+    base = content.pop("base", None)
+    content.setdefault("name", path.stem)
+    if base is None:
+        return content
+    if not isinstance(base, str):
+        raise ConfigError(f"base: {base!r} is not a name or a path ({_shown(path)})")
+    return _merge(read_hardware_tree(find_hardware(base, path.parent), (*_seen, path)), content)
+
+
+def load_hardware(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, record: type[HardwareT] = Hardware
+) -> HardwareT:
+    """Load a hardware description.
+
+    Parameters
+    ----------
+    name : str or Path
+        A shipped name (see :func:`list_hardware`) or the path of a YAML file.
+    overrides : mapping, optional
+        Dotted key -> value, applied last.
+    record : type, optional
+        Class of the record.
+
+    Returns
+    -------
+    Hardware
+        Validated and frozen.
+
+    Raises
+    ------
+    ConfigError
+        If a file, key or value is wrong; one line.
+    """
+    path = find_hardware(name)
+    tree = read_hardware_tree(path)
+    for key, value in (overrides or {}).items():
+        _set(tree, key, value, record)
+    return _validate(record, tree, _shown(path))
+
+
+def override_record(hardware: HardwareT, changes: Mapping[str, Any]) -> HardwareT:
+    """Return a copy of a record with dotted keys replaced, validated anew."""
+    tree = hardware.model_dump()
+    for key, value in changes.items():
+        _set(tree, key, value, type(hardware))
+    return _validate(type(hardware), tree, hardware.origin)
+
+
+def hash_hardware(hardware: Hardware) -> str:
+    """Return a short hash of everything in a record that can change a result."""
+    content = hardware.model_dump(mode="json", exclude={"name", "description", "sources"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _validate(record: type[HardwareT], tree: dict[str, Any], origin: str) -> HardwareT:
+    try:
+        hardware = record.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, record, origin)) from None
+    hardware._origin = origin
+    return hardware
+
+
+def _explain(error: ValidationError, record: type[BaseModel], origin: str) -> str:
+    """Turn the first validation error into one line."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    where = f" ({origin})" if origin else ""
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(path)}: unknown key{_suggest(path[-1], _keys_at(record, path[:-1]))}{where}"
+    if first["type"] == "missing":
+        return f"{'.'.join(path)}: missing{where}"
+    # members of a union report their own branch behind the key: cut it off
+    known = _known_prefix(record, path)
+    message = first["msg"].removeprefix("Value error, ")
+    if not known:
+        return f"{message}{where}"
+    rules = [item["msg"] for item in error.errors(include_url=False) if _known_prefix(record, item["loc"]) == known]
+    rule = " or ".join(dict.fromkeys(text.replace("Input should be ", "").replace("Input should ", "") for text in rules))
+    return f"{'.'.join(known)}: {first['input']!r} is not allowed: should be {rule}{where}"
+
+
+def _fields(record: Any) -> dict[str, Any] | None:
+    """Return the fields of a record class, None for anything else."""
+    if isinstance(record, type) and issubclass(record, BaseModel):
+        return {name: field.annotation for name, field in record.model_fields.items()}
+    return None
+
+
+def _step(record: Any, key: str) -> Any:
+    """Return what lies behind one key of a record class or of a ``dict[str, Record]`` annotation."""
+    fields = _fields(record)
+    if fields is not None:
+        return fields.get(key)
+    for part in getattr(record, "__args__", ()):
+        if getattr(record, "__origin__", None) is dict:
+            part = record.__args__[1]
+        if _fields(part) is not None:
+            return part
+        if getattr(part, "__origin__", None) is dict:
+            return _step(part, key)
+    return None
+
+
+def _known_prefix(record: Any, path: Iterable[Any]) -> list[str]:
+    known: list[str] = []
+    for part in path:
+        record = _step(record, str(part))
+        if record is None:
+            break
+        known.append(str(part))
+    return known
+
+
+def _keys_at(record: Any, path: list[str]) -> list[str]:
+    for part in path:
+        record = _step(record, part)
+    fields = _fields(record)
+    if fields is None:
+        fields = next((f for f in map(_fields, getattr(record, "__args__", ())) if f is not None), {})
+    return list(fields)
+
+
+def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel]) -> None:
+    """Replace one dotted key in a tree of plain dictionaries."""
+    parts = dotted.split(".")
+    at: Any = tree
+    for depth, part in enumerate(parts[:-1]):
+        keys = _keys_at(record, parts[:depth])
+        if keys and part not in keys:
+            raise ConfigError(f"{dotted}: unknown key{_suggest(part, keys)}")
+        below = at.get(part)
+        if below is None:
+            below = at[part] = {}
+        if not isinstance(below, dict):
+            raise ConfigError(f"{dotted}: {'.'.join(parts[: depth + 1])} is a value, not a section")
+        at = below
+    at[parts[-1]] = value
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+@functools.cache
+def _package_folder() -> Path:
+    return Path(str(resources.files("xbarsim.hwconfigs"))).resolve()
+
+
+def _shown(path: Path) -> str:
+    """Shorten the path of a shipped file to hwconfigs/NAME.yaml."""
+    path = path.resolve()
+    return f"hwconfigs/{path.name}" if path.parent == _package_folder() else str(path)
