@@ -233,10 +233,7 @@ def _known_prefix(record: Any, path: Iterable[Any]) -> list[str]:
 def _keys_at(record: Any, path: list[str]) -> list[str]:
     for part in path:
         record = _step(record, part)
-    fields = _fields(record)
-    if fields is None:
-        fields = next((f for f in map(_fields, getattr(record, "__args__", ())) if f is not None), {})
-    return list(fields)
+    return list(_fields(record) or ())
 
 
 def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel]) -> None:
