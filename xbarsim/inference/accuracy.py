@@ -1,0 +1,173 @@
+"""From raw outputs to accuracy, with an interval that says how far to trust it.
+
+Two things make a measured accuracy uncertain: the images are a sample of all images, and the simulated chips a
+sample of all chips. The same images serve every trial, so more trials do not shrink the first part. The interval
+adds both in quadrature: Wilson's score interval for a proportion (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)
+over the images, and Student's interval of the mean over the trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarsim.errors import ShapeError
+
+
+class Score(float):
+    """An accuracy between 0 and 1 that also carries its top-5 sibling.
+
+    Attributes
+    ----------
+    top5 : float or None
+        Share of images whose label is among the five highest outputs; None with five classes or fewer.
+    """
+
+    top5: float | None
+
+    def __new__(cls, value: float, top5: float | None = None) -> Score:
+        """Build a score from the top-1 value and, where there is one, the top-5 value."""
+        score = super().__new__(cls, value)
+        score.top5 = top5
+        return score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Accuracy of one network: in float, in integers, and on the hardware."""
+
+    images: int
+    """Number of images."""
+    reference: Score
+    """Float network [-]."""
+    quantized: Score
+    """Integer network on ideal hardware [-]."""
+    hardware: Score
+    """On this hardware, mean over trials [-]."""
+    trials: tuple[Score, ...]
+    """On this hardware, trial by trial [-]."""
+    interval: tuple[float, float]
+    """95 % confidence interval of ``hardware`` over images and chips [-]."""
+
+    @property
+    def degradation(self) -> float:
+        """Accuracy lost, reference minus hardware [-]."""
+        return float(self.reference) - float(self.hardware)
+
+
+def score_outputs(outputs: np.ndarray, labels: np.ndarray) -> Score:
+    """Compare outputs with labels.
+
+    Parameters
+    ----------
+    outputs : ndarray, (images, classes)
+        Raw outputs; the highest wins, the lower class where two are equal.
+    labels : ndarray, (images,)
+        Class of each image.
+
+    Returns
+    -------
+    Score
+        Share of images whose highest output is their label, with ``top5`` where there are more than 5 classes.
+    """
+    top1 = float(np.mean(outputs.argmax(axis=1) == labels))
+    if outputs.shape[1] <= 5:
+        return Score(top1)
+    order = np.argsort(-outputs, axis=1, kind="stable")[:, :5]
+    return Score(top1, float(np.mean((order == labels[:, None]).any(axis=1))))
+
+
+def measure_accuracy(
+    reference: np.ndarray, quantized: np.ndarray, hardware: np.ndarray, labels: np.ndarray
+) -> Accuracy:
+    """Score the three versions of a network on the same images.
+
+    Parameters
+    ----------
+    reference, quantized : ndarray, (images, classes)
+        Outputs of the float and of the integer network.
+    hardware : ndarray, (trials, images, classes)
+        Outputs on the hardware.
+    labels : ndarray of int, (images,)
+        Class of each image.
+
+    Returns
+    -------
+    Accuracy
+        Accuracies, trials and interval.
+    """
+    trials = tuple(score_outputs(outputs, labels) for outputs in hardware)
+    top5 = [score.top5 for score in trials if score.top5 is not None]
+    mean = Score(float(np.mean(trials)), float(np.mean(top5)) if top5 else None)
+    return Accuracy(
+        images=len(labels),
+        reference=score_outputs(reference, labels),
+        quantized=score_outputs(quantized, labels),
+        hardware=mean,
+        trials=trials,
+        interval=estimate_interval([float(score) for score in trials], len(labels)),
+    )
+
+
+def estimate_interval(trials: list[float], images: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a mean accuracy over images and chips.
+
+    Parameters
+    ----------
+    trials : list of float
+        Accuracy of each trial [-].
+    images : int
+        Number of images, the same in every trial.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end, within 0 and 1 [-].
+    """
+    from scipy import stats
+
+    mean = float(np.mean(trials))
+    z = float(stats.norm.ppf(0.975))
+    centre = (mean + z * z / (2 * images)) / (1 + z * z / images)
+    half = z * np.sqrt(mean * (1 - mean) / images + z * z / (4 * images**2)) / (1 + z * z / images)
+    below, above = mean - (centre - half), centre + half - mean
+    chips = 0.0
+    if len(trials) > 1:
+        chips = float(stats.t.ppf(0.975, len(trials) - 1)) * float(np.std(trials, ddof=1)) / np.sqrt(len(trials))
+    low, high = mean - float(np.hypot(below, chips)), mean + float(np.hypot(above, chips))
+    return max(0.0, low), min(1.0, high)
+
+
+def check_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
+    """Return labels as int64 after checking count, type and range.
+
+    Parameters
+    ----------
+    labels : array_like, (images,)
+        Class of each image.
+    images : int
+        Number of images.
+    classes : int
+        Number of outputs of the network.
+
+    Returns
+    -------
+    ndarray of int64, (images,)
+        The labels.
+
+    Raises
+    ------
+    ShapeError
+        If the count, the type or a value is wrong.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (images,):
+        raise ShapeError(f"labels: shape {labels.shape} does not match {images} images")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ShapeError(f"labels: {labels.dtype} is not a whole-number type")
+    labels = labels.astype(np.int64)
+    if images and not (labels.min() >= 0 and labels.max() < classes):
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise ShapeError(f"labels: {wrong} is outside the {classes} classes 0..{classes - 1} of the network")
+    return labels
