@@ -30,7 +30,7 @@ def format_si(value: float | None, unit: str, digits: int = 3) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if unit == "m2":
-        return f"{value * 1e12:.{digits}g} um2" if abs(value) < 1e-8 else f"{value * 1e6:.{digits}g} mm2"
+        return f"{value * 1e12:.{digits}g} um2" if abs(value) < 1e-9 else f"{value * 1e6:.{digits}g} mm2"
     if value == 0 or math.isinf(value):
         return f"{value:g} {unit}".rstrip()
     exponent = min(15, max(-18, 3 * math.floor(math.log10(abs(value)) / 3 + 1e-12)))

@@ -1,0 +1,152 @@
+"""Hardware YAML: strictness, inheritance, overrides, and one-line errors."""
+
+import math
+
+import pytest
+
+from xbarsim.config import hash_hardware, list_hardware, load_hardware
+from xbarsim.config.hardware import Hardware
+from xbarsim.errors import ConfigError
+
+MINIMAL = """
+device: {g_on_siemens: 1e-5, g_off_siemens: 1e-6}
+crossbar: {rows: 8, cols: 8}
+chip: {arrays_per_core: 1, cores_per_tile: 1}
+timing: {clock_hz: 1e9, read_cycles: 10}
+"""
+
+
+def write(tmp_path, text, name="mine.yaml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def refuse(call, *parts):
+    """Check that a call raises a ConfigError of one line that holds every part."""
+    with pytest.raises(ConfigError) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    return message
+
+
+def test_scientific_notation_is_a_number(tmp_path):
+    hardware = load_hardware(write(tmp_path, MINIMAL))
+    assert hardware.device.g_on_siemens == 1e-5
+    assert hardware.timing.clock_hz == 1e9
+
+
+@pytest.mark.parametrize("text", ["1e-6", "1E-6", "1.e-6", "+1e-6", "0.000001", "1_0e-7"])
+def test_every_spelling_of_a_float_reads_the_same(tmp_path, text):
+    hardware = load_hardware(write(tmp_path, MINIMAL.replace("g_off_siemens: 1e-6", f"g_off_siemens: {text}")))
+    assert hardware.device.g_off_siemens == pytest.approx(1e-6, rel=1e-15)
+
+
+def test_name_defaults_to_the_file(tmp_path):
+    assert load_hardware(write(tmp_path, MINIMAL)).name == "mine"
+
+
+def test_base_inherits_key_by_key(tmp_path):
+    write(tmp_path, MINIMAL, "parent.yaml")
+    child = load_hardware(write(tmp_path, "base: parent.yaml\ncrossbar: {rows: 16}\n", "child.yaml"))
+    assert (child.crossbar.rows, child.crossbar.cols, child.name) == (16, 8, "child")
+
+
+def test_base_may_be_a_shipped_name(tmp_path):
+    child = load_hardware(write(tmp_path, "base: reference\nadc: {bits: 5}\n"))
+    assert child.adc.bits == 5
+    assert child.crossbar.rows == 128
+
+
+def test_base_that_inherits_from_itself_is_refused(tmp_path):
+    path = write(tmp_path, "base: loop.yaml\n", "loop.yaml")
+    refuse(lambda: load_hardware(path), "inherits from itself", "loop.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (MINIMAL + "device: {}\n", ["device", "given twice"]),
+        (MINIMAL + "adcs: {bits: 4}\n", ["adcs", "unknown key", "did you mean adc?"]),
+        (MINIMAL + "adc: {bits: 0}\n", ["adc.bits", "0", "greater than or equal to 1"]),
+        (MINIMAL + "adc: {bits: 3.5}\n", ["adc.bits", "3.5"]),
+        (MINIMAL.replace("rows: 8", "rows: 0"), ["crossbar.rows", "0"]),
+        (MINIMAL.replace("rows: 8, ", ""), ["crossbar.rows", "missing"]),
+        (MINIMAL.replace("g_on_siemens: 1e-5", "g_on_siemens: .nan"), ["device.g_on_siemens", "finite"]),
+        (MINIMAL.replace("g_on_siemens: 1e-5", "g_on_siemens: .inf"), ["device.g_on_siemens", "finite"]),
+        (MINIMAL.replace("g_off_siemens: 1e-6", "g_off_siemens: -1e-6"), ["device.g_off_siemens", "-1e-06"]),
+        (MINIMAL.replace("g_off_siemens: 1e-6", "g_off_siemens: 1e-5"), ["device.g_off_siemens", "not below"]),
+        ("[1, 2", ["not valid YAML", "line"]),
+        ("just words", ["top level must be a mapping"]),
+        ("", ["top level must be a mapping"]),
+        ("? [a]\n: 1", ["mine.yaml"]),
+    ],
+)
+def test_bad_file_is_refused_in_one_line_that_names_it(tmp_path, text, parts):
+    path = write(tmp_path, text)
+    refuse(lambda: load_hardware(path), *parts, "mine.yaml")
+
+
+def test_binary_file_is_refused(tmp_path):
+    path = tmp_path / "blob.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    refuse(lambda: load_hardware(path), "blob.yaml", "not a text file")
+
+
+def test_missing_file_and_unknown_name_are_refused(tmp_path):
+    refuse(lambda: load_hardware(tmp_path / "none.yaml"), "none.yaml", "no such file")
+    refuse(lambda: load_hardware("refrence"), "did you mean reference?")
+
+
+def test_override_returns_a_new_record_and_keeps_the_old():
+    hardware = load_hardware("reference")
+    changed = hardware.override({"crossbar.rows": 64, "adc.bits": 6, "components.adc.count": 2})
+    assert (changed.crossbar.rows, changed.adc.bits, changed.components["adc"].count) == (64, 6, 2)
+    assert (hardware.crossbar.rows, hardware.adc.bits) == (128, 8)
+    assert type(changed) is Hardware
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"adc.bit": 4}, ["adc.bit", "did you mean bits?"]),
+        ({"adcc.bits": 4}, ["adcc.bits", "did you mean adc?"]),
+        ({"encoding.kind": 1}, ["encoding.kind", "is a value, not a section"]),
+        ({"components.adc.powr_watt": 1}, ["components.adc.powr_watt", "did you mean power_watt?"]),
+        ({"components.adc.table": {8: {"area_m2": -1}}}, ["components.adc.table.8.area_m2", "-1"]),
+        ({"encoding": "other"}, ["encoding", "'other'", "'differential'"]),
+        ({"device.programming.sigma": math.nan}, ["device.programming.sigma", "finite"]),
+        ({"device.stuck.on_rate": 0.7, "device.stuck.off_rate": 0.7}, ["device.stuck", "more than 1"]),
+    ],
+)
+def test_bad_override_names_key_value_and_rule(changes, parts):
+    hardware = load_hardware("reference")
+    refuse(lambda: hardware.override(changes), *parts)
+
+
+def test_records_are_frozen():
+    hardware = load_hardware("reference")
+    with pytest.raises(ValueError, match="frozen"):
+        hardware.weight_bits = 4
+
+
+def test_hash_sees_every_number_and_no_prose():
+    hardware = load_hardware("reference")
+    assert hash_hardware(hardware) == hash_hardware(hardware.override({"name": "other", "description": "text"}))
+    assert hash_hardware(hardware) != hash_hardware(hardware.override({"crossbar.r_wl_ohm": 2.6}))
+
+
+def test_auto_adc_follows_rows_levels_and_stream():
+    hardware = load_hardware("reference").override({"adc.bits": "auto"})
+    bits = [hardware.override({"crossbar.rows": n, "crossbar.cols": n}).adc_bits for n in (16, 32, 64, 128)]
+    assert bits == [6, 7, 8, 9]  # ceil(log2(3 N)), NAX (arXiv 2106.12125)
+
+
+@pytest.mark.parametrize("name", list_hardware())
+def test_every_shipped_file_loads(name):
+    hardware = load_hardware(name)
+    assert hardware.name == name
+    assert hardware.origin == f"hwconfigs/{name}.yaml"
