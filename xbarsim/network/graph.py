@@ -1,0 +1,351 @@
+"""The layer graph of a network: frozen records, order, checks, shapes and a content hash.
+
+A :class:`Network` is a directed acyclic graph with one input and one output. It knows no hardware. Activations
+are (B, C, H, W) or (B, ..., F); shapes in the records leave the batch out, axis numbers in attributes count it
+(axis 1 is the first after the batch). Weight layers are ``conv2d`` with weight (out, in / groups, kh, kw) and
+``linear`` with weight (out, in). Networks without weights carry the same attributes and serve for cost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.shapes import infer_shape
+
+INPUT = "input"
+LAYER_KINDS = ("conv2d", "linear")
+
+Pair = int | tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Node:
+    """One operation of a network.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the network; ``"input"`` is taken by the network's input.
+    kind : str
+        Key of :data:`xbarsim.network.shapes.SHAPES`, for example ``"conv2d"``, ``"relu"`` or ``"add"``.
+    inputs : tuple of str
+        Names of the nodes that feed this one, or ``"input"``.
+    attributes : mapping
+        Settings of the kind. ``conv2d``: ``in_channels``, ``out_channels``, ``kernel`` (kh, kw), ``stride``,
+        ``padding`` (top, left, bottom, right), ``dilation``, ``groups``; ``linear``: ``in_features``, ``out_features``.
+    weight : ndarray or None
+        float32, read-only; None in networks that carry shapes only.
+    bias : ndarray, (out,) or None
+        float32, read-only; None counts as zero.
+    shape : tuple of int
+        Output shape without the batch; filled in by :class:`Network`.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...] = (INPUT,)
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    shape: tuple[int, ...] = ()
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether the node is a weight layer, to be mapped to arrays."""
+        return self.kind in LAYER_KINDS
+
+    @property
+    def groups(self) -> int:
+        """Number of groups of a convolution, 1 for a linear layer."""
+        return self.attributes.get("groups", 1)
+
+    @property
+    def rows(self) -> int:
+        """Weights that one output sums over: the flattened kernel of one group."""
+        if self.kind == "linear":
+            return self.attributes["in_features"]
+        return self.attributes["in_channels"] // self.groups * math.prod(self.attributes["kernel"])
+
+    @property
+    def columns(self) -> int:
+        """Outputs of one group."""
+        outputs = self.attributes["out_features" if self.kind == "linear" else "out_channels"]
+        return outputs // self.groups
+
+    @property
+    def windows(self) -> int:
+        """Input vectors that one inference multiplies with this layer."""
+        return math.prod(self.shape[:-1]) if self.kind == "linear" else math.prod(self.shape[1:])
+
+    @property
+    def weight_count(self) -> int:
+        """Number of weights, biases not counted."""
+        return self.rows * self.columns * self.groups
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return self.weight_count * self.windows
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Network:
+    """A checked network: nodes in topological order with their shapes.
+
+    Attributes
+    ----------
+    name : str
+        Shown in reports.
+    nodes : tuple of Node
+        Given in any order; kept in a topological order that follows the given one where it can.
+    input_shape : tuple of int
+        Shape of one image, (C, H, W) or (F,).
+    output : str
+        Name of the node whose value is the result; the last node if left out.
+
+    Raises
+    ------
+    ConfigError
+        If names repeat, an input is unknown, the graph has a cycle or a dead end, shapes do not fit, or a weight
+        is NaN or infinite; the message names the node.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    input_shape: tuple[int, ...]
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        set_field = functools.partial(object.__setattr__, self)
+        set_field("input_shape", _check_input_shape(self.name, self.input_shape))
+        nodes = [_freeze_weights(node) for node in self.nodes]
+        if not nodes:
+            raise ConfigError(f"network {self.name}: has no nodes")
+        set_field("output", self.output or nodes[-1].name)
+        ordered = _sort(self.name, nodes)
+        _check_ends(self.name, ordered, self.output)
+        set_field("nodes", _with_shapes(ordered, self.input_shape))
+
+    @functools.cached_property
+    def layers(self) -> tuple[Node, ...]:
+        """The weight layers, in topological order."""
+        return tuple(node for node in self.nodes if node.is_layer)
+
+    @functools.cached_property
+    def _index(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    def node(self, name: str) -> Node:
+        """Return a node by its name; ConfigError if there is none."""
+        try:
+            return self._index[name]
+        except KeyError:
+            raise ConfigError(f"network {self.name}: has no node {name!r}") from None
+
+    @functools.cached_property
+    def consumers(self) -> dict[str, tuple[Node, ...]]:
+        """Name (or ``"input"``) -> the nodes that read its value."""
+        found: dict[str, list[Node]] = {name: [] for name in (INPUT, *self._index)}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found[name].append(node)
+        return {name: tuple(nodes) for name, nodes in found.items()}
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape, without the batch, of a node's output or of ``"input"``."""
+        return self.input_shape if name == INPUT else self.node(name).shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the result of one image."""
+        return self.node(self.output).shape
+
+    @functools.cached_property
+    def has_weights(self) -> bool:
+        """Whether every weight layer carries weights, so that the network can be run."""
+        return all(node.weight is not None for node in self.layers)
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """Short hash of everything that can change a result; see :func:`hash_network`."""
+        return hash_network(self)
+
+    def replace_nodes(self, nodes: Mapping[str, Node], name: str | None = None) -> Network:
+        """Return a copy in which the nodes of the given names are replaced, checked anew."""
+        changed = tuple(nodes.get(node.name, node) for node in self.nodes)
+        return Network(name=name or self.name, nodes=changed, input_shape=self.input_shape, output=self.output)
+
+
+def make_conv2d(
+    name: str,
+    in_channels: int,
+    out_channels: int,
+    kernel: Pair,
+    *,
+    inputs: Iterable[str] = (INPUT,),
+    stride: Pair = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    weight: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+) -> Node:
+    """Describe a convolution.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    in_channels, out_channels : int
+        Channels; both divisible by ``groups``.
+    kernel, stride, dilation : int or (int, int)
+        Along height and width.
+    padding : int, (int, int) or (int, int, int, int)
+        Zeros on all sides; at height and width; at top, left, bottom, right.
+    inputs : iterable of str
+        The one node that feeds the layer.
+    groups : int
+        Groups that see separate channels.
+    weight : ndarray, (out_channels, in_channels / groups, kh, kw), optional
+    bias : ndarray, (out_channels,), optional
+
+    Returns
+    -------
+    Node
+        Of kind ``conv2d``.
+    """
+    sides = as_pair(padding) * 2 if isinstance(padding, int) or len(padding) == 2 else tuple(padding)
+    attributes = {
+        "in_channels": in_channels, "out_channels": out_channels, "kernel": as_pair(kernel), "stride": as_pair(stride),
+        "padding": sides, "dilation": as_pair(dilation), "groups": groups,
+    }  # fmt: skip
+    return Node(name=name, kind="conv2d", inputs=tuple(inputs), attributes=attributes, weight=weight, bias=bias)
+
+
+def make_linear(
+    name: str,
+    in_features: int,
+    out_features: int,
+    *,
+    inputs: Iterable[str] = (INPUT,),
+    weight: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+) -> Node:
+    """Describe a fully connected layer, applied along the last axis."""
+    attributes = {"in_features": in_features, "out_features": out_features}
+    return Node(name=name, kind="linear", inputs=tuple(inputs), attributes=attributes, weight=weight, bias=bias)
+
+
+def as_pair(value: Any) -> tuple[int, int]:
+    """Return one number for height and width, or a pair, as a pair."""
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def hash_network(network: Network) -> str:
+    """Return 16 hex digits over structure, settings and weights; names of files and of the network do not count."""
+    digest = hashlib.sha256(repr((network.input_shape, network.output)).encode())
+    for node in network.nodes:
+        digest.update(repr((node.name, node.kind, node.inputs)).encode())
+        for key in sorted(node.attributes):
+            digest.update(key.encode())
+            _update(digest, node.attributes[key])
+        _update(digest, node.weight)
+        _update(digest, node.bias)
+    return digest.hexdigest()[:16]
+
+
+def _update(digest: Any, value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        digest.update(repr((value.dtype.str, value.shape)).encode())
+        digest.update(np.ascontiguousarray(value).data)
+    else:
+        digest.update(repr(value).encode())
+
+
+def _check_input_shape(name: str, shape: Iterable[int]) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(size) for size in shape)
+    except (TypeError, ValueError):
+        raise ConfigError(f"network {name}: input_shape: {shape!r} is not a list of sizes") from None
+    if not sizes or min(sizes) < 1:
+        raise ConfigError(f"network {name}: input_shape: {sizes} needs sizes of at least 1")
+    return sizes
+
+
+def _freeze_weights(node: Node) -> Node:
+    """Return a node whose weights are finite, read-only float32."""
+    if node.weight is None and node.bias is None:
+        return node
+    return dataclasses.replace(
+        node, weight=_frozen(node.name, "weight", node.weight), bias=_frozen(node.name, "bias", node.bias)
+    )
+
+
+def _frozen(name: str, field: str, values: np.ndarray | None) -> np.ndarray | None:
+    if values is None:
+        return None
+    if isinstance(values, np.ndarray) and values.dtype == np.float32 and not values.flags.writeable:
+        frozen = values
+    else:
+        frozen = np.array(values, dtype=np.float32)
+        frozen.flags.writeable = False
+    # a sum is NaN or infinite where an entry is; only then is every entry looked at
+    if not np.isfinite(np.sum(frozen, dtype=np.float64)) and not np.isfinite(frozen).all():
+        raise ConfigError(f"layer {name}: {field} holds NaN or infinite values")
+    return frozen
+
+
+def _sort(name: str, nodes: list[Node]) -> list[Node]:
+    """Order nodes so that inputs come first (Kahn), stable with respect to the given order."""
+    index: dict[str, Node] = {}
+    for node in nodes:
+        if node.name in index or node.name == INPUT:
+            raise ConfigError(f"network {name}: node name {node.name!r} is used twice")
+        index[node.name] = node
+    for node in nodes:
+        for source in node.inputs:
+            if source != INPUT and source not in index:
+                raise ConfigError(f"network {name}: node {node.name}: input {source!r} does not exist")
+    done = {INPUT}
+    ordered: list[Node] = []
+    waiting = nodes
+    while waiting:
+        later = []
+        for node in waiting:
+            if all(source in done for source in node.inputs):
+                done.add(node.name)
+                ordered.append(node)
+            else:
+                later.append(node)
+        if len(later) == len(waiting):
+            raise ConfigError(f"network {name}: cycle through {', '.join(node.name for node in later[:5])}")
+        waiting = later
+    return ordered
+
+
+def _check_ends(name: str, nodes: list[Node], output: str) -> None:
+    """Refuse an output that does not exist and nodes whose value nobody uses."""
+    read = {source for node in nodes for source in node.inputs} | {output}
+    if output not in {node.name for node in nodes}:
+        raise ConfigError(f"network {name}: output {output!r} does not exist")
+    dead = [node.name for node in nodes if node.name not in read]
+    if dead:
+        raise ConfigError(f"network {name}: node {dead[0]} does not reach the output {output}")
+
+
+def _with_shapes(nodes: list[Node], input_shape: tuple[int, ...]) -> tuple[Node, ...]:
+    shapes = {INPUT: input_shape}
+    shaped = []
+    for node in nodes:
+        shape = infer_shape(node, [shapes[source] for source in node.inputs])
+        shapes[node.name] = shape
+        shaped.append(node if node.shape == shape else dataclasses.replace(node, shape=shape))
+    return tuple(shaped)
