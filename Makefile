@@ -1,0 +1,57 @@
+# make demo | test | lint | bench | clean. Needs only make and Python 3.10 or newer; everything else goes into .venv.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint bench clean
+
+help:
+	@echo "make demo   install the package in .venv and run its main job on the embedded network and images"
+	@echo "make test   install what the tests need and run them (test-all: the slow ones too)"
+	@echo "make lint   ruff, mypy and the import rules"
+	@echo "make bench  every speed benchmark; each prints a table"
+	@echo "make clean  remove .venv and everything built"
+
+demo: $(STAMPS)/run
+	$(BIN)/xbarsim demo
+
+test: $(STAMPS)/test
+	$(BIN)/python -m pytest
+
+test-all: $(STAMPS)/test
+	$(BIN)/python -m pytest -m ""
+
+lint: $(STAMPS)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMPS)/test
+	set -e; for file in benchmarks/speed/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The newest interpreter that is 3.10 or newer. A Python without ensurepip borrows its own pip.
+$(BIN)/python:
+	@set -e; found=; \
+	for name in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+	  if command -v $$name >/dev/null 2>&1 && $$name -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then found=$$name; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then echo "xbarsim needs Python 3.10 or newer; none found (make PYTHON=/path/to/python3)" >&2; exit 1; fi; \
+	echo "making $(VENV) with $$($$found --version)"; \
+	$$found -m venv $(VENV) 2>/dev/null || { \
+	  rm -rf $(VENV); $$found -m venv --without-pip $(VENV); \
+	  $$found -m pip --python $(VENV)/bin/python install -q pip; }
+
+# A stamp is younger than what it was made from: an edit of setup.cfg installs anew, a second make does nothing.
+$(STAMPS)/run: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/test: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,onnx]"
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
