@@ -1,0 +1,62 @@
+"""Per-layer choices: layer globs -> the hardware that one layer really runs on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError
+
+PER_LAYER = ("weight_bits", "activation_bits", "encoding", "device", "crossbar", "dac", "adc", "mapping", "activity")
+"""Keys and sections that may differ from layer to layer; the rest belongs to the chip."""
+
+Choices = Mapping[str, Mapping[str, Any]]
+
+
+def choose_hardware(names: Sequence[str], hardware: Hardware, choices: Choices | None) -> dict[str, Hardware]:
+    """Work out the hardware of every layer.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Layer names.
+    hardware : Hardware
+        What holds where nothing is chosen.
+    choices : mapping, optional
+        Layer name or glob -> dotted key -> value. Where several match, the later one wins key by key.
+
+    Returns
+    -------
+    dict
+        Layer name -> hardware; layers with equal choices share one record.
+
+    Raises
+    ------
+    ConfigError
+        If a glob matches no layer, a key is unknown or belongs to the whole chip, or a value breaks a rule.
+    """
+    merged: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for glob, changes in (choices or {}).items():
+        if not isinstance(changes, Mapping):
+            raise ConfigError(f"layers.{glob}: {changes!r} is not a mapping of keys to values")
+        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
+        if not matched:
+            close = difflib.get_close_matches(glob, names, n=1, cutoff=0.0)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"layers.{glob}: no layer has this name{hint}")
+        for key in changes:
+            if str(key).split(".")[0] not in PER_LAYER:
+                raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
+        for name in matched:
+            merged[name].update(changes)
+    variants: dict[str, Hardware] = {"[]": hardware}
+    chosen: dict[str, Hardware] = {}
+    for name, changes in merged.items():
+        variant = repr(sorted(changes.items()))
+        if variant not in variants:
+            variants[variant] = hardware.override(changes)
+        chosen[name] = variants[variant]
+    return chosen

@@ -1,0 +1,200 @@
+"""Cut one weight layer into arrays.
+
+A layer is a matrix of K rows (its flattened kernel) and N weight columns; a weight takes S physical columns,
+one for each bit slice. Rows are cut into row blocks and columns into column blocks, and one block of each
+meets in one crossbar. A grouped convolution is block diagonal: as many groups as fit into one array form a
+dense *stripe*, and every stripe is cut like a plain matrix, so that a depthwise layer is charged for the
+arrays that it really occupies.
+
+Neglected: sparsity (zero weights take cells like any others) and spare columns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError, MappingError
+from xbarsim.network import Node
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerMatrix:
+    """A weight layer as matrices: ``groups`` of them, each ``rows`` x ``cols`` weights."""
+
+    groups: int
+    """Independent matrices (1 for a dense layer)."""
+    rows: int
+    """Rows of one group: input channels of the group times kernel size."""
+    cols: int
+    """Weight columns of one group: its output channels."""
+    kernel_rows: int
+    """Rows of one input channel (kernel height times width; 1 for linear layers)."""
+    windows: int
+    """Input vectors of one inference."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stripe:
+    """Groups that share arrays as one dense block-diagonal matrix."""
+
+    first_group: int
+    """Index of the first group."""
+    groups: int
+    """Number of groups."""
+    rows: int
+    """Rows of the block-diagonal matrix."""
+    cols: int
+    """Weight columns of the block-diagonal matrix."""
+    row_starts: tuple[int, ...]
+    """Boundaries of the row blocks, first 0, last ``rows``."""
+    col_blocks: int
+    """Column blocks."""
+
+    @property
+    def crossbars(self) -> int:
+        """Crossbars of the stripe, a pair of opposite polarity counted once."""
+        return (len(self.row_starts) - 1) * self.col_blocks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition:
+    """How a layer is cut; the last stripe may be smaller than the others."""
+
+    columns_per_weight: int
+    """Physical columns of a weight in one polarity."""
+    rows_order: str
+    """Order of a convolution's rows: ``packed`` (kh, kw, cin) or ``whole_kernels`` (cin, kh, kw)."""
+    stripe: Stripe
+    """First stripe."""
+    stripes: int
+    """Number of stripes."""
+    last: Stripe
+    """Last stripe; the first one where there is only one."""
+    crossbars: int
+    """Crossbars of all stripes."""
+    used_cells: int
+    """Cells that hold a weight slice (one polarity)."""
+
+
+def describe_matrix(node: Node) -> LayerMatrix:
+    """Read a network node as matrices.
+
+    Parameters
+    ----------
+    node : Node
+        A ``conv2d`` or ``linear`` node of a network.
+
+    Returns
+    -------
+    LayerMatrix
+        Its geometry.
+
+    Raises
+    ------
+    MappingError
+        If the node is no weight layer.
+    """
+    if node.is_layer:
+        kernel_rows = math.prod(node.attributes["kernel"]) if node.kind == "conv2d" else 1
+        return LayerMatrix(
+            groups=node.groups, rows=node.rows, cols=node.columns, kernel_rows=kernel_rows, windows=node.windows
+        )
+    raise MappingError(f"{node.name}: a {node.kind} node holds no weights to map")
+
+
+def count_columns(hardware: Hardware) -> int:
+    """Return the physical columns of a weight in one polarity, the unit column of an array not counted."""
+    bits, cell_bits = hardware.weight_bits, hardware.device.cell_bits
+    if bits == 32:  # float weights stored bit by bit
+        return -(-32 // cell_bits)
+    if hardware.encoding == "differential":
+        return -(-(bits - 1) // cell_bits)
+    if hardware.encoding == "twos_complement":
+        return -(-(bits - 1) // cell_bits) + 1
+    return -(-bits // cell_bits)
+
+
+def partition_matrix(matrix: LayerMatrix, hardware: Hardware) -> Partition:
+    """Cut a layer into stripes, row blocks and column blocks.
+
+    Parameters
+    ----------
+    matrix : LayerMatrix
+        The layer.
+    hardware : Hardware
+        Array size, cell bits, encoding, weight bits and mapping rules of this layer.
+
+    Returns
+    -------
+    Partition
+        Stripes and counts.
+
+    Raises
+    ------
+    ConfigError
+        If the layer is empty.
+    """
+    if min(matrix.groups, matrix.rows, matrix.cols, matrix.windows) < 1:
+        raise ConfigError(f"a layer of {matrix.groups} x {matrix.rows} x {matrix.cols} weights has nothing to map")
+    crossbar = hardware.crossbar
+    columns = count_columns(hardware)
+    separate = hardware.mapping.slices == "separate"
+    width = 1 if separate else columns
+    per_stripe = max(1, min(crossbar.rows // matrix.rows, crossbar.cols // (matrix.cols * width)))
+    per_stripe = min(per_stripe, matrix.groups)
+    order = hardware.mapping.rows
+    if order == "whole_kernels" and (matrix.kernel_rows > crossbar.rows or matrix.kernel_rows == 1):
+        order = "packed"
+
+    def cut(first: int, groups: int) -> Stripe:
+        rows, cols = groups * matrix.rows, groups * matrix.cols
+        step = crossbar.rows
+        if order == "whole_kernels":
+            step -= step % matrix.kernel_rows
+        starts = (*range(0, rows, step), rows)
+        blocks = columns * -(-cols // crossbar.cols) if separate else -(-cols * columns // crossbar.cols)
+        return Stripe(first_group=first, groups=groups, rows=rows, cols=cols, row_starts=starts, col_blocks=blocks)
+
+    stripes = -(-matrix.groups // per_stripe)
+    whole = cut(0, per_stripe)
+    first_of_last = (stripes - 1) * per_stripe
+    last = whole if stripes == 1 else cut(first_of_last, matrix.groups - first_of_last)
+    return Partition(
+        columns_per_weight=columns,
+        rows_order=order,
+        stripe=whole,
+        stripes=stripes,
+        last=last,
+        crossbars=(stripes - 1) * whole.crossbars + last.crossbars,
+        used_cells=matrix.groups * matrix.rows * matrix.cols * columns,
+    )
+
+
+def block_columns(stripe: Stripe, partition: Partition, hardware: Hardware) -> np.ndarray:
+    """Return the physical columns that every column block of a stripe uses.
+
+    Parameters
+    ----------
+    stripe : Stripe
+        One stripe of ``partition``.
+    partition : Partition
+        The cut layer.
+    hardware : Hardware
+        Hardware of the layer.
+
+    Returns
+    -------
+    ndarray of int64, (col_blocks,)
+        Used columns, at most ``crossbar.cols`` each.
+    """
+    size = hardware.crossbar.cols
+    separate = hardware.mapping.slices == "separate"
+    total = stripe.cols if separate else stripe.cols * partition.columns_per_weight
+    blocks = -(-total // size)
+    used = np.full(blocks, size, dtype=np.int64)
+    used[-1] = total - (blocks - 1) * size
+    return np.tile(used, partition.columns_per_weight) if separate else used

@@ -1,0 +1,345 @@
+"""Network x hardware -> plan: every layer's own hardware, its arrays, copies and place on the chip.
+
+Arrays are placed in the order of the layers: copy by copy, stripe by stripe, column block by column block, row
+blocks (and the two arrays of a pair) side by side, so that most partial sums meet inside one tile. Tiles are
+filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError, MappingError
+from xbarsim.mapping.choose import choose_hardware
+from xbarsim.mapping.partition import (
+    LayerMatrix,
+    Partition,
+    Stripe,
+    block_columns,
+    describe_matrix,
+    partition_matrix,
+)
+from xbarsim.mapping.replicate import balance_copies
+from xbarsim.network import Network, input_is_signed
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlan:
+    """One weight layer on its arrays."""
+
+    name: str
+    """Layer name."""
+    kind: str
+    """``conv2d`` or ``linear``."""
+    hardware: Hardware
+    """Hardware of this layer, per-layer choices included."""
+    matrix: LayerMatrix
+    """The layer as matrices."""
+    partition: Partition
+    """How they are cut."""
+    signed: bool
+    """Whether inputs can be negative."""
+    replication: int
+    """Copies that share the windows."""
+    first_array: int
+    """Position of the first array in placement order."""
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight."""
+        return self.hardware.weight_bits
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of an input."""
+        return self.hardware.activation_bits
+
+    @property
+    def windows(self) -> int:
+        """Input vectors of one inference."""
+        return self.matrix.windows
+
+    @property
+    def rows(self) -> int:
+        """K: rows of one group's matrix."""
+        return self.matrix.rows
+
+    @property
+    def cols(self) -> int:
+        """N: weight columns of one group's matrix."""
+        return self.matrix.cols
+
+    @property
+    def groups(self) -> int:
+        """Groups of the convolution (1 for a dense layer)."""
+        return self.matrix.groups
+
+    @property
+    def stripes(self) -> int:
+        """Block-diagonal matrices that the groups are gathered in."""
+        return self.partition.stripes
+
+    @property
+    def groups_per_stripe(self) -> int:
+        """Groups of a full stripe."""
+        return self.partition.stripe.groups
+
+    @property
+    def row_starts(self) -> np.ndarray:
+        """Row-block boundaries of a full stripe, (row_blocks + 1,) int64."""
+        return np.array(self.partition.stripe.row_starts, dtype=np.int64)
+
+    @property
+    def rows_order(self) -> str:
+        """Order of a convolution's rows: ``packed`` (kh, kw, cin) or ``whole_kernels`` (cin, kh, kw)."""
+        return self.partition.rows_order
+
+    @property
+    def row_blocks(self) -> int:
+        """Row blocks of a full stripe."""
+        return len(self.partition.stripe.row_starts) - 1
+
+    @property
+    def col_blocks(self) -> int:
+        """Column blocks of a full stripe."""
+        return self.partition.stripe.col_blocks
+
+    @property
+    def columns_per_weight(self) -> int:
+        """Physical columns of a weight in one polarity."""
+        return self.partition.columns_per_weight
+
+    @property
+    def streams(self) -> int:
+        """Array reads of one window."""
+        return count_streams(self.activation_bits, self.hardware.dac.bits, self.signed)
+
+    @property
+    def paired(self) -> bool:
+        """Whether a crossbar is two arrays of opposite polarity."""
+        return is_paired(self.hardware)
+
+    @property
+    def crossbars(self) -> int:
+        """Crossbars of all copies, a pair of opposite polarity counted once."""
+        return self.partition.crossbars * self.replication
+
+    @property
+    def arrays(self) -> int:
+        """Physical arrays of all copies."""
+        return self.crossbars * (2 if self.paired else 1)
+
+    @property
+    def used_cells(self) -> int:
+        """Cells of one polarity that hold a weight slice, all copies."""
+        return self.partition.used_cells * self.replication
+
+    @property
+    def utilization(self) -> float:
+        """Share of the cells that hold a weight slice [-]."""
+        crossbar = self.hardware.crossbar
+        return self.used_cells / (self.crossbars * crossbar.rows * crossbar.cols)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one inference."""
+        matrix = self.matrix
+        return matrix.groups * matrix.rows * matrix.cols * matrix.windows
+
+    def stripe(self, index: int) -> Stripe:
+        """Return one stripe, counted from 0."""
+        full, last = self.partition.stripe, self.partition.last
+        if index == self.stripes - 1:
+            return last
+        return full if index == 0 else Stripe(
+            first_group=index * full.groups, groups=full.groups, rows=full.rows, cols=full.cols,
+            row_starts=full.row_starts, col_blocks=full.col_blocks,
+        )  # fmt: skip
+
+    def block_columns(self, index: int = 0) -> np.ndarray:
+        """Return the physical columns used by every column block of a stripe."""
+        return block_columns(self.stripe(index), self.partition, self.hardware)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A network on a chip (or several)."""
+
+    network: Network
+    """The network."""
+    hardware: Hardware
+    """Hardware without per-layer choices, network-wide bits included."""
+    layers: tuple[LayerPlan, ...]
+    """Weight layers in the order of the network."""
+    arrays_per_tile: int
+    """Array slots of a tile."""
+    tiles_used: int
+    """Tiles that hold arrays."""
+    tiles_per_chip: int
+    """Tiles of one chip."""
+    chips: int
+    """Number of chips."""
+
+    @functools.cached_property
+    def crossbars(self) -> int:
+        """Crossbars of all layers, a pair counted once."""
+        return sum(layer.crossbars for layer in self.layers)
+
+    @functools.cached_property
+    def arrays(self) -> int:
+        """Physical arrays of all layers."""
+        return sum(layer.arrays for layer in self.layers)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of all chips, unused ones included."""
+        return self.tiles_per_chip * self.chips
+
+    @functools.cached_property
+    def utilization(self) -> float:
+        """Share of the cells of all used crossbars that hold a weight slice [-]."""
+        sizes = (layer.crossbars * layer.hardware.crossbar.rows * layer.hardware.crossbar.cols for layer in self.layers)
+        return sum(layer.used_cells for layer in self.layers) / sum(sizes)
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, LayerPlan]:
+        return {layer.name: layer for layer in self.layers}
+
+    def layer(self, name: str) -> LayerPlan:
+        """Return the plan of one layer; KeyError where there is none."""
+        return self._by_name[name]
+
+    def tiles_of(self, layer: LayerPlan, copy: int = 0) -> range:
+        """Return the tiles that one copy of a layer touches, in order."""
+        size = layer.arrays // layer.replication
+        first = layer.first_array + copy * size
+        return range(first // self.arrays_per_tile, (first + size - 1) // self.arrays_per_tile + 1)
+
+
+def count_streams(activation_bits: int, dac_bits: int, signed: bool) -> int:
+    """Return the array reads that bring one input vector in, the sign bit in a read of its own."""
+    if signed:
+        return -(-(activation_bits - 1) // dac_bits) + 1
+    return -(-activation_bits // dac_bits)
+
+
+def is_paired(hardware: Hardware) -> bool:
+    """Return whether a crossbar is two physical arrays of opposite polarity."""
+    return hardware.encoding == "differential"
+
+
+def plan_network(
+    network: Network,
+    hardware: Hardware,
+    *,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+) -> Plan:
+    """Lay a network out on arrays, tiles and chips.
+
+    Parameters
+    ----------
+    network : Network
+        Shapes are enough; weights are not read.
+    hardware : Hardware
+        The accelerator.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value, for example ``{"conv1": {"crossbar.rows": 32}}``.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+
+    Returns
+    -------
+    Plan
+        Layers with their arrays and places.
+
+    Raises
+    ------
+    ConfigError
+        If a choice names no layer, a key or value is wrong, or the network has no weight layer.
+    MappingError
+        If the arrays do not fit where ``chip.count`` is a number.
+    """
+    bits = {"weight_bits": weight_bits, "activation_bits": activation_bits}
+    hardware = hardware.override({key: value for key, value in bits.items() if value is not None})
+    nodes = network.layers
+    if not nodes:
+        raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
+    chosen = choose_hardware([node.name for node in nodes], hardware, layers)
+    matrices = [describe_matrix(node) for node in nodes]
+    cuts = [partition_matrix(matrix, chosen[node.name]) for matrix, node in zip(matrices, nodes)]
+    signs = [input_is_signed(network, node.name) for node in nodes]
+    copies = _choose_copies(hardware, [chosen[node.name] for node in nodes], matrices, cuts, signs)
+    placed: list[LayerPlan] = []
+    at = 0
+    for node, matrix, cut, signed, copy in zip(nodes, matrices, cuts, signs, copies):
+        layer = LayerPlan(
+            name=node.name, kind=node.kind, hardware=chosen[node.name], matrix=matrix, partition=cut, signed=signed,
+            replication=copy, first_array=at,
+        )  # fmt: skip
+        placed.append(layer)
+        at += layer.arrays
+    per_tile = hardware.chip.arrays_per_core * hardware.chip.cores_per_tile
+    tiles_per_chip, chips = fit_chips(at, hardware)
+    return Plan(
+        network=network,
+        hardware=hardware,
+        layers=tuple(placed),
+        arrays_per_tile=per_tile,
+        tiles_used=-(-at // per_tile),
+        tiles_per_chip=tiles_per_chip,
+        chips=chips,
+    )
+
+
+def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
+    """Return tiles per chip and number of chips for so many physical arrays.
+
+    Raises
+    ------
+    MappingError
+        If ``chip.tiles`` and ``chip.count`` are numbers and the arrays do not fit.
+    """
+    chip = hardware.chip
+    per_tile = chip.arrays_per_core * chip.cores_per_tile
+    tiles = -(-arrays // per_tile)
+    if chip.tiles == "auto":
+        chips = 1 if chip.count == "auto" else chip.count
+        return -(-tiles // chips), chips
+    needed = -(-tiles // chip.tiles)
+    if chip.count == "auto":
+        return chip.tiles, needed
+    if needed > chip.count:
+        held = chip.count * chip.tiles * per_tile
+        raise MappingError(
+            f"{arrays} arrays do not fit: {chip.count} chip{'s' * (chip.count > 1)} of {chip.tiles} tiles hold {held}, "
+            f"{arrays - held} are missing; chip.count: {needed}, or chip.tiles: {-(-tiles // chip.count)}, would fit"
+        )
+    return chip.tiles, chip.count
+
+
+def _choose_copies(
+    hardware: Hardware, chosen: list[Hardware], matrices: list[LayerMatrix], cuts: list[Partition], signs: list[bool]
+) -> list[int]:
+    if hardware.mapping.replication == "none":
+        return [1] * len(matrices)
+    budget, chip = hardware.mapping.array_budget, hardware.chip
+    if budget is None:
+        if chip.tiles == "auto":
+            raise ConfigError("mapping.array_budget: needed for mapping.replication: balanced where chip.tiles is auto")
+        count = 1 if chip.count == "auto" else chip.count
+        budget = count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
+    streams = [count_streams(hw.activation_bits, hw.dac.bits, s) for hw, s in zip(chosen, signs)]
+    work = [matrix.windows * count for matrix, count in zip(matrices, streams)]
+    arrays = [cut.crossbars * (2 if is_paired(hw) else 1) for cut, hw in zip(cuts, chosen)]
+    try:
+        return balance_copies(work, arrays, [matrix.windows for matrix in matrices], budget)
+    except MappingError as error:
+        raise MappingError(f"mapping.array_budget: {error}") from None
