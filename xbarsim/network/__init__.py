@@ -1,8 +1,14 @@
 """Networks: layer graph, import, executor, quantisation and the exact integer reference. Knows no hardware."""
 
+from xbarsim.network.execute import run_network
 from xbarsim.network.graph import INPUT, LAYER_KINDS, Network, Node, hash_network, make_conv2d, make_linear
+from xbarsim.network.integer import dequantize_output, integer_layer, quantize_input, run_integer
+from xbarsim.network.onnx_import import load_onnx
+from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork, quantize_network
 from xbarsim.network.sign import input_is_signed
 
 __all__ = [
-    "INPUT", "LAYER_KINDS", "Network", "Node", "hash_network", "input_is_signed", "make_conv2d", "make_linear",
+    "INPUT", "LAYER_KINDS", "Network", "Node", "QuantizedLayer", "QuantizedNetwork", "dequantize_output",
+    "hash_network", "input_is_signed", "integer_layer", "load_onnx", "make_conv2d", "make_linear",
+    "quantize_input", "quantize_network", "run_integer", "run_network",
 ]  # fmt: skip

@@ -1,0 +1,122 @@
+"""Sliding windows: convolution and pooling in NumPy, bit for bit independent of the batch.
+
+Convolution gathers windows (im2col) and multiplies them image by image, so that BLAS sees the same shapes whatever
+the batch; with one input channel a group it adds shifted images instead. Pooling combines shifted images in a
+fixed order. The same code serves integers carried in floats, where every sum is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from xbarsim.network.shapes import slide_sizes
+
+
+def convolve(x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], pad_value: float = 0.0) -> np.ndarray:
+    """Convolve images with a layer's kernels, without bias.
+
+    Parameters
+    ----------
+    x : ndarray, (B, C, H, W)
+        Images, of the type in which sums are to be formed.
+    weight : ndarray, (N, C / groups, kh, kw)
+        Kernels, of the same type.
+    attributes : mapping
+        Of a ``conv2d`` node: ``kernel``, ``stride``, ``padding``, ``dilation``, ``groups``.
+    pad_value : float
+        What padding holds.
+
+    Returns
+    -------
+    ndarray, (B, N, OH, OW)
+        Sums, of the type of ``x``.
+    """
+    batch, channels, height, width = x.shape
+    high, wide = slide_sizes((height, width), attributes)
+    groups, (kh, kw) = attributes["groups"], attributes["kernel"]
+    outputs = weight.shape[0]
+    if channels == groups and kh * kw > 1:
+        return _convolve_depthwise(x, weight, attributes, pad_value)
+    plain = kh * kw == 1 and attributes["stride"] == (1, 1) and not any(attributes["padding"])
+    if plain:
+        windows = np.ascontiguousarray(x)
+    else:
+        windows = np.empty((batch, channels, kh * kw, high, wide), x.dtype)
+        for tap, values in enumerate(_taps(_padded(x, attributes, pad_value, high, wide), attributes, high, wide)):
+            windows[:, :, tap] = values
+    if groups == 1:
+        product = np.matmul(weight.reshape(outputs, -1), windows.reshape(batch, -1, high * wide))
+    else:
+        kernels = weight.reshape(groups, outputs // groups, -1)
+        product = np.matmul(kernels, windows.reshape(batch, groups, -1, high * wide))
+    return product.reshape(batch, outputs, high, wide)
+
+
+def pool_max(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Return the largest value under a sliding kernel, (B, C, OH, OW); padding never wins."""
+    high, wide = slide_sizes(x.shape[2:], attributes)
+    taps = _taps(_padded(x, attributes, -np.inf, high, wide), attributes, high, wide)
+    best = next(taps).copy()
+    for values in taps:
+        np.maximum(best, values, out=best)
+    return best
+
+
+def pool_mean(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Return the mean under a sliding kernel, (B, C, OH, OW).
+
+    The count of a window leaves out what hangs over in ``ceil_mode``, and padding too unless ``count_include_pad``.
+    """
+    high, wide = slide_sizes(x.shape[2:], attributes)
+    total = np.zeros((*x.shape[:2], high, wide), x.dtype)
+    for values in _taps(_padded(x, attributes, 0.0, high, wide), attributes, high, wide):
+        total += values
+    ones = np.ones((1, 1, *x.shape[2:]), x.dtype)
+    if attributes.get("count_include_pad", False):
+        top, left, bottom, right = attributes["padding"]
+        ones = np.pad(ones, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=1)
+        attributes = {**attributes, "padding": (0, 0, 0, 0)}
+    count = np.zeros((1, 1, high, wide), x.dtype)
+    for values in _taps(_padded(ones, attributes, 0.0, high, wide), attributes, high, wide):
+        count += values
+    return total / count
+
+
+def _convolve_depthwise(
+    x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], pad_value: float
+) -> np.ndarray:
+    batch, channels, height, width = x.shape
+    high, wide = slide_sizes((height, width), attributes)
+    kernels = weight.reshape(channels, -1, weight.shape[2] * weight.shape[3])
+    result = np.zeros((batch, channels, kernels.shape[1], high, wide), x.dtype)
+    for tap, values in enumerate(_taps(_padded(x, attributes, pad_value, high, wide), attributes, high, wide)):
+        result += kernels[:, :, tap, None, None] * values[:, :, None]
+    return result.reshape(batch, -1, high, wide)
+
+
+def _padded(x: np.ndarray, attributes: Mapping[str, Any], value: float, high: int, wide: int) -> np.ndarray:
+    """Pad images, at the end also by what the last window hangs over."""
+    top, left, bottom, right = attributes["padding"]
+    (kh, kw), (sh, sw) = attributes["kernel"], attributes["stride"]
+    dh, dw = attributes.get("dilation", (1, 1))
+    bottom = max(bottom, (high - 1) * sh + dh * (kh - 1) + 1 - x.shape[2] - top)
+    right = max(right, (wide - 1) * sw + dw * (kw - 1) + 1 - x.shape[3] - left)
+    if not (top or left or bottom or right):
+        return x
+    shape = (*x.shape[:2], x.shape[2] + top + bottom, x.shape[3] + left + right)
+    padded = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
+    padded[:, :, top : top + x.shape[2], left : left + x.shape[3]] = x
+    return padded
+
+
+def _taps(padded: np.ndarray, attributes: Mapping[str, Any], high: int, wide: int) -> Iterator[np.ndarray]:
+    """Yield, for each kernel position row by row, the (B, C, OH, OW) view of what it sees."""
+    (kh, kw), (sh, sw) = attributes["kernel"], attributes["stride"]
+    dh, dw = attributes.get("dilation", (1, 1))
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i * dh, i * dh + (high - 1) * sh + 1, sh)
+            yield padded[:, :, rows, j * dw : j * dw + (wide - 1) * sw + 1 : sw]

@@ -1,0 +1,167 @@
+"""The executor: run a network over images, block by block.
+
+Values between nodes are float32. Images are cut into blocks so that memory does not grow with their number, and a
+value is dropped once its last reader has run. No operation mixes images and BLAS works image by image on one
+thread, so the bits of a result depend neither on the block size nor on the number of threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.network.graph import INPUT, Network, Node
+from xbarsim.network.operations import OPERATIONS, run_layer
+
+LayerFunction = Callable[[Node, np.ndarray], np.ndarray]
+Observer = Callable[[str, np.ndarray], None]
+Progress = Callable[[int, int], None]
+
+_FLOAT_BLOCK_BYTES = 8 << 20
+_LAYER_BLOCK_BYTES = 32 << 20
+
+
+def run_network(
+    network: Network,
+    images: np.ndarray,
+    layer_function: LayerFunction | None = None,
+    *,
+    threads: int | None = None,
+    observe: Observer | None = None,
+    block: int | None = None,
+    progress: Progress | None = None,
+    concurrent: bool | None = None,
+) -> np.ndarray:
+    """Run a network over images.
+
+    Parameters
+    ----------
+    network : Network
+        With weights, unless ``layer_function`` does without.
+    images : array_like, (images, *input_shape)
+        Floats, already normalised.
+    layer_function : callable, optional
+        ``(node, x) -> y`` computes every weight layer; float32 arithmetic if left out. ``x`` is float32.
+    threads : int, optional
+        Blocks that run side by side; every available core if left out.
+    observe : callable, optional
+        ``(name, value)`` sees the input and the output of every node, block after block in order.
+    block : int, optional
+        Images in a block; chosen by memory if left out.
+    progress : callable, optional
+        ``(done, total)`` images, called after every block.
+    concurrent : bool, optional
+        Whether blocks may run side by side; by default only where neither ``layer_function`` nor ``observe`` is given.
+
+    Returns
+    -------
+    ndarray, (images, *output_shape)
+        float32.
+
+    Raises
+    ------
+    ShapeError
+        If images have the wrong shape or hold NaN or infinite values.
+    ConfigError
+        If weights are needed and missing.
+    """
+    x = check_images(network, images)
+    if layer_function is None and not network.has_weights:
+        raise ConfigError(f"network {network.name}: has shapes but no weights; load it with weights='random' to run it")
+    size = block or block_size(network, _FLOAT_BLOCK_BYTES if layer_function is None else _LAYER_BLOCK_BYTES)
+    if concurrent is None:
+        concurrent = layer_function is None and observe is None
+    run = functools.partial(_run_block, network, layer_function=layer_function or run_layer, observe=observe)
+    outputs = np.empty((len(x), *network.output_shape), np.float32)
+    workers = (threads or available_cores()) if concurrent else 1
+    starts = range(0, len(x), size)
+    with single_threaded_blas():
+        results = _in_order(run, [x[start : start + size] for start in starts], workers)
+        for start, result in zip(starts, results, strict=True):
+            outputs[start : start + size] = result
+            if progress is not None:
+                progress(min(start + size, len(x)), len(x))
+    return outputs
+
+
+def check_images(network: Network, images: np.ndarray) -> np.ndarray:
+    """Return images as float32 of the network's input shape; ShapeError names what is wrong."""
+    x = np.asarray(images)
+    expected = ", ".join(("images", *map(str, network.input_shape)))
+    if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape:
+        raise ShapeError(f"images: expected shape ({expected}) for network {network.name}, given {x.shape}")
+    if x.dtype == np.uint8:
+        raise ShapeError("images: uint8 pixels; divide by 255 and normalise them first (data.normalize_images)")
+    if x.dtype.kind not in "fiub":
+        raise ShapeError(f"images: expected numbers, given {x.dtype}")
+    x = x.astype(np.float32, copy=False)
+    if not np.isfinite(x).all():
+        raise ShapeError("images: hold NaN or infinite values")
+    return x
+
+
+def block_size(network: Network, block_bytes: int) -> int:
+    """Return how many images run together so that the largest intermediate array stays within ``block_bytes``."""
+    largest = max(math.prod(network.input_shape), 1)
+    for node in network.nodes:
+        values = math.prod(node.shape)
+        if node.kind == "conv2d":
+            values = max(values, node.windows * node.rows * node.groups)
+        largest = max(largest, values)
+    return min(256, max(1, block_bytes // (4 * largest)))
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _blas_controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextlib.contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS on one thread: how it splits work over threads may change the last bits."""
+    with _blas_controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def _in_order(run: Callable[[np.ndarray], np.ndarray], blocks: list[np.ndarray], workers: int) -> Iterator[np.ndarray]:
+    if workers <= 1 or len(blocks) <= 1:
+        yield from map(run, blocks)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(run, blocks)
+
+
+def _run_block(network: Network, x: np.ndarray, layer_function: LayerFunction, observe: Observer | None) -> np.ndarray:
+    values = {INPUT: x}
+    readers = {name: len(nodes) for name, nodes in network.consumers.items()}
+    readers[network.output] += 1
+    if observe is not None:
+        observe(INPUT, x)
+    for node in network.nodes:
+        inputs = [values[source] for source in node.inputs]
+        value = layer_function(node, inputs[0]) if node.is_layer else OPERATIONS[node.kind](node, inputs)
+        if value.shape != (len(x), *node.shape):
+            raise ShapeError(f"layer {node.name}: output has shape {value.shape}, expected {(len(x), *node.shape)}")
+        values[node.name] = value
+        if observe is not None:
+            observe(node.name, value)
+        for source in dict.fromkeys(node.inputs):
+            readers[source] -= 1
+            if not readers[source]:
+                del values[source]
+    return values[network.output]

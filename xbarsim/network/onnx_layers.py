@@ -1,0 +1,184 @@
+"""ONNX operators that become weight layers, and the quantisation grids of their weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.errors import XbarsimError
+from xbarsim.network.graph import Node
+
+if TYPE_CHECKING:
+    from xbarsim.network.onnx_import import GraphReader
+
+BATCH = 1_000_003
+"""Stands for the unknown batch size in folded shape arithmetic: a prime that no real size is divisible by."""
+
+_CODE_BITS = {"int4": (4, True), "uint4": (4, False), "int8": (8, True), "uint8": (8, False), "int16": (16, True),
+              "uint16": (16, False), "int32": (32, True)}  # fmt: skip
+
+
+class Unsupported(XbarsimError):  # noqa: N818 (collected into one ConfigError)
+    """A node that cannot be imported; the text says why, where the operator alone does not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """One ONNX node: operator type, name, tensor names and plain attributes."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A constant on a quantisation grid: values are (codes - zero_point) * scale, scale and zero point along axis."""
+
+    codes: np.ndarray
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int
+    bits: int
+
+    def values(self) -> np.ndarray:
+        """Return the real values, float32."""
+        return (self.codes - self._along(self.zero_point)).astype(np.float32) * self._along(self.scale)
+
+    def _along(self, field: np.ndarray) -> np.ndarray:
+        return (
+            field if field.ndim == 0 else field.reshape([-1 if i == self.axis else 1 for i in range(self.codes.ndim)])
+        )
+
+
+def dequantize_constant(graph: GraphReader, op: Operator) -> Grid:
+    """Read a DequantizeLinear whose inputs are all constant."""
+    codes, scale, zero = graph.required(op, 0), graph.required(op, 1), graph.constant(op, 2)
+    bits, _ = code_type(codes)
+    zero = np.zeros_like(scale, dtype=np.int64) if zero is None else zero.astype(np.int64)
+    if scale.ndim > 1 or (scale.ndim == 1 and scale.size > 1 and op.attributes.get("block_size", 0)):
+        raise Unsupported("block-wise scales")
+    scale, zero = (field.reshape(()) if field.size == 1 else field for field in (scale, zero))
+    axis = op.attributes.get("axis", 1) % max(codes.ndim, 1)
+    return Grid(codes.astype(np.int64), scale.astype(np.float32), zero, axis, bits)
+
+
+def code_type(codes: np.ndarray) -> tuple[int, bool]:
+    name = str(codes.dtype)
+    if name not in _CODE_BITS:
+        raise Unsupported(f"codes of type {name}")
+    return _CODE_BITS[name]
+
+
+def convert_conv(graph: GraphReader, op: Operator) -> None:
+    weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
+    if weight.ndim != 4 or len(shape) != 3:
+        raise Unsupported("only two-dimensional convolutions")
+    attributes = {"in_channels": shape[0], "out_channels": weight.shape[0], "groups": op.attributes.get("group", 1)}
+    if weight.shape[1] * attributes["groups"] != shape[0]:
+        raise Unsupported(f"weight of shape {weight.shape} on {shape[0]} channels")
+    attributes |= read_sliding(op, shape, weight.shape[2:]) | _weight_grid(graph, op.inputs[1], 0)
+    name = graph.layer_name(op, op.inputs[1])
+    graph.emit(
+        op, Node(name=name, kind="conv2d", inputs=op.inputs[:1], attributes=attributes, weight=weight, bias=bias)
+    )
+
+
+def convert_gemm(graph: GraphReader, op: Operator) -> None:
+    weight, bias = graph.required(op, 1), graph.constant(op, 2)
+    if op.attributes.get("transA", 0) or len(graph.shape(op.inputs[0])) != 1:
+        raise Unsupported("a first operand that is transposed or not a matrix")
+    transposed = bool(op.attributes.get("transB", 0))
+    alpha, beta = np.float32(op.attributes.get("alpha", 1.0)), np.float32(op.attributes.get("beta", 1.0))
+    _linear(graph, op, weight if transposed else weight.T, 0 if transposed else 1, alpha)
+    if bias is not None:
+        add_bias(graph, op, graph.node_of(op.outputs[0]), bias * beta)
+
+
+def convert_matmul(graph: GraphReader, op: Operator) -> None:
+    first, second = (graph.is_constant(tensor) for tensor in op.inputs)
+    if first:
+        raise Unsupported("a constant as its first operand")
+    if not second:
+        graph.emit(op, Node(name=op.name, kind="matmul", inputs=op.inputs))
+        return
+    weight = graph.required(op, 1)
+    if weight.ndim != 2:
+        raise Unsupported(f"a constant of {weight.ndim} axes")
+    _linear(graph, op, weight.T, 1, np.float32(1))
+
+
+def _linear(graph: GraphReader, op: Operator, weight: np.ndarray, axis: int, alpha: np.float32) -> None:
+    grid = _weight_grid(graph, op.inputs[1], axis)
+    if alpha != 1:
+        weight = weight * alpha
+        grid = grid and {**grid, "weight_scale": grid["weight_scale"] * alpha}
+    attributes = {"in_features": weight.shape[1], "out_features": weight.shape[0], **grid}
+    name = graph.layer_name(op, op.inputs[1])
+    graph.emit(op, Node(name=name, kind="linear", inputs=op.inputs[:1], attributes=attributes, weight=weight))
+
+
+def _weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
+    """Return scale and bits of a weight that was quantised in the file, nothing for a float weight."""
+    grid = graph.grids.get(tensor)
+    if grid is None:
+        return {}
+    if grid.scale.ndim and grid.axis != axis:
+        raise Unsupported("weight scales that are not along its outputs")
+    scale = np.broadcast_to(grid.scale, grid.codes.shape[axis]).astype(np.float32)
+    largest = int(np.abs(grid.codes - grid._along(grid.zero_point)).max(initial=0))
+    bits = grid.bits if not grid.zero_point.any() else max(grid.bits, largest.bit_length() + 1)
+    return {"weight_scale": scale, "weight_bits": bits}
+
+
+def add_bias(graph: GraphReader, op: Operator, node: Node | None, bias: np.ndarray) -> None:
+    assert node is not None
+    outputs = node.attributes["out_features"]
+    if bias.size not in (1, outputs) or (bias.ndim and bias.shape[-1] not in (1, outputs)):
+        raise Unsupported(f"a bias of shape {bias.shape}")
+    flat = np.broadcast_to(bias.reshape(-1), (outputs,)).astype(np.float32)
+    graph.replace(op, dataclasses.replace(node, bias=flat if node.bias is None else node.bias + flat))
+
+
+def convert_batch_norm(graph: GraphReader, op: Operator) -> None:
+    gain, shift, mean, variance = (graph.required(op, i) for i in range(1, 5))
+    if op.attributes.get("training_mode", 0):
+        raise Unsupported("training mode")
+    scale = gain.astype(np.float64) / np.sqrt(variance.astype(np.float64) + op.attributes.get("epsilon", 1e-5))
+    offset = shift - mean * scale
+    before = graph.node_of(op.inputs[0])
+    folds = before is not None and before.is_layer and len(before.shape) in (1, 3) and graph.reads[op.inputs[0]] == 1
+    if before is None or not folds or "weight_scale" in before.attributes:
+        graph.emit(
+            op,
+            Node(name=op.name, kind="scale", inputs=op.inputs[:1], weight=as_float32(scale), bias=as_float32(offset)),
+        )
+        return
+    assert before.weight is not None
+    weight = before.weight * scale.reshape((-1,) + (1,) * (before.weight.ndim - 1))
+    bias = offset if before.bias is None else before.bias * scale + offset
+    graph.replace(op, dataclasses.replace(before, weight=as_float32(weight), bias=as_float32(bias)))
+
+
+def as_float32(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)
+
+
+def read_sliding(op: Operator, shape: Sequence[int], kernel: Sequence[int]) -> dict[str, Any]:
+    stride = tuple(op.attributes.get("strides", (1, 1)))
+    dilation = tuple(op.attributes.get("dilations", (1, 1)))
+    auto = op.attributes.get("auto_pad", "NOTSET")
+    padding = tuple(op.attributes.get("pads", (0, 0, 0, 0))) if auto == "NOTSET" else (0, 0, 0, 0)
+    if auto.startswith("SAME"):
+        totals = [
+            max(0, (-(-size // step) - 1) * step + d * (k - 1) + 1 - size)
+            for size, step, d, k in zip(shape[1:], stride, dilation, kernel, strict=True)
+        ]
+        less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
+        padding = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
+    return {"kernel": tuple(kernel), "stride": stride, "padding": padding, "dilation": dilation}

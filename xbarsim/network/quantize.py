@@ -1,0 +1,240 @@
+"""Post-training quantisation: float network -> integer weights and scales.
+
+Weights are symmetric, one scale per output channel, within +-(2^(bits-1) - 1). Activations have one scale per
+tensor, chosen on calibration images; they are unsigned where the graph or the images say that no value is
+negative. Scales, zero points and codes of networks that were quantised in their file (ONNX QDQ) are kept; only the code
+-2^(bits-1) of a symmetric weight moves to its neighbour, because arrays store magnitudes of bits - 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.calibrate import Histogram, choose_scale, collect_histograms
+from xbarsim.network.graph import Network, Node
+from xbarsim.network.sign import find_quantizer, input_is_signed
+
+_SEARCH_BELOW_BITS = 6
+_WEIGHT_FRACTIONS = np.linspace(0.3, 1.0, 36)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedLayer:
+    """A weight layer in integers.
+
+    Attributes
+    ----------
+    name : str
+        Name of the layer in its network.
+    weight : ndarray of int32
+        Same shape as the float weight, within +-(2^(weight_bits-1) - 1).
+    weight_scale : ndarray, (out,)
+        Real value of one weight step, by output channel.
+    input_scale : float
+        Real value of one input step.
+    input_zero_point : int
+        Code of the real value 0; padding holds it.
+    signed : bool
+        Whether input codes are two's complement.
+    weight_bits, activation_bits : int
+        Widths of weights and input codes.
+    bias : ndarray, (out,)
+        Real values, float64.
+    """
+
+    name: str
+    weight: np.ndarray
+    weight_scale: np.ndarray
+    input_scale: float
+    input_zero_point: int
+    signed: bool
+    weight_bits: int
+    activation_bits: int
+    bias: np.ndarray
+
+    @functools.cached_property
+    def weight_sum(self) -> np.ndarray:
+        """Sum of the integer weights of each output, (out,) int64."""
+        return self.weight.reshape(len(self.weight), -1).sum(axis=1, dtype=np.int64)
+
+    @functools.cached_property
+    def largest_sum(self) -> int:
+        """Bound on the magnitude of every partial sum of an output."""
+        magnitudes = np.abs(self.weight.astype(np.int64)).reshape(len(self.weight), -1).sum(axis=1)
+        return int(magnitudes.max()) * 2**self.activation_bits
+
+    @functools.cached_property
+    def exact_weight(self) -> np.ndarray:
+        """The weights in the narrowest type in which every sum is exact: float32, float64 or int64."""
+        bound = self.largest_sum
+        return self.weight.astype(np.float32 if bound < 2**24 else np.float64 if bound < 2**53 else np.int64)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedNetwork:
+    """A network with its weight layers in integers; everything between layers stays float32."""
+
+    network: Network
+    layers: dict[str, QuantizedLayer]
+
+
+def quantize_network(
+    network: Network,
+    calibration: np.ndarray | None,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+) -> QuantizedNetwork:
+    """Quantise every weight layer after training.
+
+    Parameters
+    ----------
+    network : Network
+        With weights.
+    calibration : array_like, (images, *input_shape) or None
+        Normalised images that fix the activation scales; needed unless the network's file fixes all of them.
+    weight_bits, activation_bits : int
+        Widths, 2..16 and 1..16.
+    layers : mapping, optional
+        Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win and other keys
+        are ignored.
+
+    Returns
+    -------
+    QuantizedNetwork
+
+    Raises
+    ------
+    ConfigError
+        If weights are missing, a width cannot be computed with, a name matches no layer, or the network was quantised
+        in its file to another width.
+    """
+    if not network.has_weights:
+        raise ConfigError(f"network {network.name}: has shapes but no weights; load it with weights='random' to run it")
+    widths = resolve_bits(network, weight_bits, activation_bits, layers)
+    wanted = {layer.inputs[0] for layer in network.layers if find_quantizer(network, layer.inputs[0]) is None}
+    histograms: dict[str, Histogram] = {}
+    if wanted:
+        if calibration is None or len(calibration) == 0:
+            raise ConfigError(f"network {network.name}: quantisation needs calibration images")
+        histograms = collect_histograms(network, calibration, wanted)
+    quantized = {
+        layer.name: _quantize_layer(network, layer, widths[layer.name], histograms) for layer in network.layers
+    }
+    return QuantizedNetwork(network=network, layers=quantized)
+
+
+def resolve_bits(
+    network: Network, weight_bits: int, activation_bits: int, layers: Mapping[str, Mapping[str, Any]] | None
+) -> dict[str, tuple[int, int]]:
+    """Return the (weight_bits, activation_bits) of every layer, checked."""
+    widths = {}
+    choices = layers or {}
+    names = [layer.name for layer in network.layers]
+    for pattern in choices:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ConfigError(f"layers: {pattern!r} matches no layer of network {network.name}")
+    for name in names:
+        chosen = {"weight_bits": weight_bits, "activation_bits": activation_bits}
+        for pattern, choice in choices.items():
+            if fnmatchcase(name, pattern):
+                chosen |= {key: choice[key] for key in chosen if choice.get(key) is not None}
+        widths[name] = (
+            _check_bits(name, "weight_bits", chosen["weight_bits"], 2),
+            _check_bits(name, "activation_bits", chosen["activation_bits"], 1),
+        )
+    return widths
+
+
+def _check_bits(layer: str, key: str, bits: Any, least: int) -> int:
+    if bits == 32:
+        raise ConfigError(f"layer {layer}: {key}: 32 stands for float values and serves cost only; give 16 or fewer")
+    if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not least <= bits <= 16:
+        raise ConfigError(f"layer {layer}: {key}: {bits!r} is not a whole number between {least} and 16")
+    return int(bits)
+
+
+def _quantize_layer(
+    network: Network, node: Node, widths: tuple[int, int], histograms: dict[str, Histogram]
+) -> QuantizedLayer:
+    assert node.weight is not None
+    weight_bits, activation_bits = widths
+    if "weight_scale" in node.attributes:
+        _check_given(node.name, "weight_bits", node.attributes["weight_bits"], weight_bits)
+        scale = node.attributes["weight_scale"].astype(np.float64)
+        codes = _round_weights(node.weight, scale, weight_bits)
+    else:
+        codes, scale = quantize_weights(node.weight, weight_bits)
+    quantizer = find_quantizer(network, node.inputs[0])
+    if quantizer is not None:
+        grid = quantizer.attributes
+        _check_given(node.name, "activation_bits", grid["bits"], activation_bits)
+        input_scale, zero_point, signed = grid["scale"], grid["zero_point"], grid["signed"]
+    else:
+        histogram = histograms[node.inputs[0]]
+        signed = input_is_signed(network, node.name) and histogram.low < 0
+        input_scale, zero_point = choose_scale(histogram, activation_bits, signed), 0
+    outputs = len(node.weight)
+    return QuantizedLayer(
+        name=node.name,
+        weight=codes,
+        weight_scale=scale,
+        input_scale=float(input_scale),
+        input_zero_point=int(zero_point),
+        signed=bool(signed),
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        bias=np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64),
+    )
+
+
+def quantize_weights(weight: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Quantise weights symmetrically by output channel.
+
+    Parameters
+    ----------
+    weight : ndarray, (out, ...)
+        Real weights.
+    bits : int
+        Width; the largest code is 2^(bits-1) - 1.
+
+    Returns
+    -------
+    codes : ndarray of int32
+        Same shape.
+    scale : ndarray, (out,)
+        Real value of one step: the largest magnitude over the largest code; below 6 bits the clipping range
+        with the least squared error.
+    """
+    flat = weight.reshape(len(weight), -1).astype(np.float64)
+    top = np.abs(flat).max(axis=1)
+    full = np.where(top > 0, top, 1.0) / (2 ** (bits - 1) - 1)
+    scale = full
+    if bits < _SEARCH_BELOW_BITS:
+        least = np.full(len(flat), np.inf)
+        for fraction in _WEIGHT_FRACTIONS[::-1]:
+            trial = full * fraction
+            errors = flat - _round_weights(flat, trial, bits) * trial[:, None]
+            error = np.einsum("ok,ok->o", errors, errors)
+            scale = np.where(error < least, trial, scale)
+            least = np.minimum(error, least)
+    return _round_weights(weight, scale, bits), scale
+
+
+def _round_weights(weight: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
+    limit = 2 ** (bits - 1) - 1
+    steps = weight / scale.reshape((-1,) + (1,) * (weight.ndim - 1))
+    return np.clip(np.rint(steps), -limit, limit).astype(np.int32)
+
+
+def _check_given(layer: str, key: str, given: int, asked: int) -> None:
+    if given != asked:
+        raise ConfigError(f"layer {layer}: {key}: {asked} asked for, but the network's file quantises it to {given}")
