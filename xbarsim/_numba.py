@@ -13,8 +13,25 @@ Numba's cache does not notice edits in *another* file: a kernel and everything i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numba
 
 kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 parallel_kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, parallel=True)
 inlined = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
+
+
+@contextmanager
+def limit_threads(threads: int | None) -> Iterator[None]:
+    """Run parallel kernels on ``threads`` threads (None: as many as before), at most all, and restore the number."""
+    if threads is None:
+        yield
+        return
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(threads, int(vars(numba.config)["NUMBA_NUM_THREADS"])))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

@@ -1,0 +1,93 @@
+"""Levels, programming variation, stuck cells, drift and read noise of cells."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from xbarsim.config import Device, Drift, Programming, ReadNoise, Stuck
+from xbarsim.device import level_conductance, program_cells, read_noise_sigma, sample_read
+from xbarsim.errors import ShapeError
+from xbarsim.rng import stream
+
+RANGE = {"g_on_siemens": 1e-4, "g_off_siemens": 1e-6, "cell_bits": 2}
+
+
+def program(digits, seed=0, trial=0, layer="", **fields):
+    return program_cells(digits, Device(**RANGE, **fields), seed=seed, trial=trial, layer=layer)
+
+
+def test_ideal_cells_reach_evenly_spaced_levels():
+    np.testing.assert_allclose(program([[0, 1], [2, 3]]), [[1e-6, 34e-6], [67e-6, 1e-4]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("digits", [[[-1]], [[4]], [[0.5]], [["a"]]])
+def test_digits_outside_the_levels_are_refused(digits):
+    with pytest.raises(ShapeError, match="digits"):
+        program(digits)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "lognormal"])
+@pytest.mark.parametrize("relative_to", ["target", "range"])
+def test_every_cell_gets_a_draw_of_its_own_with_the_stated_spread(distribution, relative_to):
+    # 10,000 cells, standard error of the deviation 0.7 %: 4 % is 5.6 sigma, false alarm below 1e-7
+    digits = np.full((100, 100), 2)
+    programming = Programming(distribution=distribution, relative_to=relative_to, sigma=0.05)
+    g = program(digits, programming=programming)
+    assert len(np.unique(g)) == g.size
+    reference = 67e-6 if relative_to == "target" else 99e-6
+    error = (g - 67e-6) / reference
+    normal = np.log1p(error) if distribution == "lognormal" else error
+    assert abs(normal.std() / 0.05 - 1) < 0.04
+    assert stats.kstest(normal.ravel() / 0.05, "norm").pvalue > 1e-6
+
+
+def test_conductance_never_falls_below_zero():
+    g = program(np.zeros((50, 50), int), programming=Programming(distribution="normal", relative_to="range", sigma=0.5))
+    assert g.min() == 0
+    device = Device(**RANGE, read_noise=ReadNoise(relative_to="range", sigma=1.0))
+    assert sample_read(g, device, stream(0, "device.read")).min() == 0
+
+
+def test_a_phenomenon_does_not_disturb_the_draws_of_another():
+    digits = stream(1, "test").integers(0, 4, (64, 64))
+    programming = Programming(distribution="normal", sigma=0.1)
+    alone = program(digits, programming=programming)
+    both = program(digits, programming=programming, stuck=Stuck(on_rate=0.1, off_rate=0.1))
+    moved = alone != both
+    assert set(np.unique(both[moved])) == {1e-6, 1e-4}
+    assert 0.1 < moved.mean() < 0.3
+
+
+def test_stuck_rates_are_met():
+    # 40,000 cells at 5 and 10 %: five standard errors
+    g = program(np.full((200, 200), 1), stuck=Stuck(on_rate=0.05, off_rate=0.1))
+    assert abs((g == 1e-4).mean() - 0.05) < 5 * np.sqrt(0.05 * 0.95 / g.size)
+    assert abs((g == 1e-6).mean() - 0.1) < 5 * np.sqrt(0.1 * 0.9 / g.size)
+
+
+def test_drift_follows_the_power_law():
+    digits = np.full((100, 100), 3)
+    g = program(digits, drift=Drift(nu=0.05, reference_s=20.0, time_s=20e3))
+    np.testing.assert_allclose(g, 1e-4 * 1000.0**-0.05, rtol=1e-12)
+    g = program(digits, drift=Drift(nu=0.05, nu_sigma=0.01, reference_s=20.0, time_s=20e3))
+    nu = -np.log(g / 1e-4) / np.log(1000)
+    assert abs(nu.mean() - 0.05) < 5e-4
+    assert abs(nu.std() / 0.01 - 1) < 0.04
+    assert (program(digits, drift=Drift(nu=0.05, reference_s=20.0, time_s=20.0)) == 1e-4).all()
+
+
+def test_streams_depend_on_seed_trial_and_layer_alone():
+    digits = np.full((8, 8), 3)
+    programming = Programming(distribution="normal", sigma=0.1)
+    first = program(digits, programming=programming)
+    np.testing.assert_array_equal(first, program(digits, programming=programming))
+    for key in ({"seed": 1}, {"trial": 1}, {"layer": "conv1"}):
+        assert (program(digits, programming=programming, **key) != first).all()
+
+
+def test_read_noise_is_relative_to_target_or_range():
+    g = level_conductance([0, 3], Device(**RANGE))
+    target = Device(**RANGE, read_noise=ReadNoise(sigma=0.1))
+    whole = Device(**RANGE, read_noise=ReadNoise(sigma=0.1, relative_to="range"))
+    np.testing.assert_allclose(read_noise_sigma(g, target), [1e-7, 1e-5])
+    np.testing.assert_allclose(read_noise_sigma(g, whole), [9.9e-6, 9.9e-6])

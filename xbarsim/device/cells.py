@@ -1,0 +1,201 @@
+"""Target level -> conductance that a cell really has when it is read.
+
+Models, in this order: evenly spaced levels between off and on conductance; the error of one write (normal or
+lognormal, relative to the cell's target or to the whole range, clipped at zero); cells stuck at on or off; power-law
+drift with an exponent per cell; and the size of the noise between two reads. One independent draw per cell and
+phenomenon, each from a stream of its own, so that switching one phenomenon on leaves the draws of the others alone.
+
+Neglects: correlation between neighbours, cycle-to-cycle history, temperature, and retention loss other than drift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xbarsim.config import Device
+from xbarsim.errors import ShapeError
+from xbarsim.rng import stream
+
+Array = NDArray[np.float64]
+
+
+def program_cells(digits: ArrayLike, device: Device, *, seed: int, trial: int = 0, layer: str = "") -> Array:
+    """Program digits into cells and return the conductances at the time of the read.
+
+    Parameters
+    ----------
+    digits : array_like of int, any shape
+        Level of each cell, 0 .. ``device.levels - 1``.
+    device : Device
+        Levels and imperfections of the cell.
+    seed, trial, layer : int, int, str
+        Key of the random streams ``device.programming``, ``device.stuck`` and ``device.drift``.
+
+    Returns
+    -------
+    ndarray, shape of ``digits``
+        Conductance of each cell [S].
+
+    Raises
+    ------
+    ShapeError
+        If a digit is not a whole number within the levels of the cell.
+    """
+    g = level_conductance(digits, device)
+    g = sample_programmed(g, device, stream(seed, "device.programming", trial, layer))
+    g = sample_stuck(g, device, stream(seed, "device.stuck", trial, layer))
+    return sample_drifted(g, device, stream(seed, "device.drift", trial, layer))
+
+
+def level_conductance(digits: ArrayLike, device: Device) -> Array:
+    """Return the target conductance of each digit.
+
+    Parameters
+    ----------
+    digits : array_like of int, any shape
+        Levels, 0 .. ``device.levels - 1``.
+    device : Device
+        Range and number of levels.
+
+    Returns
+    -------
+    ndarray, shape of ``digits``
+        Target conductance [S].
+
+    Raises
+    ------
+    ShapeError
+        If a digit is not a whole number within the levels of the cell.
+    """
+    digits = np.asarray(digits)
+    if digits.dtype.kind not in "iub":
+        raise ShapeError(f"digits: {digits.dtype} is not an integer type")
+    if digits.size and (digits.min() < 0 or digits.max() >= device.levels):
+        raise ShapeError(f"digits: {digits.min()} .. {digits.max()} is not within 0 .. {device.levels - 1}")
+    return device.g_off_siemens + device.g_step_siemens * digits.astype(np.float64)
+
+
+def sample_programmed(g_target: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
+    """Draw the conductances that cells reach after one write.
+
+    Parameters
+    ----------
+    g_target : array_like, any shape
+        Conductance asked of each cell [S].
+    device : Device
+        ``programming`` gives distribution, reference and standard deviation.
+    rng : numpy.random.Generator
+        One normal draw per cell; none where the distribution is ``none`` or sigma is zero.
+
+    Returns
+    -------
+    ndarray, shape of ``g_target``
+        Conductance reached, clipped at zero [S].
+
+    Notes
+    -----
+    ``lognormal`` relative to the target multiplies it by ``exp(sigma z)``: the median is the target. Relative to the
+    range, the same factor is applied to the range and its excess is added.
+    """
+    g = np.array(g_target, dtype=np.float64)
+    model = device.programming
+    if model.distribution == "none" or model.sigma == 0:
+        return g
+    error = rng.standard_normal(g.shape)
+    error *= model.sigma
+    if model.distribution == "lognormal":
+        np.expm1(error, out=error)
+    error *= g if model.relative_to == "target" else device.g_on_siemens - device.g_off_siemens
+    g += error
+    return np.maximum(g, 0.0, out=g)
+
+
+def sample_stuck(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
+    """Replace the conductance of stuck cells.
+
+    Parameters
+    ----------
+    g : array_like, any shape
+        Conductance of the cells if none were stuck [S].
+    device : Device
+        ``stuck`` gives the rates of both kinds.
+    rng : numpy.random.Generator
+        One uniform draw per cell; none where both rates are zero.
+
+    Returns
+    -------
+    ndarray, shape of ``g``
+        Conductance with stuck cells at on or off conductance [S].
+    """
+    g = np.array(g, dtype=np.float64)
+    rates = device.stuck
+    if rates.on_rate == 0 and rates.off_rate == 0:
+        return g
+    draw = rng.random(g.shape)
+    g[draw < rates.on_rate] = device.g_on_siemens
+    g[(draw >= rates.on_rate) & (draw < rates.on_rate + rates.off_rate)] = device.g_off_siemens
+    return g
+
+
+def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
+    """Let conductances drift from ``reference_s`` to ``time_s`` after programming.
+
+    Parameters
+    ----------
+    g : array_like, any shape
+        Conductance at ``reference_s`` [S].
+    device : Device
+        ``drift`` gives exponent, spread and times.
+    rng : numpy.random.Generator
+        One normal draw per cell where the exponent varies from cell to cell.
+
+    Returns
+    -------
+    ndarray, shape of ``g``
+        ``g * (time_s / reference_s) ** -nu`` [S].
+    """
+    g = np.array(g, dtype=np.float64)
+    model = device.drift
+    if model.time_s <= model.reference_s or (model.nu == 0 and model.nu_sigma == 0):
+        return g
+    exponent = -np.log(model.time_s / model.reference_s)
+    if model.nu_sigma == 0:
+        return g * np.exp(exponent * model.nu)
+    nu = rng.standard_normal(g.shape)
+    nu *= model.nu_sigma
+    nu += model.nu
+    nu *= exponent
+    g *= np.exp(nu, out=nu)
+    return g
+
+
+def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
+    """Return the standard deviation of a cell's conductance from read to read.
+
+    Parameters
+    ----------
+    g : array_like, any shape
+        Conductance of the cells [S].
+    device : Device
+        ``read_noise`` gives the size and what it is relative to.
+
+    Returns
+    -------
+    ndarray, shape of ``g``
+        Standard deviation [S].
+    """
+    g = np.asarray(g, dtype=np.float64)
+    model = device.read_noise
+    if model.relative_to == "target":
+        return model.sigma * g
+    return np.full(g.shape, model.sigma * (device.g_on_siemens - device.g_off_siemens))
+
+
+def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
+    """Draw the conductances of one read, clipped at zero; one normal draw per cell where there is read noise."""
+    g = np.array(g, dtype=np.float64)
+    if device.read_noise.sigma == 0:
+        return g
+    g += read_noise_sigma(g, device) * rng.standard_normal(g.shape)
+    return np.maximum(g, 0.0, out=g)
