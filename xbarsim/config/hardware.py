@@ -122,13 +122,25 @@ class Adc(Record):
     """Bit-line converters."""
 
     bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
-    """Resolution; ``auto`` is ceil(log2(rows * highest level * highest input)), ``ideal`` neither rounds nor clips."""
+    """Resolution; ``auto`` has a code for every sum that could occur, ``ideal`` neither rounds nor clips."""
     full_scale: Literal["whole", "calibrated"] = "calibrated"
     """Range: every sum that could occur, or what the calibration images show."""
     quantile: Annotated[float, Field(gt=0.5, le=1)] = 1.0
     """Share of calibration samples that a calibrated range holds without clipping [-]."""
     subtract: Literal["analog", "digital"] = "analog"
     """Differential pairs: subtract currents and convert once, or convert both and subtract."""
+    sign: Literal["included", "extra"] = "included"
+    """The sign of an analog difference takes one of ``bits``, or comes from a comparator beyond them."""
+    gain_sigma: NonNegative = 0.0
+    """Standard deviation of a converter's gain, one draw per column, relative [-]."""
+    offset_sigma_lsb: NonNegative = 0.0
+    """Standard deviation of a converter's offset, one draw per column, in least significant bits [-]."""
+    noise_lsb: NonNegative = 0.0
+    """Standard deviation of thermal noise, one draw per conversion, in least significant bits [-]."""
+    inl_lsb: tuple[float, ...] = ()
+    """Integral nonlinearity at points spread evenly over the codes, interpolated between, in least significant bits."""
+    gain_correction: bool = False
+    """Trim each column's gain so that it undoes the mean loss of that column in the wires (a remedy for IR drop)."""
     per_array: Annotated[float, Field(gt=0)] = 1.0
     """Converters of one array; below 1 several arrays share one."""
 
@@ -160,20 +172,36 @@ class Chip(Record):
 
 
 class Timing(Record):
-    """Clock and latencies of the tile pipeline."""
+    """Clock, widths and latencies of the tile pipeline."""
 
     clock_hz: Positive
     """Clock that cycles are counted in [Hz]."""
     read_cycles: Annotated[int, Field(ge=1)]
     """Cycles of one array read: drive, settle, sample."""
+    pulse_s: Positive | None = None
+    """Time that word lines are driven in one read; None is the whole read [s]."""
+    array_stages: Annotated[int, Field(ge=0)] = 2
+    """Periods that a window spends behind its last array read: conversion, shift-add."""
     pipelined: bool = True
     """Layers run as a pipeline over windows, or one after the other."""
+    buffer_bits: Annotated[int, Field(ge=1)] = 256
+    """Bits that a tile's buffer reads in a cycle, and writes in a cycle."""
     bus_bits: Annotated[int, Field(ge=1)] = 256
     """Bits that the tile bus moves in a cycle."""
+    noc: Literal["mesh", "bus", "htree"] = "mesh"
+    """Network between the tiles of a chip: mesh with XY routing, one shared bus, or a binary tree."""
     link_bits: Annotated[int, Field(ge=1)] = 32
     """Bits that a link between tiles moves in a cycle."""
     hop_cycles: Annotated[int, Field(ge=0)] = 1
     """Cycles of one router hop."""
+    io_bits: Annotated[int, Field(ge=1)] = 64
+    """Bits that the off-chip link moves in a cycle, each way."""
+    activation_lanes: Annotated[int, Field(ge=1)] = 16
+    """Values that a tile's activation unit takes in a cycle."""
+    vector_lanes: Annotated[int, Field(ge=1)] = 16
+    """Additions, multiplications or MACs that a tile's digital vector unit does in a cycle."""
+    pooling_lanes: Annotated[int, Field(ge=1)] = 16
+    """Values that a tile's pooling unit takes in a cycle."""
 
 
 class Activity(Record):
@@ -182,33 +210,63 @@ class Activity(Record):
     mean_level: Fraction = 0.5
     """Mean cell level as a fraction of the highest level [-]."""
     input_activity: Fraction = 0.5
-    """Mean driven input as a fraction of full scale [-]."""
+    """Mean squared word-line voltage as a fraction of full scale squared; the share of ones where dac.bits is 1 [-]."""
+
+
+ACTIONS = (
+    "array", "dac", "sample_hold", "adc", "shift_add", "input_register", "output_register", "buffer", "bus",
+    "accumulate", "activation", "pooling", "vector", "router", "link", "off_chip",
+)  # fmt: skip
+"""What the timing machine counts. Bits for registers, buffer, bus, router, link and off_chip; else operations:
+array reads, driven rows, sampled columns, conversions, shifted sums, added partial sums, activated values, pooled
+values, and the other digital operations."""
 
 
 class Rating(Record):
     """Power, area and speed of one instance of a component."""
 
     power_watt: NonNegative = 0.0
-    """Power when acting at ``rate_hz`` (always on where there is no rate), leakage included [W]."""
+    """Power when acting at ``rate_hz``, leakage included; always on where there is neither rate nor energy [W]."""
     area_m2: NonNegative = 0.0
     """Area [m2]."""
     rate_hz: Positive | None = None
     """Actions a second at that power [Hz]."""
+    energy_joule: NonNegative | None = None
+    """Energy of one action; None derives it as (power - leakage) / rate [J]."""
+    leakage_watt: NonNegative = 0.0
+    """Part of the power that is drawn whether or not it acts [W]."""
+
+    @property
+    def action_joule(self) -> float:
+        """Energy of one action; 0 where the component is always on [J]."""
+        if self.energy_joule is not None:
+            return self.energy_joule
+        return max(0.0, self.power_watt - self.leakage_watt) / self.rate_hz if self.rate_hz else 0.0
+
+    @property
+    def idle_watt(self) -> float:
+        """Power drawn whether or not it acts [W]."""
+        always_on = self.energy_joule is None and self.rate_hz is None
+        return self.power_watt if always_on else self.leakage_watt
 
 
 class Component(Rating):
     """A kind of component: how many there are, and what one of them costs."""
 
-    per: Literal["row", "col", "array", "core", "tile", "chip"]
-    """What ``count`` is counted for."""
+    per: Literal["row", "col", "adc", "array", "core", "tile", "chip"]
+    """What ``count`` is counted for; ``adc``: for each converter, of which an array has ``adc.per_array``."""
     count: NonNegative = 1.0
     """Instances for each ``per``; 0.25 where four tiles share one."""
-    energy_joule: NonNegative | None = None
-    """Energy of one action; None derives it as (power - leakage) / rate [J]."""
-    leakage_watt: NonNegative = 0.0
-    """Part of the power that is drawn whether or not it acts [W]."""
+    action: str | None = None
+    """Counted action that it is charged for; None is the component's own name."""
+    from_device: bool = False
+    """Energy of an array read from conductances, voltage and pulse, in place of a constant."""
+    cells: Annotated[int, Field(ge=1)] | None = None
+    """Cells of the array that the rating holds for; power, area and energy grow in proportion. None: no scaling."""
+    by: Literal["bits", "rows"] = "bits"
+    """What the keys of ``table`` are: resolution (ADC, DAC) or word lines of the array."""
     table: dict[int, Rating] | None = None
-    """Ratings by bits (ADC, DAC); between entries power and area are interpolated geometrically."""
+    """Ratings by ``by``, in place of the component's own; geometric interpolation in between."""
     source: Annotated[str, Field(min_length=1)]
     """Where the numbers come from."""
 
@@ -251,16 +309,41 @@ class Hardware(Record):
             )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")
+        for name, component in self.components.items():
+            acts = component.rate_hz is not None or component.energy_joule is not None or component.table is not None
+            if acts and (component.action or name) not in ACTIONS:
+                action = component.action or name
+                raise ValueError(f"components.{name}.action: {action!r} is not counted; one of {', '.join(ACTIONS)}")
         return self
 
     @property
+    def has_signed_sums(self) -> bool:
+        """Whether a converter sees the difference of two columns instead of one."""
+        return self.encoding == "differential" and self.adc.subtract == "analog"
+
+    @property
+    def highest_sum(self) -> float:
+        """Largest magnitude that a column sum of ideal cells can have, in level steps times input steps [-].
+
+        Flipped columns hold at most half the sum of levels; their unit column always holds level 1.
+        """
+        level = float(self.device.levels - 1)
+        if self.encoding == "flip":
+            level = max(level / 2, 1.0)
+        return self.crossbar.rows * level * ((1 << self.dac.bits) - 1)
+
+    @property
     def adc_bits(self) -> int | None:
-        """Resolution of the converters, ``auto`` worked out; None for ideal converters."""
+        """Resolution of the converters, ``auto`` worked out; None for ideal converters.
+
+        ``auto`` is ceil(log2(rows * highest level * highest input + 1)), with half the range for ``flip`` and
+        one more bit for the sign of analog differences (unless ``adc.sign`` is ``extra``).
+        """
         if self.adc.bits == "ideal":
             return None
         if self.adc.bits == "auto":
-            highest = (self.device.levels - 1) * ((1 << self.dac.bits) - 1)
-            return max(1, math.ceil(math.log2(self.crossbar.rows * highest)))
+            sign_bits = 1 if self.has_signed_sums and self.adc.sign == "included" else 0
+            return max(1, math.ceil(math.log2(self.highest_sum + 1))) + sign_bits
         return self.adc.bits
 
     @property

@@ -1,0 +1,149 @@
+"""Weights -> digits -> programmed arrays -> one effective matrix in level units.
+
+What an array does to a vector of word-line voltages is one matrix, its transfer operator (``crossbar``). Here the
+operators of all arrays of a layer are divided by the conductance of one level step, the known off-current is
+subtracted (it cancels in an analog difference), and the columns are put back in logical order, so that the
+engine sees one matrix of K rows whose row blocks are the arrays. Arrays are programmed in bounded chunks and
+dropped; only the effective matrix is kept, in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.crossbar import solve_transfer
+from xbarsim.device import program_cells, read_noise_sigma
+from xbarsim.mvm.encoding import EncodedWeights, has_unit_column
+from xbarsim.mvm.layout import ColumnLayout, pad_lanes
+
+CHUNK_CELLS = 1 << 21
+"""Cells that are programmed and solved at a time: 16 MB of float64 conductances."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProgrammedMatrix:
+    """What the arrays of a layer do, in level units; columns are (plane, output), then unit columns."""
+
+    matrix: NDArray[np.float32]
+    """(K, columns) response of a column to a row."""
+    variance: NDArray[np.float32] | None
+    """(K, columns) variance of that response from read to read; None without read noise."""
+    loss: NDArray[np.float32]
+    """(row blocks, columns) factor that brings a column's response closest to its digits in the least-squares
+    sense; 1 for an ideal array."""
+    planes: int
+    """Column sums that one output needs in one row block: polarities converted apart times slices."""
+    padded: int
+    """Outputs rounded up to whole registers."""
+
+
+def program_arrays(
+    encoded: EncodedWeights,
+    layout: ColumnLayout,
+    row_starts: NDArray[np.int64],
+    hardware: Hardware,
+    *,
+    seed: int,
+    trial: int,
+    layer: str,
+) -> ProgrammedMatrix:
+    """Program every array of a layer and return its effective matrix.
+
+    Parameters
+    ----------
+    encoded : EncodedWeights
+        Digits.
+    layout : ColumnLayout
+        Places of the columns.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    hardware : Hardware
+        Device, wires and array size.
+    seed, trial, layer : int, int, str
+        Key of the device's random streams; arrays of a chunk share one.
+
+    Returns
+    -------
+    ProgrammedMatrix
+        Effective matrix in level units.
+    """
+    polarities, slices, rows, outputs = encoded.digits.shape
+    merged = hardware.has_signed_sums
+    planes = slices if merged else polarities * slices
+    padded = pad_lanes(outputs)
+    has_unit = has_unit_column(hardware.encoding)
+    columns = planes * padded + (pad_lanes(layout.blocks) if has_unit else 0)
+    blocks = len(row_starts) - 1
+    matrix = np.zeros((rows, columns), dtype=np.float32)
+    loss = np.ones((blocks, columns), dtype=np.float32)
+    is_noisy = hardware.device.read_noise.sigma > 0
+    variance = np.zeros((rows, columns), dtype=np.float32) if is_noisy else None
+    width = layout.cols + has_unit
+    chunk = max(1, CHUNK_CELLS // (polarities * hardware.crossbar.rows * width))
+    for r, (begin, end) in enumerate(pairwise(row_starts)):
+        for first in range(0, layout.blocks, chunk):
+            last = min(first + chunk, layout.blocks)
+            s, o = np.nonzero((layout.block_of >= first) & (layout.block_of < last))
+            place = (layout.block_of[s, o] - first, layout.column_of[s, o])
+            digits = np.zeros((last - first, width, polarities, hardware.crossbar.rows), dtype=np.uint8)
+            digits[place[0], place[1], :, : end - begin] = encoded.digits[:, s, begin:end, o]  # (column, polarity, row)
+            if has_unit:
+                digits[:, layout.cols, :, : end - begin] = 1
+            result = _respond(digits, hardware, seed=seed, trial=trial, layer=f"{layer}/{r}/{first}")
+            target = s * padded + o
+            units = planes * padded + np.arange(first, last)
+            for p, (response, ideal, noise) in enumerate(result):
+                into = target + p * slices * padded
+                for column, at in ((into, place), (units, (np.arange(last - first), layout.cols))):
+                    if column is units and not has_unit:
+                        continue
+                    found = response[at][:, : end - begin]
+                    matrix[begin:end, column] = found.T
+                    loss[r, column] = _loss(found, ideal[at][:, : end - begin])
+                    if variance is not None:
+                        variance[begin:end, column] = noise[at][:, : end - begin].T
+    return ProgrammedMatrix(matrix=matrix, variance=variance, loss=loss, planes=planes, padded=padded)
+
+
+def _respond(
+    digits: NDArray[np.uint8], hardware: Hardware, *, seed: int, trial: int, layer: str
+) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Program arrays given as (array, column, polarity, row); return response, digits and variance by polarity.
+
+    Arrays come back as (array, column, row) in level units, the two polarities merged where currents are
+    subtracted before conversion.
+    """
+    device, wires = hardware.device, hardware.crossbar
+    arrays = digits.transpose(0, 2, 3, 1)
+    g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=layer)
+    t = solve_transfer(
+        g,
+        r_wl_ohm=wires.r_wl_ohm,
+        r_bl_ohm=wires.r_bl_ohm,
+        r_source_ohm=wires.r_source_ohm,
+        r_sink_ohm=wires.r_sink_ohm,
+        method=wires.method,
+    )
+    step = device.g_step_siemens
+    sigma = (read_noise_sigma(t, device) / step) ** 2 if device.read_noise.sigma > 0 else np.zeros_like(t)
+    if hardware.has_signed_sums:
+        signed = arrays.astype(np.int16)
+        parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
+        parts = [((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], sigma[:, 0] + sigma[:, 1])]
+    else:
+        off = device.g_off_siemens
+        parts = [((t[:, p] - off) / step, arrays[:, p], sigma[:, p]) for p in range(t.shape[1])]
+    return [(a.transpose(0, 2, 1), b.transpose(0, 2, 1), c.transpose(0, 2, 1)) for a, b, c in parts]
+
+
+def _loss(found: NDArray[Any], ideal: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the factor per column that brings ``found`` closest to ``ideal``; 1 where a column is empty."""
+    energy = np.einsum("ij,ij->i", found, found)
+    overlap = np.einsum("ij,ij->i", found, ideal.astype(np.float64))
+    return np.where((energy > 0) & (overlap > 0), overlap / np.where(energy > 0, energy, 1.0), 1.0)

@@ -1,0 +1,103 @@
+"""Shift-add: what the code of every column counts for every output, in integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.mvm.encoding import EncodedWeights
+from xbarsim.mvm.layout import ColumnLayout, pad_lanes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe:
+    """Integer weights of the columns, row block by row block.
+
+    Columns are planes of ``padded`` outputs, then one unit column per array of the row block.
+    """
+
+    outputs: int
+    padded: int
+    """Outputs rounded up to whole registers."""
+    columns: NDArray[np.int64]
+    """(row blocks, planes) weight of the code of a plane, before flipping."""
+    is_flipped: NDArray[np.bool_] | None
+    """(row blocks, planes, outputs) columns whose code counts negative; None where there are none."""
+    units: NDArray[np.int64]
+    """(row blocks, unit columns, outputs) weight of the code of a unit column."""
+
+    @property
+    def planes(self) -> int:
+        """Codes of one output in one row block, unit columns not counted."""
+        return self.columns.shape[1]
+
+    def plane_signs(self, r: int) -> NDArray[np.int64]:
+        """Return the signed weight of every column of a row block: (planes, outputs)."""
+        weights = np.repeat(self.columns[r][:, np.newaxis], self.outputs, axis=1)
+        return weights if self.is_flipped is None else np.where(self.is_flipped[r], -weights, weights)
+
+    def combine(self, codes: NDArray[Any], r: int) -> NDArray[Any]:
+        """Shift and add the codes of one row block.
+
+        Parameters
+        ----------
+        codes : ndarray, (vectors, columns)
+            Codes, or sums where the converter is ideal.
+        r : int
+            Row block.
+
+        Returns
+        -------
+        ndarray, (vectors, outputs)
+            In the type of ``codes``.
+        """
+        main = codes[:, : self.planes * self.padded].reshape(len(codes), self.planes, self.padded)
+        total = (main[:, :, : self.outputs] * self.plane_signs(r).astype(codes.dtype)).sum(axis=1)
+        if self.units.shape[1]:
+            first = self.planes * self.padded
+            total += codes[:, first : first + self.units.shape[1]] @ self.units[r].astype(codes.dtype)
+        return total
+
+
+def make_recipe(encoded: EncodedWeights, layout: ColumnLayout, *, planes: int, row_blocks: int, level: int) -> Recipe:
+    """Collect the weights of all columns.
+
+    Parameters
+    ----------
+    encoded : EncodedWeights
+        Slice weights, flipped columns and the weight of the unit column.
+    layout : ColumnLayout
+        Which array holds a column.
+    planes : int
+        Slices, times two where both polarities are converted.
+    row_blocks : int
+        Row blocks.
+    level : int
+        Highest level of a cell.
+
+    Returns
+    -------
+    Recipe
+        Weights by row block.
+    """
+    n, slices = layout.outputs, layout.slices
+    signs = np.repeat([1, -1], slices)[:planes]
+    columns = np.tile(signs * np.resize(encoded.slice_weights, planes), (row_blocks, 1)).astype(np.int64)
+    units = np.zeros((row_blocks, layout.blocks if encoded.unit_weight else 0, n), dtype=np.int64)
+    o = np.arange(n)
+    if encoded.unit_weight:  # a weight that straddles arrays: the array of its highest slice measures the inputs
+        units[:, layout.block_of[-1], o] = encoded.unit_weight
+    if encoded.is_flipped is not None:
+        for r, s in np.ndindex(row_blocks, slices):
+            f = np.flatnonzero(encoded.is_flipped[r, s])
+            np.add.at(units, (r, layout.block_of[s, f], f), level * encoded.slice_weights[s])
+    return Recipe(
+        outputs=n,
+        padded=pad_lanes(n),
+        columns=columns,
+        is_flipped=encoded.is_flipped,
+        units=units,
+    )
