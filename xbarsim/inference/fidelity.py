@@ -1,0 +1,83 @@
+"""Each layer's own error: its results on hardware against the exact integer results for the same inputs.
+
+Errors of earlier layers are left out on purpose, so that the figures say which layer loses how much by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from xbarsim.inference.machine import LayerMachine
+
+_SAMPLE_IMAGES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerError:
+    """Error of one layer on the calibration images."""
+
+    name: str
+    """Layer name."""
+    snr_db: float | None
+    """Power of the exact result over power of the error [dB]; None where there is no error."""
+    gain: float | None
+    """Least-squares factor between exact results and those on hardware; below 1 where wires lose current [-]."""
+    adc_step: float
+    """Least significant bit of the ADC, in level steps of current [-]."""
+    input_activity: float
+    """Mean driven input as a fraction of full scale [-]."""
+
+    @classmethod
+    def mean(cls, records: Sequence[LayerError]) -> LayerError:
+        """Average the records of several trials.
+
+        Parameters
+        ----------
+        records : sequence of LayerError
+            One layer, trial by trial.
+
+        Returns
+        -------
+        LayerError
+            Field by field mean over the trials that have a value.
+        """
+        values = {}
+        for field in fields(cls):
+            found = [value for record in records if (value := getattr(record, field.name)) is not None]
+            values[field.name] = found[0] if field.name == "name" else float(np.mean(found)) if found else None
+        return cls(**values)
+
+
+def measure_layer(machine: LayerMachine, codes: np.ndarray, exact: np.ndarray, *, threads: int = 1) -> LayerError:
+    """Compare a programmed layer with exact integers.
+
+    Parameters
+    ----------
+    machine : LayerMachine
+        The layer, calibrated.
+    codes : ndarray of int, (images, ...)
+        Quantised inputs; the first 8 images are used.
+    exact : ndarray of int64, (images, ...)
+        Exact results for all of ``codes``.
+    threads : int
+        Threads within the engine.
+
+    Returns
+    -------
+    LayerError
+        Signal-to-noise ratio, gain, ADC step and input activity.
+    """
+    sample = codes[:_SAMPLE_IMAGES]
+    signal = exact[:_SAMPLE_IMAGES].astype(np.float64)
+    found = machine.accumulate(sample, threads=threads) * machine.lsb
+    power, noise = float(np.sum(signal**2)), float(np.sum((found - signal) ** 2))
+    return LayerError(
+        name=machine.node.name,
+        snr_db=10 * float(np.log10(power / noise)) if power > 0 and noise > 0 else None,
+        gain=float(np.sum(found * signal)) / power if power > 0 else None,
+        adc_step=float(machine.lsb),
+        input_activity=machine.input_activity(sample),
+    )

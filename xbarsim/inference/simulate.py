@@ -1,0 +1,224 @@
+"""Run a quantised network on programmed hardware, trial by trial.
+
+Each trial programs every layer's arrays anew, sets the ADC ranges from the calibration images, and passes all
+images through. Calibration feeds every layer the activations of the exact integer network, so that layers are
+calibrated independently of each other's errors; the same pass measures each layer's own error. Images go through
+in blocks, side by side on several threads; no operation mixes images and noise is keyed by image, so that neither
+block size nor thread count can change a bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarsim.inference.fidelity import LayerError, measure_layer
+from xbarsim.inference.machine import LayerMachine, program_layer
+from xbarsim.mapping import Plan
+from xbarsim.network import (
+    Network,
+    Node,
+    QuantizedNetwork,
+    dequantize_output,
+    integer_layer,
+    quantize_input,
+    run_network,
+)
+from xbarsim.network.execute import available_cores, block_size, check_images, single_threaded_blas
+
+Progress = Callable[[str, int, int], None]
+
+_BLOCK_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """What came out of the arrays."""
+
+    outputs: np.ndarray
+    """(trials, images, classes) raw outputs, float32."""
+    errors: tuple[LayerError, ...]
+    """Each layer's own error on the calibration images, mean over trials."""
+    seconds_setup: float
+    """Programming, solving and calibrating the arrays, mean over trials [s]."""
+    seconds_run: float
+    """Passing the images through, mean over trials [s]."""
+
+
+def simulate_network(
+    quantized: QuantizedNetwork,
+    plan: Plan,
+    images: np.ndarray,
+    calibration: np.ndarray,
+    *,
+    trials: int = 1,
+    seed: int = 0,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run a quantised network on the hardware of a plan.
+
+    Parameters
+    ----------
+    quantized : QuantizedNetwork
+        Integer weights and scales.
+    plan : Plan
+        How every layer is cut, and the hardware that it runs on.
+    images : ndarray of float32, (images, *input_shape)
+        What to classify.
+    calibration : ndarray of float32, (images, *input_shape)
+        Images that set the ADC ranges.
+    trials : int
+        Independent draws of everything random.
+    seed : int
+        Seed of all streams.
+    batch_size : int, optional
+        Images in a block; chosen by memory if left out. Has no influence on results.
+    threads : int, optional
+        Threads; every available core if left out. Has no influence on results.
+    progress : callable, optional
+        ``(stage, done, total)``.
+
+    Returns
+    -------
+    Outcome
+        Outputs, errors and times.
+    """
+    network = quantized.network
+    images = check_images(network, images)
+    threads = threads or available_cores()
+    outputs = np.empty((trials, len(images), *network.output_shape), np.float32)
+    errors, setup, run = [], [], []
+    for trial in range(trials):
+        suffix = f" (trial {trial + 1} of {trials})" if trials > 1 else ""
+        report = _named(progress, "programming arrays" + suffix)
+        started = time.perf_counter()
+        machines, measured = program_network(
+            quantized, plan, calibration, seed=seed, trial=trial, threads=threads, progress=report
+        )
+        errors.append(measured)
+        setup.append(time.perf_counter() - started)
+        report = _named(progress, "images on hardware" + suffix)
+        started = time.perf_counter()
+        run_machines(
+            network, machines, images, outputs[trial], batch_size=batch_size, threads=threads, progress=report
+        )
+        run.append(time.perf_counter() - started)
+    return Outcome(
+        outputs=outputs,
+        errors=tuple(LayerError.mean(parts) for parts in zip(*errors)),
+        seconds_setup=float(np.mean(setup)),
+        seconds_run=float(np.mean(run)),
+    )
+
+
+def program_network(
+    quantized: QuantizedNetwork,
+    plan: Plan,
+    calibration: np.ndarray,
+    *,
+    seed: int,
+    trial: int,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, LayerMachine], list[LayerError]]:
+    """Program and calibrate every layer, and measure each layer's own error.
+
+    Parameters
+    ----------
+    quantized : QuantizedNetwork
+        Integer weights and scales.
+    plan : Plan
+        How every layer is cut.
+    calibration : ndarray of float32, (images, *input_shape)
+        Images that set the ADC ranges.
+    seed, trial : int
+        Key of the device's random streams.
+    threads : int
+        Threads for solving arrays.
+    progress : callable, optional
+        ``(done, total)`` layers.
+
+    Returns
+    -------
+    tuple
+        Layer name -> machine, and one error record a layer in the order of the network.
+    """
+    machines: dict[str, LayerMachine] = {}
+    errors: list[LayerError] = []
+
+    def program(node: Node, x: np.ndarray) -> np.ndarray:
+        layer = quantized.layers[node.name]
+        codes = quantize_input(layer, x)
+        machine = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
+        machine = machine.calibrate(codes)
+        exact = integer_layer(layer, node, codes)
+        errors.append(measure_layer(machine, codes, exact, threads=threads))
+        machines[node.name] = machine
+        if progress is not None:
+            progress(len(machines), len(plan.layers))
+        return dequantize_output(layer, exact)
+
+    run_network(quantized.network, calibration, program, block=len(calibration))
+    return machines, errors
+
+
+def run_machines(
+    network: Network,
+    machines: Mapping[str, LayerMachine],
+    images: np.ndarray,
+    outputs: np.ndarray,
+    *,
+    batch_size: int | None = None,
+    threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Pass images through programmed hardware.
+
+    Parameters
+    ----------
+    network : Network
+        The graph; its weight layers are computed by ``machines``.
+    machines : mapping
+        Layer name -> machine.
+    images : ndarray of float32, (images, *input_shape)
+        What to classify.
+    outputs : ndarray of float32, (images, classes)
+        Written block by block.
+    batch_size : int, optional
+        Images in a block.
+    threads : int
+        Blocks that run side by side; a single block uses them inside its layers.
+    progress : callable, optional
+        ``(done, total)`` images.
+    """
+    size = batch_size or min(block_size(network, _BLOCK_BYTES), max(1, -(-len(images) // threads)))
+    starts = range(0, len(images), size)
+    workers = min(threads, len(starts))
+    inner = max(1, threads // max(1, workers))
+
+    def run(start: int) -> int:
+        block = images[start : start + size]
+        outputs[start : start + size] = run_network(
+            network,
+            block,
+            lambda node, x: machines[node.name].run(x, first_image=start, threads=inner),
+            block=len(block),
+        )
+        return len(block)
+
+    done = 0
+    with single_threaded_blas(), ThreadPoolExecutor(workers) as pool:
+        for count in pool.map(run, starts) if workers > 1 else map(run, starts):
+            done += count
+            if progress is not None:
+                progress(done, len(images))
+
+
+def _named(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(stage, done, total)
