@@ -1,0 +1,102 @@
+"""Reports: what they hold, their tables, their JSON."""
+
+import json
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from samples import COST, make_components, make_cost_report, make_layers, make_provenance, make_report
+
+from xbarsim.errors import ConfigError
+from xbarsim.report import CostReport, Seconds, describe_report, read_json, tabulate_records
+
+
+def test_every_cost_field_is_an_attribute_of_a_cost_report():
+    report = make_cost_report()
+    for name, value in COST.items():
+        assert getattr(report, name) == getattr(report.cost, name) == value
+
+
+def test_an_unknown_attribute_is_named_with_the_class():
+    with pytest.raises(AttributeError, match=r"CostReport.*energy_watt"):
+        _ = make_cost_report().energy_watt
+
+
+def test_a_report_survives_pickling():
+    report = pickle.loads(pickle.dumps(make_report()))
+    assert report.energy_joule == COST["energy_joule"]
+    assert report.accuracy.trials == make_report().accuracy.trials
+
+
+def test_layers_stand_in_network_order_with_their_errors_beside_them():
+    layers = make_report().layers
+    assert list(layers["name"]) == [row["name"] for row in make_layers()[0]]
+    assert layers["snr_db"].iloc[0] == 30
+    assert layers["snr_db"].isna().tolist() == [False] * 21 + [True]
+
+
+def test_tables_leave_out_what_fits_no_cell():
+    table = tabulate_records([{"name": "a", "counts": {"adc": 1}, "rows": (1, 2), "arrays": np.int64(3)}])
+    assert list(table.columns) == ["name", "arrays"]
+
+
+def test_json_has_the_public_form(tmp_path):
+    path = make_report().to_json(tmp_path / "out.json")
+    document = json.loads(path.read_text())
+    assert list(document) == ["accuracy", "cost", "seconds", "layers", "components", "provenance"]
+    assert list(document["accuracy"])[:7] == [
+        "images", "reference", "quantized", "hardware", "degradation", "trials", "interval",
+    ]  # fmt: skip
+    assert list(document["cost"]) == list(COST)
+    assert document["seconds"] == {"setup": 1.25, "run": 8.5}
+    assert document["provenance"]["overrides"] == {"adc.bits": 6, "conv1": {"adc.bits": 7}}
+    assert set(document["accuracy"]["top5"]) == {"reference", "quantized", "hardware"}
+    assert read_json(path) == document
+
+
+def test_json_of_an_estimate_has_neither_accuracy_nor_seconds():
+    assert list(describe_report(make_cost_report())) == ["cost", "layers", "components", "provenance"]
+
+
+def test_json_without_labels_says_null():
+    assert describe_report(make_report(labels=False))["accuracy"] is None
+
+
+def test_five_classes_or_fewer_have_no_top5():
+    assert "top5" not in describe_report(make_report(classes=4))["accuracy"]
+
+
+def test_what_does_not_exist_is_null_in_json(tmp_path):
+    text = make_report().to_json(tmp_path / "out.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["components"][-1]["area_m2"] is None
+
+
+def test_infinity_in_the_cost_is_null_in_json():
+    report = CostReport(
+        cost=SimpleNamespace(**{**COST, "tops_per_watt": float("inf")}), layer_records=[],
+        component_records=make_components(), provenance=make_provenance(),
+    )  # fmt: skip
+    assert describe_report(report)["cost"]["tops_per_watt"] is None
+
+
+@pytest.mark.parametrize("name", ["missing/out.json", "."])
+def test_a_file_that_cannot_be_written_is_named(tmp_path, name):
+    with pytest.raises(ConfigError, match="cannot be written"):
+        make_report().to_json(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"cost": 3}', "\0", "[" * 100_000])
+def test_a_file_that_holds_no_report_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "wrong.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_json(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_seconds_are_named():
+    seconds = Seconds(setup=1.0, run=2.0)
+    assert (seconds.setup, seconds.run) == (1.0, 2.0)

@@ -1,0 +1,149 @@
+"""A report as a plain document: dictionaries, lists, numbers and text, ready for JSON.
+
+The form is public: other programs read it. A value that does not exist is ``null``; JSON has no NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xbarsim.errors import ConfigError
+from xbarsim.report.record import CostReport, Report, describe_record, is_scalar, join_records
+
+if TYPE_CHECKING:
+    from xbarsim.inference.accuracy import Accuracy
+
+COST_FIELDS = (
+    "energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "cycles", "crossbars", "arrays",
+    "tiles", "utilization", "tops", "tops_per_watt", "tops_per_mm2",
+)  # fmt: skip
+"""Fields of the cost in the order of the public form."""
+
+
+def describe_report(report: CostReport) -> dict[str, Any]:
+    """Return a report in its public JSON form.
+
+    Parameters
+    ----------
+    report : CostReport or Report
+        What to describe.
+
+    Returns
+    -------
+    dict
+        ``accuracy`` and ``seconds`` (simulations only), ``cost``, ``layers``, ``components``, ``provenance``.
+    """
+    document: dict[str, Any] = {}
+    errors: Any = ()
+    if isinstance(report, Report):
+        document["accuracy"] = describe_accuracy(report.accuracy)
+        errors = report.error_records
+    document["cost"] = {name: getattr(report.cost, name) for name in COST_FIELDS}
+    if isinstance(report, Report):
+        document["seconds"] = describe_record(report.seconds)
+    layers = join_records(report.layer_records, errors)
+    document["layers"] = [_scalars(row) for row in layers]
+    document["components"] = [_scalars(describe_record(record)) for record in report.component_records]
+    document["provenance"] = describe_record(report.provenance)
+    return plain(document)
+
+
+def describe_accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
+    """Return accuracies in their public JSON form, ``top5`` beside them where there are more than five classes."""
+    if accuracy is None:
+        return None
+    named = {name: getattr(accuracy, name) for name in ("reference", "quantized", "hardware")}
+    document: dict[str, Any] = {
+        "images": accuracy.images,
+        **{name: float(value) for name, value in named.items()},
+        "degradation": accuracy.degradation,
+        "trials": [float(value) for value in accuracy.trials],
+        "interval": list(accuracy.interval),
+    }
+    top5 = {name: getattr(value, "top5", None) for name, value in named.items()}
+    if any(value is not None for value in top5.values()):
+        document["top5"] = top5
+    return document
+
+
+def write_json(report: CostReport, path: str | Path) -> Path:
+    """Write a report in its public JSON form.
+
+    Parameters
+    ----------
+    report : CostReport or Report
+        What to write.
+    path : str or Path
+        File to write.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.write_text(json.dumps(describe_report(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a report that :func:`write_json` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to read.
+
+    Returns
+    -------
+    dict
+        The document.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not JSON, or holds no report.
+    """
+    path = Path(path)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path}: not a JSON file") from None
+    if not isinstance(document, dict) or not isinstance(document.get("cost"), dict):
+        raise ConfigError(f"{path}: not a report (no section named cost)")
+    return document
+
+
+def plain(value: Any) -> Any:
+    """Turn tuples, records and NumPy scalars into what JSON knows; NaN and infinity become None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return str(value)
+
+
+def _scalars(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if is_scalar(value)}

@@ -1,0 +1,166 @@
+"""Figures of a report: where energy, delay and area go, what accuracy is left, and where the error comes from.
+
+Each function takes a report's tables and returns a matplotlib figure; nothing is written and nothing is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.report.quantity import describe_column
+from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, label_bars, new_figure, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from xbarsim.inference.accuracy import Accuracy
+
+COST_COLUMNS = ("energy_joule", "delay_s", "area_m2")
+"""What the cost figures show, where a table has it."""
+_COLOURS = dict(zip(COST_COLUMNS, PALETTE))
+_LONG_LIST = 32
+
+
+def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
+    """Draw energy, delay and area of each layer as horizontal bars, in the order of the network.
+
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+        One row a layer, with ``name`` and some of ``energy_joule``, ``delay_s`` and ``area_m2``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel for each quantity.
+    """
+    return _plot_bars(layers, "name", _present(layers, COST_COLUMNS), by_size=False)
+
+
+def plot_cost_by_component(components: pd.DataFrame) -> Figure:
+    """Draw energy, delay and area of each component as horizontal bars, the dearest first, with its share.
+
+    Parameters
+    ----------
+    components : pandas.DataFrame
+        One row a component, with ``component`` and some of ``energy_joule``, ``delay_s`` and ``area_m2``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel for each quantity.
+    """
+    return _plot_bars(components, "component", _present(components, COST_COLUMNS), by_size=True)
+
+
+def plot_accuracy(accuracy: Accuracy) -> Figure:
+    """Draw accuracy in float, in integers and on the hardware, with the interval and every trial.
+
+    Parameters
+    ----------
+    accuracy : Accuracy
+        What to draw; top-5 accuracies stand as open bars behind where there are any.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel.
+    """
+    names = ["float", "integers, ideal hardware", "this hardware"]
+    scores = [accuracy.reference, accuracy.quantized, accuracy.hardware]
+    values = np.array([100 * float(score) for score in scores])
+    with style():
+        figure, ((axes,),) = new_figure(WIDTH_INCH, 2.0)
+        top5 = [100 * score.top5 for score in scores if score.top5 is not None]
+        if len(top5) == len(names):
+            axes.barh(names, top5, height=0.6, fill=False, edgecolor=PALETTE[6], label="top-5")
+        axes.barh(names, values, height=0.6, color=[PALETTE[6], PALETTE[2], PALETTE[0]], label="top-1")
+        low, high = (100 * end for end in accuracy.interval)
+        error = [[max(0.0, values[2] - low)], [max(0.0, high - values[2])]]
+        axes.errorbar(values[2], 2, xerr=error, color=INK, capsize=4, linewidth=1.2, zorder=3)
+        trials = 100 * np.array([float(value) for value in accuracy.trials])
+        if len(trials) > 1:
+            axes.plot(trials, np.full(len(trials), 2.42), "|", color=PALETTE[1], markersize=6, zorder=4)
+        for row, value in enumerate(values):
+            axes.text(1, row, f"{value:.1f} %", va="center", fontweight="bold", color="white", fontsize=8.5)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 100)
+        axes.set_xlabel(f"accuracy over {accuracy.images} images [%]; bar end: mean, whisker: 95 % interval")
+        axes.grid(axis="y", visible=False)
+    return figure
+
+
+def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
+    """Draw what the hardware does to each layer against the integer reference.
+
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+        One row a layer, with ``name`` and some of ``snr_db`` (signal to error), ``clipped_share`` (conversions that
+        hit an end of the ADC) and ``range_used_share`` (part of the ADC's codes that occurred).
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        One panel for each quantity; None where the table has none of them.
+    """
+    columns = _present(layers, ("snr_db", "clipped_share", "range_used_share"))
+    if not columns:
+        return None
+    return _plot_bars(layers, "name", columns, by_size=False, share=False)
+
+
+def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    return [name for name in columns if name in table.columns and table[name].notna().any()]
+
+
+def _plot_bars(table: pd.DataFrame, key: str, columns: list[str], *, by_size: bool, share: bool = True) -> Figure:
+    """Draw one panel of horizontal bars for each column; panels in network order share their labels."""
+    count = len(table)
+    height = 0.75 + 0.19 * max(count, 3)
+    cols = max(1, len(columns))
+    with style():
+        if by_size:
+            figure, grid = new_figure(WIDTH_INCH, height, cols=cols)
+        else:
+            figure, grid = new_figure(WIDTH_INCH, height, cols=cols, sharey=True)
+        for number, name in enumerate(columns):
+            rows = table.sort_values(name, ascending=False, kind="stable", na_position="last") if by_size else table
+            _draw_panel(grid[0, number], rows, key, name, color=_COLOURS.get(name, PALETTE[number]), share=share)
+        if not by_size:
+            grid[0, 0].invert_yaxis()
+    return figure
+
+
+def _draw_panel(axes: Axes, rows: pd.DataFrame, key: str, name: str, *, color: str, share: bool) -> None:
+    values = rows[name].to_numpy(dtype=float)
+    column = describe_column(name, values)
+    positions: Any = np.arange(len(values))
+    axes.barh(positions, np.nan_to_num(values * column.factor, posinf=0.0), height=0.7, color=color)
+    axes.set_yticks(positions, [_shorten(str(text)) for text in rows[key]])
+    axes.set_title(column.title)
+    axes.set_xlabel(column.unit or "count")
+    axes.grid(axis="y", visible=False)
+    axes.margins(y=0.5 / max(len(values), 1))
+    axes.xaxis.set_major_locator(_ticks())
+    total = np.nansum(values)
+    if share and total > 0 and len(values) <= _LONG_LIST:
+        label_bars(axes, [f"{100 * value / total:.1f} %" if np.isfinite(value) else "" for value in values])
+    elif not share:
+        label_bars(axes, ["-" if np.isnan(value) else column.show(value, 3) for value in values])
+    if not axes.yaxis_inverted() and key == "component":
+        axes.invert_yaxis()
+
+
+def _ticks() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(4)
+
+
+def _shorten(text: str, longest: int = 28) -> str:
+    return text if len(text) <= longest else f"{text[: longest // 2 - 1]}…{text[-longest // 2 :]}"

@@ -1,0 +1,250 @@
+"""One HTML page that opens offline: key numbers, figures, tables, and where everything comes from.
+
+The page needs nothing beside it: style and figures are inside. The same figures (SVG, PNG), the tables (CSV) and
+the report (JSON) are written beside it for use elsewhere.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from xbarsim.errors import ConfigError
+from xbarsim.report import figures
+from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
+from xbarsim.report.quantity import describe_column
+from xbarsim.report.record import CostReport, Report
+from xbarsim.report.style import embed_svg, save_figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_COST_NOTES = {
+    "energy_joule": "one inference: actions, leakage and idle clock",
+    "delay_s": "one inference, input to output",
+    "throughput_hz": "inferences a second at steady rate",
+    "area_m2": "chip as configured, unused tiles and I/O included",
+    "edap": "energy times delay times area",
+    "power_watt": "energy times throughput",
+    "cycles": "clock cycles of one inference",
+    "crossbars": "a pair of opposite polarity counts as one",
+    "arrays": "every physical array",
+    "tiles": "tiles in use",
+    "utilization": "cells in use among the cells of the arrays in use",
+    "tops": "operations a second at steady rate; a multiply-accumulate is two",
+    "tops_per_watt": "at steady rate",
+    "tops_per_mm2": "at steady rate",
+}
+_CARDS = ("energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "tops_per_watt", "crossbars")
+_LONG_TEXT = 40
+_ERROR_NOTE = (
+    "What the arrays do to each layer, fed with the inputs that it has on the hardware, against the same layer in "
+    "exact integers. A low ratio of signal to error or a clipped share above zero marks the layers to look at."
+)
+
+
+def write_page(report: CostReport, folder: str | Path) -> Path:
+    """Write ``index.html`` with figures, tables and JSON beside it.
+
+    Parameters
+    ----------
+    report : CostReport or Report
+        What to show.
+    folder : str or Path
+        Folder to write into; made where missing.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    drawn = draw_figures(report)
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        drawings = {
+            name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()
+        }
+        report.layers.to_csv(folder / "layers.csv", index=False)
+        report.components.to_csv(folder / "components.csv", index=False)
+        page = folder / "index.html"
+        page.write_text(render_page(report, drawings), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    write_json(report, folder / "report.json")
+    return page
+
+
+def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
+    """Draw every figure that a report has data for.
+
+    Parameters
+    ----------
+    report : CostReport or Report
+        What to draw.
+
+    Returns
+    -------
+    dict
+        File name -> figure and what it shows.
+    """
+    drawn: dict[str, tuple[Figure, str]] = {}
+    if isinstance(report, Report) and report.accuracy is not None:
+        drawn["accuracy"] = (
+            figures.plot_accuracy(report.accuracy),
+            "Accuracy in float, in integers and on the hardware",
+        )
+    if len(report.layers):
+        drawn["cost_by_layer"] = (
+            figures.plot_cost_by_layer(report.layers),
+            "Energy, delay and area of each layer, in the order of the network",
+        )
+    if len(report.components):
+        drawn["cost_by_component"] = (
+            figures.plot_cost_by_component(report.components),
+            "Energy, delay and area of each kind of component, with its share of the sum",
+        )
+    error = figures.plot_layer_error(report.layers) if isinstance(report, Report) else None
+    if error is not None:
+        drawn["layer_error"] = (error, "Signal to error, clipped conversions and used ADC range of each layer")
+    return drawn
+
+
+def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    report : CostReport or Report
+        What to show.
+    drawings : mapping of str to (str, str)
+        File name -> figure as SVG and what it shows.
+
+    Returns
+    -------
+    str
+        One HTML document without references to other files.
+    """
+    made = report.provenance
+    sections: list[str] = []
+    if isinstance(report, Report) and report.accuracy is not None:
+        sections += ["<h2>Accuracy</h2>", _figure(drawings, "accuracy"), _accuracy_table(report)]
+    sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
+    sections += ["<h2>By component</h2>", _figure(drawings, "cost_by_component"), _table(report.components)]
+    sections += ["<h2>By layer</h2>", _figure(drawings, "cost_by_layer")]
+    if "layer_error" in drawings:
+        sections += ["<h2>Error by layer</h2>", f"<p>{_ERROR_NOTE}</p>", _figure(drawings, "layer_error")]
+    sections += ["<h2>All layers</h2>", _table(report.layers)]
+    sections += ["<h2>Provenance</h2>", _provenance_table(report)]
+    if made.sources:
+        sections += ["<h2>Sources of the hardware's numbers</h2>", _pairs(made.sources.items(), ("number", "source"))]
+    text = resources.files("xbarsim.report").joinpath("page.html").read_text(encoding="utf-8")
+    return Template(text).substitute(
+        title=html.escape(f"{made.network} on {made.hardware}"),
+        subtitle=html.escape(f"xbarsim {made.version}, seed {made.seed}, hardware {made.hardware_hash}"),
+        cards="\n".join(_cards(report)),
+        sections="\n".join(part for part in sections if part),
+    )
+
+
+def _cards(report: CostReport) -> Iterable[str]:
+    def card(title: str, text: str, kind: str = "") -> str:
+        return f"<div{kind}><dt>{html.escape(title)}</dt><dd>{html.escape(text)}</dd></div>"
+
+    if isinstance(report, Report) and report.accuracy is not None:
+        accuracy = report.accuracy
+        yield card("accuracy on this hardware", f"{100 * accuracy.hardware:.2f} %", ' class="first"')
+        yield card("lost against float", f"{100 * accuracy.degradation:.2f} points")
+    for name in _CARDS:
+        value = getattr(report.cost, name)
+        column = describe_column(name, [value])
+        yield card(column.title, f"{column.show(value)} {column.unit}".strip())
+
+
+def _figure(drawings: Mapping[str, tuple[str, str]], name: str) -> str:
+    if name not in drawings:
+        return ""
+    svg, description = drawings[name]
+    caption = f"{html.escape(description)} (figures/{name}.svg)"
+    return f"<figure>{embed_svg(svg, description)}<figcaption>{caption}</figcaption></figure>"
+
+
+def _accuracy_table(report: Report) -> str:
+    assert report.accuracy is not None
+    accuracy = describe_accuracy(report.accuracy) or {}
+    low, high = accuracy["interval"]
+    top5 = accuracy.get("top5", {})
+    rows = []
+    notes = {
+        "reference": "float network",
+        "quantized": "integer network on ideal hardware",
+        "hardware": f"mean of {len(accuracy['trials'])} trials, 95 % interval {100 * low:.2f} to {100 * high:.2f} %",
+    }
+    for name, note in notes.items():
+        second = f"{100 * top5[name]:.2f}" if top5.get(name) is not None else "-"
+        rows.append([name, f"{100 * accuracy[name]:.2f}", second, note])
+    rows.append(["degradation", f"{100 * accuracy['degradation']:.2f}", "-", "reference minus hardware, in points"])
+    rows.append(["trials", ", ".join(f"{100 * value:.2f}" for value in accuracy["trials"]), "-", "each another chip"])
+    note = f'<p class="soft">{accuracy["images"]} images; the interval covers the choice of images and of chips.</p>'
+    return _lay_out(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,)) + note
+
+
+def _cost_table(report: CostReport) -> str:
+    rows = []
+    for name in COST_FIELDS:
+        value = getattr(report.cost, name)
+        column = describe_column(name, [value])
+        rows.append([column.title, column.show(value), column.unit, _COST_NOTES[name]])
+    return _lay_out(("", "value", "unit", "meaning"), rows, text_columns=(2, 3))
+
+
+def _table(table: pd.DataFrame) -> str:
+    """Lay out a table with one prefix for each column; columns that are empty throughout are left out."""
+    names = [name for name in table.columns if table[name].notna().any()]
+    columns = [describe_column(str(name), table[name].tolist()) for name in names]
+    shown = [[column.show(value) for value in table[name].tolist()] for name, column in zip(names, columns)]
+    texts = tuple(i for i, name in enumerate(names) if table[name].map(lambda value: isinstance(value, str)).any())
+    return _lay_out([column.heading for column in columns], zip(*shown), text_columns=texts)
+
+
+def _provenance_table(report: CostReport) -> str:
+    made = report.provenance
+    pairs: list[tuple[str, Any]] = [
+        (name.replace("_", " "), getattr(made, name))
+        for name in ("version", "hardware", "hardware_hash", "network", "network_hash", "seed")
+    ]
+    pairs += [(f"override {key}", value) for key, value in made.overrides.items()]
+    pairs += [(str(key).replace("_", " "), value) for key, value in made.settings.items()]
+    if isinstance(report, Report):
+        pairs += [
+            ("set-up time", f"{report.seconds.setup:.2f} s"),
+            ("hardware pass, one trial", f"{report.seconds.run:.2f} s"),
+        ]
+    return _pairs(pairs, ("", ""))
+
+
+def _pairs(pairs: Iterable[tuple[str, Any]], headings: tuple[str, str]) -> str:
+    return _lay_out(headings, [[key, str(value)] for key, value in pairs], text_columns=(1,))
+
+
+def _lay_out(headings: Iterable[str], rows: Iterable[Iterable[str]], text_columns: tuple[int, ...] = ()) -> str:
+    def cell(tag: str, number: int, text: str) -> str:
+        kinds = " ".join(["text"] * (number in text_columns) + ["long"] * (tag == "td" and len(text) > _LONG_TEXT))
+        return f"<{tag}{f' class={kinds!r}' if kinds else ''}>{html.escape(text)}</{tag}>"
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        return f"<tr>{''.join(cell(tag, number, text) for number, text in enumerate(cells))}</tr>"
+
+    headings = list(headings)
+    head = f"<thead>{line('th', headings)}</thead>" if any(headings) else ""
+    return f'<div class="wide"><table>{head}<tbody>{"".join(line("td", row) for row in rows)}</tbody></table></div>'

@@ -1,0 +1,217 @@
+"""What ``estimate`` and ``simulate`` hand back: one record each, with tables, JSON and an HTML page.
+
+The records only hold and arrange results; nothing is computed here beyond shares and joins. Tables are built
+when asked for, so that an estimate alone costs no import of pandas.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from xbarsim.cost import Cost
+    from xbarsim.inference.accuracy import Accuracy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Where the time of a simulation went."""
+
+    setup: float
+    """Mapping, programming, solving the arrays, building tables [s]."""
+    run: float
+    """The hardware pass over the images, one trial [s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What a result was made from: enough to make it again."""
+
+    version: str
+    """Version of xbarsim."""
+    hardware: str
+    """Name of the hardware."""
+    hardware_hash: str
+    """Hash of everything in the hardware record that can change a result, overrides included."""
+    network: str
+    """Name of the network."""
+    network_hash: str
+    """Hash of the network's graph and weights."""
+    seed: int
+    """Seed of all random draws."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Changes against the named hardware: dotted key -> value, and per-layer changes under their glob."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else shaped the result: weight bits, trials, assumed activity."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where the hardware's numbers come from: key or component -> text."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class CostReport:
+    """What one inference costs; every field of the cost is an attribute here too."""
+
+    cost: Cost
+    """Energy, delay, area and the rest, SI."""
+    layer_records: Sequence[Any]
+    """One record a layer: dataclasses or mappings."""
+    component_records: Sequence[Any]
+    """One record a component."""
+    provenance: Provenance
+    """What the result was made from."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Look up what the report itself lacks in the cost."""
+        if name.startswith("__") or name == "cost":
+            raise AttributeError(name)
+        try:
+            return getattr(self.cost, name)
+        except AttributeError:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
+
+    @functools.cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row a layer, in the order of the network, units in the column names."""
+        return tabulate_records(self.layer_records)
+
+    @functools.cached_property
+    def components(self) -> pd.DataFrame:
+        """One row a component, units in the column names."""
+        return tabulate_records(self.component_records)
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write the report as JSON.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be written.
+        """
+        from xbarsim.report.document import write_json
+
+        return write_json(self, path)
+
+    def to_html(self, folder: str | Path) -> Path:
+        """Write one page that opens offline, with its figures and tables beside it.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write into; made where missing.
+
+        Returns
+        -------
+        Path
+            The page, ``folder/index.html``.
+
+        Raises
+        ------
+        ConfigError
+            If the folder cannot be written.
+        """
+        from xbarsim.report.page import write_page
+
+        return write_page(self, folder)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Report(CostReport):
+    """What is left of a network on this hardware, and what one inference costs."""
+
+    accuracy: Accuracy | None
+    """Accuracies and their interval; None without labels."""
+    outputs: np.ndarray
+    """(trials, images, classes) raw outputs on the hardware."""
+    seconds: Seconds
+    """Where the time went."""
+    error_records: Sequence[Any] = ()
+    """One record a weight layer, joined to ``layers`` by ``name``: error against the integer reference."""
+
+    @functools.cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row a layer, cost and error side by side, units in the column names."""
+        return tabulate_records(join_records(self.layer_records, self.error_records))
+
+
+def describe_record(record: Any) -> dict[str, Any]:
+    """Return a record as a plain dictionary, fields in their order.
+
+    Parameters
+    ----------
+    record : dataclass or mapping
+        What to describe.
+
+    Returns
+    -------
+    dict
+        Field -> value, nested records left as they are.
+    """
+    if isinstance(record, Mapping):
+        return dict(record)
+    return {item.name: getattr(record, item.name) for item in dataclasses.fields(record)}
+
+
+def join_records(left: Iterable[Any], right: Iterable[Any]) -> list[dict[str, Any]]:
+    """Join two lists of records by ``name``, keeping the order of the left one.
+
+    Parameters
+    ----------
+    left : iterable of records
+        Each with a ``name``.
+    right : iterable of records
+        What to add to the record of the same name; the left one keeps fields that both have.
+
+    Returns
+    -------
+    list of dict
+        One for each record on the left.
+    """
+    more = {row["name"]: row for row in map(describe_record, right)}
+    rows = [describe_record(record) for record in left]
+    return [row | {key: value for key, value in more.get(row["name"], {}).items() if key not in row} for row in rows]
+
+
+def tabulate_records(records: Iterable[Any]) -> pd.DataFrame:
+    """Lay out records as a table, one row a record.
+
+    Parameters
+    ----------
+    records : iterable of dataclasses or mappings
+        Records with the same fields; nested ones are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Scalar fields as columns.
+    """
+    import pandas as pd
+
+    rows = [{key: value for key, value in describe_record(record).items() if is_scalar(value)} for record in records]
+    return pd.DataFrame(rows)
+
+
+def is_scalar(value: Any) -> bool:
+    """Tell whether a value fits in one cell of a table."""
+    return (
+        value is None
+        or isinstance(value, (str, bool))
+        or (hasattr(value, "__float__") and not hasattr(value, "__len__"))
+    )
