@@ -1,0 +1,54 @@
+"""PyTorch modules -> networks, by way of ONNX in memory (extra ``torch``)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.graph import Network
+from xbarsim.network.onnx_import import import_model
+
+
+def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
+    """Turn a PyTorch module into a network.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Exported in evaluation mode; its own mode is left as it was.
+    input_shape : iterable of int
+        Shape of one image, for example (3, 32, 32).
+
+    Returns
+    -------
+    Network
+        Named after the module's class, layers after their parameters.
+
+    Raises
+    ------
+    ConfigError
+        If PyTorch is missing, or the module cannot be exported or imported.
+    """
+    try:
+        import onnx  # noqa: F401 (missing is an error here)
+        import torch
+    except ImportError as error:
+        raise ConfigError(f"importing a PyTorch module needs {error.name}: pip install 'xbarsim[torch]'") from None
+    if not isinstance(module, torch.nn.Module):
+        raise ConfigError(f"from_torch: {type(module).__name__} is not a torch.nn.Module")
+    name = type(module).__name__
+    parameter = next(module.parameters(), None)
+    example = torch.zeros(2, *input_shape, device=None if parameter is None else parameter.device)
+    training = module.training
+    module.eval()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
+    except Exception as error:  # the exporter raises many kinds
+        raise ConfigError(f"module {name}: cannot be exported: {(str(error) or repr(error)).splitlines()[0]}") from None
+    finally:
+        module.train(training)
+    return import_model(program.model_proto, name, f"module {name}")

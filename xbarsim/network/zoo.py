@@ -1,0 +1,82 @@
+"""Networks by name: published shapes, and the small trained network that ships with the package."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.build import suggest
+from xbarsim.network.describe import load_description, load_weights
+from xbarsim.network.families import build_mobilenetv2, build_resnet, build_resnet_cifar
+from xbarsim.network.graph import Network
+from xbarsim.network.onnx_import import load_onnx
+from xbarsim.network.random_weights import with_random_weights
+
+_FAMILIES: dict[str, Callable[[], Network]] = {
+    "mobilenetv2": lambda: build_mobilenetv2("mobilenetv2"),
+    "resnet18": lambda: build_resnet("resnet18", (2, 2, 2, 2), False),
+    "resnet20": lambda: build_resnet_cifar("resnet20", 20),
+    "resnet32": lambda: build_resnet_cifar("resnet32", 32),
+    "resnet50": lambda: build_resnet("resnet50", (3, 4, 6, 3), True),
+    "resnet101": lambda: build_resnet("resnet101", (3, 4, 23, 3), True),
+}
+
+
+def list_networks() -> list[str]:
+    """Return the names that :func:`load_network` knows, sorted."""
+    files = (item.name for item in resources.files("xbarsim.network").joinpath("zoo").iterdir())
+    return sorted({*_FAMILIES, *(name[:-5] for name in files if name.endswith(".yaml"))})
+
+
+def load_network(name: str | Path | Network, weights: str | Path | None = None, seed: int = 0) -> Network:
+    """Load a network.
+
+    Parameters
+    ----------
+    name : str, Path or Network
+        A name of the zoo (see :func:`list_networks`), an .onnx file, or a .yaml file (see
+        :mod:`xbarsim.network.describe`). A Network is taken as it is.
+    weights : str or Path, optional
+        ``"random"``, or an .npz with arrays ``LAYER.weight`` and ``LAYER.bias``.
+    seed : int
+        Seed of random weights.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown or a file is wrong.
+    """
+    network = name if isinstance(name, Network) else _find(str(name))
+    if weights is None:
+        return network
+    if weights == "random":
+        return with_random_weights(network, seed)
+    if Path(weights).suffix != ".npz":
+        raise ConfigError(f"weights: {str(weights)!r} is neither 'random' nor an .npz file")
+    return load_weights(network, weights)
+
+
+def _find(name: str) -> Network:
+    suffix = Path(name).suffix.lower()
+    if suffix == ".onnx":
+        return load_onnx(name)
+    if suffix in (".yaml", ".yml"):
+        return load_description(name)
+    if name not in list_networks():
+        form = "" if suffix in ("", name) else ", and files end in .onnx or .yaml"
+        raise ConfigError(f"network {name!r}: not in the zoo{form}{suggest(name, list_networks())}")
+    return _load_zoo(name)
+
+
+@functools.cache
+def _load_zoo(name: str) -> Network:
+    if name in _FAMILIES:
+        return _FAMILIES[name]()
+    return load_description(Path(str(resources.files("xbarsim.network").joinpath("zoo", f"{name}.yaml"))))
