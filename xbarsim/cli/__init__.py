@@ -1,0 +1,103 @@
+"""The command line: reads what the user typed, calls :mod:`xbarsim.api`, shows what comes back.
+
+Nothing heavy is imported before a command runs. Wrong input ends in one line on stderr and exit code 2, a
+computation that could not finish in exit code 3; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from xbarsim.cli import compare, demo, estimate, hardware, network, simulate
+from xbarsim.errors import SolverError, XbarsimError
+
+_USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+
+def build_app() -> typer.Typer:
+    """Assemble the command line from its subcommands, one file each."""
+    app = typer.Typer(
+        name="xbarsim",
+        help="Simulate neural networks on memristive crossbars and processing-in-memory chips.",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_take_options)
+    for command in (demo.demo, simulate.simulate, estimate.estimate, compare.compare):
+        app.command()(command)
+    app.add_typer(hardware.app, name="hardware")
+    app.add_typer(network.app, name="network")
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from xbarsim import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _take_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Hold the options that stand before a subcommand."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows the program's name.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 2 wrong input, 3 a computation could not finish, 130 interrupted.
+    """
+    _show_warnings_in_one_line()
+    try:
+        code = build_app()(list(arguments) or ["--help"], standalone_mode=False, prog_name="xbarsim") or 0
+        return _fail("interrupted", 130) if code == 130 else code
+    except _USAGE_ERROR as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context is not None else ""
+        return _fail(f"{error.format_message()}{hint}", 2)
+    except SolverError as error:
+        return _fail(str(error), 3)
+    except XbarsimError as error:
+        return _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left, as in `xbarsim ... | head`
+        return 0
+
+
+def main() -> None:
+    """Run the command line of this process; the entry point of the installed program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"xbarsim: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _show_warnings_in_one_line() -> None:
+    import warnings
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        typer.echo(f"xbarsim: warning: {' '.join(str(message).split())}", err=True)
+
+    warnings.showwarning = show  # type: ignore[assignment]

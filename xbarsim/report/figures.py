@@ -100,15 +100,16 @@ def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
     Parameters
     ----------
     layers : pandas.DataFrame
-        One row a layer, with ``name`` and some of ``snr_db`` (signal to error), ``clipped_share`` (conversions that
-        hit an end of the ADC) and ``range_used_share`` (part of the ADC's codes that occurred).
+        One row a layer, with ``name`` and some of ``snr_db`` (signal to error), ``gain`` (share of the exact signal
+        that is left), ``clipped_share`` (conversions that hit an end of the ADC) and ``range_used_share`` (part of
+        the ADC's codes that occurred).
 
     Returns
     -------
     matplotlib.figure.Figure or None
         One panel for each quantity; None where the table has none of them.
     """
-    columns = _present(layers, ("snr_db", "clipped_share", "range_used_share"))
+    columns = _present(layers, ("snr_db", "gain", "clipped_share", "range_used_share"))
     if not columns:
         return None
     return _plot_bars(layers, "name", columns, by_size=False, share=False)

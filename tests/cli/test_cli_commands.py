@@ -1,0 +1,224 @@
+"""The command line: what it passes on, what it prints, how it fails."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from samples import make_cost_report, make_layers, make_report
+
+import xbarsim.cli
+from xbarsim.cli import _options, _tables
+from xbarsim.errors import ConfigError, MappingError, SolverError
+
+COMMANDS = ["demo", "simulate", "estimate", "compare", "hardware", "network"]
+
+
+def one_line(text):
+    """Check that a failure is told in one line and return it."""
+    assert text.startswith("xbarsim: ")
+    assert text.count("\n") == 1
+    return text
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), *((name, "--help") for name in COMMANDS)])
+def test_help_lists_what_there_is(xbarsim_command, arguments):
+    code, out, err = xbarsim_command(*arguments)
+    assert (code, err) == (0, "")
+    assert "Usage: xbarsim" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_help_answers_without_heavy_imports():
+    heavy = ["numpy", "numba", "pandas", "matplotlib", "scipy", "sklearn", "pydantic", "yaml", "onnx", "torch"]
+    code = f"import sys, xbarsim.cli; xbarsim.cli.run(['--help']); print([m for m in {heavy} if m in sys.modules])"
+    started = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert time.perf_counter() - started < 1.0
+
+
+def test_simulate_passes_every_option_on(xbarsim_command, calls, tmp_path):
+    code, out, err = xbarsim_command(
+        "simulate", "net.onnx", "--hardware", "epim", "--data", "test", "--calibration", "train", "--mean", "0.5",
+        "--std", "0.25", "--set", "adc.bits=6", "--set", "device.g_on_siemens=1e-5", "--layer", "layer1.*:adc.bits=7",
+        "--images", "4", "--weight-bits", "6", "--activation-bits", "5", "--seed", "3", "--trials", "2",
+        "--threads", "1", "--json", tmp_path / "out.json", "--report", tmp_path / "page",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert calls["hardware"] == ["epim"]
+    assert calls["overrides"] == [{"adc.bits": 6, "device.g_on_siemens": 1e-5}]
+    given = calls["simulate"]
+    assert {key: given[key] for key in ("layers", "trials", "seed", "threads", "weight_bits", "activation_bits")} == {
+        "layers": {"layer1.*": {"adc.bits": 7}}, "trials": 2, "seed": 3, "threads": 1, "weight_bits": 6,
+        "activation_bits": 5,
+    }  # fmt: skip
+    np.testing.assert_allclose(given["images"], np.full((4, 3, 4, 4), 2.0))
+    np.testing.assert_array_equal(given["labels"], np.arange(4))
+    assert given["calibration"].shape == (10, 3, 4, 4)
+    assert json.loads((tmp_path / "out.json").read_text())["accuracy"]["images"] == 200
+    assert (tmp_path / "page" / "index.html").is_file()
+    assert "wrote" in out
+
+
+def test_simulate_prints_accuracy_cost_layers_and_components_in_80_columns(xbarsim_command, calls):
+    _, out, _ = xbarsim_command("simulate", "net.onnx")
+    for text in ("Accuracy over 200 images", "95 % interval", "lost", "41 uJ", "34 mm2", "EDAP", "conv1", "edram"):
+        assert text in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_estimate_passes_every_option_on(xbarsim_command, calls, tmp_path):
+    code, out, _ = xbarsim_command(
+        "estimate", "resnet50", "--set", "crossbar.rows=64", "--layer", "fc:weight_bits=5", "--weight-bits", "3",
+        "--activation-bits", "9", "--json", tmp_path / "out.json",
+    )  # fmt: skip
+    assert code == 0
+    assert calls["hardware"] == ["reference"]
+    assert calls["overrides"] == [{"crossbar.rows": 64}]
+    assert calls["estimate"] | {"network": None} == {
+        "network": None, "layers": {"fc": {"weight_bits": 5}}, "weight_bits": 3, "activation_bits": 9,
+    }  # fmt: skip
+    assert "Accuracy" not in out
+    assert "accuracy" not in json.loads((tmp_path / "out.json").read_text())
+
+
+def test_demo_shows_both_chips_and_writes_their_pages(xbarsim_command, calls, tmp_path):
+    code, out, _ = xbarsim_command("demo", "--report", tmp_path)
+    assert code == 0
+    assert calls["overrides"][0]["adc.bits"] == 5
+    assert out.count("Accuracy over") == 2
+    assert all((tmp_path / name / "index.html").is_file() for name in ("reference", "noisy"))
+
+
+def test_compare_shows_difference_and_ratio(xbarsim_command, tmp_path):
+    first = make_report().to_json(tmp_path / "a.json")
+    document = json.loads(first.read_text())
+    document["cost"]["energy_joule"] *= 2
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    code, out, _ = xbarsim_command("compare", first, tmp_path / "b.json")
+    assert code == 0
+    energy = next(line for line in out.splitlines() if line.strip().startswith("energy"))
+    assert energy.split() == ["energy", "[uJ]", "41.00", "82.00", "+41.00", "2.000"]
+    assert "accuracy, hardware [%]" in out
+    assert "adc.bits=6" in out
+
+
+def test_compare_of_estimates_has_no_accuracy(xbarsim_command, tmp_path):
+    path = make_cost_report().to_json(tmp_path / "a.json")
+    code, out, _ = xbarsim_command("compare", path, path)
+    assert code == 0
+    assert "accuracy" not in out
+
+
+def test_hardware_list_names_every_shipped_file(xbarsim_command):
+    from xbarsim.config import list_hardware
+
+    code, out, _ = xbarsim_command("hardware", "list")
+    assert code == 0
+    assert all(name in out for name in list_hardware())
+
+
+def test_hardware_check_says_ok_or_names_key_value_and_file(xbarsim_command, tmp_path):
+    assert xbarsim_command("hardware", "check", "reference")[1].startswith("hwconfigs/reference.yaml: ok")
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: reference\nadc: {bits: 0}\n")
+    code, _, err = xbarsim_command("hardware", "check", path)
+    assert code == 2
+    for part in ("adc.bits", "0", "mine.yaml"):
+        assert part in one_line(err)
+
+
+def test_hardware_schema_is_a_schema_that_allows_base(xbarsim_command):
+    content = json.loads(xbarsim_command("hardware", "schema")[1])
+    assert content["properties"]["base"]["type"] == "string"
+    assert content["properties"]["adc"]
+    assert content["required"] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "simulat", "simulate", "simulate net --wrong", "hardware", "compare a.json", "simulate net --trials two",
+        "simulate net --trials 0", "simulate net --seed -1", "simulate net --images 0", "simulate net --images 11",
+        "simulate net --set adc.bits", "simulate net --set =3", "simulate net --set a=[1",
+        "simulate net --layer adc.bits=3", "simulate net --mean 0.5", "simulate net --mean x --std 1",
+        "simulate net --mean 0 --std 0", "simulate net --mean nan --std 1", "simulate net --normalize mars",
+        "simulate net --normalize imagenet --std 1", "simulate net --json /no/such/folder/out.json",
+        "simulate net --json /", "simulate net --report /dev/null", "compare /no/a.json /no/b.json",
+        "hardware check /no/such.yaml", "hardware show referense",
+    ],
+)  # fmt: skip
+def test_wrong_input_ends_in_one_line_and_exit_code_2(xbarsim_command, calls, arguments):
+    code, out, err = xbarsim_command(*arguments.split())
+    assert (code, out) == (2, "")
+    one_line(err)
+    assert "simulate" not in calls
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ConfigError("a\nb"), 2), (MappingError("full"), 2), (SolverError("stuck"), 3), (KeyboardInterrupt(), 130)],
+)
+def test_exit_code_tells_who_must_act(xbarsim_command, calls, monkeypatch, error, code):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(sys.modules["xbarsim.api"], "estimate", fail)
+    got, _, err = xbarsim_command("estimate", "net")
+    assert got == code
+    one_line(err)
+
+
+def test_a_bug_keeps_its_traceback(calls, monkeypatch):
+    monkeypatch.setattr(sys.modules["xbarsim.api"], "estimate", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        xbarsim.cli.run(["estimate", "net"])
+
+
+def test_version_is_the_packages(xbarsim_command):
+    from xbarsim import __version__
+
+    assert xbarsim_command("--version") == (0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("6", 6),
+        ("1e-6", 1e-6),
+        ("0.5", 0.5),
+        ("auto", "auto"),
+        ("true", True),
+        ("null", None),
+        ("[1, 2]", [1, 2]),
+        ("1e3", 1000.0),
+    ],
+)
+def test_values_read_as_in_a_hardware_file(text, value):
+    parsed = _options.parse_value(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+def test_globs_of_layers_may_hold_any_character_but_the_last_colon():
+    assert _options.parse_layers(["a:b[12].*:adc.bits=7", "a:b[12].*:weight_bits=3"]) == {
+        "a:b[12].*": {"adc.bits": 7, "weight_bits": 3}
+    }
+
+
+def test_long_lists_of_layers_end_in_the_sum_of_the_rest():
+    from rich.console import Console
+
+    rows = make_layers(60)[0]
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(_tables.layer_table(rows))
+    text = console.export_text()
+    shown = re.search(r"(\d+) more", text)
+    assert shown
+    lines = [line for line in text.splitlines() if re.match(r"^ ?(conv1|layer|fc)\S*  ", line) and "kind" not in line]
+    assert int(shown.group(1)) + len(lines) == 60
+    assert len(lines) < _tables.LONGEST_LIST

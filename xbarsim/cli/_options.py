@@ -1,0 +1,214 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xbarsim.errors import ConfigError
+
+Network = Annotated[
+    str, typer.Argument(metavar="NETWORK", help="An .onnx or .yaml file, or a name (xbarsim network list).")
+]
+Hardware = Annotated[
+    str, typer.Option("--hardware", metavar="HW", help="A .yaml file, or a name (xbarsim hardware list).")
+]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the hardware, e.g. adc.bits=6.")
+]
+Layer = Annotated[
+    list[str],
+    typer.Option(
+        "--layer", metavar="GLOB:KEY=VALUE", help="Change one key for some layers, e.g. 'layer1.*:adc.bits=7'."
+    ),
+]
+WeightBits = Annotated[
+    int | None,
+    typer.Option("--weight-bits", metavar="B", help="Bits of a weight, sign included.  [default: the hardware's]"),
+]
+ActivationBits = Annotated[
+    int | None, typer.Option("--activation-bits", metavar="B", help="Bits of an input.  [default: the hardware's]")
+]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write an HTML page with figures and tables.")
+]
+
+NORMALIZATIONS = {
+    "imagenet": ("0.485,0.456,0.406", "0.229,0.224,0.225"),
+}
+"""Mean and deviation of images between 0 and 1; ImageNet's are those of torchvision's models."""
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as YAML would in a hardware file; ``1e-6`` is a number.
+
+    Parameters
+    ----------
+    text : str
+        What stands behind the equals sign.
+
+    Returns
+    -------
+    object
+        Number, boolean, text, list or None.
+
+    Raises
+    ------
+    ConfigError
+        If the text is not YAML.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{text!r}: not a value") from None
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def parse_set(items: list[str]) -> dict[str, Any]:
+    """Read ``--set`` options: dotted key -> value.
+
+    Parameters
+    ----------
+    items : list of str
+        Texts of the form ``key=value``.
+
+    Returns
+    -------
+    dict
+        In the order given; the last one wins where a key is repeated.
+
+    Raises
+    ------
+    ConfigError
+        If a text has no key or no equals sign.
+    """
+    changes = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not key.strip() or not equals:
+            raise ConfigError(f"--set {item}: should be KEY=VALUE, for example adc.bits=6")
+        changes[key.strip()] = parse_value(value)
+    return changes
+
+
+def parse_layers(items: list[str]) -> dict[str, dict[str, Any]]:
+    """Read ``--layer`` options: glob over layer names -> dotted key -> value.
+
+    Parameters
+    ----------
+    items : list of str
+        Texts of the form ``GLOB:key=value``.
+
+    Returns
+    -------
+    dict of dict
+        In the order given.
+
+    Raises
+    ------
+    ConfigError
+        If a text lacks a part.
+    """
+    layers: dict[str, dict[str, Any]] = {}
+    for item in items:
+        left, equals, value = item.partition("=")
+        glob, _, key = left.rpartition(":")
+        if not glob.strip() or not key.strip() or not equals:
+            raise ConfigError(f"--layer {item}: should be GLOB:KEY=VALUE, for example 'conv1:adc.bits=7'")
+        layers.setdefault(glob.strip(), {})[key.strip()] = parse_value(value)
+    return layers
+
+
+def parse_normalization(mean: str | None, std: str | None, name: str | None) -> tuple[list[float], list[float]] | None:
+    """Read ``--mean`` and ``--std``, or ``--normalize``.
+
+    Parameters
+    ----------
+    mean, std : str or None
+        One number, or one for each channel with commas between.
+    name : str or None
+        A known pair of both, instead of them.
+
+    Returns
+    -------
+    tuple of list of float, or None
+        Mean and deviation; None where nothing was asked for.
+
+    Raises
+    ------
+    ConfigError
+        If something is missing, contradicts itself or is no number.
+    """
+    if name is not None:
+        if mean is not None or std is not None:
+            raise ConfigError("--normalize: give either a name or --mean and --std, not both")
+        if name not in NORMALIZATIONS:
+            raise ConfigError(f"--normalize {name}: should be one of {', '.join(NORMALIZATIONS)}")
+        mean, std = NORMALIZATIONS[name]
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise ConfigError("--mean and --std: give both or neither")
+    return _numbers("--mean", mean), _numbers("--std", std, positive=True)
+
+
+def _numbers(option: str, text: str, *, positive: bool = False) -> list[float]:
+    import math
+
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{option} {text}: should be numbers with commas between, for example 0.5,0.5,0.5") from None
+    if not all(math.isfinite(value) and (value > 0 or not positive) for value in values):
+        raise ConfigError(f"{option} {text}: every number should be finite{' and above 0' if positive else ''}")
+    return values
+
+
+def check_counts(**counts: int | None) -> None:
+    """Refuse counts below one (below zero for ``seed``); None passes.
+
+    Parameters
+    ----------
+    **counts : int or None
+        Option name, without its dashes -> value.
+
+    Raises
+    ------
+    ConfigError
+        If a count is too small.
+    """
+    for name, value in counts.items():
+        least = 0 if name == "seed" else 1
+        if value is not None and value < least:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: should be {least} or more")
+
+
+def check_outputs(json: Path | None, report: Path | None) -> None:
+    """Refuse places that cannot be written before the work begins.
+
+    Parameters
+    ----------
+    json : Path or None
+        File to be written.
+    report : Path or None
+        Folder to be written.
+
+    Raises
+    ------
+    ConfigError
+        If the file's folder is missing, or one of the two is of the other's kind.
+    """
+    if json is not None and (json.is_dir() or not json.resolve().parent.is_dir()):
+        raise ConfigError(f"--json {json}: {'is a folder' if json.is_dir() else 'its folder does not exist'}")
+    if report is not None and report.exists() and not report.is_dir():
+        raise ConfigError(f"--report {report}: is a file, should be a folder")

@@ -1,0 +1,172 @@
+"""Results as tables for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from xbarsim.report.quantity import describe_column
+from xbarsim.units import format_si
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from rich.console import Console
+    from rich.table import Table
+
+LONGEST_LIST = 24
+"""Layers shown one by one; the cheapest of a longer list are summed in one row."""
+_COST_ROWS = (
+    ("energy per inference", "energy_joule", "J"), ("delay of one inference", "delay_s", "s"),
+    ("area", "area_m2", "m2"), ("power", "power_watt", "W"),
+)  # fmt: skip
+
+
+def make_console() -> Console:
+    """Return the console that results go to: standard output, 80 columns where it is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False)  # units stand in square brackets, as markup does
+
+
+def new_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
+    """Make an empty table.
+
+    Parameters
+    ----------
+    title : str
+        What it shows.
+    columns : iterable of (str, str)
+        Heading and ``"left"`` or ``"right"`` of each column.
+
+    Returns
+    -------
+    rich.table.Table
+        To be filled and printed.
+    """
+    from rich import box
+    from rich.table import Table
+
+    columns = list(columns)
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False,
+        show_header=any(heading for heading, _ in columns), padding=(0, 1), pad_edge=False,
+    )  # fmt: skip
+    for heading, side in columns:
+        table.add_column(heading, justify=side, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+    return table
+
+
+def show_report(console: Console, report: Any) -> None:
+    """Print everything that a report holds, the most asked for first."""
+    accuracy = getattr(report, "accuracy", None)
+    if accuracy is not None:
+        console.print(accuracy_table(accuracy), "")
+    console.print(cost_table(report.cost, report.provenance), "")
+    console.print(layer_table(report.layers.to_dict("records")), "")
+    console.print(component_table(report.components.to_dict("records")), "")
+
+
+def accuracy_table(accuracy: Any) -> Table:
+    """Lay out accuracies: float, integers, hardware with its interval, degradation."""
+    scores = {
+        "float reference": accuracy.reference, "integers, ideal hardware": accuracy.quantized,
+        "on this hardware": accuracy.hardware,
+    }  # fmt: skip
+    has_top5 = all(getattr(score, "top5", None) is not None for score in scores.values())
+    columns = [("", "left"), ("top-1", "right"), *([("top-5", "right")] if has_top5 else [])]
+    table = new_table(f"Accuracy over {accuracy.images:,} images", columns)
+    for name, score in scores.items():
+        table.add_row(name, f"{100 * score:.2f} %", *([f"{100 * score.top5:.2f} %"] if has_top5 else []))
+    low, high = accuracy.interval
+    count = len(accuracy.trials)
+    table.add_row(f"  95 % interval, {count} trial{'s' * (count > 1)}", f"{100 * low:.2f} to {100 * high:.2f} %")
+    table.add_row("lost (reference - hardware)", f"{100 * accuracy.degradation:.2f} points")
+    return table
+
+
+def cost_table(cost: Any, provenance: Any) -> Table:
+    """Lay out the cost of one inference with SI prefixes."""
+    title = f"Cost of {provenance.network} on {provenance.hardware}"
+    table = new_table(title, [("", "left"), ("", "right"), ("   ", "left"), ("", "left"), ("", "right")])
+    table.show_header = False
+    left = [(name, format_si(getattr(cost, field), unit)) for name, field, unit in _COST_ROWS]
+    left += [
+        ("throughput", f"{cost.throughput_hz:,.4g} /s"),
+        ("EDAP", f"{cost.edap:.3e} J s m2"),
+        ("cycles", f"{cost.cycles:,}"),
+    ]
+    right = [(name, f"{getattr(cost, name):,}") for name in ("crossbars", "arrays", "tiles")]
+    right.append(("cells in use", f"{100 * cost.utilization:.1f} %"))
+    for name in ("tops", "tops_per_watt", "tops_per_mm2"):
+        value = getattr(cost, name)
+        right.append((describe_column(name).title, "-" if value is None else f"{value:.4g}"))
+    for first, second in zip(left, right):
+        table.add_row(*first, "   ", *second)
+    return table
+
+
+def layer_table(rows: list[Mapping[str, Any]]) -> Table:
+    """Lay out the layers: name, kind, arrays, cycles, energy and its share."""
+    total = sum(row["energy_joule"] for row in rows) or 1.0
+    energy = describe_column("energy_joule", [row["energy_joule"] for row in rows])
+    columns = [("layer", "left"), ("kind", "left"), ("arrays", "right"), ("cycles", "right"),
+               (energy.heading, "right"), ("share", "right")]  # fmt: skip
+    has_error = any(_is_number(row.get("snr_db")) for row in rows)
+    table = new_table("Layers", columns + ([("SNR [dB]", "right")] if has_error else []))
+    shown = rows
+    if len(rows) > LONGEST_LIST:
+        limit = sorted((row["energy_joule"] for row in rows), reverse=True)[LONGEST_LIST - 2]
+        shown = [row for row in rows if row["energy_joule"] >= limit][: LONGEST_LIST - 1]
+    for row in shown:
+        snr = [f"{row['snr_db']:.1f}" if _is_number(row.get("snr_db")) else "-"] if has_error else []
+        table.add_row(
+            str(row["name"]), str(row["kind"]), f"{row['arrays']:,}", f"{row['cycles']:,}",
+            energy.show(row["energy_joule"]), f"{100 * row['energy_joule'] / total:.1f} %", *snr,
+        )  # fmt: skip
+    if len(shown) < len(rows):
+        chosen = {id(row) for row in shown}
+        rest = [row for row in rows if id(row) not in chosen]
+        arrays, spent = sum(row["arrays"] for row in rest), sum(row["energy_joule"] for row in rest)
+        table.add_row(
+            f"{len(rest)} more",
+            "",
+            f"{arrays:,}",
+            "",
+            energy.show(spent),
+            f"{100 * spent / total:.1f} %",
+            *[""] * has_error,
+        )
+    return table
+
+
+def component_table(rows: list[Mapping[str, Any]]) -> Table:
+    """Lay out the components, the one that takes most energy first."""
+    energy = describe_column("energy_joule", [row.get("energy_joule") for row in rows])
+    area = describe_column("area_m2", [row.get("area_m2") for row in rows])
+    totals = {
+        name: sum(row[name] for row in rows if _is_number(row.get(name))) or 1.0 for name in ("energy_joule", "area_m2")
+    }
+    columns = [
+        ("component", "left"),
+        (energy.heading, "right"),
+        ("share", "right"),
+        (area.heading, "right"),
+        ("share", "right"),
+    ]
+    table = new_table("Components", columns)
+    for row in sorted(rows, key=lambda row: -_or_zero(row.get("energy_joule"))):
+        cells = []
+        for column, name in ((energy, "energy_joule"), (area, "area_m2")):
+            value = row.get(name)
+            cells += [column.show(value), f"{100 * value / totals[name]:.1f} %" if _is_number(value) else "-"]
+        table.add_row(str(row["component"]), *cells)
+    return table
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and value == value
+
+
+def _or_zero(value: Any) -> float:
+    return float(value) if _is_number(value) else 0.0

@@ -1,0 +1,73 @@
+"""``xbarsim compare``: two results side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
+_ACCURACY = ("reference", "quantized", "hardware", "degradation")
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="A result of --json.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Another one.")],
+) -> None:
+    """Show two results of --json side by side."""
+    from xbarsim.cli._tables import make_console, new_table
+    from xbarsim.report import read_json
+
+    a, b = read_json(first), read_json(second)
+    console = make_console()
+    for letter, path, document in (("A", first, a), ("B", second, b)):
+        console.print(f"{letter}: {_describe(path, document)}")
+    console.print()
+    table = new_table("", [("", "left"), ("A", "right"), ("B", "right"), ("B - A", "right"), ("B / A", "right")])
+    for row in _rows(a, b):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _describe(path: Path, document: dict[str, Any]) -> str:
+    made = document.get("provenance") or {}
+    overrides = ", ".join(f"{key}={value}" for key, value in (made.get("overrides") or {}).items())
+    text = f"{made.get('network', '?')} on {made.get('hardware', '?')}, seed {made.get('seed', '?')} ({path})"
+    return f"{text}\n   {overrides}" if overrides else text
+
+
+def _rows(a: dict[str, Any], b: dict[str, Any]) -> list[list[str]]:
+    from xbarsim.report.document import COST_FIELDS
+
+    rows = []
+    for name in _ACCURACY:
+        one, two = ((document.get("accuracy") or {}).get(name) for document in (a, b))
+        if _is_number(one) and _is_number(two):
+            cells = [f"{100 * one:.2f}", f"{100 * two:.2f}", f"{100 * (two - one):+.2f}", _ratio(one, two)]
+            rows.append([f"{'lost' if name == 'degradation' else f'accuracy, {name}'} [%]", *cells])
+    for name in COST_FIELDS:
+        one, two = a["cost"].get(name), b["cost"].get(name)
+        if _is_number(one) or _is_number(two):
+            rows.append(_cost_row(name, one, two))
+    return rows
+
+
+def _cost_row(name: str, one: Any, two: Any) -> list[str]:
+    from xbarsim.report import describe_column
+
+    column = describe_column(name, [one, two])
+    if not (_is_number(one) and _is_number(two)):
+        return [column.heading, column.show(one), column.show(two), "-", "-"]
+    sign = "+" if two > one else ""
+    return [column.heading, column.show(one), column.show(two), f"{sign}{column.show(two - one)}", _ratio(one, two)]
+
+
+def _ratio(one: float, two: float) -> str:
+    return f"{two / one:.3f}" if one else "-"
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,51 @@
+"""``xbarsim demo``: the main job on a trained network and real images that come with the install."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xbarsim.cli import _options
+
+NOISY = {"device.programming.sigma": 0.2, "crossbar.r_wl_ohm": 10.0, "crossbar.r_bl_ohm": 10.0, "adc.bits": 5}
+"""What the second chip changes against ``reference``: cells four times as uncertain, wires four times as resistive,
+an eighth of the converter's codes."""
+_NETWORK = _DATA = "digits"
+
+
+def demo(
+    report: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the HTML page.", show_default=True)] = Path(
+        "demo-report"
+    ),
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads.  [default: all]")] = None,
+) -> None:
+    """Simulate an embedded network on two chips."""
+    _options.check_counts(threads=threads)
+    _options.check_outputs(None, report)
+
+    from xbarsim import api
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.cli._tables import accuracy_table, make_console, show_report
+    from xbarsim.cli.simulate import load_images
+
+    network, data = api.load_network(_NETWORK), load_images(_DATA, None)
+    sound = api.load_hardware("reference")
+
+    def simulate(hardware: Any, progress: ProgressDisplay) -> Any:
+        return api.simulate(network, hardware, data.images, data.labels, trials=3, threads=threads, progress=progress)
+
+    with ProgressDisplay() as progress:
+        first = simulate(sound, progress)
+        second = simulate(sound.override(NOISY), progress)
+    console = make_console()
+    console.print(f"{network.name}, {len(data.images)} images, on reference: {sound.description}\n")
+    show_report(console, first)
+    changed = ", ".join(f"{key}={value}" for key, value in NOISY.items())
+    console.print(f"The same network on a poorer chip ({changed}):\n")
+    console.print(accuracy_table(second.accuracy))
+    pages = [first.to_html(report / "reference"), second.to_html(report / "noisy")]
+    for page in pages:
+        typer.echo(f"wrote {page}")
+    typer.echo("next: xbarsim simulate YOUR.onnx --data YOUR.npz --hardware reference")

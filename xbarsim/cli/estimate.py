@@ -1,0 +1,32 @@
+"""``xbarsim estimate``: what one inference costs, without data."""
+
+from __future__ import annotations
+
+from xbarsim.cli import _options
+
+
+def estimate(
+    network: _options.Network,
+    hardware: _options.Hardware = "reference",
+    set_: _options.Set = [],  # noqa: B006 (typer copies it)
+    layer: _options.Layer = [],  # noqa: B006
+    weight_bits: _options.WeightBits = None,
+    activation_bits: _options.ActivationBits = None,
+    json: _options.Json = None,
+    report: _options.ReportFolder = None,
+) -> None:
+    """Price one inference; needs no images."""
+    changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    _options.check_counts(weight_bits=weight_bits, activation_bits=activation_bits)
+    _options.check_outputs(json, report)
+
+    from xbarsim import api
+    from xbarsim.cli._tables import make_console, show_report
+    from xbarsim.cli.simulate import write_outputs
+
+    result = api.estimate(
+        api.load_network(network), api.load_hardware(hardware).override(changes), layers=layers or None,
+        weight_bits=weight_bits, activation_bits=activation_bits,
+    )  # fmt: skip
+    show_report(make_console(), result)
+    write_outputs(result, json, report)

@@ -1,0 +1,81 @@
+"""``xbarsim hardware``: what is described, and whether a description is sound."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from xbarsim.cli import _options
+
+app = typer.Typer(help="Hardware files: list, show, check, schema.", rich_markup_mode=None)
+
+_Name = Annotated[str, typer.Argument(metavar="HW", help="A .yaml file, or a name of the list.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the hardware that ships with the package."""
+    from xbarsim.cli._tables import make_console, new_table
+    from xbarsim.config import Hardware, list_hardware, load_hardware
+
+    table = new_table(
+        "", [("name", "left"), ("array", "right"), ("cell", "right"), ("ADC", "right"), ("weights", "right")]
+    )
+    table.add_column("description", overflow="fold")
+    for name in list_hardware():
+        item: Hardware = load_hardware(name)
+        table.add_row(
+            name, f"{item.crossbar.rows} x {item.crossbar.cols}", f"{item.device.cell_bits} bit",
+            "ideal" if item.adc_bits is None else f"{item.adc_bits} bit", f"{item.weight_bits} bit", item.description,
+        )  # fmt: skip
+    make_console().print(table)
+
+
+@app.command()
+def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer copies it)
+    """Show every key of a hardware file, inherited and default ones too."""
+    import yaml
+
+    from xbarsim import api
+
+    hardware = api.load_hardware(name).override(_options.parse_set(set_))
+    content = _without_empty(hardware.model_dump(mode="json"))
+    typer.echo(yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True), nl=False)
+    for title, rating in (("tile", hardware.tile), ("chip", hardware.peak)):
+        if rating is not None:
+            typer.echo(
+                f"# {title}: {rating.power_watt:.4g} W, {rating.area_m2 * 1e6:.4g} mm2, peak {rating.tops:.4g} TOPS, "
+                f"{rating.tops_per_watt:.4g} TOPS/W, {rating.tops_per_mm2:.4g} TOPS/mm2"
+            )
+
+
+@app.command()
+def check(name: _Name) -> None:
+    """Check a hardware file; say nothing but 'ok' where it is sound."""
+    from xbarsim.config import Hardware, hash_hardware, load_hardware
+
+    hardware: Hardware = load_hardware(name)
+    typer.echo(f"{hardware.origin}: ok ({hardware.name}, {hash_hardware(hardware)})")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of hardware files, for editors."""
+    import json
+
+    from xbarsim.config import Hardware
+
+    content = Hardware.model_json_schema()
+    content["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    content["properties"]["base"] = {"type": "string", "description": "Name or path of a file to inherit from."}
+    content["required"] = []  # a file may inherit any key
+    typer.echo(json.dumps(content, indent=1))
+
+
+def _without_empty(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_empty(value) if isinstance(value, dict) else value
+        for key, value in content.items()
+        if value is not None
+    }

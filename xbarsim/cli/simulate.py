@@ -1,0 +1,116 @@
+"""``xbarsim simulate``: what accuracy is left on this hardware, and what one inference costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xbarsim.cli import _options
+from xbarsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xbarsim.data import Dataset
+
+
+def simulate(
+    network: _options.Network,
+    hardware: _options.Hardware = "reference",
+    data: Annotated[
+        str, typer.Option(metavar="DATA", help="Test images: an .npz file, a folder of images, or 'digits'.")
+    ] = "digits",
+    calibration: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Images to set ranges from.  [default: the first 64 test images]")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
+    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
+    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    set_: _options.Set = [],  # noqa: B006 (typer copies it)
+    layer: _options.Layer = [],  # noqa: B006
+    images: Annotated[
+        int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")
+    ] = None,
+    weight_bits: _options.WeightBits = None,
+    activation_bits: _options.ActivationBits = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
+    trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw.", show_default=True)] = 1,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads; never changes a result.  [default: all]")
+    ] = None,
+    json: _options.Json = None,
+    report: _options.ReportFolder = None,
+) -> None:
+    """Run a trained network: accuracy and cost."""
+    changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    scale = _options.parse_normalization(mean, std, normalize)
+    _options.check_counts(
+        images=images,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        seed=seed,
+        trials=trials,
+        threads=threads,
+    )
+    _options.check_outputs(json, report)
+
+    from xbarsim import api
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.cli._tables import make_console, show_report
+
+    loaded = api.load_hardware(hardware).override(changes)
+    model = api.load_network(network)
+    test = load_images(data, scale, count=images)
+    known = load_images(calibration, scale).images if calibration is not None else None
+    with ProgressDisplay() as progress:
+        result = api.simulate(
+            model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
+            threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, progress=progress,
+        )  # fmt: skip
+    show_report(make_console(), result)
+    write_outputs(result, json, report)
+
+
+def load_images(spec: str, scale: tuple[list[float], list[float]] | None, count: int | None = None) -> Dataset:
+    """Load images and scale them as the network expects.
+
+    Parameters
+    ----------
+    spec : str
+        What ``--data`` names.
+    scale : tuple of list of float, or None
+        Mean and deviation to normalise with.
+    count : int, optional
+        Keep the first ones only.
+
+    Returns
+    -------
+    Dataset
+        Images as float32, and labels where there are any.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer images than asked for.
+    """
+    import dataclasses
+
+    from xbarsim.data import load_data, normalize_images
+
+    dataset = load_data(spec)
+    images, labels = dataset.images, dataset.labels
+    if count is not None:
+        if count > len(images):
+            raise ConfigError(f"--images {count}: {spec} holds {len(images)} images")
+        images, labels = images[:count], None if labels is None else labels[:count]
+    mean, std = scale or ([0.0], [1.0])
+    images = normalize_images(images, mean, std)
+    return dataclasses.replace(dataset, images=images, labels=labels)
+
+
+def write_outputs(result: Any, json: Path | None, report: Path | None) -> None:
+    """Write what was asked for and say where it is."""
+    if json is not None:
+        typer.echo(f"wrote {result.to_json(json)}")
+    if report is not None:
+        typer.echo(f"wrote {result.to_html(report)}")
