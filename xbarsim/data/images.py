@@ -1,0 +1,182 @@
+"""Labelled images, and the checks that every source shares."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from xbarsim.errors import ConfigError, ShapeError
+
+PRESETS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
+"""Name -> mean and deviation by channel. "imagenet" is torchvision's, of pixels in 0..1."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Dataset:
+    """Images with their labels.
+
+    Attributes
+    ----------
+    images : ndarray, (N, C, H, W)
+        uint8 pixels, or float32 as they are.
+    labels : ndarray of int64, (N,), or None
+        Class numbers from 0.
+    name : str
+        Where the images came from.
+    classes : int or None
+        Number of classes; None where there are no labels.
+    class_names : tuple of str
+        Names of the classes, where the source tells.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    name: str
+    classes: int | None
+    class_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, count: int | None) -> Dataset:
+        """Return the first ``count`` images; all of them for None. ConfigError if there are fewer."""
+        if count is None:
+            return self
+        if not 1 <= count <= len(self):
+            raise ConfigError(f"{self.name}: {count} images asked for, it holds {len(self)}")
+        labels = None if self.labels is None else self.labels[:count]
+        return dataclasses.replace(self, images=self.images[:count], labels=labels)
+
+
+def make_dataset(
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    name: str,
+    classes: int | None = None,
+    class_names: Sequence[str] = (),
+) -> Dataset:
+    """Check images and labels and put them together.
+
+    Parameters
+    ----------
+    images : ndarray, (N, C, H, W)
+        uint8 or float.
+    labels : ndarray of int, (N,), or None
+        Class numbers.
+    name : str
+        For messages: the file or folder.
+    classes : int, optional
+        Number of classes; one more than the largest label if left out.
+    class_names : sequence of str
+        Names of the classes.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ConfigError
+        If shapes, types or values break a rule; the message names the source and the rule.
+    """
+    images = _check_images(images, name)
+    if labels is not None:
+        labels = _check_labels(labels, len(images), name, classes)
+        classes = classes or int(labels.max()) + 1
+    return Dataset(images=images, labels=labels, name=name, classes=classes, class_names=tuple(class_names))
+
+
+def _check_images(images: np.ndarray, name: str) -> np.ndarray:
+    if images.ndim != 4:
+        raise ConfigError(f"{name}: images: shape {images.shape} is not (images, channels, height, width)")
+    if 0 in images.shape:
+        raise ConfigError(f"{name}: images: shape {images.shape} holds no image")
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind != "f":
+        raise ConfigError(f"{name}: images: type {images.dtype} is neither uint8 nor float")
+    if not np.isfinite(images).all():
+        raise ConfigError(f"{name}: images: hold NaN or infinite values")
+    return images.astype(np.float32, copy=False)
+
+
+def _check_labels(labels: np.ndarray, count: int, name: str, classes: int | None) -> np.ndarray:
+    if labels.shape != (count,):
+        raise ConfigError(f"{name}: labels: shape {labels.shape} for {count} images, expected ({count},)")
+    if labels.dtype.kind not in "iu":
+        raise ConfigError(f"{name}: labels: type {labels.dtype} is not a whole number type")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
+        raise ConfigError(f"{name}: labels: {low} is below 0")
+    if classes is not None and high >= classes:
+        raise ConfigError(f"{name}: labels: {high} is outside the {classes} classes 0..{classes - 1}")
+    return labels.astype(np.int64)
+
+
+def normalize_images(
+    images: np.ndarray,
+    mean: str | float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> np.ndarray:
+    """Turn pixels into the floats that a network was trained on: (x - mean) / std.
+
+    Parameters
+    ----------
+    images : array_like, (N, C, H, W)
+        uint8 is divided by 255 first; floats are taken as they are.
+    mean : str, float or sequence of float, optional
+        By channel or for all; or the name of a preset ("imagenet"), which brings its deviation. 0 if left out.
+    std : float or sequence of float, optional
+        By channel or for all; 1 if left out.
+
+    Returns
+    -------
+    ndarray, (N, C, H, W)
+        float32.
+
+    Raises
+    ------
+    ShapeError
+        If images have the wrong shape or type, or are not finite.
+    ConfigError
+        If a preset is unknown, or numbers are not one or one a channel, or a deviation is not above 0.
+    """
+    x = np.asarray(images)
+    if x.ndim != 4:
+        raise ShapeError(f"images: expected shape (images, channels, height, width), given {x.shape}")
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise ShapeError(f"images: expected uint8 or float, given {x.dtype}")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise ShapeError("images: hold NaN or infinite values")
+    centre: float | Sequence[float] | None
+    if isinstance(mean, str):
+        if mean not in PRESETS:
+            raise ConfigError(f"normalize: {mean!r} is not a preset; known: {', '.join(PRESETS)}")
+        if std is not None:
+            raise ConfigError(f"std: the preset {mean} brings its own")
+        centre, spread = PRESETS[mean]
+    else:
+        centre, spread = mean, std if std is not None else 1.0  # type: ignore[assignment]
+    shift, scale = _by_channel("mean", centre, x.shape[1], 0.0), _by_channel("std", spread, x.shape[1], 1.0)
+    if (scale <= 0).any():
+        raise ConfigError(f"std: {spread!r} is not above 0")
+    y = x.astype(np.float32)
+    if x.dtype == np.uint8:
+        y /= np.float32(255)
+    y -= shift
+    y /= scale
+    return y
+
+
+def _by_channel(key: str, given: float | Sequence[float] | None, channels: int, default: float) -> np.ndarray:
+    try:
+        values = np.atleast_1d(np.asarray(default if given is None else given, dtype=np.float32))
+    except (TypeError, ValueError):
+        raise ConfigError(f"{key}: {given!r} is not a number, or one number a channel") from None
+    if values.ndim != 1 or len(values) not in (1, channels):
+        raise ConfigError(f"{key}: {len(values)} numbers for {channels} channels")
+    if not np.isfinite(values).all():
+        raise ConfigError(f"{key}: {given!r} is not finite")
+    return values.reshape(-1, 1, 1)
