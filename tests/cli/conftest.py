@@ -45,22 +45,17 @@ def calls(monkeypatch):
     api.load_network = lambda name, **_: SimpleNamespace(name=name)
     api.simulate, api.estimate = simulate, estimate
 
-    data = ModuleType("xbarsim.data")
-    data.load_data = _load_data
-    data.normalize_images = lambda images, mean, std: (
-        (images / 255 - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
-    )
-    for name, module in (("xbarsim.api", api), ("xbarsim.data", data)):
-        monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(xbarsim, name.split(".")[1], module, raising=False)
+    monkeypatch.setitem(sys.modules, "xbarsim.api", api)
+    monkeypatch.setattr(xbarsim, "api", api, raising=False)
     return made
 
 
-def _load_data(spec):
-    import dataclasses
-
-    record = dataclasses.make_dataclass("Dataset", ["images", "labels", "name", "classes"])
-    return record(np.full((10, 3, 4, 4), 255, np.uint8), np.arange(10), spec, 10)
+@pytest.fixture
+def images(tmp_path):
+    """A file of ten white RGB images, one of each class."""
+    path = tmp_path / "images.npz"
+    np.savez(path, images=np.full((10, 3, 4, 4), 255, np.uint8), labels=np.arange(10))
+    return path
 
 
 @pytest.fixture

@@ -41,9 +41,9 @@ def test_help_answers_without_heavy_imports():
     assert time.perf_counter() - started < 1.0
 
 
-def test_simulate_passes_every_option_on(xbarsim_command, calls, tmp_path):
+def test_simulate_passes_every_option_on(xbarsim_command, calls, images, tmp_path):
     code, out, err = xbarsim_command(
-        "simulate", "net.onnx", "--hardware", "epim", "--data", "test", "--calibration", "train", "--mean", "0.5",
+        "simulate", "net.onnx", "--hardware", "epim", "--data", images, "--calibration", images, "--mean", "0.5",
         "--std", "0.25", "--set", "adc.bits=6", "--set", "device.g_on_siemens=1e-5", "--layer", "layer1.*:adc.bits=7",
         "--images", "4", "--weight-bits", "6", "--activation-bits", "5", "--seed", "3", "--trials", "2",
         "--threads", "1", "--json", tmp_path / "out.json", "--report", tmp_path / "page",
@@ -64,8 +64,8 @@ def test_simulate_passes_every_option_on(xbarsim_command, calls, tmp_path):
     assert "wrote" in out
 
 
-def test_simulate_prints_accuracy_cost_layers_and_components_in_80_columns(xbarsim_command, calls):
-    _, out, _ = xbarsim_command("simulate", "net.onnx")
+def test_simulate_prints_accuracy_cost_layers_and_components_in_80_columns(xbarsim_command, calls, images):
+    _, out, _ = xbarsim_command("simulate", "net.onnx", "--data", images)
     for text in ("Accuracy over 200 images", "95 % interval", "lost", "41 uJ", "34 mm2", "EDAP", "conv1", "edram"):
         assert text in out
     assert max(map(len, out.splitlines())) <= 80
@@ -146,14 +146,16 @@ def test_hardware_schema_is_a_schema_that_allows_base(xbarsim_command):
         "simulate net --trials 0", "simulate net --seed -1", "simulate net --images 0", "simulate net --images 11",
         "simulate net --set adc.bits", "simulate net --set =3", "simulate net --set a=[1",
         "simulate net --layer adc.bits=3", "simulate net --mean 0.5", "simulate net --mean x --std 1",
-        "simulate net --mean 0 --std 0", "simulate net --mean nan --std 1", "simulate net --normalize mars",
+       
+        "simulate net --mean 0,0 --std 1", "simulate net --mean 0 --std 0", "simulate net --mean nan --std 1", "simulate net --normalize mars",
         "simulate net --normalize imagenet --std 1", "simulate net --json /no/such/folder/out.json",
         "simulate net --json /", "simulate net --report /dev/null", "compare /no/a.json /no/b.json",
         "hardware check /no/such.yaml", "hardware show referense",
     ],
 )  # fmt: skip
-def test_wrong_input_ends_in_one_line_and_exit_code_2(xbarsim_command, calls, arguments):
-    code, out, err = xbarsim_command(*arguments.split())
+def test_wrong_input_ends_in_one_line_and_exit_code_2(xbarsim_command, calls, images, arguments):
+    data = ["--data", images] if arguments.startswith("simulate net") else []
+    code, out, err = xbarsim_command(*arguments.split(), *data)
     assert (code, out) == (2, "")
     one_line(err)
     assert "simulate" not in calls

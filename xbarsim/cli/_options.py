@@ -36,11 +36,6 @@ ReportFolder = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write an HTML page with figures and tables.")
 ]
 
-NORMALIZATIONS = {
-    "imagenet": ("0.485,0.456,0.406", "0.229,0.224,0.225"),
-}
-"""Mean and deviation of images between 0 and 1; ImageNet's are those of torchvision's models."""
-
 
 def parse_value(text: str) -> Any:
     """Read a value as YAML would in a hardware file; ``1e-6`` is a number.
@@ -129,49 +124,44 @@ def parse_layers(items: list[str]) -> dict[str, dict[str, Any]]:
     return layers
 
 
-def parse_normalization(mean: str | None, std: str | None, name: str | None) -> tuple[list[float], list[float]] | None:
+def parse_scale(mean: str | None, std: str | None, preset: str | None) -> dict[str, Any]:
     """Read ``--mean`` and ``--std``, or ``--normalize``.
 
     Parameters
     ----------
     mean, std : str or None
         One number, or one for each channel with commas between.
-    name : str or None
+    preset : str or None
         A known pair of both, instead of them.
 
     Returns
     -------
-    tuple of list of float, or None
-        Mean and deviation; None where nothing was asked for.
+    dict
+        Arguments of :func:`xbarsim.data.normalize_images`.
 
     Raises
     ------
     ConfigError
         If something is missing, contradicts itself or is no number.
     """
-    if name is not None:
+    if preset is not None:
+        from xbarsim.data import PRESETS
+
         if mean is not None or std is not None:
             raise ConfigError("--normalize: give either a name or --mean and --std, not both")
-        if name not in NORMALIZATIONS:
-            raise ConfigError(f"--normalize {name}: should be one of {', '.join(NORMALIZATIONS)}")
-        mean, std = NORMALIZATIONS[name]
-    if mean is None and std is None:
-        return None
-    if mean is None or std is None:
+        if preset not in PRESETS:
+            raise ConfigError(f"--normalize {preset}: should be one of {', '.join(PRESETS)}")
+        return {"mean": preset}
+    if (mean is None) != (std is None):
         raise ConfigError("--mean and --std: give both or neither")
-    return _numbers("--mean", mean), _numbers("--std", std, positive=True)
+    return {name: _numbers(name, text) for name, text in (("mean", mean), ("std", std)) if text is not None}
 
 
-def _numbers(option: str, text: str, *, positive: bool = False) -> list[float]:
-    import math
-
+def _numbers(name: str, text: str) -> list[float]:
     try:
-        values = [float(part) for part in text.split(",")]
+        return [float(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"{option} {text}: should be numbers with commas between, for example 0.5,0.5,0.5") from None
-    if not all(math.isfinite(value) and (value > 0 or not positive) for value in values):
-        raise ConfigError(f"{option} {text}: every number should be finite{' and above 0' if positive else ''}")
-    return values
+        raise ConfigError(f"--{name} {text}: should be numbers with commas between, for example 0.5,0.5,0.5") from None
 
 
 def check_counts(**counts: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.report.quantity import describe_column
+from xbarsim.report.quantity import describe_column, show_number
 from xbarsim.units import format_si
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     table.show_header = False
     left = [(name, format_si(getattr(cost, field), unit)) for name, field, unit in _COST_ROWS]
     left += [
-        ("throughput", f"{cost.throughput_hz:,.4g} /s"),
+        ("throughput", f"{show_number(cost.throughput_hz)} /s"),
         ("EDAP", f"{cost.edap:.3e} J s m2"),
         ("cycles", f"{cost.cycles:,}"),
     ]

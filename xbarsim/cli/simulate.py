@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xbarsim.cli import _options
-from xbarsim.errors import ConfigError
 
 if TYPE_CHECKING:
     from xbarsim.data import Dataset
@@ -43,7 +43,7 @@ def simulate(
 ) -> None:
     """Run a trained network: accuracy and cost."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
-    scale = _options.parse_normalization(mean, std, normalize)
+    scale = _options.parse_scale(mean, std, normalize)
     _options.check_counts(
         images=images,
         weight_bits=weight_bits,
@@ -71,15 +71,15 @@ def simulate(
     write_outputs(result, json, report)
 
 
-def load_images(spec: str, scale: tuple[list[float], list[float]] | None, count: int | None = None) -> Dataset:
+def load_images(spec: str, scale: Mapping[str, Any], count: int | None = None) -> Dataset:
     """Load images and scale them as the network expects.
 
     Parameters
     ----------
     spec : str
         What ``--data`` names.
-    scale : tuple of list of float, or None
-        Mean and deviation to normalise with.
+    scale : mapping
+        Mean and deviation, as :func:`xbarsim.data.normalize_images` takes them.
     count : int, optional
         Keep the first ones only.
 
@@ -87,25 +87,13 @@ def load_images(spec: str, scale: tuple[list[float], list[float]] | None, count:
     -------
     Dataset
         Images as float32, and labels where there are any.
-
-    Raises
-    ------
-    ConfigError
-        If there are fewer images than asked for.
     """
     import dataclasses
 
     from xbarsim.data import load_data, normalize_images
 
-    dataset = load_data(spec)
-    images, labels = dataset.images, dataset.labels
-    if count is not None:
-        if count > len(images):
-            raise ConfigError(f"--images {count}: {spec} holds {len(images)} images")
-        images, labels = images[:count], None if labels is None else labels[:count]
-    mean, std = scale or ([0.0], [1.0])
-    images = normalize_images(images, mean, std)
-    return dataclasses.replace(dataset, images=images, labels=labels)
+    dataset = load_data(spec).take(count)
+    return dataclasses.replace(dataset, images=normalize_images(dataset.images, **scale))
 
 
 def write_outputs(result: Any, json: Path | None, report: Path | None) -> None:
