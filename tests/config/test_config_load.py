@@ -140,7 +140,7 @@ def test_hash_sees_every_number_and_no_prose():
 
 
 def test_auto_adc_follows_rows_levels_and_stream():
-    hardware = load_hardware("reference").override({"adc.bits": "auto"})
+    hardware = load_hardware("reference").override({"adc.bits": "auto", "adc.sign": "extra"})
     bits = [hardware.override({"crossbar.rows": n, "crossbar.cols": n}).adc_bits for n in (16, 32, 64, 128)]
     assert bits == [6, 7, 8, 9]  # ceil(log2(3 N)), NAX (arXiv 2106.12125)
 

@@ -17,10 +17,10 @@ from xbarsim.config.hardware import (
     Stuck,
     Timing,
 )
-from xbarsim.config.load import hash_hardware, list_hardware, load_hardware, load_yaml
+from xbarsim.config.load import hash_hardware, list_hardware, load_hardware, load_yaml, override_record
 
 __all__ = [
     "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "Hardware", "Mapping",
     "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware", "load_hardware",
-    "load_yaml",
+    "load_yaml", "override_record",
 ]  # fmt: skip

@@ -153,15 +153,15 @@ def load_hardware(
     tree = read_hardware_tree(path)
     for key, value in (overrides or {}).items():
         _set(tree, key, value, record)
-    return _validate(record, tree, _shown(path))
+    return _validate(record, tree, _shown(path), dict(overrides or {}))
 
 
-def override_record(hardware: HardwareT, changes: Mapping[str, Any]) -> HardwareT:
-    """Return a copy of a record with dotted keys replaced, validated anew."""
+def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type[HardwareT]) -> HardwareT:
+    """Return a copy of a hardware record as another (or the same) class, with dotted keys replaced and validated anew."""
     tree = hardware.model_dump()
     for key, value in changes.items():
-        _set(tree, key, value, type(hardware))
-    return _validate(type(hardware), tree, hardware.origin)
+        _set(tree, key, value, record)
+    return _validate(record, tree, hardware.origin, {**hardware.overrides, **changes})
 
 
 def hash_hardware(hardware: Hardware) -> str:
@@ -170,12 +170,14 @@ def hash_hardware(hardware: Hardware) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _validate(record: type[HardwareT], tree: dict[str, Any], origin: str) -> HardwareT:
+def _validate(
+    record: type[HardwareT], tree: dict[str, Any], origin: str, overrides: dict[str, Any]
+) -> HardwareT:
     try:
         hardware = record.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(_explain(error, record, origin)) from None
-    hardware._origin = origin
+    hardware._origin, hardware._overrides = origin, overrides
     return hardware
 
 

@@ -28,7 +28,9 @@ class LayerError:
     adc_step: float
     """Least significant bit of the ADC, in level steps of current [-]."""
     input_activity: float
-    """Mean driven input as a fraction of full scale [-]."""
+    """Mean squared word-line voltage as a fraction of full scale squared [-]."""
+    mean_level: float
+    """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
 
     @classmethod
     def mean(cls, records: Sequence[LayerError]) -> LayerError:
@@ -80,4 +82,5 @@ def measure_layer(machine: LayerMachine, codes: np.ndarray, exact: np.ndarray, *
         gain=float(np.sum(found * signal)) / power if power > 0 else None,
         adc_step=float(machine.lsb),
         input_activity=machine.input_activity(sample),
+        mean_level=machine.mean_level,
     )

@@ -41,6 +41,11 @@ class LayerMachine:
         """ADC step of the layer, in level steps of current [-]."""
         return self.stripes[0].engine.lsb
 
+    @property
+    def mean_level(self) -> float:
+        """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
+        return float(np.mean([stripe.engine.programmed.mean_level for stripe in self.stripes]))
+
     def accumulate(self, codes: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
         """Multiply quantised inputs with the programmed weights.
 
@@ -115,7 +120,7 @@ class LayerMachine:
         return replace(self, stripes=stripes)
 
     def input_activity(self, codes: np.ndarray) -> float:
-        """Return the mean driven input as a fraction of full scale [-].
+        """Return the mean squared word-line voltage as a fraction of full scale squared [-].
 
         Parameters
         ----------
@@ -129,7 +134,7 @@ class LayerMachine:
         """
         streams = self.stripes[0].engine.streams
         highest = (1 << streams.dac_bits) - 1
-        return float(np.mean([part.mean() for part in split_inputs(codes, streams)])) / highest
+        return float(np.mean(np.square(split_inputs(codes, streams) / highest)))
 
     def _vectors(self, stripe: Stripe, codes: np.ndarray) -> np.ndarray:
         if self.node.kind == "linear":
