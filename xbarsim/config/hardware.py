@@ -298,6 +298,7 @@ class Hardware(Record):
     """Where the numbers come from: dotted key or section -> text."""
 
     _origin: str = PrivateAttr(default="")
+    _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_across_sections(self) -> Hardware:
@@ -351,6 +352,11 @@ class Hardware(Record):
         """File that this record was read from, for messages."""
         return self._origin
 
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """Dotted keys that were changed since the record was read from its file."""
+        return self._overrides
+
     def override(self, changes: dict[str, Any]) -> Hardware:
         """Return a copy with dotted keys replaced, validated anew.
 
@@ -371,4 +377,4 @@ class Hardware(Record):
         """
         from xbarsim.config.load import override_record
 
-        return override_record(self, changes) if changes else self
+        return override_record(self, changes, type(self)) if changes else self

@@ -1,0 +1,270 @@
+"""The facade: what a user types, joined from the rooms below.
+
+Nothing here computes physics or prices: every function loads its arguments, calls the rooms in order, and composes
+their records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim import __version__, config
+from xbarsim.cost import Cost, Measured, Peak, price, rate_chip, rate_tile
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.inference import LayerError, check_labels, measure_accuracy, simulate_network
+from xbarsim.mapping import Plan, plan_network
+from xbarsim.network import (
+    Network,
+    from_torch,
+    hash_network,
+    load_network,
+    quantize_network,
+    run_integer,
+    run_network,
+)
+from xbarsim.network.execute import check_images
+from xbarsim.report import CostReport, Provenance, Report, Seconds
+from xbarsim.timing import simulate_plan
+
+__all__ = ["Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
+
+Layers = Mapping[str, Mapping[str, Any]]
+Progress = Callable[[str, int, int], None]
+
+DEFAULT_CALIBRATION = 64
+"""Images that set ranges where no calibration images are given: the first ones of the data, without labels."""
+
+
+class Hardware(config.Hardware):
+    """A hardware record that also knows its rating plate."""
+
+    @property
+    def peak(self) -> Peak | None:
+        """Peak throughput, power and area of the chip; None where ``chip.tiles`` is auto."""
+        return rate_chip(self)
+
+    @property
+    def tile(self) -> Peak:
+        """Peak throughput, power and area of one tile."""
+        return rate_tile(self)
+
+
+def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, Any] | None = None) -> Hardware:
+    """Load a hardware description.
+
+    Parameters
+    ----------
+    name : str, Path or Hardware
+        A shipped name (``reference``, ``isaac``, ``puma``, ...) or the path of a YAML file; a record is taken as it is.
+    overrides : mapping, optional
+        Dotted key -> value, applied last.
+
+    Returns
+    -------
+    Hardware
+        Frozen record tree; ``.override({...})`` returns a changed copy.
+
+    Raises
+    ------
+    ConfigError
+        If a file, key or value is wrong.
+    """
+    if isinstance(name, Hardware):
+        return name.override(overrides) if overrides else name
+    if isinstance(name, config.Hardware):
+        return config.override_record(name, overrides or {}, Hardware)
+    return config.load_hardware(name, overrides, Hardware)
+
+
+def estimate(
+    network: Network | str | Path,
+    hardware: config.Hardware | str | Path,
+    layers: Layers | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+) -> CostReport:
+    """Work out what one inference costs; needs no data and no weights.
+
+    Parameters
+    ----------
+    network : Network, str or Path
+        A network, or what :func:`load_network` takes.
+    hardware : Hardware, str or Path
+        A record, a shipped name or a path.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value, for example ``{"conv1": {"crossbar.rows": 32, "weight_bits": 6}}``.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+
+    Returns
+    -------
+    CostReport
+        Energy [J], delay [s], area [m2] and the rest as attributes; ``layers`` and ``components`` as tables.
+
+    Raises
+    ------
+    ConfigError
+        If an input is wrong.
+    MappingError
+        If the network does not fit where ``chip.count`` is a number.
+    """
+    net, record = load_network(network), load_hardware(hardware)
+    plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    cost = price(plan, simulate_plan(plan))
+    settings = {
+        "assumed_mean_level": record.activity.mean_level,
+        "assumed_input_activity": record.activity.input_activity,
+    }
+    return CostReport(
+        cost=cost,
+        layer_records=cost.layers,
+        component_records=cost.components,
+        provenance=_provenance(plan, record, layers, 0, settings),
+    )
+
+
+def simulate(
+    network: Network | str | Path,
+    hardware: config.Hardware | str | Path,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
+    calibration: ArrayLike | None = None,
+    layers: Layers | None = None,
+    trials: int = 1,
+    seed: int = 0,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    *,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a trained network on hardware: what accuracy is left, and what one inference costs.
+
+    Parameters
+    ----------
+    network : Network, str or Path
+        With weights.
+    hardware : Hardware, str or Path
+        A record, a shipped name or a path.
+    images : array_like of float, (images, *input_shape)
+        Test images, normalised as the network expects.
+    labels : array_like of int, (images,), optional
+        Class of each image; without them ``report.accuracy`` is None.
+    calibration : array_like of float, (images, *input_shape), optional
+        Images that set activation scales and ADC ranges; the first 64 of ``images`` if left out.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+    trials : int
+        Chips to draw; each has variation, stuck cells and noise of its own.
+    seed : int
+        Seed of every draw.
+    batch_size : int, optional
+        Images in a block; never changes a result.
+    threads : int, optional
+        Threads, all cores if left out; never changes a result.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+    progress : callable, optional
+        ``(stage, done, total)``, called now and then.
+
+    Returns
+    -------
+    Report
+        Accuracy in float, in integers and on the hardware; raw outputs; cost with measured activity; times [s].
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If an input is wrong.
+    MappingError
+        If the network does not fit where ``chip.count`` is a number.
+    SolverError
+        If an array's circuit could not be solved to tolerance.
+    """
+    _check_count("trials", trials)
+    for name, value in (("batch_size", batch_size), ("threads", threads)):
+        if value is not None:
+            _check_count(name, value)
+    started = time.perf_counter()
+    net, record = load_network(network), load_hardware(hardware)
+    plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    mapped = time.perf_counter() - started
+    x = check_images(net, np.asarray(images))
+    if not len(x):
+        raise ShapeError("images: none given")
+    truth = None if labels is None else check_labels(np.asarray(labels), len(x), _classes(net))
+    known = x[:DEFAULT_CALIBRATION] if calibration is None else check_images(net, np.asarray(calibration))
+    bits = {
+        layer.name: {"weight_bits": layer.weight_bits, "activation_bits": layer.activation_bits}
+        for layer in plan.layers
+    }
+    quantized = quantize_network(
+        net, known, weight_bits=plan.hardware.weight_bits, activation_bits=plan.hardware.activation_bits, layers=bits
+    )
+    reference = run_network(net, x, threads=threads, progress=_stage(progress, "float reference"))
+    integers = run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference"))
+    outcome = simulate_network(
+        quantized, plan, x, known, trials=trials, seed=seed, batch_size=batch_size, threads=threads, progress=progress
+    )
+    cost = _price_measured(plan, outcome.errors)
+    settings = {"trials": trials, "images": len(x), "calibration_images": len(known)}
+    return Report(
+        cost=cost,
+        layer_records=cost.layers,
+        component_records=cost.components,
+        error_records=outcome.errors,
+        provenance=_provenance(plan, record, layers, seed, settings),
+        accuracy=None if truth is None else measure_accuracy(reference, integers, outcome.outputs, truth),
+        outputs=outcome.outputs,
+        seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
+    )
+
+
+def _price_measured(plan: Plan, errors: tuple[LayerError, ...]) -> Cost:
+    measured = {
+        error.name: Measured(mean_level=error.mean_level, input_activity=error.input_activity) for error in errors
+    }
+    return price(plan, simulate_plan(plan), measured=measured)
+
+
+def _provenance(
+    plan: Plan, hardware: Hardware, layers: Layers | None, seed: int, settings: Mapping[str, Any]
+) -> Provenance:
+    sources = {**hardware.sources, **{f"components.{k}": v.source for k, v in hardware.components.items()}}
+    return Provenance(
+        version=__version__,
+        hardware=hardware.name,
+        hardware_hash=config.hash_hardware(plan.hardware),
+        network=plan.network.name,
+        network_hash=hash_network(plan.network),
+        seed=seed,
+        overrides={**hardware.overrides, **{f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()}},
+        settings={
+            "weight_bits": plan.hardware.weight_bits,
+            "activation_bits": plan.hardware.activation_bits,
+            **settings,
+        },
+        sources=sources,
+    )
+
+
+def _classes(network: Network) -> int:
+    if len(network.output_shape) != 1:
+        raise ConfigError(f"network {network.name}: output {network.output_shape} is not one number a class")
+    return network.output_shape[0]
+
+
+def _check_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ConfigError(f"{name}: {value} is not a whole number of at least 1")
+
+
+def _stage(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(name, done, total)
