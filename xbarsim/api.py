@@ -123,8 +123,6 @@ def estimate(
     }
     return CostReport(
         cost=cost,
-        layer_records=cost.layers,
-        component_records=cost.components,
         provenance=_provenance(plan, record, layers, 0, settings),
     )
 
@@ -217,9 +215,7 @@ def simulate(
     settings = {"trials": trials, "images": len(x), "calibration_images": len(known)}
     return Report(
         cost=cost,
-        layer_records=cost.layers,
-        component_records=cost.components,
-        error_records=outcome.errors,
+        errors=outcome.errors,
         provenance=_provenance(plan, record, layers, seed, settings),
         accuracy=None if truth is None else measure_accuracy(reference, integers, outcome.outputs, truth),
         outputs=outcome.outputs,
