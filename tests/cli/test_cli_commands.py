@@ -13,6 +13,7 @@ from samples import make_cost_report, make_layers, make_report
 import xbarsim.cli
 from xbarsim.cli import _options, _tables
 from xbarsim.errors import ConfigError, MappingError, SolverError
+from xbarsim.report import tabulate_records
 
 COMMANDS = ["demo", "simulate", "estimate", "compare", "hardware", "network"]
 
@@ -146,8 +147,10 @@ def test_hardware_schema_is_a_schema_that_allows_base(xbarsim_command):
         "simulate net --trials 0", "simulate net --seed -1", "simulate net --images 0", "simulate net --images 11",
         "simulate net --set adc.bits", "simulate net --set =3", "simulate net --set a=[1",
         "simulate net --layer adc.bits=3", "simulate net --mean 0.5", "simulate net --mean x --std 1",
-       
-        "simulate net --mean 0,0 --std 1", "simulate net --mean 0 --std 0", "simulate net --mean nan --std 1", "simulate net --normalize mars",
+
+        "simulate net --mean 0,0 --std 1",
+        "simulate net --mean 0 --std 0", "simulate net --mean nan --std 1",
+        "simulate net --normalize mars",
         "simulate net --normalize imagenet --std 1", "simulate net --json /no/such/folder/out.json",
         "simulate net --json /", "simulate net --report /dev/null", "compare /no/a.json /no/b.json",
         "hardware check /no/such.yaml", "hardware show referense",
@@ -215,12 +218,12 @@ def test_globs_of_layers_may_hold_any_character_but_the_last_colon():
 def test_long_lists_of_layers_end_in_the_sum_of_the_rest():
     from rich.console import Console
 
-    rows = make_layers(60)[0]
+    layers = tabulate_records(make_layers(60))
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(_tables.layer_table(rows))
+    console.print(_tables.layer_table(layers))
     text = console.export_text()
     shown = re.search(r"(\d+) more", text)
     assert shown
     lines = [line for line in text.splitlines() if re.match(r"^ ?(conv1|layer|fc)\S*  ", line) and "kind" not in line]
-    assert int(shown.group(1)) + len(lines) == 60
+    assert int(shown.group(1)) + len(lines) == 60 + 3
     assert len(lines) < _tables.LONGEST_LIST

@@ -77,7 +77,7 @@ def test_text_from_files_is_escaped(page):
 
 def test_headings_name_their_unit(page):
     text = page.read_text()
-    for heading in ("energy [uJ]", "area [mm2]", "SNR [dB]", "clipped share [%]"):
+    for heading in ("energy [uJ]", "area [mm2]", "SNR [dB]", "busy [us]"):
         assert heading in text
 
 

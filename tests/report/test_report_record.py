@@ -2,14 +2,13 @@
 
 import json
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from samples import COST, make_components, make_cost_report, make_layers, make_provenance, make_report
+from samples import COST, make_cost_report, make_report
 
 from xbarsim.errors import ConfigError
-from xbarsim.report import CostReport, Seconds, describe_report, read_json, tabulate_records
+from xbarsim.report import Seconds, describe_report, group_layers, read_json, tabulate_records
 
 
 def test_every_cost_field_is_an_attribute_of_a_cost_report():
@@ -30,10 +29,18 @@ def test_a_report_survives_pickling():
 
 
 def test_layers_stand_in_network_order_with_their_errors_beside_them():
+    report = make_report()
+    layers = report.layers
+    assert list(layers["name"]) == [layer.name for layer in report.cost.layers]
+    assert layers.set_index("name")["snr_db"].loc["conv1"] == 30
+    assert layers["snr_db"].notna().sum() == 21
+
+
+def test_figures_gather_what_is_no_weight_layer_by_its_kind():
     layers = make_report().layers
-    assert list(layers["name"]) == [row["name"] for row in make_layers()[0]]
-    assert layers["snr_db"].iloc[0] == 30
-    assert layers["snr_db"].isna().tolist() == [False] * 21 + [True]
+    grouped = group_layers(layers)
+    assert list(grouped["name"].iloc[22:]) == ["input", "22 x relu", "chip"]
+    assert grouped["energy_joule"].sum() == pytest.approx(layers["energy_joule"].sum())
 
 
 def test_tables_leave_out_what_fits_no_cell():
@@ -74,11 +81,7 @@ def test_what_does_not_exist_is_null_in_json(tmp_path):
 
 
 def test_infinity_in_the_cost_is_null_in_json():
-    report = CostReport(
-        cost=SimpleNamespace(**{**COST, "tops_per_watt": float("inf")}), layer_records=[],
-        component_records=make_components(), provenance=make_provenance(),
-    )  # fmt: skip
-    assert describe_report(report)["cost"]["tops_per_watt"] is None
+    assert describe_report(make_cost_report(tops_per_watt=float("inf")))["cost"]["tops_per_watt"] is None
 
 
 @pytest.mark.parametrize("name", ["missing/out.json", "."])

@@ -11,6 +11,7 @@ from xbarsim.units import format_si
 if TYPE_CHECKING:
     from typing import TypeGuard
 
+    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -63,7 +64,7 @@ def show_report(console: Console, report: Any) -> None:
     if accuracy is not None:
         console.print(accuracy_table(accuracy), "")
     console.print(cost_table(report.cost, report.provenance), "")
-    console.print(layer_table(report.layers.to_dict("records")), "")
+    console.print(layer_table(report.layers), "")
     console.print(component_table(report.components.to_dict("records")), "")
 
 
@@ -106,37 +107,31 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     return table
 
 
-def layer_table(rows: list[Mapping[str, Any]]) -> Table:
-    """Lay out the layers: name, kind, arrays, cycles, energy and its share."""
+def layer_table(layers: pd.DataFrame) -> Table:
+    """Lay out the layers: name, kind, arrays, busy time, energy and its share, error where it was measured."""
+    from xbarsim.report import group_layers
+
+    rows = group_layers(layers).to_dict("records")
+    energy, busy = (describe_column(name, [row[name] for row in rows]) for name in ("energy_joule", "busy_s"))
     total = sum(row["energy_joule"] for row in rows) or 1.0
-    energy = describe_column("energy_joule", [row["energy_joule"] for row in rows])
-    columns = [("layer", "left"), ("kind", "left"), ("arrays", "right"), ("cycles", "right"),
-               (energy.heading, "right"), ("share", "right")]  # fmt: skip
     has_error = any(_is_number(row.get("snr_db")) for row in rows)
-    table = new_table("Layers", columns + ([("SNR [dB]", "right")] if has_error else []))
-    shown = rows
-    if len(rows) > LONGEST_LIST:
-        limit = sorted((row["energy_joule"] for row in rows), reverse=True)[LONGEST_LIST - 2]
-        shown = [row for row in rows if row["energy_joule"] >= limit][: LONGEST_LIST - 1]
+    columns = [("layer", "left"), ("kind", "left"), ("arrays", "right"), (busy.heading, "right")]
+    columns += [(energy.heading, "right"), ("share", "right"), *([("SNR [dB]", "right")] if has_error else [])]
+    table = new_table("Layers", columns)
+    dearest = sorted(range(len(rows)), key=lambda number: -rows[number]["energy_joule"])[: LONGEST_LIST - 1]
+    shown = rows if len(rows) <= LONGEST_LIST else [rows[number] for number in sorted(dearest)]
     for row in shown:
         snr = [f"{row['snr_db']:.1f}" if _is_number(row.get("snr_db")) else "-"] if has_error else []
         table.add_row(
-            str(row["name"]), str(row["kind"]), f"{row['arrays']:,}", f"{row['cycles']:,}",
+            str(row["name"]), str(row["kind"]), f"{int(row['arrays']):,}", busy.show(row["busy_s"]),
             energy.show(row["energy_joule"]), f"{100 * row['energy_joule'] / total:.1f} %", *snr,
         )  # fmt: skip
     if len(shown) < len(rows):
-        chosen = {id(row) for row in shown}
-        rest = [row for row in rows if id(row) not in chosen]
-        arrays, spent = sum(row["arrays"] for row in rest), sum(row["energy_joule"] for row in rest)
-        table.add_row(
-            f"{len(rest)} more",
-            "",
-            f"{arrays:,}",
-            "",
-            energy.show(spent),
-            f"{100 * spent / total:.1f} %",
-            *[""] * has_error,
+        arrays, spent = (
+            sum(row[name] for row in rows) - sum(row[name] for row in shown) for name in ("arrays", "energy_joule")
         )
+        share = f"{100 * spent / total:.1f} %"
+        table.add_row(f"{len(rows) - len(shown)} more", "", f"{int(arrays):,}", "", energy.show(spent), share)
     return table
 
 

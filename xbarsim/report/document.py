@@ -41,13 +41,13 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     errors: Any = ()
     if isinstance(report, Report):
         document["accuracy"] = describe_accuracy(report.accuracy)
-        errors = report.error_records
+        errors = report.errors
     document["cost"] = {name: getattr(report.cost, name) for name in COST_FIELDS}
     if isinstance(report, Report):
         document["seconds"] = describe_record(report.seconds)
-    layers = join_records(report.layer_records, errors)
+    layers = join_records(report.cost.layers, errors)
     document["layers"] = [_scalars(row) for row in layers]
-    document["components"] = [_scalars(describe_record(record)) for record in report.component_records]
+    document["components"] = [_scalars(describe_record(record)) for record in report.cost.components]
     document["provenance"] = describe_record(report.provenance)
     return plain(document)
 

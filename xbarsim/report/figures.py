@@ -19,35 +19,38 @@ if TYPE_CHECKING:
 
     from xbarsim.inference.accuracy import Accuracy
 
-COST_COLUMNS = ("energy_joule", "delay_s", "area_m2")
+COST_COLUMNS = ("energy_joule", "busy_s", "area_m2")
 """What the cost figures show, where a table has it."""
+WEIGHT_KINDS = ("conv2d", "linear")
+"""Kinds of layers that sit on arrays."""
+_ADDITIVE = (*COST_COLUMNS, "crossbars", "arrays", "macs")
 _COLOURS = dict(zip(COST_COLUMNS, PALETTE))
 _LONG_LIST = 32
 
 
 def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
-    """Draw energy, delay and area of each layer as horizontal bars, in the order of the network.
+    """Draw energy, busy time and area of each layer as horizontal bars, in the order of the network.
 
     Parameters
     ----------
     layers : pandas.DataFrame
-        One row a layer, with ``name`` and some of ``energy_joule``, ``delay_s`` and ``area_m2``.
+        One row a layer, with ``name``, ``kind`` and some of ``energy_joule``, ``busy_s`` and ``area_m2``.
 
     Returns
     -------
     matplotlib.figure.Figure
         One panel for each quantity.
     """
-    return _plot_bars(layers, "name", _present(layers, COST_COLUMNS), by_size=False)
+    return _plot_bars(group_layers(layers), "name", _present(layers, COST_COLUMNS), by_size=False)
 
 
 def plot_cost_by_component(components: pd.DataFrame) -> Figure:
-    """Draw energy, delay and area of each component as horizontal bars, the dearest first, with its share.
+    """Draw energy and area of each component as horizontal bars, the dearest first, with its share.
 
     Parameters
     ----------
     components : pandas.DataFrame
-        One row a component, with ``component`` and some of ``energy_joule``, ``delay_s`` and ``area_m2``.
+        One row a component, with ``component``, ``energy_joule`` and ``area_m2``.
 
     Returns
     -------
@@ -112,7 +115,33 @@ def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
     columns = _present(layers, ("snr_db", "gain", "clipped_share", "range_used_share"))
     if not columns:
         return None
-    return _plot_bars(layers, "name", columns, by_size=False, share=False)
+    measured = layers[layers["kind"].isin(WEIGHT_KINDS)]
+    return _plot_bars(measured, "name", columns, by_size=False, share=False)
+
+
+def group_layers(layers: pd.DataFrame) -> pd.DataFrame:
+    """Gather the rows that are no weight layers by their kind, behind the weight layers.
+
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+        One row a layer, with ``name`` and ``kind``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Costs and counts of gathered rows are summed; ``name`` becomes, for example, ``"19 x relu"``. Rows that cost nothing
+        are left out.
+    """
+    import pandas as pd
+
+    is_weight = layers["kind"].isin(WEIGHT_KINDS)
+    gathered = []
+    for kind, rows in layers[~is_weight].groupby("kind", sort=False):
+        numbers = {name: rows[name].sum() for name in _ADDITIVE if name in rows}
+        if any(numbers.get(name, 0) > 0 for name in COST_COLUMNS):
+            gathered.append({**numbers, "name": f"{len(rows)} x {kind}" if len(rows) > 1 else kind, "kind": kind})
+    return pd.concat([layers[is_weight], pd.DataFrame(gathered)], ignore_index=True) if gathered else layers[is_weight]
 
 
 def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:

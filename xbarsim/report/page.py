@@ -107,16 +107,16 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
     if len(report.layers):
         drawn["cost_by_layer"] = (
             figures.plot_cost_by_layer(report.layers),
-            "Energy, delay and area of each layer, in the order of the network",
+            "Energy, busy time and area of each layer in the order of the network, then everything else by its kind",
         )
     if len(report.components):
         drawn["cost_by_component"] = (
             figures.plot_cost_by_component(report.components),
-            "Energy, delay and area of each kind of component, with its share of the sum",
+            "Energy and area of each component, with its share of the sum",
         )
     error = figures.plot_layer_error(report.layers) if isinstance(report, Report) else None
     if error is not None:
-        drawn["layer_error"] = (error, "Signal to error, clipped conversions and used ADC range of each layer")
+        drawn["layer_error"] = (error, "How well each layer keeps its signal, on its own")
     return drawn
 
 
@@ -144,7 +144,7 @@ def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> 
     sections += ["<h2>By layer</h2>", _figure(drawings, "cost_by_layer")]
     if "layer_error" in drawings:
         sections += ["<h2>Error by layer</h2>", f"<p>{_ERROR_NOTE}</p>", _figure(drawings, "layer_error")]
-    sections += ["<h2>All layers</h2>", _table(report.layers)]
+    sections += ["<h2>All layers, operations and ends of the network</h2>", _table(report.layers)]
     sections += ["<h2>Provenance</h2>", _provenance_table(report)]
     if made.sources:
         sections += ["<h2>Sources of the hardware's numbers</h2>", _pairs(made.sources.items(), ("number", "source"))]

@@ -61,10 +61,6 @@ class CostReport:
 
     cost: Cost
     """Energy, delay, area and the rest, SI."""
-    layer_records: Sequence[Any]
-    """One record a layer: dataclasses or mappings."""
-    component_records: Sequence[Any]
-    """One record a component."""
     provenance: Provenance
     """What the result was made from."""
 
@@ -79,13 +75,13 @@ class CostReport:
 
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
-        """One row a layer, in the order of the network, units in the column names."""
-        return tabulate_records(self.layer_records)
+        """One row a layer, digital operation or end of the network, in its order; units in the column names."""
+        return tabulate_records(self.cost.layers)
 
     @functools.cached_property
     def components(self) -> pd.DataFrame:
         """One row a component, units in the column names."""
-        return tabulate_records(self.component_records)
+        return tabulate_records(self.cost.components)
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report as JSON.
@@ -142,13 +138,13 @@ class Report(CostReport):
     """(trials, images, classes) raw outputs on the hardware."""
     seconds: Seconds
     """Where the time went."""
-    error_records: Sequence[Any] = ()
+    errors: Sequence[Any] = ()
     """One record a weight layer, joined to ``layers`` by ``name``: error against the integer reference."""
 
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
         """One row a layer, cost and error side by side, units in the column names."""
-        return tabulate_records(join_records(self.layer_records, self.error_records))
+        return tabulate_records(join_records(self.cost.layers, self.errors))
 
 
 def describe_record(record: Any) -> dict[str, Any]:
