@@ -130,8 +130,8 @@ def group_layers(layers: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Costs and counts of gathered rows are summed; ``name`` becomes, for example, ``"19 x relu"``. Rows that cost nothing
-        are left out.
+        Costs and counts of gathered rows are summed; ``name`` becomes, for example, ``"19 x relu"``. Rows that cost
+        nothing are left out.
     """
     import pandas as pd
 
