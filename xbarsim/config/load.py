@@ -103,7 +103,7 @@ def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
         known = list_hardware()
         if text in known:
             return Path(str(resources.files("xbarsim.hwconfigs").joinpath(f"{text}.yaml")))
-        raise ConfigError(f"hardware {text!r}: not a shipped name{_suggest(text, known)} and not a .yaml file")
+        raise ConfigError(f"hardware {text!r}: not a shipped name{suggest(text, known)} and not a .yaml file")
     path = Path(text) if beside is None else beside / text
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
@@ -176,18 +176,33 @@ def _validate(
     try:
         hardware = record.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error, record, origin)) from None
+        raise ConfigError(explain_error(error, record, origin)) from None
     hardware._origin, hardware._overrides = origin, overrides
     return hardware
 
 
-def _explain(error: ValidationError, record: type[BaseModel], origin: str) -> str:
-    """Turn the first validation error into one line."""
+def explain_error(error: ValidationError, record: type[BaseModel], origin: str) -> str:
+    """Turn the first error of a validation into one line.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What the validation raised.
+    record : type
+        Class that was asked for.
+    origin : str
+        File that the values came from.
+
+    Returns
+    -------
+    str
+        Dotted key, value, rule and file.
+    """
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"]]
     where = f" ({origin})" if origin else ""
     if first["type"] == "extra_forbidden":
-        return f"{'.'.join(path)}: unknown key{_suggest(path[-1], _keys_at(record, path[:-1]))}{where}"
+        return f"{'.'.join(path)}: unknown key{suggest(path[-1], _keys_at(record, path[:-1]))}{where}"
     if first["type"] == "missing":
         return f"{'.'.join(path)}: missing{where}"
     # members of a union report their own branch behind the key: cut it off
@@ -245,7 +260,7 @@ def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel])
     for depth, part in enumerate(parts[:-1]):
         keys = _keys_at(record, parts[:depth])
         if keys and part not in keys:
-            raise ConfigError(f"{dotted}: unknown key{_suggest(part, keys)}")
+            raise ConfigError(f"{dotted}: unknown key{suggest(part, keys)}")
         below = at.get(part)
         if below is None:
             below = at[part] = {}
@@ -263,7 +278,8 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _suggest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" where a known word is close, else nothing."""
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
