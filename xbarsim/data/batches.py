@@ -31,22 +31,30 @@ _IDX_TYPES: dict[int, np.dtype[Any]] = {
 def load_npz(path: Path) -> Dataset:
     """Read an .npz with ``images`` (N, C, H, W) and, where there are any, ``labels`` (N,)."""
     try:
+        with zipfile.ZipFile(path) as archive:  # np.load would take other formats too
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
         with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise ConfigError(f"{path}: not an .npz file")
-            if "images" not in file.files:
-                raise ConfigError(f"{path}: images: no such array; it holds {', '.join(file.files) or 'none'}")
-            images = file["images"]
-            labels = file["labels"] if "labels" in file.files else None
+            arrays = {name: file[name] for name in ("images", "labels") if name in names}
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'not a readable .npz file'}") from None
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise ConfigError(f"{path}: holds pickled objects, which are never unpickled; store plain arrays") from None
         raise ConfigError(f"{path}: not an .npz file, or a damaged one") from None
-    except (EOFError, KeyError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, AttributeError):
+    except (
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        NotImplementedError,
+        AttributeError,
+        MemoryError,
+    ):
         raise ConfigError(f"{path}: not an .npz file, or a damaged one") from None
-    return make_dataset(images, labels, str(path))
+    if "images" not in arrays:
+        raise ConfigError(f"{path}: images: no such array; it holds {', '.join(names) or 'none'}")
+    return make_dataset(arrays["images"], arrays.get("labels"), str(path))
 
 
 def load_cifar(folder: Path, split: str = "test") -> Dataset:
@@ -72,7 +80,7 @@ def _read_cifar_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         content = _PlainUnpickler(io.BytesIO(_read(path)), encoding="bytes").load()
     except pickle.UnpicklingError as error:
-        raise ConfigError(f"{path}: not a CIFAR-10 batch: {error}") from None
+        raise ConfigError(f"{path}: not a CIFAR-10 batch, or a damaged one: {error}") from None
     except Exception:  # a damaged pickle raises nearly anything
         raise ConfigError(f"{path}: not a CIFAR-10 batch, or a damaged one") from None
     if not isinstance(content, dict):

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,20 @@ def load_weights(network: Network, path: str | Path) -> Network:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:  # np.load would take other formats too
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or 'not a readable .npz file'}") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError):
+    except (
+        ValueError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        AttributeError,
+        MemoryError,
+    ):
         raise ConfigError(f"{path}: not an .npz file of plain arrays, or a damaged one") from None
 
 

@@ -1,0 +1,187 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import naive_network
+
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.network import (
+    Network,
+    QuantizedLayer,
+    dequantize_output,
+    integer_layer,
+    load_network,
+    make_conv2d,
+    make_linear,
+    quantize_input,
+    quantize_network,
+    run_integer,
+    run_network,
+)
+from xbarsim.network.calibrate import Histogram, choose_scale
+from xbarsim.network.quantize import quantize_weights
+
+
+def make_layer(weight, **changes):
+    fields = {
+        "name": "layer", "weight": weight.astype(np.int32), "weight_scale": np.ones(len(weight)), "input_scale": 1.0,
+        "input_zero_point": 0, "signed": False, "weight_bits": 8, "activation_bits": 8, "bias": np.zeros(len(weight)),
+    }  # fmt: skip
+    return QuantizedLayer(**{**fields, **changes})
+
+
+@given(st.integers(2, 16), st.integers(1, 16), st.booleans(), st.integers(0, 99))
+@settings(max_examples=60)
+def test_integer_linear_layers_are_exact_at_every_width(weight_bits, activation_bits, signed, seed):
+    rng = np.random.default_rng(seed)
+    limit = 2 ** (weight_bits - 1) - 1
+    low, high = (-(2 ** (activation_bits - 1)), 2 ** (activation_bits - 1)) if signed else (0, 2**activation_bits)
+    weight, codes = rng.integers(-limit, limit, (3, 40), endpoint=True), rng.integers(low, high, (2, 40))
+    layer = make_layer(weight, weight_bits=weight_bits, activation_bits=activation_bits, signed=signed)
+    acc = integer_layer(layer, make_linear("layer", 40, 3), codes)
+    assert acc.dtype == np.int64
+    assert np.array_equal(acc, naive_network.multiply_integers(weight, codes))
+
+
+def test_sums_too_wide_for_floats_are_formed_in_integers():
+    weight, codes = np.full((1, 2**23), 2**15 - 1, np.int32), np.full((1, 2**23), 2**16 - 1, np.uint16)
+    layer = make_layer(weight, weight_bits=16, activation_bits=16)
+    assert layer.exact_weight.dtype == np.int64
+    acc = integer_layer(layer, make_linear("layer", 2**23, 1), codes)
+    assert acc[0, 0] == 2**23 * (2**15 - 1) * (2**16 - 1)
+
+
+def test_integer_convolutions_pad_with_the_zero_point():
+    rng = np.random.default_rng(0)
+    weight, codes = rng.integers(-127, 128, (4, 2, 3, 3)), rng.integers(0, 256, (2, 4, 5, 5))
+    node = make_conv2d("layer", 4, 4, 3, padding=1, groups=2)
+    layer = make_layer(weight, input_zero_point=37)
+    expected = naive_network.convolve(codes, weight, node.attributes, 37)
+    assert np.array_equal(integer_layer(layer, node, codes), expected)
+    inner = naive_network.convolve(codes - 37, weight, node.attributes)
+    assert np.array_equal(dequantize_output(layer, expected), inner.astype(np.float32))
+
+
+def test_outputs_are_scaled_by_channel_and_by_the_converter_step():
+    layer = make_layer(
+        np.ones((2, 3)),
+        input_scale=0.5,
+        weight_scale=np.array([2.0, 4.0]),
+        bias=np.array([1.0, -1.0]),
+        input_zero_point=1,
+    )
+    acc = np.array([[6, 6]])
+    assert dequantize_output(layer, acc).tolist() == [[4.0, 5.0]]
+    assert dequantize_output(layer, acc, lsb=2.0).tolist() == [[10.0, 17.0]]
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "kind"), [(8, False, np.uint8), (9, False, np.uint16), (8, True, np.int16), (9, True, np.int32)]
+)
+def test_codes_have_the_narrowest_promised_type_and_stay_in_range(bits, signed, kind):
+    layer = make_layer(np.ones((1, 1)), activation_bits=bits, signed=signed, input_scale=0.25)
+    codes = quantize_input(layer, np.array([-1e9, -0.25, 0.1, 0.2, 1e9], np.float32))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    assert codes.dtype == kind
+    assert codes.tolist() == [low, -1 if signed else 0, 0, 1, high]
+
+
+def test_a_nan_in_a_layers_input_is_refused_with_the_layer():
+    with pytest.raises(ShapeError, match="layer layer: input holds NaN"):
+        quantize_input(make_layer(np.ones((1, 1))), np.array([np.nan]))
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8, 12])
+def test_weights_are_symmetric_and_as_near_as_their_width_allows(bits):
+    weight = np.random.default_rng(0).normal(size=(5, 4, 3, 3)).astype(np.float32) * np.arange(5)[:, None, None, None]
+    codes, scale = quantize_weights(weight, bits)
+    limit = 2 ** (bits - 1) - 1
+    assert codes.min() >= -limit
+    assert codes.max() <= limit
+    assert not codes[0].any()
+    error = np.sqrt(np.mean((weight - codes * scale[:, None, None, None]) ** 2) / np.mean(weight**2))
+    assert error < 0.65 / limit**0.9
+    if bits >= 6:
+        largest = np.abs(weight[1:]).reshape(4, -1).max(axis=1)
+        assert np.allclose(scale[1:] * limit, largest)
+
+
+def test_the_clipping_range_beats_the_full_range_and_follows_the_width():
+    histogram = Histogram()
+    values = np.abs(np.random.default_rng(0).standard_normal(20000)).astype(np.float32) ** 2
+    for part in np.array_split(values, 7):
+        histogram.add(part)
+    assert histogram.high == values.max()
+    for bits in (2, 4, 8):
+        scale = choose_scale(histogram, bits, signed=False)
+
+        def error(step, top=2**bits - 1):
+            return np.mean((values - np.clip(np.rint(values / step), 0, top) * step) ** 2)
+
+        full = values.max() / (2**bits - 1)
+        around = [error(full * fraction) for fraction in np.linspace(0.05, 1, 400)]
+        assert error(scale) <= 1.05 * min(around)
+    assert choose_scale(Histogram(), 8, signed=False) == 1.0
+
+
+def test_calibration_does_not_depend_on_blocks_and_integer_runs_on_threads():
+    network = load_network("resnet20", weights="random")
+    images = np.random.default_rng(0).normal(size=(6, 3, 32, 32)).astype(np.float32)
+    quantized = quantize_network(network, images, weight_bits=8, activation_bits=8)
+    assert quantized.layers["conv1"].signed
+    assert not quantized.layers["fc"].signed
+    whole = run_integer(quantized, images, threads=2)
+    assert np.array_equal(whole, run_integer(quantized, images, threads=1, block=1))
+    exact = run_network(network, images)
+    assert np.abs(whole - exact).max() < 0.1 * np.abs(exact).max()
+
+
+def test_layers_may_have_widths_of_their_own_by_name_or_glob():
+    network = load_network("resnet20", weights="random")
+    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32))
+    layers = {
+        "layer[12].*": {"weight_bits": 4, "adc.bits": 5},
+        "layer1.0.conv1": {"weight_bits": 6, "activation_bits": 5},
+    }
+    found = quantize_network(network, images, weight_bits=8, activation_bits=8, layers=layers).layers
+    assert (found["conv1"].weight_bits, found["layer2.0.conv1"].weight_bits, found["fc"].weight_bits) == (8, 4, 8)
+    assert (found["layer1.0.conv1"].weight_bits, found["layer1.0.conv1"].activation_bits) == (6, 5)
+    assert np.abs(found["layer1.0.conv1"].weight).max() == 31
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weight_bits": 32}, "conv1: weight_bits: 32 stands for float values and serves cost only"),
+        ({"weight_bits": 1}, "weight_bits: 1 is not a whole number between 2 and 16"),
+        ({"activation_bits": 0}, "activation_bits: 0 is not"),
+        ({"activation_bits": 8.5}, "activation_bits: 8.5 is not"),
+        ({"layers": {"conv9": {"weight_bits": 4}}}, "'conv9' matches no layer"),
+        ({"calibration": None}, "needs calibration images"),
+        ({"calibration": np.zeros((0, 1, 8, 8))}, "needs calibration images"),
+    ],
+)
+def test_widths_and_images_that_cannot_be_used_are_refused(changes, message):
+    arguments = {"calibration": np.ones((1, 1, 8, 8)), "weight_bits": 8, "activation_bits": 8} | changes
+    with pytest.raises(ConfigError, match=message):
+        quantize_network(load_network("digits"), **arguments)
+
+
+def test_networks_without_weights_are_not_quantised():
+    with pytest.raises(ConfigError, match="no weights"):
+        quantize_network(load_network("lenet5"), np.ones((1, 1, 32, 32)), weight_bits=8, activation_bits=8)
+
+
+def test_widths_given_by_the_file_are_kept_and_others_refused():
+    weight = np.array([[0.5, -1.0, 1.5]], np.float32)
+    node = make_linear("fc", 3, 1, weight=weight)
+    node = dataclasses.replace(
+        node, attributes={**node.attributes, "weight_scale": np.float32([0.5]), "weight_bits": 4}
+    )
+    network = Network(name="given", nodes=(node,), input_shape=(3,))
+    layer = quantize_network(network, np.ones((1, 3)), weight_bits=4, activation_bits=8).layers["fc"]
+    assert layer.weight.tolist() == [[1, -2, 3]]
+    with pytest.raises(ConfigError, match="fc: weight_bits: 8 asked for, but the network's file quantises it to 4"):
+        quantize_network(network, np.ones((1, 3)), weight_bits=8, activation_bits=8)
