@@ -84,6 +84,7 @@ def test_estimate_passes_every_option_on(xbarsim_command, calls, tmp_path):
         "network": None, "layers": {"fc": {"weight_bits": 5}}, "weight_bits": 3, "activation_bits": 9,
     }  # fmt: skip
     assert "Accuracy" not in out
+    assert "assumed mean level 0.5" in out
     assert "accuracy" not in json.loads((tmp_path / "out.json").read_text())
 
 

@@ -66,6 +66,9 @@ def show_report(console: Console, report: Any) -> None:
     console.print(cost_table(report.cost, report.provenance), "")
     console.print(layer_table(report.layers), "")
     console.print(component_table(report.components.to_dict("records")), "")
+    assumed = {key: value for key, value in report.provenance.settings.items() if key.startswith("assumed_")}
+    if assumed:
+        console.print(", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in assumed.items()), "")
 
 
 def accuracy_table(accuracy: Any) -> Table:
