@@ -246,12 +246,21 @@ def test_every_unsupported_operator_is_named_with_its_node(tmp_path):
 def test_files_that_are_wrong_are_refused_with_their_name(tmp_path):
     good = write_model(tmp_path / "good.onnx", [node("Conv", "x w")], {"w": floats(6, 4, 3, 3)})
     content = good.read_bytes()
-    for name, data in {"cut.onnx": content[: len(content) // 2], "text.onnx": b"not a model", "none.onnx": b""}.items():
-        (tmp_path / name).write_bytes(data)
-        with pytest.raises(ConfigError, match=name):
-            load_onnx(tmp_path / name)
+    for length in range(0, len(content), 7):
+        (tmp_path / "cut.onnx").write_bytes(content[:length])
+        with pytest.raises(ConfigError, match=r"cut.onnx: not an ONNX model, or a damaged one"):
+            load_onnx(tmp_path / "cut.onnx")
+    (tmp_path / "text.onnx").write_bytes(b"not a model")
+    with pytest.raises(ConfigError, match=r"text.onnx: not an ONNX model"):
+        load_onnx(tmp_path / "text.onnx")
     with pytest.raises(ConfigError, match=r"missing.onnx: no such file"):
         load_onnx(tmp_path / "missing.onnx")
+
+
+def test_a_node_that_breaks_its_operators_definition_is_named(tmp_path):
+    path = write_model(tmp_path / "model.onnx", [node("MaxPool", name="pool")])
+    with pytest.raises(ConfigError, match=r"model.onnx: .*MaxPool \(node pool: attributes or inputs that break"):
+        load_onnx(path)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ clipping together. Bins wider than a step count with the error of a uniform spre
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -43,7 +44,8 @@ class Histogram:
         return np.clip(centres[kept], self.low, self.high), counts[kept]
 
 
-_UPPER = 1 if np.little_endian else 0
+_UPPER = 1 if sys.byteorder == "little" else 0
+"""Which half of a float32 holds sign and exponent."""
 
 
 def collect_histograms(network: Network, images: np.ndarray, names: Iterable[str]) -> dict[str, Histogram]:

@@ -297,8 +297,9 @@ def _frozen(name: str, field: str, values: np.ndarray | None) -> np.ndarray | No
     else:
         frozen = np.array(values, dtype=np.float32)
         frozen.flags.writeable = False
-    # a sum is NaN or infinite where an entry is; only then is every entry looked at
-    if not np.isfinite(np.sum(frozen, dtype=np.float64)) and not np.isfinite(frozen).all():
+    with np.errstate(invalid="ignore"):  # a sum is NaN or infinite where an entry is
+        total = np.sum(frozen, dtype=np.float64)
+    if not np.isfinite(total):
         raise ConfigError(f"layer {name}: {field} holds NaN or infinite values")
     return frozen
 

@@ -53,8 +53,8 @@ def load_onnx(path: str | Path) -> Network:
         model = onnx.load(str(path), load_external_data=False)
     except Exception:  # protobuf raises its own errors, which differ by version
         raise ConfigError(f"{path}: not an ONNX model, or a damaged one") from None
-    if not model.graph.node:
-        raise ConfigError(f"{path}: not an ONNX model, or an empty one")
+    if not model.graph.node or not model.opset_import:
+        raise ConfigError(f"{path}: not an ONNX model, or a damaged one")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as error:
@@ -85,7 +85,8 @@ def import_model(model: Any, name: str, origin: str) -> Network:
     """
     _require_onnx()
     try:
-        return GraphReader(model, name, origin).read()
+        with np.errstate(all="ignore"):  # values that are not finite are refused by the network
+            return GraphReader(model, name).read()
     except ConfigError as error:
         text = str(error)
         raise ConfigError(text if text.startswith(origin) else f"{origin}: {text}") from None
@@ -102,8 +103,8 @@ def _require_onnx() -> Any:
 class GraphReader:
     """Walks an ONNX graph once and collects nodes; operators use it through the methods without underscore."""
 
-    def __init__(self, model: Any, name: str, origin: str) -> None:
-        self._model, self._name, self._origin = model, name, origin
+    def __init__(self, model: Any, name: str) -> None:
+        self._model, self._name = model, name
         self._constants: dict[str, np.ndarray] = {}
         self._roots: dict[str, str] = {}  # constant -> the initializer that it was made from
         self.grids: dict[str, Grid] = {}  # constants that were dequantised
@@ -128,10 +129,15 @@ class GraphReader:
             operator = _read_operator(proto)
             try:
                 self._read_node(operator, proto)
+                continue
             except Unsupported as problem:
                 reason = f": {problem}" if str(problem) else ""
-                problems.append(f"{operator.kind} (node {operator.name}{reason})")
-                self._unknown.update(operator.outputs)
+            except ConfigError:
+                raise
+            except (LookupError, TypeError, ValueError, ArithmeticError):
+                reason = ": attributes or inputs that break the operator's definition"
+            problems.append(f"{operator.kind} (node {operator.name}{reason})")
+            self._unknown.update(operator.outputs)
         if problems:
             raise ConfigError(f"unsupported operators: {'; '.join(problems)}")
         output = self._sources.get(graph.output[0].name)

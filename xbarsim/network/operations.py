@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
 
 from xbarsim.network.convolve import convolve, pool_max, pool_mean
 
@@ -74,11 +73,23 @@ def _hard_swish(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     return x * np.minimum(np.maximum(x / np.float32(6) + np.float32(0.5), np.float32(0)), np.float32(1))
 
 
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    from scipy.special import expit  # SciPy takes a while to import, and most networks do without
+
+    return expit(x)
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    from scipy.special import erf
+
+    return erf(x)
+
+
 def _gelu(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     x = np.ascontiguousarray(inputs[0])
     if node.attributes.get("approximate", False):
         return np.float32(0.5) * x * (1 + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)))
-    return np.float32(0.5) * x * (1 + special.erf(x * np.float32(np.sqrt(0.5))))
+    return np.float32(0.5) * x * (1 + _erf(x * np.float32(np.sqrt(0.5))))
 
 
 def _elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Operation:
@@ -163,7 +174,7 @@ OPERATIONS: dict[str, Operation] = {
     "conv2d": lambda node, inputs: run_layer(node, inputs[0]),
     "linear": lambda node, inputs: run_layer(node, inputs[0]),
     "matmul": _matmul, "scale": _scale, "relu": _relu, "clip": _clip, "leaky_relu": _leaky_relu,
-    "sigmoid": _elementwise(special.expit), "tanh": _elementwise(np.tanh), "erf": _elementwise(special.erf),
+    "sigmoid": _elementwise(_sigmoid), "tanh": _elementwise(np.tanh), "erf": _elementwise(_erf),
     "sqrt": _elementwise(np.sqrt), "hard_sigmoid": _hard_sigmoid, "hard_swish": _hard_swish, "gelu": _gelu,
     "softmax": _softmax, "layer_norm": _layer_norm, "quantize": _quantize,
     "max_pool": lambda node, inputs: pool_max(inputs[0], node.attributes),
