@@ -16,11 +16,22 @@ from xbarsim.config import Hardware
 from xbarsim.converter import AdcRange, Streams, calibrate_range, encode_streams, nominal_range
 from xbarsim.errors import ShapeError
 from xbarsim.mvm.encoding import columns_per_weight, encode_weights
+from xbarsim.mvm.fused import (
+    FIXED_ERROR,
+    FLOAT_TABLES,
+    PackedInputs,
+    Tables,
+    can_pack_pixels,
+    choose_tables,
+    multiply_fused,
+    pack_pixels,
+    pack_vectors,
+)
 from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.product import multiply_plain, stream_sums
 from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
 from xbarsim.mvm.recipe import Recipe, make_recipe
-from xbarsim.mvm.window import gather_windows, make_geometry
+from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +45,8 @@ class Engine:
     adc: AdcRange
     recipe: Recipe
     """What codes count."""
+    tables: Tables
+    """Grid of fixed-point tables."""
 
     @property
     def lsb(self) -> float:
@@ -71,13 +84,24 @@ class Engine:
         adc = calibrate_range(self.adc, np.ones(found.size, dtype=np.int64), found, self.hardware.adc.quantile)
         return replace(self, adc=adc)
 
-    def multiply(self, codes: ArrayLike, *, threads: int | None = None) -> NDArray[Any]:
+    def with_lsb(self, lsb: float) -> Engine:
+        """Return an engine with another ADC step [level units]."""
+        return replace(self, adc=replace(self.adc, lsb=float(lsb)))
+
+    def multiply(
+        self, codes: ArrayLike, *, first_vector: int = 0, method: str = "auto", threads: int | None = None
+    ) -> NDArray[Any]:
         """Multiply vectors by the matrix as the hardware would.
 
         Parameters
         ----------
         codes : array_like of int, (vectors, K)
             Inputs within the range of ``streams``.
+        first_vector : int
+            Index of the first vector within the run; it keys the noise of single reads, so that batches do not.
+        method : str
+            ``auto``; or one of ``fixed`` and ``float`` (fused kernels on 16-bit fixed-point and on float32 tables)
+            and ``product`` (plain float64).
         threads : int, optional
             Threads to use; the result does not depend on it.
 
@@ -92,11 +116,9 @@ class Engine:
             If the inputs have the wrong shape, type or range.
         """
         x = self._check(codes)
-        gain = np.full((len(self.row_starts) - 1, self.programmed.matrix.shape[1]), 1 / self.adc.lsb, dtype=np.float32)
-        offset = np.zeros_like(gain)
-        return multiply_plain(
-            x, self.programmed.matrix, self.row_starts, self.streams, self.adc, gain, offset, self.recipe
-        )
+        if self._choose(method) == "product":
+            return self._multiply_plain(x)
+        return self._multiply_fused(pack_vectors(x, self.row_starts, self.streams), method, threads)
 
     def convolve(
         self,
@@ -108,6 +130,8 @@ class Engine:
         *,
         pad_code: int = 0,
         row_order: str = "auto",
+        first_vector: int = 0,
+        method: str = "auto",
         threads: int | None = None,
     ) -> NDArray[Any]:
         """Convolve images with the kernels stored in the matrix.
@@ -123,8 +147,8 @@ class Engine:
         row_order : str
             ``channels_last`` where rows are (kh, kw, channel), ``channels_first`` where they are (channel, kh, kw);
             ``auto`` is the former for ``mapping.rows: packed``.
-        threads : int, optional
-            Threads to use.
+        first_vector, method, threads : int, str, int
+            As in :meth:`multiply`.
 
         Returns
         -------
@@ -134,15 +158,47 @@ class Engine:
         x = np.asarray(codes)
         geometry = make_geometry(x.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
         last = self.hardware.mapping.rows == "packed" if row_order == "auto" else row_order == "channels_last"
-        vectors = gather_windows(x, geometry, channels_last=last, pad_code=pad_code)
-        result = self.multiply(vectors, threads=threads)
+        if self._choose(method) != "product" and last and can_pack_pixels(geometry, self.row_starts):
+            x = self._check(x.reshape(x.shape[0], -1), geometry).reshape(x.shape)
+            packed = pack_pixels(x, geometry, self.row_starts, self.streams, pad_code)
+            result = self._multiply_fused(packed, method, threads)
+        else:
+            windows = gather_windows(x, geometry, channels_last=last, pad_code=pad_code)
+            result = self.multiply(windows, first_vector=first_vector, method=method, threads=threads)
         shape = (x.shape[0], geometry.out_height, geometry.out_width, self.outputs)
         return np.ascontiguousarray(result.reshape(shape).transpose(0, 3, 1, 2))
 
-    def _check(self, codes: ArrayLike) -> NDArray[Any]:
+    def _choose(self, method: str) -> str:
+        """Name the tables to use: ``fixed``, ``float`` or ``product``."""
+        if method not in ("auto", "fixed", "float", "product"):
+            raise ShapeError(f"method: {method!r} is not auto, fixed, float or product")
+        # lanes count codes in int32, and hold sums in float32
+        overflows = self.adc.highest * 2.0**self.streams.bits >= 2**31 or self.hardware.highest_sum >= 2**23
+        if self.adc.is_ideal or overflows or method == "product":
+            return "product"
+        if method != "auto":
+            return method
+        return "fixed" if self.tables.rms_error <= FIXED_ERROR * self.adc.lsb else "float"
+
+    def _multiply_fused(self, inputs: PackedInputs, method: str, threads: int | None) -> NDArray[np.int64]:
+        tables = self.tables if self._choose(method) == "fixed" else FLOAT_TABLES
+        return multiply_fused(
+            inputs, self.programmed.matrix, self.row_starts, self.streams, self.adc, self.recipe, tables, threads
+        )
+
+    def _multiply_plain(self, codes: NDArray[Any]) -> NDArray[Any]:
+        matrix = self.programmed.matrix
+        gain = np.full((len(self.row_starts) - 1, matrix.shape[1]), 1 / self.adc.lsb, dtype=np.float32)
+        offset = np.zeros_like(gain)
+        return multiply_plain(codes, matrix, self.row_starts, self.streams, self.adc, gain, offset, self.recipe)
+
+    def _check(self, codes: ArrayLike, geometry: Geometry | None = None) -> NDArray[Any]:
         x = np.asarray(codes)
-        if x.ndim != 2 or x.shape[1] != self.rows or x.dtype.kind not in "iu":
-            raise ShapeError(f"codes: need integers of shape (vectors, {self.rows}), got {x.shape} of {x.dtype}")
+        needed = self.rows if geometry is None else geometry.channels * geometry.height * geometry.width
+        if geometry is not None and geometry.rows != self.rows:
+            raise ShapeError(f"codes: windows of {geometry.rows} inputs do not fit a matrix of {self.rows} rows")
+        if x.ndim != 2 or x.shape[1] != needed or x.dtype.kind not in "iu":
+            raise ShapeError(f"codes: need integers of shape (vectors, {needed}), got {x.shape} of {x.dtype}")
         if x.size and (x.min() < self.streams.lowest or x.max() > self.streams.highest):
             raise ShapeError(
                 f"codes: {x.min()} .. {x.max()} are not within {self.streams.lowest} .. {self.streams.highest}"
@@ -214,4 +270,5 @@ def program_matrix(
         recipe=make_recipe(
             encoded, layout, planes=programmed.planes, row_blocks=len(starts) - 1, level=hardware.device.levels - 1
         ),
+        tables=choose_tables(programmed.matrix, starts, hardware.dac.bits),
     )

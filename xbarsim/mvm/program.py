@@ -41,6 +41,8 @@ class ProgrammedMatrix:
     """Column sums that one output needs in one row block: polarities converted apart times slices."""
     padded: int
     """Outputs rounded up to whole registers."""
+    mean_level: float
+    """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
 
 
 def program_arrays(
@@ -108,7 +110,14 @@ def program_arrays(
                     loss[r, column] = _loss(found, ideal[at][:, : end - begin])
                     if variance is not None:
                         variance[begin:end, column] = noise[at][:, : end - begin].T
-    return ProgrammedMatrix(matrix=matrix, variance=variance, loss=loss, planes=planes, padded=padded)
+    return ProgrammedMatrix(
+        matrix=matrix,
+        variance=variance,
+        loss=loss,
+        planes=planes,
+        padded=padded,
+        mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
+    )
 
 
 def _respond(

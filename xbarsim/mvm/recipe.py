@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,23 @@ class Recipe:
             first = self.planes * self.padded
             total += codes[:, first : first + self.units.shape[1]] @ self.units[r].astype(codes.dtype)
         return total
+
+    @cached_property
+    def column_weights(self) -> NDArray[np.int32]:
+        """(row blocks, planes * padded) signed weight of every column, 0 for padding."""
+        blocks = len(self.columns)
+        weights = np.zeros((blocks, self.planes, self.padded), dtype=np.int32)
+        for r in range(blocks):
+            weights[r, :, : self.outputs] = self.plane_signs(r)
+        return weights.reshape(blocks, -1)
+
+    def combine_units(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add up what unit columns count: (row blocks, vectors, columns) -> (vectors, outputs), exact below 2**53."""
+        count = self.units.shape[1]
+        total = np.zeros((codes.shape[1], self.outputs), dtype=np.float64)
+        for r in range(len(codes)):
+            total += codes[r, :, :count].astype(np.float64) @ self.units[r].astype(np.float64)
+        return total.astype(np.int64)
 
 
 def make_recipe(encoded: EncodedWeights, layout: ColumnLayout, *, planes: int, row_blocks: int, level: int) -> Recipe:

@@ -1,0 +1,244 @@
+"""Vector registers for kernels: LLVM's fixed vectors as a Numba type.
+
+Numba keeps no arrays in registers. ``Lanes(float32, 64)`` is 64 floats: four 512-bit registers, or eight of 256 bits.
+Every operation is elementwise, so results do not depend on the width of the machine's registers. Integers wrap.
+
+The cache of compiled kernels does not notice edits here: touch ``_kernels.py`` after one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import intrinsic, register_model
+
+
+class Lanes(types.Type):
+    """A fixed number of values in vector registers."""
+
+    def __init__(self, dtype: types.Type, count: int) -> None:
+        self.dtype, self.count = dtype, count
+        super().__init__(name=f"Lanes({dtype}, {count})")
+
+    @property
+    def vector(self) -> ir.VectorType:
+        """The LLVM type."""
+        return _vector(self.dtype, self.count)
+
+
+def _vector(dtype: types.Type, count: int) -> ir.VectorType:
+    return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.IntType(dtype.bitwidth), count)
+
+
+@register_model(Lanes)
+class _LanesModel(PrimitiveModel):
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        super().__init__(manager, lanes, lanes.vector)
+
+
+_SUMS = {types.int16: types.int32, types.uint8: types.int16}  # a table's type -> the type that its rows are summed in
+
+
+def _pointer(context: Any, builder: Any, array: Any, value: Any, index: Any, vector: ir.VectorType) -> Any:
+    data = context.make_array(array)(context, builder, value).data
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+
+@intrinsic
+def load(typing_context, array, index, like):  # type: ignore[no-untyped-def]
+    """Load as many values as ``like`` has, int16 widened to int32 and uint8 to int16."""
+    result = Lanes(_SUMS.get(array.dtype, array.dtype), like.count)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        stored = _vector(array.dtype, like.count)
+        value = builder.load(_pointer(context, builder, array, args[0], args[1], stored))
+        value.align = array.dtype.bitwidth // 8
+        if array.dtype in _SUMS:
+            value = (builder.sext if array.dtype.signed else builder.zext)(value, result.vector)
+        return value
+
+    return result(array, types.intp, like), generate
+
+
+@intrinsic
+def store(typing_context, array, index, lanes):  # type: ignore[no-untyped-def]
+    """Store lanes into an array, narrowed to its type."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        stored, value = _vector(array.dtype, lanes.count), args[2]
+        if array.dtype.bitwidth < lanes.dtype.bitwidth:
+            value = builder.trunc(value, stored)
+        pointer = _pointer(context, builder, array, args[0], args[1], stored)
+        builder.store(value, pointer).align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+def _zeros(count: int) -> Any:
+    @intrinsic
+    def zeros(typing_context, table):  # type: ignore[no-untyped-def]
+        """Lanes of zeros, of the type in which rows of ``table`` are summed."""
+        result = Lanes(_SUMS.get(table.dtype, table.dtype), count)
+        return result(table), lambda *_: ir.Constant(result.vector, None)
+
+    return zeros
+
+
+zeros16, zeros32, zeros64 = _zeros(16), _zeros(32), _zeros(64)
+
+
+@intrinsic
+def lane_count(typing_context, lanes):  # type: ignore[no-untyped-def]
+    """How many values lanes hold."""
+    return types.intp(lanes), lambda *_: ir.IntType(64)(lanes.count)
+
+
+@intrinsic
+def fill(typing_context, value, like):  # type: ignore[no-untyped-def]
+    """Lanes that all hold ``value``, as many as ``like`` has."""
+    result = Lanes(value, like.count)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        one = builder.insert_element(ir.Constant(result.vector, ir.Undefined), args[0], ir.IntType(32)(0))
+        zero = ir.Constant(ir.VectorType(ir.IntType(32), like.count), None)
+        return builder.shuffle_vector(one, one, zero)
+
+    return result(value, like), generate
+
+
+@intrinsic
+def spread(typing_context, value, like):  # type: ignore[no-untyped-def]
+    """Lanes like ``like`` that all hold an integer value, cast to their type."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        cast = context.cast(builder, args[0], value, like.dtype)
+        one = builder.insert_element(ir.Constant(like.vector, ir.Undefined), cast, ir.IntType(32)(0))
+        zero = ir.Constant(ir.VectorType(ir.IntType(32), like.count), None)
+        return builder.shuffle_vector(one, one, zero)
+
+    return like(value, like), generate
+
+
+def _binary(on_float: str, on_integer: str) -> Any:
+    @intrinsic
+    def operation(typing_context, x, y):  # type: ignore[no-untyped-def]
+        """An elementwise operation of two lanes of one type."""
+
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            if x.dtype == types.float32:
+                return getattr(builder, on_float)(*args, flags=["contract"])
+            return getattr(builder, on_integer)(*args)
+
+        return x(x, y), generate
+
+    return operation
+
+
+add, subtract, multiply = _binary("fadd", "add"), _binary("fsub", "sub"), _binary("fmul", "mul")
+xor, shift_right = _binary("", "xor"), _binary("", "lshr")
+
+
+def _unary(name: str) -> Any:
+    @intrinsic
+    def operation(typing_context, x):  # type: ignore[no-untyped-def]
+        """An elementwise LLVM intrinsic of float lanes."""
+
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            kind = ir.FunctionType(x.vector, [x.vector])
+            function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{x.count}f32")
+            return builder.call(function, args)
+
+        return x(x), generate
+
+    return operation
+
+
+round_even, square_root, magnitude = _unary("rint"), _unary("sqrt"), _unary("fabs")
+
+
+def _select(comparison: str) -> Any:
+    @intrinsic
+    def operation(typing_context, x, y):  # type: ignore[no-untyped-def]
+        """The elementwise smaller or larger of two float lanes."""
+
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.select(builder.fcmp_ordered(comparison, *args), *args)
+
+        return x(x, y), generate
+
+    return operation
+
+
+smaller, larger = _select("<"), _select(">")
+
+
+def _convert(target: types.Type) -> Any:
+    @intrinsic
+    def operation(typing_context, x):  # type: ignore[no-untyped-def]
+        """Convert lanes to another type; floats are cut toward zero."""
+        result = Lanes(target, x.count)
+
+        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            if x.dtype == target:
+                return args[0]
+            if target == types.float32:
+                return builder.sitofp(args[0], result.vector)
+            change = builder.fptosi if x.dtype == types.float32 else builder.sext
+            return change(args[0], result.vector)
+
+        return result(x), generate
+
+    return operation
+
+
+to_float, to_int32, to_int64 = _convert(types.float32), _convert(types.int32), _convert(types.int64)
+
+
+@intrinsic
+def count_up(typing_context, like):  # type: ignore[no-untyped-def]
+    """int32 lanes 0, 1, 2, ..., as many as ``like`` has."""
+    result = Lanes(types.int32, like.count)
+    return result(like), lambda *_: ir.Constant(result.vector, list(range(like.count)))
+
+
+@intrinsic
+def first_half(typing_context, lanes):  # type: ignore[no-untyped-def]
+    """The first half of the lanes."""
+    result = Lanes(lanes.dtype, lanes.count // 2)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), result.count), list(range(result.count)))
+        return builder.shuffle_vector(args[0], args[0], mask)
+
+    return result(lanes), generate
+
+
+@intrinsic
+def interleave(typing_context, x, y):  # type: ignore[no-untyped-def]
+    """Lanes of 8 from ``x``, 8 from ``y``, 8 from ``x`` ..."""
+    result = Lanes(x.dtype, 2 * x.count)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        order = [i // 16 * 8 + i % 8 + (x.count if i % 16 >= 8 else 0) for i in range(result.count)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), result.count), order)
+        return builder.shuffle_vector(args[0], args[1], mask)
+
+    return result(x, y), generate
+
+
+def _cast(target: types.Type) -> Any:
+    @intrinsic
+    def operation(typing_context, x):  # type: ignore[no-untyped-def]
+        """Read the bits of 32-bit lanes as another type."""
+        result = Lanes(target, x.count)
+        return result(x), lambda context, builder, signature, args: builder.bitcast(args[0], result.vector)
+
+    return operation
+
+
+bits_of, float_of = _cast(types.int32), _cast(types.float32)
