@@ -69,7 +69,8 @@ def make_provenance() -> Provenance:
     return Provenance(
         version="0.1.0", hardware="reference", hardware_hash="0123456789abcdef", network="resnet20",
         network_hash="fedcba9876543210", seed=3, overrides={"adc.bits": 6, "conv1": {"adc.bits": np.int64(7)}},
-        settings={"weight_bits": 8, "assumed_mean_level": 0.5}, sources={"components.adc": "ISAAC (ISCA 2016) <table 5>"},
+        settings={"weight_bits": 8, "assumed_mean_level": 0.5},
+        sources={"components.adc": "ISAAC (ISCA 2016) <table 5>"},
     )  # fmt: skip
 
 

@@ -194,11 +194,16 @@ def test_every_room_ships():
 
 @pytest.mark.slow
 def test_the_wheel_holds_hardware_networks_and_the_page(tmp_path):
+    import shutil
     import zipfile
 
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)], check=True
-    )
+    source = tmp_path / "source"  # a copy: a build folder left in the tree would be packed too
+    for name in ("xbarsim", "hwconfigs"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+    subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
     expected = {

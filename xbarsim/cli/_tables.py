@@ -126,15 +126,13 @@ def layer_table(layers: pd.DataFrame) -> Table:
     for row in shown:
         snr = [f"{row['snr_db']:.1f}" if _is_number(row.get("snr_db")) else "-"] if has_error else []
         table.add_row(
-            str(row["name"]), str(row["kind"]), f"{int(row['arrays']):,}", busy.show(row["busy_s"]),
+            str(row["name"]), str(row["kind"]), _arrays(row), busy.show(row["busy_s"]),
             energy.show(row["energy_joule"]), f"{100 * row['energy_joule'] / total:.1f} %", *snr,
         )  # fmt: skip
     if len(shown) < len(rows):
-        arrays, spent = (
-            sum(row[name] for row in rows) - sum(row[name] for row in shown) for name in ("arrays", "energy_joule")
-        )
+        spent = sum(row["energy_joule"] for row in rows) - sum(row["energy_joule"] for row in shown)
         share = f"{100 * spent / total:.1f} %"
-        table.add_row(f"{len(rows) - len(shown)} more", "", f"{int(arrays):,}", "", energy.show(spent), share)
+        table.add_row(f"{len(rows) - len(shown)} more", "", "", "", energy.show(spent), share)
     return table
 
 
@@ -160,6 +158,13 @@ def component_table(rows: list[Mapping[str, Any]]) -> Table:
             cells += [column.show(value), f"{100 * value / totals[name]:.1f} %" if _is_number(value) else "-"]
         table.add_row(str(row["component"]), *cells)
     return table
+
+
+def _arrays(row: Mapping[str, Any]) -> str:
+    """Write the arrays of a weight layer; other rows hold none, or empty slots."""
+    from xbarsim.report.figures import WEIGHT_KINDS
+
+    return f"{int(row['arrays']):,}" if row["kind"] in WEIGHT_KINDS else ""
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

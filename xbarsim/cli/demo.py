@@ -13,6 +13,7 @@ NOISY = {"device.programming.sigma": 0.2, "crossbar.r_wl_ohm": 10.0, "crossbar.r
 """What the second chip changes against ``reference``: cells four times as uncertain, wires four times as resistive,
 an eighth of the converter's codes."""
 _NETWORK = _DATA = "digits"
+_TRIALS = 5
 
 
 def demo(
@@ -34,7 +35,9 @@ def demo(
     sound = api.load_hardware("reference")
 
     def simulate(hardware: Any, progress: ProgressDisplay) -> Any:
-        return api.simulate(network, hardware, data.images, data.labels, trials=3, threads=threads, progress=progress)
+        return api.simulate(
+            network, hardware, data.images, data.labels, trials=_TRIALS, threads=threads, progress=progress
+        )
 
     with ProgressDisplay() as progress:
         first = simulate(sound, progress)
