@@ -178,10 +178,14 @@ class Timing(Record):
     """Clock that cycles are counted in [Hz]."""
     read_cycles: Annotated[int, Field(ge=1)]
     """Cycles of one array read: drive, settle, sample."""
+    read_rows: Annotated[int, Field(ge=1)] | None = None
+    """Word lines of the array that ``read_cycles`` holds for; the time grows with the rows. None: no scaling."""
     pulse_s: Positive | None = None
     """Time that word lines are driven in one read; None is the whole read [s]."""
     array_stages: Annotated[int, Field(ge=0)] = 2
     """Periods that a window spends behind its last array read: conversion, shift-add."""
+    overlapped: bool = True
+    """The next window enters the arrays while the last one is still converted."""
     pipelined: bool = True
     """Layers run as a pipeline over windows, or one after the other."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256
@@ -215,11 +219,11 @@ class Activity(Record):
 
 ACTIONS = (
     "array", "dac", "sample_hold", "adc", "shift_add", "input_register", "output_register", "buffer", "bus",
-    "accumulate", "activation", "pooling", "vector", "router", "link", "off_chip",
+    "accumulate", "activation", "pooling", "vector", "tile_register", "router", "link", "off_chip",
 )  # fmt: skip
-"""What the timing machine counts. Bits for registers, buffer, bus, router, link and off_chip; else operations:
-array reads, driven rows, sampled columns, conversions, shifted sums, added partial sums, activated values, pooled
-values, and the other digital operations."""
+"""What the timing machine counts. Bits for registers (inputs and results of the arrays, results of a tile), buffer,
+bus, router, link and off_chip; else operations: array reads, driven rows, sampled columns, conversions, shifted
+sums, added partial sums, activated values, pooled values, and the other digital operations."""
 
 
 class Rating(Record):
@@ -346,6 +350,13 @@ class Hardware(Record):
             sign_bits = 1 if self.has_signed_sums and self.adc.sign == "included" else 0
             return max(1, math.ceil(math.log2(self.highest_sum + 1))) + sign_bits
         return self.adc.bits
+
+    @property
+    def read_cycles(self) -> int:
+        """Cycles of one array read at this array's size."""
+        timing = self.timing
+        scale = 1.0 if timing.read_rows is None else self.crossbar.rows / timing.read_rows
+        return max(1, math.ceil(timing.read_cycles * scale - 1e-9))
 
     @property
     def origin(self) -> str:

@@ -1,0 +1,7 @@
+"""Counts and cycles -> energy, delay, area and EDAP, by layer and by component; peak ratings."""
+
+from xbarsim.cost.layer import price_layer
+from xbarsim.cost.peak import Peak, rate_chip, rate_tile
+from xbarsim.cost.price import ComponentCost, Cost, LayerCost, Measured, price
+
+__all__ = ["ComponentCost", "Cost", "LayerCost", "Measured", "Peak", "price", "price_layer", "rate_chip", "rate_tile"]

@@ -18,6 +18,7 @@ import numpy as np
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
+from xbarsim.mvm import columns_per_weight
 from xbarsim.network import Node
 
 
@@ -111,11 +112,7 @@ def count_columns(hardware: Hardware) -> int:
     bits, cell_bits = hardware.weight_bits, hardware.device.cell_bits
     if bits == 32:  # float weights stored bit by bit
         return -(-32 // cell_bits)
-    if hardware.encoding == "differential":
-        return -(-(bits - 1) // cell_bits)
-    if hardware.encoding == "twos_complement":
-        return -(-(bits - 1) // cell_bits) + 1
-    return -(-bits // cell_bits)
+    return columns_per_weight(hardware.encoding, bits, cell_bits)
 
 
 def partition_matrix(matrix: LayerMatrix, hardware: Hardware) -> Partition:

@@ -26,6 +26,7 @@ from xbarsim.mapping.partition import (
     partition_matrix,
 )
 from xbarsim.mapping.replicate import balance_copies
+from xbarsim.mvm import is_paired, stream_count
 from xbarsim.network import Network, input_is_signed
 
 
@@ -118,7 +119,7 @@ class LayerPlan:
     @property
     def streams(self) -> int:
         """Array reads of one window."""
-        return count_streams(self.activation_bits, self.hardware.dac.bits, self.signed)
+        return stream_count(self.activation_bits, self.hardware.dac.bits, self.signed)
 
     @property
     def paired(self) -> bool:
@@ -220,18 +221,6 @@ class Plan:
         size = layer.arrays // layer.replication
         first = layer.first_array + copy * size
         return range(first // self.arrays_per_tile, (first + size - 1) // self.arrays_per_tile + 1)
-
-
-def count_streams(activation_bits: int, dac_bits: int, signed: bool) -> int:
-    """Return the array reads that bring one input vector in, the sign bit in a read of its own."""
-    if signed:
-        return -(-(activation_bits - 1) // dac_bits) + 1
-    return -(-activation_bits // dac_bits)
-
-
-def is_paired(hardware: Hardware) -> bool:
-    """Return whether a crossbar is two physical arrays of opposite polarity."""
-    return hardware.encoding == "differential"
 
 
 def plan_network(
@@ -336,7 +325,7 @@ def _choose_copies(
             raise ConfigError("mapping.array_budget: needed for mapping.replication: balanced where chip.tiles is auto")
         count = 1 if chip.count == "auto" else chip.count
         budget = count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
-    streams = [count_streams(hw.activation_bits, hw.dac.bits, s) for hw, s in zip(chosen, signs)]
+    streams = [stream_count(hw.activation_bits, hw.dac.bits, s) for hw, s in zip(chosen, signs)]
     work = [matrix.windows * count for matrix, count in zip(matrices, streams)]
     arrays = [cut.crossbars * (2 if is_paired(hw) else 1) for cut, hw in zip(cuts, chosen)]
     try:

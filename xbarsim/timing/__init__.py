@@ -1,0 +1,6 @@
+"""The cycle-level machine: windows through tile pipelines, buffers, buses and the network on chip; action counts."""
+
+from xbarsim.timing.dataflow import trace_dataflow
+from xbarsim.timing.simulate import Activity, StepActivity, simulate_plan
+
+__all__ = ["Activity", "StepActivity", "simulate_plan", "trace_dataflow"]

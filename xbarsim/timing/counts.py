@@ -1,0 +1,92 @@
+"""How often each component acts in one inference: closed forms over the plan, independent of the event loop.
+
+Bits are counted for registers, buffer, bus, router, link and off_chip, operations for the rest. Every window reads
+its whole kernel from the buffer; overlapping windows are not kept between passes.
+"""
+
+from __future__ import annotations
+
+from xbarsim.config.hardware import ACTIONS
+from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.timing.dataflow import POOLS
+from xbarsim.timing.machine import Layout
+from xbarsim.timing.slots import conversions_of, result_bits
+
+Counts = dict[str, int]
+
+
+def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
+    """Count the actions of every step of the machine.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+    layout : Layout
+        Where the steps lie.
+
+    Returns
+    -------
+    list of dict
+        Action -> count of one inference, by step; absent actions do not occur.
+    """
+    counted = []
+    for index, step in enumerate(layout.flow.steps):
+        layer = layout.layers[index]
+        counts = dict.fromkeys(ACTIONS, 0)
+        bits = step.values * layout.bits[index]
+        if layer is not None:
+            _count_arrays(counts, layer)
+        elif step.kind == "input":
+            counts["off_chip"] += step.windows * bits
+        elif step.kind == "output":
+            counts["off_chip"] += step.windows * bits
+            counts["buffer"] += step.windows * bits
+        else:
+            counts["pooling" if step.kind in POOLS else "vector"] += step.windows * step.operations
+            counts["buffer"] += step.windows * step.operands * layout.bits[index]
+        if step.kind not in ("input", "output"):
+            counts["tile_register"] += step.windows * bits
+        counts["activation"] += step.windows * step.activated
+        if step.kind != "output":
+            _count_traffic(counts, layout, index, bits)
+        counted.append({action: count for action, count in counts.items() if count})
+    return counted
+
+
+def _count_arrays(counts: Counts, layer: LayerPlan) -> None:
+    """Add what the arrays of a layer and their converters do."""
+    each, hardware = (2 if layer.paired else 1), layer.hardware
+    passes = layer.windows * layer.streams
+    for index, times in ((0, layer.stripes - 1), (layer.stripes - 1, 1)):
+        if times < 1:
+            continue
+        stripe = layer.stripe(index)
+        blocks = len(stripe.row_starts) - 1
+        rows = stripe.rows * stripe.col_blocks
+        used = layer.block_columns(index)
+        conversions = blocks * sum(conversions_of(hardware, int(columns)) for columns in used)
+        counts["array"] += times * passes * stripe.crossbars * each
+        counts["dac"] += times * passes * rows * each
+        for action in ("sample_hold", "adc", "shift_add"):
+            counts[action] += times * passes * conversions
+        counts["input_register"] += times * layer.windows * rows * layer.activation_bits
+        counts["output_register"] += times * layer.windows * blocks * stripe.cols * result_bits(layer)
+        counts["accumulate"] += times * layer.windows * stripe.cols * (blocks - 1)
+
+
+def _count_traffic(counts: Counts, layout: Layout, index: int, bits: int) -> None:
+    """Add what moves between buffers, copy by copy."""
+    step, layer = layout.flow.steps[index], layout.layers[index]
+    copies = len(layout.homes[index])
+    for copy in range(copies):
+        windows = (step.windows - copy + copies - 1) // copies
+        if layer is not None:
+            rows = sum(slot.rows for slot in layout.slots[index][copy])
+            counts["buffer"] += windows * rows * layer.activation_bits
+            counts["bus"] += windows * (rows * layer.activation_bits + bits)
+        moved = layout.hops[index][copy] * bits + layout.gathers[index][copy]
+        counts["router"] += windows * moved
+        counts["link"] += windows * moved
+        reread = 1 if layout.remote[index][copy] and step.kind != "input" else 0
+        counts["buffer"] += windows * bits * (1 + reread + layout.remote[index][copy])

@@ -1,0 +1,241 @@
+"""Plan -> activity: run the machine and say when everything happened and how often.
+
+Neglected: refresh and bank conflicts inside a buffer, width limits of output registers (a finished result waits
+for its unit without holding up the arrays), protocol overhead of packets. A packet books its links when it is
+injected, in the order of injections.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.errors import SolverError
+from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.timing._kernels import DONE, HEAP_FULL, LAYER_STEP, run_machine
+from xbarsim.timing.counts import count_actions
+from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepActivity:
+    """One step: a weight layer, a digital operation, or an end of the network."""
+
+    name: str
+    """Name of the network node; ``input`` or ``output``."""
+    kind: str
+    """Kind of the node; ``input`` or ``output``."""
+    layer: LayerPlan | None
+    """Plan of a weight layer."""
+    windows: int
+    """Windows of one inference."""
+    start_cycles: int
+    """Cycle in which the first window starts on the arrays or the unit."""
+    finish_cycles: int
+    """Cycle in which the last result has arrived at its consumers."""
+    busy_cycles: int
+    """Cycles that the busiest arrays of the layer (the unit of a digital step) work for it in one inference."""
+    counts: dict[str, int]
+    """Action -> how often in one inference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """One inference on the machine."""
+
+    plan: Plan
+    """What ran."""
+    cycles: int
+    """Input to output of one inference."""
+    interval_cycles: int
+    """Between two inferences in steady state: the busiest resource if pipelined, else the whole inference."""
+    bottleneck: str
+    """Name of what sets the interval."""
+    steps: tuple[StepActivity, ...]
+    """All steps in order, input first, output last."""
+    machine: Machine
+    """What the event loop read."""
+    layout: Layout
+    """Meaning of its numbers."""
+    start: NDArray[np.int64]
+    """Cycle in which every window of every step starts, step by step."""
+    finish: NDArray[np.int64]
+    """Cycle in which its result has arrived."""
+    busy: NDArray[np.int64]
+    """Busy cycles of every shared resource in one inference."""
+
+    @functools.cached_property
+    def totals(self) -> dict[str, int]:
+        """Action -> how often in one inference, all steps together."""
+        found: dict[str, int] = {}
+        for step in self.steps:
+            for action, count in step.counts.items():
+                found[action] = found.get(action, 0) + count
+        return found
+
+    @property
+    def delay_s(self) -> float:
+        """Time of one inference [s]."""
+        return self.cycles / self.plan.hardware.timing.clock_hz
+
+    @property
+    def interval_s(self) -> float:
+        """Time between two inferences in steady state [s]."""
+        return self.interval_cycles / self.plan.hardware.timing.clock_hz
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Raw result of the event loop."""
+
+    start: NDArray[np.int64]
+    """By window."""
+    finish: NDArray[np.int64]
+    """By window."""
+    busy: NDArray[np.int64]
+    """By resource."""
+
+    @property
+    def cycles(self) -> int:
+        """Cycle in which the last window is done."""
+        return int(self.finish.max())
+
+
+def run(machine: Machine) -> Run:
+    """Run a machine; allocates what the event loop needs.
+
+    Parameters
+    ----------
+    machine : Machine
+        From :func:`~xbarsim.timing.machine.build_machine`.
+
+    Returns
+    -------
+    Run
+        When every window started and finished, and how long every resource was busy.
+
+    Raises
+    ------
+    SolverError
+        If windows never become ready.
+    """
+    windows, slots = int(machine.first_window[-1]), machine.slot_port.size
+    edges = machine.edge_to.size
+    resources = 1 + max(int(each.max()) for each in (machine.unit, machine.tree_link, machine.home + 5) if each.size)
+    free, busy = np.zeros(resources, dtype=np.int64), np.zeros(resources, dtype=np.int64)
+    start = np.full(windows, np.iinfo(np.int64).max)
+    finish, latest = np.zeros(windows, dtype=np.int64), np.zeros(windows, dtype=np.int64)
+    waiting = np.empty(windows, dtype=np.int32)
+    for step, first in enumerate(machine.first_window[:-1]):
+        copies, at = int(machine.copies[step]), int(machine.first_copy[step])
+        counts = np.diff(machine.first_slot[at : at + copies + 1])
+        waiting[first : machine.first_window[step + 1]] = np.resize(counts, machine.windows[step])
+    outgoing = np.diff(machine.first_out)
+    producers = np.repeat(np.arange(machine.windows.size), outgoing)
+    capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
+    while True:
+        times, keys = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int64)
+        code, finished = run_machine(
+            machine, free, busy, np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64),
+            np.zeros((slots, 2), dtype=np.int64), np.zeros(machine.windows.size, dtype=np.int64),
+            np.full(edges, -1, dtype=np.int64), np.zeros(int(machine.windows[producers].sum()), dtype=np.uint8),
+            waiting.copy(), latest, machine.windows * outgoing, start, finish,
+            np.zeros(machine.tree_link.size, dtype=np.int64), np.zeros(machine.tree_link.size, dtype=np.int64),
+            times, keys,
+        )  # fmt: skip
+        if code != HEAP_FULL:
+            break
+        capacity *= 4
+        free[:], busy[:], finish[:], latest[:] = 0, 0, 0, 0
+        start[:] = np.iinfo(np.int64).max
+    if code != DONE:
+        raise SolverError(f"timing: {finished} of {machine.total_windows} windows finished; the rest waits for ever")
+    return Run(start=start, finish=finish, busy=busy)
+
+
+def simulate_plan(plan: Plan) -> Activity:
+    """Run one inference through the machine.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware, from :func:`~xbarsim.mapping.plan_network`.
+
+    Returns
+    -------
+    Activity
+        Cycles, when every window ran, and how often every component acted.
+
+    Raises
+    ------
+    SolverError
+        If windows never become ready.
+    MappingError
+        If the network is too large for the event loop's numbers.
+    """
+    machine, layout = build_machine(plan)
+    result = run(machine)
+    interval, bottleneck = find_interval(plan, machine, layout, result)
+    counts = count_actions(plan, layout)
+    first = machine.first_window
+    starts = np.minimum.reduceat(result.start, first[:-1])
+    finishes = np.maximum.reduceat(result.finish, first[:-1])
+    steps = []
+    for index, step in enumerate(layout.flow.steps):
+        slot = machine.first_slot[machine.first_copy[index]]
+        each = machine.slot_occupancy[slot] if machine.kind[index] == LAYER_STEP else machine.unit_cycles[index]
+        steps.append(
+            StepActivity(
+                name=step.name,
+                kind=step.kind,
+                layer=layout.layers[index],
+                windows=step.windows,
+                start_cycles=int(starts[index]),
+                finish_cycles=int(finishes[index]),
+                busy_cycles=int(each) * -(-step.windows // int(machine.copies[index])),
+                counts=counts[index],
+            )
+        )
+    return Activity(
+        plan=plan, cycles=result.cycles, interval_cycles=interval, bottleneck=bottleneck, steps=tuple(steps),
+        machine=machine, layout=layout, start=result.start, finish=result.finish, busy=result.busy,
+    )  # fmt: skip
+
+
+def find_interval(plan: Plan, machine: Machine, layout: Layout, result: Run) -> tuple[int, str]:
+    """Return the cycles between two inferences in steady state, and what sets them.
+
+    A pipeline with room for all results runs at the pace of its busiest resource. Arrays are fed by two input
+    registers: a register is filled again only when its pass is over, so that two windows take no less than one
+    pass and one filling.
+    """
+    if not plan.hardware.timing.pipelined:
+        return result.cycles, "layer by layer"
+    at = int(result.busy.argmax())
+    best, name = int(result.busy[at]), name_resource(plan, layout, at)
+    for index, step in enumerate(layout.flow.steps):
+        if machine.kind[index] != LAYER_STEP:
+            continue
+        copies = int(machine.copies[index])
+        for copy in range(copies):
+            windows = (step.windows - copy + copies - 1) // copies
+            at = int(machine.first_copy[index]) + copy
+            span = slice(int(machine.first_slot[at]), int(machine.first_slot[at + 1]))
+            occupancy = machine.slot_occupancy[span]
+            refill = (occupancy + machine.slot_read[span] + machine.slot_bus[span]) / 2
+            pace = math.ceil(windows * max(float(occupancy.max()), float(refill.max())))
+            if pace > best:
+                best, name = pace, f"arrays of {step.name}"
+    return best, name
+
+
+def name_resource(plan: Plan, layout: Layout, resource: int) -> str:
+    """Return the name of a shared resource of the machine."""
+    if resource < plan.tiles * len(TILE_PARTS):
+        return f"tile {resource // len(TILE_PARTS)} {TILE_PARTS[resource % len(TILE_PARTS)]}"
+    ends = plan.tiles * len(TILE_PARTS) + len(layout.links)
+    return layout.links.get(resource, "off-chip input" if resource == ends else "off-chip output")

@@ -1,0 +1,122 @@
+"""Where a copy of a layer lies: its share of every tile, with the work of one window there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from xbarsim.config import Hardware
+from xbarsim.config.rating import rate_component
+from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.mvm.encoding import has_unit_column, is_paired
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """The arrays of one copy that lie in one tile."""
+
+    tile: int
+    """Tile."""
+    arrays: int
+    """Physical arrays."""
+    rows: int
+    """Distinct inputs of one window that the tile needs."""
+    outputs: int
+    """Outputs of one window that the tile holds at least a part of."""
+
+
+def place_copy(plan: Plan, layer: LayerPlan, copy: int) -> list[Slot]:
+    """Cut one copy of a layer by tiles.
+
+    Parameters
+    ----------
+    plan : Plan
+        Tile size.
+    layer : LayerPlan
+        The layer; its arrays lie stripe by stripe, column block by column block, row blocks side by side.
+    copy : int
+        Which copy, counted from 0.
+
+    Returns
+    -------
+    list of Slot
+        One for each tile, in order.
+    """
+    each = 2 if layer.paired else 1
+    size = layer.partition.crossbars * each
+    first = layer.first_array + copy * size
+    slots = []
+    for tile in range(first // plan.arrays_per_tile, (first + size - 1) // plan.arrays_per_tile + 1):
+        begin = max(first, tile * plan.arrays_per_tile) - first
+        end = min(first + size, (tile + 1) * plan.arrays_per_tile) - first
+        rows, outputs = _share(layer, begin // each, -(-end // each))
+        slots.append(Slot(tile=tile, arrays=end - begin, rows=rows, outputs=outputs))
+    return slots
+
+
+def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:
+    """Return distinct rows and outputs of the crossbars begin..end of a copy."""
+    rows = outputs = 0
+    full, last = layer.partition.stripe, layer.partition.last
+    each = full.crossbars
+    for index in range(begin // each, min((end - 1) // each, layer.stripes - 1) + 1):
+        stripe = last if index == layer.stripes - 1 else full
+        low, high = max(begin - index * each, 0), min(end - index * each, stripe.crossbars)
+        blocks = len(stripe.row_starts) - 1
+        if high - low >= blocks:
+            rows += stripe.rows
+        else:
+            starts = stripe.row_starts
+            rows += sum(starts[i % blocks + 1] - starts[i % blocks] for i in range(low, high))
+        outputs += _outputs(layer, stripe.cols, low // blocks, -(-high // blocks))
+    return rows, outputs
+
+
+def _outputs(layer: LayerPlan, cols: int, low: int, high: int) -> int:
+    """Return the outputs that the column blocks low..high of a stripe touch."""
+    width = layer.hardware.crossbar.cols
+    if layer.hardware.mapping.slices == "separate":
+        blocks = -(-cols // width)
+        if high - low >= blocks:
+            return cols
+        return sum(min(cols, (i % blocks + 1) * width) - (i % blocks) * width for i in range(low, high))
+    slices = layer.columns_per_weight
+    return min(cols, -(-high * width // slices)) - low * width // slices
+
+
+def read_period(layer: LayerPlan) -> int:
+    """Return the cycles between two array reads: the read itself or the converters' sweep, whichever is longer.
+
+    The converters of a crossbar (``adc.per_array`` for each of its arrays) share the columns of its fullest column
+    block and its unit column, one conversion after the other at the rate of the component ``adc``.
+    """
+    hardware = layer.hardware
+    return sweep_period(hardware, int(layer.block_columns().max()))
+
+
+def sweep_period(hardware: Hardware, columns: int) -> int:
+    """Return the cycles between two reads of a crossbar with so many used columns; see :func:`read_period`."""
+    rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
+    if rate is None:
+        return hardware.read_cycles
+    converters = hardware.adc.per_array * (2 if is_paired(hardware) else 1)
+    sweep = conversions_of(hardware, columns) / converters * hardware.timing.clock_hz / rate
+    return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
+
+
+def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int]:
+    """Return how long one window occupies its arrays, and how long it takes to come out."""
+    latency = (streams + hardware.timing.array_stages) * period
+    return (streams * period if hardware.timing.overlapped else latency), latency
+
+
+def conversions_of(hardware: Hardware, columns: int) -> int:
+    """Return the conversions of one read of a crossbar with so many used columns."""
+    unit = 1 if has_unit_column(hardware.encoding) else 0
+    twice = 2 if is_paired(hardware) and hardware.adc.subtract == "digital" else 1
+    return (columns + unit) * twice
+
+
+def result_bits(layer: LayerPlan) -> int:
+    """Return the bits of a sum of products, at most 32."""
+    return min(32, layer.weight_bits + layer.activation_bits + max(1, math.ceil(math.log2(layer.rows))))
