@@ -25,8 +25,9 @@ def calls(monkeypatch):
             made.setdefault("overrides", []).append(changes)
             return self
 
-    def open_hardware(name):
+    def open_hardware(name, overrides=None):
         load_hardware(name)
+        made.setdefault("overrides", []).extend([overrides] if overrides is not None else [])
         made.setdefault("hardware", []).append(name)
         return Hardware()
 

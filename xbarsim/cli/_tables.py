@@ -160,7 +160,7 @@ def component_table(rows: list[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _arrays(row: Mapping[str, Any]) -> str:
+def _arrays(row: Mapping[Any, Any]) -> str:
     """Write the arrays of a weight layer; other rows hold none, or empty slots."""
     from xbarsim.report.figures import WEIGHT_KINDS
 

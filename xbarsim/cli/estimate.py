@@ -25,7 +25,7 @@ def estimate(
     from xbarsim.cli.simulate import write_outputs
 
     result = api.estimate(
-        api.load_network(network), api.load_hardware(hardware).override(changes), layers=layers or None,
+        api.load_network(network), api.load_hardware(hardware, changes), layers=layers or None,
         weight_bits=weight_bits, activation_bits=activation_bits,
     )  # fmt: skip
     show_report(make_console(), result)

@@ -39,7 +39,7 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
 
     from xbarsim import api
 
-    hardware = api.load_hardware(name).override(_options.parse_set(set_))
+    hardware = api.load_hardware(name, _options.parse_set(set_))
     content = _without_empty(hardware.model_dump(mode="json"))
     typer.echo(yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True), nl=False)
     for title, rating in (("tile", hardware.tile), ("chip", hardware.peak)):

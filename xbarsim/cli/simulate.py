@@ -58,7 +58,7 @@ def simulate(
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli._tables import make_console, show_report
 
-    loaded = api.load_hardware(hardware).override(changes)
+    loaded = api.load_hardware(hardware, changes)
     model = api.load_network(network)
     test = load_images(data, scale, count=images)
     known = load_images(calibration, scale).images if calibration is not None else None

@@ -173,7 +173,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, key: str, name: str, *, color: s
     axes.barh(positions, np.nan_to_num(values * column.factor, posinf=0.0), height=0.7, color=color)
     axes.set_yticks(positions, [_shorten(str(text)) for text in rows[key]])
     axes.set_title(column.title)
-    axes.set_xlabel(column.unit or "count")
+    axes.set_xlabel(column.unit or ("share" if name == "gain" else "count"))
     axes.grid(axis="y", visible=False)
     axes.margins(y=0.5 / max(len(values), 1))
     axes.xaxis.set_major_locator(_ticks())

@@ -43,8 +43,8 @@ _COST_NOTES = {
 _CARDS = ("energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "tops_per_watt", "crossbars")
 _LONG_TEXT = 40
 _ERROR_NOTE = (
-    "What the arrays do to each layer, fed with the inputs that it has on the hardware, against the same layer in "
-    "exact integers. A low ratio of signal to error or a clipped share above zero marks the layers to look at."
+    "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
+    "out. A low ratio of signal to error marks the layers to look at; a gain below 1 is current lost in the wires."
 )
 
 
