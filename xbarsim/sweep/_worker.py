@@ -1,0 +1,46 @@
+"""One worker process: takes points from one pipe end until it closes, and ends when its parent does.
+
+Started as a plain interpreter (see :mod:`xbarsim.sweep.local`), so that it inherits neither locks nor threads, and
+a script that runs a sweep needs no ``__main__`` guard.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+
+def main(channel: int, lifeline: int) -> None:
+    """Serve points.
+
+    Parameters
+    ----------
+    channel : int
+        Descriptor of a socket: a factory's name and its argument come first, then points; results go back.
+    lifeline : int
+        Descriptor of a pipe that nobody writes to; it ends when the parent does, however it ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+    connection = Connection(channel)
+    factory, workload, threads = connection.recv()
+
+    from xbarsim.sweep.evaluate import compute_point
+
+    module, _, name = factory.partition(":")
+    function = getattr(importlib.import_module(module), name)(workload, threads)
+    connection.send("ready")
+    while True:
+        try:
+            point = connection.recv()
+        except EOFError:
+            return
+        connection.send(compute_point(function, point))
+
+
+def _die_with_parent(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(1)

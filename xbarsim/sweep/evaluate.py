@@ -1,0 +1,85 @@
+"""What a worker does: keep what points share, and compute one point after the other.
+
+A point that fails gives a result with its error; whatever else goes on.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from xbarsim import api
+from xbarsim.errors import XbarsimError
+from xbarsim.sweep.metric import collect_metrics
+from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
+from xbarsim.sweep.store import Result
+
+Function = Callable[[Point], Mapping[str, Any]]
+
+
+class Evaluator:
+    """Computes points of one workload.
+
+    Parameters
+    ----------
+    workload : Workload
+        Networks, hardware and images.
+    threads : int
+        Threads of this worker; never changes a result.
+    """
+
+    def __init__(self, workload: Workload, threads: int = 1) -> None:
+        self._workload = workload
+        self._threads = threads
+
+    def __call__(self, point: Point) -> dict[str, Any]:
+        """Return every metric of a point."""
+        work = self._workload
+        changes, by_layer = split_settings(point.settings)
+        network = work.networks[point.network]
+        hardware = work.hardware[point.hardware].override(changes)
+        layers = join_layers(work.layers, by_layer) or None
+        if work.images is None:
+            return collect_metrics(api.estimate(network, hardware, layers=layers))
+        return collect_metrics(
+            api.simulate(
+                network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,
+                trials=work.trials, seed=work.seed, threads=self._threads,
+            )
+        )  # fmt: skip
+
+
+def compute_point(function: Function, point: Point) -> Result:
+    """Compute one point, whatever happens.
+
+    Parameters
+    ----------
+    function : callable
+        Point -> metrics.
+    point : Point
+        What to compute.
+
+    Returns
+    -------
+    Result
+        Metrics, or the error in one line.
+    """
+    started = time.perf_counter()
+    metrics, error = None, None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            metrics = function(point)
+        except XbarsimError as problem:
+            error = " ".join(str(problem).split())
+        except Exception as problem:
+            error = " ".join(f"{type(problem).__name__}: {problem}".split())
+    said = dict.fromkeys(" ".join(str(item.message).split()) for item in caught if _is_ours(item.category))
+    seconds = time.perf_counter() - started
+    return Result(key=point.key, metrics=metrics, error=error, seconds=seconds, warnings=tuple(said))
+
+
+def _is_ours(category: type[Warning]) -> bool:
+    return category.__module__.partition(".")[0] == "xbarsim"

@@ -1,0 +1,151 @@
+"""The sweep file: which networks on which hardware, what varies, and what is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from xbarsim.config import load_yaml
+from xbarsim.config.hardware import Record
+from xbarsim.config.load import explain_error, suggest
+from xbarsim.errors import ConfigError
+from xbarsim.sweep.axis import Axis, parse_axes
+from xbarsim.sweep.design import Design
+from xbarsim.sweep.metric import ACCURACY_METRICS, DEFAULT_ACCURACY, DEFAULT_COST, METRICS
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Numbers = float | tuple[float, ...]
+
+
+class Sweep(Record):
+    """Everything that a sweep file says."""
+
+    network: Names
+    """Networks: shipped names, or paths relative to the sweep file."""
+    hardware: Names = ("reference",)
+    """Hardware: shipped names, or paths relative to the sweep file."""
+    weights: Literal["random"] | None = None
+    """Random weights for networks that ship shapes alone."""
+    data: str | None = None
+    """Test images; left out, only cost is worked out."""
+    images: Annotated[int, Field(ge=1)] | None = None
+    """Use the first ones only."""
+    calibration: str | None = None
+    """Images that set ranges; the first 64 test images if left out."""
+    mean: Numbers | str | None = None
+    """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
+    std: Numbers | None = None
+    """What images are divided by: a number, or one by channel."""
+    set: dict[str, Any] = {}
+    """Changes of the hardware that hold for every point: dotted key -> value."""
+    layers: dict[str, dict[str, Any]] = {}
+    """Changes for some layers that hold for every point: glob -> dotted key -> value."""
+    axes: dict[str, Any] = {}
+    """What varies: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
+    design: Design = Design()
+    """Grid, random draws or a Latin hypercube."""
+    trials: Annotated[int, Field(ge=1)] = 1
+    """Chips that are drawn for every point."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that the simulations draw."""
+    metrics: tuple[str, ...] = ()
+    """Columns of the result: ``accuracy.hardware``, ``cost.edap``, ..."""
+
+    @field_validator("network", "hardware", mode="before")
+    @classmethod
+    def _accept_one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("design", mode="before")
+    @classmethod
+    def _accept_kind(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def parsed_axes(self) -> tuple[Axis, ...]:
+        """The axes, read."""
+        return parse_axes(self.axes, is_grid=self.design.kind == "grid")
+
+    @property
+    def chosen_metrics(self) -> tuple[str, ...]:
+        """The metrics asked for, or the usual ones."""
+        return self.metrics or (*(DEFAULT_ACCURACY if self.data else ()), *DEFAULT_COST)
+
+
+def load_sweep(path: str | Path) -> Sweep:
+    """Read a sweep file.
+
+    Parameters
+    ----------
+    path : str or Path
+        YAML file.
+
+    Returns
+    -------
+    Sweep
+        Checked as far as the file alone allows, its paths resolved.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value is wrong; one line that names it.
+    """
+    return make_sweep(load_yaml(path), origin=str(path))
+
+
+def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
+    """Check the content of a sweep file.
+
+    Parameters
+    ----------
+    content : dict
+        Keys and values as in the file.
+    origin : str
+        File that it came from, for messages and relative paths; nothing for a sweep made in a program.
+
+    Returns
+    -------
+    Sweep
+        The record.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value is wrong.
+    """
+    where = f" ({origin})" if origin else ""
+    try:
+        sweep = Sweep.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(explain_error(error, Sweep, origin)) from None
+    for name in ("network", "hardware"):
+        values = getattr(sweep, name)
+        if len(set(values)) < len(values):
+            raise ConfigError(f"{name}: a name is given twice{where}")
+    for metric in sweep.metrics:
+        if metric not in METRICS:
+            raise ConfigError(f"metrics: {metric!r} is unknown{suggest(metric, METRICS)}{where}")
+        if metric in ACCURACY_METRICS and sweep.data is None:
+            raise ConfigError(f"metrics: {metric} needs images; name some under data, for example digits{where}")
+    if sweep.design.kind != "grid" and sweep.design.points is None:
+        raise ConfigError(f"design.points: missing; a {sweep.design.kind} design needs a number of points{where}")
+    if sweep.design.kind == "grid" and sweep.design.points is not None:
+        raise ConfigError(f"design.points: a grid has as many points as its axes make{where}")
+    axes = parse_axes(sweep.axes, is_grid=sweep.design.kind == "grid", origin=origin)
+    for key in [key for axis in axes for key in axis.keys if key in sweep.set]:
+        raise ConfigError(f"axes.{key}: also stands under set{where}")
+    return _resolve_paths(sweep, Path(origin).parent) if origin else sweep
+
+
+def _resolve_paths(sweep: Sweep, folder: Path) -> Sweep:
+    """Take names that are files beside the sweep file as those files."""
+
+    def resolve(name: str) -> str:
+        beside = folder / name
+        return str(beside) if beside.exists() and ("/" in name or "." in name) else name
+
+    changes: dict[str, Any] = {name: tuple(map(resolve, getattr(sweep, name))) for name in ("network", "hardware")}
+    changes |= {name: resolve(text) for name in ("data", "calibration") if (text := getattr(sweep, name)) is not None}
+    return sweep.model_copy(update=changes)

@@ -1,0 +1,157 @@
+"""One writer a folder, on one machine or several.
+
+The lock is a file that says who holds it and counts up while the holder lives. On one machine the operating system's
+file lock (``flock``) decides at once and dies with its process, so a killed run never blocks the next. Between
+machines that share a folder file locks cannot be relied on: there the counter is watched for a while, and a lock whose
+counter moves is in use. A holder that lost its lock (it was suspended longer than the watch lasts) finds another
+token in the file and stops before it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from xbarsim.errors import ConfigError, SolverError
+
+BEAT_S = 2.0
+"""Time between two counts [s]."""
+WATCH_S = 15.0
+"""How long another machine's lock is watched before it counts as left behind [s]."""
+
+
+class Lock:
+    """Holds ``lock`` in a folder between :meth:`acquire` and :meth:`release`.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to write into.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
+        self._holder: dict[str, Any] = {}
+        self._descriptor = -1
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises
+        ------
+        ConfigError
+            If another run holds it, or the folder cannot be written.
+        """
+        try:
+            descriptor = self._open()
+        except OSError as error:
+            raise ConfigError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+        held = _read(self._path)
+        if held and held.get("host") != _host() and _is_beating(self._path, held):
+            os.close(descriptor)
+            raise self._refuse(held)
+        self._descriptor = descriptor
+        self._holder = {"token": uuid.uuid4().hex, "host": _host(), "pid": os.getpid(), "beat": 0}
+        try:
+            self._write()
+        except OSError as error:
+            os.close(descriptor)
+            self._descriptor = -1
+            raise SolverError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+        self._thread = threading.Thread(target=self._beat, name="xbarsim-lock", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise SolverError if another run has taken the lock."""
+        if not self._is_held():
+            raise SolverError(f"{self._path}: another run has taken over this folder; this one stops")
+
+    def release(self) -> None:
+        """Give the lock back and remove its file."""
+        if self._descriptor < 0:
+            return
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._is_held():
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_S):
+            if not self._is_held():
+                return
+            self._holder["beat"] += 1
+            with contextlib.suppress(OSError):  # a full disk must not end a run that may still compute
+                self._write()
+
+    def _open(self) -> int:
+        """Open and lock the file; again where its last holder removed it in between."""
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if not _flock(descriptor):
+                os.close(descriptor)
+                raise self._refuse(_read(self._path))
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
+                    return descriptor
+            os.close(descriptor)
+
+    def _is_held(self) -> bool:
+        return _read(self._path).get("token") == self._holder["token"]
+
+    def _write(self) -> None:
+        text = json.dumps(self._holder).encode().ljust(160) + b"\n"
+        os.pwrite(self._descriptor, text, 0)
+        os.fsync(self._descriptor)
+
+    def _refuse(self, held: dict[str, Any]) -> ConfigError:
+        who = f"process {held['pid']} on {held['host']}" if held.keys() >= {"pid", "host"} else "another run"
+        return ConfigError(f"{self._path.parent}: {who} is writing here; wait for it, or choose another folder")
+
+
+def _flock(descriptor: int) -> bool:
+    """Take the operating system's lock; where it knows none, the counter alone decides."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return who holds the lock; nothing where the file is missing, empty or torn."""
+    try:
+        held = json.loads(path.read_bytes())  # opened anew each time: a network file system then looks again
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _is_beating(path: Path, held: dict[str, Any]) -> bool:
+    end = time.monotonic() + WATCH_S
+    while time.monotonic() < end:
+        time.sleep(min(BEAT_S / 2, WATCH_S))
+        now = _read(path)
+        if now and now != held:
+            return True
+    return False
+
+
+def _host() -> str:
+    return socket.gethostname()

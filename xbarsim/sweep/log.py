@@ -1,0 +1,160 @@
+"""An append-only file of results that survives being killed at any moment.
+
+A record is one line: the CRC-32 of the text in eight hex digits, a space, the text as JSON. It is written by one
+call, and flushed to the device before :meth:`Log.append` returns. A line that was half written when its process died
+has no valid sum; it is the last one and is cut off when the file is opened again. A damaged line in the middle (a bad
+disk) is skipped and counted. Where a write fails (full disk) the file is put back to its last whole line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+from xbarsim.errors import ConfigError, SolverError
+
+
+class Log:
+    """Appends records to a file; opening it repairs the tail.
+
+    Parameters
+    ----------
+    path : Path
+        File; made where missing.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            is_new = not path.exists()
+            self.records, self.damaged, end = read_records(path)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.ftruncate(self._descriptor, end)
+            os.lseek(self._descriptor, end, os.SEEK_SET)
+            if is_new:
+                sync_folder(path.parent)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
+        self._end = end
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write a record and wait until the device has it.
+
+        Parameters
+        ----------
+        record : dict
+            What JSON knows.
+
+        Raises
+        ------
+        SolverError
+            If it cannot be written; every record before it is kept.
+        """
+        line = encode_record(record)
+        try:
+            written = os.write(self._descriptor, line)
+            if written < len(line):  # a disk that fills up takes a part; the next call says why
+                os.write(self._descriptor, line[written:])
+            os.fsync(self._descriptor)
+            if os.lseek(self._descriptor, 0, os.SEEK_CUR) != self._end + len(line):
+                raise OSError(28, "No space left on device")
+        except OSError as error:
+            self._restore()
+            kept = f"{len(self.records):,} finished points are kept; the same command goes on from there"
+            raise SolverError(f"{self.path}: cannot be written: {error.strerror or error}; {kept}") from None
+        self._end += len(line)
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _restore(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, self._end)
+            os.lseek(self._descriptor, self._end, os.SEEK_SET)
+        except OSError:
+            pass  # the tail is repaired when the file is opened again
+
+
+def encode_record(record: dict[str, Any]) -> bytes:
+    """Return a record as its line."""
+    text = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def read_records(path: Path) -> tuple[list[dict[str, Any]], int, int]:
+    """Read every whole record of a file, which may be growing.
+
+    Parameters
+    ----------
+    path : Path
+        File; counts as empty where missing.
+
+    Returns
+    -------
+    tuple
+        Records in order, number of damaged lines that are not the tail, and where the last whole record ends [bytes].
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0, 0
+    records, damaged, pending, end, at = [], 0, 0, 0, 0
+    while at < len(content):
+        newline = content.find(b"\n", at)
+        stop = len(content) if newline < 0 else newline
+        record = None if newline < 0 else _decode(content[at:stop])
+        at = stop + 1
+        if record is None:
+            pending += 1
+            continue
+        damaged += pending
+        pending = 0
+        records.append(record)
+        end = at
+    return records, damaged, end
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _decode(line: bytes) -> dict[str, Any] | None:
+    if len(line) < 10 or line[8:9] != b" ":
+        return None
+    text = line[9:]
+    try:
+        if int(line[:8], 16) != zlib.crc32(text):
+            return None
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

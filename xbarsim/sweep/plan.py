@@ -1,0 +1,238 @@
+"""From a sweep file to its points: names loaded, axes checked, every point given a key.
+
+A point's key is a hash of everything that can change its result: contents of the network, the hardware record and the
+images, its settings, trials, seed and the version of xbarsim. A store can therefore never answer with the result of
+something else, and an axis that grows costs its new points alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from xbarsim import __version__, api
+from xbarsim.config import hash_hardware
+from xbarsim.data import load_data, normalize_images
+from xbarsim.errors import ConfigError
+from xbarsim.network import Network, hash_network
+from xbarsim.sweep.axis import split_key
+from xbarsim.sweep.design import combine_axes
+from xbarsim.sweep.file import Sweep
+
+WIDTH_KEYS = ("weight_bits", "activation_bits")
+"""Keys that change how a network is quantised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One combination of a network, a hardware file and the axes' values."""
+
+    key: str
+    """Hash of everything that can change the result."""
+    network: str
+    """Name of the network, as in the sweep file."""
+    hardware: str
+    """Name of the hardware, as in the sweep file."""
+    settings: Mapping[str, Any]
+    """Key of an axis -> value."""
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What points share that can use one quantised network."""
+        widths = [(key, value) for key, value in self.settings.items() if split_key(key)[1] in WIDTH_KEYS]
+        return self.network, repr(widths)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Workload:
+    """What all points share; sent to every worker once."""
+
+    networks: Mapping[str, Network]
+    hardware: Mapping[str, api.Hardware]
+    """With the changes that hold for every point."""
+    layers: Mapping[str, Mapping[str, Any]]
+    images: np.ndarray | None
+    """Normalised test images, (images, *input_shape); None where only cost is asked for."""
+    labels: np.ndarray | None
+    calibration: np.ndarray | None
+    trials: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """A sweep, ready to run."""
+
+    sweep: Sweep
+    workload: Workload
+    points: tuple[Point, ...]
+    axes: tuple[str, ...]
+    """Keys that vary, in the order of the columns; networks and hardware stand apart."""
+    common: Mapping[str, Any] = field(default_factory=dict)
+    """What all results were made from: version, seed, hashes."""
+
+
+def plan_sweep(sweep: Sweep) -> Plan:
+    """Load what a sweep names, check its axes and list its points.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        From :func:`~xbarsim.sweep.file.load_sweep`.
+
+    Returns
+    -------
+    Plan
+        Points in order: networks, then hardware, then the axes, the last one fastest.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, data do not fit a network, or an axis names an unknown key or a value that no point can
+        take.
+    """
+    workload = _load_workload(sweep)
+    axes = sweep.parsed_axes
+    keys = tuple(key for axis in axes for key in axis.keys)
+    common = _describe_common(sweep, workload)
+    rows = combine_axes(axes, sweep.design)
+    networks = {name: hash_network(network) for name, network in workload.networks.items()}
+    hardware = {name: hash_hardware(record) for name, record in workload.hardware.items()}
+    points = tuple(
+        Point(
+            key=_hash([common, networks[network], hardware[record], list(settings.items())]),
+            network=network,
+            hardware=record,
+            settings=settings,
+        )
+        for network in workload.networks
+        for record in workload.hardware
+        for settings in rows
+    )
+    _check_axes(keys, rows, workload)
+    common = {**common, "network_hash": networks, "hardware_hash": hardware}
+    return Plan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
+
+
+def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Split a point's settings into changes of the hardware and changes by layer."""
+    changes: dict[str, Any] = {}
+    layers: dict[str, dict[str, Any]] = {}
+    for key, value in settings.items():
+        glob, dotted = split_key(key)
+        if glob is None:
+            changes[dotted] = value
+        else:
+            layers.setdefault(glob, {})[dotted] = value
+    return changes, layers
+
+
+def join_layers(*parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Merge changes by layer; later ones win."""
+    joined: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for glob, changes in part.items():
+            joined[glob] = {**joined.pop(glob, {}), **changes}  # to the end: later globs win too
+    return joined
+
+
+def _load_workload(sweep: Sweep) -> Workload:
+    networks = {name: api.load_network(name, weights=sweep.weights) for name in sweep.network}
+    hardware = {name: api.load_hardware(name).override(sweep.set) for name in sweep.hardware}
+    images, labels, calibration = _load_images(sweep)
+    for name, network in networks.items():
+        if images is None:
+            continue
+        if not network.has_weights:
+            raise ConfigError(f"network {name}: has shapes but no weights; set 'weights: random', or leave out 'data'")
+        for what, found in (("data", images), ("calibration", calibration)):
+            if found is not None and found.shape[1:] != network.input_shape:
+                shape = " x ".join(map(str, found.shape[1:]))
+                needed = " x ".join(map(str, network.input_shape))
+                raise ConfigError(f"{what}: images of {shape} do not fit network {name}, which takes {needed}")
+    for glob in sweep.layers:
+        _check_glob(glob, networks.values(), "layers")
+    return Workload(
+        networks=networks, hardware=hardware, layers=sweep.layers, images=images, labels=labels,
+        calibration=calibration, trials=sweep.trials, seed=sweep.seed,
+    )  # fmt: skip
+
+
+def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    if sweep.data is None:
+        return None, None, None
+    data = load_data(sweep.data).take(sweep.images)
+    if data.labels is None and any(metric.startswith("accuracy.") for metric in sweep.chosen_metrics):
+        raise ConfigError(f"data: {sweep.data} has no labels, which accuracy needs")
+    images = normalize_images(data.images, sweep.mean, sweep.std)
+    if sweep.calibration is None:
+        return images, data.labels, None
+    return images, data.labels, normalize_images(load_data(sweep.calibration, "train").images, sweep.mean, sweep.std)
+
+
+def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
+    arrays = (workload.images, workload.labels, workload.calibration)
+    return {
+        "version": __version__,
+        "seed": sweep.seed,
+        "trials": sweep.trials if sweep.data is not None else 1,
+        "data": None if sweep.data is None else _hash_arrays(arrays),
+        "layers": {glob: dict(changes) for glob, changes in sweep.layers.items()},
+    }
+
+
+def _check_axes(keys: Iterable[str], rows: list[dict[str, Any]], workload: Workload) -> None:
+    """Refuse keys that do not exist and values that no point can take.
+
+    A value that breaks a rule alone may keep it together with another axis's value; it is refused only where every
+    point that has it breaks a rule.
+    """
+    for key in keys:
+        glob, _ = split_key(key)
+        if glob is not None:
+            _check_glob(glob, workload.networks.values(), f"axes.{key}")
+        values = {repr(row[key]): row[key] for row in rows}
+        for record in workload.hardware.values():
+            for shown, value in values.items():
+                error = _try(record, {key: value})
+                if error is None:
+                    continue
+                holders = (row for row in rows if repr(row[key]) == shown)
+                if all(_try(record, row) is not None for row in holders):
+                    raise ConfigError(f"axes.{key}: {error}")
+
+
+def _try(record: api.Hardware, settings: Mapping[str, Any]) -> ConfigError | None:
+    changes, layers = split_settings(settings)
+    try:
+        record = record.override(changes)
+        for by_layer in layers.values():
+            record.override(by_layer)
+    except ConfigError as error:
+        return error
+    return None
+
+
+def _check_glob(glob: str, networks: Iterable[Network], where: str) -> None:
+    for network in networks:
+        if not any(fnmatchcase(layer.name, glob) for layer in network.layers):
+            raise ConfigError(f"{where}: {glob!r} matches no layer of network {network.name}")
+
+
+def _hash_arrays(arrays: Iterable[np.ndarray | None]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode())
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,191 @@
+"""Run a sweep: what is missing is computed, stored point by point, and tabulated.
+
+The order in which points finish, the number of workers and where they run have no influence on any result: a point is
+computed from its own settings and seed alone, and tables are written in the order of the plan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xbarsim.errors import ConfigError, ModelRangeWarning, XbarsimError
+from xbarsim.sweep.evaluate import Evaluator, compute_point
+from xbarsim.sweep.local import run_local
+from xbarsim.sweep.plan import Plan, Point, Workload
+from xbarsim.sweep.store import Result, Store, describe_plan, read_store
+from xbarsim.sweep.table import tabulate_points, write_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str, int, int], None]
+Backend = Callable[[Sequence[Point], Workload], Iterator[Result]]
+
+TABLE_INTERVAL_S = 30.0
+"""Time between two writings of the tables while a sweep runs [s]."""
+_PROBE_IMAGES = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Summary:
+    """What a run came to."""
+
+    folder: Path
+    """Where everything lies."""
+    points: int
+    """Points of the sweep."""
+    done: int
+    """Points with a result, earlier runs included."""
+    failed: Mapping[str, str]
+    """Key -> error of points that failed."""
+    computed: int
+    """Points of this run."""
+    seconds: float
+    """Time of this run [s]."""
+    table: pd.DataFrame
+    """One row a point."""
+
+
+def run_sweep(
+    plan: Plan,
+    folder: str | Path,
+    *,
+    workers: int | None = None,
+    backend: Backend | None = None,
+    retry: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Run what a folder does not hold yet.
+
+    Parameters
+    ----------
+    plan : Plan
+        From :func:`~xbarsim.sweep.plan.plan_sweep`.
+    folder : str or Path
+        Where results are kept; a sweep that was interrupted goes on.
+    workers : int, optional
+        Processes of this machine; one for each core if left out.
+    backend : callable, optional
+        Points and workload -> results, in place of local processes.
+    retry : bool
+        Whether points that failed earlier are tried again.
+    progress : callable, optional
+        ``(stage, done, total)``.
+
+    Returns
+    -------
+    Summary
+        Counts and the table, which also stands in ``points.csv`` and ``points.parquet``.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be used, or every point failed.
+    SolverError
+        If a result cannot be stored or no worker starts; what was finished is kept.
+    """
+    run = backend or (lambda points, workload: run_local(points, workload, workers=workers))
+    started = time.perf_counter()
+    document = describe_plan(plan)
+    said: set[str] = set()
+    computed = 0
+    with Store(folder, plan) as store:
+        if store.damaged:
+            _warn(f"{store.folder}: {store.damaged} damaged records were dropped and are computed again", said)
+        missing = [point for point in plan.points if _is_missing(store.results.get(point.key), retry)]
+        written = time.monotonic()
+        already = len(plan.points) - len(missing)
+        try:
+            with contextlib.closing(run(missing, plan.workload)) as results:  # type: ignore[type-var]
+                for result in results:
+                    store.append(result)
+                    computed += 1
+                    for text in result.warnings:
+                        _warn(text, said)
+                    if progress is not None:
+                        progress("points", already + computed, len(plan.points))
+                    if time.monotonic() - written > TABLE_INTERVAL_S:
+                        write_tables(store, document)
+                        written = time.monotonic()
+        except BaseException:
+            with contextlib.suppress(XbarsimError):  # the first problem is the one to tell
+                write_tables(store, document)
+            raise
+        write_tables(store, document)
+        return _summarize(plan, store, document, computed, time.perf_counter() - started)
+
+
+def estimate_seconds(plan: Plan, folder: str | Path | None = None, *, workers: int = 1) -> tuple[int, float | None]:
+    """Count the points that are missing and estimate how long they take.
+
+    Parameters
+    ----------
+    plan : Plan
+        The sweep.
+    folder : str or Path, optional
+        Where results may already be; nothing is written.
+    workers : int
+        Processes that will share the work.
+
+    Returns
+    -------
+    tuple of int and float or None
+        Points to compute, and seconds: from points that are stored, else from one that is tried with a few images;
+        None where that one fails.
+    """
+    results: Mapping[str, Result] = {}
+    if folder is not None and (Path(folder) / "sweep.json").exists():
+        results = read_store(folder).results
+    missing = [point for point in plan.points if point.key not in results]
+    if not missing:
+        return 0, 0.0
+    known = [results[point.key].seconds for point in plan.points if point.key in results]
+    each = sum(known) / len(known) if known else _probe(plan.workload, missing[len(missing) // 2])
+    return len(missing), None if each is None else each * len(missing) / min(workers, len(missing))
+
+
+def _probe(work: Workload, point: Point) -> float | None:
+    """Time one point with one trial and a few images, compiled code warm, and scale it to the whole."""
+    if work.images is None:
+        results = [compute_point(Evaluator(work), point) for _ in range(2)]
+        return results[1].seconds if results[1].is_done else None
+    count = min(_PROBE_IMAGES, len(work.images))
+    calibration = work.images[:64] if work.calibration is None else work.calibration
+    small = dataclasses.replace(
+        work, images=work.images[:count], labels=None if work.labels is None else work.labels[:count],
+        calibration=calibration, trials=1,
+    )  # fmt: skip
+    result = [compute_point(Evaluator(small), point) for _ in range(2)][1]
+    if not result.is_done or result.metrics is None:
+        return None
+    setup, run = (float(result.metrics.get(f"seconds.{name}") or 0.0) for name in ("setup", "run"))
+    rest = max(0.0, result.seconds - setup - run)
+    return rest + work.trials * (setup + run * len(work.images) / count)
+
+
+def _summarize(plan: Plan, store: Store, document: Mapping[str, Any], computed: int, seconds: float) -> Summary:
+    results = [store.results[point.key] for point in plan.points if point.key in store.results]
+    failed = {result.key: result.error or "" for result in results if not result.is_done}
+    if failed and len(failed) == len(plan.points):
+        raise ConfigError(f"all {len(failed)} points failed; the first: {next(iter(failed.values()))}")
+    return Summary(
+        folder=store.folder, points=len(plan.points), done=len(results) - len(failed), failed=failed,
+        computed=computed, seconds=seconds, table=tabulate_points(document, store.results),
+    )  # fmt: skip
+
+
+def _is_missing(result: Result | None, retry: bool) -> bool:
+    return result is None or (retry and not result.is_done)
+
+
+def _warn(text: str, said: set[str]) -> None:
+    if text not in said:
+        said.add(text)
+        warnings.warn(text, ModelRangeWarning, stacklevel=3)

@@ -1,0 +1,221 @@
+"""The folder of a sweep: what was asked for, every finished point, and the tables made from them.
+
+``sweep.json`` holds the sweep and the list of its points, ``points.log`` every finished point (see
+:mod:`xbarsim.sweep.log`), ``lock`` the run that writes. Tables and pages are made from these and can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from xbarsim.errors import ConfigError, SolverError
+from xbarsim.sweep.lock import Lock
+from xbarsim.sweep.log import Log, read_records, replace_file
+from xbarsim.sweep.plan import Plan
+
+FORMAT = 1
+LOG, DOCUMENT = "points.log", "sweep.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of one point."""
+
+    key: str
+    """The point's key."""
+    metrics: Mapping[str, Any] | None = None
+    """Metric -> number; None where the point failed."""
+    error: str | None = None
+    """Why it failed, in one line."""
+    seconds: float = 0.0
+    """Time that it took [s]."""
+    warnings: tuple[str, ...] = ()
+    """What was said while it was computed."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the point has a result."""
+        return self.error is None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stored:
+    """What a folder holds."""
+
+    document: Mapping[str, Any]
+    """The sweep, its points and where they come from."""
+    results: Mapping[str, Result]
+    """Key -> result of every finished point."""
+    damaged: int = 0
+    """Records that could not be read; their points are computed again."""
+
+
+class Store:
+    """Writes one sweep's folder; to be used in a ``with`` statement.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder; made where missing.
+    plan : Plan
+        The sweep.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written, another run writes there, or it holds another sweep.
+    """
+
+    def __init__(self, folder: str | Path, plan: Plan) -> None:
+        self.folder = Path(folder)
+        self._plan = plan
+        self.results: dict[str, Result] = {}
+        self.damaged = 0
+
+    def __enter__(self) -> Store:
+        """Take the lock, repair the log and write down what is asked for."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.folder}: cannot be written: {error.strerror or error}") from None
+        self._lock = Lock(self.folder)
+        self._lock.acquire()
+        try:
+            self._log = Log(self.folder / LOG)
+            self.damaged = self._log.damaged
+            self.results = _collect(self._log.records)
+            self._check_same()
+            document = describe_plan(self._plan)
+            self._replace(DOCUMENT, json.dumps(document, separators=(",", ":")).encode() + b"\n")
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the log and give the lock back."""
+        self._log.close()
+        self._lock.release()
+
+    def append(self, result: Result) -> None:
+        """Make one result durable.
+
+        Parameters
+        ----------
+        result : Result
+            To be on the device when this returns.
+
+        Raises
+        ------
+        SolverError
+            If it cannot be written, or another run has taken the folder over.
+        """
+        self._lock.check()
+        self._log.append(_describe(result))
+        self.results[result.key] = result
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the folder whole or not at all; SolverError if that fails."""
+        self._replace(name, content)
+
+    def _replace(self, name: str, content: bytes) -> None:
+        try:
+            replace_file(self.folder / name, content)
+        except OSError as error:
+            raise SolverError(f"{self.folder / name}: cannot be written: {error.strerror or error}") from None
+
+    def _check_same(self) -> None:
+        """Refuse a folder whose finished points are all of another sweep."""
+        if not self.results or any(point.key in self.results for point in self._plan.points):
+            return
+        old = read_document(self.folder)
+        new = json.loads(json.dumps(describe_plan(self._plan)))
+        parts = ("version", "seed", "trials", "data", "layers", "network_hash", "hardware_hash")
+        differ = [name for name in parts if old.get("provenance", {}).get(name) != new["provenance"].get(name)]
+        what = f" ({', '.join(differ)} differ)" if differ else ""
+        raise ConfigError(f"{self.folder}: holds {len(self.results):,} points of another sweep{what}; choose another folder")
+
+
+def read_store(folder: str | Path) -> Stored:
+    """Read the folder of a finished or running sweep.
+
+    Parameters
+    ----------
+    folder : str or Path
+        What ``--out`` named.
+
+    Returns
+    -------
+    Stored
+        The sweep and every point finished so far.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no sweep.
+    """
+    folder = Path(folder)
+    document = read_document(folder)
+    try:
+        records, damaged, _ = read_records(folder / LOG)
+    except OSError as error:
+        raise ConfigError(f"{folder / LOG}: {error.strerror or error}") from None
+    return Stored(document=document, results=_collect(records), damaged=damaged)
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """Read what a folder's sweep asked for; ConfigError if there is none."""
+    path = folder / DOCUMENT
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ConfigError(f"{folder}: holds no sweep ({DOCUMENT} is missing)") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except ValueError:
+        raise ConfigError(f"{path}: not a JSON file") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ConfigError(f"{path}: not a sweep of this version of xbarsim")
+    return document
+
+
+def describe_plan(plan: Plan) -> dict[str, Any]:
+    """Return a plan in the form that a store keeps."""
+    return {
+        "format": FORMAT,
+        "sweep": plan.sweep.model_dump(mode="json"),
+        "provenance": dict(plan.common),
+        "axes": list(plan.axes),
+        "metrics": list(plan.sweep.chosen_metrics),
+        "points": [[point.key, point.network, point.hardware, dict(point.settings)] for point in plan.points],
+    }
+
+
+def _describe(result: Result) -> dict[str, Any]:
+    record: dict[str, Any] = {"key": result.key, "seconds": round(result.seconds, 6)}
+    if result.is_done:
+        record["metrics"] = dict(result.metrics or {})
+    else:
+        record["error"] = result.error
+    return record
+
+
+def _collect(records: Iterable[Mapping[str, Any]]) -> dict[str, Result]:
+    """Return the last result of every key."""
+    return {
+        record["key"]: Result(
+            key=record["key"],
+            metrics=record.get("metrics"),
+            error=record.get("error"),
+            seconds=record.get("seconds", 0.0),
+        )
+        for record in records
+        if "key" in record
+    }
