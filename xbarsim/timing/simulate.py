@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import SolverError
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.timing._kernels import DONE, HEAP_FULL, LAYER_STEP, run_machine
+from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine
 
@@ -204,6 +204,43 @@ def simulate_plan(plan: Plan) -> Activity:
         plan=plan, cycles=result.cycles, interval_cycles=interval, bottleneck=bottleneck, steps=tuple(steps),
         machine=machine, layout=layout, start=result.start, finish=result.finish, busy=result.busy,
     )  # fmt: skip
+
+
+def bound_cycles(machine: Machine) -> tuple[int, int]:
+    """Return closed-form bounds on the cycles of one inference.
+
+    Below: the windows of any one step, one after the other on the arrays or unit of one copy, and the chain of
+    last windows from input to output. Above: every window of every step on its own, one after the other.
+    """
+    steps = machine.windows.size
+    chain = np.zeros(steps, dtype=np.int64)
+    low = high = 0
+    for step in range(steps):
+        copies, at = int(machine.copies[step]), int(machine.first_copy[step])
+        turns = -(-int(machine.windows[step]) // copies)
+        work, alone = [], []
+        for copy in range(at, at + copies):
+            cycles = int(machine.unit_cycles[step])
+            slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
+            each = machine.slot_read[slots] + machine.slot_bus[slots] + machine.slot_latency[slots]
+            if machine.kind[step] != INPUT_STEP:
+                cycles += int(each.max())
+            if machine.kind[step] not in (INPUT_STEP, OUTPUT_STEP):
+                cycles += int(machine.write_cycles[step])
+            work.append(cycles + int(machine.merge_cycles[copy]))
+            entries = [*range(machine.first_tree[copy], machine.last_tree[copy])]
+            for slot in range(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1])):
+                entries.extend(range(machine.gather_first[slot], machine.gather_last[slot]))
+            packets = sum(int(machine.tree_cycles[entry]) + 2 * machine.hop_cycles for entry in entries)
+            alone.append(work[-1] + int(each.sum()) + packets)
+        sources = np.repeat(np.arange(steps), np.diff(machine.first_out))
+        incoming = machine.in_edge[machine.first_in[step] : machine.first_in[step + 1]]
+        chain[step] = max((int(chain[sources[edge]]) for edge in incoming), default=0) + min(work)
+        layer = machine.kind[step] == LAYER_STEP
+        pace = int(machine.slot_occupancy[machine.first_slot[at]]) if layer else int(machine.unit_cycles[step])
+        low = max(low, pace * (turns - 1) + min(work))
+        high += int(machine.windows[step]) * max(alone)
+    return max(low, int(chain.max())), high
 
 
 def find_interval(plan: Plan, machine: Machine, layout: Layout, result: Run) -> tuple[int, str]:

@@ -1,0 +1,158 @@
+"""The event loop against the same machine in SimPy, closed-form bounds, and what a pipeline must obey."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.pipeline_simpy import Pipeline
+from reference.residual_networks import Builder, resnet_bottleneck, resnet_cifar
+
+from xbarsim.config import load_hardware
+from xbarsim.mapping import plan_network
+from xbarsim.network import Network, Node, make_linear
+from xbarsim.timing import simulate_plan
+from xbarsim.timing.machine import build_machine
+from xbarsim.timing.simulate import bound_cycles, run
+
+HARDWARE = load_hardware("reference")
+SMALL = {"crossbar.rows": 16, "crossbar.cols": 16, "timing.read_cycles": 8}
+
+
+@st.composite
+def networks(draw):
+    """Small networks with branches, pools, strides, groups and a classifier."""
+    builder = Builder()
+    channels, size = draw(st.integers(1, 4)), draw(st.integers(3, 6))
+    shape = (channels, size, size)
+    at = "input"
+    for index in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["conv", "conv", "residual", "pool", "depthwise"]))
+        if kind == "pool" and size >= 2:
+            settings_ = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
+            at = builder.add(Node(name=f"pool{index}", kind="max_pool", inputs=(at,), attributes=settings_))
+            size //= 2
+        elif kind == "residual":
+            inner = builder.relu(builder.conv(f"a{index}", at, channels, channels, draw(st.sampled_from([1, 3]))))
+            inner = builder.conv(f"b{index}", inner, channels, channels, 3)
+            at = builder.relu(builder.sum(f"add{index}", inner, at))
+        elif kind == "depthwise":
+            at = builder.conv(f"dw{index}", at, channels, channels, 3, groups=channels)
+        else:
+            fan_out, stride = draw(st.integers(1, 12)), draw(st.sampled_from([1, 1, 2]))
+            at = builder.relu(builder.conv(f"c{index}", at, channels, fan_out, 3, stride))
+            channels, size = fan_out, (size - 1) // stride + 1
+    builder.add(make_linear("fc", channels, draw(st.integers(1, 12)), inputs=(builder.pool(at),)))
+    return Network(name="drawn", nodes=tuple(builder.nodes), input_shape=shape)
+
+
+HARDWARES = st.fixed_dictionaries(
+    {
+        "chip.arrays_per_core": st.sampled_from([1, 2, 4]),
+        "chip.cores_per_tile": st.integers(1, 3),
+        "chip.tiles": st.sampled_from(["auto", 3]),
+        "crossbar.rows": st.sampled_from([8, 16, 24]),
+        "crossbar.cols": st.sampled_from([8, 16, 24]),
+        "encoding": st.sampled_from(["differential", "offset"]),
+        "mapping.slices": st.sampled_from(["adjacent", "separate"]),
+        "timing.read_cycles": st.integers(1, 20),
+        "timing.array_stages": st.integers(0, 2),
+        "timing.overlapped": st.booleans(),
+        "timing.pipelined": st.booleans(),
+        "timing.buffer_bits": st.sampled_from([8, 64, 256]),
+        "timing.bus_bits": st.sampled_from([8, 64]),
+        "timing.link_bits": st.sampled_from([4, 32]),
+        "timing.hop_cycles": st.integers(0, 4),
+        "timing.io_bits": st.sampled_from([8, 64]),
+        "timing.activation_lanes": st.sampled_from([1, 4]),
+        "timing.vector_lanes": st.sampled_from([1, 4]),
+        "timing.noc": st.sampled_from(["mesh", "bus", "htree"]),
+    }
+)
+
+
+@settings(max_examples=60)
+@given(networks(), HARDWARES, st.sampled_from([None, 1.0, 1.5, 3.0]))
+def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, changes, spare):
+    hardware = HARDWARE.override(changes)
+    if spare is not None:
+        budget = int(plan_network(network, hardware).arrays * spare)
+        hardware = hardware.override({"mapping.replication": "balanced", "mapping.array_budget": budget})
+    plan = plan_network(network, hardware)
+    machine, layout = build_machine(plan)
+    result = run(machine)
+    oracle = Pipeline(plan).run()
+    first = machine.first_window
+    for (step, window), cycle in oracle.finish.items():
+        assert result.finish[first[step] + window] == cycle, (layout.flow.steps[step].name, window)
+    for (step, window), cycle in oracle.start.items():
+        assert result.start[first[step] + window] == cycle
+    assert len(oracle.finish) == machine.total_windows
+    busy = sum(server.busy for server in oracle.servers.values()) + sum(oracle.noc.busy.values())
+    assert result.busy.sum() == busy
+    low, high = bound_cycles(machine)
+    assert low <= result.cycles <= high
+
+
+def test_resources_are_never_used_longer_than_the_run_takes():
+    activity = simulate_plan(plan_network(resnet_cifar(1), HARDWARE))
+    assert activity.busy.max() <= activity.cycles
+    assert activity.interval_cycles <= activity.cycles
+
+
+def test_a_pipeline_settles_at_the_pace_of_its_busiest_resource():
+    plan = plan_network(resnet_cifar(1, size=8), HARDWARE.override(SMALL))
+    ends = []
+    for images in (3, 4):
+        machine, _ = build_machine(plan, images=images)
+        ends.append(run(machine).cycles)
+    assert ends[1] - ends[0] == pytest.approx(simulate_plan(plan).interval_cycles, rel=0.01)
+
+
+def test_a_pipeline_is_faster_than_layer_by_layer_and_counts_the_same():
+    network = resnet_cifar(1)
+    fast = simulate_plan(plan_network(network, HARDWARE))
+    slow = simulate_plan(plan_network(network, HARDWARE.override({"timing.pipelined": False})))
+    assert fast.cycles < slow.cycles
+    assert fast.totals == slow.totals
+    assert slow.interval_cycles == slow.cycles
+
+
+def test_layer_by_layer_never_overlaps_two_steps():
+    activity = simulate_plan(plan_network(resnet_cifar(1), HARDWARE.override({"timing.pipelined": False})))
+    for before, after in zip(activity.steps[1:-1], activity.steps[2:-1], strict=False):
+        assert before.finish_cycles <= after.start_cycles
+
+
+def test_windows_of_one_copy_never_overlap_on_their_arrays():
+    hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": 400})
+    activity = simulate_plan(plan_network(resnet_cifar(1), hardware))
+    machine = activity.machine
+    for index, step in enumerate(activity.steps):
+        if step.layer is None:
+            continue
+        copies = step.layer.replication
+        starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
+        occupancy = machine.slot_occupancy[machine.first_slot[machine.first_copy[index]]]
+        for copy in range(copies):
+            assert np.all(np.diff(starts[copy::copies]) >= occupancy)
+
+
+def test_copies_raise_the_throughput():
+    network = resnet_cifar(1)
+    one = simulate_plan(plan_network(network, HARDWARE))
+    hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": 4 * one.plan.arrays})
+    many = simulate_plan(plan_network(network, hardware))
+    assert many.interval_cycles < one.interval_cycles / 2
+    assert many.cycles < one.cycles
+
+
+def test_cycles_grow_linearly_with_windows():
+    intervals = [simulate_plan(plan_network(resnet_cifar(1, size=s), HARDWARE)).interval_cycles for s in (16, 32)]
+    assert intervals[1] == 4 * intervals[0]
+
+
+def test_resnet50_has_its_windows_and_its_first_layer_is_the_bottleneck():
+    activity = simulate_plan(plan_network(resnet_bottleneck(), HARDWARE))
+    assert sum(step.windows for step in activity.steps if step.layer) == 61398
+    assert activity.bottleneck == "arrays of conv1"
+    assert activity.interval_cycles == 112 * 112 * 8 * 128
