@@ -1,5 +1,6 @@
 """Networks: layer graph, import, executor, quantisation and the exact integer reference. Knows no hardware."""
 
+from xbarsim.network.epitome import Epitome, LayerEpitome, Sampler
 from xbarsim.network.execute import run_network
 from xbarsim.network.graph import INPUT, LAYER_KINDS, Network, Node, hash_network, make_conv2d, make_linear
 from xbarsim.network.integer import dequantize_output, integer_layer, quantize_input, run_integer
@@ -10,7 +11,8 @@ from xbarsim.network.torch_import import from_torch
 from xbarsim.network.zoo import list_networks, load_network
 
 __all__ = [
-    "INPUT", "LAYER_KINDS", "Network", "Node", "QuantizedLayer", "QuantizedNetwork", "dequantize_output",
-    "from_torch", "hash_network", "input_is_signed", "integer_layer", "list_networks", "load_network", "load_onnx",
-    "make_conv2d", "make_linear", "quantize_input", "quantize_network", "run_integer", "run_network",
+    "INPUT", "LAYER_KINDS", "Epitome", "LayerEpitome", "Network", "Node", "QuantizedLayer", "QuantizedNetwork",
+    "Sampler", "dequantize_output", "from_torch", "hash_network", "input_is_signed", "integer_layer", "list_networks",
+    "load_network", "load_onnx", "make_conv2d", "make_linear", "quantize_input", "quantize_network", "run_integer",
+    "run_network",
 ]  # fmt: skip

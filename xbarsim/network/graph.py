@@ -13,12 +13,15 @@ import functools
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.shapes import infer_shape
+
+if TYPE_CHECKING:
+    from xbarsim.network.epitome import Epitome, LayerEpitome
 
 INPUT = "input"
 LAYER_KINDS = ("conv2d", "linear")
@@ -47,6 +50,8 @@ class Node:
         float32, read-only; None counts as zero.
     shape : tuple of int
         Output shape without the batch; filled in by :class:`Network`.
+    epitome : LayerEpitome or None
+        Of a ``conv2d`` whose ``weight`` is sampled from a small tensor; the weight is what the samples rebuild.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Node:
     weight: np.ndarray | None = None
     bias: np.ndarray | None = None
     shape: tuple[int, ...] = ()
+    epitome: LayerEpitome | None = None
 
     @property
     def is_layer(self) -> bool:
@@ -183,6 +189,29 @@ class Network:
         changed = tuple(nodes.get(node.name, node) for node in self.nodes)
         return Network(name=name or self.name, nodes=changed, input_shape=self.input_shape, output=self.output)
 
+    def with_epitomes(self, choices: Mapping[str, Epitome | None]) -> Network:
+        """Return a copy in which convolutions are sampled from epitomes.
+
+        Parameters
+        ----------
+        choices : mapping
+            Name or glob of convolutions -> epitome, or None for a plain convolution; the later one wins. Applied even
+            where the epitome is larger than the layer. Weights become the closest ones that can be sampled.
+
+        Returns
+        -------
+        Network
+            Of the same shapes.
+
+        Raises
+        ------
+        ConfigError
+            If a glob matches no convolution, or an epitome does not serve a layer.
+        """
+        from xbarsim.network.compact import convert_network
+
+        return convert_network(self, choices)
+
 
 def make_conv2d(
     name: str,
@@ -259,6 +288,10 @@ def hash_network(network: Network) -> str:
             _update(digest, node.attributes[key])
         _update(digest, node.weight)
         _update(digest, node.bias)
+        if node.epitome is not None:
+            sampler = node.epitome.sampler
+            for part in (sampler.outputs, sampler.inputs, sampler.places, node.epitome.values, node.epitome.gain):
+                _update(digest, part)
     return digest.hexdigest()[:16]
 
 
