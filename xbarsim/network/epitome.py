@@ -204,16 +204,12 @@ class Sampler:
     @functools.cached_property
     def same_outputs(self) -> Ints:
         """By output patch: the widest patch that samples the same weights, the first of them, (output patches,)."""
-        return _represent(
-            [(start, self.places[i].tobytes()) for i, start in enumerate(self.outputs[:, 2])], self.outputs
-        )
+        return _represent(self.outputs, self.places)
 
     @functools.cached_property
     def same_inputs(self) -> Ints:
         """By input patch: the widest patch that samples the same weights, the first of them, (input patches,)."""
-        return _represent(
-            [(start, self.places[:, i].tobytes()) for i, start in enumerate(self.inputs[:, 2])], self.inputs
-        )
+        return _represent(self.inputs, self.places.transpose(1, 0, 2))
 
     def rebuild(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the convolution weight that an epitome stands for.
