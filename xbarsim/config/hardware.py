@@ -11,6 +11,7 @@ import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from typing_extensions import Self
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -368,7 +369,7 @@ class Hardware(Record):
         """Dotted keys that were changed since the record was read from its file."""
         return self._overrides
 
-    def override(self, changes: dict[str, Any]) -> Hardware:
+    def override(self, changes: dict[str, Any]) -> Self:
         """Return a copy with dotted keys replaced, validated anew.
 
         Parameters

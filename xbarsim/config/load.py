@@ -126,7 +126,7 @@ def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, An
 
 
 def load_hardware(
-    name: str | Path, overrides: Mapping[str, Any] | None = None, record: type[HardwareT] = Hardware
+    name: str | Path, overrides: Mapping[str, Any] | None = None, record: type[HardwareT] = Hardware  # type: ignore[assignment]
 ) -> HardwareT:
     """Load a hardware description.
 
@@ -157,7 +157,27 @@ def load_hardware(
 
 
 def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type[HardwareT]) -> HardwareT:
-    """Return a copy of a hardware record as another (or the same) class, with dotted keys replaced and validated anew."""
+    """Copy a hardware record with dotted keys replaced, validated anew.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Record to copy; it stays as it is.
+    changes : mapping
+        Dotted key -> value.
+    record : type
+        Class of the copy.
+
+    Returns
+    -------
+    Hardware
+        Of class ``record``.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value breaks a rule.
+    """
     tree = hardware.model_dump()
     for key, value in changes.items():
         _set(tree, key, value, record)
@@ -165,7 +185,18 @@ def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type
 
 
 def hash_hardware(hardware: Hardware) -> str:
-    """Return a short hash of everything in a record that can change a result."""
+    """Hash everything in a record that can change a result; names and sources are left out.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        The record.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
     content = hardware.model_dump(mode="json", exclude={"name", "description", "sources"})
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
