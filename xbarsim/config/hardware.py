@@ -8,10 +8,14 @@ Numbers carry their source in ``sources`` (dotted key or section -> text) or, fo
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
-from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as AnyMapping
+
+    from typing_extensions import Self
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -369,12 +373,12 @@ class Hardware(Record):
         """Dotted keys that were changed since the record was read from its file."""
         return self._overrides
 
-    def override(self, changes: dict[str, Any]) -> Self:
+    def override(self, changes: AnyMapping[str, Any]) -> Self:
         """Return a copy with dotted keys replaced, validated anew.
 
         Parameters
         ----------
-        changes : dict
+        changes : mapping
             Dotted key -> value, for example ``{"crossbar.rows": 64, "adc.bits": 6}``.
 
         Returns

@@ -6,7 +6,8 @@ Errors of earlier layers are left out on purpose, so that the figures say which 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -46,11 +47,12 @@ class LayerError:
         LayerError
             Field by field mean over the trials that have a value.
         """
-        values = {}
+        means: dict[str, Any] = {}
         for field in fields(cls):
             found = [value for record in records if (value := getattr(record, field.name)) is not None]
-            values[field.name] = found[0] if field.name == "name" else float(np.mean(found)) if found else None
-        return cls(**values)
+            if field.name != "name":
+                means[field.name] = float(np.mean(found)) if found else None
+        return replace(records[0], **means)
 
 
 def measure_layer(machine: LayerMachine, codes: np.ndarray, exact: np.ndarray, *, threads: int = 1) -> LayerError:
