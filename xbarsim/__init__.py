@@ -11,15 +11,21 @@ from typing import Any
 __version__ = "0.1.0"
 
 _FACADE = ("Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
-_ROOMS = ("config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "timing")
+_SEARCH = ("CostOracle",)
+_ROOMS = (
+    "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",
+    "timing",
+)  # fmt: skip
 
-__all__ = ["__version__", *_FACADE, *_ROOMS]
+__all__ = ["__version__", *_FACADE, *_SEARCH, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
     """Load the facade's functions and the rooms on first use (PEP 562)."""
     if name in _FACADE:
         return getattr(importlib.import_module("xbarsim.api"), name)
+    if name in _SEARCH:
+        return getattr(importlib.import_module("xbarsim.search"), name)
     if name in _ROOMS:
         return importlib.import_module(f"xbarsim.{name}")
     raise AttributeError(f"module 'xbarsim' has no attribute {name!r}")

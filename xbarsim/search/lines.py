@@ -1,0 +1,140 @@
+"""The oracle over JSON lines: questions in, answers out, in order, for searches in any language.
+
+A line that cannot be answered gets an error as its answer, with its line number; nothing else is disturbed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from xbarsim.errors import ConfigError, XbarsimError
+from xbarsim.report.document import describe_accuracy
+from xbarsim.search.oracle import CostOracle
+from xbarsim.search.record import describe_cost
+
+LAYER_KEYS = ("id", "layer", "shape", "choice")
+NETWORK_KEYS = ("id", "network", "layers", "weight_bits", "activation_bits", "accuracy")
+DATA_KEYS = ("data", "images", "calibration", "mean", "std", "trials", "seed")
+
+
+def answer_lines(oracle: CostOracle, lines: Iterable[bytes | str], first: int = 1) -> list[str]:
+    """Answer a batch of questions.
+
+    Parameters
+    ----------
+    oracle : CostOracle
+        Who knows.
+    lines : iterable of bytes or str
+        One JSON object each: ``{"id": 1, "layer": "conv2d", "shape": {...}, "choice": {...}}`` or ``{"id": 2,
+        "network": "resnet20", "layers": {...}, "accuracy": {"data": "digits", "images": 100}}``.
+    first : int
+        Number of the first line, for messages.
+
+    Returns
+    -------
+    list of str
+        One JSON object a line, in order: ``{"id": 1, "cost": {...}}``, with ``"accuracy"`` where it was asked for, or
+        ``{"id": 1, "error": "...", "line": 1}``.
+    """
+    return [_answer_line(oracle, line, number) for number, line in enumerate(lines, first)]
+
+
+def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one question.
+
+    Parameters
+    ----------
+    oracle : CostOracle
+        Who knows.
+    question : mapping
+        As in :func:`answer_lines`.
+
+    Returns
+    -------
+    dict
+        ``cost`` and, where it was asked for, ``accuracy``.
+
+    Raises
+    ------
+    XbarsimError
+        If the question cannot be answered.
+    """
+    if "layer" in question:
+        _check_keys(question, LAYER_KEYS)
+        if "shape" not in question:
+            raise ConfigError("shape: missing")
+        return {"cost": describe_cost(oracle.layer(question["layer"], question["shape"], question.get("choice")))}
+    if "network" not in question:
+        raise ConfigError("asks for neither a layer nor a network")
+    _check_keys(question, NETWORK_KEYS)
+    network, layers = question["network"], question.get("layers")
+    if not isinstance(network, str):
+        raise ConfigError(f"network: {network!r} is not a name or a path")
+    if not isinstance(layers, (dict, type(None))):
+        raise ConfigError(f"layers: {layers!r} is not a mapping of layers to choices")
+    bits = {key: question.get(key) for key in ("weight_bits", "activation_bits")}
+    found: dict[str, Any] = {"cost": describe_cost(oracle.cost(network, layers, **bits))}
+    if question.get("accuracy") is not None:
+        found["accuracy"] = _measure(oracle, network, layers, question["accuracy"], bits)
+    return found
+
+
+def _answer_line(oracle: CostOracle, line: bytes | str, number: int) -> str:
+    known: dict[str, Any] = {"id": None}
+    try:
+        try:
+            question = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"line {number}: not JSON: {str(error).splitlines()[0]}") from None
+        if not isinstance(question, dict):
+            raise ConfigError(f"line {number}: not a JSON object")
+        known["id"] = question.get("id")
+        return json.dumps({**known, **answer(oracle, question)})
+    except XbarsimError as error:
+        text = str(error)
+    except Exception as error:  # a bug of ours must not cost the asker the other answers
+        text = f"internal error: {type(error).__name__}: {error}"
+    return json.dumps({**known, "error": " ".join(text.split()), "line": number})
+
+
+def _measure(
+    oracle: CostOracle, network: str, layers: Any, wanted: Any, bits: Mapping[str, int | None]
+) -> dict[str, Any] | None:
+    if not isinstance(wanted, dict):
+        raise ConfigError(f"accuracy: {wanted!r} is not a mapping like {{'data': 'digits', 'images': 100}}")
+    _check_keys(wanted, DATA_KEYS, "accuracy.")
+    for key in ("images", "trials"):
+        value = wanted.get(key, 1)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ConfigError(f"accuracy.{key}: {value!r} is not a whole number of at least 1")
+    scale = json.dumps([wanted.get("mean"), wanted.get("std")])
+    images, labels = _load_images(str(wanted.get("data", "digits")), scale)
+    if labels is None:
+        raise ConfigError("accuracy.data: has no labels")
+    known = wanted.get("calibration")
+    calibration = None if known is None else _load_images(str(known), scale)[0]
+    count = wanted.get("images")
+    accuracy = oracle.accuracy(
+        network, images[:count], labels[:count], layers, calibration=calibration, trials=wanted.get("trials", 1),
+        seed=wanted.get("seed", 0), **bits,
+    )  # fmt: skip
+    return describe_accuracy(accuracy)
+
+
+@functools.lru_cache(maxsize=4)
+def _load_images(spec: str, scale: str) -> tuple[Any, Any]:
+    from xbarsim.data import load_data, normalize_images
+
+    mean, std = json.loads(scale)
+    given = {key: value for key, value in (("mean", mean), ("std", std)) if value is not None}
+    dataset = load_data(spec)
+    return normalize_images(dataset.images, **given), dataset.labels
+
+
+def _check_keys(given: Mapping[str, Any], known: tuple[str, ...], where: str = "") -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{where}{key}: unknown key; known: {', '.join(known)}")

@@ -1,0 +1,341 @@
+"""A cost oracle for anyone's search: what a layer, a network or a choice costs, asked again and again.
+
+Answers are those of the simulator, kept in memory and on disk under a hash of everything they depend on: the code of
+the package, the hardware, the network and the choice. Nothing is fitted and nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim import __version__, api, config
+from xbarsim.cost import Cost, price_layer
+from xbarsim.cost.layer import DEFAULTS, SHAPES
+from xbarsim.errors import ConfigError
+from xbarsim.inference import Accuracy
+from xbarsim.network import Network, load_network
+from xbarsim.search.cache import open_cache
+from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
+
+AnswerT = TypeVar("AnswerT", Cost, Accuracy)
+Choice = Mapping[str, Any]
+
+_PAIRS = ("kernel", "stride", "padding")
+
+
+class CostOracle:
+    """Answers about one hardware, cached.
+
+    Parameters
+    ----------
+    hardware : Hardware, str or Path
+        A record, a shipped name or a path.
+    cache : str, Path or None
+        Folder of the answers on disk; ``"auto"`` is the user's own (``XBARSIM_CACHE``, or ``~/.cache/xbarsim``), None
+        keeps them in memory only. Any number of processes may share a folder.
+    memory : int
+        Answers kept in memory; beyond that the oldest make room.
+
+    Raises
+    ------
+    ConfigError
+        If the hardware is wrong, or a folder that was named cannot be written.
+    """
+
+    def __init__(
+        self, hardware: config.Hardware | str | Path, cache: str | Path | None = "auto", *, memory: int = 100_000
+    ) -> None:
+        self.hardware = api.load_hardware(hardware)
+        self._base = (fingerprint_code(), config.hash_hardware(self.hardware))
+        self._disk = open_cache(cache)
+        self._memory: dict[Hashable, Any] = {}
+        self._limit = max(1, memory)
+
+    def layer(self, kind: str, shape: Mapping[str, Any], choice: Choice | None = None) -> Cost:
+        """Price one layer on arrays of its own; no I/O, its arrays' share of tile area.
+
+        Parameters
+        ----------
+        kind : str
+            ``conv2d`` or ``linear``.
+        shape : mapping
+            ``in_channels``, ``out_channels``, ``kernel``, ``stride`` (1), ``padding`` (0), ``groups`` (1), and
+            ``height`` and ``width`` of the input; or ``in_features``, ``out_features``, ``vectors`` (1).
+        choice : mapping, optional
+            Dotted key -> value for this layer, for example ``{"crossbar.rows": 64, "crossbar.cols": 64}``.
+
+        Returns
+        -------
+        Cost
+            Energy [J], delay [s], area [m2] and the rest.
+
+        Raises
+        ------
+        ConfigError
+            If the kind, a key or a value is wrong.
+        """
+        key: Hashable
+        try:
+            key = (kind, frozenset(shape.items()), frozenset(choice.items()) if choice else None)
+            found = self._memory.get(key)
+            if found is not None:
+                return found
+        except (TypeError, AttributeError):
+            key = None
+        full = check_shape(kind, shape)
+        name = self._name("layer", kind, full, _check_choice(choice))
+        answer = self._find(
+            name, encode_cost, decode_cost, lambda: price_layer(kind, full, self.hardware, choice or None)
+        )
+        if key is not None:
+            self._keep(key, answer)
+        return answer
+
+    def cost(
+        self,
+        network: Network | str | Path,
+        layers: Mapping[str, Choice] | None = None,
+        *,
+        weight_bits: int | None = None,
+        activation_bits: int | None = None,
+    ) -> Cost:
+        """Price one inference of a network, as :func:`xbarsim.estimate` does.
+
+        Parameters
+        ----------
+        network : Network, str or Path
+            A network, or what :func:`~xbarsim.network.load_network` takes.
+        layers : mapping, optional
+            Layer name or glob -> dotted key -> value.
+        weight_bits, activation_bits : int, optional
+            Bits of all layers, in place of the hardware's own.
+
+        Returns
+        -------
+        Cost
+            The whole, by layer and by component.
+
+        Raises
+        ------
+        ConfigError
+            If an input is wrong.
+        MappingError
+            If the network does not fit where ``chip.count`` is a number.
+        """
+        net = _load(network)
+        choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
+        # the later of two globs wins, so their order belongs to the key
+        name = self._name("cost", net.hash, list(choices.items()), weight_bits, activation_bits)
+        return self._find(
+            name,
+            encode_cost,
+            decode_cost,
+            lambda: api.estimate(net, self.hardware, choices or None, weight_bits, activation_bits).cost,
+        )
+
+    def accuracy(
+        self,
+        network: Network | str | Path,
+        images: ArrayLike,
+        labels: ArrayLike,
+        layers: Mapping[str, Choice] | None = None,
+        *,
+        calibration: ArrayLike | None = None,
+        trials: int = 1,
+        seed: int = 0,
+        weight_bits: int | None = None,
+        activation_bits: int | None = None,
+        threads: int | None = None,
+    ) -> Accuracy:
+        """Measure a trained network on this hardware, as :func:`xbarsim.simulate` does.
+
+        Parameters
+        ----------
+        network : Network, str or Path
+            With weights.
+        images, labels : array_like
+            Test images, normalised as the network expects, and their classes.
+        layers : mapping, optional
+            Layer name or glob -> dotted key -> value.
+        calibration : array_like, optional
+            Images that set scales and ranges; the first 64 of ``images`` if left out.
+        trials, seed : int
+            Chips to draw, and the seed of every draw.
+        weight_bits, activation_bits : int, optional
+            Bits of all layers, in place of the hardware's own.
+        threads : int, optional
+            Never changes a result.
+
+        Returns
+        -------
+        Accuracy
+            In float, in integers and on the hardware.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If an input is wrong.
+        SolverError
+            If an array's circuit could not be solved.
+        """
+        net = _load(network)
+        x, truth = np.asarray(images), np.asarray(labels)
+        known = None if calibration is None else np.asarray(calibration)
+        choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
+        data = [None if part is None else _hash(part) for part in (x, truth, known)]
+        name = self._name("accuracy", net.hash, list(choices.items()), data, trials, seed, weight_bits, activation_bits)
+
+        def measure() -> Accuracy:
+            found = api.simulate(
+                net, self.hardware, x, truth, calibration=known, layers=choices or None, trials=trials, seed=seed,
+                threads=threads, weight_bits=weight_bits, activation_bits=activation_bits,
+            ).accuracy  # fmt: skip
+            assert found is not None  # labels are given
+            return found
+
+        return self._find(name, encode_accuracy, decode_accuracy, measure)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process without the answers in memory."""
+        return {**self.__dict__, "_memory": {}}
+
+    def _name(self, *parts: Any) -> str:
+        text = json.dumps([*self._base, *parts], sort_keys=True, default=_refuse)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _find(
+        self,
+        name: str,
+        encode: Callable[[AnswerT], bytes],
+        decode: Callable[[bytes], AnswerT],
+        work: Callable[[], AnswerT],
+    ) -> AnswerT:
+        """Look an answer up in memory, then on disk, then work it out and keep it in both."""
+        found = self._memory.get(name)
+        if found is not None:
+            return found
+        text = None if self._disk is None else self._disk.get(name)
+        answer: AnswerT | None = None
+        if text is not None:
+            try:
+                answer = decode(text)
+            except (ValueError, TypeError, KeyError):
+                answer = None
+        if answer is None:
+            answer = work()
+            if self._disk is not None:
+                self._disk.put(name, encode(answer))
+        self._keep(name, answer)
+        return answer
+
+    def _keep(self, key: Hashable, answer: Any) -> None:
+        if len(self._memory) >= self._limit:
+            for old in list(self._memory)[: max(1, self._limit // 10)]:
+                self._memory.pop(old, None)
+        self._memory[key] = answer
+
+
+@functools.cache
+def fingerprint_code() -> str:
+    """Return a hash of the version and of every source file of the package, so that an edited copy shares no answer."""
+    digest = hashlib.sha256(__version__.encode())
+    root = Path(__file__).resolve().parents[1]
+    for path in sorted(root.rglob("*.py")):
+        if path.parent.name not in ("cli", "report", "search", "sweep"):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the shape of a layer with defaults filled in, numbers checked.
+
+    Parameters
+    ----------
+    kind : str
+        ``conv2d`` or ``linear``.
+    shape : mapping
+        As in :meth:`CostOracle.layer`.
+
+    Returns
+    -------
+    dict
+        Whole numbers, and pairs where two are given.
+
+    Raises
+    ------
+    ConfigError
+        If the kind or a key is unknown, a key is missing, or a value is not a whole number in range.
+    """
+    if kind not in SHAPES:
+        raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(SHAPES)}")
+    if not isinstance(shape, Mapping):
+        raise ConfigError(f"shape: {shape!r} is not a mapping of keys to numbers")
+    known = SHAPES[kind]
+    for key in shape:
+        if key not in known:
+            raise ConfigError(f"shape.{key}: unknown key for {kind}; known: {', '.join(known)}")
+    full: dict[str, Any] = {}
+    for key in known:
+        value = shape.get(key, DEFAULTS.get(key))
+        if value is None:
+            raise ConfigError(f"shape.{key}: missing for {kind}")
+        full[key] = _check_size(key, value)
+    return full
+
+
+def _check_size(key: str, value: Any) -> Any:
+    least = 0 if key == "padding" else 1
+    many = list(value) if isinstance(value, (list, tuple)) and key in _PAIRS else [value]
+    allowed = (2, 4) if key == "padding" else (2,)
+    if isinstance(value, (list, tuple)) and len(many) not in allowed:
+        raise ConfigError(f"shape.{key}: {value!r} is neither one whole number nor {' or '.join(map(str, allowed))}")
+    for each in many:
+        whole = isinstance(each, (int, np.integer)) and not isinstance(each, bool)
+        if not whole or each < least:
+            raise ConfigError(f"shape.{key}: {each!r} is not a whole number of at least {least}")
+    return tuple(int(each) for each in many) if isinstance(value, (list, tuple)) else int(value)
+
+
+def _check_choice(choice: Any) -> dict[str, Any]:
+    if choice is None:
+        return {}
+    if not isinstance(choice, Mapping) or not all(isinstance(key, str) for key in choice):
+        raise ConfigError(f"choice: {choice!r} is not a mapping of dotted keys to values")
+    return dict(choice)
+
+
+def _load(network: Network | str | Path) -> Network:
+    if isinstance(network, Network):
+        return network
+    path = Path(network)
+    try:
+        stamp = path.stat()
+    except OSError:
+        return load_network(network)  # a name of the zoo, kept there
+    # one step behind: the weights of a .yaml may lie in a file beside it
+    return _load_file(str(network), stamp.st_mtime_ns, stamp.st_size) if path.suffix == ".onnx" else load_network(path)
+
+
+@functools.lru_cache(maxsize=16)
+def _load_file(path: str, stamp: int, size: int) -> Network:
+    return load_network(path)
+
+
+def _hash(values: np.ndarray) -> str:
+    digest = hashlib.blake2b(f"{values.dtype.str}{values.shape}".encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
+
+
+def _refuse(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ConfigError(f"choice: {value!r} is not a number, text or list")
