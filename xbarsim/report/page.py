@@ -6,19 +6,17 @@ the report (JSON) are written beside it for use elsewhere.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError
 from xbarsim.report import figures
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
+from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.quantity import describe_column
 from xbarsim.report.record import CostReport, Report
-from xbarsim.report.style import embed_svg, save_figure
+from xbarsim.report.style import save_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +39,6 @@ _COST_NOTES = {
     "tops_per_mm2": "at steady rate",
 }
 _CARDS = ("energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "tops_per_watt", "crossbars")
-_LONG_TEXT = 40
 _ERROR_NOTE = (
     "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
     "out. A low ratio of signal to error marks the layers to look at; a gain below 1 is current lost in the wires."
@@ -138,45 +135,36 @@ def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> 
     made = report.provenance
     sections: list[str] = []
     if isinstance(report, Report) and report.accuracy is not None:
-        sections += ["<h2>Accuracy</h2>", _figure(drawings, "accuracy"), _accuracy_table(report)]
+        sections += ["<h2>Accuracy</h2>", lay_out_figure(drawings, "accuracy"), _accuracy_table(report)]
     sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
-    sections += ["<h2>By component</h2>", _figure(drawings, "cost_by_component"), _table(report.components)]
-    sections += ["<h2>By layer</h2>", _figure(drawings, "cost_by_layer")]
+    sections += ["<h2>By component</h2>", lay_out_figure(drawings, "cost_by_component"), _table(report.components)]
+    sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer")]
     if "layer_error" in drawings:
-        sections += ["<h2>Error by layer</h2>", f"<p>{_ERROR_NOTE}</p>", _figure(drawings, "layer_error")]
+        sections += ["<h2>Error by layer</h2>", f"<p>{_ERROR_NOTE}</p>", lay_out_figure(drawings, "layer_error")]
     sections += ["<h2>All layers, operations and ends of the network</h2>", _table(report.layers)]
     sections += ["<h2>Provenance</h2>", _provenance_table(report)]
     if made.sources:
-        sections += ["<h2>Sources of the hardware's numbers</h2>", _pairs(made.sources.items(), ("number", "source"))]
-    text = resources.files("xbarsim.report").joinpath("page.html").read_text(encoding="utf-8")
-    return Template(text).substitute(
-        title=html.escape(f"{made.network} on {made.hardware}"),
-        subtitle=html.escape(f"xbarsim {made.version}, seed {made.seed}, hardware {made.hardware_hash}"),
-        cards="\n".join(_cards(report)),
-        sections="\n".join(part for part in sections if part),
+        sections += [
+            "<h2>Sources of the hardware's numbers</h2>",
+            lay_out_pairs(made.sources.items(), ("number", "source")),
+        ]
+    return render_frame(
+        f"{made.network} on {made.hardware}",
+        f"xbarsim {made.version}, seed {made.seed}, hardware {made.hardware_hash}",
+        _cards(report),
+        sections,
     )
 
 
 def _cards(report: CostReport) -> Iterable[str]:
-    def card(title: str, text: str, kind: str = "") -> str:
-        return f"<div{kind}><dt>{html.escape(title)}</dt><dd>{html.escape(text)}</dd></div>"
-
     if isinstance(report, Report) and report.accuracy is not None:
         accuracy = report.accuracy
-        yield card("accuracy on this hardware", f"{100 * accuracy.hardware:.2f} %", ' class="first"')
-        yield card("lost against float", f"{100 * accuracy.degradation:.2f} points")
+        yield lay_out_card("accuracy on this hardware", f"{100 * accuracy.hardware:.2f} %", is_first=True)
+        yield lay_out_card("lost against float", f"{100 * accuracy.degradation:.2f} points")
     for name in _CARDS:
         value = getattr(report.cost, name)
         column = describe_column(name, [value])
-        yield card(column.title, f"{column.show(value)} {column.unit}".strip())
-
-
-def _figure(drawings: Mapping[str, tuple[str, str]], name: str) -> str:
-    if name not in drawings:
-        return ""
-    svg, description = drawings[name]
-    caption = f"{html.escape(description)} (figures/{name}.svg)"
-    return f"<figure>{embed_svg(svg, description)}<figcaption>{caption}</figcaption></figure>"
+        yield lay_out_card(column.title, f"{column.show(value)} {column.unit}".strip())
 
 
 def _accuracy_table(report: Report) -> str:
@@ -196,7 +184,7 @@ def _accuracy_table(report: Report) -> str:
     rows.append(["degradation", f"{100 * accuracy['degradation']:.2f}", "-", "reference minus hardware, in points"])
     rows.append(["trials", ", ".join(f"{100 * value:.2f}" for value in accuracy["trials"]), "-", "each another chip"])
     note = f'<p class="soft">{accuracy["images"]} images; the interval covers the choice of images and of chips.</p>'
-    return _lay_out(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,)) + note
+    return lay_out_table(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,)) + note
 
 
 def _cost_table(report: CostReport) -> str:
@@ -205,7 +193,7 @@ def _cost_table(report: CostReport) -> str:
         value = getattr(report.cost, name)
         column = describe_column(name, [value])
         rows.append([column.title, column.show(value), column.unit, _COST_NOTES[name]])
-    return _lay_out(("", "value", "unit", "meaning"), rows, text_columns=(2, 3))
+    return lay_out_table(("", "value", "unit", "meaning"), rows, text_columns=(2, 3))
 
 
 def _table(table: pd.DataFrame) -> str:
@@ -214,7 +202,7 @@ def _table(table: pd.DataFrame) -> str:
     columns = [describe_column(str(name), table[name].tolist()) for name in names]
     shown = [[column.show(value) for value in table[name].tolist()] for name, column in zip(names, columns)]
     texts = tuple(i for i, name in enumerate(names) if table[name].map(lambda value: isinstance(value, str)).any())
-    return _lay_out([column.heading for column in columns], zip(*shown), text_columns=texts)
+    return lay_out_table([column.heading for column in columns], zip(*shown), text_columns=texts)
 
 
 def _provenance_table(report: CostReport) -> str:
@@ -230,21 +218,4 @@ def _provenance_table(report: CostReport) -> str:
             ("set-up time", f"{report.seconds.setup:.2f} s"),
             ("hardware pass, one trial", f"{report.seconds.run:.2f} s"),
         ]
-    return _pairs(pairs, ("", ""))
-
-
-def _pairs(pairs: Iterable[tuple[str, Any]], headings: tuple[str, str]) -> str:
-    return _lay_out(headings, [[key, str(value)] for key, value in pairs], text_columns=(1,))
-
-
-def _lay_out(headings: Iterable[str], rows: Iterable[Iterable[str]], text_columns: tuple[int, ...] = ()) -> str:
-    def cell(tag: str, number: int, text: str) -> str:
-        kinds = " ".join(["text"] * (number in text_columns) + ["long"] * (tag == "td" and len(text) > _LONG_TEXT))
-        return f"<{tag}{f' class={kinds!r}' if kinds else ''}>{html.escape(text)}</{tag}>"
-
-    def line(tag: str, cells: Iterable[str]) -> str:
-        return f"<tr>{''.join(cell(tag, number, text) for number, text in enumerate(cells))}</tr>"
-
-    headings = list(headings)
-    head = f"<thead>{line('th', headings)}</thead>" if any(headings) else ""
-    return f'<div class="wide"><table>{head}<tbody>{"".join(line("td", row) for row in rows)}</tbody></table></div>'
+    return lay_out_pairs(pairs)
