@@ -264,13 +264,11 @@ class Pipeline:
                 arrivals.append(self.env.process(self.arrive(index, window, consumer, reached)))
             else:
                 self.note(index, window, consumer)
-        for arrival in arrivals:
-            yield arrival
+        yield from arrivals
         self.finish[index, window] = self.env.now
 
     def arrive(self, index, window, consumer, events):
-        for event in events:
-            yield event
+        yield from events
         self.note(index, window, consumer)
 
     def note(self, index, window, consumer):

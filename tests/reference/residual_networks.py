@@ -30,6 +30,9 @@ class Builder:
             Node(name=f"{source}.mean", kind="global_avg_pool", inputs=(source,), attributes={"keepdims": False})
         )
 
+    def pool_kept(self, source):
+        return self.add(Node(name=f"{source}.mean", kind="global_avg_pool", inputs=(source,)))
+
 
 def resnet_cifar(blocks=3, widths=(16, 32, 64), size=32):
     """ResNet of 6 * blocks + 2 layers with parameter-free shortcuts (strided slice, channel padding)."""

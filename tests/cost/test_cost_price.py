@@ -1,0 +1,158 @@
+"""Parts sum to the whole, prices follow counts, components interpolate, one layer alone."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.residual_networks import resnet_cifar
+
+from xbarsim.config import Rating, list_hardware, load_hardware
+from xbarsim.config.rating import count_instances, interpolate_rating, rate_component, read_energy
+from xbarsim.cost import Measured, price, price_layer
+from xbarsim.errors import ConfigError, ModelRangeWarning
+from xbarsim.mapping import plan_network
+from xbarsim.timing import simulate_plan
+
+NETWORK = resnet_cifar(1)
+
+
+def cost_of(hardware, layers=None, **keywords):
+    plan = plan_network(NETWORK, hardware, layers=layers)
+    return price(plan, simulate_plan(plan), **keywords)
+
+
+@pytest.mark.parametrize("name", list_hardware())
+def test_parts_sum_to_the_whole(name):
+    cost = cost_of(load_hardware(name), layers={"layer2.*": {"adc.bits": 6}})
+    assert math.isclose(sum(part.energy_joule for part in cost.layers), cost.energy_joule)
+    assert math.isclose(sum(part.energy_joule for part in cost.components), cost.energy_joule)
+    assert math.isclose(sum(part.area_m2 for part in cost.layers), cost.area_m2)
+    assert math.isclose(sum(part.area_m2 for part in cost.components), cost.area_m2)
+    for part in cost.layers:
+        assert math.isclose(sum(part.energy_by_component.values()), part.energy_joule)
+        assert math.isclose(sum(part.area_by_component.values()), part.area_m2)
+        assert part.energy_joule >= 0
+        assert part.finish_s >= part.start_s
+    assert math.isclose(cost.edap, cost.energy_joule * cost.delay_s * cost.area_m2)
+    assert math.isclose(cost.power_watt, cost.energy_joule * cost.throughput_hz)
+    assert math.isclose(cost.tops_per_watt * cost.power_watt, cost.tops)
+    assert cost.tops_per_mm2 == pytest.approx(cost.tops / cost.area_m2 / 1e6)
+    assert cost.arrays + cost.layers[-1].arrays == cost.tiles * load_hardware(name).chip.arrays_per_core * (
+        load_hardware(name).chip.cores_per_tile
+    )
+
+
+def test_prices_are_counts_times_energies():
+    hardware = load_hardware("isaac")
+    plan = plan_network(NETWORK, hardware)
+    activity = simulate_plan(plan)
+    cost = price(plan, activity)
+    energies = {"adc": 2e-3 / 1.28e9, "dac": 3.90625e-6 / 1e7, "array": 3e-11, "buffer": 20.45e-12 / 256}
+    for part in cost.components:
+        if part.component in energies:
+            assert part.energy_joule == pytest.approx(activity.totals[part.action] * energies[part.component])
+
+
+def test_leakage_is_charged_for_the_time_between_inferences():
+    hardware = load_hardware("reference").override({"components.adc.table": None, "components.adc.rate_hz": 1.28e9})
+    leaky = hardware.override({"components.adc.leakage_watt": 1e-3, "components.adc.power_watt": 1e-3})
+    none = hardware.override({"components.adc.power_watt": 0.0})
+    first, second = cost_of(leaky), cost_of(none)
+    converters = first.tiles * 96
+    assert first.energy_joule - second.energy_joule == pytest.approx(converters * 1e-3 / first.throughput_hz)
+
+
+def test_fewer_adc_bits_cost_less():
+    hardware = load_hardware("reference")
+    energies = [cost_of(hardware.override({"adc.bits": bits})).energy_joule for bits in (5, 6, 7, 8, 9)]
+    assert energies == sorted(energies)
+
+
+def test_measured_levels_replace_the_assumed_ones_layer_by_layer():
+    hardware = load_hardware("reference")
+    assumed = cost_of(hardware)
+    measured = cost_of(hardware, measured={"conv1": Measured(mean_level=0.0, input_activity=0.5)})
+    first = [cost.layers[1].energy_by_component["array"] for cost in (assumed, measured)]
+    assert first[1] / first[0] == pytest.approx(1e-6 / 5.5e-6)
+    assert measured.layers[2] == assumed.layers[2]
+
+
+def test_an_array_read_takes_the_energy_of_its_conducting_cells():
+    hardware = load_hardware("reference")
+    assert read_energy(hardware) == pytest.approx(128 * 128 * 5.5e-6 * 0.5 * 0.2**2 * 10e-9)
+
+
+@given(st.floats(1e-6, 1e-2), st.floats(1e-6, 1e-2), st.integers(5, 9))
+def test_interpolation_is_geometric_and_stays_between_its_neighbours(low, high, bits):
+    table = {4: Rating(power_watt=low, area_m2=1e-9, rate_hz=1e9), 10: Rating(power_watt=high, area_m2=4e-9)}
+    rating = interpolate_rating(table, bits)
+    assert rating.power_watt == pytest.approx(low ** ((10 - bits) / 6) * high ** ((bits - 4) / 6))
+    assert rating.area_m2 == pytest.approx(1e-9 * 4 ** ((bits - 4) / 6))
+    assert rating.rate_hz is None
+
+
+def test_outside_its_table_a_component_warns_once():
+    hardware = load_hardware("isaac").override({"adc.bits": 12})
+    with pytest.warns(ModelRangeWarning, match=r"components\.adc: 12"):
+        rating = rate_component("adc", hardware)
+    assert rating.power_watt > 3.0464e-3
+
+
+def test_array_ratings_grow_with_the_cells():
+    hardware = load_hardware("isaac")
+    large = rate_component("array", hardware.override({"crossbar.rows": 256, "crossbar.cols": 256}))
+    assert large.power_watt == pytest.approx(4 * 3e-4)
+    assert large.action_joule == pytest.approx(4 * 3e-11)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(["row", "col", "adc", "array", "core", "tile"]))
+def test_instances_of_a_tile_are_those_of_its_arrays(per):
+    hardware = load_hardware("isaac").override({"adc.per_array": 0.5})
+    component = hardware.components["adc"].model_copy(update={"per": per, "count": 3.0})
+    whole = count_instances(component, hardware, "tile")
+    assert whole == pytest.approx(96 * count_instances(component, hardware, "array"))
+
+
+def test_an_action_that_is_not_counted_is_refused():
+    with pytest.raises(ConfigError, match=r"components\.adcc\.action"):
+        load_hardware("reference").override(
+            {"components.adcc": {"per": "array", "rate_hz": 1e9, "power_watt": 1e-3, "source": "test"}}
+        )
+
+
+SHAPE = {
+    "in_channels": 16, "out_channels": 16, "kernel": 3, "stride": 1, "padding": 1, "groups": 1,
+    "height": 32, "width": 32,
+}  # fmt: skip
+
+
+def test_one_layer_alone_costs_what_it_costs_in_its_network():
+    hardware = load_hardware("reference")
+    plan = plan_network(NETWORK, hardware)
+    inside = next(part for part in price(plan, simulate_plan(plan)).layers if part.name == "layer1.0.conv1")
+    alone = price_layer("conv2d", SHAPE, hardware)
+    for component in ("adc", "dac", "array", "shift_add", "input_register", "output_register"):
+        assert alone.layers[0].energy_by_component[component] == pytest.approx(inside.energy_by_component[component])
+    assert alone.area_m2 == pytest.approx(inside.area_m2)
+    assert alone.crossbars == inside.crossbars
+
+
+def test_one_layer_alone_takes_its_windows_times_its_pass():
+    cost = price_layer("linear", {"in_features": 128, "out_features": 32, "vectors": 10}, load_hardware("reference"))
+    assert cost.throughput_hz == pytest.approx(1.28e9 / (10 * 8 * 128))
+    assert cost.cycles >= 10 * 8 * 128
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "words"),
+    [
+        ("conv3d", SHAPE, "conv3d"),
+        ("conv2d", {**SHAPE, "pading": 1}, "shape.pading"),
+        ("linear", {"in_features": 3}, "shape.out_features"),
+    ],
+)
+def test_a_wrong_shape_is_named(kind, shape, words):
+    with pytest.raises(ConfigError, match=words):
+        price_layer(kind, shape, load_hardware("reference"))
