@@ -1,4 +1,4 @@
-"""Fused kernels: table rows are added, converted and shift-added in registers; no partial product is stored.
+"""Fused kernels: column sums are formed, converted and shift-added in registers; no partial product is stored.
 
 Eight rows of an array make a byte per input bit. For every group of rows a table holds the column sums of every
 combination of their inputs, so that one read of an array is a sum of table rows: an eighth of the additions of the
@@ -11,129 +11,173 @@ nor the choice between tables and products changes a bit. Tables are int16 or fl
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim._numba import kernel
 from xbarsim.mvm._lanes import (
     add,
+    bits_of,
+    count_up,
     fill,
+    first_half,
+    float_of,
+    interleave,
     lane_count,
     larger,
     load,
     multiply,
     round_even,
+    shift_right,
     smaller,
     spread,
+    square_root,
     store,
+    subtract,
     to_float,
     to_int32,
     to_int64,
+    xor,
     zeros16,
     zeros64,
 )  # fmt: skip
 
-# --- inputs: codes -> bytes of eight rows -> the table rows that a read adds ---------------------------------------
+
+class Reads(NamedTuple):
+    """How inputs are sent: one entry per stream."""
+
+    shifts: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    weights: NDArray[np.int32]
+    dac_bits: int
+
+
+class Inputs(NamedTuple):
+    """Bit planes: ``planes[bases[v] + offsets[q] + stride * bit]`` is the q-th byte (eight rows) of vector v."""
+
+    planes: NDArray[np.uint8]
+    bases: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    stride: int
+    byte_starts: NDArray[np.int64]
+
+
+class Cells(NamedTuple):
+    """The matrix, in level units, and the grid of ``1 / step`` that its cells are rounded to."""
+
+    matrix: NDArray[np.float32]
+    noise: NDArray[np.uint8]
+    row_starts: NDArray[np.int64]
+    step: np.float32
+
+
+class Range(NamedTuple):
+    """Conversion: code = clip(round(sum * scale), low, high), sums in units of the grid."""
+
+    scale: np.float32
+    low: np.float32
+    high: np.float32
+
+
+class Errors(NamedTuple):
+    """What real converters and cells add, by (row block, column); variances in squared codes."""
+
+    gain: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    inl: NDArray[np.float32]
+    thermal: np.float32
+    read_noise: NDArray[np.float32]
+    key: np.uint64
+    first_vector: int
+
+
+class Survey(NamedTuple):
+    """What converters see: extremes by lane, counts of magnitudes by bin, sums that clip."""
+
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
+    counts: NDArray[np.int64]
+    bins_per_unit: np.float32
+    clipped: NDArray[np.int64]
+
+
+class Scratch(NamedTuple):
+    """Working memory of one thread."""
+
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    cells: NDArray
+    noise_cells: NDArray[np.uint8]
+    table: NDArray
+    noise_table: NDArray[np.uint8]
+    values: NDArray[np.float32]
+    lanes: NDArray[np.int32]
+    floats: NDArray[np.float32]
+    sums: NDArray[np.float32]
+
+
+# --- inputs ------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def transpose_bits(x):
-    """Transpose the 8 x 8 bits of a 64-bit word: byte i, bit j <-> byte j, bit i (Hacker's Delight, 7-3)."""
-    t = (x ^ (x >> np.uint64(7))) & np.uint64(0x00AA00AA00AA00AA)
-    x = x ^ t ^ (t << np.uint64(7))
-    t = (x ^ (x >> np.uint64(14))) & np.uint64(0x0000CCCC0000CCCC)
-    x = x ^ t ^ (t << np.uint64(14))
-    t = (x ^ (x >> np.uint64(28))) & np.uint64(0x00000000F0F0F0F0)
-    return x ^ t ^ (t << np.uint64(28))
+def list_rows(reads, inputs, r, starts, rows):
+    """List, read by read, the table rows of the groups of row block r whose inputs are not all zero.
 
-
-@kernel
-def pack_vectors(bits, row_starts, byte_starts, codes, planes):
-    """Pack vectors to bit planes, eight rows of one array to a byte: planes[v, bit, byte]."""
-    for v in range(codes.shape[0]):
-        for r in range(row_starts.size - 1):
-            for q in range(byte_starts[r], byte_starts[r + 1]):
-                begin = row_starts[r] + 8 * (q - byte_starts[r])
-                end = min(begin + 8, row_starts[r + 1])
-                for low in range(0, bits, 8):
-                    word = np.uint64(0)
-                    for i in range(begin, end):
-                        byte = (np.uint64(codes[v, i]) >> np.uint64(low)) & np.uint64(255)
-                        word |= byte << np.uint64(8 * (i - begin))
-                    word = transpose_bits(word)
-                    for bit in range(low, min(low + 8, bits)):
-                        planes[v, bit, q] = np.uint8((word >> np.uint64(8 * (bit - low))) & np.uint64(255))
-
-
-@kernel
-def pack_pixels(bits, top, left, codes, planes):
-    """Pack images to bit planes, eight channels of a pixel to a byte: planes[b, y + top, x + left, bit, byte]."""
-    images, channels, height, width = codes.shape
-    for b in range(images):
-        for q in range(channels // 8):
-            for y in range(height):
-                for x in range(width):
-                    for low in range(0, bits, 8):
-                        word = np.uint64(0)
-                        for i in range(8):
-                            byte = (np.uint64(codes[b, 8 * q + i, y, x]) >> np.uint64(low)) & np.uint64(255)
-                            word |= byte << np.uint64(8 * i)
-                        word = transpose_bits(word)
-                        for bit in range(low, min(low + 8, bits)):
-                            byte = (word >> np.uint64(8 * (bit - low))) & np.uint64(255)
-                            planes[b, y + top, x + left, bit, q] = np.uint8(byte)
-
-
-@kernel
-def list_rows(shifts, widths, dac_bits, stride, planes, bases, offsets, starts, rows):
-    """List, read by read, the table rows of the groups whose inputs are not all zero.
-
-    ``planes[bases[v] + offsets[q] + stride * bit]`` is the q-th byte of vector v. A group is ``8 // dac_bits`` rows;
-    bit k + b * (rows of a group) of its table row is bit b of the input of its row k. Read (v, t) owns
-    ``rows[starts[v * streams + t]]`` up to the next start.
+    A group is ``8 // dac_bits`` rows; bit k + b * (rows of a group) of its table row is bit b of the input of its
+    row k. Read (v, t) owns ``rows[starts[v * streams + t]]`` up to the next start.
     """
-    members = 8 // dac_bits
+    members = 8 // reads.dac_bits
     parts = 8 // members
     mask = (1 << members) - 1
-    entries = 1 << (dac_bits * members)
+    entries = 1 << (reads.dac_bits * members)
+    begin, end = inputs.byte_starts[r], inputs.byte_starts[r + 1]
     n = 0
     read = 0
-    for v in range(bases.size):
-        for t in range(shifts.size):
+    for v in range(inputs.bases.size):
+        for t in range(reads.shifts.size):
             starts[read] = n
             read += 1
-            first = bases[v] + stride * shifts[t]
-            if dac_bits == 1:
-                for q in range(offsets.size):
-                    entry = np.int32(planes[first + offsets[q]])
-                    rows[n] = np.int32(256 * q) + entry
+            first = inputs.bases[v] + inputs.stride * reads.shifts[t]
+            if reads.dac_bits == 1:
+                for q in range(begin, end):
+                    entry = np.int32(inputs.planes[first + inputs.offsets[q]])
+                    rows[n] = np.int32(256 * (q - begin)) + entry
                     n += entry != 0
                 continue
-            for q in range(offsets.size):
+            for q in range(begin, end):
                 for part in range(parts):
                     entry = np.int32(0)
-                    for b in range(widths[t]):
-                        byte = np.int32(planes[first + offsets[q] + stride * b])
+                    for b in range(reads.widths[t]):
+                        byte = np.int32(inputs.planes[first + inputs.offsets[q] + inputs.stride * b])
                         entry |= ((byte >> (part * members)) & mask) << (members * b)
-                    rows[n] = np.int32(entries * (parts * q + part)) + entry
+                    rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
                     n += entry != 0
     starts[read] = n
 
 
-# --- tables ------------------------------------------------------------------------------------------------------
+# --- cells and tables --------------------------------------------------------------------------------------------
 
 
 @kernel
-def round_cells(begin, end, column, step, is_fixed, matrix, cells):
-    """Copy the columns of one table, in units of 1 / step; whole numbers where tables are fixed point."""
-    width = cells.size // (end - begin)
+def round_cells(cells, begin, end, column, width, part):
+    """Copy some columns of one row block, rounded to whole numbers of the grid."""
     for i in range(begin, end):
         for j in range(width):
-            value = matrix[i, column + j] * step
-            cells[(i - begin) * width + j] = np.rint(value) if is_fixed else value
+            part[(i - begin) * width + j] = np.rint(cells.matrix[i, column + j] * cells.step)
 
 
 @kernel
-def build_table(dac_bits, power, count, cells, zero, table):
+def copy_noise(cells, begin, end, column, width, part):
+    """Copy the variances of some columns of one row block."""
+    for i in range(begin, end):
+        for j in range(width):
+            part[(i - begin) * width + j] = cells.noise[i, column + j]
+
+
+@kernel
+def build_table(dac_bits, power, count, part, zero, table):
     """Tabulate the column sums of every group of rows; inputs count to the given power (2 for variances)."""
     width = lane_count(zero)
     members = 8 // dac_bits
@@ -154,7 +198,7 @@ def build_table(dac_bits, power, count, cells, zero, table):
                 rest &= ~bit
             total = load(table, place + rest * width, zero)
             if first + k < count:
-                cell = load(cells, (first + k) * width, zero)
+                cell = load(part, (first + k) * width, zero)
                 if digit > 1:
                     cell = multiply(cell, spread(digit**power, zero))
                 total = add(total, cell)
@@ -162,77 +206,309 @@ def build_table(dac_bits, power, count, cells, zero, table):
         place += entries * width
 
 
-# --- array reads -------------------------------------------------------------------------------------------------
+# --- noise -------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def convert_reads(weights, scale, low, high, column, plane_weights, starts, rows, table, zero, scratch, out):
-    """Sum table rows, convert to codes, shift-add over streams, and add to the outputs of every vector."""
-    width = lane_count(zero)
-    gains, lows, highs = fill(scale, zero), fill(low, zero), fill(high, zero)
+def mix_word(x):
+    """Scramble a 64-bit word (the finaliser of SplitMix64, Steele et al. 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@kernel
+def mix_lanes(x):
+    """Scramble 32-bit lanes (lowbias32 of hash-prospector, public domain)."""
+    x = multiply(xor(x, shift_right(x, fill(np.int32(16), x))), fill(np.int32(0x7FEB352D), x))
+    x = multiply(xor(x, shift_right(x, fill(np.int32(15), x))), fill(np.int32(-2073254261), x))  # 0x846ca68b
+    return xor(x, shift_right(x, fill(np.int32(16), x)))
+
+
+@kernel
+def scaled(x, factor, term):
+    """x * factor + term, with lanes x and numbers factor and term."""
+    return add(multiply(x, fill(np.float32(factor), x)), fill(np.float32(term), x))
+
+
+@kernel
+def chain(x, y, term):
+    """x * y + term, with lanes x and y and a number term."""
+    return add(multiply(x, y), fill(np.float32(term), x))
+
+
+@kernel
+def logarithm(x):
+    """Natural logarithm of positive float lanes, within 2e-7 (polynomial of Cephes logf)."""
+    bits = subtract(bits_of(x), fill(np.int32(0x3F3504F3), x))  # mantissa from sqrt(1/2) up
+    exponent = subtract(shift_right(add(bits, fill(np.int32(127 << 23), x)), fill(np.int32(23), x)),
+                        fill(np.int32(127), x))  # fmt: skip
+    mantissa = float_of(subtract(bits_of(x), multiply(exponent, fill(np.int32(1 << 23), x))))
+    f = scaled(mantissa, 1, -1)
+    z = multiply(f, f)
+    p = scaled(f, 7.0376836292e-2, -1.1514610310e-1)
+    p = chain(p, f, 1.1676998740e-1)
+    p = chain(p, f, -1.2420140846e-1)
+    p = chain(p, f, 1.4249322787e-1)
+    p = chain(p, f, -1.6668057665e-1)
+    p = chain(p, f, 2.0000714765e-1)
+    p = chain(p, f, -2.4999993993e-1)
+    p = chain(p, f, 3.3333331174e-1)
+    p = multiply(multiply(p, f), z)
+    p = add(p, multiply(z, fill(np.float32(-0.5), z)))
+    return add(add(f, p), multiply(to_float(exponent), fill(np.float32(0.693147180559945), x)))
+
+
+@kernel
+def draw_normal(word, column, zero):
+    """Draw one standard normal per lane (Box-Muller), from counters alone: ``word`` of the read, and the column.
+
+    Columns j and j + 8 of every sixteen share a pair of uniforms.
+    """
+    half = first_half(to_float(zero))
+    pair = add(count_up(half), fill(np.int32(column // 2), half))
+    pair = multiply(pair, fill(np.int32(-1640531527), half))  # 2**32 / golden ratio
+    seed = np.int32(np.int64(word & np.uint64(0xFFFFFFFF)))
+    other = np.int32(np.int64(word >> np.uint64(32)))
+    a = mix_lanes(add(pair, fill(seed, half)))
+    b = mix_lanes(xor(pair, fill(other, half)))
+    u = scaled(to_float(shift_right(a, fill(np.int32(8), half))), 2.0**-24, 2.0**-25)
+    radius = square_root(multiply(logarithm(u), fill(np.float32(-2), u)))
+    y = multiply(to_float(b), fill(np.float32(np.pi / 2 * 2.0**-31), u))  # half the angle, within a quarter turn
+    z = multiply(y, y)
+    s = scaled(z, -2.50521084e-8, 2.75573192e-6)
+    s = chain(s, z, -1.98412698e-4)
+    s = chain(s, z, 8.33333333e-3)
+    s = chain(s, z, -1.66666667e-1)
+    s = chain(s, z, 1.0)
+    s = multiply(s, y)
+    c = scaled(z, 2.08767570e-9, -2.75573192e-7)
+    c = chain(c, z, 2.48015873e-5)
+    c = chain(c, z, -1.38888889e-3)
+    c = chain(c, z, 4.16666667e-2)
+    c = chain(c, z, -0.5)
+    c = chain(c, z, 1.0)
+    sine = multiply(multiply(s, c), fill(np.float32(2), s))
+    cosine = scaled(multiply(s, s), -2, 1)
+    return interleave(multiply(radius, cosine), multiply(radius, sine))
+
+
+# --- conversion --------------------------------------------------------------------------------------------------
+
+
+@kernel
+def note_sums(x, adc, survey, target, plane_weights, floats):
+    """Keep what a survey asks for of one read of some columns; those without a weight are padding."""
+    width = lane_count(x)
+    store(survey.lowest, 0, smaller(load(survey.lowest, 0, x), x))
+    store(survey.highest, 0, larger(load(survey.highest, 0, x), x))
+    if survey.counts.size:
+        store(floats, 0, x)
+        for j in range(width):
+            if plane_weights[target + j] == 0:
+                continue
+            place = np.int64(abs(floats[j]) * survey.bins_per_unit)
+            survey.counts[min(place, survey.counts.size - 1)] += 1
+            y = floats[j] * adc.scale
+            survey.clipped[0] += (y > adc.high + np.float32(0.5)) | (y < adc.low - np.float32(0.5))
+
+
+@kernel
+def convert(x, variance, v, t, r, column, adc, errors, floats):
+    """Convert sums to codes in int32; with errors, as a real converter would."""
+    low, high = fill(adc.low, x), fill(adc.high, x)
+    y = multiply(to_float(x), fill(adc.scale, x))
+    if errors is not None:
+        y = add(multiply(y, load(errors.gain[r], column, x)), load(errors.offset[r], column, x))
+        if errors.read_noise.size:
+            deviation = multiply(to_float(variance), load(errors.read_noise[r], column, x))
+            deviation = square_root(add(deviation, fill(errors.thermal, x)))
+            word = mix_word(mix_word(errors.key + np.uint64(errors.first_vector + v)) + np.uint64(r * 65536 + t))
+            y = add(y, multiply(deviation, draw_normal(word, column, x)))
+        if errors.inl.size:
+            store(floats, 0, y)
+            for j in range(lane_count(x)):
+                code = np.rint(min(max(floats[j], adc.low), adc.high))
+                floats[j] += errors.inl[np.int64(code - adc.low)]
+            y = load(floats, 0, y)
+    return to_int32(round_even(larger(smaller(y, high), low)))
+
+
+@kernel
+def shift_add(codes, v, target, plane_weights, lanes, out):
+    """Add weighted codes, int32 lanes, to the outputs of vector v."""
     quarter = zeros16(plane_weights)
     padded = out.shape[1]
     flat = out.ravel()
+    store(lanes, 0, codes)
+    for k in range(0, lane_count(codes), 16):
+        at = v * padded + (target + k) % padded
+        part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
+        store(flat, at, add(load(flat, at, quarter), part))
+
+
+@kernel
+def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out):
+    """Add table rows, convert and shift-add, for every vector."""
+    width = lane_count(zero)
+    streams = reads.weights.size
+    is_bare = errors is None and survey is None
     for v in range(out.shape[0]):
         total = to_int32(zero)
-        for t in range(weights.size):
-            first, last = starts[v * weights.size + t], starts[v * weights.size + t + 1]
-            if first == last:
+        for t in range(streams):
+            first, last = scratch.starts[v * streams + t], scratch.starts[v * streams + t + 1]
+            if is_bare and first == last:
                 continue
             x = zero
             for i in range(first, last):
-                x = add(x, load(table, rows[i] * width, zero))
-            code = round_even(larger(smaller(multiply(to_float(x), gains), highs), lows))
-            total = add(total, multiply(to_int32(code), fill(weights[t], zero)))
-        store(scratch, 0, total)
-        for k in range(0, width, 16):
-            at = v * padded + (column + k) % padded
-            part = multiply(to_int64(load(scratch, k, quarter)), to_int64(load(plane_weights, column + k, quarter)))
-            store(flat, at, add(load(flat, at, quarter), part))
+                x = add(x, load(scratch.table, scratch.rows[i] * width, zero))
+            variance = noise_zero
+            if errors is not None and scratch.noise_table.size:
+                for i in range(first, last):
+                    variance = add(variance, load(scratch.noise_table, scratch.rows[i] * width, noise_zero))
+            if survey is not None:
+                note_sums(to_float(x), adc, survey, target, plane_weights, scratch.floats)
+                continue
+            code = convert(x, variance, v, t, r, column, adc, errors, scratch.floats)
+            total = add(total, multiply(code, fill(reads.weights[t], zero)))
+        if survey is None:
+            shift_add(total, v, target, plane_weights, scratch.lanes, out)
 
 
 @kernel
-def multiply_columns(
-    weights, dac_bits, scale, low, high, step, is_fixed, begin, end, column, width, target, matrix, plane_weights,
-    starts, rows, cells, table, scratch, out,
-):  # fmt: skip
-    """Tabulate some columns of one row block and read them for every vector; ``target`` is their place in ``out``."""
-    part = cells[: (end - begin) * width]
-    round_cells(begin, end, column, step, is_fixed, matrix, part)
-    if width == 64:
-        zero = zeros64(table)
-        build_table(dac_bits, 1, end - begin, part, zero, table)
-        convert_reads(weights, scale, low, high, target, plane_weights, starts, rows, table, zero, scratch, out)
-    else:
-        quarter = zeros16(table)
-        build_table(dac_bits, 1, end - begin, part, quarter, table)
-        convert_reads(weights, scale, low, high, target, plane_weights, starts, rows, table, quarter, scratch, out)
+def read_products(
+    reads, adc, errors, survey, r, column, target, plane_weights, values, part, noise_part, zero, scratch, out
+):
+    """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
+    width = lane_count(zero)
+    streams = reads.weights.size
+    rows = values.shape[1]
+    flat = values.ravel()
+    count = out.shape[0] * streams
+    sums = scratch.sums
+    for first in range(0, count, 4):
+        a = first * rows
+        x0 = zero
+        x1 = zero
+        x2 = zero
+        x3 = zero
+        for i in range(rows):
+            cell = load(part, i * width, zero)
+            x0 = add(x0, multiply(cell, fill(flat[a + i], zero)))
+            x1 = add(x1, multiply(cell, fill(flat[a + rows + i], zero)))
+            x2 = add(x2, multiply(cell, fill(flat[a + 2 * rows + i], zero)))
+            x3 = add(x3, multiply(cell, fill(flat[a + 3 * rows + i], zero)))
+        store(sums, 0, x0)
+        store(sums, width, x1)
+        store(sums, 2 * width, x2)
+        store(sums, 3 * width, x3)
+        for k in range(min(4, count - first)):
+            x = load(sums, k * width, zero)
+            if survey is not None:
+                note_sums(x, adc, survey, target, plane_weights, scratch.floats)
+                continue
+            variance = zero
+            if errors is not None and noise_part.size:
+                for i in range(rows):
+                    value = flat[a + k * rows + i]
+                    variance = add(variance, multiply(load(noise_part, i * width, zero), fill(value * value, zero)))
+            v, t = (first + k) // streams, (first + k) % streams
+            code = convert(x, variance, v, t, r, column, adc, errors, scratch.floats)
+            code = multiply(code, fill(reads.weights[t], zero))
+            shift_add(code, v, target, plane_weights, scratch.lanes, out)
+
+
+# --- drivers -----------------------------------------------------------------------------------------------------
 
 
 @kernel
-def multiply_block(
-    shifts, widths, weights, dac_bits, scale, low, high, step, is_fixed, row_starts, byte_starts, matrix,
-    plane_weights, blocks, first_unit, unit_weights, stride, planes, bases, offsets,
-    starts, rows, cells, table, scratch, out, unit_codes,
-):  # fmt: skip
-    """Multiply a block of vectors by some columns of every row block.
+def tabulate_and_read(
+    reads, cells, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out
+):
+    """Tabulate some columns of one row block and read them for every vector."""
+    begin, end = cells.row_starts[r], cells.row_starts[r + 1]
+    width = lane_count(zero)
+    round_cells(cells, begin, end, column, width, scratch.cells)
+    build_table(reads.dac_bits, 1, end - begin, scratch.cells, zero, scratch.table)
+    if errors is not None and scratch.noise_table.size:
+        copy_noise(cells, begin, end, column, width, scratch.noise_cells)
+        build_table(reads.dac_bits, 2, end - begin, scratch.noise_cells, noise_zero, scratch.noise_table)
+    read_tables(reads, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out)
 
-    ``blocks`` lists (column, width); unit columns, as many as ``unit_weights`` has, begin at ``first_unit`` and go
-    to ``unit_codes`` (row blocks, vectors, unit columns).
+
+@kernel
+def multiply_tables(
+    reads, inputs, cells, adc, errors, survey, plane_weights, blocks, unit_weights, scratch, out, unit_codes
+):
+    """Multiply a block of vectors, as bit planes, by some columns of every row block.
+
+    ``blocks`` lists (column, width of 64 or 16). Unit columns, as many as ``unit_weights`` has, lie behind the
+    others and go to ``unit_codes`` (row blocks, vectors, unit columns).
     """
-    for r in range(row_starts.size - 1):
-        begin, end = row_starts[r], row_starts[r + 1]
-        list_rows(
-            shifts, widths, dac_bits, stride, planes, bases, offsets[byte_starts[r] : byte_starts[r + 1]], starts, rows
-        )
-        for block in range(blocks.shape[0]):
-            column = blocks[block, 0]
-            multiply_columns(
-                weights, dac_bits, scale, low, high, step, is_fixed, begin, end, column, blocks[block, 1], column,
-                matrix, plane_weights[r], starts, rows, cells, table, scratch, out,
-            )  # fmt: skip
-        for unit in range(0, unit_weights.size, 16):
-            multiply_columns(
-                weights, dac_bits, scale, low, high, step, is_fixed, begin, end, first_unit + unit, 16, unit,
-                matrix, unit_weights, starts, rows, cells, table, scratch, unit_codes[r],
-            )  # fmt: skip
+    zero, noise_zero = zeros64(scratch.table), zeros64(scratch.noise_table)
+    quarter, noise_quarter = zeros16(scratch.table), zeros16(scratch.noise_table)
+    for r in range(cells.row_starts.size - 1):
+        list_rows(reads, inputs, r, scratch.starts, scratch.rows)
+        for block in range(blocks.shape[0] + unit_weights.size // 16):
+            is_unit = block >= blocks.shape[0]
+            unit = 16 * (block - blocks.shape[0])
+            column = plane_weights.shape[1] + unit if is_unit else blocks[block, 0]
+            target = unit if is_unit else column
+            weights = unit_weights if is_unit else plane_weights[r]
+            result = unit_codes[r] if is_unit else out
+            if not is_unit and blocks[block, 1] == 64:
+                tabulate_and_read(
+                    reads, cells, adc, errors, survey, r, column, target, weights, zero, noise_zero, scratch, result
+                )
+            else:
+                tabulate_and_read(
+                    reads, cells, adc, errors, survey, r, column, target, weights, quarter, noise_quarter, scratch,
+                    result,
+                )  # fmt: skip
+
+
+@kernel
+def split_values(reads, codes, begin, end, values):
+    """Split codes of one row block into the values of every read, (vectors * streams, rows)."""
+    streams = reads.shifts.size
+    for v in range(codes.shape[0]):
+        for t in range(streams):
+            mask = (1 << reads.widths[t]) - 1
+            for i in range(begin, end):
+                values[v * streams + t, i - begin] = (np.int32(codes[v, i]) >> reads.shifts[t]) & mask
+
+
+@kernel
+def multiply_products(
+    reads, codes, cells, adc, errors, survey, plane_weights, blocks, unit_weights, scratch, out, unit_codes
+):
+    """As :func:`multiply_tables`, from plain codes and without tables."""
+    zero = zeros64(scratch.sums)
+    quarter = zeros16(scratch.sums)
+    for r in range(cells.row_starts.size - 1):
+        begin, end = cells.row_starts[r], cells.row_starts[r + 1]
+        count = codes.shape[0] * reads.shifts.size
+        values = scratch.values[: (count + 3) * (end - begin)].reshape(count + 3, end - begin)
+        values[count:] = 0
+        split_values(reads, codes, begin, end, values)
+        for block in range(blocks.shape[0] + unit_weights.size // 16):
+            is_unit = block >= blocks.shape[0]
+            unit = 16 * (block - blocks.shape[0])
+            column = plane_weights.shape[1] + unit if is_unit else blocks[block, 0]
+            width = 16 if is_unit else blocks[block, 1]
+            target = unit if is_unit else column
+            weights = unit_weights if is_unit else plane_weights[r]
+            result = unit_codes[r] if is_unit else out
+            round_cells(cells, begin, end, column, width, scratch.cells)
+            if errors is not None and scratch.noise_cells.size:
+                copy_noise(cells, begin, end, column, width, scratch.noise_cells)
+            if width == 64:
+                read_products(
+                    reads, adc, errors, survey, r, column, target, weights, values, scratch.cells,
+                    scratch.noise_cells, zero, scratch, result,
+                )  # fmt: skip
+            else:
+                read_products(
+                    reads, adc, errors, survey, r, column, target, weights, values, scratch.cells,
+                    scratch.noise_cells, quarter, scratch, result,
+                )  # fmt: skip

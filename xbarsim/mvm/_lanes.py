@@ -50,14 +50,18 @@ def _pointer(context: Any, builder: Any, array: Any, value: Any, index: Any, vec
 
 @intrinsic
 def load(typing_context, array, index, like):  # type: ignore[no-untyped-def]
-    """Load as many values as ``like`` has, int16 widened to int32 and uint8 to int16."""
+    """Load as many values as ``like`` has: int16 widened to int32, uint8 to int16, or to floats where ``like`` is."""
     result = Lanes(_SUMS.get(array.dtype, array.dtype), like.count)
+    if array.dtype == types.uint8 and like.dtype == types.float32:
+        result = like
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         stored = _vector(array.dtype, like.count)
         value = builder.load(_pointer(context, builder, array, args[0], args[1], stored))
         value.align = array.dtype.bitwidth // 8
-        if array.dtype in _SUMS:
+        if array.dtype in _SUMS and result.dtype == types.float32:
+            value = builder.uitofp(value, result.vector)
+        elif array.dtype in _SUMS:
             value = (builder.sext if array.dtype.signed else builder.zext)(value, result.vector)
         return value
 

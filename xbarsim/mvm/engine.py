@@ -7,6 +7,7 @@ are shifted and added over slices, streams and row blocks in integers. Results a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,38 @@ from xbarsim.config import Hardware
 from xbarsim.converter import AdcRange, Streams, calibrate_range, encode_streams, nominal_range
 from xbarsim.errors import ShapeError
 from xbarsim.mvm.encoding import columns_per_weight, encode_weights
-from xbarsim.mvm.fused import (
-    FIXED_ERROR,
-    FLOAT_TABLES,
-    PackedInputs,
-    Tables,
-    can_pack_pixels,
-    choose_tables,
-    multiply_fused,
-    pack_pixels,
-    pack_vectors,
-)
+from xbarsim.mvm.errors import ColumnErrors, sample_errors
+from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
+from xbarsim.mvm.grid import Grids, make_grids
 from xbarsim.mvm.layout import layout_columns
-from xbarsim.mvm.product import multiply_plain, stream_sums
+from xbarsim.mvm.packing import PackedInputs, as_raw, can_pack_pixels, pack_pixels, pack_vectors
+from xbarsim.mvm.product import multiply_collapsed, multiply_plain
 from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
 from xbarsim.mvm.recipe import Recipe, make_recipe
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
+
+METHODS = ("auto", "collapsed", "fixed", "float", "product")
+"""Ways to multiply; see :meth:`Engine.multiply`."""
+WINDOW_CELLS = 1 << 25
+"""Inputs of windows that are materialised at a time."""
+HISTOGRAM_BINS = 1 << 15
+"""Bins of column sums for a calibration that may clip."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statistics:
+    """What the converters of a layer do on some inputs, before noise."""
+
+    conversions: int
+    """Conversions."""
+    clipped_share: float
+    """Share of conversions beyond the range [-]."""
+    used_range: float
+    """Largest magnitude seen as a fraction of the range [-]."""
+    lowest: float
+    """Smallest column sum [level units]."""
+    highest: float
+    """Largest column sum [level units]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,8 +62,10 @@ class Engine:
     adc: AdcRange
     recipe: Recipe
     """What codes count."""
-    tables: Tables
-    """Grid of fixed-point tables."""
+    grids: Grids
+    """How kernels may round cells."""
+    errors: ColumnErrors | None
+    """What converters and reads add; None where they add nothing."""
 
     @property
     def lsb(self) -> float:
@@ -63,13 +82,25 @@ class Engine:
         """Outputs of a vector."""
         return self.recipe.outputs
 
-    def calibrate(self, codes: ArrayLike) -> Engine:
-        """Return an engine whose ADC range fits what calibration vectors show.
+    def with_lsb(self, lsb: float) -> Engine:
+        """Return an engine with another ADC step [level units]."""
+        return replace(self, adc=replace(self.adc, lsb=float(lsb)))
+
+    def calibrate(
+        self, codes: ArrayLike, *, geometry: Geometry | None = None, threads: int | None = None, **window: Any
+    ) -> Engine:
+        """Return an engine whose ADC range fits what calibration inputs show.
 
         Parameters
         ----------
-        codes : array_like of int, (vectors, K)
-            Calibration inputs.
+        codes : array_like of int, (vectors, K) or (images, channels, height, width)
+            Calibration inputs: vectors, or images where ``geometry`` is given.
+        geometry : Geometry, optional
+            Windows, from :func:`make_geometry`.
+        threads : int, optional
+            Threads.
+        **window
+            ``pad_code`` and ``row_order`` as in :meth:`convolve`.
 
         Returns
         -------
@@ -78,15 +109,29 @@ class Engine:
         """
         if self.hardware.adc.full_scale == "whole" or self.adc.is_ideal:
             return self
-        x = self._check(codes)
-        sums = stream_sums(x, self.programmed.matrix, self.row_starts, self.streams)
-        found = np.sort(np.concatenate([np.abs(part).ravel() for *_, part in sums]))
-        adc = calibrate_range(self.adc, np.ones(found.size, dtype=np.int64), found, self.hardware.adc.quantile)
-        return replace(self, adc=adc)
+        bound = max(self.grids.highest_sum, -self.grids.lowest_sum)
+        quantile = self.hardware.adc.quantile
+        bins = HISTOGRAM_BINS if quantile < 1 else 0
+        seen, _ = self._survey(codes, geometry, bins, bins / bound if bins else 0.0, threads, **window)
+        top = max(seen.highest, -seen.lowest)
+        if not bins:
+            return replace(self, adc=self.adc.with_full_scale(top))
+        edges = np.minimum((np.arange(bins) + 1) * (bound / bins), top)
+        return replace(self, adc=calibrate_range(self.adc, seen.counts, edges, quantile))
 
-    def with_lsb(self, lsb: float) -> Engine:
-        """Return an engine with another ADC step [level units]."""
-        return replace(self, adc=replace(self.adc, lsb=float(lsb)))
+    def survey(
+        self, codes: ArrayLike, *, geometry: Geometry | None = None, threads: int | None = None, **window: Any
+    ) -> Statistics:
+        """Return what the converters do on some inputs; arguments as in :meth:`calibrate`."""
+        seen, conversions = self._survey(codes, geometry, 1, 0.0, threads, **window)
+        full_scale = np.inf if self.adc.is_ideal else self.adc.highest * self.adc.lsb
+        return Statistics(
+            conversions=conversions,
+            clipped_share=0.0 if self.adc.is_ideal else seen.clipped / max(1, conversions),
+            used_range=max(seen.highest, -seen.lowest) / full_scale,
+            lowest=seen.lowest,
+            highest=seen.highest,
+        )
 
     def multiply(
         self, codes: ArrayLike, *, first_vector: int = 0, method: str = "auto", threads: int | None = None
@@ -100,8 +145,8 @@ class Engine:
         first_vector : int
             Index of the first vector within the run; it keys the noise of single reads, so that batches do not.
         method : str
-            ``auto``; or one of ``fixed`` and ``float`` (fused kernels on 16-bit fixed-point and on float32 tables)
-            and ``product`` (plain float64).
+            ``auto``; or one of ``fixed`` and ``float`` (fused kernels, cells on a grid of 16 or of 24 bits),
+            ``product`` (plain float64) and ``collapsed`` (one product, where nothing rounds, clips or adds).
         threads : int, optional
             Threads to use; the result does not depend on it.
 
@@ -113,12 +158,17 @@ class Engine:
         Raises
         ------
         ShapeError
-            If the inputs have the wrong shape, type or range.
+            If the inputs have the wrong shape, type or range, or the method does not apply.
         """
         x = self._check(codes)
-        if self._choose(method) == "product":
-            return self._multiply_plain(x)
-        return self._multiply_fused(pack_vectors(x, self.row_starts, self.streams), method, threads)
+        chosen = self.choose_method(method)
+        matrix = self._matrix(chosen, first_vector)
+        if chosen == "product":
+            return multiply_plain(matrix, x)
+        if chosen == "collapsed":
+            result = multiply_collapsed(matrix, x)
+            return result if self.adc.is_ideal else np.rint(result).astype(np.int64)
+        return multiply_fused(matrix, self._vectors(matrix, x), threads)
 
     def convolve(
         self,
@@ -148,7 +198,7 @@ class Engine:
             ``channels_last`` where rows are (kh, kw, channel), ``channels_first`` where they are (channel, kh, kw);
             ``auto`` is the former for ``mapping.rows: packed``.
         first_vector, method, threads : int, str, int
-            As in :meth:`multiply`.
+            As in :meth:`multiply`; vectors are windows.
 
         Returns
         -------
@@ -157,40 +207,110 @@ class Engine:
         """
         x = np.asarray(codes)
         geometry = make_geometry(x.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
-        last = self.hardware.mapping.rows == "packed" if row_order == "auto" else row_order == "channels_last"
-        if self._choose(method) != "product" and last and can_pack_pixels(geometry, self.row_starts):
-            x = self._check(x.reshape(x.shape[0], -1), geometry).reshape(x.shape)
+        height, width = geometry.out_height, geometry.out_width
+        chosen = self.choose_method(method)
+        is_last = self._is_channels_last(row_order)
+        windows = height * width
+        if self._packs_pixels(chosen, geometry, is_last, len(x) * windows):
+            x = self._check(x.reshape(len(x), -1), geometry).reshape(x.shape)
             packed = pack_pixels(x, geometry, self.row_starts, self.streams, pad_code)
-            result = self._multiply_fused(packed, method, threads)
+            result = multiply_fused(self._matrix(chosen, first_vector), packed, threads)
         else:
-            windows = gather_windows(x, geometry, channels_last=last, pad_code=pad_code)
-            result = self.multiply(windows, first_vector=first_vector, method=method, threads=threads)
-        shape = (x.shape[0], geometry.out_height, geometry.out_width, self.outputs)
-        return np.ascontiguousarray(result.reshape(shape).transpose(0, 3, 1, 2))
+            step = max(1, WINDOW_CELLS // (windows * geometry.rows))
+            result = np.concatenate(
+                [
+                    self.multiply(
+                        gather_windows(x[i : i + step], geometry, channels_last=is_last, pad_code=pad_code),
+                        first_vector=first_vector + i * windows,
+                        method=chosen,
+                        threads=threads,
+                    )
+                    for i in range(0, max(len(x), 1), step)
+                ]
+            )
+        return np.ascontiguousarray(result.reshape(len(x), height, width, self.outputs).transpose(0, 3, 1, 2))
 
-    def _choose(self, method: str) -> str:
-        """Name the tables to use: ``fixed``, ``float`` or ``product``."""
-        if method not in ("auto", "fixed", "float", "product"):
-            raise ShapeError(f"method: {method!r} is not auto, fixed, float or product")
-        # lanes count codes in int32, and hold sums in float32
-        overflows = self.adc.highest * 2.0**self.streams.bits >= 2**31 or self.hardware.highest_sum >= 2**23
-        if self.adc.is_ideal or overflows or method == "product":
-            return "product"
-        if method != "auto":
+    def choose_method(self, method: str = "auto") -> str:
+        """Return the method that :meth:`multiply` takes for ``method``."""
+        if method not in METHODS:
+            raise ShapeError(f"method: {method!r} is not one of {', '.join(METHODS)}")
+        if method == "collapsed" and not self._collapses:
+            raise ShapeError("method: collapsed needs converters that neither round nor clip, and no errors")
+        if method in ("collapsed", "product"):
             return method
-        return "fixed" if self.tables.rms_error <= FIXED_ERROR * self.adc.lsb else "float"
+        if method == "auto" and self._collapses:
+            return "collapsed"
+        # lanes count codes in int32, and hold sums in float32
+        if self.adc.is_ideal or self.adc.highest * 2.0**self.streams.bits >= 2**31 or self.adc.highest >= 2**22:
+            return "product"
+        if method == "auto":
+            return "fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float"
+        if method == "fixed" and self.grids.fixed is None:
+            raise ShapeError("method: fixed needs input streams of at most two bits and arrays of at most 1024 rows")
+        return method
 
-    def _multiply_fused(self, inputs: PackedInputs, method: str, threads: int | None) -> NDArray[np.int64]:
-        tables = self.tables if self._choose(method) == "fixed" else FLOAT_TABLES
-        return multiply_fused(
-            inputs, self.programmed.matrix, self.row_starts, self.streams, self.adc, self.recipe, tables, threads
+    @cached_property
+    def _collapses(self) -> bool:
+        """Whether nothing rounds, clips or adds, so that streams and slices collapse into one product."""
+        if self.errors is not None:
+            return False
+        grids, adc = self.grids, self.adc
+        is_wide = adc.lsb == 1.0 and adc.lowest <= grids.lowest_sum and grids.highest_sum <= adc.highest
+        return adc.is_ideal or (grids.is_whole and is_wide)
+
+    def _matrix(self, method: str, first_vector: int) -> FusedMatrix:
+        errors = None if self.errors is None else self.errors.scale(self.adc, self.programmed, first_vector)
+        return FusedMatrix(
+            programmed=self.programmed,
+            row_starts=self.row_starts,
+            streams=self.streams,
+            adc=self.adc,
+            recipe=self.recipe,
+            grid=self.grids.fixed if method == "fixed" and self.grids.fixed else self.grids.float32,
+            errors=errors,
         )
 
-    def _multiply_plain(self, codes: NDArray[Any]) -> NDArray[Any]:
-        matrix = self.programmed.matrix
-        gain = np.full((len(self.row_starts) - 1, matrix.shape[1]), 1 / self.adc.lsb, dtype=np.float32)
-        offset = np.zeros_like(gain)
-        return multiply_plain(codes, matrix, self.row_starts, self.streams, self.adc, gain, offset, self.recipe)
+    def _vectors(self, matrix: FusedMatrix, x: NDArray[Any]) -> PackedInputs | NDArray[Any]:
+        if matrix.takes_tables(len(x)):
+            return pack_vectors(x, self.row_starts, self.streams)
+        return as_raw(x, self.streams.bits)
+
+    def _packs_pixels(self, method: str, geometry: Geometry, is_last: bool, windows: int) -> bool:
+        if method not in ("fixed", "float") or not is_last or not can_pack_pixels(geometry, self.row_starts):
+            return False
+        return self._matrix(method, 0).takes_tables(windows)
+
+    def _survey(
+        self,
+        codes: ArrayLike,
+        geometry: Geometry | None,
+        bins: int,
+        bins_per_unit: float,
+        threads: int | None,
+        pad_code: int = 0,
+        row_order: str = "auto",
+    ) -> tuple[Seen, int]:
+        """Note what converters see, and how many conversions that takes."""
+        matrix = self._matrix("fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float", 0)
+        x = np.asarray(codes)
+        inputs: PackedInputs | NDArray[Any]
+        is_last = self._is_channels_last(row_order)
+        if geometry is None:
+            inputs, vectors = self._vectors(matrix, self._check(x)), len(x)
+        else:
+            vectors = len(x) * geometry.out_height * geometry.out_width
+            if matrix.takes_tables(vectors) and is_last and can_pack_pixels(geometry, self.row_starts):
+                self._check(x.reshape(len(x), -1), geometry)
+                inputs = pack_pixels(x, geometry, self.row_starts, self.streams, pad_code)
+            else:
+                windows = gather_windows(x, geometry, channels_last=is_last, pad_code=pad_code)
+                inputs = self._vectors(matrix, self._check(windows))
+        columns = self.outputs * self.programmed.planes + self.recipe.units.shape[1]
+        seen = survey_fused(matrix, inputs, bins, bins_per_unit, threads)
+        return seen, vectors * len(self.streams) * (len(self.row_starts) - 1) * columns
+
+    def _is_channels_last(self, row_order: str) -> bool:
+        return self.hardware.mapping.rows == "packed" if row_order == "auto" else row_order == "channels_last"
 
     def _check(self, codes: ArrayLike, geometry: Geometry | None = None) -> NDArray[Any]:
         x = np.asarray(codes)
@@ -270,5 +390,6 @@ def program_matrix(
         recipe=make_recipe(
             encoded, layout, planes=programmed.planes, row_blocks=len(starts) - 1, level=hardware.device.levels - 1
         ),
-        tables=choose_tables(programmed.matrix, starts, hardware.dac.bits),
+        grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
+        errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
     )

@@ -1,22 +1,15 @@
-"""The fused kernels behind arrays: choice of tables, scratch memory, blocks of vectors, threads.
+"""The fused kernels behind arrays: tables or products, scratch memory, blocks of vectors, threads.
 
 Vectors go through in blocks, so memory does not grow with their number; blocks (and, where there are few vectors,
-ranges of outputs) are shared out to threads. Everything after the converter is integer, and what comes before it
-depends on one vector alone, so neither the blocks nor the threads change a bit.
-
-Fixed-point tables hold cells in units of 2**-k level steps, the finest for which the sum of a group fits 16 bits.
-Rounding a cell to that grid moves a column sum by at most ``rows * highest input * 2**-(k+1)``, by
-``highest input * sqrt(rows / 12) * 2**-k`` in the root mean square; fixed point is taken where that is at most
-``FIXED_ERROR`` of an lsb, and is exact where cells are whole levels. Else tables are float32.
+ranges of outputs) are shared out to threads. Sums are exact on the grid of the cells, noise is drawn from counters,
+and everything behind the converter is integer: neither blocks nor threads nor the choice of kernel change a bit.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -25,201 +18,72 @@ from numpy.typing import NDArray
 
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels
-from xbarsim.mvm.layout import LANES
+from xbarsim.mvm.grid import Grid
+from xbarsim.mvm.layout import LANES, MOST_TABLE_BITS
+from xbarsim.mvm.packing import PackedInputs
+from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
-from xbarsim.mvm.window import Geometry
 
-FIXED_ERROR = 0.02
-"""Largest rounding error of a column sum that fixed-point tables may cause, root mean square [lsb]."""
-VECTORS = 1024
-"""Vectors of a block: enough that building tables is a small part."""
-TABLE_CELLS = 1 << 18
-"""Values of a table that stay in a core's second-level cache."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PackedInputs:
-    """Inputs as bit planes; the q-th byte (eight rows) of bit b of vector v is
-    ``planes[bases[v] + offsets[q] + stride * b]``."""
-
-    planes: NDArray[np.uint8]
-    bases: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    stride: int
-    byte_starts: NDArray[np.int64]
-    """(row blocks + 1,) which bytes belong to which row block."""
-
-
-def count_bytes(row_starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where the bytes of each row block begin when every block starts a byte of its own."""
-    return np.r_[0, np.cumsum(-(-np.diff(row_starts) // 8))].astype(np.int64)
-
-
-def _as_raw(codes: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Return codes as unsigned bits of one or two bytes; two's complement keeps its bits."""
-    kind = np.uint8 if bits <= 8 else np.uint16
-    if codes.dtype.itemsize == np.dtype(kind).itemsize:
-        return codes.view(kind)
-    return codes.astype(kind)
-
-
-def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: Streams) -> PackedInputs:
-    """Pack vectors, (vectors, K) integers."""
-    byte_starts = count_bytes(row_starts)
-    count = int(byte_starts[-1])
-    planes = np.empty((codes.shape[0], streams.bits, count), dtype=np.uint8)
-    _kernels.pack_vectors(streams.bits, row_starts, byte_starts, _as_raw(codes, streams.bits), planes)
-    return PackedInputs(
-        planes=planes.ravel(),
-        bases=np.arange(codes.shape[0], dtype=np.int64) * (streams.bits * count),
-        offsets=np.arange(count, dtype=np.int64),
-        stride=count,
-        byte_starts=byte_starts,
-    )
-
-
-def can_pack_pixels(geometry: Geometry, row_starts: NDArray[np.int64]) -> bool:
-    """Whether windows can share packed pixels: whole bytes of channels, and arrays that begin with a byte."""
-    return geometry.channels % 8 == 0 and not np.any(row_starts % 8)
-
-
-def pack_pixels(
-    codes: NDArray[Any], geometry: Geometry, row_starts: NDArray[np.int64], streams: Streams, pad_code: int
-) -> PackedInputs:
-    """Pack images, (images, channels, height, width), once per pixel; windows point into them."""
-    top, left, bottom, right = geometry.padding
-    images, channels = codes.shape[:2]
-    height, width, count = codes.shape[2] + top + bottom, codes.shape[3] + left + right, channels // 8
-    planes = np.zeros((images, height, width, streams.bits, count), dtype=np.uint8)
-    if pad_code:
-        ones = (int(pad_code) >> np.arange(streams.bits)) & 1
-        planes[:] = (255 * ones).astype(np.uint8)[:, np.newaxis]
-    _kernels.pack_pixels(streams.bits, top, left, np.ascontiguousarray(_as_raw(codes, streams.bits)), planes)
-    pixel = streams.bits * count
-    b, y, x = np.ix_(np.arange(images), np.arange(geometry.out_height), np.arange(geometry.out_width))
-    bases = ((b * height + y * geometry.stride[0]) * width + x * geometry.stride[1]) * pixel
-    y, x, q = np.ix_(np.arange(geometry.kernel[0]), np.arange(geometry.kernel[1]), np.arange(count))
-    offsets = (y * geometry.dilation[0] * width + x * geometry.dilation[1]) * pixel + q
-    return PackedInputs(
-        planes=planes.ravel(),
-        bases=bases.astype(np.int64).ravel(),
-        offsets=offsets.astype(np.int64).ravel(),
-        stride=count,
-        byte_starts=row_starts // 8,
-    )
+TABLE_VECTORS = 1024
+"""Vectors of a block that is read through tables: enough that building them is a small part."""
+PRODUCT_READS = 1024
+"""Reads of a block that is multiplied plainly: their inputs stay in a core's second-level cache."""
+TABLE_CELLS = 1 << 19
+"""Values of a table up to which 64 columns are read at a time, 16 beyond."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Tables:
-    """How the tables of a layer are held."""
+class FusedMatrix:
+    """A programmed matrix as the kernels take it."""
 
-    step: float
-    """What 1 level step counts in a fixed-point table; 1 for float32."""
-    is_fixed: bool
-    rms_error: float
-    """Bound on the root-mean-square error of a column sum [level units]; 0 where cells are whole numbers of steps."""
+    programmed: ProgrammedMatrix
+    row_starts: NDArray[np.int64]
+    streams: Streams
+    adc: AdcRange
+    recipe: Recipe
+    grid: Grid
+    errors: _kernels.Errors | None
 
+    @property
+    def most_rows(self) -> int:
+        """Rows of the largest row block."""
+        return int(np.diff(self.row_starts).max())
 
-FLOAT_TABLES = Tables(step=1.0, is_fixed=False, rms_error=0.0)
+    @property
+    def groups(self) -> int:
+        """Groups of rows of the largest row block."""
+        return -(-self.most_rows // 8) * 8 // (8 // self.streams.dac_bits)
 
+    @property
+    def entries(self) -> int:
+        """Table rows of the largest row block."""
+        return self.groups << (self.streams.dac_bits * (8 // self.streams.dac_bits))
 
-def choose_tables(matrix: NDArray[np.float32], row_starts: NDArray[np.int64], dac_bits: int) -> Tables:
-    """Return the finest fixed-point grid on which every group of rows fits 16 bits."""
-    members = 8 // dac_bits
-    highest = (1 << dac_bits) - 1
-    largest = 0.0
-    is_whole = True
-    for begin, end in pairwise(row_starts):
-        block = matrix[begin:end]
-        groups = np.arange(0, end - begin, members)
-        for part in (np.maximum(block, 0), np.minimum(block, 0)):
-            largest = max(largest, float(np.abs(np.add.reduceat(part, groups, axis=0)).max()) * highest)
-        is_whole = is_whole and bool(np.all(block == np.rint(block)))
-    room = 32767 - members * highest
-    bits = math.floor(math.log2(room / largest)) if largest > 0 else 0
-    rows = int(np.diff(row_starts).max())
-    is_exact = is_whole and bits >= 0
-    rms = 0.0 if is_exact else highest * math.sqrt(rows / 12) * 2.0**-bits
-    return Tables(step=2.0**bits, is_fixed=True, rms_error=rms)
+    def takes_tables(self, vectors: int) -> bool:
+        """Whether tables beat the plain product, in additions of one column."""
+        if self.streams.dac_bits > MOST_TABLE_BITS or self.groups > 128:
+            return False
+        reads = vectors * len(self.streams)
+        return 1.5 * self.entries + 1.5 * reads * self.groups < reads * self.most_rows
 
-
-def split_columns(columns: int, padded: int, widest: int, outputs: range | None = None) -> NDArray[np.int64]:
-    """Cut columns into blocks of ``widest`` and 16, for a range of outputs of every plane (all by default)."""
-    spans = [(0, columns)] if outputs is None else [
-        (plane * padded + outputs.start, plane * padded + outputs.stop) for plane in range(columns // padded)
-    ]  # fmt: skip
-    blocks: list[tuple[int, int]] = []
-    for begin, end in spans:
-        while begin < end:
-            width = widest if end - begin >= widest else LANES
-            blocks.append((begin, width))
-            begin += width
-    return np.array(blocks, dtype=np.int64).reshape(-1, 2)
+    @property
+    def widest(self) -> int:
+        """Columns that are read at a time through tables."""
+        return 64 if self.entries * 64 <= TABLE_CELLS else LANES
 
 
-def multiply_fused(
-    inputs: PackedInputs,
-    matrix: NDArray[np.float32],
-    row_starts: NDArray[np.int64],
-    streams: Streams,
-    adc: AdcRange,
-    recipe: Recipe,
-    tables: Tables,
-    threads: int | None = None,
-) -> NDArray[np.int64]:
-    """Multiply, convert and shift-add with the fused kernels.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What converters saw."""
 
-    Parameters
-    ----------
-    inputs : PackedInputs
-        Vectors or images.
-    matrix : ndarray of float32, (K, columns)
-        Effective matrix in level units.
-    row_starts : ndarray of int, (row blocks + 1,)
-        Where arrays begin.
-    streams, adc, recipe
-        Reads, conversion and shift-add.
-    tables : Tables
-        Fixed point or float32.
-    threads : int, optional
-        Threads.
-
-    Returns
-    -------
-    ndarray of int64, (vectors, outputs)
-        Sums in units of ``adc.lsb``.
-    """
-    groups = int(np.diff(inputs.byte_starts).max()) * 8 // (8 // streams.dac_bits)
-    entries = groups << (streams.dac_bits * (8 // streams.dac_bits))
-    widest = 64 if entries * 64 <= 2 * TABLE_CELLS else LANES
-    kind = np.int16 if tables.is_fixed else np.float32
-    columns, padded = recipe.planes * recipe.padded, recipe.padded
-    most_rows = int(np.diff(row_starts).max())
-    scale = np.float32(1.0 / (adc.lsb * tables.step))
-    weights = streams.weights.astype(np.int32)
-    unit_weights = np.ones(matrix.shape[1] - columns, dtype=np.int32)
-    result = np.zeros((len(inputs.bases), padded), dtype=np.int64)
-
-    def work(task: Task) -> None:
-        part = task.vectors
-        bases = inputs.bases[part]
-        reads = len(bases) * len(streams)
-        ones = unit_weights if task.has_units else unit_weights[:0]
-        unit_codes = np.zeros((len(row_starts) - 1, len(bases), ones.size), dtype=np.int64)
-        _kernels.multiply_block(
-            streams.shifts, streams.widths, weights, streams.dac_bits, scale, np.float32(adc.lowest),
-            np.float32(adc.highest), np.float32(tables.step), tables.is_fixed, row_starts, inputs.byte_starts, matrix,
-            recipe.column_weights, task.blocks, columns, ones, inputs.stride, inputs.planes, bases, inputs.offsets,
-            np.empty(reads + 1, dtype=np.int64), np.empty(reads * groups + 1, dtype=np.int32),
-            np.empty(most_rows * 64, dtype=kind), np.empty(entries * widest, dtype=kind), np.empty(64, dtype=np.int32),
-            result[part], unit_codes,
-        )  # fmt: skip
-        if ones.size:
-            result[part, : recipe.outputs] += recipe.combine_units(unit_codes)
-
-    workers = threads or numba.get_num_threads()
-    _run(work, _share(len(inputs.bases), columns, padded, widest, workers, unit_weights.size > 0), workers)
-    return np.ascontiguousarray(result[:, : recipe.outputs])
+    lowest: float
+    """Smallest column sum [level units]."""
+    highest: float
+    """Largest column sum [level units]."""
+    counts: NDArray[np.int64]
+    """(bins,) sums by magnitude; empty where they were not counted."""
+    clipped: int
+    """Sums beyond the range of the converter; counted with ``counts``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -228,25 +92,163 @@ class Task:
 
     vectors: slice
     blocks: NDArray[np.int64]
-    has_units: bool
 
 
-def _share(vectors: int, columns: int, padded: int, widest: int, workers: int, has_units: bool) -> list[Task]:
-    """Cut the work into tasks: blocks of vectors, and ranges of outputs where vectors are few."""
-    count = max(1, -(-vectors // VECTORS))
+def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], threads: int | None) -> NDArray[np.int64]:
+    """Multiply, convert and shift-add.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads, converters and shift-add.
+    inputs : PackedInputs or ndarray of uint8 or uint16, (vectors, K)
+        Bit planes are read through tables, plain codes are multiplied.
+    threads : int, optional
+        Threads.
+
+    Returns
+    -------
+    ndarray of int64, (vectors, outputs)
+        Sums in units of ``adc.lsb``.
+    """
+    recipe = matrix.recipe
+    vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
+    result = np.zeros((vectors, recipe.padded), dtype=np.int64)
+    units = recipe.unit_weights
+    blocks = len(matrix.row_starts) - 1
+
+    def work(task: Task) -> None:
+        part = task.vectors
+        unit_codes = np.zeros((blocks, part.stop - part.start, units.size), dtype=np.int64)
+        _call(matrix, inputs, task, None, result[part], unit_codes)
+        if units.size:
+            result[part, : recipe.outputs] += recipe.combine_units(unit_codes)
+
+    workers = threads or numba.get_num_threads()
+    _run(work, _share(matrix, inputs, vectors, workers), workers)
+    return np.ascontiguousarray(result[:, : recipe.outputs])
+
+
+def survey_fused(
+    matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], bins: int, bins_per_unit: float, threads: int | None
+) -> Seen:
+    """Note what the converters see, before errors; arguments as in :func:`multiply_fused`.
+
+    ``bins`` counts magnitudes, ``bins_per_unit`` of them to a level unit; 0 keeps the extremes only.
+    """
+    vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
+    units = matrix.recipe.unit_weights
+    surveys: list[_kernels.Survey] = []
+
+    def work(task: Task) -> None:
+        size = task.vectors.stop - task.vectors.start
+        survey = _kernels.Survey(
+            np.full(64, np.inf, dtype=np.float32),
+            np.full(64, -np.inf, dtype=np.float32),
+            np.zeros(bins, dtype=np.int64),
+            np.float32(bins_per_unit / matrix.grid.step),
+            np.zeros(1, dtype=np.int64),
+        )
+        out = np.zeros((size, matrix.recipe.padded), dtype=np.int64)
+        unit_codes = np.zeros((len(matrix.row_starts) - 1, size, units.size), dtype=np.int64)
+        _call(matrix, inputs, task, survey, out, unit_codes)
+        surveys.append(survey)
+
+    workers = threads or numba.get_num_threads()
+    _run(work, _share(matrix, inputs, vectors, workers), workers)
+    return Seen(
+        lowest=min(float(survey.lowest.min()) for survey in surveys) / matrix.grid.step,
+        highest=max(float(survey.highest.max()) for survey in surveys) / matrix.grid.step,
+        counts=np.sum([survey.counts for survey in surveys], axis=0),
+        clipped=sum(int(survey.clipped[0]) for survey in surveys),
+    )
+
+
+def _call(
+    matrix: FusedMatrix,
+    inputs: PackedInputs | NDArray[Any],
+    task: Task,
+    survey: _kernels.Survey | None,
+    out: NDArray[np.int64],
+    unit_codes: NDArray[np.int64],
+) -> None:
+    """Call the kernel of one task."""
+    streams, programmed, grid = matrix.streams, matrix.programmed, matrix.grid
+    reads = _kernels.Reads(streams.shifts, streams.widths, streams.weights.astype(np.int32), streams.dac_bits)
+    scale = np.float32(1.0 / (matrix.adc.lsb * grid.step))
+    adc = _kernels.Range(scale, np.float32(matrix.adc.lowest), np.float32(matrix.adc.highest))
+    cells = _kernels.Cells(programmed.matrix, programmed.noise, matrix.row_starts, np.float32(grid.step))
+    recipe, part = matrix.recipe, task.vectors
+    errors = matrix.errors
+    if errors is not None:
+        errors = errors._replace(first_vector=errors.first_vector + part.start)
+    tail = (cells, adc, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
+    if isinstance(inputs, PackedInputs):
+        bases = inputs.bases[part]
+        packed = _kernels.Inputs(inputs.planes, bases, inputs.offsets, inputs.stride, inputs.byte_starts)
+        scratch = _make_scratch(matrix, len(bases), is_table=True)
+        _kernels.multiply_tables(reads, packed, *tail, scratch, out, unit_codes)
+    else:
+        scratch = _make_scratch(matrix, part.stop - part.start, is_table=False)
+        _kernels.multiply_products(reads, inputs[part], *tail, scratch, out, unit_codes)
+
+
+def _make_scratch(matrix: FusedMatrix, vectors: int, *, is_table: bool) -> _kernels.Scratch:
+    """Allocate the working memory of one task."""
+    reads = vectors * len(matrix.streams)
+    kind = np.int16 if is_table and matrix.grid.is_fixed else np.float32
+    table = matrix.entries * matrix.widest if is_table else 0
+    is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
+    return _kernels.Scratch(
+        starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
+        rows=np.empty(reads * matrix.groups + 1 if is_table else 0, dtype=np.int32),
+        cells=np.empty(matrix.most_rows * 64, dtype=kind),
+        noise_cells=np.empty(matrix.most_rows * 64 if is_noisy else 0, dtype=np.uint8),
+        table=np.empty(table, dtype=kind),
+        noise_table=np.empty(table if is_noisy else 0, dtype=np.uint8),
+        values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
+        lanes=np.empty(64, dtype=np.int32),
+        floats=np.empty(64, dtype=np.float32),
+        sums=np.empty(4 * 64, dtype=np.float32),
+    )
+
+
+def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: int, workers: int) -> list[Task]:
+    """Cut the work into tasks: blocks of vectors, and ranges of outputs where those are few."""
+    is_table = isinstance(inputs, PackedInputs)
+    most = TABLE_VECTORS if is_table else max(16, PRODUCT_READS // len(matrix.streams))
+    widest = matrix.widest if is_table else 64
+    recipe = matrix.recipe
+    count = max(1, -(-vectors // most))
     if count % workers and vectors >= 128 * workers:
         count = -(-count // workers) * workers
     size = max(1, -(-vectors // count))
     parts = [slice(first, min(first + size, vectors)) for first in range(0, vectors, size)]
     ranges: list[range | None] = [None]
-    if len(parts) < workers and padded >= 2 * widest and not has_units:  # units add to every output
-        span = -(-padded // (workers * LANES)) * LANES
-        ranges = [range(first, min(first + span, padded)) for first in range(0, padded, span)]
+    # unit columns add to every output, so outputs are not shared out where there are any
+    if len(parts) < workers and recipe.padded >= 2 * widest and not recipe.unit_weights.size:
+        span = -(-recipe.padded // (workers * LANES)) * LANES
+        ranges = [range(first, min(first + span, recipe.padded)) for first in range(0, recipe.padded, span)]
     return [
-        Task(vectors=part, blocks=split_columns(columns, padded, widest, outputs), has_units=has_units)
+        Task(vectors=part, blocks=_split_columns(recipe.planes, recipe.padded, widest, outputs))
         for part in parts
         for outputs in ranges
     ]
+
+
+def _split_columns(planes: int, padded: int, widest: int, outputs: range | None) -> NDArray[np.int64]:
+    """Cut columns into blocks of ``widest`` and 16, for a range of outputs of every plane (None: all)."""
+    spans = [(0, planes * padded)]
+    if outputs is not None:
+        spans = [(plane * padded + outputs.start, plane * padded + outputs.stop) for plane in range(planes)]
+    blocks: list[tuple[int, int]] = []
+    for first, end in spans:
+        begin = first
+        while begin < end:
+            width = widest if end - begin >= widest else LANES
+            blocks.append((begin, width))
+            begin += width
+    return np.array(blocks, dtype=np.int64).reshape(-1, 2)
 
 
 def _run(work: Callable[[Task], None], tasks: list[Task], workers: int) -> None:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 LANES = 16
 """Columns are padded to this many, one 512-bit register of float32."""
+MOST_TABLE_BITS = 2
+"""Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

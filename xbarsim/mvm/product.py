@@ -1,6 +1,7 @@
-"""The float64 sibling of the fused kernels: one plain product per stream and row block, converted as it stands.
+"""The float64 sibling of the fused kernels: one plain product per read, converted as it stands.
 
-Slow and wide on purpose. BLAS is given blocks of one fixed shape, so that a vector's result does not depend on
+Slow and wide on purpose: cells are not rounded to a grid, every partial product is stored, noise is computed in
+float64 from the same counters. BLAS is given blocks of one fixed shape, so that a vector's result does not depend on
 how many others came with it.
 """
 
@@ -13,73 +14,142 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.converter import AdcRange, Streams, split_inputs
-from xbarsim.mvm.recipe import Recipe
+from xbarsim.converter import split_inputs
+from xbarsim.mvm.fused import FusedMatrix
 
 BLOCK = 256
 """Vectors that go through one product."""
 
 
-def stream_sums(
-    codes: NDArray[Any], matrix: NDArray[np.float32], row_starts: NDArray[np.int64], streams: Streams
-) -> Iterator[tuple[int, int, int, NDArray[np.float64]]]:
-    """Yield (first vector, row block, stream, column sums in float64) of every array read.
+def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
+    """Multiply, convert and shift-add in float64.
 
     Parameters
     ----------
+    matrix : FusedMatrix
+        Cells (taken as they are, not from the grid), reads, converters, errors and shift-add.
     codes : ndarray of int, (vectors, K)
         Inputs.
-    matrix : ndarray of float32, (K, columns)
-        Effective matrix in level units.
-    row_starts : ndarray of int, (row blocks + 1,)
-        Where arrays begin.
-    streams : Streams
-        How inputs are sent.
-    """
-    wide = matrix.astype(np.float64)
-    for first in range(0, codes.shape[0], BLOCK):
-        block = np.zeros((BLOCK, codes.shape[1]), dtype=np.int64)
-        count = min(BLOCK, codes.shape[0] - first)
-        block[:count] = codes[first : first + count]
-        values = split_inputs(block, streams).astype(np.float64)
-        for r, (begin, end) in enumerate(pairwise(row_starts)):
-            for t in range(len(streams)):
-                yield first, r, t, (values[t, :, begin:end] @ wide[begin:end])[:count]
-
-
-def multiply_plain(
-    codes: NDArray[Any],
-    matrix: NDArray[np.float32],
-    row_starts: NDArray[np.int64],
-    streams: Streams,
-    adc: AdcRange,
-    gain: NDArray[np.float32],
-    offset: NDArray[np.float32],
-    recipe: Recipe,
-) -> NDArray[Any]:
-    """Multiply, convert and shift-add.
-
-    Parameters
-    ----------
-    codes, matrix, row_starts, streams
-        As in :func:`stream_sums`.
-    adc : AdcRange
-        Step and codes.
-    gain, offset : ndarray of float32, (row blocks, columns)
-        A converter sees ``(sum * gain + offset)`` in steps; ``gain`` includes 1 / lsb.
-    recipe : Recipe
-        What codes count.
 
     Returns
     -------
     ndarray, (vectors, outputs)
-        int64, or float64 where the converter is ideal.
+        int64 in units of the converter's step; float64 level units where the converter is ideal.
     """
+    adc, errors, streams = matrix.adc, matrix.errors, matrix.streams
     kind = np.float64 if adc.is_ideal else np.int64
-    result = np.zeros((codes.shape[0], recipe.outputs), dtype=kind)
-    for first, r, t, sums in stream_sums(codes, matrix, row_starts, streams):
-        seen = sums * gain[r].astype(np.float64) + offset[r].astype(np.float64)
-        if not adc.is_ideal:
-            seen = np.clip(np.rint(seen), adc.lowest, adc.highest)
-        result[first : first + len(seen)] += streams.weights[t] * recipe.combine(seen.astype(kind), r)
+    result = np.zeros((len(codes), matrix.recipe.outputs), dtype=kind)
+    cells = matrix.programmed.matrix.astype(np.float64)
+    for first, block in _blocks(codes):
+        size = min(BLOCK, len(codes) - first)
+        values = split_inputs(block, streams).astype(np.float64)
+        for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
+            for t in range(len(streams)):
+                x = values[t, :, begin:end]
+                y = (x @ cells[begin:end]) / adc.lsb
+                if errors is not None:
+                    y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
+                    y += _draw_noise(matrix, x, first, r, t)
+                    y = _bend(matrix, y)
+                if not adc.is_ideal:
+                    y = np.clip(np.rint(y), adc.lowest, adc.highest)
+                result[first : first + size] += streams.weights[t] * matrix.recipe.combine(y[:size].astype(kind), r)
     return result
+
+
+def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.float64]:
+    """Multiply by the recombined matrix: what converters that neither round nor clip, and add nothing, come to.
+
+    Streams, slices and row blocks are linear without a converter between them, so they collapse into one float64
+    product; exact where cells are whole levels, and within float64 rounding elsewhere.
+    """
+    cells = matrix.programmed.matrix.astype(np.float64)
+    whole = np.concatenate(
+        [matrix.recipe.combine(cells[begin:end], r) for r, (begin, end) in enumerate(pairwise(matrix.row_starts))]
+    )
+    result = np.empty((len(codes), matrix.recipe.outputs))
+    for first, block in _blocks(codes):
+        result[first : first + BLOCK] = (block.astype(np.float64) @ whole)[: len(codes) - first]
+    return result
+
+
+def column_sums(matrix: FusedMatrix, codes: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    """Yield the column sums of every read in float64, (vectors, columns), errors and padding included."""
+    cells = matrix.programmed.matrix.astype(np.float64)
+    for first, block in _blocks(codes):
+        values = split_inputs(block, matrix.streams).astype(np.float64)
+        for begin, end in pairwise(matrix.row_starts):
+            for t in range(len(matrix.streams)):
+                yield (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
+
+
+def draw_normal(key: int, vectors: NDArray[np.int64], r: int, t: int, columns: int) -> NDArray[np.float64]:
+    """Draw the standard normals of one read of every vector: the plain sibling of the kernels' counters.
+
+    Parameters
+    ----------
+    key : int
+        64-bit key of the layer and trial.
+    vectors : ndarray of int, (vectors,)
+        Index of each vector within the run.
+    r, t : int
+        Row block and stream.
+    columns : int
+        Columns, a multiple of 16; columns j and j + 8 of every sixteen share a pair of uniforms.
+
+    Returns
+    -------
+    ndarray of float64, (vectors, columns)
+        Independent draws of mean 0 and variance 1.
+    """
+    word = _mix_word(_mix_word(np.uint64(key) + vectors.astype(np.uint64)) + np.uint64(r * 65536 + t))[:, np.newaxis]
+    pair = np.arange(columns // 2, dtype=np.uint32) * np.uint32(2654435769)
+    a = _mix_lanes(pair + (word & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+    b = _mix_lanes(pair ^ (word >> np.uint64(32)).astype(np.uint32))
+    radius = np.sqrt(-2.0 * np.log((a >> np.uint32(8)) * 2.0**-24 + 2.0**-25))
+    angle = np.pi * 2.0**-31 * b.astype(np.int32)
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)  # (vectors, 2, pairs)
+    return pairs.reshape(len(vectors), 2, -1, 8).transpose(0, 2, 1, 3).reshape(len(vectors), columns)
+
+
+def _blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Cut vectors into blocks of one shape, the last filled with zeros."""
+    for first in range(0, len(codes), BLOCK):
+        block = np.zeros((BLOCK, codes.shape[1]), dtype=np.int64)
+        part = codes[first : first + BLOCK]
+        block[: len(part)] = part
+        yield first, block
+
+
+def _draw_noise(matrix: FusedMatrix, x: NDArray[np.float64], first: int, r: int, t: int) -> Any:
+    """Draw what read noise and thermal noise add to every conversion of one read [lsb]."""
+    errors, programmed = matrix.errors, matrix.programmed
+    if errors is None or not errors.read_noise.size:
+        return 0.0
+    variance = np.full((len(x), programmed.matrix.shape[1]), float(errors.thermal))
+    if programmed.noise.size:
+        begin, end = matrix.row_starts[r], matrix.row_starts[r + 1]
+        variance += (x**2 @ programmed.noise[begin:end].astype(np.float64)) * errors.read_noise[r]
+    vectors = errors.first_vector + first + np.arange(len(x), dtype=np.int64)
+    return np.sqrt(variance) * draw_normal(int(errors.key), vectors, r, t, variance.shape[1])
+
+
+def _bend(matrix: FusedMatrix, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add the integral nonlinearity at the code that each value would get."""
+    adc, errors = matrix.adc, matrix.errors
+    if errors is None or not errors.inl.size:
+        return y
+    codes = np.rint(np.clip(y, adc.lowest, adc.highest)).astype(np.int64)
+    return y + errors.inl[codes - adc.lowest]
+
+
+def _mix_word(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _mix_lanes(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return x ^ (x >> np.uint32(16))

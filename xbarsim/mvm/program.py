@@ -20,7 +20,7 @@ from xbarsim.config import Hardware
 from xbarsim.crossbar import solve_transfer
 from xbarsim.device import program_cells, read_noise_sigma
 from xbarsim.mvm.encoding import EncodedWeights, has_unit_column
-from xbarsim.mvm.layout import ColumnLayout, pad_lanes
+from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout, pad_lanes
 
 CHUNK_CELLS = 1 << 21
 """Cells that are programmed and solved at a time: 16 MB of float64 conductances."""
@@ -32,8 +32,10 @@ class ProgrammedMatrix:
 
     matrix: NDArray[np.float32]
     """(K, columns) response of a column to a row."""
-    variance: NDArray[np.float32] | None
-    """(K, columns) variance of that response from read to read; None without read noise."""
+    noise: NDArray[np.uint8]
+    """(K, columns) variance of that response from read to read, in units of ``noise_unit``; (0, 0) without."""
+    noise_unit: NDArray[np.float32]
+    """(row blocks, columns) unit of ``noise`` [squared level units]."""
     loss: NDArray[np.float32]
     """(row blocks, columns) factor that brings a column's response closest to its digits in the least-squares
     sense; 1 for an ideal array."""
@@ -85,7 +87,9 @@ def program_arrays(
     matrix = np.zeros((rows, columns), dtype=np.float32)
     loss = np.ones((blocks, columns), dtype=np.float32)
     is_noisy = hardware.device.read_noise.sigma > 0
-    variance = np.zeros((rows, columns), dtype=np.float32) if is_noisy else None
+    noise = np.zeros((rows, columns) if is_noisy else (0, 0), dtype=np.uint8)
+    noise_unit = np.zeros((blocks, columns if is_noisy else 0), dtype=np.float32)
+    noise_levels = count_noise_levels(hardware.dac.bits)
     width = layout.cols + has_unit
     chunk = max(1, CHUNK_CELLS // (polarities * hardware.crossbar.rows * width))
     for r, (begin, end) in enumerate(pairwise(row_starts)):
@@ -100,7 +104,7 @@ def program_arrays(
             result = _respond(digits, hardware, seed=seed, trial=trial, layer=f"{layer}/{r}/{first}")
             target = s * padded + o
             units = planes * padded + np.arange(first, last)
-            for p, (response, ideal, noise) in enumerate(result):
+            for p, (response, ideal, variance) in enumerate(result):
                 into = target + p * slices * padded
                 for column, at in ((into, place), (units, (np.arange(last - first), layout.cols))):
                     if column is units and not has_unit:
@@ -108,11 +112,13 @@ def program_arrays(
                     found = response[at][:, : end - begin]
                     matrix[begin:end, column] = found.T
                     loss[r, column] = _loss(found, ideal[at][:, : end - begin])
-                    if variance is not None:
-                        variance[begin:end, column] = noise[at][:, : end - begin].T
+                    if is_noisy:
+                        found, unit = _round_variance(variance[at][:, : end - begin], noise_levels)
+                        noise[begin:end, column], noise_unit[r, column] = found.T, unit
     return ProgrammedMatrix(
         matrix=matrix,
-        variance=variance,
+        noise=noise,
+        noise_unit=noise_unit,
         loss=loss,
         planes=planes,
         padded=padded,
@@ -149,6 +155,20 @@ def _respond(
         off = device.g_off_siemens
         parts = [((t[:, p] - off) / step, arrays[:, p], sigma[:, p]) for p in range(t.shape[1])]
     return [(a.transpose(0, 2, 1), b.transpose(0, 2, 1), c.transpose(0, 2, 1)) for a, b, c in parts]
+
+
+def count_noise_levels(dac_bits: int) -> int:
+    """Return the largest variance that a cell may hold so that a group of rows fits a byte of a table."""
+    if dac_bits > MOST_TABLE_BITS:
+        return 255
+    return 255 // ((8 // dac_bits) * ((1 << dac_bits) - 1) ** 2)
+
+
+def _round_variance(variance: NDArray[Any], levels: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Round variances, (columns, rows), to bytes; what one row loses, the next gains, so sums stay true."""
+    unit = variance.max(axis=1) / levels
+    total = np.cumsum(variance / np.where(unit > 0, unit, 1.0)[:, np.newaxis], axis=1)
+    return np.diff(np.floor(total + 0.5), axis=1, prepend=0.0).astype(np.uint8), unit
 
 
 def _loss(found: NDArray[Any], ideal: NDArray[Any]) -> NDArray[np.float64]:

@@ -71,6 +71,12 @@ class Recipe:
             weights[r, :, : self.outputs] = self.plane_signs(r)
         return weights.reshape(blocks, -1)
 
+    @cached_property
+    def unit_weights(self) -> NDArray[np.int32]:
+        """(unit columns, padded) 1 for every unit column, 0 for padding; empty where there are none."""
+        count = self.units.shape[1]
+        return (np.arange(pad_lanes(count)) < count).astype(np.int32)
+
     def combine_units(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Add up what unit columns count: (row blocks, vectors, columns) -> (vectors, outputs), exact below 2**53."""
         count = self.units.shape[1]

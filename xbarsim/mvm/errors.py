@@ -1,0 +1,84 @@
+"""What converters and reads add to the column sums of one layer, drawn once and scaled to the ADC's step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Adc, Hardware
+from xbarsim.converter import AdcRange, sample_column_errors, tabulate_nonlinearity
+from xbarsim.mvm._kernels import Errors
+from xbarsim.mvm.program import ProgrammedMatrix
+from xbarsim.rng import stream, stream_key
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ColumnErrors:
+    """Errors of a layer, independent of the ADC's step."""
+
+    gain: NDArray[np.float32]
+    """(row blocks, columns) relative gain of a column, correction included [-]."""
+    offset_lsb: NDArray[np.float32]
+    """(row blocks, columns) offset of a column's converter [lsb]."""
+    adc: Adc
+    """Nonlinearity and thermal noise."""
+    key: int
+    """64-bit key of the noise of single conversions."""
+
+    def scale(self, adc: AdcRange, programmed: ProgrammedMatrix, first_vector: int) -> Errors:
+        """Return the errors in units of the ADC's step, as the kernels take them.
+
+        Read noise passes through the converter's gain; an ideal converter adds nothing of its own.
+        """
+        is_noisy = programmed.noise.size > 0 or (self.adc.noise_lsb > 0 and not adc.is_ideal)
+        read_noise = np.zeros(self.gain.shape if is_noisy else (0, 0), dtype=np.float32)
+        if programmed.noise.size:
+            read_noise[:] = programmed.noise_unit * (self.gain / adc.lsb) ** 2
+        own = 0.0 if adc.is_ideal else 1.0
+        inl = tabulate_nonlinearity(self.adc, adc) if own else np.zeros(0)
+        return Errors(
+            self.gain,
+            self.offset_lsb * np.float32(own),
+            inl.astype(np.float32),
+            np.float32(own * self.adc.noise_lsb**2),
+            read_noise,
+            np.uint64(self.key),
+            first_vector,
+        )
+
+
+def sample_errors(
+    hardware: Hardware, programmed: ProgrammedMatrix, *, seed: int, trial: int, layer: str
+) -> ColumnErrors | None:
+    """Draw the errors of every column of a layer.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        ``adc`` and ``device.read_noise``.
+    programmed : ProgrammedMatrix
+        Columns, and their loss for ``adc.gain_correction``.
+    seed, trial, layer : int, int, str
+        Key of the random streams ``converter.columns`` and ``mvm.reads``.
+
+    Returns
+    -------
+    ColumnErrors or None
+        None where nothing is added.
+    """
+    adc = hardware.adc
+    sizes = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb, hardware.device.read_noise.sigma)
+    if not any(sizes) and not any(adc.inl_lsb) and not adc.gain_correction:
+        return None
+    shape = programmed.loss.shape
+    gain, offset = sample_column_errors(adc, shape, stream(seed, "converter.columns", trial, layer))
+    if adc.gain_correction:
+        gain = gain * programmed.loss
+    return ColumnErrors(
+        gain=gain.astype(np.float32),
+        offset_lsb=offset.astype(np.float32),
+        adc=adc,
+        key=stream_key(seed, "mvm.reads", trial, layer) & (2**64 - 1),
+    )

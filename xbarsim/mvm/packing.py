@@ -1,0 +1,87 @@
+"""Inputs as bit planes: eight rows of an array to a byte per input bit.
+
+Vectors are packed one by one. Images are packed once per pixel where eight channels at a time fill whole bytes of
+every array; windows then only point into them, so no window is ever materialised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.converter import Streams
+from xbarsim.mvm import _packing
+from xbarsim.mvm.window import Geometry
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedInputs:
+    """The q-th byte (eight rows) of bit b of vector v is ``planes[bases[v] + offsets[q] + stride * b]``."""
+
+    planes: NDArray[np.uint8]
+    bases: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    stride: int
+    byte_starts: NDArray[np.int64]
+    """(row blocks + 1,) which bytes belong to which row block."""
+
+
+def as_raw(codes: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Return codes as unsigned numbers of one or two bytes; two's complement keeps its bits."""
+    kind = np.dtype(np.uint8 if bits <= 8 else np.uint16)
+    raw = codes.view(kind) if codes.dtype.itemsize == kind.itemsize else codes.astype(kind)
+    return np.ascontiguousarray(raw)
+
+
+def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: Streams) -> PackedInputs:
+    """Pack vectors, (vectors, K) integers."""
+    byte_starts = np.r_[0, np.cumsum(-(-np.diff(row_starts) // 8))].astype(np.int64)
+    count = int(byte_starts[-1])
+    planes = np.empty((codes.shape[0], streams.bits, count), dtype=np.uint8)
+    raw = as_raw(codes, streams.bits)
+    if raw.itemsize == 1 and not np.any(row_starts % 8):
+        _packing.pack_words(streams.bits, raw.view(np.uint64), np.empty(count, dtype=np.uint64), planes)
+    else:
+        _packing.pack_vectors(streams.bits, row_starts, byte_starts, raw, planes)
+    return PackedInputs(
+        planes=planes.ravel(),
+        bases=np.arange(codes.shape[0], dtype=np.int64) * (streams.bits * count),
+        offsets=np.arange(count, dtype=np.int64),
+        stride=count,
+        byte_starts=byte_starts,
+    )
+
+
+def can_pack_pixels(geometry: Geometry, row_starts: NDArray[np.int64]) -> bool:
+    """Whether windows can share packed pixels: whole bytes of channels, and arrays that begin with a byte."""
+    return geometry.channels % 8 == 0 and not np.any(row_starts % 8)
+
+
+def pack_pixels(
+    codes: NDArray[Any], geometry: Geometry, row_starts: NDArray[np.int64], streams: Streams, pad_code: int
+) -> PackedInputs:
+    """Pack images, (images, channels, height, width), once per pixel; rows are (kh, kw, channel)."""
+    top, left, bottom, right = geometry.padding
+    images, channels = codes.shape[:2]
+    height, width, count = codes.shape[2] + top + bottom, codes.shape[3] + left + right, channels // 8
+    planes = np.zeros((images, height, width, streams.bits, count), dtype=np.uint8)
+    if pad_code:
+        ones = (int(pad_code) >> np.arange(streams.bits)) & 1
+        planes[:] = (255 * ones).astype(np.uint8)[:, np.newaxis]
+    words = np.empty(codes.shape[3], dtype=np.uint64)
+    _packing.pack_pixels(streams.bits, top, left, as_raw(codes, streams.bits), words, planes)
+    pixel = streams.bits * count
+    b, i, j = np.ix_(np.arange(images), np.arange(geometry.out_height), np.arange(geometry.out_width))
+    bases = ((b * height + i * geometry.stride[0]) * width + j * geometry.stride[1]) * pixel
+    i, j, q = np.ix_(np.arange(geometry.kernel[0]), np.arange(geometry.kernel[1]), np.arange(count))
+    offsets = (i * geometry.dilation[0] * width + j * geometry.dilation[1]) * pixel + q
+    return PackedInputs(
+        planes=planes.ravel(),
+        bases=bases.astype(np.int64).ravel(),
+        offsets=offsets.astype(np.int64).ravel(),
+        stride=count,
+        byte_starts=row_starts // 8,
+    )
