@@ -163,6 +163,18 @@ class Mapping(Record):
     """Physical arrays that replication may use in all; None is what the chip holds."""
 
 
+class EpitomeRules(Record):
+    """How convolutions that are sampled from an epitome run; see ``mapping.epitome``."""
+
+    output_wrapping: bool = True
+    """Compute output patches of equal weights once and copy the result (feature map reuse)."""
+    input_wrapping: bool = False
+    """Add up input patches of equal weights before they enter the arrays; inputs grow by the bits of the sum."""
+    quantization: Literal["array", "column", "min_max"] = "array"
+    """Weight scales: one for each array, or for each output column, with a clipping range that weighs elements by
+    their uses; or one for the layer with the plain range of its values."""
+
+
 class Chip(Record):
     """How arrays are grouped: array < core < tile < chip."""
 
@@ -224,11 +236,11 @@ class Activity(Record):
 
 ACTIONS = (
     "array", "dac", "sample_hold", "adc", "shift_add", "input_register", "output_register", "buffer", "bus",
-    "accumulate", "activation", "pooling", "vector", "tile_register", "router", "link", "off_chip",
+    "accumulate", "activation", "pooling", "vector", "tile_register", "router", "link", "off_chip", "index_table",
 )  # fmt: skip
 """What the timing machine counts. Bits for registers (inputs and results of the arrays, results of a tile), buffer,
-bus, router, link and off_chip; else operations: array reads, driven rows, sampled columns, conversions, shifted
-sums, added partial sums, activated values, pooled values, and the other digital operations."""
+bus, router, link, off_chip and index_table; else operations: array reads, driven rows, sampled columns, conversions,
+shifted sums, added partial sums, activated values, pooled values, and the other digital operations."""
 
 
 class Rating(Record):
@@ -298,6 +310,7 @@ class Hardware(Record):
     dac: Dac = Dac()
     adc: Adc = Adc()
     mapping: Mapping = Mapping()
+    epitome: EpitomeRules = EpitomeRules()
     chip: Chip
     timing: Timing
     activity: Activity = Activity()

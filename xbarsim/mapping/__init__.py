@@ -1,11 +1,12 @@
 """Layer -> arrays -> tiles -> chip: partition, per-layer choices, copies, placement."""
 
 from xbarsim.mapping.choose import choose_hardware
+from xbarsim.mapping.epitome import EpitomePlan, make_tables, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
 from xbarsim.mapping.plan import LayerPlan, Plan, fit_chips, plan_network
 from xbarsim.mapping.replicate import balance_copies
 
 __all__ = [
-    "LayerMatrix", "LayerPlan", "Partition", "Plan", "Stripe", "balance_copies", "choose_hardware", "describe_matrix",
-    "fit_chips", "partition_matrix", "plan_network",
+    "EpitomePlan", "LayerMatrix", "LayerPlan", "Partition", "Plan", "Stripe", "balance_copies", "choose_hardware",
+    "describe_matrix", "fit_chips", "make_tables", "partition_matrix", "plan_epitome", "plan_network",
 ]  # fmt: skip

@@ -10,7 +10,18 @@ from typing import Any
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
 
-PER_LAYER = ("weight_bits", "activation_bits", "encoding", "device", "crossbar", "dac", "adc", "mapping", "activity")
+PER_LAYER = (
+    "weight_bits",
+    "activation_bits",
+    "encoding",
+    "device",
+    "crossbar",
+    "dac",
+    "adc",
+    "mapping",
+    "epitome",
+    "activity",
+)
 """Keys and sections that may differ from layer to layer; the rest belongs to the chip."""
 
 Choices = Mapping[str, Mapping[str, Any]]

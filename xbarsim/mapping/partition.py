@@ -92,13 +92,16 @@ def describe_matrix(node: Node) -> LayerMatrix:
     Returns
     -------
     LayerMatrix
-        Its geometry.
+        Its geometry; that of its epitome where it has one.
 
     Raises
     ------
     MappingError
         If the node is no weight layer.
     """
+    if node.epitome is not None:  # always packed: one row for every element
+        channels, *sizes = node.epitome.sampler.epitome_shape
+        return LayerMatrix(groups=1, rows=math.prod(sizes), cols=channels, kernel_rows=1, windows=node.windows)
     if node.is_layer:
         kernel_rows = math.prod(node.attributes["kernel"]) if node.kind == "conv2d" else 1
         return LayerMatrix(

@@ -8,6 +8,7 @@ filled one after the other and may hold arrays of several layers; an array takes
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping.choose import choose_hardware
+from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import (
     LayerMatrix,
     Partition,
@@ -50,6 +52,8 @@ class LayerPlan:
     """Copies that share the windows."""
     first_array: int
     """Position of the first array in placement order."""
+    epitome: EpitomePlan | None = None
+    """Index tables of a convolution that runs patch by patch; the matrix is then its epitome."""
 
     @property
     def weight_bits(self) -> int:
@@ -60,6 +64,16 @@ class LayerPlan:
     def activation_bits(self) -> int:
         """Bits of an input."""
         return self.hardware.activation_bits
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of what drives the arrays: an input, or a sum of several (see :class:`EpitomePlan`)."""
+        return self.activation_bits + (self.epitome.extra_bits if self.epitome else 0)
+
+    @property
+    def rounds(self) -> int:
+        """Passes through the arrays that one window takes, one after the other."""
+        return self.epitome.round_count if self.epitome else 1
 
     @property
     def windows(self) -> int:
@@ -118,8 +132,8 @@ class LayerPlan:
 
     @property
     def streams(self) -> int:
-        """Array reads of one window."""
-        return stream_count(self.activation_bits, self.hardware.dac.bits, self.signed)
+        """Array reads of one pass of a window."""
+        return stream_count(self.input_bits, self.hardware.dac.bits, self.signed)
 
     @property
     def paired(self) -> bool:
@@ -151,6 +165,8 @@ class LayerPlan:
     def macs(self) -> int:
         """Multiply-accumulate operations of one inference."""
         matrix = self.matrix
+        if self.epitome is not None:
+            return math.prod(self.epitome.sampler.weight_shape) * matrix.windows
         return matrix.groups * matrix.rows * matrix.cols * matrix.windows
 
     def stripe(self, index: int) -> Stripe:
@@ -265,13 +281,14 @@ def plan_network(
     matrices = [describe_matrix(node) for node in nodes]
     cuts = [partition_matrix(matrix, chosen[node.name]) for matrix, node in zip(matrices, nodes)]
     signs = [input_is_signed(network, node.name) for node in nodes]
-    copies = _choose_copies(hardware, [chosen[node.name] for node in nodes], matrices, cuts, signs)
+    epitomes = [plan_epitome(node, chosen[node.name]) for node in nodes]
+    copies = _choose_copies(hardware, [chosen[node.name] for node in nodes], matrices, cuts, signs, epitomes)
     placed: list[LayerPlan] = []
     at = 0
-    for node, matrix, cut, signed, copy in zip(nodes, matrices, cuts, signs, copies):
+    for node, matrix, cut, signed, copy, epitome in zip(nodes, matrices, cuts, signs, copies, epitomes):
         layer = LayerPlan(
             name=node.name, kind=node.kind, hardware=chosen[node.name], matrix=matrix, partition=cut, signed=signed,
-            replication=copy, first_array=at,
+            replication=copy, first_array=at, epitome=epitome,
         )  # fmt: skip
         placed.append(layer)
         at += layer.arrays
@@ -315,7 +332,12 @@ def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
 
 
 def _choose_copies(
-    hardware: Hardware, chosen: list[Hardware], matrices: list[LayerMatrix], cuts: list[Partition], signs: list[bool]
+    hardware: Hardware,
+    chosen: list[Hardware],
+    matrices: list[LayerMatrix],
+    cuts: list[Partition],
+    signs: list[bool],
+    epitomes: list[EpitomePlan | None],
 ) -> list[int]:
     if hardware.mapping.replication == "none":
         return [1] * len(matrices)
@@ -325,7 +347,11 @@ def _choose_copies(
             raise ConfigError("mapping.array_budget: needed for mapping.replication: balanced where chip.tiles is auto")
         count = 1 if chip.count == "auto" else chip.count
         budget = count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
-    streams = [stream_count(hw.activation_bits, hw.dac.bits, s) for hw, s in zip(chosen, signs)]
+    wider = [(each.extra_bits, each.round_count) if each else (0, 1) for each in epitomes]
+    streams = [
+        stream_count(hw.activation_bits + extra, hw.dac.bits, s) * rounds
+        for hw, s, (extra, rounds) in zip(chosen, signs, wider)
+    ]
     work = [matrix.windows * count for matrix, count in zip(matrices, streams)]
     arrays = [cut.crossbars * (2 if is_paired(hw) else 1) for cut, hw in zip(cuts, chosen)]
     try:
