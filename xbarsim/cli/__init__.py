@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import compare, demo, estimate, hardware, network, oracle, simulate
+from xbarsim.cli import compare, demo, estimate, hardware, network, oracle, report, simulate, sweep
 from xbarsim.errors import SolverError, XbarsimError
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -29,7 +29,9 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_take_options)
-    for command in (demo.demo, simulate.simulate, estimate.estimate, compare.compare, oracle.oracle):
+    for command in (
+        demo.demo, simulate.simulate, estimate.estimate, compare.compare, sweep.sweep, report.report, oracle.oracle,
+    ):  # fmt: skip
         app.command()(command)
     app.add_typer(hardware.app, name="hardware")
     app.add_typer(network.app, name="network")

@@ -38,11 +38,11 @@ class Sweep(Record):
     """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
     std: Numbers | None = None
     """What images are divided by: a number, or one by channel."""
-    set: dict[str, Any] = {}
+    set: dict[str, Any] = Field(default_factory=dict)
     """Changes of the hardware that hold for every point: dotted key -> value."""
-    layers: dict[str, dict[str, Any]] = {}
+    layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Changes for some layers that hold for every point: glob -> dotted key -> value."""
-    axes: dict[str, Any] = {}
+    axes: dict[str, Any] = Field(default_factory=dict)
     """What varies: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
     design: Design = Design()
     """Grid, random draws or a Latin hypercube."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim import __version__, api
-from xbarsim.config import hash_hardware
+from xbarsim.config import Hardware, hash_hardware
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
 from xbarsim.network import Network, hash_network
@@ -54,7 +54,7 @@ class Workload:
     """What all points share; sent to every worker once."""
 
     networks: Mapping[str, Network]
-    hardware: Mapping[str, api.Hardware]
+    hardware: Mapping[str, Hardware]
     """With the changes that hold for every point."""
     layers: Mapping[str, Mapping[str, Any]]
     images: np.ndarray | None
@@ -72,8 +72,8 @@ class Plan:
     sweep: Sweep
     workload: Workload
     points: tuple[Point, ...]
-    axes: tuple[str, ...]
-    """Keys that vary, in the order of the columns; networks and hardware stand apart."""
+    axes: tuple[tuple[str, ...], ...]
+    """Keys that vary, those that move together as one group; networks and hardware stand apart."""
     common: Mapping[str, Any] = field(default_factory=dict)
     """What all results were made from: version, seed, hashes."""
 
@@ -99,7 +99,7 @@ def plan_sweep(sweep: Sweep) -> Plan:
     """
     workload = _load_workload(sweep)
     axes = sweep.parsed_axes
-    keys = tuple(key for axis in axes for key in axis.keys)
+    keys = tuple(axis.keys for axis in axes)
     common = _describe_common(sweep, workload)
     rows = combine_axes(axes, sweep.design)
     networks = {name: hash_network(network) for name, network in workload.networks.items()}
@@ -115,7 +115,7 @@ def plan_sweep(sweep: Sweep) -> Plan:
         for record in workload.hardware
         for settings in rows
     )
-    _check_axes(keys, rows, workload)
+    _check_axes([key for group in keys for key in group], rows, workload)
     common = {**common, "network_hash": networks, "hardware_hash": hardware}
     return Plan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
 
@@ -208,7 +208,7 @@ def _check_axes(keys: Iterable[str], rows: list[dict[str, Any]], workload: Workl
                     raise ConfigError(f"axes.{key}: {error}")
 
 
-def _try(record: api.Hardware, settings: Mapping[str, Any]) -> ConfigError | None:
+def _try(record: Hardware, settings: Mapping[str, Any]) -> ConfigError | None:
     changes, layers = split_settings(settings)
     try:
         record = record.override(changes)

@@ -140,7 +140,9 @@ class Store:
         parts = ("version", "seed", "trials", "data", "layers", "network_hash", "hardware_hash")
         differ = [name for name in parts if old.get("provenance", {}).get(name) != new["provenance"].get(name)]
         what = f" ({', '.join(differ)} differ)" if differ else ""
-        raise ConfigError(f"{self.folder}: holds {len(self.results):,} points of another sweep{what}; choose another folder")
+        raise ConfigError(
+            f"{self.folder}: holds {len(self.results):,} points of another sweep{what}; choose another folder"
+        )
 
 
 def read_store(folder: str | Path) -> Stored:
@@ -192,7 +194,7 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "format": FORMAT,
         "sweep": plan.sweep.model_dump(mode="json"),
         "provenance": dict(plan.common),
-        "axes": list(plan.axes),
+        "axes": [list(keys) for keys in plan.axes],
         "metrics": list(plan.sweep.chosen_metrics),
         "points": [[point.key, point.network, point.hardware, dict(point.settings)] for point in plan.points],
     }

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from xbarsim.sweep.store import Result, Store
 
 
-def tabulate_points(document: Mapping[str, Any], results: Mapping[str, Result], *, pending: bool = False) -> pd.DataFrame:
+def tabulate_points(
+    document: Mapping[str, Any], results: Mapping[str, Result], *, pending: bool = False
+) -> pd.DataFrame:
     """Lay out a sweep as a table.
 
     Parameters
@@ -35,7 +37,7 @@ def tabulate_points(document: Mapping[str, Any], results: Mapping[str, Result], 
     """
     import pandas as pd
 
-    axes, metrics = document["axes"], list(document["metrics"])
+    axes, metrics = [key for keys in document["axes"] for key in keys], list(document["metrics"])
     if "accuracy.hardware" in metrics:
         at = metrics.index("accuracy.hardware") + 1
         metrics[at:at] = [name for name in INTERVAL if name not in metrics]

@@ -1,0 +1,17 @@
+"""``xbarsim report``: the figures of a finished or running sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or running.")],
+) -> None:
+    """Draw a sweep: one HTML page with its figures."""
+    from xbarsim.sweep.page import write_sweep_page
+
+    typer.echo(f"wrote {write_sweep_page(folder)}")

@@ -1,0 +1,131 @@
+"""``xbarsim sweep``: the points of a sweep file, stored one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xbarsim.cli import _options
+from xbarsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xbarsim.sweep import Plan, Summary
+
+_LONGEST = 20
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="What varies, and what is measured.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted sweep goes on there.")
+    ],
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes, one thread each.  [default: one for each core]")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Use a Dask cluster, e.g. tcp://10.0.0.1:8786.")
+    ] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate authority, for --dask tls://.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate, for --dask tls://.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key, for --dask tls://.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the points, estimate the time, write nothing.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try points again that failed earlier.")] = False,
+) -> None:
+    """Run many points: networks, hardware and its keys."""
+    _options.check_counts(workers=workers)
+    if dask is not None and workers is not None:
+        raise ConfigError("--workers: goes without --dask; the cluster has its own")
+    if dask is None and any(item is not None for item in (tls_ca, tls_cert, tls_key)):
+        raise ConfigError("--tls-ca, --tls-cert, --tls-key: go with --dask")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file, should be a folder")
+
+    from xbarsim.sweep import load_sweep, plan_sweep
+
+    plan = plan_sweep(load_sweep(file))
+    if dry_run:
+        _show_plan(plan, out, workers)
+        return
+
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.sweep import run_sweep
+
+    backend, close = None, None
+    if dask is not None:
+        from functools import partial
+
+        from xbarsim.sweep.cluster import Tls, connect, run_dask
+
+        files = {"ca_file": tls_ca, "cert_file": tls_cert, "key_file": tls_key}
+        client = connect(dask, Tls(**{name: None if item is None else str(item) for name, item in files.items()}))
+        backend, close = partial(run_dask, client=client), client.close
+    try:
+        with ProgressDisplay() as progress:
+            summary = run_sweep(plan, out, workers=workers, backend=backend, retry=retry, progress=progress)
+    finally:
+        if close is not None:
+            close()
+    _show_summary(plan, summary)
+
+
+def _show_plan(plan: Plan, out: Path, workers: int | None) -> None:
+    from xbarsim.cli._progress import format_duration
+    from xbarsim.network.execute import available_cores
+    from xbarsim.sweep import estimate_seconds
+
+    count = workers or available_cores()
+    missing, seconds = estimate_seconds(plan, out, workers=count)
+    parts = [f"{len(plan.points):,} points"]
+    if missing < len(plan.points):
+        parts.append(f"{len(plan.points) - missing:,} already there")
+    typer.echo(", ".join(parts))
+    processes = f"on {count} process{'es' * (count > 1)}"
+    if not missing:
+        typer.echo("nothing to compute")
+    elif seconds is None:
+        typer.echo(f"{missing:,} to compute {processes}; the point tried for an estimate failed")
+    else:
+        typer.echo(f"{missing:,} to compute, about {format_duration(seconds)} {processes}")
+
+
+def _show_summary(plan: Plan, summary: Summary) -> None:
+    from xbarsim.cli._progress import format_duration
+    from xbarsim.cli._tables import make_console
+
+    make_console().print(_table(plan, summary))
+    took = f" in {format_duration(summary.seconds)}" if summary.computed else ""
+    typer.echo(f"{summary.done:,} of {summary.points:,} points done, {summary.computed:,} computed now{took}")
+    if summary.failed:
+        first = next(iter(summary.failed.values()))
+        typer.echo(
+            f"xbarsim: {len(summary.failed):,} points failed (--retry tries again); the first: {first}", err=True
+        )
+    typer.echo(f"wrote {summary.folder / 'points.parquet'} and points.csv")
+    typer.echo(f"next: xbarsim report {summary.folder}")
+
+
+def _table(plan: Plan, summary: Summary) -> Any:
+    """Lay out the first points: what varies, and the metrics."""
+    from xbarsim.cli._tables import new_table
+    from xbarsim.sweep.show import describe_metric
+
+    rows = summary.table.head(_LONGEST)
+    names = [name for name in ("network", "hardware") if summary.table[name].nunique() > 1]
+    names += [keys[0] for keys in plan.axes]
+    metrics = {name: describe_metric(name, summary.table[name]) for name in plan.sweep.chosen_metrics}
+    title = f"The first {_LONGEST} of {len(summary.table):,} points" if len(summary.table) > _LONGEST else ""
+    columns = [(name.replace(".", " ").replace("_", " "), "right") for name in names]
+    columns += [(column.heading, "right") for column in metrics.values()]
+    table = new_table(title, columns)
+    for column in table.columns:
+        column.no_wrap, column.overflow = False, "fold"
+    for row in rows.to_dict("records"):
+        cells = [f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in names]
+        table.add_row(*cells, *(column.show(row[name]) for name, column in metrics.items()))
+    return table

@@ -1,0 +1,171 @@
+"""Points on a Dask cluster: the same function, on workers that may be anywhere.
+
+What all points share is packed once, sent to the cluster once, and unpacked once by every worker process; a point
+itself is a few words. A worker process computes one point at a time whatever its number of threads, and on one
+thread, so start Dask workers with one thread each. Points of workers that are lost go to others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xbarsim.errors import ConfigError, SolverError
+from xbarsim.sweep.local import ATTEMPTS, FACTORY
+from xbarsim.sweep.plan import Point, Workload
+from xbarsim.sweep.store import Result
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_S = 20.0
+"""How long a scheduler is given to answer [s]."""
+AHEAD = 4
+"""Points handed to the cluster for each of its threads; the rest waits here."""
+_unpacked: dict[str, Any] = {}
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Files of an encrypted connection; Dask's own configuration holds where all are None."""
+
+    ca_file: str | None = None
+    """Certificate authority that scheduler and workers are signed by."""
+    cert_file: str | None = None
+    """Certificate of this client."""
+    key_file: str | None = None
+    """Its private key."""
+
+
+def connect(address: str, tls: Tls | None = None) -> Client:
+    """Connect to a Dask scheduler.
+
+    Parameters
+    ----------
+    address : str
+        For example ``tcp://10.0.0.1:8786`` or ``tls://...``.
+    tls : Tls, optional
+        Certificates, for ``tls://``.
+
+    Returns
+    -------
+    distributed.Client
+        Connected; close it when done.
+
+    Raises
+    ------
+    ConfigError
+        If Dask is not installed, a certificate cannot be read, or nobody answers.
+    """
+    try:
+        from distributed import Client, Security
+    except ImportError:
+        raise ConfigError("--dask: Dask is not installed; pip install 'xbarsim[cluster]'") from None
+    security = None
+    given = {f"tls_{name}": getattr(tls, name) for name in ("ca_file", "cert_file", "key_file") if tls is not None}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given:
+        named = {"tls_client_cert": given.get("tls_cert_file"), "tls_client_key": given.get("tls_key_file")}
+        security = Security(require_encryption=True, tls_ca_file=given.get("tls_ca_file"), **named)
+    try:
+        return Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"--dask {address}: no scheduler answers ({said})") from None
+
+
+def run_dask(
+    points: Sequence[Point], workload: Workload | Any, *, client: Client, factory: str = FACTORY
+) -> Iterator[Result]:
+    """Compute points on a cluster.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        What to compute.
+    workload : Workload
+        What all points share.
+    client : distributed.Client
+        From :func:`connect`.
+    factory : str
+        ``module:name`` of what makes the function of points from workload and threads; importable on every worker.
+
+    Yields
+    ------
+    Result
+        One for each point, in the order in which they finish.
+
+    Raises
+    ------
+    SolverError
+        If the cluster is lost.
+    """
+    from distributed import as_completed
+
+    if not points:
+        return
+    packed = pickle.dumps((factory, workload), protocol=5)
+    waiting = sorted(points, key=lambda point: point.group, reverse=True)
+    tries: dict[str, int] = {}
+    owner: dict[str, Point] = {}
+    try:
+        shared = client.scatter(packed, broadcast=True)
+
+        def submit(point: Point) -> Any:
+            tries[point.key] = tries.get(point.key, 0) + 1
+            name = f"xbarsim-{point.key}-{id(owner):x}-{tries[point.key]}"
+            owner[name] = point
+            return client.submit(compute_remote, shared, point, key=name, pure=False, retries=ATTEMPTS - 1)
+
+        running = as_completed([submit(waiting.pop()) for _ in range(min(len(waiting), _capacity(client)))])
+        for future in running:
+            point = owner.pop(future.key)
+            result = _take(future)
+            if result is None and tries[point.key] < ATTEMPTS:  # what it needed was lost with its workers: send again
+                if shared.status != "finished":
+                    shared = client.scatter(packed, broadcast=True)
+                running.add(submit(point))
+                continue
+            if waiting:
+                running.add(submit(waiting.pop()))
+            yield result or Result(key=point.key, error=f"its worker was lost {ATTEMPTS} times")
+    except (OSError, TimeoutError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise SolverError(f"the cluster was lost ({said}); finished points are kept") from None
+
+
+def compute_remote(packed: bytes, point: Point) -> Result:
+    """Compute one point on a worker of the cluster."""
+    import hashlib
+    import importlib
+
+    from xbarsim.sweep.evaluate import compute_point
+
+    with _one_at_a_time:
+        name = hashlib.sha256(packed).hexdigest()
+        if name not in _unpacked:
+            factory, workload = pickle.loads(packed)
+            module, _, function = factory.partition(":")
+            _unpacked.clear()  # of an earlier sweep
+            _unpacked[name] = getattr(importlib.import_module(module), function)(workload, 1)
+        return compute_point(_unpacked[name], point)
+
+
+def _capacity(client: Client) -> int:
+    threads = sum(client.nthreads().values())
+    return AHEAD * max(1, threads)
+
+
+def _take(future: Any) -> Result | None:
+    """Return what a finished future holds, None where its worker was lost; its own errors are bugs and rise."""
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    with contextlib.suppress(KilledWorker, FutureCancelledError):
+        return future.result()
+    return None

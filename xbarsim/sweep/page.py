@@ -1,0 +1,258 @@
+"""The page of a sweep: how far it is, its figures, its best points, what failed, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
+from xbarsim.report.style import save_figure
+from xbarsim.sweep import figures
+from xbarsim.sweep.analysis import Effect, Factor, find_factors, rank_effects
+from xbarsim.sweep.metric import INTERVAL
+from xbarsim.sweep.show import SMALLER_IS_BETTER, describe_metric
+from xbarsim.sweep.store import Stored, read_store
+from xbarsim.sweep.table import tabulate_points
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_WORTH = ("accuracy.hardware", "accuracy.degradation")
+_PRICES = ("cost.edap", "cost.energy_joule", "cost.delay_s", "cost.area_m2")
+_COST_PAIRS = (
+    ("cost.delay_s", "cost.energy_joule"),
+    ("cost.area_m2", "cost.energy_joule"),
+    ("cost.area_m2", "cost.delay_s"),
+)
+_MOST_PANELS, _MOST_ROWS = 3, 30
+_NOTES = {
+    "lines": "Mean over everything that is not drawn, with its 95 % interval; single points carry the interval of "
+    "their own simulation, over images and chips.",
+    "heat": "The two parameters that move the metrics most; mean over everything else.",
+    "front": "Every point; the marked ones are beaten by no other in both directions.",
+    "sensitivity": "How much of a metric's variance each parameter's mean effect explains, and between which values it "
+    "moves the mean. What is missing to 100 % is interaction between parameters and noise.",
+}
+
+
+def write_sweep_page(folder: str | Path) -> Path:
+    """Draw the figures of a finished or running sweep and write ``index.html``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the sweep; figures go to its subfolder ``figures``.
+
+    Returns
+    -------
+    Path
+        The page; it opens offline.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no sweep, no point is finished, or it cannot be written.
+    """
+    folder = Path(folder)
+    stored = read_store(folder)
+    table = tabulate_points(stored.document, stored.results, pending=True)
+    done = table[table["status"] == "done"]
+    if not len(done):
+        failed = next((result.error for result in stored.results.values() if not result.is_done), None)
+        raise ConfigError(f"{folder}: no point is finished yet{f'; the first that failed: {failed}' if failed else ''}")
+    factors = find_factors(done, stored.document)
+    drawn = draw_figures(done, factors, list(stored.document["metrics"]))
+    try:
+        (folder / "figures").mkdir(exist_ok=True)
+        drawings = {
+            name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()
+        }
+        page = folder / "index.html"
+        page.write_text(render_sweep(stored, table, factors, drawings), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    return page
+
+
+def draw_figures(done: pd.DataFrame, factors: list[Factor], metrics: list[str]) -> dict[str, tuple[Figure, str]]:
+    """Draw every figure that a sweep has data for.
+
+    Parameters
+    ----------
+    done : pandas.DataFrame
+        One row a finished point.
+    factors : list of Factor
+        What varies.
+    metrics : list of str
+        Columns to show.
+
+    Returns
+    -------
+    dict
+        File name -> figure and what it shows.
+    """
+    metrics = [name for name in metrics if done[name].notna().any() and name not in INTERVAL]
+    effects = _effects(done, factors, metrics)
+    drawn: dict[str, tuple[Figure, str]] = {}
+    ranked = _rank_factors(effects, factors)
+    if effects:
+        drawn["sensitivity"] = (figures.plot_sensitivity(effects), _NOTES["sensitivity"])
+    few = [factor for factor in ranked if factor.levels <= figures.MOST_LINES]
+    along = ([factor for factor in ranked if factor.is_number] or ranked)[:_MOST_PANELS]
+    for metric in metrics[:_MOST_PANELS] if along else []:
+        by = next((factor for factor in few if [factor] != along), None)
+        name = f"lines_{metric.replace('.', '_')}"
+        drawn[name] = (figures.plot_lines(done, metric, along, by), f"{_title(metric)}. {_NOTES['lines']}")
+    mapped = sorted(ranked, key=lambda factor: not factor.is_number)[:2]
+    if len(mapped) == 2 and metrics:
+        across, up = mapped
+        drawn["heat"] = (figures.plot_heat(done, _main_metrics(metrics), across, up), _NOTES["heat"])
+    pairs = choose_pairs(metrics)
+    if pairs and len(done) > 1:
+        drawn["front"] = (figures.plot_front(done, pairs, few[0] if few else None), _NOTES["front"])
+    return drawn
+
+
+def choose_pairs(metrics: list[str]) -> list[tuple[str, str]]:
+    """Choose what is drawn against what: cost against accuracy, else costs against each other."""
+    worth = next((name for name in _WORTH if name in metrics), None)
+    if worth is not None:
+        return [(price, worth) for price in _PRICES if price in metrics][:2]
+    return [pair for pair in _COST_PAIRS if set(pair) <= set(metrics)][:2]
+
+
+def render_sweep(
+    stored: Stored, table: pd.DataFrame, factors: list[Factor], drawings: Mapping[str, tuple[str, str]]
+) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    stored : Stored
+        The sweep.
+    table : pandas.DataFrame
+        One row a point, pending ones included.
+    factors : list of Factor
+        What varies.
+    drawings : mapping of str to (str, str)
+        File name -> figure as SVG and what it shows.
+
+    Returns
+    -------
+    str
+        One HTML document.
+    """
+    document = stored.document
+    made = document["provenance"]
+    done = table[table["status"] == "done"]
+    metrics = [name for name in document["metrics"] if done[name].notna().any()]
+    sections: list[str] = []
+    for title, prefix in (("What moves it", "sensitivity"), ("Along the parameters", "lines"),
+                          ("Two parameters together", "heat"), ("What it costs", "front")):  # fmt: skip
+        found = [lay_out_figure(drawings, name) for name in drawings if name.startswith(prefix)]
+        sections += [f"<h2>{title}</h2>", *found] if found else []
+    pairs = choose_pairs(metrics)
+    if pairs:
+        sections += ["<h2>Points that no other beats</h2>", _front_table(done, factors, metrics, pairs[0])]
+    failed = table[table["status"] == "failed"]
+    if len(failed):
+        sections += ["<h2>Points that failed</h2>", _failures(failed, factors)]
+    sections += ["<h2>The sweep</h2>", lay_out_pairs(_describe_sweep(document["sweep"]))]
+    sections += ["<h2>Provenance</h2>", lay_out_pairs(_describe_provenance(made))]
+    name = f"{', '.join(document['sweep']['network'])} on {', '.join(document['sweep']['hardware'])}"
+    subtitle = f"a sweep of {len(table):,} points; xbarsim {made['version']}, seed {made['seed']}"
+    return render_frame(name, subtitle, _cards(table, metrics), sections)
+
+
+def _cards(table: pd.DataFrame, metrics: list[str]) -> Iterable[str]:
+    counts = table["status"].value_counts()
+    done, failed, pending = (int(counts.get(name, 0)) for name in ("done", "failed", "pending"))
+    yield lay_out_card("points done", f"{done:,} of {len(table):,}", is_first=True)
+    if failed:
+        yield lay_out_card("points failed", f"{failed:,}")
+    if pending:
+        yield lay_out_card("still to come", f"{pending:,}")
+    for name in metrics:
+        column = describe_metric(name, table[name])
+        is_cost = name in SMALLER_IS_BETTER
+        best = table[name].min() if is_cost else table[name].max()
+        text = f"{column.show(float(best))} {column.unit}".strip()
+        yield lay_out_card(f"{'lowest' if is_cost else 'highest'} {column.title}", text)
+
+
+def _front_table(done: pd.DataFrame, factors: list[Factor], metrics: list[str], pair: tuple[str, str]) -> str:
+    import pandas as pd
+
+    cost, worth = pair
+    rows = done[done[cost].notna() & done[worth].notna()]
+    front = pd.concat(figures.find_fronts(rows, cost, worth))
+    columns = {name: describe_metric(name, rows[name]) for name in metrics}
+    headings = [factor.name for factor in factors] + [column.heading for column in columns.values()]
+    picked = np.unique(np.linspace(0, len(front) - 1, min(len(front), _MOST_ROWS)).round().astype(int))
+    shown = [
+        [figures.show_level(row[factor.name]) for factor in factors]
+        + [column.show(row[name]) for name, column in columns.items()]
+        for row in front.iloc[picked].to_dict("records")
+    ]
+    cut = f"{len(picked)} of {len(front)} points, evenly picked. " if len(picked) < len(front) else ""
+    note = f'<p class="soft">{cut}By {columns[worth].title} and {columns[cost].title}, the cheapest first.</p>'
+    return lay_out_table(headings, shown) + note
+
+
+def _failures(failed: pd.DataFrame, factors: list[Factor]) -> str:
+    rows = [
+        [*(figures.show_level(row[factor.name]) for factor in factors), str(row["error"])]
+        for row in failed.head(_MOST_ROWS).to_dict("records")
+    ]
+    more = (
+        f'<p class="soft">and {len(failed) - _MOST_ROWS:,} more; see points.csv</p>' if len(failed) > _MOST_ROWS else ""
+    )
+    return lay_out_table([*(factor.name for factor in factors), "error"], rows, text_columns=(len(factors),)) + more
+
+
+def _describe_sweep(sweep: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for name, value in sweep.items():
+        if name == "axes":
+            yield from ((f"axis {key}", json.dumps(values)) for key, values in value.items())
+        elif value not in (None, {}, []):
+            yield name, ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _describe_provenance(made: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for name, value in made.items():
+        if isinstance(value, dict):
+            yield from ((f"{name.replace('_', ' ')} {key}", item) for key, item in value.items())
+        else:
+            yield name, value
+
+
+def _effects(done: pd.DataFrame, factors: list[Factor], metrics: list[str]) -> dict[str, list[Effect]]:
+    chosen = _main_metrics(metrics)
+    effects = {metric: rank_effects(done, factors, metric) for metric in chosen}
+    return {metric: items for metric, items in effects.items() if items and any(item.share > 0 for item in items)}
+
+
+def _main_metrics(metrics: list[str]) -> list[str]:
+    """Pick the two metrics that say most: accuracy, and EDAP or what there is."""
+    wanted = [name for name in _WORTH if name in metrics][:1] + [name for name in _PRICES if name in metrics][:1]
+    return (wanted + [name for name in metrics if name not in wanted])[:2]
+
+
+def _rank_factors(effects: Mapping[str, list[Effect]], factors: list[Factor]) -> list[Factor]:
+    """Order factors by the largest share that they have in any metric."""
+    shares = {factor.name: 0.0 for factor in factors}
+    for items in effects.values():
+        for item in items:
+            shares[item.factor] = max(shares[item.factor], item.share)
+    return sorted(factors, key=lambda factor: -shares[factor.name])
+
+
+def _title(metric: str) -> str:
+    title = describe_metric(metric).title
+    return title[:1].upper() + title[1:]
