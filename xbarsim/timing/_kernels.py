@@ -31,10 +31,8 @@ def _push(times, keys, count, time, key):
 
 
 @kernel
-def _pop(times, keys, count):
-    """Remove the first event; the caller has read entry 0."""
-    count -= 1
-    time, key = times[count], keys[count]
+def _sink(times, keys, count, time, key):
+    """Put an event in the place of the first one, which the caller has read."""
     at = 0
     while True:
         low = 2 * at + 1
@@ -48,42 +46,42 @@ def _pop(times, keys, count):
         times[at], keys[at] = times[low], keys[low]
         at = low
     times[at], keys[at] = time, key
-    return count
 
 
 @kernel
-def _book(m, first, last, time, free, busy, heads, tails):
+def _book(first, last, time, hop_cycles, tree_link, tree_parent, tree_cycles, free, busy, heads, tails):
     """Book the links first..last of a tree for a packet injected at ``time``; fill in when head and tail come out."""
     for i in range(first, last):
-        parent = m.tree_parent[i]
+        parent = tree_parent[i]
         head, tail = (time, time) if parent < 0 else (heads[parent], tails[parent])
-        link, cycles = m.tree_link[i], m.tree_cycles[i]
+        link, cycles = tree_link[i], tree_cycles[i]
         start = max(head, free[link])
         free[link] = start + cycles
         busy[link] += cycles
-        heads[i] = start + m.hop_cycles
-        tails[i] = max(tail, start + cycles) + m.hop_cycles
+        heads[i] = start + hop_cycles
+        tails[i] = max(tail, start + cycles) + hop_cycles
 
 
 @kernel
-def _release(m, step, until, now, slot_passed, slot_end, released, times, keys, count, limit):
-    """Let the windows of a step up to ``until`` ask for their operands as soon as an input register is free."""
-    copies = m.copies[step]
-    for window in range(released[step], until):
-        copy = m.first_copy[step] + window % copies
-        place = window // copies
-        for s in range(m.first_slot[copy], m.first_slot[copy + 1]):
+def _release(
+    step, is_layer, copies, first_copy, first_slot, first, until, now, slot_passed, slot_end, times, keys, count
+):
+    """Let the windows first..until of a step ask for their operands as soon as an input register is free.
+
+    A step asks for at most as much as the heap has kept room for.
+    """
+    for window in range(first, until):
+        copy, place = first_copy, window
+        if copies > 1:
+            copy, place = first_copy + window % copies, window // copies
+        for s in range(first_slot[copy], first_slot[copy + 1]):
             when = now
-            if m.kind[step] == LAYER_STEP and place >= 2:
+            if is_layer and place >= 2:
                 if slot_passed[s] < place - 1:
                     continue  # the pass that frees the register will ask
                 when = max(now, slot_end[s, place & 1])
-            if count > limit:
-                return count
-            slot = s - m.first_slot[copy]
-            key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | (slot << SLOT_SHIFT) | READ
+            key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | ((s - first_slot[copy]) << SLOT_SHIFT) | READ
             count = _push(times, keys, count, when, key)
-    released[step] = until
     return count
 
 
@@ -99,13 +97,21 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
     steps = m.windows.size
     finished = 0
     limit = times.size - 8
-    if m.windows[0] > 0:
-        count = _push(times, keys, count, 0, UNIT)
-    while count > 0:
+    follow, follow_key = 0, UNIT  # the event that the last one led to; most often it is also the next of all
+    while count > 0 or follow >= 0:
         if count > limit:
             return HEAP_FULL, finished
-        now, key = times[0], keys[0]
-        count = _pop(times, keys, count)
+        if follow >= 0 and (count == 0 or follow < times[0] or (follow == times[0] and follow_key < keys[0])):
+            now, key = follow, follow_key
+        elif follow >= 0:
+            now, key = times[0], keys[0]
+            _sink(times, keys, count, follow, follow_key)
+        else:
+            now, key = times[0], keys[0]
+            count -= 1
+            if count > 0:
+                _sink(times, keys, count, times[count], keys[count])
+        follow = -1
         stage = key & 7
         slot = (key >> SLOT_SHIFT) & (SLOT_LIMIT - 1)
         window = (key >> WINDOW_SHIFT) & (WINDOW_LIMIT - 1)
@@ -113,7 +119,9 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
         base = (step << STEP_SHIFT) | (window << WINDOW_SHIFT)
         kind = m.kind[step]
         at = m.first_window[step] + window
-        copy = m.first_copy[step] + window % m.copies[step]
+        copy = m.first_copy[step]
+        if m.copies[step] > 1:
+            copy += window % m.copies[step]
 
         if stage == READ:
             s = m.first_slot[copy] + slot
@@ -122,7 +130,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
             free[resource] = begin + m.slot_read[s]
             busy[resource] += m.slot_read[s]
             after = BUS if kind == LAYER_STEP else UNIT
-            count = _push(times, keys, count, begin + m.slot_read[s], base | (slot << SLOT_SHIFT) | after)
+            follow, follow_key = begin + m.slot_read[s], base | (slot << SLOT_SHIFT) | after
 
         elif stage == BUS:
             s = m.first_slot[copy] + slot
@@ -145,29 +153,31 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                 start[at] = begin
             done = begin + m.slot_latency[s]
             if m.gather_first[s] < m.gather_last[s]:
-                count = _push(times, keys, count, done, base | (slot << SLOT_SHIFT) | GATHER)
+                follow, follow_key = done, base | (slot << SLOT_SHIFT) | GATHER
             else:
                 latest[at] = max(latest[at], done)
                 waiting[at] -= 1
                 if waiting[at] == 0:
                     after = MERGE if m.merge_cycles[copy] > 0 else UNIT
-                    count = _push(times, keys, count, latest[at], base | after)
+                    follow, follow_key = latest[at], base | after
 
         elif stage == GATHER:
             s = m.first_slot[copy] + slot
-            _book(m, m.gather_first[s], m.gather_last[s], now, free, busy, heads, tails)
+            _book(
+                m.gather_first[s], m.gather_last[s], now, m.hop_cycles, m.tree_link, m.tree_parent, m.tree_cycles,
+                free, busy, heads, tails,
+            )  # fmt: skip
             latest[at] = max(latest[at], tails[m.gather_last[s] - 1])
             waiting[at] -= 1
             if waiting[at] == 0:
-                after = MERGE if m.merge_cycles[copy] > 0 else UNIT
-                count = _push(times, keys, count, latest[at], base | after)
+                follow, follow_key = latest[at], base | (MERGE if m.merge_cycles[copy] > 0 else UNIT)
 
         elif stage == MERGE:
             resource = m.home[copy] + 4
             begin = max(now, free[resource])
             free[resource] = begin + m.merge_cycles[copy]
             busy[resource] += m.merge_cycles[copy]
-            count = _push(times, keys, count, free[resource], base | UNIT)
+            follow, follow_key = free[resource], base | UNIT
 
         elif stage == UNIT:
             resource = m.unit[copy]
@@ -182,22 +192,26 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
             elif kind == INPUT_STEP:
                 count = _push(times, keys, count, end, base | SEND)
                 if window + 1 < m.windows[step]:
-                    count = _push(times, keys, count, end, ((window + 1) << WINDOW_SHIFT) | UNIT)
+                    follow, follow_key = end, ((window + 1) << WINDOW_SHIFT) | UNIT
             else:
-                count = _push(times, keys, count, end, base | WRITE)
+                follow, follow_key = end, base | WRITE
 
         elif stage == WRITE:
             resource = m.home[copy] + 1
             begin = max(now, free[resource])
             free[resource] = begin + m.write_cycles[step]
             busy[resource] += m.write_cycles[step]
-            count = _push(times, keys, count, free[resource], base | SEND)
+            follow, follow_key = free[resource], base | SEND
 
         else:
             first, last = m.first_out[step], m.first_out[step + 1]
             if stage == SEND:
                 finished += 1
-                _book(m, m.first_tree[copy], m.last_tree[copy], now, free, busy, heads, tails)
+                if m.first_tree[copy] < m.last_tree[copy]:
+                    _book(
+                        m.first_tree[copy], m.last_tree[copy], now, m.hop_cycles, m.tree_link, m.tree_parent,
+                        m.tree_cycles, free, busy, heads, tails,
+                    )  # fmt: skip
                 finish[at] = now
                 for e in range(first, last):
                     to = m.first_dest[copy] + e - first
@@ -233,19 +247,17 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                         if not ready:
                             break
                         ahead += 1
-                    count = _release(m, c, ahead, now, slot_passed, slot_end, released, times, keys, count, limit)
                 elif left[step] == 0 and step + 1 < steps:
+                    c = step + 1
+                    ahead = m.windows[c]
+                else:
+                    continue
+                if ahead > released[c]:
+                    if count + (ahead - released[c]) * m.most_slots > limit:
+                        return HEAP_FULL, finished
                     count = _release(
-                        m,
-                        step + 1,
-                        m.windows[step + 1],
-                        now,
-                        slot_passed,
-                        slot_end,
-                        released,
-                        times,
-                        keys,
-                        count,
-                        limit,
-                    )
+                        c, m.kind[c] == LAYER_STEP, m.copies[c], m.first_copy[c], m.first_slot, released[c], ahead, now,
+                        slot_passed, slot_end, times, keys, count,
+                    )  # fmt: skip
+                    released[c] = ahead
     return (DONE if finished == m.total_windows else STUCK), finished

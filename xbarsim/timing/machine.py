@@ -35,6 +35,7 @@ class Machine(NamedTuple):
     pipelined: bool
     hop_cycles: int
     total_windows: int
+    most_slots: int
     kind: Ints  # by step
     windows: Ints
     first_window: Ints
@@ -289,6 +290,7 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
         pipelined=timing.pipelined,
         hop_cycles=timing.hop_cycles,
         total_windows=int(windows.sum()),
+        most_slots=int(np.diff(arrays["first_slot"]).max()),
         need=np.concatenate(needs),
     )
     _check_limits(arrays)
@@ -296,7 +298,7 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
 
 
 def _check_limits(arrays: dict[str, Any]) -> None:
-    slots = int(np.diff(arrays["first_slot"]).max())
+    slots = arrays["most_slots"]
     if slots >= SLOT_LIMIT or int(arrays["windows"].max()) >= WINDOW_LIMIT or len(arrays["kind"]) >= STEP_LIMIT:
         raise MappingError(
             f"too large to time: a layer over {slots} tiles, {int(arrays['windows'].max())} windows in one layer "

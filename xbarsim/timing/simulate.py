@@ -132,8 +132,9 @@ def run(machine: Machine) -> Run:
     waiting = np.empty(windows, dtype=np.int32)
     for step, first in enumerate(machine.first_window[:-1]):
         copies, at = int(machine.copies[step]), int(machine.first_copy[step])
+        windows_of = int(machine.windows[step])
         counts = np.diff(machine.first_slot[at : at + copies + 1])
-        waiting[first : machine.first_window[step + 1]] = np.resize(counts, machine.windows[step])
+        waiting[first : machine.first_window[step + 1]] = np.tile(counts, -(-windows_of // copies))[:windows_of]
     outgoing = np.diff(machine.first_out)
     producers = np.repeat(np.arange(machine.windows.size), outgoing)
     capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
