@@ -128,6 +128,58 @@ class Cost:
     """The same sums, cut the other way."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tag:
+    """What one component costs on the hardware of a layer."""
+
+    action: str
+    """Counted action that it is charged for."""
+    action_joule: float
+    """Energy of one action [J]."""
+    instances: float
+    """Instances that one array has a share of; of one chip where ``is_chip``."""
+    area_m2: float
+    """Area of those instances [m2]."""
+    idle_watt: float
+    """Power of those instances, whether or not they act [W]."""
+    is_chip: bool
+    """Whether it belongs to a whole chip."""
+    from_device: bool
+    """Whether the energy follows from conductances and voltages."""
+
+
+Tags = dict[str, Tag]
+
+
+def list_prices(hardware: Hardware) -> Tags:
+    """Return what every component costs, by name.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Hardware of a layer.
+
+    Returns
+    -------
+    dict
+        Component -> tag.
+    """
+    tags = {}
+    for name, component in hardware.components.items():
+        rating, is_chip = rate_component(name, hardware), component.per == "chip"
+        instances = component.count if is_chip else count_instances(component, hardware, "array")
+        tags[name] = Tag(
+            action=component.action or name,
+            action_joule=rating.action_joule,
+            instances=instances,
+            area_m2=instances * rating.area_m2,
+            idle_watt=instances * rating.idle_watt,
+            is_chip=is_chip,
+            from_device=component.from_device,
+        )
+    return tags
+
+
 def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | None = None) -> Cost:
     """Price one inference.
 
@@ -145,51 +197,44 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     Cost
         The whole, by layer and by component.
     """
-    base = plan.hardware
-    clock = base.timing.clock_hz
-    slots = plan.tiles * plan.arrays_per_tile
+    lists = {id(hardware): list_prices(hardware) for hardware in (plan.hardware, *(x.hardware for x in plan.layers))}
     parts: list[LayerCost] = []
     for step in activity.steps:
-        layer, hardware = step.layer, step.layer.hardware if step.layer else base
-        found = (measured or {}).get(step.name)
-        energy = _price_actions(hardware, step.counts, found)
+        hardware = step.layer.hardware if step.layer else plan.hardware
+        tags = lists[id(hardware)]
+        energy = _price_actions(hardware, tags, step.counts, (measured or {}).get(step.name))
         area: dict[str, float] = {}
-        if layer is not None:
-            idle = price_share(hardware, layer.arrays, activity.interval_s, area)
-            energy = {name: energy.get(name, 0.0) + idle.get(name, 0.0) for name in {**energy, **idle}}
-        parts.append(_layer_cost(step, layer, energy, area, clock))
-    parts.append(_price_rest(plan, slots - plan.arrays, activity.interval_s))
-    components = _by_component(plan, activity, parts, slots)
-    return _sum_up(plan, activity, parts, components)
+        if step.layer is not None:
+            for name, joule in price_share(tags, step.layer.arrays, activity.interval_s, area).items():
+                energy[name] = energy.get(name, 0.0) + joule
+        parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.timing.clock_hz))
+    parts.append(_price_rest(plan, lists[id(plan.hardware)], activity.interval_s))
+    return _sum_up(plan, activity, parts, _by_component(plan, activity, lists, parts))
 
 
-def _price_actions(hardware: Hardware, counts: Mapping[str, int], found: Measured | None) -> dict[str, float]:
+def _price_actions(
+    hardware: Hardware, tags: Tags, counts: Mapping[str, int], found: Measured | None
+) -> dict[str, float]:
     """Return the energy of the counted actions, by component."""
     energy = {}
-    for name, component in hardware.components.items():
-        count = counts.get(component.action or name, 0)
-        if not count:
-            continue
-        if component.from_device and found is not None:
+    for name, tag in tags.items():
+        count = counts.get(tag.action, 0)
+        each = tag.action_joule
+        if count and tag.from_device and found is not None:
             each = read_energy(hardware, found.mean_level, found.input_activity)
-        else:
-            each = rate_component(name, hardware).action_joule
-        if each:
+        if count and each:
             energy[name] = count * each
     return energy
 
 
-def price_share(hardware: Hardware, arrays: int, interval_s: float, area: dict[str, float]) -> dict[str, float]:
+def price_share(tags: Tags, arrays: int, interval_s: float, area: dict[str, float]) -> dict[str, float]:
     """Return the idle energy of so many arrays with their share of core and tile, by component; fill in ``area``."""
     energy = {}
-    for name, component in hardware.components.items():
-        if component.per == "chip":
-            continue
-        rating = rate_component(name, hardware)
-        share = arrays * count_instances(component, hardware, "array")
-        area[name] = share * rating.area_m2
-        if rating.idle_watt:
-            energy[name] = share * rating.idle_watt * interval_s
+    for name, tag in tags.items():
+        if not tag.is_chip:
+            area[name] = arrays * tag.area_m2
+            if tag.idle_watt:
+                energy[name] = arrays * tag.idle_watt * interval_s
     return energy
 
 
@@ -215,44 +260,42 @@ def _layer_cost(
     )
 
 
-def _price_rest(plan: Plan, unused: int, interval_s: float) -> LayerCost:
+def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
     """Return the record of unused array slots and of what belongs to whole chips."""
     area: dict[str, float] = {}
-    energy = price_share(plan.hardware, unused, interval_s, area)
-    for name, component in plan.hardware.components.items():
-        if component.per == "chip":
-            rating = rate_component(name, plan.hardware)
-            area[name] = component.count * plan.chips * rating.area_m2
-            if rating.idle_watt:
-                energy[name] = component.count * plan.chips * rating.idle_watt * interval_s
+    unused = plan.tiles * plan.arrays_per_tile - plan.arrays
+    energy = price_share(tags, unused, interval_s, area)
+    for name, tag in tags.items():
+        if tag.is_chip:
+            area[name] = plan.chips * tag.area_m2
+            if tag.idle_watt:
+                energy[name] = plan.chips * tag.idle_watt * interval_s
     return LayerCost(
         name=REST, kind=REST, arrays=unused, energy_joule=sum(energy.values()), area_m2=sum(area.values()),
         energy_by_component=energy, area_by_component=area,
     )  # fmt: skip
 
 
-def _by_component(plan: Plan, activity: Activity, parts: list[LayerCost], slots: int) -> tuple[ComponentCost, ...]:
+def _by_component(
+    plan: Plan, activity: Activity, lists: Mapping[int, Tags], parts: list[LayerCost]
+) -> tuple[ComponentCost, ...]:
     """Cut the same energy and area by component."""
-    unused = slots - plan.arrays
+    base = id(plan.hardware)
+    held: dict[int, int] = {base: plan.tiles * plan.arrays_per_tile - plan.arrays}
+    for layer in plan.layers:
+        held[id(layer.hardware)] = held.get(id(layer.hardware), 0) + layer.arrays
+    totals = activity.totals
     found = []
-    for name, component in plan.hardware.components.items():
-        action = component.action or name
+    for name, own in lists[base].items():
+        shares = [(plan.chips, own)] if own.is_chip else [(arrays, lists[key][name]) for key, arrays in held.items()]
+        idle = sum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
         energy = sum(part.energy_by_component.get(name, 0.0) for part in parts)
-        if component.per == "chip":
-            instances = component.count * plan.chips
-            idle = instances * rate_component(name, plan.hardware).idle_watt
-        else:
-            held = [(layer.hardware, layer.arrays) for layer in plan.layers] + [(plan.hardware, unused)]
-            shares = [(hardware, arrays * count_instances(component, hardware, "array")) for hardware, arrays in held]
-            instances = sum(share for _, share in shares)
-            idle = sum(share * rate_component(name, hardware).idle_watt for hardware, share in shares)
-        idle *= activity.interval_s
         found.append(
             ComponentCost(
                 component=name,
-                action=action,
-                actions=activity.totals.get(action, 0),
-                instances=instances,
+                action=own.action,
+                actions=totals.get(own.action, 0),
+                instances=sum(count * tag.instances for count, tag in shares),
                 action_energy_joule=max(0.0, energy - idle),
                 idle_energy_joule=idle,
                 energy_joule=energy,
