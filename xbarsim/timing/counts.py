@@ -6,10 +6,13 @@ its whole kernel from the buffer; overlapping windows are not kept between passe
 
 from __future__ import annotations
 
+import numpy as np
+
 from xbarsim.config.hardware import ACTIONS
-from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.timing.dataflow import POOLS
 from xbarsim.timing.machine import Layout
+from xbarsim.timing.rounds import wanted_columns
 from xbarsim.timing.slots import conversions_of, result_bits
 
 Counts = dict[str, int]
@@ -35,7 +38,9 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
         layer = layout.layers[index]
         counts = dict.fromkeys(ACTIONS, 0)
         bits = step.values * layout.bits[index]
-        if layer is not None:
+        if layer is not None and layer.epitome is not None:
+            _count_rounds(counts, layer, layer.epitome)
+        elif layer is not None:
             _count_arrays(counts, layer)
         elif step.kind == "input":
             counts["off_chip"] += step.windows * bits
@@ -73,6 +78,26 @@ def _count_arrays(counts: Counts, layer: LayerPlan) -> None:
         counts["input_register"] += times * layer.windows * rows * layer.activation_bits
         counts["output_register"] += times * layer.windows * blocks * stripe.cols * result_bits(layer)
         counts["accumulate"] += times * layer.windows * stripe.cols * (blocks - 1)
+
+
+def _count_rounds(counts: Counts, layer: LayerPlan, epitome: EpitomePlan) -> None:
+    """Add what the arrays of an epitome, its tables and its joint module do."""
+    each, windows = (2 if layer.paired else 1), layer.windows
+    driven, wanted = epitome.driven(layer.row_starts), wanted_columns(layer, epitome)
+    rows_read, cols_read = (driven > 0).sum(axis=1), (wanted > 0).sum(axis=1)
+    converted = np.array([[conversions_of(layer.hardware, n) if n else 0 for n in row] for row in wanted.tolist()])
+    conversions = int((rows_read * converted.sum(axis=1)).sum())
+    results = epitome.columns[:, 1] - epitome.columns[:, 0]
+    rows = int((driven.sum(axis=1) * cols_read).sum())
+    counts["array"] += windows * layer.streams * int((rows_read * cols_read).sum()) * each
+    counts["dac"] += windows * layer.streams * rows * each
+    for action in ("sample_hold", "adc", "shift_add"):
+        counts[action] += windows * layer.streams * conversions
+    counts["input_register"] += windows * rows * layer.input_bits
+    counts["output_register"] += windows * int((rows_read * results).sum()) * result_bits(layer)
+    counts["accumulate"] += windows * (int(((rows_read - 1) * results).sum()) + epitome.joint_additions)
+    counts["vector"] += windows * epitome.input_additions
+    counts["index_table"] += windows * sum(epitome.lookup_bits.values())
 
 
 def _count_traffic(counts: Counts, layout: Layout, index: int, bits: int) -> None:

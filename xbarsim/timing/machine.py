@@ -21,7 +21,7 @@ from xbarsim.timing._kernels import (
 )
 from xbarsim.timing.dataflow import POOLS, Dataflow, trace_dataflow
 from xbarsim.timing.route import make_fabric
-from xbarsim.timing.slots import Slot, pass_cycles, place_copy, read_period, result_bits
+from xbarsim.timing.slots import Slot, place_copy, result_bits, window_cycles
 
 TILE_PARTS = ("buffer read", "buffer write", "bus", "activation", "vector", "pooling")
 """Shared resources of a tile; resource ids are tile * 6 + position, then the links, then off-chip in and out."""
@@ -226,7 +226,7 @@ def _add_slots(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, index
                 slot_latency=0, gather_first=0, gather_last=0,
             )  # fmt: skip
         return 0
-    occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer))
+    occupancy, latency = window_cycles(layer)
     for slot in layout.slots[index][copy]:
         bits = slot.rows * layer.activation_bits
         partial = slot.outputs * result_bits(layer)

@@ -9,6 +9,7 @@ from xbarsim.config import Hardware
 from xbarsim.config.rating import rate_component
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.mvm.encoding import has_unit_column, is_paired
+from xbarsim.timing.rounds import share_rounds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +21,7 @@ class Slot:
     arrays: int
     """Physical arrays."""
     rows: int
-    """Distinct inputs of one window that the tile needs."""
+    """Distinct inputs of one window that the tile needs; of an epitome those of every round."""
     outputs: int
     """Outputs of one window that the tile holds at least a part of."""
 
@@ -56,6 +57,8 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int) -> list[Slot]:
 
 def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:
     """Return distinct rows and outputs of the crossbars begin..end of a copy."""
+    if layer.epitome is not None:
+        return share_rounds(layer, layer.epitome, begin, end)
     rows = outputs = 0
     full, last = layer.partition.stripe, layer.partition.last
     each = full.crossbars
@@ -104,6 +107,12 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
     return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
 
 
+def window_cycles(layer: LayerPlan) -> tuple[int, int]:
+    """Return how long one window occupies the arrays of a layer in all rounds, and how long it takes to come out."""
+    occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer))
+    return layer.rounds * occupancy, (layer.rounds - 1) * occupancy + latency
+
+
 def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int]:
     """Return how long one window occupies its arrays, and how long it takes to come out."""
     latency = (streams + hardware.timing.array_stages) * period
@@ -119,4 +128,4 @@ def conversions_of(hardware: Hardware, columns: int) -> int:
 
 def result_bits(layer: LayerPlan) -> int:
     """Return the bits of a sum of products, at most 32."""
-    return min(32, layer.weight_bits + layer.activation_bits + max(1, math.ceil(math.log2(layer.rows))))
+    return min(32, layer.weight_bits + layer.input_bits + max(1, math.ceil(math.log2(layer.rows))))
