@@ -57,7 +57,7 @@ def plot_lines(table: pd.DataFrame, metric: str, along: Sequence[Factor], by: Fa
             names = [None] if lines is None else sorted(rows[lines.name].unique(), key=_order)
             for number, name in enumerate(names):
                 part = rows if lines is None else rows[rows[lines.name] == name]
-                label = "" if lines is None else f"{short_name(lines.name)} {show_level(name)}"
+                label = "" if lines is None else show_choice(lines, name)
                 _draw_line(axes, part, factor, metric, column, PALETTE[number % len(PALETTE)], label)
             _scale_axis(axes, factor, rows)
             axes.set_xlabel(factor.name)
@@ -171,7 +171,7 @@ def plot_sensitivity(effects: dict[str, list[Effect]]) -> Figure:
             label_bars(axes, [show_range(effect, column) for effect in items])
             axes.set_xlim(0, max(axes.get_xlim()[1], 1e-9) * 1.35)
             axes.invert_yaxis()
-            axes.set(title=column.title, xlabel="share of the variance [%]")
+            axes.set(title=column.heading, xlabel="share of the variance [%]")
             axes.grid(axis="y", visible=False)
     return figure
 
@@ -186,13 +186,14 @@ def find_fronts(rows: pd.DataFrame, cost: str, value: str) -> list[pd.DataFrame]
 
 def show_range(effect: Effect, column: Column) -> str:
     """Write how far a metric's mean moves over the levels of a factor."""
-    unit = f" {column.unit}" if column.unit else ""
-    return f"{column.show(effect.low, 3)} … {column.show(effect.high, 3)}{unit}"
+    return f"{column.show(effect.low, 3)} … {column.show(effect.high, 3)}"
 
 
-def short_name(name: str) -> str:
-    """Return the last two words of a dotted key: enough for a legend."""
-    return ".".join(name.split(".")[-2:])
+def show_choice(factor: Factor, value: Any) -> str:
+    """Write one level of a factor for a legend: the last two words of its key, and the value."""
+    if factor.name in ("network", "hardware"):
+        return str(value)
+    return f"{'.'.join(factor.name.split('.')[-2:])} {show_level(value)}"
 
 
 def show_level(value: Any) -> str:
@@ -232,7 +233,7 @@ def _draw_points(
         x, y = (part[metric] * column.factor for metric, column in zip(metrics, columns))
         axes.plot(
             x, y, ".", color=PALETTE[number % len(PALETTE)], markersize=6 if len(rows) <= 500 else 3, alpha=0.7,
-            rasterized=len(rows) > _MANY_POINTS, label="" if by is None else f"{short_name(by.name)} {show_level(name)}",
+            rasterized=len(rows) > _MANY_POINTS, label="" if by is None else show_choice(by, name),
         )  # fmt: skip
 
 

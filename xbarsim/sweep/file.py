@@ -15,7 +15,7 @@ from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import Design
 from xbarsim.sweep.metric import ACCURACY_METRICS, DEFAULT_ACCURACY, DEFAULT_COST, METRICS
 
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Names = tuple[str, ...]
 Numbers = float | tuple[float, ...]
 
 
@@ -122,6 +122,8 @@ def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
         raise ConfigError(explain_error(error, Sweep, origin)) from None
     for name in ("network", "hardware"):
         values = getattr(sweep, name)
+        if not values:
+            raise ConfigError(f"{name}: names nothing{where}")
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: a name is given twice{where}")
     for metric in sweep.metrics:

@@ -104,6 +104,7 @@ def draw_figures(done: pd.DataFrame, factors: list[Factor], metrics: list[str]) 
     if effects:
         drawn["sensitivity"] = (figures.plot_sensitivity(effects), _NOTES["sensitivity"])
     few = [factor for factor in ranked if factor.levels <= figures.MOST_LINES]
+    few.sort(key=lambda factor: factor.name not in ("network", "hardware"))
     along = ([factor for factor in ranked if factor.is_number] or ranked)[:_MOST_PANELS]
     for metric in metrics[:_MOST_PANELS] if along else []:
         by = next((factor for factor in few if [factor] != along), None)

@@ -1,0 +1,78 @@
+"""Sweeps of points that cost nothing, and what stands in for a simulation in them."""
+
+import os
+import sys
+import time
+import zlib
+from functools import partial
+
+from xbarsim.errors import SolverError
+from xbarsim.sweep.file import make_sweep
+from xbarsim.sweep.local import run_local
+from xbarsim.sweep.plan import plan_sweep
+from xbarsim.sweep.run import run_sweep
+
+AXES = {"adc.bits": [4, 5, 6, 7, 8], "crossbar.rows": {"from": 32, "to": 1024, "factor": 2}, "dac.bits": [1, 2]}
+
+
+def make_plan(**changes):
+    """Return a plan of 60 points, or as changed."""
+    return plan_sweep(
+        make_sweep({"network": "digits", "axes": AXES, "metrics": ["cost.edap", "cost.cycles"], **changes})
+    )
+
+
+def make_cheap(workload, threads):
+    """Return a function that answers at once, with what depends on the point alone."""
+    return _answer
+
+
+def make_slow(workload, threads):
+    """Return a function that takes its time."""
+
+    def answer(point):
+        time.sleep(0.02)
+        return _answer(point)
+
+    return answer
+
+
+def make_failing(workload, threads):
+    """Return a function that fails in several ways."""
+
+    def answer(point):
+        if point.settings["adc.bits"] == 5:
+            raise SolverError("did not\nconverge")
+        if point.settings["adc.bits"] == 6:
+            raise ZeroDivisionError("division by zero")
+        return _answer(point)
+
+    return answer
+
+
+def make_mortal(workload, threads):
+    """Return a function whose process dies once on some points, and always on one."""
+
+    def answer(point):
+        mark = os.path.join(os.environ["XBARSIM_TEST_MARKS"], point.key)
+        always = point.settings == {"adc.bits": 4, "crossbar.rows": 32, "dac.bits": 1}
+        if always or (point.settings["adc.bits"] == 7 and not os.path.exists(mark)):
+            open(mark, "w").close()
+            os._exit(11)
+        return _answer(point)
+
+    return answer
+
+
+def cheap_backend(factory="make_cheap", workers=2):
+    """Return local processes that compute with one of the functions above."""
+    return partial(run_local, workers=workers, factory=f"sweep_samples:{factory}")
+
+
+def _answer(point):
+    number = zlib.crc32(repr(sorted(point.settings.items())).encode())
+    return {"cost.edap": number * 1e-20 / 3, "cost.cycles": number % 1000}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{run_sweep(make_plan(), sys.argv[1], backend=cheap_backend(sys.argv[2])).computed}\n")
