@@ -30,7 +30,9 @@ TWO_OPERANDS = ("add", "sub", "mul", "div")
 MOVES = ("pad", "slice", "concat", "flatten", "reshape", "transpose", "quantize")
 
 Need = NDArray[np.int32]
-View = tuple[tuple[int, Need], ...]
+View = tuple[tuple[int, Need, Need], ...]
+"""(producing step, last window of it needed, first window of it needed by this or any later one), by window."""
+Operands = tuple[Need, Need]
 
 
 @dataclass(kw_only=True)
@@ -53,6 +55,8 @@ class Step:
     """Numbers of one window that go through an activation function afterwards."""
     edges: list[tuple[int, Need]] = field(default_factory=list)
     """(producing step, last window of it needed by each window of this one; -1 where none is)."""
+    keeps: list[Need] = field(default_factory=list)
+    """For each edge the first window that this window or any later one needs, what lies before can be dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,8 @@ def trace_dataflow(network: Network) -> Dataflow:
     windows, values = _raster(network.input_shape)
     width = network.input_shape[-1] if len(network.input_shape) == 3 else 1
     steps = [Step(name="input", kind="input", windows=windows // width, values=values * width)]
-    views: dict[str, View] = {INPUT: ((0, (np.arange(windows) // width).astype(np.int32)),)}
+    rows = (np.arange(windows) // width).astype(np.int32)
+    views: dict[str, View] = {INPUT: ((0, rows, rows),)}
     shapes: dict[str, tuple[int, ...]] = {INPUT: network.input_shape}
     index: dict[str, int] = {}
     for node in network.nodes:
@@ -92,18 +97,19 @@ def trace_dataflow(network: Network) -> Dataflow:
         if node.is_layer or _is_digital(node):
             step = _make_step(node, inputs, before)
             index[node.name] = len(steps)
-            views[node.name] = ((len(steps), np.arange(step.windows, dtype=np.int32)),)
+            own = np.arange(step.windows, dtype=np.int32)
+            views[node.name] = ((len(steps), own, own),)
             steps.append(step)
         elif node.kind in MOVES:
             views[node.name] = _move(node, inputs, before)
         else:
             views[node.name] = inputs[0]
-            for source, _ in inputs[0]:
+            for source, _, _ in inputs[0]:
                 steps[source].activated += steps[source].values
     final = views[network.output]
     count, width = _raster(network.output_shape)
     output = Step(name="output", kind="output", windows=count, values=width, operands=width)
-    output.edges = _join([_through(final, None, count)])
+    _connect(output, [_through(final, None, count)])
     steps.append(output)
     return Dataflow(steps=tuple(steps), index=index)
 
@@ -145,65 +151,81 @@ def _make_step(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) ->
             operations=max(1, operations),
         )
     if window is None:
-        step.edges = _join([_through(view, None, windows) for view in inputs])
+        _connect(step, [_through(view, None, windows) for view in inputs])
     else:
-        last = _last_operand(window, shapes[0], node.shape)
-        step.edges = _join([_through(view, last, windows) for view in inputs])
+        operands_of = _find_operands(window, shapes[0], node.shape)
+        _connect(step, [_through(view, operands_of, windows) for view in inputs])
     return step
 
 
-def _last_operand(attributes: Any, before: tuple[int, ...], after: tuple[int, ...]) -> Need:
-    """Return the raster index of the last input pixel under every position of a sliding kernel."""
-    ends = []
+def _find_operands(attributes: Any, before: tuple[int, ...], after: tuple[int, ...]) -> Operands:
+    """Return the raster index of the last and of the first input pixel under every position of a sliding kernel."""
+    low, high = [], []
     for axis in (0, 1):
         size, reach = before[axis + 1], attributes["kernel"][axis] - 1
         reach *= attributes.get("dilation", (1, 1))[axis]
-        last = np.arange(after[axis + 1]) * attributes["stride"][axis] - attributes["padding"][axis] + reach
-        ends.append(np.clip(last, 0, size - 1))
-    return (ends[0][:, np.newaxis] * before[2] + ends[1]).astype(np.int32).ravel()
+        first = np.arange(after[axis + 1]) * attributes["stride"][axis] - attributes["padding"][axis]
+        low.append(np.clip(first, 0, size - 1))
+        high.append(np.clip(first + reach, 0, size - 1))
+    return _flat(high, before[2]), _flat(low, before[2])
 
 
-def _through(view: View, last: Need | None, windows: int) -> View:
-    """Look at a view through windows that each end at raster position ``last``; None is one to one where it fits."""
+def _flat(ends: list[Any], width: int) -> Need:
+    return (np.asarray(ends[0])[:, np.newaxis] * width + np.asarray(ends[1])).astype(np.int32).ravel()
+
+
+def _through(view: View, operands: Operands | None, windows: int) -> View:
+    """Look at a view through windows with the given last and first raster positions; None is one to one if it fits."""
     seen = []
-    for source, need in view:
-        if last is not None:
-            found = np.where(last < 0, -1, need[last])
+    for source, need, keep in view:
+        if operands is not None:
+            last, first = operands
+            found, kept = np.where(last < 0, -1, need[last]), keep[first]
         elif len(need) == windows:
-            found = need
+            found, kept = need, keep
         else:
-            found = np.full(windows, need[-1], dtype=np.int32)
-        seen.append((source, np.maximum.accumulate(found)))
+            found, kept = np.full(windows, need[-1], dtype=np.int32), np.full(windows, keep[0], dtype=np.int32)
+        kept = np.minimum.accumulate(kept[::-1])[::-1]
+        seen.append((source, np.maximum.accumulate(found), kept))
     return tuple(seen)
 
 
-def _join(views: list[View]) -> list[tuple[int, Need]]:
+def _connect(step: Step, views: list[View]) -> None:
+    """Give a step its edges."""
+    for source, need, keep in _join(views):
+        step.edges.append((source, need))
+        step.keeps.append(keep)
+
+
+def _join(views: list[View]) -> View:
     """Merge edges from the same producer."""
-    merged: dict[int, Need] = {}
+    merged: dict[int, tuple[int, Need, Need]] = {}
     for view in views:
-        for source, need in view:
-            merged[source] = np.maximum(merged[source], need) if source in merged else need
-    return sorted(merged.items())
+        for source, need, keep in view:
+            if source in merged:
+                _, other_need, other_keep = merged[source]
+                need, keep = np.maximum(need, other_need), np.minimum(keep, other_keep)
+            merged[source] = (source, need, keep)
+    return tuple(merged[source] for source in sorted(merged))
 
 
 def _move(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> View:
     windows, _ = _raster(node.shape)
-    last = None
+    operands: Operands | None = None
     if len(node.shape) == 3 and node.kind == "slice":
-        rows, cols = (range(size)[slice(*each)] for size, each in zip(shapes[0][1:], node.attributes["ranges"][1:]))
-        last = (np.array(rows)[:, np.newaxis] * shapes[0][2] + np.array(cols)).astype(np.int32).ravel()
+        ends = [np.array(range(size)[slice(*each)]) for size, each in zip(shapes[0][1:], node.attributes["ranges"][1:])]
+        operands = (_flat(ends, shapes[0][2]),) * 2
     elif len(node.shape) == 3 and node.kind == "pad":
-        last = _padded(node.attributes["pads"][1:], shapes[0])
+        operands = _find_padded(node.attributes["pads"][1:], shapes[0])
     elif node.kind == "concat" and len(node.shape) == 3 and node.attributes.get("axis", 1) != 1:
-        inputs = [((source, need[-1:]),) for view in inputs for source, need in view]
-    return tuple(_join([_through(view, last, windows) for view in inputs]))
+        inputs = [((source, need[-1:], keep[:1]),) for view in inputs for source, need, keep in view]
+    return _join([_through(view, operands, windows) for view in inputs])
 
 
-def _padded(pads: Any, shape: tuple[int, ...]) -> Need:
-    """Return the raster index behind every pixel of a padded image, -1 where all up to it is padding."""
-    ends = []
-    for (before, after), size in zip(pads, shape[1:]):
-        ends.append(np.minimum(np.arange(-before, size + after), size - 1))
-    rows, cols = ends
-    last = rows[:, np.newaxis] * shape[2] + np.maximum(cols, 0)
-    return np.where(rows[:, np.newaxis] < 0, -1, last).astype(np.int32).ravel()
+def _find_padded(pads: Any, shape: tuple[int, ...]) -> Operands:
+    """Return the raster index behind every pixel of a padded image; the last is -1 where all up to it is padding."""
+    rows, cols = (
+        np.minimum(np.arange(-before, size + after), size - 1) for (before, after), size in zip(pads, shape[1:])
+    )
+    first = _flat([np.maximum(rows, 0), np.maximum(cols, 0)], shape[2])
+    return np.where(np.repeat(rows, len(cols)) < 0, -1, first).astype(np.int32), first
