@@ -29,6 +29,7 @@ from xbarsim.mvm._lanes import (
     larger,
     load,
     multiply,
+    peek,
     round_even,
     shift_right,
     smaller,
@@ -128,29 +129,31 @@ def list_rows(reads, inputs, r, starts, rows):
     A group is ``8 // dac_bits`` rows; bit k + b * (rows of a group) of its table row is bit b of the input of its
     row k. Read (v, t) owns ``rows[starts[v * streams + t]]`` up to the next start.
     """
-    members = 8 // reads.dac_bits
+    planes, bases, offsets, stride = inputs.planes, inputs.bases, inputs.offsets, inputs.stride
+    shifts, widths, dac_bits = reads.shifts, reads.widths, reads.dac_bits
+    members = 8 // dac_bits
     parts = 8 // members
     mask = (1 << members) - 1
-    entries = 1 << (reads.dac_bits * members)
+    entries = 1 << (dac_bits * members)
     begin, end = inputs.byte_starts[r], inputs.byte_starts[r + 1]
     n = 0
     read = 0
-    for v in range(inputs.bases.size):
-        for t in range(reads.shifts.size):
+    for v in range(bases.size):
+        for t in range(shifts.size):
             starts[read] = n
             read += 1
-            first = inputs.bases[v] + inputs.stride * reads.shifts[t]
-            if reads.dac_bits == 1:
+            first = bases[v] + stride * shifts[t]
+            if dac_bits == 1:
                 for q in range(begin, end):
-                    entry = np.int32(inputs.planes[first + inputs.offsets[q]])
+                    entry = np.int32(peek(planes, first + peek(offsets, q)))
                     rows[n] = np.int32(256 * (q - begin)) + entry
                     n += entry != 0
                 continue
             for q in range(begin, end):
                 for part in range(parts):
                     entry = np.int32(0)
-                    for b in range(reads.widths[t]):
-                        byte = np.int32(inputs.planes[first + inputs.offsets[q] + inputs.stride * b])
+                    for b in range(widths[t]):
+                        byte = np.int32(peek(planes, first + peek(offsets, q) + stride * b))
                         entry |= ((byte >> (part * members)) & mask) << (members * b)
                     rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
                     n += entry != 0
@@ -163,17 +166,19 @@ def list_rows(reads, inputs, r, starts, rows):
 @kernel
 def round_cells(cells, begin, end, column, width, part):
     """Copy some columns of one row block, rounded to whole numbers of the grid."""
+    matrix, step = cells.matrix, cells.step
     for i in range(begin, end):
         for j in range(width):
-            part[(i - begin) * width + j] = np.rint(cells.matrix[i, column + j] * cells.step)
+            part[(i - begin) * width + j] = np.rint(matrix[i, column + j] * step)
 
 
 @kernel
 def copy_noise(cells, begin, end, column, width, part):
     """Copy the variances of some columns of one row block."""
+    noise = cells.noise
     for i in range(begin, end):
         for j in range(width):
-            part[(i - begin) * width + j] = cells.noise[i, column + j]
+            part[(i - begin) * width + j] = noise[i, column + j]
 
 
 @kernel
@@ -341,38 +346,46 @@ def shift_add(codes, v, target, plane_weights, lanes, out):
     padded = out.shape[1]
     flat = out.ravel()
     store(lanes, 0, codes)
+    output = target % padded
     for k in range(0, lane_count(codes), 16):
-        at = v * padded + (target + k) % padded
+        at = v * padded + output
         part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
         store(flat, at, add(load(flat, at, quarter), part))
+        output += 16
+        if output == padded:
+            output = 0
 
 
 @kernel
 def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out):
     """Add table rows, convert and shift-add, for every vector."""
     width = lane_count(zero)
-    streams = reads.weights.size
+    weights, starts, rows, table, noise_table = (
+        reads.weights, scratch.starts, scratch.rows, scratch.table, scratch.noise_table,
+    )  # fmt: skip
+    lanes, floats = scratch.lanes, scratch.floats
+    streams = weights.size
     is_bare = errors is None and survey is None
     for v in range(out.shape[0]):
         total = to_int32(zero)
         for t in range(streams):
-            first, last = scratch.starts[v * streams + t], scratch.starts[v * streams + t + 1]
+            first, last = peek(starts, v * streams + t), peek(starts, v * streams + t + 1)
             if is_bare and first == last:
                 continue
             x = zero
             for i in range(first, last):
-                x = add(x, load(scratch.table, scratch.rows[i] * width, zero))
+                x = add(x, load(table, peek(rows, i) * width, zero))
             variance = noise_zero
-            if errors is not None and scratch.noise_table.size:
+            if errors is not None and noise_table.size:
                 for i in range(first, last):
-                    variance = add(variance, load(scratch.noise_table, scratch.rows[i] * width, noise_zero))
+                    variance = add(variance, load(noise_table, peek(rows, i) * width, noise_zero))
             if survey is not None:
-                note_sums(to_float(x), adc, survey, target, plane_weights, scratch.floats)
+                note_sums(to_float(x), adc, survey, target, plane_weights, floats)
                 continue
-            code = convert(x, variance, v, t, r, column, adc, errors, scratch.floats)
-            total = add(total, multiply(code, fill(reads.weights[t], zero)))
+            code = convert(x, variance, v, t, r, column, adc, errors, floats)
+            total = add(total, multiply(code, fill(weights[t], zero)))
         if survey is None:
-            shift_add(total, v, target, plane_weights, scratch.lanes, out)
+            shift_add(total, v, target, plane_weights, lanes, out)
 
 
 @kernel
@@ -385,7 +398,7 @@ def read_products(
     rows = values.shape[1]
     flat = values.ravel()
     count = out.shape[0] * streams
-    sums = scratch.sums
+    weights, sums, lanes, floats = reads.weights, scratch.sums, scratch.lanes, scratch.floats
     for first in range(0, count, 4):
         a = first * rows
         x0 = zero
@@ -394,10 +407,10 @@ def read_products(
         x3 = zero
         for i in range(rows):
             cell = load(part, i * width, zero)
-            x0 = add(x0, multiply(cell, fill(flat[a + i], zero)))
-            x1 = add(x1, multiply(cell, fill(flat[a + rows + i], zero)))
-            x2 = add(x2, multiply(cell, fill(flat[a + 2 * rows + i], zero)))
-            x3 = add(x3, multiply(cell, fill(flat[a + 3 * rows + i], zero)))
+            x0 = add(x0, multiply(cell, fill(peek(flat, a + i), zero)))
+            x1 = add(x1, multiply(cell, fill(peek(flat, a + rows + i), zero)))
+            x2 = add(x2, multiply(cell, fill(peek(flat, a + 2 * rows + i), zero)))
+            x3 = add(x3, multiply(cell, fill(peek(flat, a + 3 * rows + i), zero)))
         store(sums, 0, x0)
         store(sums, width, x1)
         store(sums, 2 * width, x2)
@@ -405,7 +418,7 @@ def read_products(
         for k in range(min(4, count - first)):
             x = load(sums, k * width, zero)
             if survey is not None:
-                note_sums(x, adc, survey, target, plane_weights, scratch.floats)
+                note_sums(x, adc, survey, target, plane_weights, floats)
                 continue
             variance = zero
             if errors is not None and noise_part.size:
@@ -413,9 +426,9 @@ def read_products(
                     value = flat[a + k * rows + i]
                     variance = add(variance, multiply(load(noise_part, i * width, zero), fill(value * value, zero)))
             v, t = (first + k) // streams, (first + k) % streams
-            code = convert(x, variance, v, t, r, column, adc, errors, scratch.floats)
-            code = multiply(code, fill(reads.weights[t], zero))
-            shift_add(code, v, target, plane_weights, scratch.lanes, out)
+            code = convert(x, variance, v, t, r, column, adc, errors, floats)
+            code = multiply(code, fill(weights[t], zero))
+            shift_add(code, v, target, plane_weights, lanes, out)
 
 
 # --- drivers -----------------------------------------------------------------------------------------------------
@@ -470,12 +483,12 @@ def multiply_tables(
 @kernel
 def split_values(reads, codes, begin, end, values):
     """Split codes of one row block into the values of every read, (vectors * streams, rows)."""
-    streams = reads.shifts.size
+    shifts, widths = reads.shifts, reads.widths
     for v in range(codes.shape[0]):
-        for t in range(streams):
-            mask = (1 << reads.widths[t]) - 1
+        for t in range(shifts.size):
+            shift, mask, read = shifts[t], (1 << widths[t]) - 1, v * shifts.size + t
             for i in range(begin, end):
-                values[v * streams + t, i - begin] = (np.int32(codes[v, i]) >> reads.shifts[t]) & mask
+                values[read, i - begin] = (np.int32(codes[v, i]) >> shift) & mask
 
 
 @kernel

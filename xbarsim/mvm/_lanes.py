@@ -69,6 +69,17 @@ def load(typing_context, array, index, like):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
+def peek(typing_context, array, index):  # type: ignore[no-untyped-def]
+    """One value of an array at an index that is never negative, so that none is spent on wrapping it around."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        data = context.make_array(array)(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
 def store(typing_context, array, index, lanes):  # type: ignore[no-untyped-def]
     """Store lanes into an array, narrowed to its type."""
 
