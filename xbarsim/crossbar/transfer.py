@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -18,9 +19,8 @@ from xbarsim.crossbar.wires import Wires, check_conductance, check_threads
 from xbarsim.errors import ConfigError
 
 METHODS = ("auto", "exact", "closed_form", "ideal")
-TOLERANCE = 1e-10
-"""Accuracy asked of the exact operator, relative to its largest entry [-]."""
-PASS_LIMIT = 120
+TOLERANCE = 5e-10
+"""Error estimate that the exact operator has to reach, relative to its largest entry [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def solve_transfer_report(
         if method == "closed_form" or not (wires.has_word_lines and wires.has_bit_lines):
             t, error, passes, used = *_solve_closed_form(stack, wires), "closed_form"
         else:
-            t, error, passes, used = _solve_exact(stack, wires)
+            t, error, passes, used = _solve_exact(stack, wires, numba.get_num_threads())
     return TransferReport(t=t.reshape(shape), method=used, error_estimate=error, iterations=passes)
 
 
@@ -127,14 +127,27 @@ def _solve_closed_form(g: NDArray[np.float64], wires: Wires) -> tuple[NDArray[np
     return t, 0.0, 0
 
 
-def _solve_exact(g: NDArray[np.float64], wires: Wires) -> tuple[NDArray[np.float64], float, int, str]:
-    arrays, _, cols = g.shape
+def _solve_exact(
+    g: NDArray[np.float64], wires: Wires, threads: int
+) -> tuple[NDArray[np.float64], float, int, str]:
+    """Solve a stack by line iteration, and by block elimination where that does not converge."""
+    arrays, rows, cols = g.shape
     t = np.empty_like(g)
-    report = np.zeros((arrays, -(-cols // _kernels.LANES), 2))
+    lanes = _kernels.LANES
+    report = np.zeros((arrays, -(-cols // lanes), 2))
     values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
-    _kernels.solve_stack(PASS_LIMIT, TOLERANCE, *values, g, t, report)
+    whole = arrays >= 2 * threads
+    workers = max(1, min(threads, arrays if whole else report.shape[1]))
+    lines = np.empty((workers if whole else 1, 3, 2, rows, cols))
+    scratch = [np.empty((workers, n)) for n in (rows * cols * lanes, cols * lanes, cols * lanes)]
+    outs = np.empty((workers, _kernels.MOST_PASSES, rows * lanes))
+    if whole:
+        _kernels.solve_arrays(TOLERANCE, *values, g, t, report, lines, *scratch, outs)
+    else:
+        for array in range(arrays):
+            _kernels.solve_blocks(TOLERANCE, *values, g[array], t[array], report[array], lines, *scratch, outs)
     used = "line_iteration"
-    for array in np.flatnonzero((report[:, :, 1] > TOLERANCE).any(axis=1)):
+    for array in np.flatnonzero(~(report[:, :, 1] <= TOLERANCE).all(axis=1)):
         _direct.solve_direct(*values, g[array], t[array])
         report[array, :, 1] = 1e-13
         used = "block_elimination"
