@@ -28,6 +28,10 @@ class LayerError:
     """Least-squares factor between exact results and those on hardware; below 1 where wires lose current [-]."""
     adc_step: float
     """Least significant bit of the ADC, in level steps of current [-]."""
+    clipped_share: float
+    """Share of conversions that clip [-]."""
+    range_used_share: float
+    """Largest magnitude that a converter saw, as a fraction of its range [-]."""
     input_activity: float
     """Mean squared word-line voltage as a fraction of full scale squared [-]."""
     mean_level: float
@@ -72,17 +76,20 @@ def measure_layer(machine: LayerMachine, codes: np.ndarray, exact: np.ndarray, *
     Returns
     -------
     LayerError
-        Signal-to-noise ratio, gain, ADC step and input activity.
+        Signal-to-noise ratio, gain, use of the converters, activity.
     """
     sample = codes[:_SAMPLE_IMAGES]
     signal = exact[:_SAMPLE_IMAGES].astype(np.float64)
     found = machine.accumulate(sample, threads=threads) * machine.lsb
+    seen = machine.survey(sample, threads=threads)
     power, noise = float(np.sum(signal**2)), float(np.sum((found - signal) ** 2))
     return LayerError(
         name=machine.node.name,
         snr_db=10 * float(np.log10(power / noise)) if power > 0 and noise > 0 else None,
         gain=float(np.sum(found * signal)) / power if power > 0 else None,
         adc_step=float(machine.lsb),
+        clipped_share=float(np.average([part.clipped_share for part in seen], weights=[p.conversions for p in seen])),
+        range_used_share=max(part.used_range for part in seen),
         input_activity=machine.input_activity(sample),
         mean_level=machine.mean_level,
     )

@@ -6,6 +6,7 @@ stripe is one matrix in the MVM engine. All stripes share the layer's one ADC st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +15,8 @@ import numpy as np
 from xbarsim.converter import split_inputs
 from xbarsim.mapping import LayerPlan
 from xbarsim.mapping import Stripe as PlannedStripe
-from xbarsim.mvm import Engine, program_matrix
-from xbarsim.mvm.window import gather_windows, make_geometry
+from xbarsim.mvm import Engine, Statistics, program_matrix
+from xbarsim.mvm.window import make_geometry
 from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
 
 
@@ -102,22 +103,42 @@ class LayerMachine:
         acc = self.accumulate(codes, first_image=first_image, threads=threads)
         return dequantize_output(self.quantized, acc, self.lsb)
 
-    def calibrate(self, codes: np.ndarray) -> LayerMachine:
+    def calibrate(self, codes: np.ndarray, *, threads: int = 1) -> LayerMachine:
         """Return the layer with its ADC range set from the quantised inputs of calibration images.
 
         Parameters
         ----------
         codes : ndarray of int
             Quantised inputs, axes as in :meth:`accumulate`.
+        threads : int
+            Threads within the engine.
 
         Returns
         -------
         LayerMachine
             The layer with one step for all stripes: the largest that any of them needs.
         """
-        step = max(stripe.engine.calibrate(self._vectors(stripe, codes)).lsb for stripe in self.stripes)
+        found = [stripe.engine.calibrate(*args, threads=threads, **window) for stripe, args, window in self._parts(codes)]
+        step = max(engine.lsb for engine in found)
         stripes = tuple(replace(stripe, engine=stripe.engine.with_lsb(step)) for stripe in self.stripes)
         return replace(self, stripes=stripes)
+
+    def survey(self, codes: np.ndarray, *, threads: int = 1) -> list[Statistics]:
+        """Return what the converters of each stripe do on quantised inputs.
+
+        Parameters
+        ----------
+        codes : ndarray of int
+            Quantised inputs, axes as in :meth:`accumulate`.
+        threads : int
+            Threads within the engine.
+
+        Returns
+        -------
+        list of Statistics
+            One for each stripe.
+        """
+        return [stripe.engine.survey(*args, threads=threads, **window) for stripe, args, window in self._parts(codes)]
 
     def input_activity(self, codes: np.ndarray) -> float:
         """Return the mean squared word-line voltage as a fraction of full scale squared [-].
@@ -136,14 +157,16 @@ class LayerMachine:
         highest = (1 << streams.dac_bits) - 1
         return float(np.mean(np.square(split_inputs(codes, streams) / highest)))
 
-    def _vectors(self, stripe: Stripe, codes: np.ndarray) -> np.ndarray:
+    def _parts(self, codes: np.ndarray) -> Iterator[tuple[Stripe, tuple[np.ndarray], dict[str, Any]]]:
+        """Yield each stripe with its inputs and the windows that cut them."""
         if self.node.kind == "linear":
-            return codes.reshape(-1, codes.shape[-1])
-        part = codes[:, stripe.inputs]
-        geometry = make_geometry(part.shape, **self._geometry())
-        return gather_windows(
-            part, geometry, channels_last=self._row_order == "channels_last", pad_code=self.quantized.input_zero_point
-        )
+            yield self.stripes[0], (codes.reshape(-1, codes.shape[-1]),), {}
+            return
+        for stripe in self.stripes:
+            part = codes[:, stripe.inputs]
+            geometry = make_geometry(part.shape, **self._geometry())
+            pad_code = self.quantized.input_zero_point
+            yield stripe, (part,), {"geometry": geometry, "pad_code": pad_code, "row_order": self._row_order}
 
     def _geometry(self) -> dict[str, Any]:
         return {key: self.node.attributes[key] for key in ("kernel", "stride", "padding", "dilation")}

@@ -156,7 +156,7 @@ def program_network(
         layer = quantized.layers[node.name]
         codes = quantize_input(layer, x)
         machine = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
-        machine = machine.calibrate(codes)
+        machine = machine.calibrate(codes, threads=threads)
         exact = integer_layer(layer, node, codes)
         errors.append(measure_layer(machine, codes, exact, threads=threads))
         machines[node.name] = machine
