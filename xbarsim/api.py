@@ -32,13 +32,30 @@ from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Provenance, Report, Seconds
 from xbarsim.timing import simulate_plan
 
-__all__ = ["Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
+__all__ = ["Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
 
 Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
 
 DEFAULT_CALIBRATION = 64
 """Images that set ranges where no calibration images are given: the first ones of the data, without labels."""
+
+
+class Shared:
+    """Work that simulations of one set of images have in common, done once.
+
+    Hand the same object to every call of :func:`simulate` with the same images and calibration images: float
+    references, quantised networks and integer references are then kept. It never changes a result.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], Any] = {}
+
+    def recall(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:
+        """Return what ``work`` gave when ``key`` was first asked for."""
+        if key not in self._kept:
+            self._kept[key] = work()
+        return self._kept[key]
 
 
 class Hardware(config.Hardware):
@@ -141,6 +158,7 @@ def simulate(
     *,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Run a trained network on hardware: what accuracy is left, and what one inference costs.
@@ -169,6 +187,8 @@ def simulate(
         Threads, all cores if left out; never changes a result.
     weight_bits, activation_bits : int, optional
         Bits of all layers, in place of the hardware's own.
+    shared : Shared, optional
+        Keeps what further calls with the same images can use.
     progress : callable, optional
         ``(stage, done, total)``, called now and then.
 
@@ -203,11 +223,22 @@ def simulate(
         layer.name: {"weight_bits": layer.weight_bits, "activation_bits": layer.activation_bits}
         for layer in plan.layers
     }
-    quantized = quantize_network(
-        net, known, weight_bits=plan.hardware.weight_bits, activation_bits=plan.hardware.activation_bits, layers=bits
+    keep = shared or Shared()
+    key = (hash_network(net), repr(bits))
+    quantized = keep.recall(
+        ("quantized", *key),
+        lambda: quantize_network(
+            net, known, weight_bits=plan.hardware.weight_bits, activation_bits=plan.hardware.activation_bits, layers=bits
+        ),
     )
-    reference = run_network(net, x, threads=threads, progress=_stage(progress, "float reference"))
-    integers = run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference"))
+    reference = keep.recall(
+        ("float reference", key[0]),
+        lambda: run_network(net, x, threads=threads, progress=_stage(progress, "float reference")),
+    )
+    integers = keep.recall(
+        ("integer reference", *key),
+        lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),
+    )
     outcome = simulate_network(
         quantized, plan, x, known, trials=trials, seed=seed, batch_size=batch_size, threads=threads, progress=progress
     )
