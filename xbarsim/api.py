@@ -223,13 +223,11 @@ def simulate(
         layer.name: {"weight_bits": layer.weight_bits, "activation_bits": layer.activation_bits}
         for layer in plan.layers
     }
-    keep = shared or Shared()
+    keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
     key = (hash_network(net), repr(bits))
     quantized = keep.recall(
         ("quantized", *key),
-        lambda: quantize_network(
-            net, known, weight_bits=plan.hardware.weight_bits, activation_bits=plan.hardware.activation_bits, layers=bits
-        ),
+        lambda: quantize_network(net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits),
     )
     reference = keep.recall(
         ("float reference", key[0]),
