@@ -16,6 +16,8 @@ from xbarsim.sweep.metric import collect_metrics
 from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
 from xbarsim.sweep.store import Result
 
+_LONGEST_ERROR = 400
+
 Function = Callable[[Point], Mapping[str, Any]]
 
 
@@ -33,6 +35,7 @@ class Evaluator:
     def __init__(self, workload: Workload, threads: int = 1) -> None:
         self._workload = workload
         self._threads = threads
+        self._shared = api.Shared()
 
     def __call__(self, point: Point) -> dict[str, Any]:
         """Return every metric of a point."""
@@ -47,6 +50,7 @@ class Evaluator:
             api.simulate(
                 network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,
                 trials=work.trials, seed=work.seed, threads=self._threads,
+                shared=self._shared,
             )
         )  # fmt: skip
 
@@ -73,12 +77,17 @@ def compute_point(function: Function, point: Point) -> Result:
         try:
             metrics = function(point)
         except XbarsimError as problem:
-            error = " ".join(str(problem).split())
+            error = _one_line(str(problem))
         except Exception as problem:
-            error = " ".join(f"{type(problem).__name__}: {problem}".split())
-    said = dict.fromkeys(" ".join(str(item.message).split()) for item in caught if _is_ours(item.category))
+            error = _one_line(f"{type(problem).__name__}: {problem}")
+    said = dict.fromkeys(_one_line(str(item.message)) for item in caught if _is_ours(item.category))
     seconds = time.perf_counter() - started
     return Result(key=point.key, metrics=metrics, error=error, seconds=seconds, warnings=tuple(said))
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]} ..."
 
 
 def _is_ours(category: type[Warning]) -> bool:
