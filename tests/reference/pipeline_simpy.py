@@ -136,6 +136,7 @@ class Pipeline:
         self.arrived = {(s, c): set() for s, cs in enumerate(self.consumers) for c in cs}
         self.pointer = dict.fromkeys(self.arrived, -1)
         self.released = [0] * len(self.steps)
+        self.reads, self.read = {}, [0] * len(self.steps)
         self.go = [[self.env.event() for _ in range(step.windows)] for step in self.steps]
         self.start, self.finish = {}, {}
 
@@ -168,8 +169,7 @@ class Pipeline:
         for index, step in enumerate(self.steps):
             for window in range(step.windows):
                 self.env.process(self.window(index, window))
-        for event in self.go[0]:
-            event.succeed()
+        self.release(0)
         self.env.run()
         return self
 
@@ -195,6 +195,7 @@ class Pipeline:
         else:
             read = math.ceil(step.operands * self.bits[index] / timing.buffer_bits)
             yield self.server(home, "buffer read").use((*key, 0), read)
+            self.forget(index, window, 1)
             if step.kind == "output":
                 yield self.server("out").use((*key, 0), math.ceil(bits / timing.io_bits))
                 self.finish[key] = self.env.now
@@ -218,6 +219,7 @@ class Pipeline:
         bits = rows * layer.activation_bits
         yield self.server(tile, "buffer read").use(key, math.ceil(bits / timing.buffer_bits))
         yield self.server(tile, "bus").use(key, math.ceil(bits / timing.bus_bits))
+        self.forget(index, window, len(self.shares[index][copy]))
         turn = array.request()
         yield turn
         self.start[index, window] = min(self.env.now, self.start.get((index, window), self.env.now))
@@ -277,12 +279,39 @@ class Pipeline:
         while self.pointer[index, consumer] + 1 in self.arrived[index, consumer]:
             self.pointer[index, consumer] += 1
         if self.timing.pipelined:
-            edges = self.steps[consumer].edges
-            at = self.released[consumer]
-            while at < len(self.go[consumer]) and all(self.pointer[s, consumer] >= need[at] for s, need in edges):
-                self.go[consumer][at].succeed()
-                at += 1
-            self.released[consumer] = at
+            self.release(consumer)
         elif all(len(self.arrived[index, c]) == self.steps[index].windows for c in self.consumers[index]):
             for event in self.go[index + 1]:
                 event.succeed()
+
+    def release(self, index):
+        """Let windows go in order, as far as their operands are there and their consumers have room."""
+        at = self.released[index]
+        while at < len(self.go[index]):
+            if any(self.pointer[source, index] < need[at] for source, need in self.steps[index].edges):
+                break
+            if any(at >= self.room(index, consumer) for consumer in self.consumers[index]):
+                break
+            self.go[index][at].succeed()
+            at += 1
+        self.released[index] = at
+
+    def room(self, index, consumer):
+        """Return how many windows of a step fit, all told, into the buffer of one of its consumers."""
+        step = self.steps[consumer]
+        if self.timing.stream_bits is None or self.read[consumer] == step.windows:
+            return self.steps[index].windows
+        place = [source for source, _ in step.edges].index(index)
+        held = self.timing.stream_bits // (self.steps[index].values * self.bits[index])
+        return step.keeps[place][self.read[consumer]] + held
+
+    def forget(self, index, window, parts):
+        """A part of a window has been read; when all in front of it have, their producers may find room."""
+        self.reads[window, index] = self.reads.get((window, index), 0) + 1 / parts
+        at = self.read[index]
+        while self.reads.get((at, index), 0) > 1 - 1e-9:
+            at += 1
+        if at > self.read[index] and self.timing.stream_bits is not None and self.timing.pipelined:
+            self.read[index] = at
+            for source, _ in self.steps[index].edges:
+                self.release(source)

@@ -8,6 +8,7 @@ from reference.pipeline_simpy import Pipeline
 from reference.residual_networks import Builder, resnet_bottleneck, resnet_cifar
 
 from xbarsim.config import load_hardware
+from xbarsim.errors import MappingError
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, Node, make_linear
 from xbarsim.timing import simulate_plan
@@ -71,9 +72,11 @@ HARDWARES = st.fixed_dictionaries(
 
 
 @settings(max_examples=60)
-@given(networks(), HARDWARES, st.sampled_from([None, 1.0, 1.5, 3.0]))
-def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, changes, spare):
+@given(networks(), HARDWARES, st.sampled_from([None, 1.0, 1.5, 3.0]), st.sampled_from([None, 100, 300, 1000, 3000]))
+def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, changes, spare, stream_bits):
     hardware = HARDWARE.override(changes)
+    if changes["timing.pipelined"]:
+        hardware = hardware.override({"timing.stream_bits": stream_bits})
     if spare is not None:
         budget = int(plan_network(network, hardware).arrays * spare)
         hardware = hardware.override({"mapping.replication": "balanced", "mapping.array_budget": budget})
@@ -81,16 +84,18 @@ def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, change
     machine, layout = build_machine(plan)
     result = run(machine)
     oracle = Pipeline(plan).run()
+    assert len(oracle.finish) == np.count_nonzero(result.finish)
+    assert result.is_done == (len(oracle.finish) == machine.total_windows)
     first = machine.first_window
     for (step, window), cycle in oracle.finish.items():
         assert result.finish[first[step] + window] == cycle, (layout.flow.steps[step].name, window)
     for (step, window), cycle in oracle.start.items():
         assert result.start[first[step] + window] == cycle
-    assert len(oracle.finish) == machine.total_windows
     busy = sum(server.busy for server in oracle.servers.values()) + sum(oracle.noc.busy.values())
     assert result.busy.sum() == busy
     low, high = bound_cycles(machine)
-    assert low <= result.cycles <= high
+    assert result.cycles <= high
+    assert low <= result.cycles or not result.is_done
 
 
 def test_resources_are_never_used_longer_than_the_run_takes():
@@ -149,6 +154,27 @@ def test_copies_raise_the_throughput():
 def test_cycles_grow_linearly_with_windows():
     intervals = [simulate_plan(plan_network(resnet_cifar(1, size=s), HARDWARE)).interval_cycles for s in (16, 32)]
     assert intervals[1] == 4 * intervals[0]
+
+
+def test_a_residual_branch_with_too_small_a_buffer_is_named_with_the_least_that_works():
+    network = resnet_cifar(1, size=8)
+    with pytest.raises(MappingError, match=r"timing\.stream_bits: 200 deadlocks .*; (\d+) is the least") as error:
+        simulate_plan(plan_network(network, HARDWARE.override({"timing.stream_bits": 200})))
+    least = int(str(error.value).split("; ")[1].split()[0])
+    limited = simulate_plan(plan_network(network, HARDWARE.override({"timing.stream_bits": least})))
+    free = simulate_plan(plan_network(network, HARDWARE))
+    assert limited.cycles >= free.cycles
+    assert limited.totals == free.totals
+    with pytest.raises(MappingError):
+        simulate_plan(plan_network(network, HARDWARE.override({"timing.stream_bits": least - 1})))
+
+
+def test_layer_by_layer_keeps_whole_results():
+    hardware = HARDWARE.override({"timing.pipelined": False})
+    network = resnet_cifar(1, size=8)
+    with pytest.raises(MappingError, match=f"{16 * 64 * 8} is the least"):
+        simulate_plan(plan_network(network, hardware.override({"timing.stream_bits": 8000})))
+    simulate_plan(plan_network(network, hardware.override({"timing.stream_bits": 16 * 64 * 8})))
 
 
 def test_resnet50_has_its_windows_and_its_first_layer_is_the_bottleneck():

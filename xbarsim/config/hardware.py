@@ -217,6 +217,8 @@ class Timing(Record):
     """Cycles of one router hop."""
     io_bits: Annotated[int, Field(ge=1)] = 64
     """Bits that the off-chip link moves in a cycle, each way."""
+    stream_bits: Annotated[int, Field(ge=1)] | None = None
+    """Bits that a consumer keeps of each stream of values that it receives; None is as many as needed."""
     activation_lanes: Annotated[int, Field(ge=1)] = 16
     """Values that a tile's activation unit takes in a cycle."""
     vector_lanes: Annotated[int, Field(ge=1)] = 16

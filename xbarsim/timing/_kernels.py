@@ -4,17 +4,21 @@ Events are (cycle, key), the key packing step, window, slot and stage, so that w
 the lower (layer, window, slot) goes first. Every request for a shared resource is an event at the cycle in which
 it is made: resources serve in order of request and are never used twice in one cycle. A slot is the part of one
 copy of a layer that lies in one tile; its arrays work in lock step and belong to nobody else.
+
+Where streams are limited, a window starts only if its consumers have room for its result: room is given back, before
+anything else happens in a cycle, when a consumer has read the last window that needs a value.
 """
 
 from __future__ import annotations
 
 from xbarsim._numba import kernel
 
-READ, BUS, GATHER, MERGE, UNIT, WRITE, SEND, ARRIVE = range(8)
+READ, BUS, GATHER, MERGE, UNIT, WRITE, SEND, ARRIVE, FREE = range(9)
 INPUT_STEP, LAYER_STEP, DIGITAL_STEP, OUTPUT_STEP = range(4)
 DONE, HEAP_FULL, STUCK = range(3)
-SLOT_SHIFT, WINDOW_SHIFT, STEP_SHIFT = 3, 19, 45
-SLOT_LIMIT, WINDOW_LIMIT, STEP_LIMIT = 1 << 16, 1 << 26, 1 << 18
+SLOT_SHIFT, WINDOW_SHIFT, STEP_SHIFT = 4, 20, 45
+SLOT_LIMIT, WINDOW_LIMIT, STEP_LIMIT = 1 << 16, 1 << 25, 1 << 16
+FIRST = 1 << 62  # taken off a key: before all others of its cycle
 
 
 @kernel
@@ -87,7 +91,7 @@ def _release(
 
 @kernel
 def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefix, arrived, waiting, latest, left,
-                start, finish, heads, tails, times, keys):  # fmt: skip
+                taken, read, room, start, finish, heads, tails, times, keys):  # fmt: skip
     """Run all windows through the machine ``m`` (a :class:`~xbarsim.timing.machine.Machine`).
 
     Fills ``start`` (first array read or use of the unit) and ``finish`` (arrival at the last consumer) of every
@@ -97,7 +101,17 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
     steps = m.windows.size
     finished = 0
     limit = times.size - 8
-    follow, follow_key = 0, UNIT  # the event that the last one led to; most often it is also the next of all
+    follow, follow_key = -1, 0  # the event that the last one led to; most often it is also the next of all
+    ahead = m.windows[0]
+    for e in range(room.size):
+        room[e] = m.keep[m.edge_need[e]] + m.capacity[e] if m.limited else m.windows[m.edge_from[e]]
+        if m.edge_from[e] == 0:
+            ahead = min(ahead, room[e])
+    for window in range(ahead):
+        if count > limit:
+            return HEAP_FULL, finished
+        count = _push(times, keys, count, 0, (window << WINDOW_SHIFT) | UNIT)
+    released[0] = ahead
     while count > 0 or follow >= 0:
         if count > limit:
             return HEAP_FULL, finished
@@ -112,7 +126,9 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
             if count > 0:
                 _sink(times, keys, count, times[count], keys[count])
         follow = -1
-        stage = key & 7
+        if key < 0:
+            key += FIRST
+        stage = key & 15
         slot = (key >> SLOT_SHIFT) & (SLOT_LIMIT - 1)
         window = (key >> WINDOW_SHIFT) & (WINDOW_LIMIT - 1)
         step = key >> STEP_SHIFT
@@ -131,6 +147,8 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
             busy[resource] += m.slot_read[s]
             after = BUS if kind == LAYER_STEP else UNIT
             follow, follow_key = begin + m.slot_read[s], base | (slot << SLOT_SHIFT) | after
+            if m.limited and kind != LAYER_STEP:
+                count = _push(times, keys, count, follow, (base | FREE) - FIRST)
 
         elif stage == BUS:
             s = m.first_slot[copy] + slot
@@ -139,6 +157,8 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
             loaded = begin + m.slot_bus[s]
             free[resource] = loaded
             busy[resource] += m.slot_bus[s]
+            if m.limited:
+                count = _push(times, keys, count, loaded, (base | FREE) - FIRST)
             begin = max(loaded, slot_free[s])
             end = begin + m.slot_occupancy[s]
             slot_free[s] = end
@@ -190,9 +210,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                 finish[at] = end
                 finished += 1
             elif kind == INPUT_STEP:
-                count = _push(times, keys, count, end, base | SEND)
-                if window + 1 < m.windows[step]:
-                    follow, follow_key = end, ((window + 1) << WINDOW_SHIFT) | UNIT
+                follow, follow_key = end, base | SEND
             else:
                 follow, follow_key = end, base | WRITE
 
@@ -223,41 +241,65 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                         count = _push(times, keys, count, arrival, base | ((e - first) << SLOT_SHIFT) | ARRIVE)
                     else:
                         arrived[m.edge_flag[e] + window] = 2
-            else:
+            elif stage == ARRIVE:
                 arrived[m.edge_flag[first + slot] + window] = 2
-            for e in range(first, last):
-                if arrived[m.edge_flag[e] + window] != 2:
+            else:
+                first, last = m.first_in[step], m.first_in[step + 1]
+                taken[at] -= 1
+                seen = read[step]
+                while seen < m.windows[step] and taken[m.first_window[step] + seen] == 0:
+                    seen += 1
+                if seen == read[step]:
                     continue
-                arrived[m.edge_flag[e] + window] = 1
-                left[step] -= 1
-                if m.pipelined:
-                    seen = prefix[e]
-                    while seen + 1 < m.windows[step] and arrived[m.edge_flag[e] + seen + 1] == 1:
+                read[step] = seen
+
+            for i in range(first, last):
+                if stage == FREE:  # a producer may find room again
+                    e = m.in_edge[i]
+                    c = m.edge_from[e]
+                    if read[step] < m.windows[step]:
+                        room[e] = m.keep[m.edge_need[e] + read[step]] + m.capacity[e]
+                    else:
+                        room[e] = m.windows[c]
+                elif arrived[m.edge_flag[i] + window] == 2:  # a consumer may find its operands
+                    arrived[m.edge_flag[i] + window] = 1
+                    left[step] -= 1
+                    c = m.edge_to[i]
+                    seen = prefix[i]
+                    while seen + 1 < m.windows[step] and arrived[m.edge_flag[i] + seen + 1] == 1:
                         seen += 1
-                    prefix[e] = seen
-                    c = m.edge_to[e]
+                    prefix[i] = seen
+                else:
+                    continue
+                ahead = released[c]
+                if m.pipelined:
                     ready = True
-                    ahead = released[c]
                     while ahead < m.windows[c]:
-                        for i in range(m.first_in[c], m.first_in[c + 1]):
-                            other = m.in_edge[i]
+                        for j in range(m.first_in[c], m.first_in[c + 1]):
+                            other = m.in_edge[j]
                             if prefix[other] < m.need[m.edge_need[other] + ahead]:
                                 ready = False
                                 break
+                        if m.limited:
+                            for other in range(m.first_out[c], m.first_out[c + 1]):
+                                if ahead >= room[other]:
+                                    ready = False
                         if not ready:
                             break
                         ahead += 1
                 elif left[step] == 0 and step + 1 < steps:
                     c = step + 1
                     ahead = m.windows[c]
-                else:
-                    continue
                 if ahead > released[c]:
                     if count + (ahead - released[c]) * m.most_slots > limit:
                         return HEAP_FULL, finished
-                    count = _release(
-                        c, m.kind[c] == LAYER_STEP, m.copies[c], m.first_copy[c], m.first_slot, released[c], ahead, now,
-                        slot_passed, slot_end, times, keys, count,
-                    )  # fmt: skip
+                    if c == 0:
+                        for other in range(released[c], ahead):
+                            count = _push(times, keys, count, now, (other << WINDOW_SHIFT) | UNIT)
+                    else:
+                        count = _release(
+                            c, m.kind[c] == LAYER_STEP, m.copies[c], m.first_copy[c], m.first_slot, released[c], ahead,
+                            now, slot_passed, slot_end, times, keys, count,
+                        )  # fmt: skip
                     released[c] = ahead
     return (DONE if finished == m.total_windows else STUCK), finished

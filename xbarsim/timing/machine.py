@@ -27,12 +27,14 @@ TILE_PARTS = ("buffer read", "buffer write", "bus", "activation", "vector", "poo
 """Shared resources of a tile; resource ids are tile * 6 + position, then the links, then off-chip in and out."""
 
 Ints = NDArray[np.int64]
+Edge = tuple[int, NDArray[np.int32], NDArray[np.int32]]
 
 
 class Machine(NamedTuple):
     """What the event loop reads. Steps, copies, slots, edges and tree entries are numbered through."""
 
     pipelined: bool
+    limited: bool
     hop_cycles: int
     total_windows: int
     most_slots: int
@@ -60,10 +62,14 @@ class Machine(NamedTuple):
     gather_first: Ints
     gather_last: Ints
     in_edge: Ints  # edges of all steps, by consumer
-    edge_to: Ints  # by edge, in order of the producer
+    edge_from: Ints  # by edge, in order of the producer
+    edge_to: Ints
+    capacity: Ints
+    value_bits: Ints
     edge_flag: Ints
     edge_need: Ints
     need: NDArray[np.int32]
+    keep: NDArray[np.int32]
     dest_first: Ints  # by copy and edge
     dest_last: Ints
     dest_tree: Ints
@@ -164,12 +170,12 @@ def _lay_out(plan: Plan, flow: Dataflow) -> Layout:
     return Layout(flow, layers, homes, slots, bits, empty, copy, [list(each) for each in empty], {})
 
 
-def _number_edges(flow: Dataflow) -> list[list[tuple[int, NDArray[np.int32]]]]:
-    """Return the (consumer, need) of every edge, by producer."""
-    out: list[list[tuple[int, NDArray[np.int32]]]] = [[] for _ in flow.steps]
+def _number_edges(flow: Dataflow) -> list[list[Edge]]:
+    """Return the (consumer, need, keep) of every edge, by producer."""
+    out: list[list[Edge]] = [[] for _ in flow.steps]
     for index, step in enumerate(flow.steps):
-        for source, need in step.edges:
-            out[source].append((index, need))
+        for (source, need), keep in zip(step.edges, step.keeps):
+            out[source].append((index, need, keep))
     return out
 
 
@@ -199,7 +205,7 @@ def _add_copy(
     columns.add(home=home * 6, unit=unit, first_slot=columns.size("slot_port"))
     merged = _add_slots(columns, plan, layout, fabric, index, copy)
     columns.add(merge_cycles=math.ceil(merged / timing.vector_lanes))
-    tiles = [_tiles_of(layout, consumer) for consumer, _ in edges[index]]
+    tiles = [_tiles_of(layout, consumer) for consumer, _, _ in edges[index]]
     tree = fabric.tree(home, tuple(sorted(set().union(*tiles) - {home})))
     first = columns.size("tree_link")
     columns.add(first_tree=first, last_tree=first + len(tree.links), first_dest=columns.size("dest_first"))
@@ -277,21 +283,28 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
     windows = arrays["windows"]
     arrays["first_window"] = np.concatenate(([0], np.cumsum(windows)))
     arrays["first_out"] = np.concatenate(([0], np.cumsum([len(each) for each in edges])))
-    flat = [(source, to, need) for source, each in enumerate(edges) for to, need in each]
+    flat = [(source, *edge) for source, each in enumerate(edges) for edge in each]
     order = sorted(range(len(flat)), key=lambda e: flat[e][1])
     arrays["in_edge"] = np.array(order, dtype=np.int64)
     arrays["first_in"] = np.searchsorted([flat[e][1] for e in order], np.arange(len(steps) + 1))
-    arrays["edge_to"] = np.array([to for _, to, _ in flat], dtype=np.int64)
-    arrays["edge_flag"] = np.cumsum([0, *(windows[source] for source, _, _ in flat[:-1])])
-    arrays["edge_need"] = np.cumsum([0, *(len(need) * images for _, _, need in flat[:-1])])
-    needs = [need + image * steps[source].windows for source, _, need in flat for image in range(images)]
+    arrays["edge_from"] = np.array([edge[0] for edge in flat], dtype=np.int64)
+    arrays["edge_to"] = np.array([edge[1] for edge in flat], dtype=np.int64)
+    arrays["edge_flag"] = np.cumsum([0, *(windows[edge[0]] for edge in flat[:-1])])
+    arrays["edge_need"] = np.cumsum([0, *(len(edge[2]) * images for edge in flat[:-1])])
+    needs = [need + image * steps[source].windows for source, _, need, _ in flat for image in range(images)]
+    keeps = [keep + image * steps[source].windows for source, _, _, keep in flat for image in range(images)]
+    sizes = np.array([steps[source].values * layout.bits[source] for source, *_ in flat], dtype=np.int64)
     timing = plan.hardware.timing
     arrays.update(
         pipelined=timing.pipelined,
+        limited=timing.pipelined and timing.stream_bits is not None,
         hop_cycles=timing.hop_cycles,
         total_windows=int(windows.sum()),
         most_slots=int(np.diff(arrays["first_slot"]).max()),
         need=np.concatenate(needs),
+        keep=np.concatenate(keeps),
+        capacity=(timing.stream_bits or 0) // sizes,
+        value_bits=sizes,
     )
     _check_limits(arrays)
     return Machine(**arrays)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.errors import SolverError
+from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
 from xbarsim.timing.counts import count_actions
@@ -92,6 +92,9 @@ class Activity:
 class Run:
     """Raw result of the event loop."""
 
+    is_done: bool
+    """Whether every window finished; if not, the rest waits for room for ever."""
+
     start: NDArray[np.int64]
     """By window."""
     finish: NDArray[np.int64]
@@ -117,11 +120,6 @@ def run(machine: Machine) -> Run:
     -------
     Run
         When every window started and finished, and how long every resource was busy.
-
-    Raises
-    ------
-    SolverError
-        If windows never become ready.
     """
     windows, slots = int(machine.first_window[-1]), machine.slot_port.size
     edges = machine.edge_to.size
@@ -140,11 +138,12 @@ def run(machine: Machine) -> Run:
     capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
     while True:
         times, keys = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int64)
-        code, finished = run_machine(
+        code, _ = run_machine(
             machine, free, busy, np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64),
             np.zeros((slots, 2), dtype=np.int64), np.zeros(machine.windows.size, dtype=np.int64),
             np.full(edges, -1, dtype=np.int64), np.zeros(int(machine.windows[producers].sum()), dtype=np.uint8),
-            waiting.copy(), latest, machine.windows * outgoing, start, finish,
+            waiting.copy(), latest, machine.windows * outgoing, waiting.copy(),
+            np.zeros(machine.windows.size, dtype=np.int64), np.zeros(edges, dtype=np.int64), start, finish,
             np.zeros(machine.tree_link.size, dtype=np.int64), np.zeros(machine.tree_link.size, dtype=np.int64),
             times, keys,
         )  # fmt: skip
@@ -153,9 +152,7 @@ def run(machine: Machine) -> Run:
         capacity *= 4
         free[:], busy[:], finish[:], latest[:] = 0, 0, 0, 0
         start[:] = np.iinfo(np.int64).max
-    if code != DONE:
-        raise SolverError(f"timing: {finished} of {machine.total_windows} windows finished; the rest waits for ever")
-    return Run(start=start, finish=finish, busy=busy)
+    return Run(is_done=code == DONE, start=start, finish=finish, busy=busy)
 
 
 def simulate_plan(plan: Plan) -> Activity:
@@ -173,13 +170,15 @@ def simulate_plan(plan: Plan) -> Activity:
 
     Raises
     ------
-    SolverError
-        If windows never become ready.
     MappingError
-        If the network is too large for the event loop's numbers.
+        If ``timing.stream_bits`` is too small for the network, or the network too large for the event loop's numbers.
     """
     machine, layout = build_machine(plan)
     result = run(machine)
+    least = _least_stream_bits(plan, machine, result.is_done)
+    if least is not None:
+        given = plan.hardware.timing.stream_bits
+        raise MappingError(f"timing.stream_bits: {given} deadlocks this network; {least} is the least that works")
     interval, bottleneck = find_interval(plan, machine, layout, result)
     counts = count_actions(plan, layout)
     first = machine.first_window
@@ -205,6 +204,26 @@ def simulate_plan(plan: Plan) -> Activity:
         plan=plan, cycles=result.cycles, interval_cycles=interval, bottleneck=bottleneck, steps=tuple(steps),
         machine=machine, layout=layout, start=result.start, finish=result.finish, busy=result.busy,
     )  # fmt: skip
+
+
+def _least_stream_bits(plan: Plan, machine: Machine, is_done: bool) -> int | None:
+    """Return the least size of a stream's buffer that lets every window finish, None where the given one does."""
+    given = plan.hardware.timing.stream_bits
+    if given is None:
+        return None
+    whole = int((machine.value_bits * machine.windows[machine.edge_from]).max())
+    if not machine.pipelined:  # a whole result waits for the next layer
+        return None if given >= whole else whole
+    if is_done:
+        return None
+    low, high = given, whole
+    while high - low > 1:
+        middle = (low + high) // 2
+        if run(machine._replace(capacity=middle // machine.value_bits)).is_done:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def bound_cycles(machine: Machine) -> tuple[int, int]:
