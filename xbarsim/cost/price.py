@@ -197,7 +197,8 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     Cost
         The whole, by layer and by component.
     """
-    lists = {id(hardware): list_prices(hardware) for hardware in (plan.hardware, *(x.hardware for x in plan.layers))}
+    used = {id(hardware): hardware for hardware in (plan.hardware, *(layer.hardware for layer in plan.layers))}
+    lists = {key: list_prices(hardware) for key, hardware in used.items()}
     parts: list[LayerCost] = []
     for step in activity.steps:
         hardware = step.layer.hardware if step.layer else plan.hardware

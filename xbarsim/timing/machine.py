@@ -291,13 +291,15 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
     arrays["edge_to"] = np.array([edge[1] for edge in flat], dtype=np.int64)
     arrays["edge_flag"] = np.cumsum([0, *(windows[edge[0]] for edge in flat[:-1])])
     arrays["edge_need"] = np.cumsum([0, *(len(edge[2]) * images for edge in flat[:-1])])
-    needs = [need + image * steps[source].windows for source, _, need, _ in flat for image in range(images)]
-    keeps = [keep + image * steps[source].windows for source, _, _, keep in flat for image in range(images)]
-    sizes = np.array([steps[source].values * layout.bits[source] for source, *_ in flat], dtype=np.int64)
     timing = plan.hardware.timing
+    limited = timing.pipelined and timing.stream_bits is not None
+    shifts = [(edge, image * steps[edge[0]].windows) for edge in flat for image in range(images)]
+    needs = [need + shift if shift else need for (_, _, need, _), shift in shifts]
+    keeps = [keep + shift for (_, _, _, keep), shift in shifts] if limited else [np.zeros(len(flat), dtype=np.int32)]
+    sizes = np.array([steps[source].values * layout.bits[source] for source, *_ in flat], dtype=np.int64)
     arrays.update(
         pipelined=timing.pipelined,
-        limited=timing.pipelined and timing.stream_bits is not None,
+        limited=limited,
         hop_cycles=timing.hop_cycles,
         total_windows=int(windows.sum()),
         most_slots=int(np.diff(arrays["first_slot"]).max()),
