@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import compare, demo, estimate, hardware, network, oracle, report, simulate, sweep
+from xbarsim.cli import compare, demo, estimate, hardware, network, oracle, report, search, simulate, sweep
 from xbarsim.errors import SolverError, XbarsimError
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -35,6 +35,7 @@ def build_app() -> typer.Typer:
         app.command()(command)
     app.add_typer(hardware.app, name="hardware")
     app.add_typer(network.app, name="network")
+    app.add_typer(search.app, name="search")
     return app
 
 

@@ -54,7 +54,8 @@ class CostOracle:
         self, hardware: config.Hardware | str | Path, cache: str | Path | None = "auto", *, memory: int = 100_000
     ) -> None:
         self.hardware = api.load_hardware(hardware)
-        self._base = (fingerprint_code(), config.hash_hardware(self.hardware))
+        self.hash = config.hash_hardware(self.hardware)
+        self._base = (fingerprint_code(), self.hash)
         self._disk = open_cache(cache)
         self._memory: dict[Hashable, Any] = {}
         self._limit = max(1, memory)

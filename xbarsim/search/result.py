@@ -1,0 +1,196 @@
+"""What a search found: its points, the front, the chosen design; as CSV, JSON and figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.search.evaluate import weigh_metrics
+from xbarsim.search.pareto import find_front
+from xbarsim.search.space import Option, Point, Space
+from xbarsim.search.store import write_text
+from xbarsim.search.task import ACCURACY, Search
+
+CLOSE = 0.01
+"""Accuracy below the best that the chosen design may have for a better second objective [-]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One point that was evaluated."""
+
+    point: Point
+    """Option of every slot."""
+    metrics: dict[str, float] | None
+    """Dotted metric -> value; None where it failed."""
+    error: str = ""
+    """Why it failed."""
+    label: str = ""
+    """``array N`` where every layer sits on arrays of one size, all else as in the backbone."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """All points of a search and what follows from them."""
+
+    search: Search
+    space: Space
+    entries: tuple[Entry, ...]
+    extra: Mapping[str, Any]
+    """Whatever else the search has to say, for the JSON."""
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """Numbers of the points that keep the constraints and that no other beats."""
+        if not self.entries:
+            return ()
+        weighed = [weigh_metrics(self.search, entry.metrics) for entry in self.entries]
+        found = find_front(np.array([values for values, _ in weighed]), np.array([v for _, v in weighed]))
+        return tuple(int(number) for number in found)
+
+    @property
+    def chosen(self) -> int:
+        """Number of the chosen point.
+
+        With one objective the best; where accuracy is one of several, the best by the next objective among those of
+        the front within 0.01 of its best accuracy; else the point of the front nearest to all single bests at once,
+        each objective scaled by the front's extent.
+        """
+        front = self.front
+        if not front:
+            raise ConfigError(explain_failure(self.search, self.entries))
+        values = np.array([weigh_metrics(self.search, self.entries[number].metrics)[0] for number in front])
+        goals = list(self.search.goals)
+        if ACCURACY in goals and len(goals) > 1:
+            accuracy = values[:, goals.index(ACCURACY)]
+            others = [number for number, name in enumerate(goals) if name != ACCURACY]
+            near = np.flatnonzero(accuracy <= accuracy.min() + CLOSE)
+            return front[near[np.argmin(values[near][:, others[0]])]]
+        extent = np.ptp(values, axis=0)
+        scaled = (values - values.min(axis=0)) / np.where(extent > 0, extent, 1.0)
+        return front[int(np.argmin(np.square(scaled).sum(axis=1)))]
+
+    def describe(self, number: int) -> dict[str, Any]:
+        """Return a point as plain data: number, label, choices by layer and metrics."""
+        entry = self.entries[number]
+        return {
+            "number": number,
+            "label": entry.label,
+            "options": self.space.options(entry.point),
+            "metrics": entry.metrics,
+        }
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write ``points.csv``, ``front.csv``, ``front.json``, ``architecture.csv`` and ``.json``, and both figures.
+
+        Parameters
+        ----------
+        folder : str or Path
+            An existing folder.
+
+        Returns
+        -------
+        list of Path
+            What was written.
+
+        Raises
+        ------
+        ConfigError
+            If a file cannot be written, or no point keeps the constraints; the points are written before that.
+        """
+        from xbarsim.report.style import save_figure
+        from xbarsim.search.figures import plot_architecture, plot_front
+
+        folder = Path(folder)
+        front = self.front
+        texts = {"points.csv": self._tabulate(range(len(self.entries)))}
+        if front:
+            chosen = {**self.describe(self.chosen), "layers": self.tabulate_layers(self.chosen), **self.extra}
+            described = {
+                "objectives": self.search.goals,
+                "points_in_space": str(self.space.count),
+                "points_evaluated": len(self.entries),
+                "front": [self.describe(number) for number in front],
+                "homogeneous": [self.describe(n) for n, entry in enumerate(self.entries) if entry.label],
+            }
+            texts |= {
+                "front.csv": self._tabulate(front),
+                "front.json": json.dumps(described, indent=2) + "\n",
+                "architecture.json": json.dumps(chosen, indent=2) + "\n",
+                "architecture.csv": _write_rows(self.tabulate_layers(self.chosen)),
+            }
+        for name, text in texts.items():
+            write_text(folder / name, text)
+        written = [folder / name for name in texts]
+        if not front:
+            raise ConfigError(explain_failure(self.search, self.entries))
+        for stem, figure in (("front", plot_front(self)), ("architecture", plot_architecture(self))):
+            save_figure(figure, folder / stem)
+            written.append(folder / f"{stem}.png")
+        return written
+
+    def tabulate_layers(self, number: int) -> list[dict[str, Any]]:
+        """Return the chosen option layer by layer, layers without a choice included."""
+        options = self.space.options(self.entries[number].point)
+        design = self.space.design(self.entries[number].point)
+        of_layer = {layer: slot.name for slot in self.space.slots for layer in slot.layers}
+        axes = list(dict.fromkeys(axis for slot in self.space.slots for axis in slot.axes))
+        rows = []
+        for node in self.space.network.layers:
+            option: Option | str = options.get(of_layer.get(node.name, ""), {})
+            own = self.space.natives.get(node.name, {})
+            values = {
+                axis: own.get(axis) if isinstance(option, str) else option.get(axis, own.get(axis)) for axis in axes
+            }
+            removed = node.name in design.removed
+            rows.append({"layer": node.name, "kind": node.kind, "removed": removed, **values})
+        return rows
+
+    def _tabulate(self, numbers: Any) -> str:
+        front = set(self.front)
+        rows = []
+        for number in numbers:
+            entry = self.entries[number]
+            row: dict[str, Any] = {"number": number, "label": entry.label, "on_front": number in front}
+            for name, option in self.space.options(entry.point).items():
+                slot = next(slot for slot in self.space.slots if slot.name == name)
+                for axis in slot.axes:
+                    row[f"{name}:{axis}"] = option if isinstance(option, str) else option[axis]
+                if not slot.axes:
+                    row[f"{name}:zero"] = isinstance(option, str)
+            rows.append({**row, **(entry.metrics or {}), "error": entry.error})
+        return _write_rows(rows)
+
+
+def explain_failure(search: Search, entries: tuple[Entry, ...]) -> str:
+    """Say in one line why no point is left to choose, with the nearest value that was seen."""
+    alive = [entry.metrics for entry in entries if entry.metrics is not None]
+    if not alive:
+        reason = entries[0].error if entries else "none was asked for"
+        return f"search: none of {len(entries)} points could be evaluated: {reason}"
+    broken = []
+    for name, bound in search.constraints.items():
+        seen = [metrics[name] for metrics in alive]
+        if bound.max is not None and min(seen) > bound.max:
+            broken.append(f"constraints.{name}.max: {bound.max:g} is met by none, the least seen is {min(seen):g}")
+        if bound.min is not None and max(seen) < bound.min:
+            broken.append(f"constraints.{name}.min: {bound.min:g} is met by none, the largest seen is {max(seen):g}")
+    together = "; ".join(broken) or f"no point keeps all of {', '.join(search.constraints)} together"
+    return f"{together} ({len(alive)} points evaluated)"
+
+
+def _write_rows(rows: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

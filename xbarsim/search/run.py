@@ -1,0 +1,179 @@
+"""Run a search file: ask, evaluate, tell, remember; resume where an earlier run was killed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from xbarsim import api
+from xbarsim.errors import ConfigError, MappingError, SolverError
+from xbarsim.network import Network, load_network
+from xbarsim.search.evaluate import Images, load_images, measure_design, weigh_metrics
+from xbarsim.search.oracle import CostOracle, fingerprint_code
+from xbarsim.search.result import Entry, Result
+from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSampler, Sampler
+from xbarsim.search.space import Point, Space, make_space
+from xbarsim.search.store import Store
+from xbarsim.search.task import Search
+
+Progress = Callable[[str, int, int], None]
+
+
+def open_space(search: Search) -> tuple[Space, api.Hardware]:
+    """Load the backbone and hardware of a search and check its space.
+
+    Parameters
+    ----------
+    search : Search
+        From :func:`~xbarsim.search.load_search`.
+
+    Returns
+    -------
+    tuple
+        The space, and the hardware with what the search file sets.
+
+    Raises
+    ------
+    ConfigError
+        If the network, hardware or space is wrong.
+    """
+    network: Network = load_network(search.network, search.weights, search.seed)
+    hardware = api.load_hardware(search.hardware, search.set)
+    space = make_space(search.space, network, hardware)
+    if search.method != "differentiable" and search.data is not None:
+        if not network.has_weights:
+            raise ConfigError(f"network {network.name}: has no weights; accuracy needs a trained network")
+        if any(axis in slot.axes for slot in (*space.slots, *space.fixed) for axis in ("kernel", "width")):
+            raise ConfigError("space: another kernel or width has to be trained; method: differentiable, or no data")
+    return space, hardware
+
+
+def make_sampler(search: Search, space: Space) -> Sampler:
+    """Return the sampler that a search file names, with uniform designs as its first points.
+
+    Parameters
+    ----------
+    search : Search
+        Method, seed and settings.
+    space : Space
+        What can be chosen.
+
+    Returns
+    -------
+    Sampler
+        Ask and tell.
+
+    Raises
+    ------
+    ConfigError
+        If Optuna is asked for and missing.
+    """
+    first = [space.native(), *space.homogeneous().values()]
+    makers: dict[str, Callable[..., Sampler]] = {
+        "random": RandomSampler,
+        "evolution": functools.partial(EvolutionSampler, population=search.evolution.population),
+        "optuna": functools.partial(
+            OptunaSampler,
+            objectives=len(search.goals),
+            sampler=search.optuna.sampler,
+            storage=search.optuna.storage,
+            study=f"xbarsim-{search.hash()}",
+        ),
+    }
+    return makers[search.method](space, seed=search.seed, first=first)
+
+
+def run_search(
+    search: Search,
+    folder: str | Path,
+    *,
+    cache: str | Path | None = "auto",
+    progress: Progress | None = None,
+) -> Result:
+    """Search, and write what was found.
+
+    Parameters
+    ----------
+    search : Search
+        From :func:`~xbarsim.search.load_search`.
+    folder : str or Path
+        Where results go; an earlier run of the same search in it is resumed.
+    cache : str, Path or None
+        As for :class:`~xbarsim.search.CostOracle`.
+    progress : callable, optional
+        ``(stage, done, total)``.
+
+    Returns
+    -------
+    Result
+        Points, front and chosen design; the files are written.
+
+    Raises
+    ------
+    ConfigError
+        If the search file is wrong, the folder holds another search, or no point keeps the constraints.
+    """
+    space, hardware = open_space(search)
+    images = load_images(search)
+    oracle = CostOracle(hardware, cache)
+    name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
+    about = {"points_in_space": str(space.count), "search": search.model_dump(mode="json")}
+    with Store(folder, name, about) as store:
+        if search.method == "differentiable":
+            from xbarsim.search.gradient import run_gradient
+
+            result = run_gradient(search, space, oracle, images, store, progress)
+        else:
+            entries = _run_sampler(search, space, oracle, images, store, progress)
+            result = Result(search=search, space=space, entries=tuple(entries), extra={})
+        result.write(store.folder)
+    return result
+
+
+def evaluate_point(
+    search: Search, space: Space, oracle: CostOracle, images: Images | None, point: Point
+) -> dict[str, Any]:
+    """Evaluate a point; a design that cannot be built, does not fit or cannot be solved is an answer too.
+
+    Parameters
+    ----------
+    search, space, oracle, images
+        What is searched, and who knows.
+    point : tuple of int
+        Option of every slot.
+
+    Returns
+    -------
+    dict
+        ``metrics`` and ``error``, as the store keeps them.
+    """
+    try:
+        return {"metrics": measure_design(search, oracle, space.design(point), images), "error": ""}
+    except (ConfigError, MappingError, SolverError) as error:
+        return {"metrics": None, "error": str(error)}
+
+
+def _run_sampler(
+    search: Search, space: Space, oracle: CostOracle, images: Images | None, store: Store, progress: Progress | None
+) -> list[Entry]:
+    sampler = make_sampler(search, space)
+    labels = {point: f"array {size}" for size, point in space.homogeneous().items()}
+    entries: list[Entry] = []
+    while len(entries) < search.points:
+        point = sampler.ask()
+        if point is None:
+            break
+        known = store.known[len(entries)] if len(entries) < len(store.known) else None
+        if known is not None and tuple(known["point"]) != point:
+            raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
+        if known is None:
+            known = {"point": point, **evaluate_point(search, space, oracle, images, point)}
+            store.append(known)
+        entry = Entry(point=point, metrics=known["metrics"], error=known["error"], label=labels.get(point, ""))
+        entries.append(entry)
+        sampler.tell(point, *weigh_metrics(search, entry.metrics))
+        if progress is not None:
+            progress("points", len(entries), search.points)
+    return entries

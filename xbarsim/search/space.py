@@ -1,0 +1,372 @@
+"""A search space as data: which layers may choose what.
+
+``space`` maps layer names or globs to axes. A layer takes every axis of every glob that matches it; of two lists for
+one axis the later wins. Axes are
+
+* ``array``: rows and columns of square arrays;
+* any key of the hardware that may differ from layer to layer (``device.cell_bits``, ``adc.bits``, ``dac.bits``, ...);
+* ``kernel``: height and width of a convolution's kernel; ``width``: factor of a layer's output channels;
+* ``epitome``: ``{rows: ..., channels: ...}`` or null;
+* ``zero: true``: the layer's residual branch may be left out; ``tied: true``: the layers of the glob choose as one.
+
+Under a glob with wildcards, layers that cannot take an axis at all (a linear layer's kernel) go without; a layer
+that is named must take it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from xbarsim.config import Hardware
+from xbarsim.config.load import suggest
+from xbarsim.errors import ConfigError
+from xbarsim.mapping.choose import PER_LAYER
+from xbarsim.network import Network
+from xbarsim.search.reshape import find_branches, reshape_network
+
+ZERO = "zero"
+"""The option that leaves a layer's residual branch out."""
+SHAPE_AXES = ("kernel", "width", "epitome")
+"""Axes that change the network; the others change the hardware of a layer."""
+SWITCHES = ("zero", "tied")
+
+Option = Mapping[str, Any]
+Point = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One choice, of one layer or of several that are tied."""
+
+    name: str
+    """Layer, or the glob of tied layers."""
+    layers: tuple[str, ...]
+    """Layers that take the choice."""
+    axes: dict[str, tuple[Any, ...]]
+    """Axis -> values."""
+    can_vanish: bool = False
+    """Whether the zero operator is among the options; it is the last one."""
+
+    @property
+    def count(self) -> int:
+        """Number of options."""
+        return math.prod(map(len, self.axes.values())) + self.can_vanish
+
+    def option(self, index: int) -> Option | str:
+        """Return an option: axis -> value, or :data:`ZERO`."""
+        if self.can_vanish and index == self.count - 1:
+            return ZERO
+        chosen = {}
+        for axis, values in reversed(self.axes.items()):
+            index, at = divmod(index, len(values))
+            chosen[axis] = values[at]
+        return dict(reversed(chosen.items()))
+
+    def index(self, option: Option | str) -> int:
+        """Return the number of an option; ConfigError where it is none."""
+        if option == ZERO and self.can_vanish:
+            return self.count - 1
+        index = 0
+        for axis, values in self.axes.items():
+            value = option.get(axis) if isinstance(option, Mapping) else None
+            if not isinstance(option, Mapping) or value not in values or len(option) != len(self.axes):
+                raise ConfigError(f"{self.name}: {option!r} is not an option; axes are {self.axes}")
+            index = index * len(values) + values.index(value)
+        return index
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A point of the space, ready for the simulator."""
+
+    network: Network
+    """Backbone with the chosen shapes; without weights where a shape is new."""
+    layers: dict[str, dict[str, Any]]
+    """Layer -> dotted key -> value."""
+    removed: tuple[str, ...] = ()
+    """Layers left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Everything that can be chosen for a network."""
+
+    network: Network
+    """The backbone."""
+    slots: tuple[Slot, ...]
+    """Choices with more than one option, in the order of the network."""
+    fixed: tuple[Slot, ...] = ()
+    """Choices with one option."""
+    natives: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Layer -> axis -> what it is without a choice."""
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return math.prod(slot.count for slot in self.slots)
+
+    @property
+    def changes_shapes(self) -> bool:
+        """Whether a choice needs weights of another shape."""
+        return any(axis in slot.axes for slot in (*self.slots, *self.fixed) for axis in SHAPE_AXES)
+
+    def options(self, point: Point) -> dict[str, Option | str]:
+        """Return what a point chooses: layer or glob -> option."""
+        if len(point) != len(self.slots):
+            raise ConfigError(f"point: has {len(point)} choices, the space {len(self.slots)}")
+        return {slot.name: slot.option(index) for slot, index in zip(self.slots, point)}
+
+    def point(self, options: Mapping[str, Option | str]) -> Point:
+        """Return the point that makes these choices; ConfigError where one is unknown or missing."""
+        names = [slot.name for slot in self.slots]
+        for name in options:
+            if name not in names:
+                raise ConfigError(f"{name}: not in the space{suggest(name, names)}")
+        for name in names:
+            if name not in options:
+                raise ConfigError(f"{name}: no choice given")
+        return tuple(slot.index(options[slot.name]) for slot in self.slots)
+
+    def design(self, point: Point) -> Design:
+        """Apply a point to the backbone.
+
+        Parameters
+        ----------
+        point : tuple of int
+            Option of every slot.
+
+        Returns
+        -------
+        Design
+            Network and choices by layer.
+
+        Raises
+        ------
+        ConfigError
+            If the shapes do not fit each other.
+        """
+        kernels: dict[str, int] = {}
+        widths: dict[str, float] = {}
+        epitomes: dict[str, Any] = {}
+        layers: dict[str, dict[str, Any]] = {}
+        removed: list[str] = []
+        branches = find_branches(self.network)
+        chosen = [*((slot, slot.option(index)) for slot, index in zip(self.slots, point))]
+        for slot, option in [*((slot, slot.option(0)) for slot in self.fixed), *chosen]:
+            for name in slot.layers:
+                if isinstance(option, str):
+                    removed.extend([name] if name in branches else [])
+                    continue
+                for axis, value in option.items():
+                    if axis in ("kernel", "epitome") and self.network.node(name).kind != "conv2d":
+                        continue  # tied to layers that can take it
+                    if axis == "kernel":
+                        kernels[name] = value
+                    elif axis == "width":
+                        widths[name] = value
+                    elif axis == "epitome":
+                        epitomes[name] = value
+                    else:
+                        layers.setdefault(name, {}).update(expand_axis(axis, value))
+        network = reshape_network(self.network, kernels=kernels, widths=widths, removed=removed)
+        alive = {node.name for node in network.layers}
+        return Design(
+            network=_with_epitomes(network, {name: value for name, value in epitomes.items() if name in alive}),
+            layers={name: choice for name, choice in layers.items() if name in alive},
+            removed=tuple(node.name for node in self.network.layers if node.name not in alive),
+        )
+
+    def native(self) -> Point:
+        """Return the point nearest to the backbone: own values where they are offered, else the first."""
+        return tuple(slot.index(self._own(slot, {})) for slot in self.slots)
+
+    def homogeneous(self) -> dict[Any, Point]:
+        """Return one point for each array size that all slots offer: every layer on it, all else native."""
+        offered = [slot.axes["array"] for slot in self.slots if "array" in slot.axes]
+        sizes = [size for size in offered[0] if all(size in sizes for sizes in offered)] if offered else []
+        return {size: tuple(slot.index(self._own(slot, {"array": size})) for slot in self.slots) for size in sizes}
+
+    def sample(self, rng: np.random.Generator) -> Point:
+        """Draw a point; one whole number for each slot."""
+        return tuple(int(rng.integers(slot.count)) for slot in self.slots)
+
+    def __iter__(self) -> Iterator[Point]:
+        """Run through all points in order."""
+        yield from (tuple(map(int, index)) for index in np.ndindex(*(slot.count for slot in self.slots)))
+
+    def _own(self, slot: Slot, wanted: Option) -> Option | str:
+        if not slot.axes:
+            return {}
+        own = {**self.natives.get(slot.layers[0], {}), **{k: v for k, v in wanted.items() if k in slot.axes}}
+        return {axis: own[axis] if own.get(axis) in values else values[0] for axis, values in slot.axes.items()}
+
+
+def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware) -> Space:
+    """Read a search space and check every value of it.
+
+    Parameters
+    ----------
+    content : mapping
+        Layer or glob -> axis -> list of values.
+    network : Network
+        The backbone.
+    hardware : Hardware
+        What holds where nothing is chosen.
+
+    Returns
+    -------
+    Space
+        The space.
+
+    Raises
+    ------
+    ConfigError
+        If a glob matches no layer, an axis or value is unknown or impossible, or nothing is left to choose.
+    """
+    names = [node.name for node in network.layers]
+    branches = find_branches(network)
+    merged: dict[str, dict[str, Any]] = {name: {} for name in names}
+    ties: dict[str, str] = {}
+    for glob, axes in content.items():
+        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
+        if not matched:
+            raise ConfigError(f"space.{glob}: no layer has this name{suggest(glob, names)}")
+        if not isinstance(axes, Mapping):
+            raise ConfigError(f"space.{glob}: {axes!r} is not a mapping of axes to lists")
+        for axis, values in axes.items():
+            where = f"space.{glob}.{axis}"
+            checked = _check_values(where, axis, values)
+            if axis == "tied":
+                ties.update(dict.fromkeys(matched, glob if checked else ""))
+                continue
+            able = [name for name in matched if _can_take(network, branches, name, axis)]
+            if not able or (glob in names and glob not in able):
+                raise ConfigError(f"{where}: {matched[0]} cannot take it; {_reason(axis)}")
+            for name in able:
+                _try_values(where, network, hardware, name, axis, checked)
+                merged[name][axis] = checked
+    slots = _collect_slots(merged, ties)
+    if not any(slot.count > 1 for slot in slots):
+        raise ConfigError("space: empty; no layer has more than one option")
+    return Space(
+        network=network,
+        slots=tuple(slot for slot in slots if slot.count > 1),
+        fixed=tuple(slot for slot in slots if slot.count == 1 and slot.axes),
+        natives={node.name: _describe_native(node, hardware, merged[node.name]) for node in network.layers},
+    )
+
+
+def expand_axis(axis: str, value: Any) -> dict[str, Any]:
+    """Return the hardware keys that a value of an axis stands for."""
+    return {"crossbar.rows": value, "crossbar.cols": value} if axis == "array" else {axis: value}
+
+
+def _collect_slots(merged: Mapping[str, dict[str, Any]], ties: Mapping[str, str]) -> list[Slot]:
+    """Turn the axes of every layer into slots; tied layers must offer the same."""
+    groups: dict[str, list[str]] = {}
+    for name, axes in merged.items():
+        if axes:
+            groups.setdefault(ties.get(name) or name, []).append(name)
+    slots = []
+    for name, layers in groups.items():
+        # a layer that cannot take an axis of its group goes without it
+        joint: dict[str, Any] = {}
+        for layer in layers:
+            joint.update({key: value for key, value in merged[layer].items() if key != "zero"})
+        can_vanish = any(merged[layer].get("zero", False) for layer in layers)
+        slots.append(Slot(name=name, layers=tuple(layers), axes=joint, can_vanish=can_vanish))
+    return slots
+
+
+def _check_values(where: str, axis: str, values: Any) -> Any:
+    if axis in SWITCHES:
+        if not isinstance(values, bool):
+            raise ConfigError(f"{where}: {values!r} is not true or false")
+        return values
+    known = ("array", *SHAPE_AXES, *SWITCHES)
+    if axis not in known and axis.split(".")[0] not in PER_LAYER:
+        raise ConfigError(f"{where}: unknown axis{suggest(axis, (*known, *PER_LAYER))}")
+    if not isinstance(values, (list, tuple)):
+        raise ConfigError(f"{where}: {values!r} is not a list of values")
+    if not values:
+        raise ConfigError(f"{where}: an empty list leaves nothing to choose")
+    if any(value in values[:number] for number, value in enumerate(values)):
+        raise ConfigError(f"{where}: a value is given twice in {list(values)}")
+    for value in values:
+        whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+        if (axis in ("kernel", "array") and not whole) or (axis == "width" and not number):
+            raise ConfigError(f"{where}: {value!r} is not a {'number' if axis == 'width' else 'whole number'} above 0")
+    return tuple(values)
+
+
+def _can_take(network: Network, branches: Mapping[str, Any], name: str, axis: str) -> bool:
+    node = network.node(name)
+    if axis == "zero":
+        return name in branches
+    if axis in ("kernel", "epitome"):
+        return node.kind == "conv2d" and (axis == "kernel" or node.groups == 1)
+    if axis == "width":
+        try:
+            reshape_network(network, widths={name: 2.0})
+        except ConfigError:
+            return False
+    return True
+
+
+def _reason(axis: str) -> str:
+    return {
+        "zero": "only layers on a residual branch can be left out",
+        "kernel": "it is no convolution",
+        "epitome": "it is no convolution without groups",
+        "width": "its channels are tied to an addition, to groups or to the network's output",
+    }.get(axis, "it is no weight layer")
+
+
+def _try_values(where: str, network: Network, hardware: Hardware, name: str, axis: str, values: Any) -> None:
+    """Apply every value on its own, so that a wrong one is named before the search begins."""
+    try:
+        for value in values if isinstance(values, tuple) else ():
+            if axis == "kernel":
+                reshape_network(network, kernels={name: value})
+            elif axis == "width":
+                reshape_network(network, widths={name: value})
+            elif axis == "epitome":
+                _with_epitomes(network, {name: value})
+            else:
+                hardware.override(expand_axis(axis, value))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _with_epitomes(network: Network, epitomes: Mapping[str, Any]) -> Network:
+    from xbarsim.network import Epitome
+
+    wanted = {}
+    for name, value in epitomes.items():
+        if value is None:
+            continue
+        if not isinstance(value, Mapping) or not {*value} <= {"rows", "channels"}:
+            raise ConfigError(f"epitome: {value!r} is neither null nor a mapping of rows and channels")
+        wanted[name] = Epitome(**value)
+    return network.with_epitomes(wanted) if wanted else network
+
+
+def _describe_native(node: Any, hardware: Hardware, axes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a layer is where nothing is chosen."""
+    own: dict[str, Any] = {"width": 1.0, "array": hardware.crossbar.rows, "epitome": None}
+    if node.kind == "conv2d":
+        own["kernel"] = node.attributes["kernel"][0]
+    for axis in axes:
+        if axis not in own and axis != "zero":
+            value: Any = hardware
+            for part in axis.split("."):
+                value = getattr(value, part)
+            own[axis] = value
+    return own

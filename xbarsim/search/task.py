@@ -1,0 +1,237 @@
+"""The search file: what is searched, what counts, and how."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from xbarsim.config import load_yaml
+from xbarsim.config.hardware import Record
+from xbarsim.config.load import explain_error, suggest
+from xbarsim.errors import ConfigError
+from xbarsim.report.document import COST_FIELDS
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Numbers = float | tuple[float, ...]
+
+ACCURACY = "accuracy.hardware"
+"""The metric that needs images."""
+METRICS = (
+    ACCURACY, "accuracy.degradation", "accuracy.quantized", "accuracy.reference",
+    *(f"cost.{name}" for name in COST_FIELDS),
+)  # fmt: skip
+"""What objectives and constraints may name."""
+
+
+class Bound(Record):
+    """Limits of one metric."""
+
+    min: float | None = None
+    """Least value."""
+    max: float | None = None
+    """Largest value."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Bound:
+        if self.min is None and self.max is None:
+            raise ValueError("a constraint needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class EvolutionSettings(Record):
+    """Settings of ``method: evolution``."""
+
+    population: Annotated[int, Field(ge=2)] = 32
+    """Points that survive."""
+
+
+class OptunaSettings(Record):
+    """Settings of ``method: optuna``."""
+
+    sampler: Literal["tpe", "nsgaii", "nsgaiii", "random", "gp"] = "tpe"
+    """Optuna's sampler."""
+    storage: str | None = None
+    """Optuna's storage URL, for example ``sqlite:///search.db``; in memory if left out."""
+
+
+class GradientSettings(Record):
+    """Settings of ``method: differentiable``."""
+
+    mode: Literal["ideal", "non-ideal"] = "non-ideal"
+    """Hardware that architecture steps see: none, or the simulator's model with wires, variation and converters."""
+    epochs: Count = 20
+    """Passes over the training images in the search."""
+    warmup: Annotated[int, Field(ge=0)] = 5
+    """Epochs that train weights alone, before."""
+    finetune: Annotated[int, Field(ge=0)] = 10
+    """Epochs that train the chosen network, behind."""
+    batch: Count = 64
+    """Images of a step."""
+    rate: Positive = 2e-3
+    """Learning rate of the weights (Adam)."""
+    gate_rate: Positive = 0.05
+    """Learning rate of the architecture parameters (Adam)."""
+    weight_decay: NonNegative = 1e-4
+    """Decay of the weights: the lambda of |w|^2."""
+    latency: NonNegative = 0.1
+    """Lambda of the expected latency, as a share of the dearest uniform network's."""
+    energy: NonNegative = 0.1
+    """Lambda of the expected energy, likewise."""
+    area: NonNegative = 0.0
+    """Lambda of the expected area, likewise; 0 in NAX."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the training images that architecture steps use [-]."""
+    refresh: Count = 1
+    """Epochs between two draws of new arrays."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Pixels that training images are moved by at most, at random."""
+    flip: bool = False
+    """Whether training images are mirrored left to right at random."""
+
+
+class Search(Record):
+    """Everything that a search file says."""
+
+    network: str
+    """Backbone: a shipped name, or a path relative to the search file."""
+    hardware: str = "reference"
+    """Hardware: a shipped name, or a path relative to the search file."""
+    weights: Literal["random"] | None = None
+    """Random weights for a backbone that ships shapes alone."""
+    space: dict[str, dict[str, Any]]
+    """Layer or glob -> axis -> list of values; see :mod:`xbarsim.search.space`."""
+    method: Literal["random", "evolution", "optuna", "differentiable"] = "evolution"
+    """How points are chosen."""
+    points: Count = 100
+    """Points to evaluate; not used by ``differentiable``."""
+    objectives: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
+    """Metric -> direction; EDAP, and accuracy where there are images, if left out."""
+    constraints: dict[str, Bound] = Field(default_factory=dict)
+    """Metric -> limits."""
+    data: str | None = None
+    """Test images; left out, only cost is worked out."""
+    images: Count | None = None
+    """Use the first ones only."""
+    train: str | None = None
+    """Training images; only for ``differentiable``."""
+    train_images: Count | None = None
+    """Use the first ones only."""
+    calibration: str | None = None
+    """Images that set ranges; the first 64 test images if left out."""
+    mean: Numbers | str | None = None
+    """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
+    std: Numbers | None = None
+    """What images are divided by: a number, or one by channel."""
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Changes of the hardware that hold for every point: dotted key -> value."""
+    trials: Count = 1
+    """Chips that are drawn for every point."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that is drawn."""
+    evolution: EvolutionSettings = EvolutionSettings()
+    """Settings of the evolutionary search."""
+    optuna: OptunaSettings = OptunaSettings()
+    """Settings of Optuna."""
+    differentiable: GradientSettings = GradientSettings()
+    """Settings of the differentiable search."""
+
+    @property
+    def goals(self) -> dict[str, str]:
+        """The objectives asked for, or the usual ones."""
+        usual = {**({ACCURACY: "max"} if self.data else {}), "cost.edap": "min"}
+        return dict(self.objectives) or usual
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether an objective or a constraint is an accuracy."""
+        return any(name.startswith("accuracy.") for name in (*self.goals, *self.constraints))
+
+    def hash(self) -> str:
+        """Return a hash of what decides which points are evaluated and what they are worth.
+
+        Returns
+        -------
+        str
+            16 hex digits; the number of points and the place of Optuna's storage do not count.
+        """
+        content = self.model_dump(mode="json", exclude={"points": True, "optuna": {"storage"}})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_search(path: str | Path) -> Search:
+    """Read a search file.
+
+    Parameters
+    ----------
+    path : str or Path
+        YAML file.
+
+    Returns
+    -------
+    Search
+        Checked as far as the file alone allows, its paths resolved.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value is wrong; one line that names it.
+    """
+    return make_search(load_yaml(path), origin=str(path))
+
+
+def make_search(content: dict[str, Any], origin: str = "") -> Search:
+    """Check the content of a search file.
+
+    Parameters
+    ----------
+    content : dict
+        Keys and values as in the file.
+    origin : str
+        File that it came from, for messages and relative paths; nothing for a search made in a program.
+
+    Returns
+    -------
+    Search
+        The record.
+
+    Raises
+    ------
+    ConfigError
+        If a key or value is wrong.
+    """
+    where = f" ({origin})" if origin else ""
+    try:
+        search = Search.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(explain_error(error, Search, origin)) from None
+    for section in ("objectives", "constraints"):
+        for metric in getattr(search, section):
+            if metric not in METRICS:
+                raise ConfigError(f"{section}.{metric}: unknown metric{suggest(metric, METRICS)}{where}")
+    if search.needs_images and search.data is None:
+        raise ConfigError(f"data: missing; accuracy needs test images, for example digits{where}")
+    if search.method == "differentiable" and (search.train is None or search.data is None):
+        missing = "train" if search.train is None else "data"
+        raise ConfigError(f"{missing}: missing; a differentiable search needs training and test images{where}")
+    if not search.space:
+        raise ConfigError(f"space: empty; name a layer or glob and its axes{where}")
+    return _resolve_paths(search, Path(origin).parent) if origin else search
+
+
+def _resolve_paths(search: Search, folder: Path) -> Search:
+    """Take names that are files beside the search file as those files."""
+
+    def resolve(name: str) -> str:
+        beside = folder / name
+        return str(beside) if beside.exists() and ("/" in name or "." in name) else name
+
+    names = ("network", "hardware", "data", "train", "calibration")
+    return search.model_copy(update={name: resolve(text) for name in names if (text := getattr(search, name))})
