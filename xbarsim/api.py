@@ -219,10 +219,7 @@ def simulate(
         raise ShapeError("images: none given")
     truth = None if labels is None else check_labels(np.asarray(labels), len(x), _classes(net))
     known = x[:DEFAULT_CALIBRATION] if calibration is None else check_images(net, np.asarray(calibration))
-    bits = {
-        layer.name: {"weight_bits": layer.weight_bits, "activation_bits": layer.activation_bits}
-        for layer in plan.layers
-    }
+    bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
     key = (hash_network(net), repr(bits))
     quantized = keep.recall(

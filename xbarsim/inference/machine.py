@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.converter import split_inputs
+from xbarsim.inference.epitome import EpitomeMachine, program_epitome
 from xbarsim.mapping import LayerPlan
 from xbarsim.mapping import Stripe as PlannedStripe
 from xbarsim.mvm import Engine, Statistics, program_matrix
@@ -176,9 +177,13 @@ class LayerMachine:
         return "channels_last" if self.plan.rows_order == "packed" else "channels_first"
 
 
+Machine = LayerMachine | EpitomeMachine
+"""A weight layer on hardware."""
+
+
 def program_layer(
     node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
-) -> LayerMachine:
+) -> Machine:
     """Program a layer's integer weights into its arrays.
 
     Parameters
@@ -196,9 +201,11 @@ def program_layer(
 
     Returns
     -------
-    LayerMachine
+    LayerMachine or EpitomeMachine
         With the ADC range that the hardware has without calibration.
     """
+    if plan.epitome is not None:
+        return program_epitome(node, quantized, plan, seed=seed, trial=trial, threads=threads)
     stripes = []
     for index in range(plan.stripes):
         cut = plan.stripe(index)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarsim.inference.fidelity import LayerError, measure_layer
-from xbarsim.inference.machine import LayerMachine, program_layer
+from xbarsim.inference.machine import Machine, program_layer
 from xbarsim.mapping import Plan
 from xbarsim.network import (
     Network,
@@ -126,7 +126,7 @@ def program_network(
     trial: int,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, LayerMachine], list[LayerError]]:
+) -> tuple[dict[str, Machine], list[LayerError]]:
     """Program and calibrate every layer, and measure each layer's own error.
 
     Parameters
@@ -149,7 +149,7 @@ def program_network(
     tuple
         Layer name -> machine, and one error record a layer in the order of the network.
     """
-    machines: dict[str, LayerMachine] = {}
+    machines: dict[str, Machine] = {}
     errors: list[LayerError] = []
 
     def program(node: Node, x: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def program_network(
 
 def run_machines(
     network: Network,
-    machines: Mapping[str, LayerMachine],
+    machines: Mapping[str, Machine],
     images: np.ndarray,
     outputs: np.ndarray,
     *,

@@ -66,6 +66,30 @@ class LayerPlan:
         return self.hardware.activation_bits
 
     @property
+    def quantization(self) -> dict[str, Any]:
+        """What quantisation has to know of the layer's hardware: widths, and the arrays of an epitome."""
+        found: dict[str, Any] = {"weight_bits": self.weight_bits, "activation_bits": self.activation_bits}
+        if self.epitome is not None:
+            found["epitome"] = {
+                "quantization": self.hardware.epitome.quantization,
+                "row_starts": self.row_starts,
+                "column_starts": self.column_starts,
+            }
+        return found
+
+    @property
+    def column_starts(self) -> np.ndarray:
+        """Boundaries of the column blocks in outputs of a full stripe, (blocks + 1,) int64.
+
+        A weight that straddles two arrays counts to the one that holds its first slice; with separate slices every
+        block has an array for each slice.
+        """
+        slices = 1 if self.hardware.mapping.slices == "separate" else self.columns_per_weight
+        cols, width = self.partition.stripe.cols, self.hardware.crossbar.cols
+        blocks = -(-cols * slices // width)
+        return np.minimum(-(-np.arange(blocks + 1) * width // slices), cols).astype(np.int64)
+
+    @property
     def input_bits(self) -> int:
         """Bits of what drives the arrays: an input, or a sum of several (see :class:`EpitomePlan`)."""
         return self.activation_bits + (self.epitome.extra_bits if self.epitome else 0)

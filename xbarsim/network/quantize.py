@@ -19,6 +19,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.calibrate import Histogram, choose_scale, collect_histograms
 from xbarsim.network.graph import Network, Node
+from xbarsim.network.quantize_epitome import QuantizedEpitome, find_settings, quantize_epitome
 from xbarsim.network.sign import find_quantizer, input_is_signed
 
 _SEARCH_BELOW_BITS = 6
@@ -47,6 +48,9 @@ class QuantizedLayer:
         Widths of weights and input codes.
     bias : ndarray, (out,)
         Real values, float64.
+    epitome : QuantizedEpitome, optional
+        What the arrays hold where the weight is sampled from an epitome; the weight is then rebuilt from it, and
+        shifts of row blocks may take it beyond ``weight_bits``.
     """
 
     name: str
@@ -58,6 +62,7 @@ class QuantizedLayer:
     weight_bits: int
     activation_bits: int
     bias: np.ndarray
+    epitome: QuantizedEpitome | None = None
 
     @functools.cached_property
     def weight_sum(self) -> np.ndarray:
@@ -105,7 +110,8 @@ def quantize_network(
         Widths, 2..16 and 1..16.
     layers : mapping, optional
         Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win and other keys
-        are ignored.
+        are ignored, but for ``epitome``: settings of :func:`~xbarsim.network.quantize_epitome.quantize_epitome` under
+        the exact name of a layer.
 
     Returns
     -------
@@ -127,7 +133,8 @@ def quantize_network(
             raise ConfigError(f"network {network.name}: quantisation needs calibration images")
         histograms = collect_histograms(network, calibration, wanted)
     quantized = {
-        layer.name: _quantize_layer(network, layer, widths[layer.name], histograms) for layer in network.layers
+        layer.name: _quantize_layer(network, layer, widths[layer.name], histograms, find_settings(layers, layer.name))
+        for layer in network.layers
     }
     return QuantizedNetwork(network=network, layers=quantized)
 
@@ -163,11 +170,19 @@ def _check_bits(layer: str, key: str, bits: Any, least: int) -> int:
 
 
 def _quantize_layer(
-    network: Network, node: Node, widths: tuple[int, int], histograms: dict[str, Histogram]
+    network: Network,
+    node: Node,
+    widths: tuple[int, int],
+    histograms: dict[str, Histogram],
+    settings: Mapping[str, Any],
 ) -> QuantizedLayer:
     assert node.weight is not None
     weight_bits, activation_bits = widths
-    if "weight_scale" in node.attributes:
+    epitome = None
+    if node.epitome is not None:
+        epitome, scale = quantize_epitome(node.epitome, weight_bits, **settings)
+        codes = epitome.rebuild()
+    elif "weight_scale" in node.attributes:
         _check_given(node.name, "weight_bits", node.attributes["weight_bits"], weight_bits)
         scale = node.attributes["weight_scale"].astype(np.float64)
         codes = _round_weights(node.weight, scale, weight_bits)
@@ -193,6 +208,7 @@ def _quantize_layer(
         weight_bits=weight_bits,
         activation_bits=activation_bits,
         bias=np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64),
+        epitome=epitome,
     )
 
 

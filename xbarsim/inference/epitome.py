@@ -1,0 +1,206 @@
+"""A convolution sampled from an epitome, programmed into arrays and run patch by patch through its index tables.
+
+Every row block of the epitome is one matrix in the MVM engine. A round fetches input channels (IFAT), puts them on
+word lines (IFRT) and hands columns to outputs (OFAT); see ``mapping.epitome``. In a round only row blocks with a
+driven word line count. Rows and columns that no round uses are left empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from xbarsim.converter import split_inputs
+from xbarsim.errors import MappingError
+from xbarsim.mapping import EpitomePlan, LayerPlan
+from xbarsim.mapping.epitome import OVERWRITE
+from xbarsim.mvm import Engine, Statistics, program_matrix
+from xbarsim.mvm.window import gather_windows, make_geometry
+from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
+from xbarsim.network.quantize_epitome import QuantizedEpitome
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EpitomeMachine:
+    """A convolution as programmed hardware; the same face as :class:`~xbarsim.inference.machine.LayerMachine`."""
+
+    node: Node
+    quantized: QuantizedLayer
+    plan: LayerPlan
+    tables: EpitomePlan
+    epitome: QuantizedEpitome
+    engines: tuple[Engine, ...]
+    """One for each row block that is used."""
+
+    @property
+    def lsb(self) -> float:
+        """ADC step of the layer, in level steps of current [-]."""
+        return self.engines[0].lsb
+
+    @property
+    def mean_level(self) -> float:
+        """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
+        sizes = [engine.rows for engine in self.engines]
+        return float(np.average([engine.programmed.mean_level for engine in self.engines], weights=sizes))
+
+    def accumulate(self, codes: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
+        """Multiply quantised inputs with the programmed epitome, round by round.
+
+        Parameters
+        ----------
+        codes : ndarray of int, (images, channels, height, width)
+            Quantised inputs of the whole layer.
+        first_image : int
+            Index of the first image within the run; it keys the noise of single reads, so that batches do not.
+        threads : int
+            Threads within the engine.
+
+        Returns
+        -------
+        ndarray, (images, outputs, height, width)
+            Results in units of the layer's ADC step; int64, float64 with ideal converters.
+        """
+        rounds = self.tables.round_count
+        first = first_image * self.plan.windows * rounds
+        total = None
+        for block, engine, lines in self._lines(codes):
+            sums = engine.multiply(lines, first_vector=first, threads=threads).reshape(-1, rounds, engine.outputs)
+            sums = sums * (1 << self._shift(block)[: engine.outputs])
+            sums[:, self._driven[:, block] == 0] = 0
+            total = sums if total is None else total + sums
+        assert total is not None
+        result = np.zeros((len(total), self.tables.sampler.weight_shape[0]), total.dtype)
+        for r, column, low, high, mode in self.tables.ofat.tolist():
+            part = total[:, r, column : column + high - low]
+            if mode == OVERWRITE:
+                result[:, low:high] = part
+            else:
+                result[:, low:high] += part
+        shape = (len(codes), *self.node.shape[1:], -1)
+        return np.ascontiguousarray(result.reshape(shape).transpose(0, 3, 1, 2))
+
+    def run(self, x: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
+        """Return the layer's float output on the hardware for float inputs; axes as in :meth:`accumulate`."""
+        codes = quantize_input(self.quantized, x)
+        acc = self.accumulate(codes, first_image=first_image, threads=threads)
+        return dequantize_output(self.quantized, acc, self.lsb)
+
+    def calibrate(self, codes: np.ndarray, *, threads: int = 1) -> EpitomeMachine:
+        """Return the layer with its ADC range set from the quantised inputs of calibration images.
+
+        Parameters
+        ----------
+        codes : ndarray of int
+            Quantised inputs, axes as in :meth:`accumulate`.
+        threads : int
+            Threads within the engine.
+
+        Returns
+        -------
+        EpitomeMachine
+            The layer with one step for all arrays: the largest that any of them needs.
+        """
+        step = max(engine.calibrate(lines, threads=threads).lsb for _, engine, lines in self._lines(codes))
+        return replace(self, engines=tuple(engine.with_lsb(step) for engine in self.engines))
+
+    def survey(self, codes: np.ndarray, *, threads: int = 1) -> list[Statistics]:
+        """Return what the converters of each row block do on quantised inputs."""
+        return [engine.survey(lines, threads=threads) for _, engine, lines in self._lines(codes)]
+
+    def input_activity(self, codes: np.ndarray) -> float:
+        """Return the mean squared word-line voltage as a fraction of full scale squared, resting lines included [-]."""
+        streams = self.engines[0].streams
+        highest = (1 << streams.dac_bits) - 1
+        squares = lines_count = 0.0
+        for _, _, lines in self._lines(codes):
+            squares += float(np.mean(np.square(split_inputs(lines, streams) / highest))) * lines.shape[1]
+            lines_count += lines.shape[1]
+        return squares / lines_count
+
+    def _shift(self, block: int) -> np.ndarray:
+        """Return the binary places by which the results of a row block are shifted up, by column."""
+        place = np.searchsorted(self.epitome.row_starts, self.plan.row_starts[block], side="right") - 1
+        return self.epitome.shift[place]
+
+    @cached_property
+    def _driven(self) -> np.ndarray:
+        """Word lines that each round drives in each row block, (rounds, row blocks)."""
+        return self.tables.driven(self.plan.row_starts)
+
+    def _lines(self, codes: np.ndarray) -> Iterator[tuple[int, Engine, np.ndarray]]:
+        """Yield row block, engine and word-line inputs (windows * rounds, rows of the block), rounds innermost."""
+        features = self._fetch(codes)
+        starts = self.plan.row_starts
+        for block, engine in enumerate(self.engines):
+            rows = slice(starts[block], starts[block] + engine.rows)
+            lines = np.zeros((features[0].shape[0], self.tables.round_count, engine.rows), features[0].dtype)
+            for r, pattern in enumerate(self.tables.patterns[self.tables.pattern_of, rows]):
+                driven = pattern >= 0
+                lines[:, r, driven] = features[r][:, pattern[driven]]
+            yield block, engine, lines.reshape(-1, engine.rows)
+
+    def _fetch(self, codes: np.ndarray) -> list[np.ndarray]:
+        """Return the features (windows, features) that each round fetches, several fetches added up."""
+        attributes = self.node.attributes
+        geometry = make_geometry(
+            codes.shape, **{key: attributes[key] for key in ("kernel", "stride", "padding", "dilation")}
+        )
+        windows = gather_windows(codes, geometry, channels_last=False, pad_code=self.quantized.input_zero_point)
+        size = attributes["kernel"][0] * attributes["kernel"][1]
+        found: list[np.ndarray] = []
+        for r in range(self.tables.round_count):
+            fetches = self.tables.ifat[self.tables.ifat[:, 0] == r, 1:] * size
+            if len(fetches) == 1:
+                found.append(windows[:, fetches[0, 0] : fetches[0, 1]])
+                continue
+            total = np.zeros((len(windows), int(np.diff(fetches).max())), dtype=np.int32)
+            for low, high in fetches.tolist():
+                total[:, : high - low] += windows[:, low:high]
+            found.append(total)
+        return found
+
+
+def program_epitome(
+    node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
+) -> EpitomeMachine:
+    """Program an epitome into its arrays; arguments as in :func:`~xbarsim.inference.machine.program_layer`.
+
+    Returns
+    -------
+    EpitomeMachine
+        With the ADC range that the hardware has without calibration.
+
+    Raises
+    ------
+    MappingError
+        If the epitome was quantised for other arrays.
+    """
+    tables, epitome = plan.epitome, quantized.epitome
+    assert tables is not None
+    assert epitome is not None
+    if not np.isin(epitome.row_starts, plan.row_starts).all():
+        raise MappingError(f"layer {node.name}: its epitome was quantised for arrays that end at other rows")
+    engines = []
+    ends = np.minimum(plan.row_starts[1:], tables.used_rows)
+    for block, (low, high) in enumerate(zip(plan.row_starts[:-1], ends)):
+        if low >= high:
+            break
+        engines.append(
+            program_matrix(
+                epitome.codes[low:high, : tables.used_columns],
+                plan.hardware,
+                weight_bits=quantized.weight_bits,
+                activation_bits=plan.input_bits,
+                signed=quantized.signed,
+                seed=seed,
+                trial=trial,
+                layer=node.name if len(plan.row_starts) == 2 else f"{node.name}/{block}",
+                threads=threads,
+            )
+        )
+    return EpitomeMachine(
+        node=node, quantized=quantized, plan=plan, tables=tables, epitome=epitome, engines=tuple(engines)
+    )
