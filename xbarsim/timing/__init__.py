@@ -2,5 +2,6 @@
 
 from xbarsim.timing.dataflow import trace_dataflow
 from xbarsim.timing.simulate import Activity, StepActivity, simulate_plan
+from xbarsim.timing.trace import write_trace
 
-__all__ = ["Activity", "StepActivity", "simulate_plan", "trace_dataflow"]
+__all__ = ["Activity", "StepActivity", "simulate_plan", "trace_dataflow", "write_trace"]

@@ -1,0 +1,103 @@
+"""Activity -> a trace for ui.perfetto.dev: tiles as processes, steps as tracks, windows as slices, buffers as counters.
+
+The format is the Trace Event Format (JSON), times in microseconds. A layer over several tiles is drawn on its home
+tile. Long runs of windows are joined, so that the file stays small enough for a browser; a joined slice says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbarsim.timing._kernels import LAYER_STEP
+from xbarsim.timing.simulate import Activity
+
+
+def write_trace(activity: Activity, path: str | Path, *, most_slices: int = 1000) -> Path:
+    """Write the trace of one inference.
+
+    Parameters
+    ----------
+    activity : Activity
+        From :func:`~xbarsim.timing.simulate_plan`.
+    path : str or Path
+        File to write.
+    most_slices : int
+        Slices (and steps of a counter) of one copy of a layer at most.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    path = Path(path)
+    events = [*_name_tracks(activity), *_trace_windows(activity, most_slices), *_trace_buffers(activity, most_slices)]
+    with path.open("w", encoding="utf-8") as file:
+        file.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
+        file.write(",\n".join(json.dumps(event) for event in events))
+        file.write("\n]}\n")
+    return path
+
+
+def _microseconds(activity: Activity) -> float:
+    return 1e6 / activity.plan.hardware.timing.clock_hz
+
+
+def _name_tracks(activity: Activity) -> Iterator[dict[str, Any]]:
+    tiles = sorted({home for homes in activity.layout.homes for home in homes})
+    for tile in tiles:
+        yield {"ph": "M", "pid": tile, "name": "process_name", "args": {"name": f"tile {tile}"}}
+    for index, step in enumerate(activity.steps):
+        for tile in sorted(set(activity.layout.homes[index])):
+            yield {"ph": "M", "pid": tile, "tid": index, "name": "thread_name", "args": {"name": step.name}}
+
+
+def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
+    """Yield a slice for every pass of a window through arrays or unit, several windows joined where there are many."""
+    machine, unit = activity.machine, _microseconds(activity)
+    for index, step in enumerate(activity.steps):
+        copies = len(activity.layout.homes[index])
+        starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
+        for copy, tile in enumerate(activity.layout.homes[index]):
+            own = starts[copy::copies]
+            at = machine.first_copy[index] + copy
+            is_layer = machine.kind[index] == LAYER_STEP
+            busy = machine.slot_occupancy[machine.first_slot[at]] if is_layer else machine.unit_cycles[index]
+            joined = -(-len(own) // most)
+            for first in range(0, len(own), joined):
+                last = min(first + joined, len(own)) - 1
+                name = f"window {copy + first * copies}"
+                if last > first:
+                    name = f"windows {copy + first * copies} to {copy + last * copies}"
+                span = int(own[last] + busy - own[first])
+                yield {
+                    "ph": "X", "pid": tile, "tid": index, "name": name, "cat": step.kind,
+                    "ts": int(own[first]) * unit, "dur": span * unit, "args": {"cycle": int(own[first])},
+                }  # fmt: skip
+
+
+def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
+    """Yield the bits that wait in front of every step, one counter for each stream."""
+    machine, unit, steps = activity.machine, _microseconds(activity), activity.layout.flow.steps
+    for index, step in enumerate(steps):
+        tile = activity.layout.homes[index][0]
+        reads = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
+        for (source, _), keep in zip(step.edges, step.keeps):
+            window_bits = steps[source].values * activity.layout.bits[source]
+            first = machine.first_window[source]
+            arrivals = np.sort(activity.finish[first : machine.first_window[source + 1]])
+            dropped = np.append(keep[1:], steps[source].windows)  # once a window has started, what lies before
+            changes = np.unique(np.concatenate([arrivals, reads]))
+            changes = changes[:: -(-len(changes) // most)]
+            arrived = np.searchsorted(arrivals, changes, side="right")
+            started = np.searchsorted(np.maximum.accumulate(reads), changes, side="right")
+            gone = np.where(started > 0, dropped[np.maximum(started, 1) - 1], keep[0])
+            for cycle, held in zip(changes.tolist(), np.maximum(arrived - gone, 0).tolist()):
+                yield {
+                    "ph": "C", "pid": tile, "name": f"{steps[source].name} -> {step.name}", "ts": cycle * unit,
+                    "args": {"bits": int(held) * window_bits},
+                }  # fmt: skip
