@@ -40,14 +40,24 @@ def draw(rng, rows, outputs, weight_bits, activation_bits, signed, vectors=6):
     return weights, codes
 
 
+def check(engine, weights, codes, methods=("fixed", "float")):
+    """Compare methods with the integer product: through tables (many vectors), products (few), and collapsed."""
+    assert engine.lsb == 1.0
+    expected = codes @ weights
+    np.testing.assert_array_equal(engine.multiply(codes), expected)
+    many, result = np.tile(codes, (12, 1)), np.tile(expected, (12, 1))
+    for method in methods if engine.grids.fixed else ("float",):
+        np.testing.assert_array_equal(engine.multiply(codes, method=method), expected)
+        np.testing.assert_array_equal(engine.multiply(many, method=method), result)
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("cell_bits", [1, 2, 3, 4, 6, 8])
 @pytest.mark.parametrize("dac_bits", STREAMS)
 def test_ideal_hardware_gives_the_integer_product(encoding, cell_bits, dac_bits):
     rng = np.random.default_rng(cell_bits * 10 + dac_bits)
-    for (rows, cols), slices, subtract, signed in itertools.product(
-        SIZES, ("adjacent", "separate"), ("analog", "digital"), (False, True)
-    ):
+    variants = itertools.product(SIZES, ("adjacent", "separate"), ("analog", "digital"))
+    for number, ((rows, cols), slices, subtract) in enumerate(variants):
         if subtract == "digital" and encoding != "differential":
             continue
         hardware = ideal(
@@ -59,10 +69,23 @@ def test_ideal_hardware_gives_the_integer_product(encoding, cell_bits, dac_bits)
             crossbar__rows=rows,
             crossbar__cols=cols,
         )
+        signed = number % 3 == 0
         weights, codes = draw(rng, min(rows + 9, 150), 5, 8, 8, signed)
         engine = program_matrix(weights, hardware, weight_bits=8, activation_bits=8, signed=signed)
-        assert engine.lsb == 1.0
-        np.testing.assert_array_equal(engine.multiply(codes), codes @ weights)
+        check(engine, weights, codes, methods=(("fixed", "float")[number % 2],))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_float64_sibling_gives_the_integer_product_too(encoding, signed):
+    rng = np.random.default_rng(1)
+    for cell_bits, dac_bits in ((1, 1), (2, 3), (4, 2)):
+        hardware = ideal(
+            encoding=encoding, device__cell_bits=cell_bits, dac__bits=dac_bits, crossbar__rows=32, crossbar__cols=20
+        )
+        weights, codes = draw(rng, 70, 9, 8, 8, signed)
+        engine = program_matrix(weights, hardware, weight_bits=8, activation_bits=8, signed=signed)
+        np.testing.assert_array_equal(engine.multiply(codes, method="product"), codes @ weights)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -84,7 +107,7 @@ def test_any_width_of_weights_and_inputs_gives_the_integer_product(encoding, wei
         engine = program_matrix(
             weights, hardware, weight_bits=weight_bits, activation_bits=activation_bits, signed=signed
         )
-        np.testing.assert_array_equal(engine.multiply(codes), codes @ weights)
+        check(engine, weights, codes)
 
 
 def test_rows_may_be_cut_anywhere():
@@ -92,7 +115,7 @@ def test_rows_may_be_cut_anywhere():
     weights, codes = draw(rng, 50, 7, 8, 8, False)
     hardware = ideal(encoding="flip", crossbar__rows=32, crossbar__cols=16)
     engine = program_matrix(weights, hardware, weight_bits=8, activation_bits=8, row_starts=[0, 9, 10, 37, 50])
-    np.testing.assert_array_equal(engine.multiply(codes), codes @ weights)
+    check(engine, weights, codes)
 
 
 @pytest.mark.parametrize("mapping_rows", ["packed", "whole_kernels"])
@@ -101,14 +124,17 @@ def test_a_convolution_equals_the_integer_convolution(mapping_rows, channels):
     rng = np.random.default_rng(channels)
     kernel, stride, padding, dilation = (3, 2), (2, 1), (1, 0, 2, 1), (1, 2)
     weight = rng.integers(-127, 128, (6, channels, *kernel))
-    codes = rng.integers(0, 256, (2, channels, 9, 8)).astype(np.uint8)
+    codes = rng.integers(0, 256, (4, channels, 9, 8)).astype(np.uint8)
     order = (2, 3, 1, 0) if mapping_rows == "packed" else (1, 2, 3, 0)
     hardware = ideal(mapping__rows=mapping_rows, crossbar__rows=32, crossbar__cols=16)
     matrix = weight.transpose(order).reshape(-1, 6)
     engine = program_matrix(matrix, hardware, weight_bits=8, activation_bits=8)
-    result = engine.convolve(codes, kernel, stride, padding, dilation, pad_code=7)
+    geometry = (kernel, stride, padding, dilation)
+    result = engine.convolve(codes, *geometry, pad_code=7)
     padded = np.pad(codes.astype(np.int64), ((0, 0), (0, 0), (1, 2), (0, 1)), constant_values=7)
     expected = np.zeros_like(result)
     for (i, j), (y, x) in itertools.product(np.ndindex(*result.shape[2:]), np.ndindex(*kernel)):
         expected[:, :, i, j] += padded[:, :, 2 * i + y, j + 2 * x] @ weight[:, :, y, x].T
     np.testing.assert_array_equal(result, expected)
+    for method in ("fixed", "float", "product"):
+        np.testing.assert_array_equal(engine.convolve(codes, *geometry, pad_code=7, method=method), expected)

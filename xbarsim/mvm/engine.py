@@ -207,6 +207,7 @@ class Engine:
         """
         x = np.asarray(codes)
         geometry = make_geometry(x.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+        self._check_windows(geometry)
         height, width = geometry.out_height, geometry.out_width
         chosen = self.choose_method(method)
         is_last = self._is_channels_last(row_order)
@@ -298,6 +299,7 @@ class Engine:
         if geometry is None:
             inputs, vectors = self._vectors(matrix, self._check(x)), len(x)
         else:
+            self._check_windows(geometry)
             vectors = len(x) * geometry.out_height * geometry.out_width
             if matrix.takes_tables(vectors) and is_last and can_pack_pixels(geometry, self.row_starts):
                 self._check(x.reshape(len(x), -1), geometry)
@@ -312,11 +314,13 @@ class Engine:
     def _is_channels_last(self, row_order: str) -> bool:
         return self.hardware.mapping.rows == "packed" if row_order == "auto" else row_order == "channels_last"
 
+    def _check_windows(self, geometry: Geometry) -> None:
+        if geometry.rows != self.rows:
+            raise ShapeError(f"codes: windows of {geometry.rows} inputs do not fit a matrix of {self.rows} rows")
+
     def _check(self, codes: ArrayLike, geometry: Geometry | None = None) -> NDArray[Any]:
         x = np.asarray(codes)
         needed = self.rows if geometry is None else geometry.channels * geometry.height * geometry.width
-        if geometry is not None and geometry.rows != self.rows:
-            raise ShapeError(f"codes: windows of {geometry.rows} inputs do not fit a matrix of {self.rows} rows")
         if x.ndim != 2 or x.shape[1] != needed or x.dtype.kind not in "iu":
             raise ShapeError(f"codes: need integers of shape (vectors, {needed}), got {x.shape} of {x.dtype}")
         if x.size and (x.min() < self.streams.lowest or x.max() > self.streams.highest):
