@@ -37,8 +37,8 @@ __all__ = ["Hardware", "Shared", "estimate", "from_torch", "load_hardware", "loa
 Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
 
-DEFAULT_CALIBRATION = 64
-"""Images that set ranges where no calibration images are given: the first ones of the data, without labels."""
+CALIBRATION_IMAGES = 64
+"""Images that set ADC ranges, and activation scales too where no calibration images are given: the first ones."""
 
 
 class Shared:
@@ -174,7 +174,8 @@ def simulate(
     labels : array_like of int, (images,), optional
         Class of each image; without them ``report.accuracy`` is None.
     calibration : array_like of float, (images, *input_shape), optional
-        Images that set activation scales and ADC ranges; the first 64 of ``images`` if left out.
+        Images that set activation scales (all of them) and ADC ranges (the first 64); the first 64 of ``images`` if
+        left out.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     trials : int
@@ -218,7 +219,7 @@ def simulate(
     if not len(x):
         raise ShapeError("images: none given")
     truth = None if labels is None else check_labels(np.asarray(labels), len(x), _classes(net))
-    known = x[:DEFAULT_CALIBRATION] if calibration is None else check_images(net, np.asarray(calibration))
+    known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
     bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
     key = (hash_network(net), repr(bits))
@@ -235,8 +236,9 @@ def simulate(
         lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),
     )
     outcome = simulate_network(
-        quantized, plan, x, known, trials=trials, seed=seed, batch_size=batch_size, threads=threads, progress=progress
-    )
+        quantized, plan, x, known[:CALIBRATION_IMAGES], trials=trials, seed=seed, batch_size=batch_size,
+        threads=threads, progress=progress,
+    )  # fmt: skip
     cost = _price_measured(plan, outcome.errors)
     settings = {"trials": trials, "images": len(x), "calibration_images": len(known)}
     return Report(
