@@ -36,11 +36,12 @@ def keys_in(folder):
     return [json.loads(line[9:])["key"] for line in (folder / "points.log").read_bytes().splitlines()]
 
 
-def test_a_sweep_killed_ten_times_ends_with_exactly_the_undisturbed_results(tmp_path, undisturbed):
-    draw = random.Random(1)
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_sweep_killed_again_and_again_ends_with_exactly_the_undisturbed_results(tmp_path, undisturbed, kills):
+    draw = random.Random(kills)
     command = [sys.executable, str(Path(sweep_samples.__file__)), str(tmp_path), "make_slow"]
     log = tmp_path / "points.log"
-    for kill in range(10):
+    for kill in range(kills):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             goal = (log.stat().st_size if log.exists() else 0) + draw.randint(1, 5) * 60
             while process.poll() is None and not (log.exists() and log.stat().st_size >= goal):

@@ -122,7 +122,9 @@ def run_dask(
             owner[name] = point
             return client.submit(compute_remote, shared, point, key=name, pure=False, retries=ATTEMPTS - 1)
 
-        running = as_completed([submit(waiting.pop()) for _ in range(min(len(waiting), _capacity(client)))])
+        running = as_completed(
+            [submit(waiting.pop()) for _ in range(min(len(waiting), _capacity(client)))], loop=client.loop
+        )
         for future in running:
             point = owner.pop(future.key)
             result = _take(future)

@@ -1,0 +1,259 @@
+"""Figures and the page of a sweep: what they are made from, that they are drawn, and how fast."""
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sweep_samples import cheap_backend, make_plan
+
+import xbarsim.cli
+from xbarsim.errors import ConfigError
+from xbarsim.sweep.analysis import find_factors, find_front, rank_effects
+from xbarsim.sweep.file import make_sweep
+from xbarsim.sweep.log import encode_record
+from xbarsim.sweep.page import write_sweep_page
+from xbarsim.sweep.plan import plan_sweep
+from xbarsim.sweep.run import run_sweep
+from xbarsim.sweep.store import LOG, Store, read_store
+from xbarsim.sweep.table import tabulate_points, write_tables
+
+GRID = {
+    "adc.bits": [3, 4, 5, 6, 7, 8],
+    "crossbar.rows": [32, 64, 128, 256, 512],
+    "crossbar.cols": "same as crossbar.rows",
+    "device.programming.sigma": {"from": 0, "to": 0.3, "count": 7},
+}
+METRICS = ["accuracy.hardware", "cost.energy_joule", "cost.edap"]
+
+
+def invent(settings):
+    """Return metrics that are smooth in the settings: accuracy falls with variation and small converters."""
+    sigma, bits = settings["device.programming.sigma"], settings["adc.bits"]
+    rows = settings["crossbar.rows"]
+    accuracy = 0.95 / (1 + np.exp(4 - bits + 6 * sigma + np.log2(rows / 128) / 2))
+    return {
+        "accuracy.hardware": accuracy, "accuracy.low": accuracy - 0.02, "accuracy.high": accuracy + 0.02,
+        "cost.energy_joule": 1e-6 * 1.6**bits / rows, "cost.edap": 1e-15 * 2**bits * (128 / rows) ** 0.7,
+    }  # fmt: skip
+
+
+def fill(folder, plan, count=None):
+    """Store invented results for the first points of a plan."""
+    with Store(folder, plan):
+        pass
+    records = [{"key": point.key, "seconds": 1.0, "metrics": invent(point.settings)} for point in plan.points[:count]]
+    (folder / LOG).write_bytes(b"".join(map(encode_record, records)))
+
+
+def plan_of(axes=GRID, **more):
+    return plan_sweep(make_sweep({"network": "digits", "data": "digits", "axes": axes, "metrics": METRICS, **more}))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    fill(folder, plan_of(), 100)
+    write_sweep_page(folder)
+    return folder
+
+
+def test_the_page_holds_every_kind_of_figure_and_opens_offline(drawn):
+    page = (drawn / "index.html").read_text()
+    names = sorted(path.stem for path in (drawn / "figures").glob("*.png"))
+    assert names == [
+        "front", "heat", "lines_accuracy_hardware", "lines_cost_edap", "lines_cost_energy_joule", "sensitivity",
+    ]  # fmt: skip
+    assert page.count("<svg role") == len(names)
+    assert not re.search(r'(src|href)="(?!#|data:)[^"]*"|url\((?!#)', page)
+    assert "100 of 210" in page
+    assert "still to come" in page
+
+
+def test_a_running_sweep_can_be_looked_at(tmp_path):
+    seen = []
+
+    def look(stage, done, total):
+        if done == 30:
+            seen.append(write_sweep_page(tmp_path).read_text())
+
+    run_sweep(make_plan(), tmp_path, backend=cheap_backend(), progress=look)
+    assert "30 of 60" in seen[0]
+    assert "60 of 60" in write_sweep_page(tmp_path).read_text()
+
+
+def test_points_that_failed_are_listed_with_their_error(tmp_path):
+    run_sweep(make_plan(), tmp_path, backend=cheap_backend("make_failing"))
+    page = write_sweep_page(tmp_path).read_text()
+    assert "Points that failed" in page
+    assert "did not converge" in page
+
+
+def test_ten_thousand_points_open_and_plot_in_seconds(tmp_path):
+    axes = {**GRID, "device.cell_bits": [1, 2, 4], "dac.bits": [1, 2, 4, 8], "weight_bits": [4, 5, 6, 8]}
+    plan = plan_of(axes)
+    assert len(plan.points) == 10080
+    fill(tmp_path, plan)
+    started = time.perf_counter()
+    stored = read_store(tmp_path)
+    table = tabulate_points(stored.document, stored.results)
+    opened = time.perf_counter() - started
+    write_sweep_page(tmp_path)
+    with Store(tmp_path, plan) as store:
+        write_tables(store, stored.document)
+    total = time.perf_counter() - started
+    assert len(table) == 10080
+    assert opened < 4
+    assert total < 25  # a few seconds on a machine of its own
+    assert (tmp_path / "index.html").stat().st_size < 5e6
+
+
+def test_random_designs_are_drawn_too(tmp_path):
+    axes = {"adc.bits": {"from": 3, "to": 8}, "crossbar.rows": [64, 128],
+            "device.programming.sigma": {"from": 0.0, "to": 0.3}}  # fmt: skip
+    plan = plan_of(axes, design={"kind": "latin_hypercube", "points": 120, "seed": 2})
+    fill(tmp_path, plan)
+    write_sweep_page(tmp_path)
+    stored = read_store(tmp_path)
+    table = tabulate_points(stored.document, stored.results)
+    factors = {factor.name: factor for factor in find_factors(table, stored.document)}
+    assert factors["device.programming.sigma"].is_continuous
+    effects = rank_effects(table, list(factors.values()), "accuracy.hardware")
+    assert [effect.factor for effect in effects][:2] == ["adc.bits", "device.programming.sigma"]
+
+
+def test_effects_of_a_full_grid_add_up_and_name_the_strongest(tmp_path):
+    plan = plan_of()
+    fill(tmp_path, plan)
+    stored = read_store(tmp_path)
+    table = tabulate_points(stored.document, stored.results)
+    factors = find_factors(table, stored.document)
+    assert [factor.name for factor in factors] == ["adc.bits", "crossbar.rows", "device.programming.sigma"]
+    effects = {effect.factor: effect for effect in rank_effects(table, factors, "cost.edap")}
+    # edap is a product of powers of two of the parameters: its logarithm has no interactions
+    assert sum(effect.share for effect in effects.values()) == pytest.approx(1)
+    assert effects["device.programming.sigma"].share == pytest.approx(0, abs=1e-12)
+    assert effects["adc.bits"].high / effects["adc.bits"].low == pytest.approx(2**5)
+
+
+@given(hnp.arrays(float, st.tuples(st.integers(1, 30), st.just(2)), elements=st.integers(0, 8).map(float)))
+def test_a_front_holds_the_points_that_no_other_beats(points):
+    cost, value = points.T
+    front = find_front(cost, value)
+    found = {tuple(points[i]) for i in front}
+    expected = {
+        tuple(p) for p in points
+        if not any(q[0] <= p[0] and q[1] >= p[1] and (q[0] < p[0] or q[1] > p[1]) for q in points)
+    }  # fmt: skip
+    assert found == expected
+    assert len(found) == len(front)
+
+
+def test_a_folder_without_a_sweep_or_without_results_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="holds no sweep"):
+        write_sweep_page(tmp_path)
+    with Store(tmp_path, make_plan()):
+        pass
+    with pytest.raises(ConfigError, match="no point is finished yet"):
+        write_sweep_page(tmp_path)
+
+
+SWEEP = """
+network: digits
+axes: {adc.bits: [5, 6, 7], crossbar.rows: [64, 128], crossbar.cols: same as crossbar.rows}
+metrics: [cost.energy_joule, cost.delay_s, cost.edap]
+"""
+
+
+@pytest.fixture
+def command(capfd):
+    def run(*arguments):
+        code = xbarsim.cli.run([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_the_command_line_counts_runs_goes_on_and_draws(tmp_path, command):
+    file, out = tmp_path / "sweep.yaml", tmp_path / "out"
+    file.write_text(SWEEP)
+    code, text, _ = command("sweep", file, "--out", out, "--dry-run")
+    assert (code, out.exists()) == (0, False)
+    assert text.startswith("6 points\n6 to compute, about ")
+    code, text, _ = command("sweep", file, "--out", out, "--workers", 1)
+    assert code == 0
+    assert "6 of 6 points done, 6 computed now" in text
+    code, text, _ = command("sweep", file, "--out", out)
+    assert "6 of 6 points done, 0 computed now" in text
+    code, text, _ = command("sweep", file, "--out", out, "--dry-run")
+    assert text == "6 points, 6 already there\nnothing to compute\n"
+    code, text, _ = command("report", out)
+    assert (code, text) == (0, f"wrote {out / 'index.html'}\n")
+    assert {path.name for path in out.iterdir()} == {
+        "index.html", "figures", "points.csv", "points.parquet", "points.log", "sweep.json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("network: digits\naxes: {adc.bitz: [1]}\n", (), "axes.adc.bitz: adc.bitz: unknown key; did you mean bits?"),
+        ("network: digits\ntrails: 2\n", (), "trails: unknown key; did you mean trials?"),
+        (SWEEP, ("--workers", 0), "--workers 0: should be 1 or more"),
+        (SWEEP, ("--workers", 2, "--dask", "tcp://x:1"), "--workers: goes without --dask"),
+        (SWEEP, ("--tls-ca", "x.pem"), "go with --dask"),
+    ],
+)  # fmt: skip
+def test_wrong_input_ends_in_one_line_and_exit_code_2(tmp_path, command, content, options, message):
+    (tmp_path / "sweep.yaml").write_text(content)
+    code, text, error = command("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "out", *options)
+    assert (code, text) == (2, "")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_full_disk_ends_in_exit_code_3(tmp_path, command, monkeypatch):
+    import os
+
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    real = os.fsync
+
+    def fsync(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").resolve().name == LOG and os.fstat(descriptor).st_size > 1500:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        code, _, error = command("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "out")
+    assert code == 3
+    assert "No space left on device" in error
+    assert "finished points are kept" in error
+    code, text, _ = command("sweep", tmp_path / "sweep.yaml", "--out", tmp_path / "out")
+    assert (code, "6 of 6 points done" in text) == (0, True)
+
+
+@pytest.mark.slow
+def test_two_processes_do_the_work_of_one_in_little_more_than_half_the_time(tmp_path):
+    axes = {
+        "adc.bits": [4, 5, 6, 7, 8],
+        "crossbar.rows": [32, 64, 96, 128],
+        "crossbar.cols": "same as crossbar.rows",
+        "device.programming.sigma": {"from": 0, "to": 0.225, "step": 0.025},
+    }
+    plan = plan_of(axes, trials=3)
+    assert len(plan.points) == 200
+    best = 0.0
+    for attempt in range(3):  # other work on the machine can only make it look slower
+        seconds = [run_sweep(plan, tmp_path / f"{attempt}-{n}", workers=n).seconds for n in (1, 2)]
+        best = max(best, seconds[0] / seconds[1])
+        one, two = ((tmp_path / f"{attempt}-{n}" / "points.csv").read_bytes() for n in (1, 2))
+        assert one == two
+        if best >= 1.8:
+            return
+    pytest.fail(f"two processes were {best:.2f} times as fast as one")
