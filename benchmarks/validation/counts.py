@@ -1,0 +1,51 @@
+"""Arrays that published mapping rules need: EPIM's ResNets at 256 x 256, ResNet-20 at four sizes, PUMA's weights."""
+
+from figures import Figure, main
+
+import xbarsim as xs
+from xbarsim.mapping import plan_network
+
+TITLE = "Array counts"
+RESNET20 = {16: (1050, 99.8), 32: (281, 93.3), 64: (98, 66.8), 128: (59, 27.8)}
+
+
+def collect() -> list[Figure]:
+    """Count again."""
+    epim = xs.load_hardware("epim")
+    found = [
+        Figure(
+            what=f"{name} FP32, 256 x 256, whole kernels [crossbars]",
+            published=crossbars,
+            ours=plan_network(xs.load_network(name), epim, weight_bits=32).crossbars,
+            within=0.0,
+            why="EPIM (DAC 2024)",
+        )
+        for name, crossbars in (("resnet50", 13120), ("resnet101", 22912))
+    ]
+    one_column = {"weight_bits": 2, "device.cell_bits": 1}
+    for size, (arrays, used) in RESNET20.items():
+        hardware = xs.load_hardware("reference").override({**one_column, "crossbar.rows": size, "crossbar.cols": size})
+        plan = plan_network(xs.load_network("resnet20"), hardware)
+        note = "one column a weight, packed rows; derived by arithmetic"
+        found.append(
+            Figure(
+                what=f"ResNet-20, {size} x {size} [logical arrays]",
+                published=arrays,
+                ours=plan.crossbars,
+                within=0.0,
+                why=note,
+            )
+        )
+        share = round(100 * plan.utilization, 1)
+        found.append(
+            Figure(what=f"ResNet-20, {size} x {size} [% of cells used]", published=used, ours=share, within=0.0)
+        )
+    puma = xs.load_hardware("puma")
+    arrays = puma.chip.tiles * puma.chip.cores_per_tile * puma.chip.arrays_per_core
+    mebibytes = arrays * puma.crossbar.rows * puma.crossbar.cols * puma.device.cell_bits / 8 / 2**20
+    found.append(Figure(what="PUMA, weights on a node [MiB]", published=69.0, ours=mebibytes, within=0.01))
+    return found
+
+
+if __name__ == "__main__":
+    main(TITLE, collect)

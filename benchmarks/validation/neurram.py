@@ -1,0 +1,38 @@
+"""NeuRRAM (Nature 2022): energy and throughput over precision out of hwconfigs/neurram.yaml."""
+
+from figures import Figure, main
+
+import xbarsim as xs
+from xbarsim.config.rating import rate_component
+from xbarsim.cost import rate_chip
+
+TITLE = "NeuRRAM (Nature 2022)"
+PUBLISHED = {  # (output bits, input bits): TOPS, TOPS/W
+    (3, 1): (2.12, 43.1), (4, 2): (1.79, 40.3), (6, 4): (0.744, 15.95), (8, 6): (0.418, 8.26), (10, 8): (0.264, 6.44),
+}  # fmt: skip
+DATA = "its energies an operation are the data of hwconfigs/neurram.yaml"
+BETWEEN = "predicted: energies interpolated geometrically between the published precisions"
+
+
+def collect() -> list[Figure]:
+    """Compare every published precision; those between the three with published energies are predictions."""
+    found = []
+    for (outputs, inputs), (tops, efficiency) in PUBLISHED.items():
+        changes = {"adc.bits": outputs, "dac.bits": inputs, "activation_bits": inputs}
+        hardware = xs.load_hardware("neurram").override(changes)
+        rows, cols = 2 * hardware.crossbar.rows, hardware.crossbar.cols
+        energy = (
+            rows * rate_component("dac", hardware).action_joule + cols * rate_component("adc", hardware).action_joule
+        )
+        ours = rows * cols / energy * 1e-12  # two operations for each of rows / 2 x cols weights
+        predicted = (outputs, inputs) in ((4, 2), (8, 6))
+        place = f"{outputs}-bit outputs of {inputs}-bit inputs"
+        within, why = (None, BETWEEN) if predicted else (0.02, DATA)
+        found.append(Figure(what=f"{place} [TOPS/W]", published=efficiency, ours=ours, within=within, why=why))
+        peak = rate_chip(hardware).tops
+        found.append(Figure(what=f"{place} [TOPS]", published=tops, ours=peak, within=0.02, why="its rates are data"))
+    return found
+
+
+if __name__ == "__main__":
+    main(TITLE, collect)
