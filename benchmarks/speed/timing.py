@@ -1,0 +1,71 @@
+"""Cost of a network: plan, cycle-level run and price, warm, one thread; and the event loop against plain Python.
+
+    python benchmarks/speed/timing.py [--quick]
+
+Goals: ``estimate`` of ResNet-20 in at most 5 ms, ResNet-50 cycle-level and pipelined in at most 100 ms, the event
+loop at least 200 times as fast as the same loop without compilation. Best of several, CPU time of the thread.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import xbarsim as xs
+from xbarsim.cost import price
+from xbarsim.mapping import plan_network
+from xbarsim.timing import simulate_plan
+from xbarsim.timing.machine import build_machine
+from xbarsim.timing.simulate import run
+
+PLAIN = "import sys; sys.path.insert(0, {folder!r}); import timing; print(timing.time_loop('resnet20', 1))"
+
+
+def best(function: Callable[[], object], times: int) -> float:
+    """Return the least CPU time of a call [s]."""
+    found = []
+    for _ in range(times):
+        begin = time.thread_time()
+        function()
+        found.append(time.thread_time() - begin)
+    return min(found)
+
+
+def time_loop(name: str, times: int) -> float:
+    """Return the CPU time of the event loop alone [s]."""
+    machine, _ = build_machine(plan_network(xs.load_network(name), xs.load_hardware("reference")))
+    return best(lambda: run(machine), times)
+
+
+def time_estimate(name: str, times: int) -> float:
+    """Return the CPU time of plan, run and price [s]."""
+    network, hardware = xs.load_network(name), xs.load_hardware("reference")
+
+    def estimate() -> None:
+        plan = plan_network(network, hardware)
+        price(plan, simulate_plan(plan))
+
+    estimate()
+    return best(estimate, times)
+
+
+def main() -> None:
+    """Print the table."""
+    times = 1 if "--quick" in sys.argv else 20
+    print("| what | ms | goal |\n|---|---|---|")
+    for name, goal in (("resnet20", "5"), ("resnet50", "100"), ("resnet101", ""), ("mobilenetv2", "")):
+        print(f"| estimate {name} | {time_estimate(name, times) * 1e3:.2f} | {goal} |")
+    compiled = time_loop("resnet20", times)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", PLAIN.format(folder=folder)]
+    plain = float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    print(f"| event loop, resnet20 | {compiled * 1e3:.2f} | |")
+    print(f"| the same loop in plain Python | {plain * 1e3:.0f} | {plain / compiled:.0f} times; goal 200 |")
+
+
+if __name__ == "__main__":
+    main()
