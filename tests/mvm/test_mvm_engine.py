@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from reference.mvm_loops import multiply_differential
+
 from xbarsim.config import load_hardware
 from xbarsim.errors import ShapeError
 from xbarsim.mvm import program_matrix
@@ -142,7 +142,7 @@ def test_a_gain_correction_brings_wired_columns_closer_to_the_integers():
 
 
 def test_trials_draw_anew_and_seeds_repeat():
-    first, codes = program({}, trial=0)
+    first, _ = program({}, trial=0)
     again, _ = program({}, trial=0)
     other, _ = program({}, trial=1)
     np.testing.assert_array_equal(first.programmed.matrix, again.programmed.matrix)

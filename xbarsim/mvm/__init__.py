@@ -3,7 +3,9 @@
 from xbarsim.converter import stream_count
 from xbarsim.mvm.encoding import EncodedWeights, columns_per_weight, encode_weights, is_paired
 from xbarsim.mvm.engine import Engine, Statistics, program_matrix
+from xbarsim.mvm.window import Geometry, make_geometry
 
 __all__ = [
-    "EncodedWeights", "Engine", "Statistics", "columns_per_weight", "encode_weights", "is_paired", "program_matrix", "stream_count",
+    "EncodedWeights", "Engine", "Geometry", "Statistics", "columns_per_weight", "encode_weights", "is_paired",
+    "make_geometry", "program_matrix", "stream_count",
 ]  # fmt: skip
