@@ -11,7 +11,7 @@ from xbarsim.config import load_hardware
 from xbarsim.errors import MappingError
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, Node, make_linear
-from xbarsim.timing import simulate_plan
+from xbarsim.timing import find_bounds, simulate_plan
 from xbarsim.timing.machine import build_machine
 from xbarsim.timing.simulate import bound_cycles, run
 
@@ -175,6 +175,16 @@ def test_layer_by_layer_keeps_whole_results():
     with pytest.raises(MappingError, match=f"{16 * 64 * 8} is the least"):
         simulate_plan(plan_network(network, hardware.override({"timing.stream_bits": 8000})))
     simulate_plan(plan_network(network, hardware.override({"timing.stream_bits": 16 * 64 * 8})))
+
+
+def test_every_step_is_bound_by_something_and_the_bottleneck_by_itself():
+    bounds = find_bounds(simulate_plan(plan_network(resnet_cifar(1), HARDWARE)))
+    assert max(bound.share for bound in bounds) == 1
+    assert next(bound for bound in bounds if bound.name == "conv1").resource == "arrays"
+    narrow = HARDWARE.override({"timing.bus_bits": 1, "timing.read_cycles": 1, "components.adc.rate_hz": None})
+    narrow = narrow.override({"components.adc.table": None, "components.adc.energy_joule": 1e-12})
+    bounds = find_bounds(simulate_plan(plan_network(resnet_cifar(1), narrow)))
+    assert next(bound for bound in bounds if bound.name == "conv1").resource == "tile 0 bus"
 
 
 def test_resnet50_has_its_windows_and_its_first_layer_is_the_bottleneck():

@@ -1,7 +1,8 @@
 """The cycle-level machine: windows through tile pipelines, buffers, buses and the network on chip; action counts."""
 
+from xbarsim.timing.bounds import StepBound, find_bounds
 from xbarsim.timing.dataflow import trace_dataflow
 from xbarsim.timing.simulate import Activity, StepActivity, simulate_plan
 from xbarsim.timing.trace import write_trace
 
-__all__ = ["Activity", "StepActivity", "simulate_plan", "trace_dataflow", "write_trace"]
+__all__ = ["Activity", "StepActivity", "StepBound", "find_bounds", "simulate_plan", "trace_dataflow", "write_trace"]

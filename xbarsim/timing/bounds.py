@@ -1,0 +1,63 @@
+"""What holds up each step: the busiest of the resources that it uses, over all that share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarsim.timing._kernels import LAYER_STEP
+from xbarsim.timing.simulate import Activity, name_resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBound:
+    """The resource that bounds one step."""
+
+    name: str
+    """Step."""
+    resource: str
+    """Its busiest resource; ``arrays`` for the arrays of a layer."""
+    busy_cycles: int
+    """Cycles that the resource is busy in one inference, for all steps that share it."""
+    share: float
+    """The same over the cycles between two inferences: 1 is the bottleneck [-]."""
+
+
+def find_bounds(activity: Activity) -> tuple[StepBound, ...]:
+    """Find what bounds every step.
+
+    Parameters
+    ----------
+    activity : Activity
+        From :func:`~xbarsim.timing.simulate_plan`.
+
+    Returns
+    -------
+    tuple of StepBound
+        One for each step, in order.
+    """
+    machine, busy = activity.machine, activity.busy
+    found = []
+    for index, step in enumerate(activity.steps):
+        copies = range(machine.first_copy[index], machine.first_copy[index] + machine.copies[index])
+        used: set[int] = set()
+        for copy in copies:
+            slots = slice(machine.first_slot[copy], machine.first_slot[copy + 1])
+            used.add(int(machine.unit[copy]))
+            used.update(machine.slot_port[slots].tolist())
+            used.update(machine.tree_link[machine.first_tree[copy] : machine.last_tree[copy]].tolist())
+            if step.kind not in ("input", "output"):
+                used.add(int(machine.home[copy]) + 1)
+            if machine.kind[index] == LAYER_STEP:
+                used.update((machine.slot_port[slots] + 2).tolist())
+                for first, last in zip(machine.gather_first[slots], machine.gather_last[slots]):
+                    used.update(machine.tree_link[first:last].tolist())
+        resources = np.array(sorted(used))
+        worst = int(resources[busy[resources].argmax()])
+        cycles, name = int(busy[worst]), name_resource(activity.plan, activity.layout, worst)
+        if machine.kind[index] == LAYER_STEP and step.busy_cycles >= cycles:
+            cycles, name = step.busy_cycles, "arrays"
+        share = cycles / activity.interval_cycles
+        found.append(StepBound(name=step.name, resource=name, busy_cycles=cycles, share=share))
+    return tuple(found)
