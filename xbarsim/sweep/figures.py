@@ -169,7 +169,8 @@ def plot_sensitivity(effects: dict[str, list[Effect]]) -> Figure:
                 color=PALETTE[number % len(PALETTE)],
             )
             label_bars(axes, [show_range(effect, column) for effect in items])
-            axes.set_xlim(0, max(axes.get_xlim()[1], 1e-9) * 1.35)
+            axes.set_xlim(0, max(axes.get_xlim()[1], 1e-9) * 1.6)
+            axes.set_xticks([0, 25, 50, 75, 100] if axes.get_xlim()[1] > 50 else axes.get_xticks()[:-1:2])
             axes.invert_yaxis()
             axes.set(title=column.heading, xlabel="share of the variance [%]")
             axes.grid(axis="y", visible=False)

@@ -106,7 +106,8 @@ def draw_figures(done: pd.DataFrame, factors: list[Factor], metrics: list[str]) 
     few = [factor for factor in ranked if factor.levels <= figures.MOST_LINES]
     few.sort(key=lambda factor: factor.name not in ("network", "hardware"))
     along = ([factor for factor in ranked if factor.is_number] or ranked)[:_MOST_PANELS]
-    for metric in metrics[:_MOST_PANELS] if along else []:
+    told = "accuracy.hardware" in metrics
+    for metric in [name for name in metrics if not (told and name == "accuracy.degradation")] if along else []:
         by = next((factor for factor in few if [factor] != along), None)
         name = f"lines_{metric.replace('.', '_')}"
         drawn[name] = (figures.plot_lines(done, metric, along, by), f"{_title(metric)}. {_NOTES['lines']}")
