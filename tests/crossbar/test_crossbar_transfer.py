@@ -97,3 +97,16 @@ def test_closed_form_is_close_where_wires_are_weak():
     near = solve_transfer_report(g, r_wl_ohm=0.5, r_bl_ohm=0.5, method="closed_form")
     assert near.method == "closed_form"
     assert 0 < np.abs(near.t - exact.t).max() < 2e-3 * exact.t.max()
+
+
+@pytest.mark.parametrize("ohm", [0.1, 2.5, 10.0, 100.0])
+@pytest.mark.parametrize("kind", [*KINDS, "stuck"])
+def test_large_arrays_agree_with_block_elimination(ohm, kind):
+    g = cells(kind, (72, 64), seed=5)
+    if kind == "stuck":
+        g[np.random.default_rng(6).random(g.shape) < 0.1] = 1e-4
+    report = solve_transfer_report(g, r_wl_ohm=ohm, r_bl_ohm=ohm, r_source_ohm=50.0)
+    direct = np.empty(g.shape)
+    solve_direct(ohm, ohm, 50.0, 0.0, g, direct)
+    assert np.abs(report.t - direct).max() <= 1e-9 * direct.max()
+    assert report.error_estimate <= 1e-9

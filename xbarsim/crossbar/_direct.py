@@ -82,7 +82,7 @@ def solve_direct(r_wl, r_bl, r_source, r_sink, g, t):
         # currents of the drivers so far, and then the admittance itself, pass through the next segment
         r = r_bl if i < rows - 1 else r_bl + r_sink
         known = np.empty((cols, i + 1 + cols))
-        known[:, : i] = t[:i].T
+        known[:, :i] = t[:i].T
         known[:, i] = drive
         known[:, i + 1 :] = admittance
         if r > 0.0:

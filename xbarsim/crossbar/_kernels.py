@@ -23,16 +23,23 @@ import numpy as np
 from numba import prange
 
 from xbarsim._numba import kernel, parallel_kernel
-from xbarsim.crossbar._lanes import load, multiply_add, scale, store, zeros16, zeros32
+from xbarsim.crossbar._lanes import load, multiply_add, scale, store, zero_lanes
 
-LANES = 32
-MODES = 32
-"""Most eigenvectors that are searched for; half as many where wires are moderate [-]."""
+LANES = 16
+"""Driven bit lines, or trial modes, that are worked on side by side [-]."""
 STRONG = 0.9
-"""Bound on the eigenvalues from which on the search is wider and longer [-]."""
+"""Bound on the eigenvalues from which on modes are iterated three times as long [-]."""
 MOST_PASSES = 24
+SQUARE = LANES * LANES
 CUTOFF = 1e-13
 """Modes whose part orthogonal to the modes before is smaller than this are left out, relative, squared [-]."""
+
+
+@kernel
+def clear(x):
+    """Fill a flat array with zeros."""
+    for n in range(len(x)):
+        x[n] = 0.0
 
 
 @kernel
@@ -58,7 +65,8 @@ def factor_lines(g, r_wl, r_bl, r_source, r_sink, word, down, up):
             y *= a
             reached *= a
         reached_word = min(reached_word, reached)
-    y_line = np.zeros(cols)
+    y_line = np.empty(cols)
+    clear(y_line)
     for i in range(rows):
         r = r_bl if i < rows - 1 else r_bl + r_sink
         for k in range(cols):
@@ -86,149 +94,141 @@ def factor_lines(g, r_wl, r_bl, r_source, r_sink, word, down, up):
 
 
 @kernel
-def finish_bit_lines(zero, i, old, field, w):
+def finish_bit_lines(i, old, field, w):
     """Advance the bit-line voltages ``w`` (cols, lanes) to row ``i``."""
     cols = old.shape[2]
-    width = len(w) // cols
     base = i * len(w)
     for k in range(cols):
-        x = scale(old[1, i, k], load(field, base + k * width, zero))
-        store(w, k * width, multiply_add(old[0, i, k], load(w, k * width, zero), x))
+        x = scale(old[1, i, k], load(field, base + k * LANES))
+        store(w, k * LANES, multiply_add(old[0, i, k], load(w, k * LANES), x))
 
 
 @kernel
-def solve_word_line(zero, i, first, end, g, word, w, current):
+def solve_word_line(i, first, end, g, word, w, current):
     """Eliminate word line ``i``: write its Norton currents, return the driver current.
 
     Bit lines outside ``first`` .. ``end - 1`` are known to be at zero volts.
     """
-    width = len(w) // g.shape[1]
-    c = zero
+    c = zero_lanes()
     a = 0.0
     for k in range(end - 1, first - 1, -1):
-        c = multiply_add(a, c, scale(g[i, k], load(w, k * width, zero)))
+        c = multiply_add(a, c, scale(g[i, k], load(w, k * LANES)))
         a = word[0, i, k]
-        store(current, k * width, c)
+        store(current, k * LANES, c)
     for k in range(first - 1, -1, -1):
         c = scale(a, c)
         a = word[0, i, k]
-        store(current, k * width, c)
+        store(current, k * LANES, c)
     return scale(a, c)
 
 
 @kernel
-def start_bit_lines(zero, i, before, end, g, word, new, current, field):
+def start_bit_lines(i, before, end, g, word, new, current, field):
     """Word-line voltages of row ``i`` from its Norton currents; eliminate the bit lines up to this row.
 
     ``before`` is the row eliminated just before, or negative at the first one. ``current`` is zero from ``end`` on.
     """
     cols = g.shape[1]
-    width = len(current) // cols
     base = i * len(current)
     last = before * len(current)
-    u = zero
+    u = zero_lanes()
     for k in range(cols):
         u = scale(word[0, i, k], u)
         if k < end:
-            u = multiply_add(word[1, i, k], load(current, k * width, zero), u)
+            u = multiply_add(word[1, i, k], load(current, k * LANES), u)
         x = scale(g[i, k], u)
         if before >= 0:
-            x = multiply_add(new[0, before, k], load(field, last + k * width, zero), x)
-        store(field, base + k * width, x)
+            x = multiply_add(new[0, before, k], load(field, last + k * LANES), x)
+        store(field, base + k * LANES, x)
 
 
 @kernel
-def sweep_first(zero, first, g, word, down, up, field, w, current, out):
+def sweep_first(first, g, word, down, up, field, w, current, out):
     """Drive the bit lines from ``first`` on, one a lane, and make the first pass, upwards."""
     rows, cols = g.shape
-    width = len(w) // cols
-    end = min(first + width, cols)
-    w[first * width : end * width] = 0.0
+    end = min(first + LANES, cols)
     for k in range(first, end):
-        w[k * width + k - first] = 1.0
+        store(w, k * LANES, zero_lanes())
+        w[k * LANES + k - first] = 1.0
     for i in range(rows - 1, -1, -1):
         for k in range(first, end):
-            w[k * width + k - first] *= down[0, i, k]
-        store(out, i * width, solve_word_line(zero, i, first, end, g, word, w, current))
-        start_bit_lines(zero, i, i + 1 if i + 1 < rows else -1, end, g, word, up, current, field)
+            w[k * LANES + k - first] *= down[0, i, k]
+        store(out, i * LANES, solve_word_line(i, first, end, g, word, w, current))
+        start_bit_lines(i, i + 1 if i + 1 < rows else -1, end, g, word, up, current, field)
 
 
 @kernel
-def sweep_next(zero, upwards, g, word, old, new, field, w, current, out):
+def sweep_next(upwards, g, word, old, new, field, w, current, out):
     """Make one pass; ``old`` and ``new`` are the bit-line eliminations of the pass before and of this one."""
     rows, cols = g.shape
-    width = len(w) // cols
-    w[:] = 0.0
+    clear(w)
     for step in range(rows):
         i = rows - 1 - step if upwards else step
         before = -1 if step == 0 else (i + 1 if upwards else i - 1)
-        finish_bit_lines(zero, i, old, field, w)
-        store(out, i * width, solve_word_line(zero, i, 0, cols, g, word, w, current))
-        start_bit_lines(zero, i, before, cols, g, word, new, current, field)
+        finish_bit_lines(i, old, field, w)
+        store(out, i * LANES, solve_word_line(i, 0, cols, g, word, w, current))
+        start_bit_lines(i, before, cols, g, word, new, current, field)
 
 
 @kernel
-def sweep_last(zero, upwards, g, word, old, field, w, current, out):
+def sweep_last(upwards, g, word, old, field, w, current, out):
     """Make a pass that only the driver currents are wanted of."""
     rows, cols = g.shape
-    width = len(w) // cols
-    w[:] = 0.0
+    clear(w)
     for step in range(rows):
         i = rows - 1 - step if upwards else step
-        finish_bit_lines(zero, i, old, field, w)
-        store(out, i * width, solve_word_line(zero, i, 0, cols, g, word, w, current))
+        finish_bit_lines(i, old, field, w)
+        store(out, i * LANES, solve_word_line(i, 0, cols, g, word, w, current))
 
 
 @kernel
-def add_products(zero, x, f, gram):
-    """Add ``x^T f`` to ``gram`` (modes, modes) for one row of cells; ``x`` and ``f`` (cols, modes), flat."""
-    width = gram.shape[0]
-    flat = gram.ravel()
-    for m in range(0, width, 4):
-        c0 = load(flat, m * width, zero)
-        c1 = load(flat, (m + 1) * width, zero)
-        c2 = load(flat, (m + 2) * width, zero)
-        c3 = load(flat, (m + 3) * width, zero)
-        for k in range(0, len(x), width):
-            y = load(f, k, zero)
-            c0 = multiply_add(x[k + m], y, c0)
-            c1 = multiply_add(x[k + m + 1], y, c1)
-            c2 = multiply_add(x[k + m + 2], y, c2)
-            c3 = multiply_add(x[k + m + 3], y, c3)
-        store(flat, m * width, c0)
-        store(flat, (m + 1) * width, c1)
-        store(flat, (m + 2) * width, c2)
-        store(flat, (m + 3) * width, c3)
+def add_products(x, f, gram):
+    """Add ``x^T f`` to ``gram`` (modes, modes) for one row of cells; ``x`` and ``f`` (cols, modes); all flat."""
+    for m in range(0, SQUARE, 4 * LANES):
+        column = m // LANES
+        c0 = load(gram, m)
+        c1 = load(gram, m + LANES)
+        c2 = load(gram, m + 2 * LANES)
+        c3 = load(gram, m + 3 * LANES)
+        for k in range(0, len(x), LANES):
+            y = load(f, k)
+            c0 = multiply_add(x[k + column], y, c0)
+            c1 = multiply_add(x[k + column + 1], y, c1)
+            c2 = multiply_add(x[k + column + 2], y, c2)
+            c3 = multiply_add(x[k + column + 3], y, c3)
+        store(gram, m, c0)
+        store(gram, m + LANES, c1)
+        store(gram, m + 2 * LANES, c2)
+        store(gram, m + 3 * LANES, c3)
 
 
 @kernel
-def sweep_modes(zero, g, word, up, field, w, current, known, out, gram, gram_next):
+def sweep_modes(g, word, up, field, w, current, known, out, gram, gram_next):
     """Make a downward pass over trial modes ``x`` and take the products that a Rayleigh-Ritz step needs.
 
     ``gram`` is ``x^T b x`` with ``b`` the matrix of the bit lines, ``gram_next`` is ``x^T b s x``. What the pass
     before injected into the bit lines, ``b x``, is recovered from its elimination, of which nothing is stored.
     """
     rows, cols = g.shape
-    width = len(w) // cols
-    w[:] = 0.0
-    gram[:] = 0.0
-    gram_next[:] = 0.0
+    clear(w)
+    clear(gram)
+    clear(gram_next)
     for i in range(rows):
-        base = i * cols * width
+        base = i * cols * LANES
         for k in range(cols):
-            x = load(field, base + k * width, zero)
+            x = load(field, base + k * LANES)
             if i + 1 < rows:
-                beyond = load(field, base + (cols + k) * width, zero)
+                beyond = load(field, base + (cols + k) * LANES)
                 x = multiply_add(-up[0, i + 1, k], beyond, x)
-            store(known, k * width, x)
-        finish_bit_lines(zero, i, up, field, w)
-        add_products(zero, w, known, gram)
-        store(out, i * width, solve_word_line(zero, i, 0, cols, g, word, w, current))
-        u = zero
+            store(known, k * LANES, x)
+        finish_bit_lines(i, up, field, w)
+        add_products(w, known, gram)
+        store(out, i * LANES, solve_word_line(i, 0, cols, g, word, w, current))
+        u = zero_lanes()
         for k in range(cols):
-            u = multiply_add(word[1, i, k], load(current, k * width, zero), scale(word[0, i, k], u))
-            store(known, k * width, scale(g[i, k], u))
-        add_products(zero, w, known, gram_next)
+            u = multiply_add(word[1, i, k], load(current, k * LANES), scale(word[0, i, k], u))
+            store(known, k * LANES, scale(g[i, k], u))
+        add_products(w, known, gram_next)
 
 
 @kernel
@@ -239,170 +239,140 @@ def pick_modes(count, rows, cols, load_word, load_bit, picked):
     """
     high = min(cols, 24)
     long = min(rows, 24)
-    speed = np.full((high, long), -1.0)
-    for p in range(high):
-        for q in range(long):
-            x = math.pi * (p + 0.5)
-            y = math.pi * (q + 0.5)
-            speed[p, q] = load_word / (load_word + x * x) * load_bit / (load_bit + y * y)
+    speed = np.empty(high * long)
+    for n in range(high * long):
+        x = math.pi * (n // long + 0.5)
+        y = math.pi * (n % long + 0.5)
+        speed[n] = load_word / (load_word + x * x) * load_bit / (load_bit + y * y)
     for n in range(count):
-        best = np.argmax(speed)
+        best = 0
+        for m in range(high * long):
+            if speed[m] > speed[best]:
+                best = m
         picked[n, 0] = best // long
         picked[n, 1] = best % long
-        speed[best // long, best % long] = -2.0
+        speed[best] = -1.0
 
 
 @kernel
-def seed_modes(zero, g, load_word, load_bit, up, field, trial):
+def seed_modes(g, load_word, load_bit, up, field, trial):
     """Inject currents shaped like the modes of a uniform array, and eliminate the bit lines upwards."""
     rows, cols = g.shape
-    width = len(trial) // cols
-    picked = np.empty((width, 2), np.int64)
-    pick_modes(min(width, rows * cols), rows, cols, load_word, load_bit, picked)
+    picked = np.empty((LANES, 2), np.int64)
+    pick_modes(LANES, rows, cols, load_word, load_bit, picked)
     for k in range(cols):
-        for m in range(width):
-            trial[k * width + m] = math.sin((picked[m, 0] + 0.5) * math.pi * (k + 1) / (cols + 0.5))
-    along = np.empty(width)
+        for m in range(LANES):
+            trial[k * LANES + m] = math.sin((picked[m, 0] + 0.5) * math.pi * (k + 1) / (cols + 0.5))
+    along = np.empty(LANES)
     for i in range(rows - 1, -1, -1):
-        for m in range(width):
+        for m in range(LANES):
             along[m] = math.sin((picked[m, 1] + 0.5) * math.pi * (rows - i) / (rows + 0.5))
         for k in range(cols):
-            for m in range(width):
-                x = g[i, k] * along[m] * trial[k * width + m]
+            for m in range(LANES):
+                x = g[i, k] * along[m] * trial[k * LANES + m]
                 if i + 1 < rows:
-                    x += up[0, i + 1, k] * field[((i + 1) * cols + k) * width + m]
-                field[(i * cols + k) * width + m] = x
+                    x += up[0, i + 1, k] * field[((i + 1) * cols + k) * LANES + m]
+                field[(i * cols + k) * LANES + m] = x
 
 
 @kernel
-def cholesky_modes(gram, lower):
-    """Factor ``gram``; a mode that hardly differs from those before it becomes a zero row."""
-    n = gram.shape[0]
-    lower[:] = 0.0
-    for c in range(n):
-        pivot = gram[c, c]
-        for m in range(c):
-            pivot -= lower[c, m] * lower[c, m]
-        if pivot <= CUTOFF * gram[c, c]:
-            for r in range(c, n):
-                lower[r, c] = 0.0
-            continue
-        root = math.sqrt(pivot)
-        lower[c, c] = root
-        for r in range(c + 1, n):
-            s = 0.5 * (gram[r, c] + gram[c, r])
+def multiply(count, a, b, c):
+    """Write ``a b`` to ``c``; ``a`` (count, modes), ``b`` and ``c`` ``modes`` wide; all flat."""
+    for r in range(count):
+        y = zero_lanes()
+        for m in range(LANES):
+            y = multiply_add(a[r * LANES + m], load(b, m * LANES), y)
+        store(c, r * LANES, y)
+
+
+@kernel
+def transpose(a, b):
+    """Write the transposed of the flat square ``a`` to ``b``."""
+    for m in range(LANES):
+        for n in range(LANES):
+            b[n * LANES + m] = a[m * LANES + n]
+
+
+@kernel
+def orthonormalise(gram, lower, rotation):
+    """Write the rotation that makes modes with products ``gram`` orthonormal, in their order; all flat squares.
+
+    Modes are scaled alike first, since slow ones have outgrown the others; one that hardly differs from those before
+    it becomes a zero row.
+    """
+    clear(rotation)
+    clear(lower)
+    for m in range(LANES):
+        size = gram[m * LANES + m]
+        rotation[m * LANES + m] = 1.0 / math.sqrt(size) if size > 0.0 else 0.0
+    for c in range(LANES):
+        scale_c = rotation[c * LANES + c]
+        for r in range(c, LANES):
+            x = 0.5 * (gram[r * LANES + c] + gram[c * LANES + r]) * scale_c * rotation[r * LANES + r]
             for m in range(c):
-                s -= lower[r, m] * lower[c, m]
-            lower[r, c] = s / root
-
-
-@kernel
-def solve_lower(lower, b):
-    """Replace ``b`` by the solution of ``lower x = b``; rows of dropped modes become zero."""
-    n = lower.shape[0]
-    for r in range(n):
-        if lower[r, r] == 0.0:
-            b[r] = 0.0
-            continue
+                x -= lower[r * LANES + m] * lower[c * LANES + m]
+            if r == c:
+                lower[r * LANES + r] = math.sqrt(x) if x > CUTOFF else 0.0
+            elif lower[c * LANES + c] > 0.0:
+                lower[r * LANES + c] = x / lower[c * LANES + c]
+    for r in range(LANES):
+        y = load(rotation, r * LANES)
         for m in range(r):
-            b[r] -= lower[r, m] * b[m]
-        b[r] /= lower[r, r]
+            y = multiply_add(-lower[r * LANES + m], load(rotation, m * LANES), y)
+        pivot = lower[r * LANES + r]
+        store(rotation, r * LANES, scale(1.0 / pivot if pivot > 0.0 else 0.0, y))
 
 
 @kernel
-def rotate_modes(zero, rotation, field):
-    """Replace the modes of every cell by ``rotation`` (modes, modes) times them."""
-    modes = rotation.shape[0]
-    columns = np.ascontiguousarray(rotation.T).ravel()
-    for cell in range(0, len(field), modes):
-        y = zero
-        for m in range(modes):
-            y = multiply_add(field[cell + m], load(columns, m * modes, zero), y)
-        store(field, cell, y)
-
-
-@kernel
-def find_modes(
-    zero, rounds, g, r_bl, r_sink, lines, load_word, load_bit, field, w, current, operator, driven, sensed
-):
+def find_modes(rounds, g, r_end, lines, load_word, load_bit, field, w, current, operator, driven, sensed):
     """Find the slow modes of one array; return the largest and (about) the smallest eigenvalue among them.
 
     Subspace iteration: each round makes four passes and takes the products of a Rayleigh-Ritz step; between rounds
-    the modes are made orthonormal, since slow ones outgrow the others. ``operator`` (modes, modes) receives a pass
-    restricted to the modes, in an orthonormal basis; ``driven`` (rows, modes) and ``sensed`` (modes, cols) the driver
-    and sensor currents of that basis. Dropped modes are zero.
+    the modes are made orthonormal. ``operator`` (modes, modes) receives a pass restricted to the modes, in an
+    orthonormal basis; ``driven`` (rows, modes) and ``sensed`` (cols, modes) the driver and sensor currents of that
+    basis; all flat. Dropped modes are zero. ``r_end`` is the resistance from the last row to ground.
     """
     rows, cols = g.shape
-    modes = operator.shape[0]
     word, down, up = lines[0], lines[1], lines[2]
-    field = field[: rows * cols * modes]
-    w = w[: cols * modes]
-    current = current[: cols * modes]
-    out = np.empty(rows * modes)
-    known = np.empty(cols * modes)
-    gram = np.empty((modes, modes))
-    product = np.empty((modes, modes))
-    rotation = np.empty((modes, modes))
-    seed_modes(zero, g, load_word, load_bit, up, field, w)
+    out = np.empty(rows * LANES)
+    known = np.empty(cols * LANES)
+    gram = np.empty(SQUARE)
+    product = np.empty(SQUARE)
+    rotation = np.empty(SQUARE)
+    turned = np.empty(SQUARE)
+    seed_modes(g, load_word, load_bit, up, field, w)
     for done in range(rounds):
         for _ in range(2):
-            sweep_next(zero, False, g, word, up, down, field, w, current, out)
-            sweep_next(zero, True, g, word, down, up, field, w, current, out)
-        sweep_modes(zero, g, word, up, field, w, current, known, out, gram, product)
-        rotation[:] = 0.0
-        for m in range(modes):
-            rotation[m, m] = 1.0 / math.sqrt(gram[m, m]) if gram[m, m] > 0.0 else 0.0
-        for m in range(modes):
-            for n in range(modes):
-                gram[m, n] *= rotation[m, m] * rotation[n, n]
-        cholesky_modes(gram, operator)
-        solve_lower(operator, rotation)
+            sweep_next(False, g, word, up, down, field, w, current, out)
+            sweep_next(True, g, word, down, up, field, w, current, out)
+        sweep_modes(g, word, up, field, w, current, known, out, gram, product)
+        orthonormalise(gram, operator, rotation)
+        transpose(rotation, turned)
         if done + 1 < rounds:
-            rotate_modes(zero, rotation, field)
-    product[:] = 0.5 * (product + product.T)
-    operator[:] = matrix_product(matrix_product(rotation, product), np.ascontiguousarray(rotation.T))
-    for m in range(modes):
-        for i in range(rows):
-            driven[i, m] = 0.0
-            for n in range(m + 1):
-                driven[i, m] += rotation[m, n] * out[i * modes + n]
-        for k in range(cols):
-            sensed[m, k] = 0.0
-            for n in range(m + 1):
-                sensed[m, k] += rotation[m, n] * w[k * modes + n] / (r_bl + r_sink)
+            multiply(rows * cols, field, turned, field)
+    multiply(LANES, rotation, product, gram)
+    multiply(LANES, gram, turned, operator)
+    multiply(rows, out, turned, driven)
+    for n in range(cols * LANES):
+        w[n] /= r_end
+    multiply(cols, w, turned, sensed)
     slowest = 0.0
-    vector = np.ones(modes)
+    fastest = 0.0
+    vector = np.ones(LANES)
+    image = np.empty(LANES)
     for _ in range(30):
-        vector = matrix_vector(operator, vector)
-        slowest = math.sqrt(np.sum(vector * vector))
+        store(image, 0, zero_lanes())
+        multiply(1, vector, operator, image)
+        slowest = 0.0
+        for m in range(LANES):
+            slowest += image[m] * image[m]
+        slowest = math.sqrt(slowest)
         if slowest == 0.0:
             break
-        vector /= slowest
-    fastest = 0.0
-    for m in range(3 * modes // 4, modes):
-        fastest = max(fastest, operator[m, m])
+        store(vector, 0, scale(1.0 / slowest, load(image, 0)))
+    for m in range(LANES * 3 // 4, LANES):
+        fastest = max(fastest, operator[m * LANES + m])
     return slowest, fastest
-
-
-@kernel
-def matrix_vector(a, x):
-    """Return ``a x`` by plain loops, so that no library decides the order of the sums."""
-    y = np.zeros(a.shape[0])
-    for m in range(a.shape[0]):
-        for n in range(a.shape[1]):
-            y[m] += a[m, n] * x[n]
-    return y
-
-
-@kernel
-def matrix_product(a, b):
-    """Return ``a b`` by plain loops."""
-    c = np.zeros((a.shape[0], b.shape[1]))
-    for m in range(a.shape[0]):
-        for n in range(a.shape[1]):
-            for k in range(b.shape[1]):
-                c[m, k] += a[m, n] * b[n, k]
-    return c
 
 
 @kernel
@@ -413,9 +383,11 @@ def weigh_passes(count, highest, weights):
     ``sum weights[k] s^k`` differs from ``1 / (1 - s)`` by ``p(s) / (1 - s)``.
     """
     if highest <= 0.0:
-        weights[:count] = 1.0
+        for n in range(count):
+            weights[n] = 1.0
         return 0.0
-    p = np.zeros(count + 1)
+    p = np.empty(count + 1)
+    clear(p)
     p[0] = 1.0
     left = 1.0
     for n in range(count):
@@ -449,24 +421,35 @@ def tail_ratio(slowest):
 
 @kernel
 def correct_modes(count, weights, operator, correction):
-    """Write what ``count`` weighted passes miss of the modes: ``1 / (1 - s) - sum weights[k] s^k``, restricted."""
-    n = operator.shape[0]
-    identity = np.eye(n)
-    polynomial = weights[count - 1] * identity
+    """Write what ``count`` weighted passes miss of the modes: ``1 / (1 - s) - sum weights[k] s^k``; flat squares."""
+    power = np.empty(SQUARE)
+    inverse = np.empty(SQUARE)
+    clear(power)
+    clear(correction)
+    for m in range(LANES):
+        power[m * LANES + m] = weights[count - 1]
+        correction[m * LANES + m] = 1.0
     for k in range(count - 2, -1, -1):
-        polynomial = matrix_product(operator, polynomial) + weights[k] * identity
-    inverse = identity - operator  # Gauss-Jordan; symmetric positive definite, so pivots need no search
-    solved = identity.copy()
-    for c in range(n):
-        pivot = 1.0 / inverse[c, c]
-        inverse[c] *= pivot
-        solved[c] *= pivot
-        for r in range(n):
+        multiply(LANES, operator, power, inverse)
+        for m in range(LANES):
+            store(power, m * LANES, load(inverse, m * LANES))
+            power[m * LANES + m] += weights[k]
+    for m in range(LANES):
+        store(inverse, m * LANES, scale(-1.0, load(operator, m * LANES)))
+        inverse[m * LANES + m] += 1.0
+    for c in range(LANES):  # Gauss-Jordan; symmetric positive definite, so pivots need no search
+        pivot = 1.0 / inverse[c * LANES + c]
+        store(inverse, c * LANES, scale(pivot, load(inverse, c * LANES)))
+        store(correction, c * LANES, scale(pivot, load(correction, c * LANES)))
+        for r in range(LANES):
             if r != c:
-                factor = inverse[r, c]
-                inverse[r] -= factor * inverse[c]
-                solved[r] -= factor * solved[c]
-    correction[:] = solved - polynomial
+                factor = -inverse[r * LANES + c]
+                store(inverse, r * LANES, multiply_add(factor, load(inverse, c * LANES), load(inverse, r * LANES)))
+                x = multiply_add(factor, load(correction, c * LANES), load(correction, r * LANES))
+                store(correction, r * LANES, x)
+    for m in range(LANES):
+        x = multiply_add(-1.0, load(power, m * LANES), load(correction, m * LANES))
+        store(correction, m * LANES, x)
 
 
 @kernel
@@ -474,16 +457,16 @@ def prepare_array(tolerance, r_wl, r_bl, r_source, r_sink, g, lines, field, w, c
     """Eliminate the lines of one array, find its modes where that pays, and plan the passes.
 
     ``lines`` (3, 2, rows, cols); ``plan`` (4,) receives passes, the end of the polynomial's interval, the largest
-    eigenvalue, and how many modes ``operator``, ``driven`` and ``sensed`` hold.
+    eigenvalue, and whether ``operator``, ``driven`` and ``sensed`` hold modes.
     """
     rows, cols = g.shape
     bound = factor_lines(g, r_wl, r_bl, r_source, r_sink, lines[0], lines[1], lines[2])
     plan[0] = plan_passes(bound, bound, tolerance)
     plan[1] = bound
     plan[2] = bound
-    plan[3] = 0
+    plan[3] = 0.0
     blocks = (cols + LANES - 1) // LANES
-    if min(rows, cols) < 16 or (plan[0] - 4) * blocks <= 6:
+    if min(rows, cols) < LANES or (plan[0] - 4) * blocks <= 12:
         return
     mean = 0.0
     for i in range(rows):
@@ -492,93 +475,82 @@ def prepare_array(tolerance, r_wl, r_bl, r_source, r_sink, g, lines, field, w, c
     mean /= rows * cols
     load_word = mean * (r_wl * cols + 2.0 * r_source) * cols
     load_bit = mean * (r_bl * rows + 2.0 * r_sink) * rows
-    if bound < STRONG:
-        modes = 16
-        slowest, fastest = find_modes(
-            zeros16(), 1, g, r_bl, r_sink, lines, load_word, load_bit, field, w, current,
-            operator[:modes, :modes], driven[:, :modes], sensed[:modes],
-        )  # fmt: skip
-    else:
-        modes = MODES
-        slowest, fastest = find_modes(
-            zeros32(), 3, g, r_bl, r_sink, lines, load_word, load_bit, field, w, current, operator, driven, sensed
-        )
+    rounds = 1 if bound < STRONG else 3
+    slowest, fastest = find_modes(
+        rounds, g, r_bl + r_sink, lines, load_word, load_bit, field, w, current, operator, driven, sensed
+    )
     plan[1] = min(bound, 1.15 * fastest)
     plan[2] = min(bound, 0.98 * slowest + 0.02)
     plan[0] = plan_passes(plan[1], plan[2], tolerance)
-    plan[3] = modes
+    plan[3] = 1.0
 
 
 @kernel
-def combine_block(count, weights, nearby, columns, driven, shares, shares_nearby, outs, t):
-    """Sum weighted passes and modes into ``t`` (rows, columns); return size and change against one pass less."""
-    rows = driven.shape[0]
-    largest = 0.0
-    change = 0.0
-    total = np.empty(LANES)
-    other = np.empty(LANES)
-    for i in range(rows):
-        total[:] = 0.0
-        other[:] = 0.0
-        for n in range(count):
-            for lane in range(LANES):
-                x = outs[n, i * LANES + lane]
-                total[lane] += weights[n] * x
-                other[lane] += nearby[n] * x
-        for m in range(shares.shape[0]):
-            for lane in range(LANES):
-                total[lane] += driven[i, m] * shares[m, lane]
-                other[lane] += driven[i, m] * shares_nearby[m, lane]
-        for lane in range(columns):
-            t[i, lane] = total[lane]
-            largest = max(largest, abs(total[lane]))
-            change = max(change, abs(total[lane] - other[lane]))
-    return largest, change
-
-
-@kernel
-def make_passes(zero, count, first, g, lines, field, w, current, outs):
+def make_passes(count, first, g, lines, field, w, current, outs):
     """Drive the bit lines from ``first`` on and make ``count`` passes, at least two."""
     word, down, up = lines[0], lines[1], lines[2]
-    sweep_first(zero, first, g, word, down, up, field, w, current, outs[0])
+    sweep_first(first, g, word, down, up, field, w, current, outs[0])
     for n in range(1, count - 1):
         if n % 2 == 1:
-            sweep_next(zero, False, g, word, up, down, field, w, current, outs[n])
+            sweep_next(False, g, word, up, down, field, w, current, outs[n])
         else:
-            sweep_next(zero, True, g, word, down, up, field, w, current, outs[n])
+            sweep_next(True, g, word, down, up, field, w, current, outs[n])
     if count % 2 == 0:
-        sweep_last(zero, False, g, word, up, field, w, current, outs[count - 1])
+        sweep_last(False, g, word, up, field, w, current, outs[count - 1])
     else:
-        sweep_last(zero, True, g, word, down, field, w, current, outs[count - 1])
+        sweep_last(True, g, word, down, field, w, current, outs[count - 1])
 
 
 @kernel
 def sum_passes(count, first, operator, driven, sensed, plan, outs, t, report):
     """Combine the outputs of ``count`` passes, and estimate the error from what the last pass changed."""
-    weights = np.zeros(count)
-    nearby = np.zeros(count)
+    rows, cols = t.shape
+    columns = min(LANES, cols - first)
+    weights = np.empty(count)
+    nearby = np.empty(count)
     weigh_passes(count, plan[1], weights)
     weigh_passes(count - 1, plan[1], nearby)
-    columns = min(LANES, t.shape[1] - first)
-    modes = int(plan[3])
-    operator = operator[:modes, :modes]
-    shares = np.zeros((modes, LANES))
-    shares_nearby = np.zeros((modes, LANES))
-    if modes > 0:
-        correction = np.empty((modes, modes))
-        part = np.ascontiguousarray(sensed[:modes, first : first + columns])
+    nearby[count - 1] = 0.0
+    shares = np.empty(2 * SQUARE)
+    if plan[3] > 0.0:
+        part = np.empty(SQUARE)
+        clear(part)
+        for k in range(columns):
+            for m in range(LANES):
+                part[m * LANES + k] = sensed[(first + k) * LANES + m]
+        correction = np.empty(SQUARE)
         correct_modes(count, weights, operator, correction)
-        shares[:, :columns] = matrix_product(correction, part)
+        multiply(LANES, correction, part, shares)
         correct_modes(count - 1, nearby, operator, correction)
-        shares_nearby[:, :columns] = matrix_product(correction, part)
-    largest, change = combine_block(
-        count, weights, nearby, columns, driven, shares, shares_nearby, outs, t[:, first : first + columns]
-    )
+        multiply(LANES, correction, part, shares[SQUARE:])
+    largest = 0.0
+    change = 0.0
+    total = np.empty(LANES)
+    other = np.empty(LANES)
+    for i in range(rows):
+        x = zero_lanes()
+        y = zero_lanes()
+        for n in range(count):
+            z = load(outs[n], i * LANES)
+            x = multiply_add(weights[n], z, x)
+            y = multiply_add(nearby[n], z, y)
+        if plan[3] > 0.0:
+            for m in range(LANES):
+                x = multiply_add(driven[i * LANES + m], load(shares, m * LANES), x)
+                y = multiply_add(driven[i * LANES + m], load(shares, SQUARE + m * LANES), y)
+        store(total, 0, x)
+        store(other, 0, y)
+        for lane in range(columns):
+            t[i, first + lane] = total[lane]
+            largest = max(largest, abs(total[lane]))
+            change = max(change, abs(total[lane] - other[lane]))
     report[0] = count
-    report[1] = 2e-16 * np.sum(np.abs(weights))
+    report[1] = 0.0
+    for n in range(count):
+        report[1] += 2e-16 * abs(weights[n])
     if change > 0.0:
         report[1] += change / largest * tail_ratio(plan[2])
-    if not np.isfinite(largest):
+    if not largest < np.inf:
         report[1] = np.inf
 
 
@@ -590,53 +562,52 @@ def solve_block(tolerance, first, g, lines, operator, driven, sensed, plan, t, f
     """
     count = int(plan[0])
     while True:
-        make_passes(zeros32(), count, first, g, lines, field, w, current, outs)
+        make_passes(count, first, g, lines, field, w, current, outs)
         sum_passes(count, first, operator, driven, sensed, plan, outs, t, report)
         if report[1] <= tolerance or count == MOST_PASSES:
             break
         count = min(count + 2, MOST_PASSES)
 
 
-@parallel_kernel
-def solve_arrays(tolerance, r_wl, r_bl, r_source, r_sink, g, t, report, lines, field, w, current, outs):
-    """Solve every array of a stack, whole arrays side by side. Scratch has one entry a worker."""
-    arrays, rows, cols = g.shape
-    workers = len(lines)
-    for worker in prange(workers):
-        operator = np.empty((MODES, MODES))
-        driven = np.empty((rows, MODES))
-        sensed = np.empty((MODES, cols))
-        plan = np.empty(4)
-        for array in range(worker, arrays, workers):
+@kernel
+def solve_share(
+    worker, workers, prepare, blocks, tolerance, r_wl, r_bl, r_source, r_sink, g, t, report, lines, field, w, current,
+    outs, operator, driven, sensed, plan,
+):  # fmt: skip
+    """Do one worker's share of :func:`solve_arrays`."""
+    jobs = g.shape[0] if blocks == 0 or prepare == 1 else blocks
+    for job in range(worker, jobs, workers):
+        array = job if blocks == 0 else 0
+        home = worker if blocks == 0 else 0
+        if prepare == 1:
             prepare_array(
-                tolerance, r_wl, r_bl, r_source, r_sink, g[array], lines[worker], field[worker], w[worker],
-                current[worker], operator, driven, sensed, plan,
+                tolerance, r_wl, r_bl, r_source, r_sink, g[array], lines[home], field[worker], w[worker],
+                current[worker], operator[home], driven[home], sensed[home], plan[home],
             )  # fmt: skip
-            for first in range(0, cols, LANES):
-                solve_block(
-                    tolerance, first, g[array], lines[worker], operator, driven, sensed, plan, t[array], field[worker], w[worker],
-                    current[worker], outs[worker], report[array, first // LANES],
-                )  # fmt: skip
+        first = 0 if blocks == 0 or prepare == 1 else job
+        last = report.shape[1] if blocks == 0 else (first if prepare == 1 else job + 1)
+        for block in range(first, last):
+            solve_block(
+                tolerance, block * LANES, g[array], lines[home], operator[home], driven[home], sensed[home],
+                plan[home], t[array], field[worker], w[worker], current[worker], outs[worker], report[array, block],
+            )  # fmt: skip
 
 
 @parallel_kernel
-def solve_blocks(tolerance, r_wl, r_bl, r_source, r_sink, g, t, report, lines, field, w, current, outs):
-    """Solve one array, blocks of its bit lines side by side. Scratch has one entry a worker."""
-    rows, cols = g.shape
-    workers = len(field)
-    operator = np.empty((MODES, MODES))
-    driven = np.empty((rows, MODES))
-    sensed = np.empty((MODES, cols))
-    plan = np.empty(4)
-    prepare_array(
-        tolerance, r_wl, r_bl, r_source, r_sink, g, lines[0], field[0], w[0], current[0], operator, driven, sensed, plan
-    )
-    for worker in prange(workers):
-        for first in range(worker * LANES, cols, workers * LANES):
-            solve_block(
-                tolerance, first, g, lines[0], operator, driven, sensed, plan, t, field[worker], w[worker], current[worker],
-                outs[worker], report[first // LANES],
-            )  # fmt: skip
+def solve_arrays(
+    prepare, blocks, tolerance, r_wl, r_bl, r_source, r_sink, g, t, report, lines, field, w, current, outs, operator,
+    driven, sensed, plan,
+):  # fmt: skip
+    """Work through a stack; scratch has one entry a worker.
+
+    Where ``blocks`` is zero whole arrays go side by side. Otherwise the stack is one array: it is prepared where
+    ``prepare`` is one, or else its ``blocks`` blocks of bit lines are solved side by side.
+    """
+    for worker in prange(len(field)):
+        solve_share(
+            np.int64(worker), len(field), prepare, blocks, tolerance, r_wl, r_bl, r_source, r_sink, g, t, report,
+            lines, field, w, current, outs, operator, driven, sensed, plan,
+        )  # fmt: skip
 
 
 @kernel

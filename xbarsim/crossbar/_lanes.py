@@ -1,9 +1,9 @@
 """A short vector of float64 as a value that kernels hold in registers.
 
-Compilers vectorise a loop over sixteen or thirty-two neighbours only when they can prove that arrays do not overlap;
-here the vector is a type of its own, so the question does not arise. ``zeros16()`` and ``zeros32()`` make a vector;
-``load(array, index, like)`` reads one as long as ``like`` from a flat float64 array; ``store`` writes it back;
-``scale(s, x)`` and ``multiply_add(s, x, y) = s x + y`` compute. Nothing checks bounds.
+Compilers vectorise a loop over sixteen neighbours only when they can prove that arrays do not overlap; here the vector
+is a type of its own, so the question does not arise. ``zero_lanes()`` makes one, ``load(array, index)`` reads one from
+a flat float64 array, ``store(array, index, x)`` writes it back; ``scale(s, x)`` and ``multiply_add(s, x, y) = s x + y``
+compute. Nothing checks bounds.
 
 Without compilation (``NUMBA_DISABLE_JIT=1``) the same names work on plain arrays.
 """
@@ -18,86 +18,76 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic, models, register_model
 
-_DOUBLE = ir.DoubleType()
+WIDTH = 16
+_VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
 _INT32 = ir.IntType(32)
+_UNDEFINED = ir.Constant(_VECTOR, ir.Undefined)
 
 
 class LanesType(types.Type):
-    """Numba type of ``width`` float64 side by side."""
+    """Numba type of sixteen float64 side by side."""
 
-    def __init__(self, width: int) -> None:
-        self.width = width
-        super().__init__(name=f"Lanes({width})")
+    def __init__(self) -> None:
+        super().__init__(name="Lanes")
 
-    @property
-    def vector(self) -> ir.VectorType:
-        """The type that the compiler's back end sees."""
-        return ir.VectorType(_DOUBLE, self.width)
+
+LANES_TYPE = LanesType()
 
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: LanesType) -> None:
-        super().__init__(manager, lanes, lanes.vector)
+        super().__init__(manager, lanes, _VECTOR)
 
 
-def _splat(builder: Any, scalar: Any, lanes: LanesType) -> Any:
+def _splat(builder: Any, scalar: Any) -> Any:
     """Repeat a scalar over all lanes."""
-    undefined = ir.Constant(lanes.vector, ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(_INT32, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT32, lanes.width), [0] * lanes.width))
+    first = builder.insert_element(_UNDEFINED, scalar, ir.Constant(_INT32, 0))
+    return builder.shuffle_vector(first, _UNDEFINED, ir.Constant(ir.VectorType(_INT32, WIDTH), [0] * WIDTH))
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, lanes: LanesType) -> Any:
+def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), ir.PointerType(lanes.vector))
+    return builder.bitcast(builder.gep(data, [index]), ir.PointerType(_VECTOR))
 
 
-def _zeros(width: int) -> Any:
-    lanes = LanesType(width)
-
-    def make(typing_context: Any) -> Any:
-        return lanes(), lambda context, builder, signature, args: ir.Constant(lanes.vector, [0.0] * width)
-
-    return intrinsic(make)
+def _zero_lanes(typing_context: Any) -> Any:
+    return LANES_TYPE(), lambda context, builder, signature, args: ir.Constant(_VECTOR, [0.0] * WIDTH)
 
 
-def _load(typing_context: Any, array: Any, index: Any, like: Any) -> Any:
+def _load(typing_context: Any, array: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(context, builder, signature.args[0], args[0], args[1], signature.args[2])
-        value = builder.load(address)
+        value = builder.load(_address(context, builder, signature.args[0], *args))
         value.align = 8
         return value
 
-    return like(array, types.intp, like), generate
+    return LANES_TYPE(array, types.intp), generate
 
 
 def _store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(context, builder, signature.args[0], args[0], args[1], signature.args[2])
-        builder.store(args[2], address).align = 8
+        builder.store(args[2], _address(context, builder, signature.args[0], *args[:2])).align = 8
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, value), generate
+    return types.void(array, types.intp, LANES_TYPE), generate
 
 
 def _scale(typing_context: Any, s: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fmul(_splat(builder, args[0], signature.args[1]), args[1], flags=("contract",))
+        return builder.fmul(_splat(builder, args[0]), args[1], flags=("contract",))
 
-    return x(types.float64, x), generate
+    return LANES_TYPE(types.float64, LANES_TYPE), generate
 
 
 def _multiply_add(typing_context: Any, s: Any, x: Any, y: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        product = builder.fmul(_splat(builder, args[0], signature.args[1]), args[1], flags=("contract",))
+        product = builder.fmul(_splat(builder, args[0]), args[1], flags=("contract",))
         return builder.fadd(product, args[2], flags=("contract",))
 
-    return x(types.float64, x, x), generate
+    return LANES_TYPE(types.float64, LANES_TYPE, LANES_TYPE), generate
 
 
-zeros16: Any
-zeros32: Any
+zero_lanes: Any
 load: Any
 store: Any
 scale: Any
@@ -105,17 +95,14 @@ multiply_add: Any
 
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
 
-    def zeros16() -> Any:
-        return np.zeros(16)
+    def zero_lanes() -> Any:
+        return np.zeros(WIDTH)
 
-    def zeros32() -> Any:
-        return np.zeros(32)
-
-    def load(array: Any, index: int, like: Any) -> Any:
-        return array[index : index + len(like)].copy()
+    def load(array: Any, index: int) -> Any:
+        return array[index : index + WIDTH].copy()
 
     def store(array: Any, index: int, value: Any) -> None:
-        array[index : index + len(value)] = value
+        array[index : index + WIDTH] = value
 
     def scale(s: float, x: Any) -> Any:
         return s * x
@@ -124,6 +111,6 @@ if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return s * x + y
 
 else:
-    zeros16, zeros32 = _zeros(16), _zeros(32)
+    zero_lanes = intrinsic(_zero_lanes)
     load, store = intrinsic(_load), intrinsic(_store)
     scale, multiply_add = intrinsic(_scale), intrinsic(_multiply_add)
