@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FACADE = ("Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
+_FACADE = ("Epitome", "Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
 _SEARCH = ("CostOracle",)
 _ROOMS = (
     "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",

@@ -20,6 +20,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import LayerError, check_labels, measure_accuracy, simulate_network
 from xbarsim.mapping import Plan, plan_network
 from xbarsim.network import (
+    Epitome,
     Network,
     from_torch,
     hash_network,
@@ -32,7 +33,7 @@ from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Provenance, Report, Seconds
 from xbarsim.timing import simulate_plan
 
-__all__ = ["Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
+__all__ = ["Epitome", "Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
 
 Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]

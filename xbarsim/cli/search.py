@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from xbarsim.search import Result
 
 app = typer.Typer(help="Search designs layer by layer.", no_args_is_help=True)
 
@@ -27,10 +31,35 @@ def search_nax(
     typer.echo(f"{space.count} points in the space, {len(space.slots)} choices")
     with ProgressDisplay() as progress:
         result = run_search(search, out, cache=None if cache == "none" else cache, progress=progress)
-    marked = {number: entry.label for number, entry in enumerate(result.entries) if entry.label}
+    _show(result, {number: entry.label for number, entry in enumerate(result.entries) if entry.label})
+    typer.echo(f"wrote {out}")
+
+
+@app.command("epitome")
+def search_epitome(
+    file: Annotated[Path, typer.Argument(metavar="SEARCH.yaml", help="Layers, epitome shapes, budget and objectives.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Results; a run that was killed is resumed.")],
+    cache: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder of answers on disk; auto: the user's own, none: memory only.")
+    ] = "auto",
+) -> None:
+    """Choose an epitome for each layer under a budget of arrays."""
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.search.epitome import load_epitome_search, name_designs, run_epitome_search
+
+    search = load_epitome_search(file)
+    with ProgressDisplay() as progress:
+        result = run_epitome_search(search, out, cache=None if cache == "none" else cache, progress=progress)
+    typer.echo(f"budget {result.extra['budget']} crossbars, {result.space.count} designs in the space")
+    _show(result, {number: label for label, number in name_designs(result)})
+    typer.echo(f"wrote {out}")
+
+
+def _show(result: Result, marked: Mapping[int, str]) -> None:
+    """Print named designs and the front, one line a design."""
+    width = max(10, *map(len, marked.values()))
     for number in dict.fromkeys((*marked, *result.front)):
         metrics = result.entries[number].metrics or {}
-        shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in result.search.goals)
+        shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in result.search.goals if name in metrics)
         role = "chosen" if number == result.chosen else "front" if number in result.front else ""
-        typer.echo(f"{number:6d}  {marked.get(number, ''):10s}  {role:6s}  {shown}")
-    typer.echo(f"wrote {out}")
+        typer.echo(f"{number:6d}  {marked.get(number, ''):{width}s}  {role:6s}  {shown}")

@@ -52,7 +52,7 @@ def plot_front(result: Result) -> Figure:
                 label, (horizontal[at], vertical[at]), xytext=(6, 2), textcoords="offset points", fontsize=7.5
             )
         if marked:
-            axes.plot([], [], "s", ms=6, mfc="none", color=PALETTE[1], label="one array size everywhere")
+            axes.plot([], [], "s", ms=6, mfc="none", color=PALETTE[1], label="for comparison")
         at = alive.index(result.chosen)
         axes.plot(horizontal[at], vertical[at], "*", ms=13, color=PALETTE[2], label="chosen", zorder=5)
         axes.set_ylabel(columns[0].heading)

@@ -34,7 +34,8 @@ class Entry:
     error: str = ""
     """Why it failed."""
     label: str = ""
-    """``array N`` where every layer sits on arrays of one size, all else as in the backbone."""
+    """What it is called in comparisons: ``array N`` where every layer sits on arrays of one size, all else as in the
+    backbone; or the name of a design that the search began with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,7 +126,7 @@ class Result:
                 "front.csv": self._tabulate(front),
                 "front.json": json.dumps(described, indent=2) + "\n",
                 "architecture.json": json.dumps(chosen, indent=2) + "\n",
-                "architecture.csv": _write_rows(self.tabulate_layers(self.chosen)),
+                "architecture.csv": write_rows(self.tabulate_layers(self.chosen)),
             }
         for name, text in texts.items():
             write_text(folder / name, text)
@@ -167,7 +168,7 @@ class Result:
                 if not slot.axes:
                     row[f"{name}:zero"] = isinstance(option, str)
             rows.append({**row, **(entry.metrics or {}), "error": entry.error})
-        return _write_rows(rows)
+        return write_rows(rows)
 
 
 def explain_failure(search: Search, entries: tuple[Entry, ...]) -> str:
@@ -187,7 +188,8 @@ def explain_failure(search: Search, entries: tuple[Entry, ...]) -> str:
     return f"{together} ({len(alive)} points evaluated)"
 
 
-def _write_rows(rows: list[dict[str, Any]]) -> str:
+def write_rows(rows: list[dict[str, Any]]) -> str:
+    """Return rows as CSV; columns in the order of their first use."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")

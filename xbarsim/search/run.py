@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def run_search(
 
             result = run_gradient(search, space, oracle, images, store, progress)
         else:
-            entries = _run_sampler(search, space, oracle, images, store, progress)
+            entries = run_sampler(search, space, oracle, images, store, progress)
             result = Result(search=search, space=space, entries=tuple(entries), extra={})
         result.write(store.folder)
     return result
@@ -155,11 +155,41 @@ def evaluate_point(
         return {"metrics": None, "error": str(error)}
 
 
-def _run_sampler(
-    search: Search, space: Space, oracle: CostOracle, images: Images | None, store: Store, progress: Progress | None
+def run_sampler(
+    search: Search,
+    space: Space,
+    oracle: CostOracle,
+    images: Images | None,
+    store: Store,
+    progress: Progress | None,
+    *,
+    sampler: Sampler | None = None,
+    labels: Mapping[Point, str] | None = None,
 ) -> list[Entry]:
-    sampler = make_sampler(search, space)
-    labels = {point: f"array {size}" for size, point in space.homogeneous().items()}
+    """Ask, evaluate, tell, remember, until all points are known.
+
+    Parameters
+    ----------
+    search, space, oracle, images, store, progress
+        What is searched, who knows, and where answers are kept.
+    sampler : Sampler, optional
+        Whom to ask; what the search file names if left out.
+    labels : mapping, optional
+        Names of points, for comparisons; uniform array sizes if left out.
+
+    Returns
+    -------
+    list of Entry
+        Points in the order in which they were asked for.
+
+    Raises
+    ------
+    ConfigError
+        If the store holds other points.
+    """
+    sampler = sampler or make_sampler(search, space)
+    if labels is None:
+        labels = {point: f"array {size}" for size, point in space.homogeneous().items()}
     entries: list[Entry] = []
     while len(entries) < search.points:
         point = sampler.ask()

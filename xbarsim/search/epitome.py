@@ -1,0 +1,365 @@
+"""Which epitome for which layer: evolution over shapes under an array budget, after EPIM (DAC 2024).
+
+Every searched convolution stays plain or takes one of the epitome shapes, and one of the weight widths where several
+are given. The first generation holds the uniform design, and two that follow from counting arrays alone: for every
+layer the shape with the fewest arrays, and the plain layer wherever it takes no more arrays than the uniform epitome;
+the rest of it are neighbours of these.
+Every design is priced by the simulator; none is guessed. What comes out is set against the plain network, the uniform
+epitome, and the same network pruned to as many arrays.
+
+Pruning keeps one share of the output channels in every searched layer whose channels are free (not tied to an
+addition); it is priced and not trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from xbarsim.config import Hardware, load_yaml
+from xbarsim.config.hardware import Record
+from xbarsim.config.load import explain_error, suggest
+from xbarsim.errors import ConfigError
+from xbarsim.mapping import plan_network
+from xbarsim.network import INPUT, Network, load_network
+from xbarsim.rng import stream
+from xbarsim.search.evaluate import load_images
+from xbarsim.search.oracle import CostOracle, fingerprint_code
+from xbarsim.search.record import describe_cost
+from xbarsim.search.reshape import reshape_network
+from xbarsim.search.result import Result, write_rows
+from xbarsim.search.run import Progress, open_space, run_sampler
+from xbarsim.search.sampler import EvolutionSampler
+from xbarsim.search.space import Point, Slot, Space
+from xbarsim.search.store import Store, write_text
+from xbarsim.search.task import EvolutionSettings, Search, make_search
+
+Count = Annotated[int, Field(ge=1)]
+GOALS = {
+    "latency": ("cost.delay_s", "min"), "energy": ("cost.energy_joule", "min"), "edap": ("cost.edap", "min"),
+    "accuracy": ("accuracy.hardware", "max"),
+}  # fmt: skip
+"""Objective -> metric and direction."""
+
+
+class Shape(Record):
+    """Shape of an epitome."""
+
+    rows: Count
+    """Rows that it may take."""
+    channels: Count
+    """Output channels."""
+
+
+class EpitomeSearch(Record):
+    """Everything that a search file for epitomes says."""
+
+    network: str
+    """Network: a shipped name, or a path relative to the search file."""
+    hardware: str = "epim"
+    """Hardware: a shipped name, or a path relative to the search file."""
+    weights: Literal["random"] | None = None
+    """Random weights for a network that ships shapes alone."""
+    layers: tuple[str, ...] = ("*",)
+    """Globs of the convolutions that are searched."""
+    shapes: tuple[Shape, ...]
+    """Shapes that a layer may take."""
+    uniform: Shape
+    """Shape of the design that every searched layer shares, for comparison and as a start."""
+    plain: bool = True
+    """Whether a layer may stay a plain convolution."""
+    weight_bits: tuple[Annotated[int, Field(ge=2, le=16)], ...] = ()
+    """Widths that a searched layer may take; the hardware's own if left out."""
+    budget: Count | Literal["uniform"] = "uniform"
+    """Crossbars that a design may take; as many as the uniform design."""
+    objectives: tuple[Literal["latency", "energy", "edap", "accuracy"], ...] = ("latency", "energy")
+    """What counts; accuracy needs data."""
+    points: Count = 100
+    """Designs to evaluate."""
+    data: str | None = None
+    """Test images, for accuracy."""
+    images: Count | None = None
+    """Use the first ones only."""
+    calibration: str | None = None
+    """Images that set ranges; the first 64 test images if left out."""
+    mean: float | tuple[float, ...] | str | None = None
+    """Subtracted from images: a number, one by channel, or the name of a preset."""
+    std: float | tuple[float, ...] | None = None
+    """What images are divided by."""
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Changes of the hardware that hold for every design: dotted key -> value."""
+    trials: Count = 1
+    """Chips that are drawn for every design."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that is drawn."""
+    evolution: EvolutionSettings = EvolutionSettings()
+    """Settings of the evolution."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A search for epitomes, ready to run."""
+
+    search: Search
+    space: Space
+    hardware: Hardware
+    starts: dict[Point, str]
+    """First designs and what they are called."""
+    budget: int
+    """Crossbars that a design may take."""
+
+
+def load_epitome_search(path: str | Path) -> EpitomeSearch:
+    """Read a search file for epitomes; ConfigError names what is wrong in it."""
+    search = make_epitome_search(load_yaml(path), str(path))
+    folder = Path(path).parent
+    beside = {
+        key: str(folder / text)
+        for key in ("network", "hardware", "data", "calibration")
+        if (text := getattr(search, key)) and ("/" in text or "." in text) and (folder / text).exists()
+    }
+    return search.model_copy(update=beside)
+
+
+def make_epitome_search(content: dict[str, Any], origin: str = "") -> EpitomeSearch:
+    """Check the content of a search file; ConfigError names the key, the value and the rule."""
+    try:
+        search = EpitomeSearch.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(explain_error(error, EpitomeSearch, origin)) from None
+    if "accuracy" in search.objectives and search.data is None:
+        raise ConfigError("data: missing; accuracy needs test images, for example digits")
+    return search
+
+
+def open_epitome_search(wanted: EpitomeSearch) -> Task:
+    """Turn a search for epitomes into a space, a budget and first designs.
+
+    Parameters
+    ----------
+    wanted : EpitomeSearch
+        What the file says.
+
+    Returns
+    -------
+    Task
+        Ready for :func:`run_epitome_search`.
+
+    Raises
+    ------
+    ConfigError
+        If something does not exist or fit, or no design meets the budget; the least feasible one is named.
+    """
+    content: dict[str, Any] = {
+        key: value
+        for key, value in wanted.model_dump(exclude_none=True).items()
+        if key in ("network", "hardware", "weights", "data", "images", "calibration", "mean", "std", "set", "trials")
+    }
+    shapes = list(dict.fromkeys((wanted.uniform, *wanted.shapes)))
+    axes: dict[str, Any] = {"epitome": [*([None] if wanted.plain else []), *(shape.model_dump() for shape in shapes)]}
+    if wanted.weight_bits:
+        axes["weight_bits"] = list(wanted.weight_bits)
+    network = load_network(wanted.network)
+    content |= {
+        "space": dict.fromkeys(_match_layers(network, wanted.layers), axes), "points": wanted.points,
+        "seed": wanted.seed, "evolution": wanted.evolution.model_dump(),
+        "objectives": dict(GOALS[name] for name in wanted.objectives),
+    }  # fmt: skip
+    space, hardware = open_space(make_search(content))
+    uniform = wanted.uniform.model_dump()
+    counts = [[_count(space, hardware, slot, option) for option in range(slot.count)] for slot in space.slots]
+    same = tuple(_find(slot, uniform, wanted.weight_bits) for slot in space.slots)
+    least = tuple(min(range(len(each)), key=each.__getitem__) for each in counts)
+    spare = tuple(_spare(slot, each, uniform, wanted) for slot, each in zip(space.slots, counts))
+    starts = {least: "fewest arrays", spare: "plain where no larger", same: "uniform"}
+    budget = _total(space, hardware, same) if wanted.budget == "uniform" else wanted.budget
+    smallest = _total(space, hardware, least)
+    if smallest > budget:
+        raise ConfigError(f"budget: {budget} crossbars are met by no design; the smallest takes {smallest}")
+    search = make_search({**content, "constraints": {"cost.crossbars": {"max": budget}}})
+    return Task(search=search, space=space, hardware=hardware, starts=starts, budget=budget)
+
+
+def run_epitome_search(
+    wanted: EpitomeSearch, folder: str | Path, *, cache: str | Path | None = "auto", progress: Progress | None = None
+) -> Result:
+    """Search epitomes layer by layer, and write designs, front, comparison and figures.
+
+    Parameters
+    ----------
+    wanted : EpitomeSearch
+        What the file says.
+    folder : str or Path
+        Where results go; an earlier run of the same search in it is resumed.
+    cache : str, Path or None
+        As for :class:`~xbarsim.search.CostOracle`.
+    progress : callable, optional
+        ``(stage, done, total)``.
+
+    Returns
+    -------
+    Result
+        Designs, front and chosen design; the files are written, ``comparison.csv`` among them.
+
+    Raises
+    ------
+    ConfigError
+        If the search is wrong, or the folder holds another one.
+    """
+    task = open_epitome_search(wanted)
+    search, space = task.search, task.space
+    oracle = CostOracle(task.hardware, cache)
+    name = f"epitome-{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
+    about = {"points_in_space": str(space.count), "search": wanted.model_dump(mode="json")}
+    first = [*task.starts, *_vary(task, wanted)]
+    sampler = EvolutionSampler(space, seed=wanted.seed, first=first, population=wanted.evolution.population)
+    with Store(folder, name, about) as store:
+        entries = run_sampler(
+            search, space, oracle, load_images(search), store, progress, sampler=sampler, labels=task.starts
+        )
+        result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
+        result.write(store.folder)
+        write_text(store.folder / "comparison.csv", write_rows(compare_designs(result, task, oracle)))
+    return result
+
+
+def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict[str, Any]]:
+    """Set the designs found against the plain network, the uniform epitome and pruning to as many arrays.
+
+    Parameters
+    ----------
+    result : Result
+        What the search found.
+    task : Task
+        What was searched.
+    oracle : CostOracle
+        Who prices the plain and the pruned network.
+
+    Returns
+    -------
+    list of dict
+        One row a design: arrays, how many times fewer than the plain network's, latency, energy, area, EDAP, accuracy.
+    """
+    network = task.space.network
+    plain = describe_cost(oracle.cost(network))
+    pruned, share = prune_network(task, oracle)
+    rows: list[tuple[str, Mapping[str, Any], Mapping[str, float]]] = [
+        ("plain", plain, {}),
+        (f"pruned to {share:.3f} of the channels", describe_cost(oracle.cost(pruned)), {}),
+    ]
+    for label, number in name_designs(result):
+        metrics = result.entries[number].metrics or {}
+        cost = {key.removeprefix("cost."): value for key, value in metrics.items() if key.startswith("cost.")}
+        rows.append((label, cost, {key: value for key, value in metrics.items() if key.startswith("accuracy.")}))
+    keys = ("crossbars", "delay_s", "energy_joule", "area_m2", "edap")
+    return [
+        {
+            "design": label,
+            **{key: cost[key] for key in keys},
+            "compression": plain["crossbars"] / cost["crossbars"],
+            **accuracy,
+        }
+        for label, cost, accuracy in rows
+    ]
+
+
+def name_designs(result: Result) -> list[tuple[str, int]]:
+    """Return the named designs and the best feasible one of each objective, with their numbers."""
+    named = [(entry.label, number) for number, entry in enumerate(result.entries) if entry.label and entry.metrics]
+    for name, way in result.search.goals.items():
+        sign = 1.0 if way == "min" else -1.0
+        best = min(result.front, key=lambda number: sign * (result.entries[number].metrics or {})[name])
+        named.append((f"best {next(key for key, goal in GOALS.items() if goal[0] == name)}", best))
+    return [*named, ("chosen", result.chosen)]
+
+
+def prune_network(task: Task, oracle: CostOracle) -> tuple[Network, float]:
+    """Keep one share of the channels of every searched layer, as large as fits the budget.
+
+    Returns
+    -------
+    Network, float
+        Without weights where a shape is new, and the share [-]; the smallest share tried where none fits.
+    """
+    network = task.space.network
+    free = []
+    for slot in task.space.slots:
+        for name in slot.layers:
+            try:
+                reshape_network(network, widths={name: 0.5})
+            except ConfigError:
+                continue
+            free.append(name)
+    best = None
+    low, high = 0, 256
+    while high - low > 1:
+        middle = (low + high) // 2
+        candidate = reshape_network(network, widths=dict.fromkeys(free, middle / 256))
+        if plan_network(candidate, task.hardware).crossbars <= task.budget:
+            low, best = middle, candidate
+        else:
+            high = middle
+    if best is None:
+        return reshape_network(network, widths=dict.fromkeys(free, 1 / 256)), 1 / 256
+    return best, low / 256
+
+
+def _vary(task: Task, wanted: EpitomeSearch) -> list[Point]:
+    """Return neighbours of the first designs, two layers changed, that fill up the first generation.
+
+    A design drawn evenly hardly ever meets a budget; stream ``"search.epitome"``, one by neighbour.
+    """
+    slots, starts = task.space.slots, list(task.starts)
+    found = []
+    for number in range(wanted.evolution.population - len(starts)):
+        rng = stream(wanted.seed, "search.epitome", number)
+        point = list(starts[number % len(starts)])
+        for at in rng.choice(len(slots), size=min(2, len(slots)), replace=False):
+            point[at] = int((point[at] + 1 + rng.integers(slots[at].count - 1)) % slots[at].count)
+        found.append(tuple(point))
+    return found
+
+
+def _match_layers(network: Network, globs: tuple[str, ...]) -> list[str]:
+    """Return the convolutions without groups that any glob matches."""
+    names = [node.name for node in network.layers if node.kind == "conv2d" and node.groups == 1]
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise ConfigError(f"layers: {glob!r} matches no convolution{suggest(glob, names)}")
+    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+
+
+def _find(slot: Slot, shape: Mapping[str, int] | None, widths: tuple[int, ...]) -> int:
+    option: dict[str, Any] = {"epitome": dict(shape) if shape is not None else None}
+    if widths:
+        option["weight_bits"] = max(widths)
+    return slot.index(option)
+
+
+def _spare(slot: Slot, counts: list[int], uniform: Mapping[str, int], wanted: EpitomeSearch) -> int:
+    """Return the plain layer where it takes no more crossbars than the uniform epitome, else the epitome."""
+    epitome = _find(slot, uniform, wanted.weight_bits)
+    if not wanted.plain:
+        return epitome
+    plain = _find(slot, None, wanted.weight_bits)
+    return plain if counts[plain] <= counts[epitome] else epitome
+
+
+def _count(space: Space, hardware: Hardware, slot: Slot, option: int) -> int:
+    """Return the crossbars of a slot's layer on its own for one of its options."""
+    design = Space(network=space.network, slots=(slot,)).design((option,))
+    node = design.network.node(slot.layers[0])
+    alone = dataclasses.replace(node, inputs=(INPUT,))
+    network = Network(name=node.name, nodes=(alone,), input_shape=design.network.shape_of(node.inputs[0]))
+    return plan_network(network, hardware, layers=design.layers or None).crossbars
+
+
+def _total(space: Space, hardware: Hardware, point: Point) -> int:
+    design = space.design(point)
+    return plan_network(design.network, hardware, layers=design.layers or None).crossbars
