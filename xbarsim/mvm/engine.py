@@ -23,8 +23,9 @@ from xbarsim.mvm.grid import Grids, make_grids
 from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.packing import PackedInputs, as_raw, can_pack_pixels, pack_pixels, pack_vectors
 from xbarsim.mvm.product import multiply_collapsed, multiply_plain
-from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
+from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe, make_recipe
+from xbarsim.mvm.reuse import recall_arrays
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
 METHODS = ("auto", "collapsed", "fixed", "float", "product")
@@ -384,7 +385,7 @@ def program_matrix(
     encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
     slices = columns_per_weight(hardware.encoding, weight_bits, cell_bits)
     layout = layout_columns(w.shape[1], slices, hardware.crossbar.cols, hardware.mapping.slices == "separate")
-    programmed = program_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer)
+    programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer)
     return Engine(
         hardware=hardware,
         programmed=programmed,

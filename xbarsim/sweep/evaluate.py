@@ -12,6 +12,7 @@ from typing import Any
 
 from xbarsim import api
 from xbarsim.errors import XbarsimError
+from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.sweep.metric import collect_metrics
 from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
 from xbarsim.sweep.store import Result
@@ -35,7 +36,9 @@ class Evaluator:
     def __init__(self, workload: Workload, threads: int = 1) -> None:
         self._workload = workload
         self._threads = threads
+        self._family: tuple[str, str] | None = None
         self._shared = api.Shared()
+        self._arrays = KeptArrays()
 
     def __call__(self, point: Point) -> dict[str, Any]:
         """Return every metric of a point."""
@@ -46,13 +49,14 @@ class Evaluator:
         layers = join_layers(work.layers, by_layer) or None
         if work.images is None:
             return collect_metrics(api.estimate(network, hardware, layers=layers))
-        return collect_metrics(
-            api.simulate(
+        if point.family != self._family:  # points come family by family: what the last one shared is done with
+            self._family, self._shared = point.family, api.Shared()
+        with keep_arrays(self._arrays):
+            report = api.simulate(
                 network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,
-                trials=work.trials, seed=work.seed, threads=self._threads,
-                shared=self._shared,
-            )
-        )  # fmt: skip
+                trials=work.trials, seed=work.seed, threads=self._threads, shared=self._shared,
+            )  # fmt: skip
+        return collect_metrics(report)
 
 
 def compute_point(function: Function, point: Point) -> Result:

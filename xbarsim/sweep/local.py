@@ -1,7 +1,7 @@
 """Points on the processes of one machine.
 
 Every worker is one process with one thread, so that two workers on two cores do twice the work. Workers get points of
-one group (points that share a quantised network) as long as it lasts. A worker that dies is replaced and its point
+one group (points that share programmed arrays) as long as it lasts. A worker that dies is replaced and its point
 given out again; a point on which workers keep dying fails.
 """
 
@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -126,7 +127,7 @@ class Worker:
 
 
 class Queue:
-    """Points to be given out, group by group.
+    """Points to be given out, group by group, groups of one family one after the other.
 
     Parameters
     ----------
@@ -138,18 +139,20 @@ class Queue:
         self._groups: dict[Any, list[Point]] = {}
         for point in reversed(points):
             self._groups.setdefault(point.group, []).append(point)
-        self._order = list(dict.fromkeys(point.group for point in points))
-        self._users: dict[Any, int] = dict.fromkeys(self._order, 0)
+        families = {point.family: number for number, point in enumerate(reversed(points))}
+        order = dict.fromkeys(point.group for point in points)
+        self._untouched = deque(sorted(order, key=lambda group: -families[group[0]]))
         self._deaths: dict[str, int] = {}
 
     def next(self, group: Any) -> Point | None:
         """Return the next point for a worker whose last one was of ``group``; None when there is nothing left."""
         if not self._groups.get(group):
-            left = [name for name in self._order if self._groups[name]]
-            if not left:
+            if self._untouched:
+                group = self._untouched.popleft()
+            else:  # help where most is left
+                group = max(self._groups, key=lambda name: len(self._groups[name]))
+            if not self._groups[group]:
                 return None
-            group = min(left, key=lambda name: (self._users[name], -len(self._groups[name])))
-            self._users[group] += 1
         return self._groups[group].pop()
 
     def give_back(self, point: Point) -> bool:

@@ -43,10 +43,15 @@ class Point:
     """Key of an axis -> value."""
 
     @property
-    def group(self) -> tuple[str, str]:
+    def family(self) -> tuple[str, str]:
         """What points share that can use one quantised network."""
-        widths = [(key, value) for key, value in self.settings.items() if split_key(key)[1] in WIDTH_KEYS]
-        return self.network, repr(widths)
+        return self.network, repr([item for item in self.settings.items() if split_key(item[0])[1] in WIDTH_KEYS])
+
+    @property
+    def group(self) -> tuple[tuple[str, str], str, str]:
+        """What points share that can use the same programmed arrays: everything but the converters."""
+        rest = [item for item in self.settings.items() if not split_key(item[0])[1].startswith("adc.")]
+        return self.family, self.hardware, repr(rest)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

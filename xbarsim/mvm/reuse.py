@@ -1,0 +1,110 @@
+"""Keep programmed arrays between runs that differ in their converters alone.
+
+Programming and solving arrays depends on weights, device, wires and seed, not on the resolution of the ADC. A sweep
+over converters would solve the same circuits again and again; within :func:`keep_arrays` they are solved once. What is
+kept is found by a hash of everything that it was made from, so that it never changes a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.mvm.encoding import EncodedWeights
+from xbarsim.mvm.layout import ColumnLayout
+from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
+
+_NOT_PROGRAMMED = {"name", "description", "sources", "components", "activity", "timing", "chip", "epitome", "adc"}
+
+
+class KeptArrays:
+    """Programmed arrays, the least recently used ones dropped beyond a limit.
+
+    Parameters
+    ----------
+    limit_bytes : int
+        Memory that may be held.
+    """
+
+    def __init__(self, limit_bytes: int = 1 << 29) -> None:
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
+        self._kept: OrderedDict[str, ProgrammedMatrix] = OrderedDict()
+
+    def find(self, key: str) -> ProgrammedMatrix | None:
+        """Return what is kept under a key, None where nothing is."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def keep(self, key: str, programmed: ProgrammedMatrix) -> None:
+        """Keep a matrix; others go where it needs their room, and one that is larger than the limit is not kept."""
+        size = _count_bytes(programmed)
+        if size > self._limit_bytes:
+            return
+        self._kept[key] = programmed
+        self._held_bytes += size
+        while self._held_bytes > self._limit_bytes:
+            self._held_bytes -= _count_bytes(self._kept.popitem(last=False)[1])
+
+
+_active: ContextVar[KeptArrays | None] = ContextVar("xbarsim_kept_arrays", default=None)
+
+
+@contextmanager
+def keep_arrays(kept: KeptArrays) -> Iterator[None]:
+    """Look for programmed arrays in ``kept``, and leave new ones there, within a ``with`` statement."""
+    token = _active.set(kept)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def recall_arrays(
+    encoded: EncodedWeights,
+    layout: ColumnLayout,
+    row_starts: NDArray[np.int64],
+    hardware: Hardware,
+    *,
+    seed: int,
+    trial: int,
+    layer: str,
+) -> ProgrammedMatrix:
+    """Program every array of a layer as :func:`~xbarsim.mvm.program.program_arrays` does, or find it programmed.
+
+    Parameters
+    ----------
+    encoded, layout, row_starts, hardware, seed, trial, layer
+        As there.
+
+    Returns
+    -------
+    ProgrammedMatrix
+        Effective matrix in level units.
+    """
+    kept = _active.get()
+    if kept is None:
+        return program_arrays(encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer)
+    device: Any = hardware.model_dump_json(exclude=_NOT_PROGRAMMED)
+    about = (device, hardware.adc.subtract, seed, trial, layer, encoded.digits.shape, row_starts.tolist())
+    digest = hashlib.sha256(repr(about).encode())
+    digest.update(np.ascontiguousarray(encoded.digits).data)
+    key = digest.hexdigest()
+    programmed = kept.find(key)
+    if programmed is None:
+        programmed = program_arrays(encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer)
+        kept.keep(key, programmed)
+    return programmed
+
+
+def _count_bytes(programmed: ProgrammedMatrix) -> int:
+    return sum(value.nbytes for value in vars(programmed).values() if isinstance(value, np.ndarray))
