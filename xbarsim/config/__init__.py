@@ -1,5 +1,6 @@
 """YAML -> frozen Hardware record. The only room that reads hardware YAML."""
 
+from xbarsim.config.device import Device, Drift, Programming, ReadNoise, Stuck
 from xbarsim.config.hardware import (
     Activity,
     Adc,
@@ -7,20 +8,16 @@ from xbarsim.config.hardware import (
     Component,
     Crossbar,
     Dac,
-    Device,
-    Drift,
+    EpitomeRules,
     Hardware,
     Mapping,
-    Programming,
     Rating,
-    ReadNoise,
-    Stuck,
     Timing,
 )
 from xbarsim.config.load import hash_hardware, list_hardware, load_hardware, load_yaml, override_record
 
 __all__ = [
-    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "Hardware", "Mapping",
-    "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware", "load_hardware",
-    "load_yaml", "override_record",
+    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules",
+    "Hardware", "Mapping", "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware",
+    "load_hardware", "load_yaml", "override_record",
 ]  # fmt: skip

@@ -10,91 +10,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
+
+from xbarsim.config.device import Device
+from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
 
     from typing_extensions import Self
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Record(BaseModel):
-    """A frozen, keyword-only record that refuses unknown keys, NaN and infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Programming(Record):
-    """How far a cell lands from its target after one write; one independent draw per cell."""
-
-    distribution: Literal["none", "normal", "lognormal"] = "none"
-    """Shape of the error."""
-    relative_to: Literal["target", "range"] = "target"
-    """What ``sigma`` is a fraction of: the cell's own target, or on minus off conductance."""
-    sigma: NonNegative = 0.0
-    """Standard deviation as a fraction [-]."""
-
-
-class ReadNoise(Record):
-    """Fluctuation of a cell between two reads; one independent draw per cell and read."""
-
-    relative_to: Literal["target", "range"] = "target"
-    """What ``sigma`` is a fraction of: the cell's own conductance, or on minus off conductance."""
-    sigma: NonNegative = 0.0
-    """Standard deviation as a fraction [-]."""
-
-
-class Stuck(Record):
-    """Cells that ignore programming."""
-
-    on_rate: Fraction = 0.0
-    """Share of cells stuck at the on conductance [-]."""
-    off_rate: Fraction = 0.0
-    """Share of cells stuck at the off conductance [-]."""
-
-
-class Drift(Record):
-    """Power-law drift ``g(t) = g(t0) * (t / t0) ** -nu``."""
-
-    nu: float = 0.0
-    """Mean drift exponent [-]."""
-    nu_sigma: NonNegative = 0.0
-    """Standard deviation of the exponent from cell to cell [-]."""
-    reference_s: Positive = 1.0
-    """Time t0 after programming at which the programmed conductance holds [s]."""
-    time_s: NonNegative = 0.0
-    """Time after programming at which the array is read; 0 or anything up to ``reference_s`` means no drift [s]."""
-
-
-class Device(Record):
-    """One memory cell."""
-
-    g_on_siemens: Positive
-    """Conductance of the highest level [S]."""
-    g_off_siemens: NonNegative
-    """Conductance of the lowest level [S]."""
-    cell_bits: Annotated[int, Field(ge=1, le=8)] = 1
-    """Bits stored in one cell; levels are spaced evenly in conductance."""
-    read_volt: Positive = 0.2
-    """Voltage of a full-scale input [V]."""
-    programming: Programming = Programming()
-    read_noise: ReadNoise = ReadNoise()
-    stuck: Stuck = Stuck()
-    drift: Drift = Drift()
-
-    @property
-    def levels(self) -> int:
-        """Number of levels of a cell."""
-        return 1 << self.cell_bits
-
-    @property
-    def g_step_siemens(self) -> float:
-        """Conductance between two neighbouring levels [S]."""
-        return (self.g_on_siemens - self.g_off_siemens) / (self.levels - 1)
 
 
 class Crossbar(Record):
@@ -316,9 +240,9 @@ class Hardware(Record):
     chip: Chip
     timing: Timing
     activity: Activity = Activity()
-    components: dict[str, Component] = {}
+    components: dict[str, Component] = Field(default_factory=dict)
     """Components by name; actions are charged to the name, and what is absent costs nothing."""
-    sources: dict[str, str] = {}
+    sources: dict[str, str] = Field(default_factory=dict)
     """Where the numbers come from: dotted key or section -> text."""
 
     _origin: str = PrivateAttr(default="")

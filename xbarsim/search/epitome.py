@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from xbarsim.config import Hardware, load_yaml
-from xbarsim.config.hardware import Record
+from xbarsim.config.record import Record
 from xbarsim.config.load import explain_error, suggest
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network

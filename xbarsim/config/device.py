@@ -1,0 +1,78 @@
+"""The section ``device``: one memory cell, and how far it is from what it was asked to be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from xbarsim.config.record import Fraction, NonNegative, Positive, Record
+
+
+class Programming(Record):
+    """How far a cell lands from its target after one write; one independent draw per cell."""
+
+    distribution: Literal["none", "normal", "lognormal"] = "none"
+    """Shape of the error."""
+    relative_to: Literal["target", "range"] = "target"
+    """What ``sigma`` is a fraction of: the cell's own target, or on minus off conductance."""
+    sigma: NonNegative = 0.0
+    """Standard deviation as a fraction [-]."""
+
+
+class ReadNoise(Record):
+    """Fluctuation of a cell between two reads; one independent draw per cell and read."""
+
+    relative_to: Literal["target", "range"] = "target"
+    """What ``sigma`` is a fraction of: the cell's own conductance, or on minus off conductance."""
+    sigma: NonNegative = 0.0
+    """Standard deviation as a fraction [-]."""
+
+
+class Stuck(Record):
+    """Cells that ignore programming."""
+
+    on_rate: Fraction = 0.0
+    """Share of cells stuck at the on conductance [-]."""
+    off_rate: Fraction = 0.0
+    """Share of cells stuck at the off conductance [-]."""
+
+
+class Drift(Record):
+    """Power-law drift ``g(t) = g(t0) * (t / t0) ** -nu``."""
+
+    nu: float = 0.0
+    """Mean drift exponent [-]."""
+    nu_sigma: NonNegative = 0.0
+    """Standard deviation of the exponent from cell to cell [-]."""
+    reference_s: Positive = 1.0
+    """Time t0 after programming at which the programmed conductance holds [s]."""
+    time_s: NonNegative = 0.0
+    """Time after programming at which the array is read; 0 or anything up to ``reference_s`` means no drift [s]."""
+
+
+class Device(Record):
+    """One memory cell."""
+
+    g_on_siemens: Positive
+    """Conductance of the highest level [S]."""
+    g_off_siemens: NonNegative
+    """Conductance of the lowest level [S]."""
+    cell_bits: Annotated[int, Field(ge=1, le=8)] = 1
+    """Bits stored in one cell; levels are spaced evenly in conductance."""
+    read_volt: Positive = 0.2
+    """Voltage of a full-scale input [V]."""
+    programming: Programming = Programming()
+    read_noise: ReadNoise = ReadNoise()
+    stuck: Stuck = Stuck()
+    drift: Drift = Drift()
+
+    @property
+    def levels(self) -> int:
+        """Number of levels of a cell."""
+        return 1 << self.cell_bits
+
+    @property
+    def g_step_siemens(self) -> float:
+        """Conductance between two neighbouring levels [S]."""
+        return (self.g_on_siemens - self.g_off_siemens) / (self.levels - 1)
