@@ -7,22 +7,24 @@ from xbarsim.config import load_hardware
 from xbarsim.crossbar import solve_transfer
 from xbarsim.device import level_conductance, sample_read
 from xbarsim.mvm import encode_weights, program_matrix
-from xbarsim.mvm.product import draw_normal
+from xbarsim.mvm.noise import draw_normal, make_pool
+from xbarsim.rng import stream
 
 
-def test_counters_give_independent_standard_normals():
+def test_counters_give_uncorrelated_standard_normals():
     # 640 000 draws; Kolmogorov-Smirnov at 1e-6; largest of 2016 correlations of 10 000 samples: 5.5 sigma, 8e-5
-    draws = draw_normal(12345, np.arange(10_000), 0, 3, 64)
+    pool = make_pool(64, stream(0, "test"))
+
+    def draw(key=12345, first=0, r=0, t=3):
+        return draw_normal(pool, key, np.arange(first, first + 10_000), r, t, 64)
+
+    draws = draw()
     assert stats.kstest(draws.ravel(), "norm").pvalue > 1e-6
     correlation = np.corrcoef(draws.T) - np.eye(64)
     assert np.abs(correlation).max() < 5.5 / np.sqrt(10_000)
-    for other in (
-        draw_normal(12345, np.arange(10_000), 0, 4, 64),
-        draw_normal(12345, np.arange(10_000), 1, 3, 64),
-        draw_normal(12346, np.arange(10_000), 0, 3, 64),
-        draw_normal(12345, np.arange(1, 10_001), 0, 3, 64),
-    ):
+    for other in (draw(t=4), draw(r=1), draw(key=12346), draw(first=1)):
         assert abs(np.corrcoef(draws.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(640_000)  # 5 sigma, 6e-7
+    assert np.unique(draws).size > 0.99 * draws.size
 
 
 def single_slice(changes, rows=64, outputs=32):

@@ -19,28 +19,20 @@ from numpy.typing import NDArray
 from xbarsim._numba import kernel
 from xbarsim.mvm._lanes import (
     add,
-    bits_of,
-    count_up,
     fill,
-    first_half,
-    float_of,
-    interleave,
     lane_count,
     larger,
     load,
     multiply,
     peek,
     round_even,
-    shift_right,
     smaller,
     spread,
     square_root,
     store,
-    subtract,
     to_float,
     to_int32,
     to_int64,
-    xor,
     zeros16,
     zeros64,
 )  # fmt: skip
@@ -83,13 +75,19 @@ class Range(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """What real converters and cells add, by (row block, column); variances in squared codes."""
+    """What real converters and cells add, by (row block, column); variances in squared codes.
+
+    ``pool`` and ``turns`` make normals. Silent: a read without inputs gives code 0 for certain.
+    """
 
     gain: NDArray[np.float32]
     offset: NDArray[np.float32]
     inl: NDArray[np.float32]
     thermal: np.float32
     read_noise: NDArray[np.float32]
+    pool: NDArray[np.float32]
+    turns: NDArray[np.float32]
+    is_silent: bool
     key: np.uint64
     first_vector: int
 
@@ -223,79 +221,16 @@ def mix_word(x):
 
 
 @kernel
-def mix_lanes(x):
-    """Scramble 32-bit lanes (lowbias32 of hash-prospector, public domain)."""
-    x = multiply(xor(x, shift_right(x, fill(np.int32(16), x))), fill(np.int32(0x7FEB352D), x))
-    x = multiply(xor(x, shift_right(x, fill(np.int32(15), x))), fill(np.int32(-2073254261), x))  # 0x846ca68b
-    return xor(x, shift_right(x, fill(np.int32(16), x)))
+def draw_normal(word, column, pool, turns, zero):
+    """Draw one standard normal per lane: two stretches of a pool of normals, turned by an angle of this read.
 
-
-@kernel
-def scaled(x, factor, term):
-    """x * factor + term, with lanes x and numbers factor and term."""
-    return add(multiply(x, fill(np.float32(factor), x)), fill(np.float32(term), x))
-
-
-@kernel
-def chain(x, y, term):
-    """x * y + term, with lanes x and y and a number term."""
-    return add(multiply(x, y), fill(np.float32(term), x))
-
-
-@kernel
-def logarithm(x):
-    """Natural logarithm of positive float lanes, within 2e-7 (polynomial of Cephes logf)."""
-    bits = subtract(bits_of(x), fill(np.int32(0x3F3504F3), x))  # mantissa from sqrt(1/2) up
-    exponent = subtract(shift_right(add(bits, fill(np.int32(127 << 23), x)), fill(np.int32(23), x)),
-                        fill(np.int32(127), x))  # fmt: skip
-    mantissa = float_of(subtract(bits_of(x), multiply(exponent, fill(np.int32(1 << 23), x))))
-    f = scaled(mantissa, 1, -1)
-    z = multiply(f, f)
-    p = scaled(f, 7.0376836292e-2, -1.1514610310e-1)
-    p = chain(p, f, 1.1676998740e-1)
-    p = chain(p, f, -1.2420140846e-1)
-    p = chain(p, f, 1.4249322787e-1)
-    p = chain(p, f, -1.6668057665e-1)
-    p = chain(p, f, 2.0000714765e-1)
-    p = chain(p, f, -2.4999993993e-1)
-    p = chain(p, f, 3.3333331174e-1)
-    p = multiply(multiply(p, f), z)
-    p = add(p, multiply(z, fill(np.float32(-0.5), z)))
-    return add(add(f, p), multiply(to_float(exponent), fill(np.float32(0.693147180559945), x)))
-
-
-@kernel
-def draw_normal(word, column, zero):
-    """Draw one standard normal per lane (Box-Muller), from counters alone: ``word`` of the read, and the column.
-
-    Columns j and j + 8 of every sixteen share a pair of uniforms.
+    ``word`` holds two places in the pool (15 bits each) and the angle (8 bits); see ``noise``.
     """
-    half = first_half(to_float(zero))
-    pair = add(count_up(half), fill(np.int32(column // 2), half))
-    pair = multiply(pair, fill(np.int32(-1640531527), half))  # 2**32 / golden ratio
-    seed = np.int32(np.int64(word & np.uint64(0xFFFFFFFF)))
-    other = np.int32(np.int64(word >> np.uint64(32)))
-    a = mix_lanes(add(pair, fill(seed, half)))
-    b = mix_lanes(xor(pair, fill(other, half)))
-    u = scaled(to_float(shift_right(a, fill(np.int32(8), half))), 2.0**-24, 2.0**-25)
-    radius = square_root(multiply(logarithm(u), fill(np.float32(-2), u)))
-    y = multiply(to_float(b), fill(np.float32(np.pi / 2 * 2.0**-31), u))  # half the angle, within a quarter turn
-    z = multiply(y, y)
-    s = scaled(z, -2.50521084e-8, 2.75573192e-6)
-    s = chain(s, z, -1.98412698e-4)
-    s = chain(s, z, 8.33333333e-3)
-    s = chain(s, z, -1.66666667e-1)
-    s = chain(s, z, 1.0)
-    s = multiply(s, y)
-    c = scaled(z, 2.08767570e-9, -2.75573192e-7)
-    c = chain(c, z, 2.48015873e-5)
-    c = chain(c, z, -1.38888889e-3)
-    c = chain(c, z, 4.16666667e-2)
-    c = chain(c, z, -0.5)
-    c = chain(c, z, 1.0)
-    sine = multiply(multiply(s, c), fill(np.float32(2), s))
-    cosine = scaled(multiply(s, s), -2, 1)
-    return interleave(multiply(radius, cosine), multiply(radius, sine))
+    first = np.int64(word & np.uint64(0x7FFF)) + column
+    second = np.int64((word >> np.uint64(15)) & np.uint64(0x7FFF)) + column
+    turn = np.int64((word >> np.uint64(30)) & np.uint64(0xFF))
+    x = multiply(load(pool, first, zero), fill(turns[turn, 0], zero))
+    return add(x, multiply(load(pool, second, zero), fill(turns[turn, 1], zero)))
 
 
 # --- conversion --------------------------------------------------------------------------------------------------
@@ -329,7 +264,7 @@ def convert(x, variance, v, t, r, column, adc, errors, floats):
             deviation = multiply(to_float(variance), load(errors.read_noise[r], column, x))
             deviation = square_root(add(deviation, fill(errors.thermal, x)))
             word = mix_word(mix_word(errors.key + np.uint64(errors.first_vector + v)) + np.uint64(r * 65536 + t))
-            y = add(y, multiply(deviation, draw_normal(word, column, x)))
+            y = add(y, multiply(deviation, draw_normal(word, column, errors.pool, errors.turns, y)))
         if errors.inl.size:
             store(floats, 0, y)
             for j in range(lane_count(x)):
@@ -365,20 +300,22 @@ def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, ze
     )  # fmt: skip
     lanes, floats = scratch.lanes, scratch.floats
     streams = weights.size
-    is_bare = errors is None and survey is None
     for v in range(out.shape[0]):
         total = to_int32(zero)
         for t in range(streams):
             first, last = peek(starts, v * streams + t), peek(starts, v * streams + t + 1)
-            if is_bare and first == last:
+            if first == last and survey is None and (errors is None or errors.is_silent):
                 continue
             x = zero
-            for i in range(first, last):
-                x = add(x, load(table, peek(rows, i) * width, zero))
             variance = noise_zero
             if errors is not None and noise_table.size:
                 for i in range(first, last):
-                    variance = add(variance, load(noise_table, peek(rows, i) * width, noise_zero))
+                    place = peek(rows, i) * width
+                    x = add(x, load(table, place, zero))
+                    variance = add(variance, load(noise_table, place, noise_zero))
+            else:
+                for i in range(first, last):
+                    x = add(x, load(table, peek(rows, i) * width, zero))
             if survey is not None:
                 note_sums(to_float(x), adc, survey, target, plane_weights, floats)
                 continue

@@ -154,8 +154,7 @@ def _binary(on_float: str, on_integer: str) -> Any:
     return operation
 
 
-add, subtract, multiply = _binary("fadd", "add"), _binary("fsub", "sub"), _binary("fmul", "mul")
-xor, shift_right = _binary("", "xor"), _binary("", "lshr")
+add, multiply = _binary("fadd", "add"), _binary("fmul", "mul")
 
 
 def _unary(name: str) -> Any:
@@ -173,7 +172,7 @@ def _unary(name: str) -> Any:
     return operation
 
 
-round_even, square_root, magnitude = _unary("rint"), _unary("sqrt"), _unary("fabs")
+round_even, square_root = _unary("rint"), _unary("sqrt")
 
 
 def _select(comparison: str) -> Any:
@@ -212,48 +211,3 @@ def _convert(target: types.Type) -> Any:
 
 
 to_float, to_int32, to_int64 = _convert(types.float32), _convert(types.int32), _convert(types.int64)
-
-
-@intrinsic
-def count_up(typing_context, like):  # type: ignore[no-untyped-def]
-    """int32 lanes 0, 1, 2, ..., as many as ``like`` has."""
-    result = Lanes(types.int32, like.count)
-    return result(like), lambda *_: ir.Constant(result.vector, list(range(like.count)))
-
-
-@intrinsic
-def first_half(typing_context, lanes):  # type: ignore[no-untyped-def]
-    """The first half of the lanes."""
-    result = Lanes(lanes.dtype, lanes.count // 2)
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), result.count), list(range(result.count)))
-        return builder.shuffle_vector(args[0], args[0], mask)
-
-    return result(lanes), generate
-
-
-@intrinsic
-def interleave(typing_context, x, y):  # type: ignore[no-untyped-def]
-    """Lanes of 8 from ``x``, 8 from ``y``, 8 from ``x`` ..."""
-    result = Lanes(x.dtype, 2 * x.count)
-
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        order = [i // 16 * 8 + i % 8 + (x.count if i % 16 >= 8 else 0) for i in range(result.count)]
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), result.count), order)
-        return builder.shuffle_vector(args[0], args[1], mask)
-
-    return result(x, y), generate
-
-
-def _cast(target: types.Type) -> Any:
-    @intrinsic
-    def operation(typing_context, x):  # type: ignore[no-untyped-def]
-        """Read the bits of 32-bit lanes as another type."""
-        result = Lanes(target, x.count)
-        return result(x), lambda context, builder, signature, args: builder.bitcast(args[0], result.vector)
-
-    return operation
-
-
-bits_of, float_of = _cast(types.int32), _cast(types.float32)

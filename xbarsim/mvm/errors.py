@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xbarsim.config import Adc, Hardware
 from xbarsim.converter import AdcRange, sample_column_errors, tabulate_nonlinearity
 from xbarsim.mvm._kernels import Errors
+from xbarsim.mvm.noise import make_pool, make_turns
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.rng import stream, stream_key
 
@@ -24,6 +25,8 @@ class ColumnErrors:
     """(row blocks, columns) offset of a column's converter [lsb]."""
     adc: Adc
     """Nonlinearity and thermal noise."""
+    pool: NDArray[np.float32]
+    """Normals that the noise of single conversions is made of; empty without noise."""
     key: int
     """64-bit key of the noise of single conversions."""
 
@@ -44,6 +47,9 @@ class ColumnErrors:
             inl.astype(np.float32),
             np.float32(own * self.adc.noise_lsb**2),
             read_noise,
+            self.pool,
+            make_turns(),
+            not (own and (self.adc.offset_sigma_lsb or self.adc.noise_lsb or inl.size)),
             np.uint64(self.key),
             first_vector,
         )
@@ -61,7 +67,7 @@ def sample_errors(
     programmed : ProgrammedMatrix
         Columns, and their loss for ``adc.gain_correction``.
     seed, trial, layer : int, int, str
-        Key of the random streams ``converter.columns`` and ``mvm.reads``.
+        Key of the random streams ``converter.columns``, ``mvm.reads`` and ``mvm.conversions``.
 
     Returns
     -------
@@ -76,9 +82,12 @@ def sample_errors(
     gain, offset = sample_column_errors(adc, shape, stream(seed, "converter.columns", trial, layer))
     if adc.gain_correction:
         gain = gain * programmed.loss
+    is_noisy = adc.noise_lsb > 0 or programmed.noise.size > 0
+    pool = make_pool(shape[1], stream(seed, "mvm.reads", trial, layer)) if is_noisy else np.zeros(0, dtype=np.float32)
     return ColumnErrors(
         gain=gain.astype(np.float32),
         offset_lsb=offset.astype(np.float32),
         adc=adc,
-        key=stream_key(seed, "mvm.reads", trial, layer) & (2**64 - 1),
+        pool=pool,
+        key=stream_key(seed, "mvm.conversions", trial, layer) & (2**64 - 1),
     )

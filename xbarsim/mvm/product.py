@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from xbarsim.converter import split_inputs
 from xbarsim.mvm.fused import FusedMatrix
+from xbarsim.mvm.noise import draw_normal
 
 BLOCK = 256
 """Vectors that go through one product."""
@@ -83,35 +84,6 @@ def column_sums(matrix: FusedMatrix, codes: NDArray[Any]) -> Iterator[NDArray[np
                 yield (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
 
 
-def draw_normal(key: int, vectors: NDArray[np.int64], r: int, t: int, columns: int) -> NDArray[np.float64]:
-    """Draw the standard normals of one read of every vector: the plain sibling of the kernels' counters.
-
-    Parameters
-    ----------
-    key : int
-        64-bit key of the layer and trial.
-    vectors : ndarray of int, (vectors,)
-        Index of each vector within the run.
-    r, t : int
-        Row block and stream.
-    columns : int
-        Columns, a multiple of 16; columns j and j + 8 of every sixteen share a pair of uniforms.
-
-    Returns
-    -------
-    ndarray of float64, (vectors, columns)
-        Independent draws of mean 0 and variance 1.
-    """
-    word = _mix_word(_mix_word(np.uint64(key) + vectors.astype(np.uint64)) + np.uint64(r * 65536 + t))[:, np.newaxis]
-    pair = np.arange(columns // 2, dtype=np.uint32) * np.uint32(2654435769)
-    a = _mix_lanes(pair + (word & np.uint64(0xFFFFFFFF)).astype(np.uint32))
-    b = _mix_lanes(pair ^ (word >> np.uint64(32)).astype(np.uint32))
-    radius = np.sqrt(-2.0 * np.log((a >> np.uint32(8)) * 2.0**-24 + 2.0**-25))
-    angle = np.pi * 2.0**-31 * b.astype(np.int32)
-    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)  # (vectors, 2, pairs)
-    return pairs.reshape(len(vectors), 2, -1, 8).transpose(0, 2, 1, 3).reshape(len(vectors), columns)
-
-
 def _blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Cut vectors into blocks of one shape, the last filled with zeros."""
     for first in range(0, len(codes), BLOCK):
@@ -131,7 +103,7 @@ def _draw_noise(matrix: FusedMatrix, x: NDArray[np.float64], first: int, r: int,
         begin, end = matrix.row_starts[r], matrix.row_starts[r + 1]
         variance += (x**2 @ programmed.noise[begin:end].astype(np.float64)) * errors.read_noise[r]
     vectors = errors.first_vector + first + np.arange(len(x), dtype=np.int64)
-    return np.sqrt(variance) * draw_normal(int(errors.key), vectors, r, t, variance.shape[1])
+    return np.sqrt(variance) * draw_normal(errors.pool, int(errors.key), vectors, r, t, variance.shape[1])
 
 
 def _bend(matrix: FusedMatrix, y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,15 +113,3 @@ def _bend(matrix: FusedMatrix, y: NDArray[np.float64]) -> NDArray[np.float64]:
         return y
     codes = np.rint(np.clip(y, adc.lowest, adc.highest)).astype(np.int64)
     return y + errors.inl[codes - adc.lowest]
-
-
-def _mix_word(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-def _mix_lanes(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))

@@ -1,0 +1,78 @@
+"""Normal draws from counters, one per conversion, at the price of two loads and two multiplications.
+
+A pool of standard normals is drawn once per layer and trial. The draw of a conversion is the column's entry in two
+stretches of the pool, turned by an angle: ``z = c * pool[a + column] + s * pool[b + column]`` with c^2 + s^2 = 1, which
+is normal again (Wallace, ACM TOMS 22, 1996, recombines pools this way). The places a and b and the angle are hashed
+from (key, vector, row block, stream) alone: 2**38 combinations, so that conversions hardly ever share both entries.
+Draws are uncorrelated; those that share one entry of the pool, one pair in 2**14, are not strictly independent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+POOL = 1 << 15
+"""Normals of a pool."""
+TURNS = 256
+"""Angles."""
+
+
+def make_pool(columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw a pool, its mean and variance set to 0 and 1, and repeat its beginning for ``columns`` behind its end.
+
+    Draws ``POOL`` normals from ``rng``.
+    """
+    pool = rng.standard_normal(POOL)
+    pool = (pool - pool.mean()) / pool.std()
+    return np.resize(pool, POOL + columns).astype(np.float32)
+
+
+def make_turns() -> NDArray[np.float32]:
+    """Return cosine and sine of the angles, (TURNS, 2)."""
+    angle = 2 * np.pi * (np.arange(TURNS) + 0.5) / TURNS
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def draw_normal(
+    pool: NDArray[np.float32], key: int, vectors: NDArray[np.int64], r: int, t: int, columns: int
+) -> NDArray[np.float64]:
+    """Draw the standard normals of one read of every vector: the plain sibling of the kernel's draws.
+
+    Parameters
+    ----------
+    pool : ndarray of float32
+        From :func:`make_pool`.
+    key : int
+        64-bit key of the layer and trial.
+    vectors : ndarray of int, (vectors,)
+        Index of each vector within the run.
+    r, t : int
+        Row block and stream.
+    columns : int
+        Columns.
+
+    Returns
+    -------
+    ndarray of float64, (vectors, columns)
+        Draws of mean 0 and variance 1.
+    """
+    word = _mix(_mix(np.uint64(key) + vectors.astype(np.uint64)) + np.uint64(r * 65536 + t))
+    first, second = _place(word, 0), _place(word, 15)
+    turns = make_turns().astype(np.float64)[((word >> np.uint64(30)) & np.uint64(TURNS - 1)).astype(np.int64)]
+    column = np.arange(columns)
+    wide = pool.astype(np.float64)
+    return turns[:, :1] * wide[first + column] + turns[:, 1:] * wide[second + column]
+
+
+def _place(word: NDArray[np.uint64], shift: int) -> NDArray[Any]:
+    return ((word >> np.uint64(shift)) & np.uint64(POOL - 1)).astype(np.int64)[:, np.newaxis]
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit words (SplitMix64's finaliser)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
