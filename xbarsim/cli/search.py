@@ -51,7 +51,11 @@ def search_epitome(
     with ProgressDisplay() as progress:
         result = run_epitome_search(search, out, cache=None if cache == "none" else cache, progress=progress)
     typer.echo(f"budget {result.extra['budget']} crossbars, {result.space.count} designs in the space")
-    _show(result, {number: label for label, number in name_designs(result)})
+    labels: dict[int, str] = {}
+    for label, number in name_designs(result):
+        if label != "chosen":
+            labels[number] = f"{labels[number]}, {label}" if number in labels else label
+    _show(result, labels)
     typer.echo(f"wrote {out}")
 
 
