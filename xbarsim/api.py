@@ -31,7 +31,7 @@ from xbarsim.network import (
 )
 from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Provenance, Report, Seconds
-from xbarsim.timing import simulate_plan
+from xbarsim.timing import Activity, simulate_plan
 
 __all__ = ["Epitome", "Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
 
@@ -134,7 +134,8 @@ def estimate(
     """
     net, record = load_network(network), load_hardware(hardware)
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
-    cost = price(plan, simulate_plan(plan))
+    activity = simulate_plan(plan)
+    cost = price(plan, activity)
     settings = {
         "assumed_mean_level": record.activity.mean_level,
         "assumed_input_activity": record.activity.input_activity,
@@ -142,6 +143,7 @@ def estimate(
     return CostReport(
         cost=cost,
         provenance=_provenance(plan, record, layers, 0, settings),
+        activity=activity,
     )
 
 
@@ -240,23 +242,25 @@ def simulate(
         quantized, plan, x, known[:CALIBRATION_IMAGES], trials=trials, seed=seed, batch_size=batch_size,
         threads=threads, progress=progress,
     )  # fmt: skip
-    cost = _price_measured(plan, outcome.errors)
+    activity = simulate_plan(plan)
+    cost = _price_measured(plan, activity, outcome.errors)
     settings = {"trials": trials, "images": len(x), "calibration_images": len(known)}
     return Report(
         cost=cost,
         errors=outcome.errors,
         provenance=_provenance(plan, record, layers, seed, settings),
+        activity=activity,
         accuracy=None if truth is None else measure_accuracy(reference, integers, outcome.outputs, truth),
         outputs=outcome.outputs,
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
 
 
-def _price_measured(plan: Plan, errors: tuple[LayerError, ...]) -> Cost:
+def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ...]) -> Cost:
     measured = {
         error.name: Measured(mean_level=error.mean_level, input_activity=error.input_activity) for error in errors
     }
-    return price(plan, simulate_plan(plan), measured=measured)
+    return price(plan, activity, measured=measured)
 
 
 def _provenance(
@@ -270,7 +274,7 @@ def _provenance(
         network=plan.network.name,
         network_hash=hash_network(plan.network),
         seed=seed,
-        overrides={**hardware.overrides, **{f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()}},
+        overrides=hardware.overrides | {f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()},
         settings={
             "weight_bits": plan.hardware.weight_bits,
             "activation_bits": plan.hardware.activation_bits,

@@ -88,6 +88,16 @@ def test_estimate_passes_every_option_on(xbarsim_command, calls, tmp_path):
     assert "accuracy" not in json.loads((tmp_path / "out.json").read_text())
 
 
+def test_estimate_writes_a_trace_where_it_was_asked_to(xbarsim_command, tmp_path):
+    code, out, _ = xbarsim_command("estimate", "lenet5", "--trace", tmp_path / "trace.json")
+    assert code == 0
+    assert "trace.json" in out
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    code, _, error = xbarsim_command("estimate", "lenet5", "--trace", tmp_path / "no" / "trace.json")
+    assert code == 2
+    assert one_line(error).startswith("xbarsim: --trace")
+
+
 def test_demo_shows_both_chips_and_writes_their_pages(xbarsim_command, calls, tmp_path):
     code, out, _ = xbarsim_command("demo", "--report", tmp_path)
     assert code == 0

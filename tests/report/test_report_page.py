@@ -1,5 +1,7 @@
 """The HTML page: complete by itself, units everywhere, files beside it."""
 
+import json
+import pickle
 import re
 from html.parser import HTMLParser
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from samples import make_cost_report, make_report
 
+import xbarsim
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.report import describe_column, plot_current_loss, plot_fidelity, plot_layer_error, plot_node_voltage
 from xbarsim.report.quantity import show_number
@@ -90,6 +93,35 @@ def test_an_estimate_has_no_accuracy_on_its_page(tmp_path):
     assert "<h2>Accuracy" not in text
     assert "Error by layer" not in text
     assert "<h2>By layer" in text
+
+
+def test_a_page_says_when_each_layer_works_and_what_bounds_it(tmp_path):
+    report = xbarsim.estimate("lenet5", "reference")
+    page = report.to_html(tmp_path)
+    text = page.read_text()
+    assert "<h2>What bounds each layer" in text
+    assert "arrays" in set(report.bounds["resource"])
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert {"gantt", "utilization"} <= names
+    assert (tmp_path / "bounds.csv").read_text().count("\n") == 1 + len(report.bounds)
+    checker = Checker()
+    checker.feed(text)
+    assert len(checker.ids) == len(set(checker.ids))
+
+
+def test_a_report_without_a_run_has_no_bounds_and_no_trace(tmp_path):
+    report = make_cost_report()
+    assert report.bounds is None
+    with pytest.raises(ConfigError, match="no cycle-level run"):
+        report.to_trace(tmp_path / "trace.json")
+
+
+def test_an_estimate_writes_its_trace_and_survives_pickling(tmp_path):
+    report = pickle.loads(pickle.dumps(xbarsim.estimate("lenet5", "reference")))
+    events = json.loads(report.to_trace(tmp_path / "trace.json").read_text())["traceEvents"]
+    assert {"M", "X", "C"} == {event["ph"] for event in events}
+    with pytest.raises(ConfigError, match=r"cannot be written"):
+        report.to_trace(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -183,7 +183,7 @@ def check_counts(**counts: int | None) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: should be {least} or more")
 
 
-def check_outputs(json: Path | None, report: Path | None) -> None:
+def check_outputs(json: Path | None, report: Path | None, trace: Path | None = None) -> None:
     """Refuse places that cannot be written before the work begins.
 
     Parameters
@@ -192,13 +192,16 @@ def check_outputs(json: Path | None, report: Path | None) -> None:
         File to be written.
     report : Path or None
         Folder to be written.
+    trace : Path or None
+        File to be written.
 
     Raises
     ------
     ConfigError
-        If the file's folder is missing, or one of the two is of the other's kind.
+        If a file's folder is missing, or a place is of another kind than what shall be written there.
     """
-    if json is not None and (json.is_dir() or not json.resolve().parent.is_dir()):
-        raise ConfigError(f"--json {json}: {'is a folder' if json.is_dir() else 'its folder does not exist'}")
+    for option, file in (("--json", json), ("--trace", trace)):
+        if file is not None and (file.is_dir() or not file.resolve().parent.is_dir()):
+            raise ConfigError(f"{option} {file}: {'is a folder' if file.is_dir() else 'its folder does not exist'}")
     if report is not None and report.exists() and not report.is_dir():
         raise ConfigError(f"--report {report}: is a file, should be a folder")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from xbarsim.cli import _options
 
 
@@ -13,12 +18,15 @@ def estimate(
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
     json: _options.Json = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write when every window ran, for ui.perfetto.dev.")
+    ] = None,
     report: _options.ReportFolder = None,
 ) -> None:
     """Price one inference; needs no images."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     _options.check_counts(weight_bits=weight_bits, activation_bits=activation_bits)
-    _options.check_outputs(json, report)
+    _options.check_outputs(json, report, trace)
 
     from xbarsim import api
     from xbarsim.cli._tables import make_console, show_report
@@ -30,3 +38,5 @@ def estimate(
     )  # fmt: skip
     show_report(make_console(), result)
     write_outputs(result, json, report)
+    if trace is not None:
+        typer.echo(f"wrote {result.to_trace(trace)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError
-from xbarsim.report import figures
+from xbarsim.report import figures, time_figures
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.quantity import describe_column
@@ -39,6 +39,10 @@ _COST_NOTES = {
     "tops_per_mm2": "at steady rate",
 }
 _CARDS = ("energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "tops_per_watt", "crossbars")
+_BOUND_NOTE = (
+    "The busiest resource that each layer, operation or end of the network uses, counted over all that share it; a "
+    "share of 100 % of the time between two inferences is the bottleneck of the whole pipeline."
+)
 _ERROR_NOTE = (
     "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
     "out. A low ratio of signal to error marks the layers to look at; a gain below 1 is current lost in the wires."
@@ -74,6 +78,8 @@ def write_page(report: CostReport, folder: str | Path) -> Path:
         }
         report.layers.to_csv(folder / "layers.csv", index=False)
         report.components.to_csv(folder / "components.csv", index=False)
+        if report.bounds is not None:
+            report.bounds.to_csv(folder / "bounds.csv", index=False)
         page = folder / "index.html"
         page.write_text(render_page(report, drawings), encoding="utf-8")
     except OSError as error:
@@ -111,6 +117,15 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
             figures.plot_cost_by_component(report.components),
             "Energy and area of each component, with its share of the sum",
         )
+    if report.activity is not None:
+        drawn["gantt"] = (
+            time_figures.plot_gantt(report.activity),
+            "When each layer works; the darker, the larger the share of its arrays or unit at work",
+        )
+        drawn["utilization"] = (
+            time_figures.plot_utilization(report.activity),
+            "Share of all arrays at work over time, and the busiest resources",
+        )
     error = figures.plot_layer_error(report.layers) if isinstance(report, Report) else None
     if error is not None:
         drawn["layer_error"] = (error, "How well each layer keeps its signal, on its own")
@@ -139,6 +154,10 @@ def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> 
     sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
     sections += ["<h2>By component</h2>", lay_out_figure(drawings, "cost_by_component"), _table(report.components)]
     sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer")]
+    if report.activity is not None and report.bounds is not None:
+        sections += ["<h2>Time of one inference</h2>", lay_out_figure(drawings, "gantt")]
+        sections += [lay_out_figure(drawings, "utilization"), "<h2>What bounds each layer</h2>"]
+        sections += [f"<p>{_BOUND_NOTE}</p>", _table(report.bounds)]
     if "layer_error" in drawings:
         sections += ["<h2>Error by layer</h2>", f"<p>{_ERROR_NOTE}</p>", lay_out_figure(drawings, "layer_error")]
     sections += ["<h2>All layers, operations and ends of the network</h2>", _table(report.layers)]

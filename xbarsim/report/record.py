@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
     from xbarsim.cost import Cost
     from xbarsim.inference.accuracy import Accuracy
+    from xbarsim.timing import Activity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +66,12 @@ class CostReport:
     """Energy, delay, area and the rest, SI."""
     provenance: Provenance
     """What the result was made from."""
+    activity: Activity | None = None
+    """The cycle-level run behind the cost; None in records made without one."""
 
     def __getattr__(self, name: str) -> Any:
         """Look up what the report itself lacks in the cost."""
-        if name.startswith("__") or name == "cost":
+        if name.startswith("__") or name in ("cost", "activity"):
             raise AttributeError(name)
         try:
             return getattr(self.cost, name)
@@ -82,6 +87,42 @@ class CostReport:
     def components(self) -> pd.DataFrame:
         """One row a component, units in the column names."""
         return tabulate_records(self.cost.components)
+
+    @functools.cached_property
+    def bounds(self) -> pd.DataFrame | None:
+        """What bounds each layer, operation and end of the network: its busiest resource; None without a run."""
+        if self.activity is None:
+            return None
+        from xbarsim.timing import find_bounds
+
+        return tabulate_records(find_bounds(self.activity))
+
+    def to_trace(self, path: str | Path) -> Path:
+        """Write when every window ran, for ui.perfetto.dev.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ConfigError
+            If the report holds no cycle-level run, or the file cannot be written.
+        """
+        if self.activity is None:
+            raise ConfigError("trace: this report holds no cycle-level run")
+        from xbarsim.timing import write_trace
+
+        try:
+            return write_trace(self.activity, path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
 
     def to_json(self, path: str | Path) -> Path:
         """Write the report as JSON.
