@@ -14,13 +14,16 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel.models import PrimitiveModel
-from numba.extending import intrinsic, register_model
+from numba.extending import intrinsic as _typed_intrinsic
+from numba.extending import register_model
+
+intrinsic: Any = _typed_intrinsic  # it drops the first parameter, which type checkers do not see
 
 
 class Lanes(types.Type):
     """A fixed number of values in vector registers."""
 
-    def __init__(self, dtype: types.Type, count: int) -> None:
+    def __init__(self, dtype: Any, count: int) -> None:
         self.dtype, self.count = dtype, count
         super().__init__(name=f"Lanes({dtype}, {count})")
 
@@ -30,7 +33,7 @@ class Lanes(types.Type):
         return _vector(self.dtype, self.count)
 
 
-def _vector(dtype: types.Type, count: int) -> ir.VectorType:
+def _vector(dtype: Any, count: int) -> ir.VectorType:
     return ir.VectorType(ir.FloatType() if dtype == types.float32 else ir.IntType(dtype.bitwidth), count)
 
 
@@ -40,7 +43,8 @@ class _LanesModel(PrimitiveModel):
         super().__init__(manager, lanes, lanes.vector)
 
 
-_SUMS = {types.int16: types.int32, types.uint8: types.int16}  # a table's type -> the type that its rows are summed in
+# a table's type -> the type that its rows are summed in
+_SUMS: dict[Any, Any] = {types.int16: types.int32, types.uint8: types.int16}
 
 
 def _pointer(context: Any, builder: Any, array: Any, value: Any, index: Any, vector: ir.VectorType) -> Any:
