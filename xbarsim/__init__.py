@@ -12,12 +12,13 @@ __version__ = "0.1.0"
 
 _FACADE = ("Epitome", "Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
 _SEARCH = ("CostOracle",)
+_ERRORS = ("ConfigError", "MappingError", "ShapeError", "SolverError", "XbarsimError")
 _ROOMS = (
     "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",
     "timing",
 )  # fmt: skip
 
-__all__ = ["__version__", *_FACADE, *_SEARCH, *_ROOMS]
+__all__ = ["__version__", *_FACADE, *_SEARCH, *_ERRORS, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,6 +27,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("xbarsim.api"), name)
     if name in _SEARCH:
         return getattr(importlib.import_module("xbarsim.search"), name)
+    if name in _ERRORS:
+        return getattr(importlib.import_module("xbarsim.errors"), name)
     if name in _ROOMS:
         return importlib.import_module(f"xbarsim.{name}")
     raise AttributeError(f"module 'xbarsim' has no attribute {name!r}")

@@ -216,6 +216,7 @@ def simulate(
             _check_count(name, value)
     started = time.perf_counter()
     net, record = load_network(network), load_hardware(hardware)
+    net.require_weights()
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
     mapped = time.perf_counter() - started
     x = check_images(net, np.asarray(images))

@@ -31,6 +31,10 @@ def calls(monkeypatch):
         made.setdefault("hardware", []).append(name)
         return Hardware()
 
+    def open_network(name):
+        shape = (1, 8, 8) if name == "digits" else (3, 4, 4)
+        return SimpleNamespace(name=name, input_shape=shape, output_shape=(10,), require_weights=lambda: None)
+
     def simulate(network, hardware, images, labels=None, *, progress=None, **options):
         for done in (0, 50, 100):
             progress("images", done, 100)
@@ -43,7 +47,7 @@ def calls(monkeypatch):
 
     api = ModuleType("xbarsim.api")
     api.load_hardware = open_hardware
-    api.load_network = lambda name, **_: SimpleNamespace(name=name)
+    api.load_network = open_network
     api.simulate, api.estimate = simulate, estimate
 
     monkeypatch.setitem(sys.modules, "xbarsim.api", api)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -198,10 +199,30 @@ def check_outputs(json: Path | None, report: Path | None, trace: Path | None = N
     Raises
     ------
     ConfigError
-        If a file's folder is missing, or a place is of another kind than what shall be written there.
+        If a file's folder is missing, a place is of another kind than what shall be written there, or nothing can be
+        written there.
     """
     for option, file in (("--json", json), ("--trace", trace)):
-        if file is not None and (file.is_dir() or not file.resolve().parent.is_dir()):
+        if file is None:
+            continue
+        if file.is_dir() or not file.resolve().parent.is_dir():
             raise ConfigError(f"{option} {file}: {'is a folder' if file.is_dir() else 'its folder does not exist'}")
-    if report is not None and report.exists() and not report.is_dir():
-        raise ConfigError(f"--report {report}: is a file, should be a folder")
+        if file.exists() and not os.access(file, os.W_OK):
+            raise ConfigError(f"{option} {file}: cannot be written")
+        _try_folder(option, file, file.resolve().parent)
+    if report is not None:
+        place = report.resolve()
+        existing = next(folder for folder in (place, *place.parents) if folder.exists())
+        if not existing.is_dir():
+            raise ConfigError(f"--report {report}: {existing} is a file, should be a folder")
+        _try_folder("--report", report, existing)
+
+
+def _try_folder(option: str, given: Path, folder: Path) -> None:
+    """Make a file that is gone at once; permission bits alone do not tell."""
+    import tempfile
+
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(f"{option} {given}: cannot be written: {error.strerror or error}") from None

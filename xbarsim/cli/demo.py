@@ -31,7 +31,8 @@ def demo(
     from xbarsim.cli._tables import accuracy_table, make_console, show_report
     from xbarsim.cli.simulate import load_images
 
-    network, data = api.load_network(_NETWORK), load_images(_DATA, {})
+    network = api.load_network(_NETWORK)
+    data = load_images(_DATA, network, {})
     sound = api.load_hardware("reference")
 
     def simulate(hardware: Any, progress: ProgressDisplay) -> Any:

@@ -12,6 +12,7 @@ from xbarsim.cli import _options
 
 if TYPE_CHECKING:
     from xbarsim.data import Dataset
+    from xbarsim.network import Network as Model
 
 
 def simulate(
@@ -60,8 +61,9 @@ def simulate(
 
     loaded = api.load_hardware(hardware, changes)
     model = api.load_network(network)
-    test = load_images(data, scale, count=images)
-    known = load_images(calibration, scale).images if calibration is not None else None
+    model.require_weights()
+    test = load_images(data, model, scale, count=images)
+    known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
     with ProgressDisplay() as progress:
         result = api.simulate(
             model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
@@ -71,28 +73,40 @@ def simulate(
     write_outputs(result, json, report)
 
 
-def load_images(spec: str, scale: Mapping[str, Any], count: int | None = None) -> Dataset:
-    """Load images and scale them as the network expects.
+def load_images(
+    spec: str, model: Model, scale: Mapping[str, Any], count: int | None = None, *, for_calibration: bool = False
+) -> Dataset:
+    """Load images that fit a network and scale them as it expects.
 
     Parameters
     ----------
     spec : str
-        What ``--data`` names.
+        What ``--data`` or ``--calibration`` names.
+    model : Network
+        What the images are for.
     scale : mapping
         Mean and deviation, as :func:`xbarsim.data.normalize_images` takes them.
     count : int, optional
         Keep the first ones only.
+    for_calibration : bool
+        Take training images where the source has both, and do without labels.
 
     Returns
     -------
     Dataset
-        Images as float32, and labels where there are any.
+        Images as float32, and their labels.
+
+    Raises
+    ------
+    ConfigError
+        If the source is missing or damaged, or its images or labels do not fit the network.
     """
     import dataclasses
 
     from xbarsim.data import load_data, normalize_images
 
-    dataset = load_data(spec).take(count)
+    dataset = load_data(spec, "train" if for_calibration else "test").take(count)
+    dataset.check(model.input_shape, None if for_calibration else model.output_shape[0])
     return dataclasses.replace(dataset, images=normalize_images(dataset.images, **scale))
 
 

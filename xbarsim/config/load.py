@@ -122,11 +122,17 @@ def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, An
         return content
     if not isinstance(base, str):
         raise ConfigError(f"base: {base!r} is not a name or a path ({_shown(path)})")
-    return _merge(read_hardware_tree(find_hardware(base, path.parent), (*_seen, path)), content)
+    try:
+        inherited = find_hardware(base, path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"base: {error} ({_shown(path)})") from None
+    return _merge(read_hardware_tree(inherited, (*_seen, path)), content)
 
 
 def load_hardware(
-    name: str | Path, overrides: Mapping[str, Any] | None = None, record: type[HardwareT] = Hardware  # type: ignore[assignment]
+    name: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    record: type[HardwareT] = Hardware,  # type: ignore[assignment]
 ) -> HardwareT:
     """Load a hardware description.
 
@@ -201,9 +207,7 @@ def hash_hardware(hardware: Hardware) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _validate(
-    record: type[HardwareT], tree: dict[str, Any], origin: str, overrides: dict[str, Any]
-) -> HardwareT:
+def _validate(record: type[HardwareT], tree: dict[str, Any], origin: str, overrides: dict[str, Any]) -> HardwareT:
     try:
         hardware = record.model_validate(tree)
     except ValidationError as error:
@@ -242,7 +246,9 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
     if not known:
         return f"{message}{where}"
     rules = [item["msg"] for item in error.errors(include_url=False) if _known_prefix(record, item["loc"]) == known]
-    rule = " or ".join(dict.fromkeys(text.replace("Input should be ", "").replace("Input should ", "") for text in rules))
+    rule = " or ".join(
+        dict.fromkeys(text.replace("Input should be ", "").replace("Input should ", "") for text in rules)
+    )
     return f"{'.'.join(known)}: {first['input']!r} is not allowed: should be {rule}{where}"
 
 

@@ -49,6 +49,34 @@ class Dataset:
         labels = None if self.labels is None else self.labels[:count]
         return dataclasses.replace(self, images=self.images[:count], labels=labels)
 
+    def check(self, shape: Sequence[int], classes: int | None = None) -> Dataset:
+        """Check that images, and labels where they are needed, fit a network.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            (channels, height, width) of an image that the network takes.
+        classes : int, optional
+            Number of its classes where labels are needed.
+
+        Returns
+        -------
+        Dataset
+            This one.
+
+        Raises
+        ------
+        ConfigError
+            If a shape differs, or labels are missing or outside the classes; the message names the source.
+        """
+        if self.images.shape[1:] != tuple(shape):
+            raise ConfigError(f"{self.name}: images: shape {self.images.shape[1:]}, the network takes {tuple(shape)}")
+        if classes is not None:
+            if self.labels is None:
+                raise ConfigError(f"{self.name}: labels: missing; accuracy needs the class of each image")
+            _check_labels(self.labels, len(self), self.name, classes)
+        return self
+
 
 def make_dataset(
     images: np.ndarray,

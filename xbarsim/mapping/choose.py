@@ -27,7 +27,9 @@ PER_LAYER = (
 Choices = Mapping[str, Mapping[str, Any]]
 
 
-def choose_hardware(names: Sequence[str], hardware: Hardware, choices: Choices | None) -> dict[str, Hardware]:
+def choose_hardware(
+    names: Sequence[str], hardware: Hardware, choices: Choices | None, network: str = ""
+) -> dict[str, Hardware]:
     """Work out the hardware of every layer.
 
     Parameters
@@ -38,6 +40,8 @@ def choose_hardware(names: Sequence[str], hardware: Hardware, choices: Choices |
         What holds where nothing is chosen.
     choices : mapping, optional
         Layer name or glob -> dotted key -> value. Where several match, the later one wins key by key.
+    network : str
+        Name of the network, for messages.
 
     Returns
     -------
@@ -57,7 +61,8 @@ def choose_hardware(names: Sequence[str], hardware: Hardware, choices: Choices |
         if not matched:
             close = difflib.get_close_matches(glob, names, n=1, cutoff=0.0)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"layers.{glob}: no layer has this name{hint}")
+            of_network = f" of network {network}" * bool(network)
+            raise ConfigError(f"layers.{glob}: no layer{of_network} has this name{hint}")
         for key in changes:
             if str(key).split(".")[0] not in PER_LAYER:
                 raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
@@ -68,6 +73,9 @@ def choose_hardware(names: Sequence[str], hardware: Hardware, choices: Choices |
     for name, changes in merged.items():
         variant = repr(sorted(changes.items()))
         if variant not in variants:
-            variants[variant] = hardware.override(changes)
+            try:
+                variants[variant] = hardware.override(changes)
+            except ConfigError as error:
+                raise ConfigError(f"layer {name}: {error}") from None
         chosen[name] = variants[variant]
     return chosen

@@ -301,7 +301,7 @@ def plan_network(
     nodes = network.layers
     if not nodes:
         raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
-    chosen = choose_hardware([node.name for node in nodes], hardware, layers)
+    chosen = choose_hardware([node.name for node in nodes], hardware, layers, network.name)
     matrices = [describe_matrix(node) for node in nodes]
     cuts = [partition_matrix(matrix, chosen[node.name]) for matrix, node in zip(matrices, nodes)]
     signs = [input_is_signed(network, node.name) for node in nodes]

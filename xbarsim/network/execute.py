@@ -74,8 +74,8 @@ def run_network(
         If weights are needed and missing.
     """
     x = check_images(network, images)
-    if layer_function is None and not network.has_weights:
-        raise ConfigError(f"network {network.name}: has shapes but no weights; load it with weights='random' to run it")
+    if layer_function is None:
+        network.require_weights()
     size = block or block_size(network, _FLOAT_BLOCK_BYTES if layer_function is None else _LAYER_BLOCK_BYTES)
     if concurrent is None:
         concurrent = layer_function is None and observe is None

@@ -179,6 +179,11 @@ class Network:
         """Whether every weight layer carries weights, so that the network can be run."""
         return all(node.weight is not None for node in self.layers)
 
+    def require_weights(self) -> None:
+        """Refuse to go on without weights: ConfigError."""
+        if not self.has_weights:
+            raise ConfigError(f"network {self.name}: has shapes but no weights; load it with weights='random' to run it")
+
     @functools.cached_property
     def hash(self) -> str:
         """Short hash of everything that can change a result; see :func:`hash_network`."""

@@ -123,8 +123,7 @@ def quantize_network(
         If weights are missing, a width cannot be computed with, a name matches no layer, or the network was quantised
         in its file to another width.
     """
-    if not network.has_weights:
-        raise ConfigError(f"network {network.name}: has shapes but no weights; load it with weights='random' to run it")
+    network.require_weights()
     widths = resolve_bits(network, weight_bits, activation_bits, layers)
     wanted = {layer.inputs[0] for layer in network.layers if find_quantizer(network, layer.inputs[0]) is None}
     histograms: dict[str, Histogram] = {}
