@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.errors import ShapeError
 from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.operations import OPERATIONS, run_layer
 

@@ -182,7 +182,9 @@ class Network:
     def require_weights(self) -> None:
         """Refuse to go on without weights: ConfigError."""
         if not self.has_weights:
-            raise ConfigError(f"network {self.name}: has shapes but no weights; load it with weights='random' to run it")
+            raise ConfigError(
+                f"network {self.name}: has shapes but no weights; load it with weights='random' to run it"
+            )
 
     @functools.cached_property
     def hash(self) -> str:
