@@ -24,7 +24,7 @@ def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
     Returns
     -------
     Network
-        Named after the module's class, layers after their parameters.
+        Named after the module's class, layers after their parameters; epitomes stay epitomes.
 
     Raises
     ------
@@ -38,7 +38,12 @@ def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
         raise ConfigError(f"importing a PyTorch module needs {error.name}: pip install 'xbarsim[torch]'") from None
     if not isinstance(module, torch.nn.Module):
         raise ConfigError(f"from_torch: {type(module).__name__} is not a torch.nn.Module")
+    from xbarsim.network.epitome_torch import find_epitomes, restore_epitomes, to_plain
+
     name = type(module).__name__
+    epitomes = find_epitomes(module)
+    if epitomes:
+        module = to_plain(module)
     parameter = next(module.parameters(), None)
     example = torch.zeros(2, *input_shape, device=None if parameter is None else parameter.device)
     training = module.training
@@ -51,4 +56,5 @@ def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
         raise ConfigError(f"module {name}: cannot be exported: {(str(error) or repr(error)).splitlines()[0]}") from None
     finally:
         module.train(training)
-    return import_model(program.model_proto, name, f"module {name}")
+    network = import_model(program.model_proto, name, f"module {name}")
+    return restore_epitomes(network, epitomes)
