@@ -1,19 +1,17 @@
 """The command line: what it passes on, what it prints, how it fails."""
 
 import json
-import re
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-from samples import make_cost_report, make_layers, make_report
+from samples import make_cost_report, make_report
 
 import xbarsim.cli
-from xbarsim.cli import _options, _tables
+from xbarsim.cli import _options
 from xbarsim.errors import ConfigError, MappingError, SolverError
-from xbarsim.report import tabulate_records
 
 COMMANDS = ["demo", "simulate", "estimate", "compare", "hardware", "network"]
 
@@ -224,17 +222,3 @@ def test_globs_of_layers_may_hold_any_character_but_the_last_colon():
     assert _options.parse_layers(["a:b[12].*:adc.bits=7", "a:b[12].*:weight_bits=3"]) == {
         "a:b[12].*": {"adc.bits": 7, "weight_bits": 3}
     }
-
-
-def test_long_lists_of_layers_end_in_the_sum_of_the_rest():
-    from rich.console import Console
-
-    layers = tabulate_records(make_layers(60))
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(_tables.layer_table(layers))
-    text = console.export_text()
-    shown = re.search(r"(\d+) more", text)
-    assert shown
-    lines = [line for line in text.splitlines() if re.match(r"^ ?(conv1|layer|fc)\S*  ", line) and "kind" not in line]
-    assert int(shown.group(1)) + len(lines) == 60 + 3
-    assert len(lines) < _tables.LONGEST_LIST

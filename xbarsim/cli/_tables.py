@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from xbarsim.report.quantity import Column
+
 LONGEST_LIST = 24
 """Layers shown one by one; the cheapest of a longer list are summed in one row."""
+_ENDS = {"input": "input and output", "output": "input and output", "chip": "rest of the chip"}
+_LAYER_COLUMNS = ("busy_s", "energy_joule", "area_m2")
 _COST_ROWS = (
     ("energy per inference", "energy_joule", "J"), ("delay of one inference", "delay_s", "s"),
     ("area", "area_m2", "m2"), ("power", "power_watt", "W"),
@@ -68,7 +73,8 @@ def show_report(console: Console, report: Any) -> None:
     console.print(component_table(report.components.to_dict("records")), "")
     assumed = {key: value for key, value in report.provenance.settings.items() if key.startswith("assumed_")}
     if assumed:
-        console.print(", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in assumed.items()), "")
+        text = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in assumed.items())
+        console.print(f"{text} (simulate measures both)", "")
 
 
 def accuracy_table(accuracy: Any) -> Table:
@@ -111,60 +117,103 @@ def cost_table(cost: Any, provenance: Any) -> Table:
 
 
 def layer_table(layers: pd.DataFrame) -> Table:
-    """Lay out the layers: name, kind, arrays, busy time, energy and its share, error where it was measured."""
-    from xbarsim.report import group_layers
-
-    rows = group_layers(layers).to_dict("records")
-    energy, busy = (describe_column(name, [row[name] for row in rows]) for name in ("energy_joule", "busy_s"))
-    total = sum(row["energy_joule"] for row in rows) or 1.0
+    """Lay out the weight layers one by one and everything else in three rows, the error where it was measured."""
+    rows = [*_gather(layers), *_gather_rest(layers)]
     has_error = any(_is_number(row.get("snr_db")) for row in rows)
-    columns = [("layer", "left"), ("kind", "left"), ("arrays", "right"), (busy.heading, "right")]
-    columns += [(energy.heading, "right"), ("share", "right"), *([("SNR [dB]", "right")] if has_error else [])]
-    table = new_table("Layers", columns)
-    dearest = sorted(range(len(rows)), key=lambda number: -rows[number]["energy_joule"])[: LONGEST_LIST - 1]
-    shown = rows if len(rows) <= LONGEST_LIST else [rows[number] for number in sorted(dearest)]
-    for row in shown:
+    columns, written = [("layer", "left"), ("arrays", "right")], []
+    for name in _LAYER_COLUMNS:
+        values = [row[name] for row in rows]
+        column = describe_column(name, values)
+        columns.append((column.heading, "right"))
+        written.append(write_column(column, values))
+    table = new_table("Layers", columns + [("SNR [dB]", "right")] * has_error)
+    for row, *cells in zip(rows, *written):
         snr = [f"{row['snr_db']:.1f}" if _is_number(row.get("snr_db")) else "-"] if has_error else []
-        table.add_row(
-            str(row["name"]), str(row["kind"]), _arrays(row), busy.show(row["busy_s"]),
-            energy.show(row["energy_joule"]), f"{100 * row['energy_joule'] / total:.1f} %", *snr,
-        )  # fmt: skip
-    if len(shown) < len(rows):
-        spent = sum(row["energy_joule"] for row in rows) - sum(row["energy_joule"] for row in shown)
-        share = f"{100 * spent / total:.1f} %"
-        table.add_row(f"{len(rows) - len(shown)} more", "", "", "", energy.show(spent), share)
+        arrays = f"{int(row['arrays']):,}" if row["arrays"] else ""
+        table.add_row(shorten(str(row["name"])), arrays, *cells, *snr)
     return table
+
+
+def _gather(layers: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the weight layers in their order; the cheapest of a long list as one row."""
+    from xbarsim.report.figures import WEIGHT_KINDS
+
+    rows = layers[layers["kind"].isin(WEIGHT_KINDS)].to_dict("records")
+    if len(rows) <= LONGEST_LIST:
+        return rows
+    dearest = sorted(range(len(rows)), key=lambda number: -rows[number]["energy_joule"])[: LONGEST_LIST - 1]
+    rest = [row for number, row in enumerate(rows) if number not in set(dearest)]
+    return [*(rows[number] for number in sorted(dearest)), _add_up(f"{len(rest)} more layers", rest)]
+
+
+def _gather_rest(layers: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return what is no weight layer: the operations between, the ends of the network, what all share."""
+    from xbarsim.report.figures import WEIGHT_KINDS
+
+    groups: dict[str, list[dict[Any, Any]]] = {name: [] for name in ("digital operations", *_ENDS.values())}
+    for row in layers[~layers["kind"].isin(WEIGHT_KINDS)].to_dict("records"):
+        groups[_ENDS.get(row["kind"], "digital operations")].append({**row, "arrays": 0})
+    gathered = [_add_up(name, rows) for name, rows in groups.items()]
+    return [row for row in gathered if any(row[name] for name in _LAYER_COLUMNS)]
+
+
+def _add_up(name: str, rows: list[dict[Any, Any]]) -> dict[Any, Any]:
+    return {"name": name, **{key: sum(row[key] for row in rows) for key in ("arrays", *_LAYER_COLUMNS)}}
 
 
 def component_table(rows: list[Mapping[str, Any]]) -> Table:
-    """Lay out the components, the one that takes most energy first."""
-    energy = describe_column("energy_joule", [row.get("energy_joule") for row in rows])
-    area = describe_column("area_m2", [row.get("area_m2") for row in rows])
-    totals = {
-        name: sum(row[name] for row in rows if _is_number(row.get(name))) or 1.0 for name in ("energy_joule", "area_m2")
-    }
-    columns = [
-        ("component", "left"),
-        (energy.heading, "right"),
-        ("share", "right"),
-        (area.heading, "right"),
-        ("share", "right"),
-    ]
-    table = new_table("Components", columns)
-    for row in sorted(rows, key=lambda row: -_or_zero(row.get("energy_joule"))):
-        cells = []
-        for column, name in ((energy, "energy_joule"), (area, "area_m2")):
-            value = row.get(name)
-            cells += [column.show(value), f"{100 * value / totals[name]:.1f} %" if _is_number(value) else "-"]
-        table.add_row(str(row["component"]), *cells)
+    """Lay out the components that spend energy or take area, the one that takes most energy first."""
+    rows = [row for row in rows if _or_zero(row.get("energy_joule")) or _or_zero(row.get("area_m2"))]
+    rows = sorted(rows, key=lambda row: -_or_zero(row.get("energy_joule")))
+    table_columns, cells = [("component", "left")], [[str(row["component"]) for row in rows]]
+    for name in ("energy_joule", "area_m2"):
+        values = [row.get(name) for row in rows]
+        total = sum(value for value in values if _is_number(value)) or 1.0
+        column = describe_column(name, values)
+        table_columns += [(column.heading, "right"), ("share", "right")]
+        cells.append(write_column(column, values))
+        cells.append([f"{100 * value / total:.1f} %" if _is_number(value) else "-" for value in values])
+    table = new_table("Components", table_columns)
+    for row in zip(*cells):
+        table.add_row(*row)
     return table
 
 
-def _arrays(row: Mapping[Any, Any]) -> str:
-    """Write the arrays of a weight layer; other rows hold none, or empty slots."""
-    from xbarsim.report.figures import WEIGHT_KINDS
+def write_column(column: Column, values: Iterable[Any]) -> list[str]:
+    """Write a column with one number of decimals, so that its numbers line up.
 
-    return f"{int(row['arrays']):,}" if row["kind"] in WEIGHT_KINDS else ""
+    Parameters
+    ----------
+    column : Column
+        Its unit.
+    values : iterable of float
+        Stored values; what is no number becomes ``-``.
+
+    Returns
+    -------
+    list of str
+        The greatest value has four digits or more and the median two; what would round to zero is written as ``<0.1``
+        or the like.
+    """
+    values = list(values)
+    sizes = sorted(abs(value) * column.factor for value in values if _is_number(value) and value)
+    ends = ((3, sizes[-1]), (1, sizes[len(sizes) // 2])) if sizes else ()
+    decimals = min(4, max([0, *(digits - math.floor(math.log10(size)) for digits, size in ends)]))
+    least = 10.0**-decimals
+    cells = []
+    for value in values:
+        if not _is_number(value):
+            cells.append("-")
+        elif 0 < value * column.factor < least / 2:
+            cells.append(f"<{least:.{decimals}f}")
+        else:
+            cells.append(f"{value * column.factor:,.{decimals}f}" if value else "0")
+    return cells
+
+
+def shorten(text: str, longest: int = 26) -> str:
+    """Cut the middle out of a long name."""
+    return text if len(text) <= longest else f"{text[: longest // 2 - 1]}…{text[-longest // 2 :]}"
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

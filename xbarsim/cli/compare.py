@@ -66,7 +66,9 @@ def _cost_row(name: str, one: Any, two: Any) -> list[str]:
 
 
 def _ratio(one: float, two: float) -> str:
-    return f"{two / one:.3f}" if one else "-"
+    if not one:
+        return "-"
+    return f"{two / one:.3f}" if 1e-2 <= abs(two / one) < 1e4 else f"{two / one:.3e}"
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

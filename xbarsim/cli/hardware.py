@@ -26,7 +26,7 @@ def list_() -> None:
     for name in list_hardware():
         item: Hardware = load_hardware(name)
         table.add_row(
-            name, f"{item.crossbar.rows} x {item.crossbar.cols}", f"{item.device.cell_bits} bit",
+            name, f"{item.crossbar.rows}x{item.crossbar.cols}", f"{item.device.cell_bits} bit",
             "ideal" if item.adc_bits is None else f"{item.adc_bits} bit", f"{item.weight_bits} bit", item.description,
         )  # fmt: skip
     make_console().print(table)
@@ -41,7 +41,7 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
 
     hardware = api.load_hardware(name, _options.parse_set(set_))
     content = _without_empty(hardware.model_dump(mode="json"))
-    typer.echo(yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True), nl=False)
+    typer.echo(yaml.safe_dump(content, sort_keys=False, width=78, allow_unicode=True), nl=False)
     for title, rating in (("tile", hardware.tile), ("chip", hardware.peak)):
         if rating is not None:
             typer.echo(

@@ -1,0 +1,70 @@
+"""Tables for a terminal of 80 columns: nothing cut, one unit and one number of decimals in a column."""
+
+import numpy as np
+import pytest
+from rich.console import Console
+from samples import make_layers, make_report
+
+from xbarsim.cli import _tables
+from xbarsim.report import describe_column, tabulate_records
+
+
+def draw(table):
+    console = Console(width=80, record=True, file=open("/dev/null", "w"), markup=False)  # noqa: SIM115
+    console.print(table)
+    return console.export_text()
+
+
+def test_headings_and_names_of_layers_are_whole():
+    text = draw(_tables.layer_table(make_report().layers))
+    for heading in ("layer", "arrays", "busy [us]", "energy [uJ]", "area [mm2]", "SNR [dB]"):
+        assert heading in text.splitlines()[1]
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_is_no_weight_layer_stands_in_three_rows_and_energy_is_complete():
+    layers = make_report().layers
+    text = draw(_tables.layer_table(layers))
+    shown = {}
+    for line in text.splitlines():
+        for name in ("digital operations", "input and output", "rest of the chip"):
+            if line.strip().startswith(name):
+                shown[name] = float(line.strip().removeprefix(name).split()[1])
+    assert list(shown) == ["digital operations", "input and output", "rest of the chip"]
+    others = ~layers["kind"].isin(["conv2d", "linear"])
+    assert sum(shown.values()) == pytest.approx(layers["energy_joule"][others].sum() * 1e6, rel=0.02)
+
+
+def test_a_long_list_ends_in_the_sum_of_its_cheapest_layers():
+    text = draw(_tables.layer_table(tabulate_records(make_layers(60))))
+    assert "37 more layers" in text
+    assert "…" not in text
+
+
+def test_components_without_energy_and_area_are_left_out():
+    rows = [
+        {"component": "adc", "energy_joule": 2e-6, "area_m2": 1e-7},
+        {"component": "idle", "energy_joule": 0.0, "area_m2": 3e-7},
+        {"component": "absent", "energy_joule": 0.0, "area_m2": 0.0},
+        {"component": "unknown", "energy_joule": 1e-6, "area_m2": float("nan")},
+    ]
+    text = draw(_tables.component_table(rows))
+    assert "absent" not in text
+    assert [line.split()[0] for line in text.splitlines()[3:]] == ["adc", "unknown", "idle"]
+
+
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        ([819.2e-6, 51.2e-6, 0.8e-6, 1e-9], ["819.2", "51.2", "0.8", "<0.1"]),
+        ([3.126e-6, 0.0, None], ["3.126", "0", "-"]),
+        ([23e-6, 2e-8, 3e-8, 1e-8], ["23.000", "0.020", "0.030", "0.010"]),
+        ([0.0], ["0"]),
+        ([], []),
+        ([np.nan, 2.0], ["-", "2.000"]),
+    ],
+)
+def test_a_column_has_one_number_of_decimals(values, cells):
+    column = describe_column("busy_s", [value for value in values if value is not None])
+    assert _tables.write_column(column, values) == cells
