@@ -1,5 +1,7 @@
 """Epitomes: sampling, rebuilding, least squares, and networks that carry them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -228,3 +230,10 @@ def test_factors_folded_into_outputs_become_gains():
     np.testing.assert_allclose(node.epitome.gain, factors, rtol=1e-6)
     np.testing.assert_allclose(node.weight, folded, rtol=1e-6)
     np.testing.assert_allclose(sampler.fit(folded, factors), values, rtol=1e-5)
+
+
+def test_a_weight_that_the_epitome_does_not_rebuild_is_refused():
+    network = make_network().with_epitomes({"second": Epitome(rows=36, channels=4)})
+    node = network.node("second")
+    with pytest.raises(ConfigError, match="layer second: its weight is not the one that its epitome rebuilds"):
+        network.replace_nodes({"second": dataclasses.replace(node, weight=node.weight * 2)})

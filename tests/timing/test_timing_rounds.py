@@ -1,5 +1,7 @@
 """Epitomes on the machine: counts against a walk through every round, and what feature map reuse saves."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from reference.count_rounds import count_rounds, share_rounds
 from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Epitome, Network, load_network, make_conv2d
-from xbarsim.timing import simulate_plan
+from xbarsim.timing import simulate_plan, write_trace
 from xbarsim.timing.slots import place_copy
 
 HARDWARE = load_hardware("reference")
@@ -81,6 +83,15 @@ def test_reuse_halves_activations_conversions_and_input_reads(reuse):
 def test_reuse_halves_what_is_fetched_from_the_buffer(reuse):
     fetched = [sum(slot.rows for slot in activity.layout.slots[1][0]) for activity in reuse]
     assert fetched[0] == 2 * fetched[1] > 0
+
+
+def test_the_trace_shows_five_rounds_in_place_of_ten(reuse, tmp_path):
+    for activity, rounds in zip(reuse, (10, 5), strict=True):
+        events = json.loads(write_trace(activity, tmp_path / "trace.json").read_text())["traceEvents"]
+        slices = [event for event in events if event["ph"] == "X"]
+        windows = [event for event in slices if event["args"].get("rounds")]
+        assert {event["args"]["rounds"] for event in windows} == {rounds}
+        assert sum(event["cat"] == "round" for event in slices) == 49 * rounds == len(windows) * rounds
 
 
 def test_windows_take_as_many_passes_as_rounds(reuse):

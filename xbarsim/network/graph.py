@@ -324,9 +324,10 @@ def _freeze_weights(node: Node) -> Node:
     """Return a node whose weights are finite, read-only float32."""
     if node.weight is None and node.bias is None:
         return node
-    return dataclasses.replace(
-        node, weight=_frozen(node.name, "weight", node.weight), bias=_frozen(node.name, "bias", node.bias)
-    )
+    weight = _frozen(node.name, "weight", node.weight)
+    if node.epitome is not None and weight is not node.weight and not np.array_equal(weight, node.epitome.rebuild()):
+        raise ConfigError(f"layer {node.name}: its weight is not the one that its epitome rebuilds; change the epitome")
+    return dataclasses.replace(node, weight=weight, bias=_frozen(node.name, "bias", node.bias))
 
 
 def _frozen(name: str, field: str, values: np.ndarray | None) -> np.ndarray | None:

@@ -23,8 +23,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from xbarsim.config import Hardware, load_yaml
-from xbarsim.config.record import Record
 from xbarsim.config.load import explain_error, suggest
+from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import INPUT, Network, load_network

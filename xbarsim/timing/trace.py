@@ -57,7 +57,7 @@ def _name_tracks(activity: Activity) -> Iterator[dict[str, Any]]:
 
 
 def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
-    """Yield a slice for every pass of a window through arrays or unit, several windows joined where there are many."""
+    """Yield a slice for every window on arrays or unit, several joined where there are many; rounds lie inside."""
     machine, unit = activity.machine, _microseconds(activity)
     for index, step in enumerate(activity.steps):
         copies = len(activity.layout.homes[index])
@@ -74,10 +74,18 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
                 if last > first:
                     name = f"windows {copy + first * copies} to {copy + last * copies}"
                 span = int(own[last] + busy - own[first])
+                rounds = step.layer.rounds if step.layer is not None else 1
+                more = {"rounds": rounds} if rounds > 1 else {}
                 yield {
-                    "ph": "X", "pid": tile, "tid": index, "name": name, "cat": step.kind,
-                    "ts": int(own[first]) * unit, "dur": span * unit, "args": {"cycle": int(own[first])},
+                    "ph": "X", "pid": tile, "tid": index, "name": name, "cat": step.kind, "ts": int(own[first]) * unit,
+                    "dur": span * unit, "args": {"cycle": int(own[first]), **more},
                 }  # fmt: skip
+                for number in range(rounds if rounds > 1 and last == first else 0):
+                    cycle = int(own[first] + number * busy // rounds)
+                    yield {
+                        "ph": "X", "pid": tile, "tid": index, "name": f"round {number}", "cat": "round",
+                        "ts": cycle * unit, "dur": int(busy) // rounds * unit, "args": {"cycle": cycle},
+                    }  # fmt: skip
 
 
 def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
