@@ -239,9 +239,9 @@ def _draw_points(
 
 
 def _student(sizes: np.ndarray) -> np.ndarray:
-    from scipy import stats
+    from scipy import special
 
-    return np.where(sizes > 1, stats.t.ppf(0.975, np.maximum(sizes - 1, 1)), 0.0)
+    return np.where(sizes > 1, special.stdtrit(np.maximum(sizes - 1, 1), 0.975), 0.0)
 
 
 def _scale_axis(axes: Axes, factor: Factor, rows: pd.DataFrame) -> None:
