@@ -7,14 +7,15 @@ circuit is linear, so one matrix per programmed array says everything that its s
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim._numba import limit_threads
 from xbarsim.crossbar import _direct, _kernels
+from xbarsim.crossbar._iteration import iterate_stack
 from xbarsim.crossbar.wires import Wires, check_conductance, check_threads
 from xbarsim.errors import ConfigError, SolverError
 
@@ -118,17 +119,28 @@ def solve_transfer_report(
     shape = np.shape(g)
     if method == "ideal":
         return TransferReport(t=stack.reshape(shape).copy(), method="ideal", error_estimate=0.0, iterations=0)
-    with limit_threads(threads):
-        if method == "closed_form" or not (wires.has_word_lines and wires.has_bit_lines):
-            t, error, passes, used = *_solve_closed_form(stack, wires), "closed_form"
-        else:
-            t, error, passes, used = _solve_exact(stack, wires, numba.get_num_threads())
+    workers = threads or numba.get_num_threads()
+    if method == "closed_form" or not (wires.has_word_lines and wires.has_bit_lines):
+        t, error, passes, used = *_solve_closed_form(stack, wires, workers), "closed_form"
+    else:
+        t, error, passes, used = _solve_exact(stack, wires, workers)
     return TransferReport(t=t.reshape(shape), method=used, error_estimate=error, iterations=passes)
 
 
-def _solve_closed_form(g: NDArray[np.float64], wires: Wires) -> tuple[NDArray[np.float64], float, int]:
+def _solve_closed_form(g: NDArray[np.float64], wires: Wires, threads: int) -> tuple[NDArray[np.float64], float, int]:
     t = np.empty_like(g)
-    _kernels.closed_form_stack(wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm, g, t)
+    values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
+
+    def solve_share(worker: int) -> None:
+        for array in range(worker, len(g), threads):
+            _kernels.closed_form(*values, g[array], t[array])
+
+    if threads == 1 or g.size < 1 << 16:
+        threads = 1
+        solve_share(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(solve_share, range(threads)))
     return t, 0.0, 0
 
 
@@ -136,37 +148,17 @@ def _solve_exact(
     g: NDArray[np.float64], wires: Wires, threads: int
 ) -> tuple[NDArray[np.float64], float, int, str]:
     """Solve a stack by line iteration, and by block elimination where that does not converge."""
-    arrays, rows, cols = g.shape
     t = np.empty_like(g)
-    lanes = _kernels.LANES
-    report = np.zeros((arrays, -(-cols // lanes), 2))
     values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
-    whole = arrays >= 2 * threads
-    workers = max(1, min(threads, arrays if whole else report.shape[1]))
-    homes = workers if whole else 1
-    lines = np.empty((homes, 3, 2, rows, cols))
-    scratch = [np.empty((workers, n)) for n in (rows * cols * lanes, cols * lanes, cols * lanes)]
-    outs = np.empty((workers, _kernels.MOST_PASSES, rows * lanes))
-    spectra = [np.empty((homes, n)) for n in (lanes * lanes, rows * lanes, cols * lanes, 4)]
-    work = lines, *scratch, outs, *spectra
-    if whole:
-        _kernels.solve_arrays(1, 0, TOLERANCE, *values, g, t, report, *work)
-    else:
-        for array in range(arrays):
-            part = slice(array, array + 1)
-            for prepare in (1, 0):
-                _kernels.solve_arrays(
-                    prepare, report.shape[1], TOLERANCE, *values, g[part], t[part], report[part], *work
-                )
+    passes, error = iterate_stack(g, wires, TOLERANCE, threads, t)
     used = "line_iteration"
-    for array in np.flatnonzero(~(report[:, :, 1] <= TOLERANCE).all(axis=1)).tolist():
-        reached = report[array, :, 1].max()
+    for array in np.flatnonzero(~(error <= TOLERANCE)).tolist():
         _direct.solve_direct(*values, g[array], t[array])
         if not np.isfinite(t[array]).all():
             raise SolverError(
-                f"g: array {array}: line iteration came to {reached:.1e} of the largest entry, "
+                f"g: array {array}: line iteration came to {error[array]:.1e} of the largest entry, "
                 "and block elimination overflowed"
             )
-        report[array, :, 1] = DIRECT_ERROR
+        error[array] = DIRECT_ERROR
         used = "block_elimination"
-    return t, float(report[:, :, 1].max(initial=0.0)), int(report[:, :, 0].max(initial=0.0)), used
+    return t, float(error.max(initial=0.0)), int(passes.max(initial=0)), used

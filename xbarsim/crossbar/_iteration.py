@@ -1,0 +1,284 @@
+"""Line iteration: the transfer operator of passive arrays in a handful of passes over the cells.
+
+By reciprocity ``t[i, j]`` is the current that leaves word line ``i`` when bit line ``j`` alone is driven with 1 V at
+its sensor. Word lines are independent ladders once the bit-line voltages are known, and the reverse. One pass solves
+every word line and then every bit line, for ``LANES`` driven bit lines side by side (the contiguous axis); it applies
+an operator ``s`` whose eigenvalues lie in [0, 1), and the answer is the sum over all passes of the driver currents.
+
+* A sweep walks the rows in one direction, finishes the bit-line solve of the pass before and starts its own, so that
+  the field is read and written once per pass; the next sweep walks back.
+* Only outputs are combined, never fields: the sum is cut after a few passes, and weights from a Chebyshev polynomial
+  make up for the rest. The few slow, smooth eigenvectors are found once per array by subspace iteration and summed to
+  infinity exactly; by reciprocity their share in a driven bit line is its sensor current, so that this costs
+  O(rows cols) as well.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.crossbar import _kernels
+from xbarsim.crossbar._kernels import LANES
+from xbarsim.crossbar.wires import Wires
+
+STRONG = 0.9
+"""Bound on the eigenvalues from which on modes are iterated three times as long [-]."""
+MOST_PASSES = 24
+"""Weights of more passes grow so large that rounding would show [-]."""
+WAVES = 24
+"""Half waves along a line that trial modes are picked from [-]."""
+CUTOFF = 1e-13
+"""Directions in which trial modes differ by less than this are left out, relative, squared [-]."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Slow eigenvectors of a pass over one array; what is missing to LANES of them is zero."""
+
+    rates: Floats
+    """Eigenvalues, ascending, (modes,)."""
+    driven: Floats
+    """Driver currents, (rows * modes,) [A]."""
+    sensed: Floats
+    """Sensor currents, (cols, modes) [A]."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How one array is going to be solved."""
+
+    passes: int
+    """Passes that should do; more than MOST_PASSES where it is hopeless."""
+    highest: float
+    """End of the interval on which the polynomial is small."""
+    slowest: float
+    """Largest eigenvalue that is left, or a bound on it."""
+    modes: Modes
+
+
+class Scratch:
+    """What one worker writes to."""
+
+    def __init__(self, rows: int, cols: int) -> None:
+        self.lines = np.empty((3, 2, rows, cols))
+        self.field = np.zeros((rows + 2) * cols * LANES)
+        self.line = np.empty(cols * LANES)
+        self.current = np.empty(cols * LANES)
+        self.outs = np.empty((MOST_PASSES, rows * LANES))
+
+
+def iterate_stack(
+    g: Floats, wires: Wires, tolerance: float, threads: int, t: Floats
+) -> tuple[NDArray[np.int64], Floats]:
+    """Solve a stack of arrays side by side, or the bit lines of one array after the other where there are few.
+
+    Parameters
+    ----------
+    g : ndarray, (arrays, rows, cols)
+        Conductance of the cells [S].
+    wires : Wires
+        Its word lines and its bit lines have a resistance.
+    tolerance : float
+        Error estimate to reach, relative to the largest entry [-].
+    threads : int
+        Workers; the result does not depend on it.
+    t : ndarray, (arrays, rows, cols)
+        Receives the operators [S]; those of arrays that miss the tolerance mean nothing.
+
+    Returns
+    -------
+    passes, error : ndarray, (arrays,)
+        Passes made, and the error estimate that was reached; infinite where iteration gave up without a try.
+    """
+    arrays, rows, cols = g.shape
+    blocks = -(-cols // LANES)
+    passes = np.zeros((arrays, blocks), dtype=np.int64)
+    error = np.zeros((arrays, blocks))
+    whole = arrays >= 2 * threads
+    workers = max(1, min(threads, arrays if whole else blocks))
+    scratches = [Scratch(rows, cols) for _ in range(workers)]
+
+    def solve_blocks(array: int, schedule: Schedule, scratch: Scratch, lines: Floats, parts: range) -> None:
+        for block in parts:
+            if not error[array].max() <= tolerance:
+                return  # some block has failed
+            passes[array, block], error[array, block] = solve_block(
+                g[array], schedule, scratch, lines, block * LANES, tolerance, t[array]
+            )
+
+    def solve_share(worker: int) -> None:
+        scratch = scratches[worker]
+        for array in range(worker, arrays, workers):
+            schedule = prepare_array(g[array], wires, tolerance, scratch)
+            solve_blocks(array, schedule, scratch, scratch.lines, range(blocks))
+
+    if workers == 1:
+        solve_share(0)
+        return passes.max(axis=1), error.max(axis=1)
+    with ThreadPoolExecutor(workers) as pool:
+        if whole:
+            list(pool.map(solve_share, range(workers)))
+        else:
+            for array in range(arrays):
+                schedule = prepare_array(g[array], wires, tolerance, scratches[0])
+                jobs = [
+                    pool.submit(
+                        solve_blocks, array, schedule, scratches[worker], scratches[0].lines,
+                        range(worker, blocks, workers),
+                    )
+                    for worker in range(workers)
+                ]  # fmt: skip
+                for job in jobs:
+                    job.result()
+    return passes.max(axis=1), error.max(axis=1)
+
+
+def prepare_array(g: Floats, wires: Wires, tolerance: float, scratch: Scratch) -> Schedule:
+    """Eliminate the lines of one array, find its modes where that pays, and plan the passes."""
+    rows, cols = g.shape
+    bound = _kernels.factor_lines(
+        g, wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm, scratch.lines
+    )
+    passes = plan_passes(bound, bound, tolerance)
+    blocks = -(-cols // LANES)
+    if min(rows, cols) < LANES or (min(passes, MOST_PASSES) - 4) * blocks <= 12:
+        return Schedule(min(passes, MOST_PASSES), bound, bound, _no_modes(rows, cols))
+    modes = find_modes(g, wires, 1 if bound < STRONG else 3, scratch)
+    kept = max(1, np.count_nonzero(modes.rates))
+    # the largest rate that is left is about the smallest that was found
+    highest = min(bound, 1.15 * float(modes.rates[LANES - kept + (kept - 1) // 4]))
+    slowest = min(bound, 0.98 * float(modes.rates[-1]) + 0.02)
+    return Schedule(min(plan_passes(highest, slowest, tolerance), MOST_PASSES), highest, slowest, modes)
+
+
+@lru_cache(maxsize=64)
+def _no_modes(rows: int, cols: int) -> Modes:
+    return Modes(np.zeros(LANES), np.zeros(rows * LANES), np.zeros((cols, LANES)))
+
+
+def find_modes(g: Floats, wires: Wires, rounds: int, scratch: Scratch) -> Modes:
+    """Find the slow modes of one array by subspace iteration.
+
+    Each round makes four passes and takes the products of a Rayleigh-Ritz step; between rounds the modes are made
+    orthonormal.
+    """
+    cols = g.shape[1]
+    field, line, current, outs = scratch.field, scratch.line, scratch.current, scratch.outs
+    word, up = scratch.lines[0], scratch.lines[2]
+    known = np.empty_like(line)
+    grams = np.empty((2, LANES * LANES))
+    _kernels.seed_modes(g, up, *_pick_modes(g, wires), field)
+    for done in range(rounds):
+        _kernels.make_passes(1, 5, 0, False, g, scratch.lines, field, line, current, outs)
+        _kernels.sweep_modes(g, word, up, field, line, current, known, outs[0], grams)
+        gram, image = grams.reshape(2, LANES, LANES)
+        turn = _orthonormalise(gram)
+        if done + 1 < rounds:
+            inside = field[len(line) : -len(line)]
+            _kernels.multiply(inside, _pad(turn), inside)
+    rates, vectors = np.linalg.eigh(turn.T @ (0.5 * (image + image.T)) @ turn)
+    full = _pad(turn @ vectors)
+    driven = np.empty(outs.shape[1])
+    _kernels.multiply(outs[0], full, driven)
+    _kernels.multiply(line, full, line)
+    sensed = line.reshape(cols, LANES) / (wires.r_bl_ohm + wires.r_sink_ohm)
+    padded = np.zeros(LANES)
+    padded[LANES - len(rates) :] = np.clip(rates, 0.0, 1.0 - 1e-15)
+    return Modes(padded, driven, sensed)
+
+
+def _pick_modes(g: Floats, wires: Wires) -> tuple[Floats, Floats]:
+    """Choose the slowest products of half-wave sines of a uniform array: (cols, modes) and (rows, modes)."""
+    rows, cols = g.shape
+    mean = float(g.mean())
+    load_word = mean * (wires.r_wl_ohm * cols + 2.0 * wires.r_source_ohm) * cols
+    load_bit = mean * (wires.r_bl_ohm * rows + 2.0 * wires.r_sink_ohm) * rows
+    squares = (np.pi * (np.arange(WAVES) + 0.5)) ** 2
+    across = (load_word / (load_word + squares))[: min(cols, WAVES), np.newaxis]
+    along = (load_bit / (load_bit + squares))[: min(rows, WAVES)]
+    picked = np.argsort(-(across * along), axis=None, kind="stable")[:LANES]
+    high, long = np.divmod(picked, along.size)
+    return np.ascontiguousarray(_sines(cols)[:, high]), np.ascontiguousarray(_sines(rows)[::-1, long])
+
+
+@lru_cache(maxsize=64)
+def _sines(count: int) -> Floats:
+    waves = np.arange(WAVES) + 0.5
+    return np.sin(np.outer(np.arange(1, count + 1), waves * np.pi / (count + 0.5)))
+
+
+def _orthonormalise(gram: Floats) -> Floats:
+    """Return combinations, (modes, kept), that make modes with the products ``gram`` orthonormal.
+
+    Modes are scaled alike first, since slow ones have outgrown the others; directions they hardly span are dropped.
+    """
+    size = np.diag(gram)
+    unit = np.where(size > 0.0, 1.0 / np.sqrt(np.where(size > 0.0, size, 1.0)), 0.0)
+    values, vectors = np.linalg.eigh(unit[:, np.newaxis] * (0.5 * (gram + gram.T)) * unit)
+    kept = values > CUTOFF * max(values[-1], CUTOFF)
+    return np.asarray(unit[:, np.newaxis] * vectors[:, kept] / np.sqrt(values[kept]))
+
+
+def _pad(turn: Floats) -> Floats:
+    """Return (modes, kept) combinations as a flat square that begins with zero columns."""
+    square = np.zeros((LANES, LANES))
+    square[:, LANES - turn.shape[1] :] = turn
+    return square.ravel()
+
+
+def plan_passes(highest: float, slowest: float, tolerance: float) -> int:
+    """Return the passes after which even the estimate of :func:`solve_block` should stay below ``tolerance``."""
+    target = 0.3 * tolerance / max(tail_ratio(slowest), 1e-300)
+    if highest <= 1e-15 or target >= 1.0:
+        return 2
+    # the Chebyshev polynomial of n passes leaves 1 / cosh(n acosh(2 / highest - 1))
+    return max(2, 1 + math.ceil(math.acosh(1.0 / target) / math.acosh(2.0 / highest - 1.0)))
+
+
+def tail_ratio(slowest: float) -> float:
+    """Return what is left after a change, relative to it, if everything decays like the slowest mode."""
+    return min(slowest / max(1.0 - slowest, 1e-6), 1e3)
+
+
+def solve_block(
+    g: Floats, schedule: Schedule, scratch: Scratch, lines: Floats, first: int, tolerance: float, t: Floats
+) -> tuple[int, float]:
+    """Solve the bit lines from ``first`` on; return passes and estimated relative error.
+
+    The error is estimated from what the last pass changed. Where the passes planned were not enough more are made,
+    from the start, up to MOST_PASSES.
+    """
+    count = schedule.passes
+    modes = schedule.modes
+    while True:
+        _kernels.make_passes(
+            0, count, first, True, g, lines, scratch.field, scratch.line, scratch.current, scratch.outs
+        )
+        weights = np.zeros((2, count))
+        _kernels.weigh_passes(schedule.highest, weights[0])
+        _kernels.weigh_passes(schedule.highest, weights[1, :-1])
+        powers = modes.rates[:, np.newaxis] ** np.arange(count)
+        corrections = 1.0 / (1.0 - modes.rates) - weights @ powers.T
+        largest, change = _kernels.sum_passes(
+            count, first, weights, corrections, modes.driven, modes.sensed, scratch.outs, t
+        )
+        error = _estimate(largest, change, schedule.slowest, weights[0])
+        if error <= tolerance or count == MOST_PASSES:
+            return count, error
+        count = min(count + 2, MOST_PASSES)
+
+
+def _estimate(largest: float, change: float, slowest: float, weights: NDArray[Any]) -> float:
+    if not (largest < math.inf and change < math.inf):  # NaN too
+        return math.inf
+    rounding = 2e-16 * float(np.abs(weights).sum())
+    return rounding + (change / largest * tail_ratio(slowest) if change > 0.0 else 0.0)
