@@ -21,7 +21,7 @@ from xbarsim.timing import simulate_plan
 from xbarsim.timing.machine import build_machine
 from xbarsim.timing.simulate import run
 
-PLAIN = "import sys; sys.path.insert(0, {folder!r}); import timing; print(timing.time_loop('resnet20', 1))"
+PLAIN = "import sys; sys.path.insert(0, {folder!r}); import timing; print(timing.time_loop('resnet20', 3))"
 
 
 def best(function: Callable[[], object], times: int) -> float:

@@ -7,6 +7,9 @@ copy of a layer that lies in one tile; its arrays work in lock step and belong t
 
 Where streams are limited, a window starts only if its consumers have room for its result: room is given back, before
 anything else happens in a cycle, when a consumer has read the last window that needs a value.
+
+Numbers that serve as indices are unsigned in the machine's arrays: the compiler then leaves out Python's rule for
+negative indices, a third of the time of the loop.
 """
 
 from __future__ import annotations
@@ -68,11 +71,12 @@ def _book(first, last, time, hop_cycles, tree_link, tree_parent, tree_cycles, fr
 
 @kernel
 def _release(
-    step, is_layer, copies, first_copy, first_slot, first, until, now, slot_passed, slot_end, times, keys, count
-):
+    step, is_layer, copies, first_copy, first_slot, first, until, now, slot_passed, slot_end, times, keys, count,
+    follow, follow_key,
+):  # fmt: skip
     """Let the windows first..until of a step ask for their operands as soon as an input register is free.
 
-    A step asks for at most as much as the heap has kept room for.
+    A step asks for at most as much as the heap has kept room for; the first to ask need not enter the heap.
     """
     for window in range(first, until):
         copy, place = first_copy, window
@@ -85,8 +89,11 @@ def _release(
                     continue  # the pass that frees the register will ask
                 when = max(now, slot_end[s, place & 1])
             key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | ((s - first_slot[copy]) << SLOT_SHIFT) | READ
-            count = _push(times, keys, count, when, key)
-    return count
+            if follow < 0:
+                follow, follow_key = when, key
+            else:
+                count = _push(times, keys, count, when, key)
+    return count, follow, follow_key
 
 
 @kernel
@@ -131,7 +138,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
         stage = key & 15
         slot = (key >> SLOT_SHIFT) & (SLOT_LIMIT - 1)
         window = (key >> WINDOW_SHIFT) & (WINDOW_LIMIT - 1)
-        step = key >> STEP_SHIFT
+        step = (key >> STEP_SHIFT) & (STEP_LIMIT - 1)
         base = (step << STEP_SHIFT) | (window << WINDOW_SHIFT)
         kind = m.kind[step]
         at = m.first_window[step] + window
@@ -297,9 +304,9 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                         for other in range(released[c], ahead):
                             count = _push(times, keys, count, now, (other << WINDOW_SHIFT) | UNIT)
                     else:
-                        count = _release(
+                        count, follow, follow_key = _release(
                             c, m.kind[c] == LAYER_STEP, m.copies[c], m.first_copy[c], m.first_slot, released[c], ahead,
-                            now, slot_passed, slot_end, times, keys, count,
+                            now, slot_passed, slot_end, times, keys, count, follow, follow_key,
                         )  # fmt: skip
                     released[c] = ahead
     return (DONE if finished == m.total_windows else STUCK), finished

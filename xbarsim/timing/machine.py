@@ -27,6 +27,7 @@ TILE_PARTS = ("buffer read", "buffer write", "bus", "activation", "vector", "poo
 """Shared resources of a tile; resource ids are tile * 6 + position, then the links, then off-chip in and out."""
 
 Ints = NDArray[np.int64]
+Indices = NDArray[np.uint32]
 Edge = tuple[int, NDArray[np.int32], NDArray[np.int32]]
 
 
@@ -40,42 +41,50 @@ class Machine(NamedTuple):
     most_slots: int
     kind: Ints  # by step
     windows: Ints
-    first_window: Ints
+    first_window: Indices
     copies: Ints
-    first_copy: Ints
+    first_copy: Indices
     unit_cycles: Ints
     write_cycles: Ints
-    first_out: Ints
-    first_in: Ints
-    home: Ints  # by copy: first resource of the home tile
-    unit: Ints
+    first_out: Indices
+    first_in: Indices
+    home: Indices  # by copy: first resource of the home tile
+    unit: Indices
     merge_cycles: Ints
-    first_slot: Ints
-    first_tree: Ints
-    last_tree: Ints
-    first_dest: Ints
-    slot_port: Ints  # by slot: first resource of its tile
+    first_slot: Indices
+    first_tree: Indices
+    last_tree: Indices
+    first_dest: Indices
+    slot_port: Indices  # by slot: first resource of its tile
     slot_read: Ints
     slot_bus: Ints
     slot_occupancy: Ints
     slot_latency: Ints
-    gather_first: Ints
-    gather_last: Ints
-    in_edge: Ints  # edges of all steps, by consumer
+    gather_first: Indices
+    gather_last: Indices
+    in_edge: Indices  # edges of all steps, by consumer
     edge_from: Ints  # by edge, in order of the producer
     edge_to: Ints
     capacity: Ints
     value_bits: Ints
-    edge_flag: Ints
-    edge_need: Ints
+    edge_flag: Indices
+    edge_need: Indices
     need: NDArray[np.int32]
     keep: NDArray[np.int32]
-    dest_first: Ints  # by copy and edge
-    dest_last: Ints
-    dest_tree: Ints
-    tree_link: Ints
+    dest_first: Indices  # by copy and edge
+    dest_last: Indices
+    dest_tree: Indices
+    tree_link: Indices
     tree_parent: Ints
     tree_cycles: Ints
+
+
+INDICES = (
+    "first_window", "first_copy", "first_out", "first_in", "home", "unit", "first_slot", "first_tree", "last_tree",
+    "first_dest", "slot_port", "gather_first", "gather_last", "in_edge", "edge_flag", "edge_need", "dest_first",
+    "dest_last", "dest_tree", "tree_link",
+)  # fmt: skip
+"""Arrays that hold indices of others; unsigned, see the event loop."""
 
 
 class Layout(NamedTuple):
@@ -309,6 +318,8 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
         value_bits=sizes,
     )
     _check_limits(arrays)
+    for name in INDICES:
+        arrays[name] = np.asarray(arrays[name], dtype=np.uint32)
     return Machine(**arrays)
 
 

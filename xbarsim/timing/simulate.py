@@ -127,12 +127,12 @@ def run(machine: Machine) -> Run:
     free, busy = np.zeros(resources, dtype=np.int64), np.zeros(resources, dtype=np.int64)
     start = np.full(windows, np.iinfo(np.int64).max)
     finish, latest = np.zeros(windows, dtype=np.int64), np.zeros(windows, dtype=np.int64)
-    waiting = np.empty(windows, dtype=np.int32)
-    for step, first in enumerate(machine.first_window[:-1]):
-        copies, at = int(machine.copies[step]), int(machine.first_copy[step])
-        windows_of = int(machine.windows[step])
-        counts = np.diff(machine.first_slot[at : at + copies + 1])
-        waiting[first : machine.first_window[step + 1]] = np.tile(counts, -(-windows_of // copies))[:windows_of]
+    slots_of = np.diff(machine.first_slot).astype(np.int32)
+    waiting = np.repeat(slots_of[machine.first_copy], machine.windows)
+    for step in np.flatnonzero(machine.copies > 1):
+        at, first = int(machine.first_copy[step]), machine.first_window[step]
+        copies = slots_of[at : at + int(machine.copies[step])]
+        waiting[first : machine.first_window[step + 1]] = np.resize(copies, int(machine.windows[step]))
     outgoing = np.diff(machine.first_out)
     producers = np.repeat(np.arange(machine.windows.size), outgoing)
     capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
