@@ -5,6 +5,7 @@ Each function takes a report's tables and returns a matplotlib figure; nothing i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ COST_COLUMNS = ("energy_joule", "busy_s", "area_m2")
 WEIGHT_KINDS = ("conv2d", "linear")
 """Kinds of layers that sit on arrays."""
 _ADDITIVE = (*COST_COLUMNS, "crossbars", "arrays", "macs")
+_SHARED = ("energy_joule", "area_m2")
 _COLOURS = dict(zip(COST_COLUMNS, PALETTE))
 _LONG_LIST = 32
 
@@ -34,14 +36,19 @@ def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
     Parameters
     ----------
     layers : pandas.DataFrame
-        One row a layer, with ``name``, ``kind`` and some of ``energy_joule``, ``busy_s`` and ``area_m2``.
+        One row a layer, with ``name``, ``kind`` and some of ``energy_joule``, ``busy_s`` and ``area_m2``. What belongs
+        to the chip and to no layer is left out of the bars, yet counts in the shares.
 
     Returns
     -------
     matplotlib.figure.Figure
         One panel for each quantity.
     """
-    return _plot_bars(group_layers(layers), "name", _present(layers, COST_COLUMNS), by_size=False)
+    rows = group_layers(layers)
+    totals = {name: float(rows[name].sum()) for name in _SHARED if name in rows}
+    return _plot_bars(
+        rows[rows["kind"] != "chip"], "name", _present(layers, COST_COLUMNS), by_size=False, totals=totals
+    )
 
 
 def plot_cost_by_component(components: pd.DataFrame) -> Figure:
@@ -57,7 +64,10 @@ def plot_cost_by_component(components: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         One panel for each quantity.
     """
-    return _plot_bars(components, "component", _present(components, COST_COLUMNS), by_size=True)
+    columns = _present(components, COST_COLUMNS)
+    spent = components[(components[columns].fillna(0) > 0).any(axis=1)]
+    totals = {name: float(spent[name].sum()) for name in columns}
+    return _plot_bars(spent, "component", columns, by_size=True, totals=totals)
 
 
 def plot_accuracy(accuracy: Accuracy) -> Figure:
@@ -116,7 +126,7 @@ def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
     if not columns:
         return None
     measured = layers[layers["kind"].isin(WEIGHT_KINDS)]
-    return _plot_bars(measured, "name", columns, by_size=False, share=False)
+    return _plot_bars(measured, "name", columns, by_size=False)
 
 
 def group_layers(layers: pd.DataFrame) -> pd.DataFrame:
@@ -148,8 +158,10 @@ def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
     return [name for name in columns if name in table.columns and table[name].notna().any()]
 
 
-def _plot_bars(table: pd.DataFrame, key: str, columns: list[str], *, by_size: bool, share: bool = True) -> Figure:
-    """Draw one panel of horizontal bars for each column; panels in network order share their labels."""
+def _plot_bars(
+    table: pd.DataFrame, key: str, columns: list[str], *, by_size: bool, totals: Mapping[str, float] | None = None
+) -> Figure:
+    """Draw one panel of bars for each column, labelled with shares of a total or with values."""
     count = len(table)
     height = 0.75 + 0.19 * max(count, 3)
     cols = max(1, len(columns))
@@ -160,27 +172,27 @@ def _plot_bars(table: pd.DataFrame, key: str, columns: list[str], *, by_size: bo
             figure, grid = new_figure(WIDTH_INCH, height, cols=cols, sharey=True)
         for number, name in enumerate(columns):
             rows = table.sort_values(name, ascending=False, kind="stable", na_position="last") if by_size else table
-            _draw_panel(grid[0, number], rows, key, name, color=_COLOURS.get(name, PALETTE[number]), share=share)
+            colour, total = _COLOURS.get(name, PALETTE[number]), (totals or {}).get(name)
+            _draw_panel(grid[0, number], rows, key, name, color=colour, total=total)
         if not by_size:
             grid[0, 0].invert_yaxis()
     return figure
 
 
-def _draw_panel(axes: Axes, rows: pd.DataFrame, key: str, name: str, *, color: str, share: bool) -> None:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, key: str, name: str, *, color: str, total: float | None) -> None:
     values = rows[name].to_numpy(dtype=float)
     column = describe_column(name, values)
     positions: Any = np.arange(len(values))
     axes.barh(positions, np.nan_to_num(values * column.factor, posinf=0.0), height=0.7, color=color)
     axes.set_yticks(positions, [_shorten(str(text)) for text in rows[key]])
-    axes.set_title(column.title)
+    axes.set_title({"busy_s": "busy time"}.get(name, column.title))
     axes.set_xlabel(column.unit or ("share" if name == "gain" else "count"))
     axes.grid(axis="y", visible=False)
     axes.margins(y=0.5 / max(len(values), 1))
     axes.xaxis.set_major_locator(_ticks())
-    total = np.nansum(values)
-    if share and total > 0 and len(values) <= _LONG_LIST:
+    if total and len(values) <= _LONG_LIST:
         label_bars(axes, [f"{100 * value / total:.1f} %" if np.isfinite(value) else "" for value in values])
-    elif not share:
+    elif total is None and (name not in COST_COLUMNS or len(values) <= _LONG_LIST):
         label_bars(axes, ["-" if np.isnan(value) else column.show(value, 3) for value in values])
     if not axes.yaxis_inverted() and key == "component":
         axes.invert_yaxis()

@@ -17,6 +17,7 @@ from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, l
 from xbarsim.report.quantity import describe_column
 from xbarsim.report.record import CostReport, Report
 from xbarsim.report.style import save_figure
+from xbarsim.units import format_si
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,11 @@ _CARDS = ("energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_
 _BOUND_NOTE = (
     "The busiest resource that each layer, operation or end of the network uses, counted over all that share it; a "
     "share of 100 % of the time between two inferences is the bottleneck of the whole pipeline."
+)
+_LAYER_NOTE = (
+    "Busy time is how long the arrays of a layer, or the unit of an operation, work during one inference; layers "
+    "overlap, so that busy times do not add up to the delay. Input and output are the transfers to and from the chip. "
+    "The row named chip is what no layer owns: I/O, unused arrays and tiles, and what leaks there."
 )
 _ERROR_NOTE = (
     "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
@@ -110,7 +116,7 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
     if len(report.layers):
         drawn["cost_by_layer"] = (
             figures.plot_cost_by_layer(report.layers),
-            "Energy, busy time and area of each layer in the order of the network, then everything else by its kind",
+            _describe_layers(report),
         )
     if len(report.components):
         drawn["cost_by_component"] = (
@@ -130,6 +136,15 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
     if error is not None:
         drawn["layer_error"] = (error, "How well each layer keeps its signal, on its own")
     return drawn
+
+
+def _describe_layers(report: CostReport) -> str:
+    text = "Energy, busy time and area of each layer in the order of the network, then everything else by its kind"
+    layers = report.layers
+    rest, total = layers["area_m2"][layers["kind"] == "chip"].sum(), layers["area_m2"].sum()
+    if not rest:
+        return text
+    return f"{text}; not drawn: {format_si(rest, 'm2')} ({100 * rest / total:.1f} %) that belong to no layer"
 
 
 def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> str:
@@ -153,7 +168,7 @@ def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> 
         sections += ["<h2>Accuracy</h2>", lay_out_figure(drawings, "accuracy"), _accuracy_table(report)]
     sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
     sections += ["<h2>By component</h2>", lay_out_figure(drawings, "cost_by_component"), _table(report.components)]
-    sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer")]
+    sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer"), f"<p>{_LAYER_NOTE}</p>"]
     if report.activity is not None and report.bounds is not None:
         sections += ["<h2>Time of one inference</h2>", lay_out_figure(drawings, "gantt")]
         sections += [lay_out_figure(drawings, "utilization"), "<h2>What bounds each layer</h2>"]
@@ -191,11 +206,11 @@ def _accuracy_table(report: Report) -> str:
     accuracy = describe_accuracy(report.accuracy) or {}
     low, high = accuracy["interval"]
     top5 = accuracy.get("top5", {})
-    rows = []
+    rows, count = [], len(accuracy["trials"])
     notes = {
         "reference": "float network",
         "quantized": "integer network on ideal hardware",
-        "hardware": f"mean of {len(accuracy['trials'])} trials, 95 % interval {100 * low:.2f} to {100 * high:.2f} %",
+        "hardware": f"mean of {count} trial{'s' * (count > 1)}, 95 % interval {100 * low:.2f} to {100 * high:.2f} %",
     }
     for name, note in notes.items():
         second = f"{100 * top5[name]:.2f}" if top5.get(name) is not None else "-"
