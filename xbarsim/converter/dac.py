@@ -66,7 +66,22 @@ def stream_count(activation_bits: int, dac_bits: int, signed: bool) -> int:
 
 
 def encode_streams(activation_bits: int, dac_bits: int, signed: bool) -> Streams:
-    """Lay out the streams of an input; arguments as in :func:`stream_count`."""
+    """Lay out the streams of an input, least significant bits first; the sign bit is a stream of its own.
+
+    Parameters
+    ----------
+    activation_bits : int
+        Bits of an input code.
+    dac_bits : int
+        Bits of a code that a driver puts out at once.
+    signed : bool
+        Whether codes are two's complement.
+
+    Returns
+    -------
+    Streams
+        Shift, width and weight of every stream.
+    """
     magnitude = activation_bits - 1 if signed else activation_bits
     shifts = list(range(0, magnitude, dac_bits))
     widths = [min(dac_bits, magnitude - shift) for shift in shifts]

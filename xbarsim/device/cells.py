@@ -193,7 +193,22 @@ def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
 
 
 def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
-    """Draw the conductances of one read, clipped at zero; one normal draw per cell where there is read noise."""
+    """Draw the conductances of one read; one normal draw per cell where there is read noise.
+
+    Parameters
+    ----------
+    g : array_like, any shape
+        Programmed conductances [S].
+    device : Device
+        Its ``read_noise`` says how much they fluctuate.
+    rng : numpy.random.Generator
+        Stream of the draw; left alone where there is no read noise.
+
+    Returns
+    -------
+    ndarray
+        Same shape [S], clipped at zero.
+    """
     g = np.array(g, dtype=np.float64)
     if device.read_noise.sigma == 0:
         return g

@@ -332,6 +332,18 @@ def plan_network(
 def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
     """Return tiles per chip and number of chips for so many physical arrays.
 
+    Parameters
+    ----------
+    arrays : int
+        Physical arrays to be placed.
+    hardware : Hardware
+        Its ``chip`` section gives arrays per tile and what is free to choose.
+
+    Returns
+    -------
+    tuple of int
+        Tiles per chip, chips.
+
     Raises
     ------
     MappingError

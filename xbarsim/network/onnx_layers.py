@@ -69,6 +69,7 @@ def dequantize_constant(graph: GraphReader, op: Operator) -> Grid:
 
 
 def code_type(codes: np.ndarray) -> tuple[int, bool]:
+    """Return bits and sign of integer codes by their type."""
     name = str(codes.dtype)
     if name not in _CODE_BITS:
         raise Unsupported(f"codes of type {name}")
@@ -76,6 +77,7 @@ def code_type(codes: np.ndarray) -> tuple[int, bool]:
 
 
 def convert_conv(graph: GraphReader, op: Operator) -> None:
+    """Read a Conv over two axes: groups, dilation, any padding, scales of its weights where they were quantised."""
     weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
     if weight.ndim != 4 or len(shape) != 3:
         raise Unsupported("only two-dimensional convolutions")
@@ -90,6 +92,7 @@ def convert_conv(graph: GraphReader, op: Operator) -> None:
 
 
 def convert_gemm(graph: GraphReader, op: Operator) -> None:
+    """Read a Gemm with a constant second operand as a linear layer; alpha and beta go into weight and bias."""
     weight, bias = graph.required(op, 1), graph.constant(op, 2)
     if op.attributes.get("transA", 0) or len(graph.shape(op.inputs[0])) != 1:
         raise Unsupported("a first operand that is transposed or not a matrix")
@@ -101,6 +104,7 @@ def convert_gemm(graph: GraphReader, op: Operator) -> None:
 
 
 def convert_matmul(graph: GraphReader, op: Operator) -> None:
+    """Read a MatMul: a linear layer where its second operand is constant, else a product of two activations."""
     first, second = (graph.is_constant(tensor) for tensor in op.inputs)
     if first:
         raise Unsupported("a constant as its first operand")
@@ -137,6 +141,7 @@ def _weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
 
 
 def add_bias(graph: GraphReader, op: Operator, node: Node | None, bias: np.ndarray) -> None:
+    """Add constants to the bias of a linear layer that has been read."""
     assert node is not None
     outputs = node.attributes["out_features"]
     if bias.size not in (1, outputs) or (bias.ndim and bias.shape[-1] not in (1, outputs)):
@@ -146,6 +151,7 @@ def add_bias(graph: GraphReader, op: Operator, node: Node | None, bias: np.ndarr
 
 
 def convert_batch_norm(graph: GraphReader, op: Operator) -> None:
+    """Fold a BatchNormalization into the weight layer before it; an affine node of its own where that cannot be."""
     gain, shift, mean, variance = (graph.required(op, i) for i in range(1, 5))
     if op.attributes.get("training_mode", 0):
         raise Unsupported("training mode")
@@ -166,10 +172,12 @@ def convert_batch_norm(graph: GraphReader, op: Operator) -> None:
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:
+    """Round weights that were computed in float64 to what a network holds."""
     return values.astype(np.float32)
 
 
 def read_sliding(op: Operator, shape: Sequence[int], kernel: Sequence[int]) -> dict[str, Any]:
+    """Read stride, dilation and padding (top, left, bottom, right) of a convolution or pooling window."""
     stride = tuple(op.attributes.get("strides", (1, 1)))
     dilation = tuple(op.attributes.get("dilations", (1, 1)))
     auto = op.attributes.get("auto_pad", "NOTSET")
