@@ -178,7 +178,7 @@ class Rating(Record):
     """Area [m2]."""
     rate_hz: Positive | None = None
     """Actions a second at that power [Hz]."""
-    energy_joule: NonNegative | None = None
+    energy_joule: Positive | None = None
     """Energy of one action; None derives it as (power - leakage) / rate [J]."""
     leakage_watt: NonNegative = 0.0
     """Part of the power that is drawn whether or not it acts [W]."""

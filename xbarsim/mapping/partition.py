@@ -118,7 +118,7 @@ def count_columns(hardware: Hardware) -> int:
     return columns_per_weight(hardware.encoding, bits, cell_bits)
 
 
-def partition_matrix(matrix: LayerMatrix, hardware: Hardware) -> Partition:
+def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") -> Partition:
     """Cut a layer into stripes, row blocks and column blocks.
 
     Parameters
@@ -127,6 +127,8 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware) -> Partition:
         The layer.
     hardware : Hardware
         Array size, cell bits, encoding, weight bits and mapping rules of this layer.
+    name : str
+        Name of the layer, for the message.
 
     Returns
     -------
@@ -139,7 +141,8 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware) -> Partition:
         If the layer is empty.
     """
     if min(matrix.groups, matrix.rows, matrix.cols, matrix.windows) < 1:
-        raise ConfigError(f"a layer of {matrix.groups} x {matrix.rows} x {matrix.cols} weights has nothing to map")
+        size = f"{matrix.groups} x {matrix.rows} x {matrix.cols} weights and {matrix.windows} windows"
+        raise ConfigError(f"layer {name or '(unnamed)'}: nothing to map: {size}")
     crossbar = hardware.crossbar
     columns = count_columns(hardware)
     separate = hardware.mapping.slices == "separate"

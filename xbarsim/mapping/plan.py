@@ -303,7 +303,7 @@ def plan_network(
         raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
     chosen = choose_hardware([node.name for node in nodes], hardware, layers, network.name)
     matrices = [describe_matrix(node) for node in nodes]
-    cuts = [partition_matrix(matrix, chosen[node.name]) for matrix, node in zip(matrices, nodes)]
+    cuts = [partition_matrix(matrix, chosen[node.name], node.name) for matrix, node in zip(matrices, nodes)]
     signs = [input_is_signed(network, node.name) for node in nodes]
     epitomes = [plan_epitome(node, chosen[node.name]) for node in nodes]
     copies = _choose_copies(hardware, [chosen[node.name] for node in nodes], matrices, cuts, signs, epitomes)
