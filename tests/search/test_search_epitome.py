@@ -54,6 +54,12 @@ def test_designs_are_set_against_plain_uniform_and_pruned(found):
     assert compression == plain.crossbars / float(rows["uniform"]["crossbars"])
 
 
+def test_designs_are_drawn_side_by_side(found):
+    _, rows, folder = found
+    drawing = (folder / "comparison.svg").read_text()
+    assert all(name in drawing for name in rows)
+
+
 def test_uniform_is_priced_as_the_network_with_epitomes_is(found):
     _, rows, _ = found
     compact = xs.load_network("resnet20").with_epitomes({"layer*.conv*": xs.Epitome(rows=288, channels=32)})

@@ -205,13 +205,16 @@ def run_epitome_search(
     Returns
     -------
     Result
-        Designs, front and chosen design; the files are written, ``comparison.csv`` among them.
+        Designs, front and chosen design; the files are written, ``comparison.csv`` and its figure among them.
 
     Raises
     ------
     ConfigError
         If the search is wrong, or the folder holds another one.
     """
+    from xbarsim.report.style import save_figure
+    from xbarsim.search.epitome_figure import plot_comparison
+
     task = open_epitome_search(wanted)
     search, space = task.search, task.space
     oracle = CostOracle(task.hardware, cache)
@@ -225,7 +228,9 @@ def run_epitome_search(
         )
         result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
         result.write(store.folder)
-        write_text(store.folder / "comparison.csv", write_rows(compare_designs(result, task, oracle)))
+        rows = compare_designs(result, task, oracle)
+        write_text(store.folder / "comparison.csv", write_rows(rows))
+        save_figure(plot_comparison(rows), store.folder / "comparison")
     return result
 
 

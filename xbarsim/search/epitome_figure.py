@@ -1,0 +1,42 @@
+"""Figure of a search for epitomes: designs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.report.quantity import describe_column
+from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PANELS = ("crossbars", "delay_s", "energy_joule", "edap")
+
+
+def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw arrays, latency, energy and EDAP of every design as bars.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        From :func:`~xbarsim.search.epitome.compare_designs`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel for each quantity, one bar for each design.
+    """
+    names = [str(row["design"]) for row in rows]
+    with style():
+        figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(PANELS), sharey=True)
+        for axes, key, colour in zip(grid[0], PANELS, PALETTE):
+            values = np.array([float(row[key]) for row in rows])
+            column = describe_column(key, values)
+            axes.barh(range(len(names)), values * column.factor, height=0.7, color=colour)
+            axes.set_xlabel(column.heading)
+        grid[0, 0].set_yticks(range(len(names)), names)
+        grid[0, 0].invert_yaxis()
+    return figure
