@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -188,7 +187,9 @@ class Network:
 
     @functools.cached_property
     def hash(self) -> str:
-        """Short hash of everything that can change a result; see :func:`hash_network`."""
+        """Short hash of everything that can change a result; see :func:`~xbarsim.network.fingerprint.hash_network`."""
+        from xbarsim.network.fingerprint import hash_network
+
         return hash_network(self)
 
     def replace_nodes(self, nodes: Mapping[str, Node], name: str | None = None) -> Network:
@@ -275,7 +276,25 @@ def make_linear(
     weight: np.ndarray | None = None,
     bias: np.ndarray | None = None,
 ) -> Node:
-    """Describe a fully connected layer, applied along the last axis."""
+    """Describe a fully connected layer, applied along the last axis.
+
+    Parameters
+    ----------
+    name : str
+        Name of the node.
+    in_features, out_features : int
+        Lengths of the last axis before and after.
+    inputs : iterable of str
+        The node that it reads; the network's input if left out.
+    weight : ndarray, (out, in), optional
+        Real weights; shapes only if left out.
+    bias : ndarray, (out,), optional
+        Real bias.
+
+    Returns
+    -------
+    Node
+    """
     attributes = {"in_features": in_features, "out_features": out_features}
     return Node(name=name, kind="linear", inputs=tuple(inputs), attributes=attributes, weight=weight, bias=bias)
 
@@ -283,31 +302,6 @@ def make_linear(
 def as_pair(value: Any) -> tuple[int, int]:
     """Return one number for height and width, or a pair, as a pair."""
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def hash_network(network: Network) -> str:
-    """Return 16 hex digits over structure, settings and weights; names of files and of the network do not count."""
-    digest = hashlib.sha256(repr((network.input_shape, network.output)).encode())
-    for node in network.nodes:
-        digest.update(repr((node.name, node.kind, node.inputs)).encode())
-        for key in sorted(node.attributes):
-            digest.update(key.encode())
-            _update(digest, node.attributes[key])
-        _update(digest, node.weight)
-        _update(digest, node.bias)
-        if node.epitome is not None:
-            sampler = node.epitome.sampler
-            for part in (sampler.outputs, sampler.inputs, sampler.places, node.epitome.values, node.epitome.gain):
-                _update(digest, part)
-    return digest.hexdigest()[:16]
-
-
-def _update(digest: Any, value: Any) -> None:
-    if isinstance(value, np.ndarray):
-        digest.update(repr((value.dtype.str, value.shape)).encode())
-        digest.update(np.ascontiguousarray(value).data)
-    else:
-        digest.update(repr(value).encode())
 
 
 def _check_input_shape(name: str, shape: Iterable[int]) -> tuple[int, ...]:
