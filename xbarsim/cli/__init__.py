@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import compare, demo, estimate, hardware, network, oracle, report, search, simulate, sweep
+from xbarsim.cli import compare, demo, estimate, finetune, hardware, network, oracle, report, search, simulate, sweep
 from xbarsim.errors import SolverError, XbarsimError
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -31,6 +31,7 @@ def build_app() -> typer.Typer:
     app.callback()(_take_options)
     for command in (
         demo.demo, simulate.simulate, estimate.estimate, compare.compare, sweep.sweep, report.report, oracle.oracle,
+        finetune.finetune,
     ):  # fmt: skip
         app.command()(command)
     app.add_typer(hardware.app, name="hardware")

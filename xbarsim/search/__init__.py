@@ -8,9 +8,11 @@ from xbarsim.search.run import evaluate_point, make_sampler, open_space, run_sea
 from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSampler, Sampler
 from xbarsim.search.space import Design, Slot, Space, make_space
 from xbarsim.search.task import Search, load_search, make_search
+from xbarsim.search.train import finetune
+from xbarsim.search.write_onnx import write_onnx
 
 __all__ = [
     "AnswerCache", "CostOracle", "Design", "Entry", "EvolutionSampler", "OptunaSampler", "RandomSampler", "Result",
-    "Sampler", "Search", "Slot", "Space", "answer", "answer_lines", "evaluate_point", "load_search", "make_sampler",
-    "make_search", "make_space", "open_space", "run_search",
+    "Sampler", "Search", "Slot", "Space", "answer", "answer_lines", "evaluate_point", "finetune", "load_search",
+    "make_sampler", "make_search", "make_space", "open_space", "run_search", "write_onnx",
 ]  # fmt: skip

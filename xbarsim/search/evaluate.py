@@ -28,7 +28,7 @@ class Images:
     """(images, *input_shape) float32; None takes the first test images."""
 
 
-def load_part(search: Search, spec: str, count: int | None) -> tuple[np.ndarray, np.ndarray]:
+def load_part(search: Search, spec: str, count: int | None, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Load labelled images, scaled as the search file says.
 
     Parameters
@@ -39,6 +39,8 @@ def load_part(search: Search, spec: str, count: int | None) -> tuple[np.ndarray,
         What :func:`xbarsim.data.load_data` takes.
     count : int or None
         Keep the first ones only.
+    split : str
+        ``train`` or ``test``, where the source has both.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def load_part(search: Search, spec: str, count: int | None) -> tuple[np.ndarray,
     """
     from xbarsim.data import load_data, normalize_images
 
-    dataset = load_data(spec).take(count)
+    dataset = load_data(spec, split).take(count)
     if dataset.labels is None:
         raise ConfigError(f"{spec}: has no labels")
     scale: dict[str, Any] = {
@@ -65,8 +67,8 @@ def load_images(search: Search) -> Images | None:
     """Load what accuracy is measured on; None where the search asks for cost alone."""
     if search.data is None:
         return None
-    images, labels = load_part(search, search.data, search.images)
-    known = None if search.calibration is None else load_part(search, search.calibration, None)[0]
+    images, labels = load_part(search, search.data, search.images, "test")
+    known = None if search.calibration is None else load_part(search, search.calibration, None, "train")[0]
     return Images(images=images, labels=labels, calibration=known)
 
 

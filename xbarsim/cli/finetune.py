@@ -1,0 +1,93 @@
+"""``xbarsim finetune``: get back the accuracy that the hardware costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xbarsim.cli import _options
+from xbarsim.errors import ConfigError
+
+
+def finetune(
+    network: _options.Network,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The trained network, an .onnx file.")],
+    hardware: _options.Hardware = "reference",
+    data: Annotated[
+        str, typer.Option(metavar="DATA", help="Training images: an .npz file, a folder of images, or 'digits'.")
+    ] = "digits",
+    test: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Measure accuracy before and after on these images.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
+    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
+    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    set_: _options.Set = [],  # noqa: B006 (typer copies it)
+    layer: _options.Layer = [],  # noqa: B006
+    images: Annotated[
+        int | None, typer.Option(metavar="N", help="Use the first N training images.  [default: all]")
+    ] = None,
+    test_images: Annotated[
+        int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")
+    ] = None,
+    weight_bits: _options.WeightBits = None,
+    activation_bits: _options.ActivationBits = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the images.", show_default=True)] = 20,
+    batch: Annotated[int, typer.Option(metavar="N", help="Images of a step.", show_default=True)] = 64,
+    rate: Annotated[float, typer.Option(metavar="R", help="Learning rate of Adam.", show_default=True)] = 2e-3,
+    shift: Annotated[
+        int, typer.Option(metavar="N", help="Move images by up to N pixels at random.", show_default=True)
+    ] = 0,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror images left to right at random.")] = False,
+    trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw for --test.", show_default=True)] = 3,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of PyTorch.", show_default=True)] = 1,
+) -> None:
+    """Train a network through the crossbar model, noise injected (extra torch)."""
+    changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    scale = _options.parse_scale(mean, std, normalize)
+    _options.check_counts(
+        images=images, test_images=test_images, weight_bits=weight_bits, activation_bits=activation_bits,
+        epochs=epochs, batch=batch, trials=trials, seed=seed, threads=threads,
+    )  # fmt: skip
+    if out.suffix.lower() != ".onnx" or not out.resolve().parent.is_dir():
+        raise ConfigError(f"--out {out}: should end in .onnx, in a folder that exists")
+
+    import dataclasses
+
+    from xbarsim import api, search
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.cli.simulate import load_images
+    from xbarsim.data import load_data, normalize_images
+
+    record = api.load_hardware(hardware).override(changes)
+    before = api.load_network(network)
+    training = load_data(data, "train").take(images)
+    training.check(before.input_shape, before.output_shape[0])
+    training = dataclasses.replace(training, images=normalize_images(training.images, **scale))
+    held = None if test is None else load_images(test, before, scale, count=test_images)
+    for name, part in (("data", training), ("test", held)):
+        if part is not None and part.labels is None:
+            raise ConfigError(f"--{name}: {part.name} has no labels")
+    assert training.labels is not None
+    with ProgressDisplay() as progress:
+        after = search.finetune(
+            before, record, training.images, training.labels, layers=layers or None, weight_bits=weight_bits,
+            activation_bits=activation_bits, epochs=epochs, batch=batch, rate=rate, shift=shift, flip=flip, seed=seed,
+            threads=threads, progress=progress,
+        )  # fmt: skip
+        search.write_onnx(after, out)
+        for title, net in (("before", before), ("after", after)):
+            if held is None:
+                break
+            # on chips that training has not seen
+            found = api.simulate(
+                net, record, held.images, held.labels, calibration=training.images[:64], layers=layers or None,
+                trials=trials, seed=seed + 1, weight_bits=weight_bits, activation_bits=activation_bits,
+                progress=progress,
+            ).accuracy  # fmt: skip
+            assert found is not None
+            typer.echo(f"{title:6s}  float {100 * found.reference:.2f} %  hardware {100 * found.hardware:.2f} %")
+    typer.echo(f"wrote {out}")

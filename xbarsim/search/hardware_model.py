@@ -1,0 +1,314 @@
+"""The simulator's hardware inside a PyTorch training loop.
+
+A *chip* is one draw of programmed arrays for a whole network, solved by the same code that ``simulate`` runs. From it
+come, layer by layer, the weights that the arrays really apply (programming variation, stuck cells, drift and wires
+together), found by sending unit vectors through arrays with ideal converters, and mean and deviation of what is left
+between the real layer and those weights on calibration images (ADC rounding and clipping, read noise).
+
+Several chips make a :class:`Chip` with a mean shift of every weight (mostly the wires) and a spread from chip to chip
+(mostly variation). Training adds the shift to the quantised weights, draws the spread anew for every step and the
+residual for every output; gradients pass straight through.
+
+Neglected: the change of a chip's error while weights move between two draws, and correlation of errors between
+weights and between outputs beyond their means.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError
+from xbarsim.inference.machine import LayerMachine, program_layer
+from xbarsim.mapping import LayerPlan, plan_network
+from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
+from xbarsim.network.calibrate import code_range
+from xbarsim.network.integer import quantize_input
+from xbarsim.search.torch_network import Tensor, run_layer, torch
+
+SAMPLE_IMAGES = 8
+"""Calibration images on which the residual of a layer is measured."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerChip:
+    """One layer of one chip, in real units."""
+
+    shift: Tensor
+    """What the arrays add to the quantised weights; shape of the weight."""
+    spread: Tensor | None
+    """Standard deviation of that from chip to chip; None for a single chip."""
+    mean: Tensor
+    """Mean residual of an output, (out,)."""
+    deviation: Tensor
+    """Standard deviation of the residual of an output, (out,)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chip:
+    """One draw of the hardware for a network."""
+
+    quantized: QuantizedNetwork
+    """Scales that held when it was programmed."""
+    layers: dict[str, LayerChip]
+    """Layer -> what the arrays do to it."""
+
+
+def draw_chip(
+    network: Network,
+    hardware: Hardware,
+    calibration: np.ndarray,
+    *,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    seed: int = 0,
+    trial: int = 0,
+) -> Chip:
+    """Program a network into arrays and measure what they do to every layer.
+
+    Parameters
+    ----------
+    network : Network
+        With weights.
+    hardware : Hardware
+        The accelerator.
+    calibration : ndarray of float32, (images, *input_shape)
+        Images that set scales and ranges.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+    seed, trial : int
+        Key of the device's random streams.
+
+    Returns
+    -------
+    Chip
+        Layer by layer.
+
+    Raises
+    ------
+    ConfigError
+        If an input is wrong, or a layer is an epitome.
+    """
+    plan = plan_network(network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    bits = {p.name: {"weight_bits": p.weight_bits, "activation_bits": p.activation_bits} for p in plan.layers}
+    quantized = quantize_network(
+        network,
+        calibration,
+        weight_bits=plan.hardware.weight_bits,
+        activation_bits=plan.hardware.activation_bits,
+        layers=bits,
+    )
+    found: dict[str, LayerChip] = {}
+
+    def program(node: Node, x: np.ndarray) -> np.ndarray:
+        layer = quantized.layers[node.name]
+        found[node.name] = draw_layer(node, layer, plan.layer(node.name), x, seed=seed, trial=trial)
+        weight = torch.tensor(layer.weight * _along(layer.weight_scale, layer.weight), dtype=torch.float32)
+        codes = quantize_input(layer, x).astype(np.float32) - np.float32(layer.input_zero_point)
+        with torch.no_grad():
+            clean = torch.tensor(codes * np.float32(layer.input_scale))
+            return run_layer(node, clean, weight, torch.tensor(layer.bias, dtype=torch.float32)).numpy()
+
+    run_network(network, calibration, program, block=len(calibration))
+    return Chip(quantized=quantized, layers=found)
+
+
+def pool_chips(chips: Sequence[Chip]) -> Chip:
+    """Turn several chips into their mean and spread.
+
+    Parameters
+    ----------
+    chips : sequence of Chip
+        Draws for one network; scales are those of the last one.
+
+    Returns
+    -------
+    Chip
+        The last chip itself where there is only one.
+    """
+    if len(chips) == 1:
+        return chips[0]
+    layers = {name: pool_layers([chip.layers[name] for chip in chips]) for name in chips[-1].layers}
+    return Chip(quantized=chips[-1].quantized, layers=layers)
+
+
+def pool_layers(draws: Sequence[LayerChip]) -> LayerChip:
+    """Turn several draws of one layer into their mean and spread; the draw itself where there is only one."""
+    if len(draws) == 1:
+        return draws[0]
+    shifts = torch.stack([draw.shift for draw in draws])
+    means = torch.stack([draw.mean for draw in draws])
+    squares = torch.stack([draw.deviation for draw in draws]).square()
+    return LayerChip(
+        shift=shifts.mean(dim=0),
+        spread=shifts.std(dim=0),
+        mean=means.mean(dim=0),
+        deviation=(squares.mean(dim=0) + means.var(dim=0)).sqrt(),
+    )
+
+
+def draw_layer(
+    node: Node, layer: QuantizedLayer, plan: LayerPlan, x: np.ndarray, *, seed: int, trial: int
+) -> LayerChip:
+    """Program one layer and measure what the arrays do to it.
+
+    Parameters
+    ----------
+    node : Node
+        The layer.
+    layer : QuantizedLayer
+        Its integer weights.
+    plan : LayerPlan
+        How it is cut, and its hardware.
+    x : ndarray of float32
+        Inputs of the calibration images.
+    seed, trial : int
+        Key of the device's random streams.
+
+    Returns
+    -------
+    LayerChip
+        In real units.
+    """
+    if node.epitome is not None:
+        raise ConfigError(f"{node.name}: training through the arrays of an epitome is not modelled")
+    codes = quantize_input(layer, x)
+    machine = program_layer(node, layer, plan, seed=seed, trial=trial).calibrate(codes)
+    linear = find_weights(node, layer, plan, seed=seed, trial=trial)
+    sample = codes[:SAMPLE_IMAGES]
+    with torch.no_grad():
+        inputs = torch.tensor(sample.astype(np.float64))
+        ideal = run_layer(node, inputs, torch.tensor(linear), None, float(layer.input_zero_point)).numpy()
+    residual = machine.accumulate(sample) * machine.lsb - ideal
+    axis = 1 if node.kind == "conv2d" else residual.ndim - 1
+    others = tuple(a for a in range(residual.ndim) if a != axis)
+    step = layer.input_scale * layer.weight_scale
+    shift = (linear - layer.weight) * _along(layer.weight_scale, layer.weight)
+    return LayerChip(
+        shift=torch.tensor(shift, dtype=torch.float32),
+        spread=None,
+        # zero points are taken off digitally with the weights that were asked for
+        mean=torch.tensor(residual.mean(axis=others) * step, dtype=torch.float32),
+        deviation=torch.tensor(residual.std(axis=others) * step, dtype=torch.float32),
+    )
+
+
+def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int) -> np.ndarray:
+    """Return the weights that a layer's arrays apply, found with unit vectors and ideal converters.
+
+    Parameters
+    ----------
+    node, layer, plan, seed, trial
+        As in :func:`draw_layer`.
+
+    Returns
+    -------
+    ndarray of float64, shape of the weight
+        In units of one integer weight step.
+    """
+    ideal = plan.hardware.override({"adc.bits": "ideal"})
+    machine = program_layer(node, layer, dataclasses.replace(plan, hardware=ideal), seed=seed, trial=trial)
+    assert isinstance(machine, LayerMachine)
+    high = code_range(layer.activation_bits, layer.signed)[1]
+    parts = []
+    for stripe in machine.stripes:
+        rows = stripe.engine.rows
+        parts.append(stripe.engine.multiply(np.eye(rows, dtype=np.int64) * high) / high)
+    if node.kind == "linear":
+        return parts[0].T
+    return np.concatenate([_unpack(part, plan.stripe(i), plan, layer) for i, part in enumerate(parts)])
+
+
+def apply_chip(chip: Chip | None, generator: Any) -> Any:
+    """Return a layer function that computes as a chip does, gradients passing straight through.
+
+    Parameters
+    ----------
+    chip : Chip or None
+        None computes in plain float.
+    generator : torch.Generator
+        Draws the residual of every output.
+
+    Returns
+    -------
+    callable
+        ``(node, x, weight, bias) -> y`` for :class:`~xbarsim.search.torch_network.TorchNetwork`.
+    """
+    if chip is None:
+        return run_layer
+
+    def function(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return run_on_chip(node, x, weight, bias, chip.quantized.layers[node.name], chip.layers[node.name], generator)
+
+    return function
+
+
+def run_on_chip(
+    node: Node, x: Tensor, weight: Tensor, bias: Tensor, layer: QuantizedLayer, chip: LayerChip | None, generator: Any
+) -> Tensor:
+    """Compute a layer as its arrays do, gradients passing straight through.
+
+    Parameters
+    ----------
+    node : Node
+        The layer.
+    x, weight, bias : Tensor
+        Operands in float.
+    layer : QuantizedLayer
+        Grids of inputs and weights.
+    chip : LayerChip or None
+        What the arrays do; None for ideal arrays, quantised all the same.
+    generator : torch.Generator
+        Draws the residual of every output.
+
+    Returns
+    -------
+    Tensor
+        The layer's output.
+    """
+    low, high = code_range(layer.activation_bits, layer.signed)
+    scale, zero = float(layer.input_scale), layer.input_zero_point
+    clean = _round_through((x / scale).clamp(low - zero, high - zero)) * scale
+    top = float(2 ** (layer.weight_bits - 1) - 1)
+    steps = torch.as_tensor(_along(layer.weight_scale, layer.weight), dtype=weight.dtype)
+    # clamped without a gradient of zero, so that a weight can come back
+    rounded = weight + ((weight / steps).round().clamp(-top, top) * steps - weight).detach()
+    if chip is None:
+        return run_layer(node, clean, rounded, bias)
+    real = rounded + chip.shift
+    if chip.spread is not None:
+        real = real + chip.spread * torch.randn(real.shape, generator=generator)
+    y = run_layer(node, clean, real, bias)
+    noise = torch.randn(y.shape, generator=generator)
+    shape = (1, -1, 1, 1) if node.kind == "conv2d" else (1,) * (y.ndim - 1) + (-1,)
+    return y + (chip.mean.reshape(shape) + chip.deviation.reshape(shape) * noise).detach()
+
+
+def _round_through(x: Tensor) -> Tensor:
+    return x + (x.round() - x).detach()
+
+
+def _along(scale: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return np.asarray(scale).reshape(-1, *(1,) * (weight.ndim - 1))
+
+
+def _unpack(dense: np.ndarray, cut: Any, plan: LayerPlan, layer: QuantizedLayer) -> np.ndarray:
+    """Take the weights of a stripe's groups out of its block-diagonal matrix."""
+    outputs = layer.weight.shape[0] // plan.groups
+    channels, high, wide = layer.weight.shape[1:]
+    inputs = cut.groups * channels
+    if plan.rows_order == "packed":
+        whole = dense.reshape(high, wide, inputs, -1).transpose(3, 2, 0, 1)
+    else:
+        whole = dense.reshape(inputs, high, wide, -1).transpose(3, 0, 1, 2)
+    return np.concatenate(
+        [whole[g * outputs : (g + 1) * outputs, g * channels : (g + 1) * channels] for g in range(cut.groups)]
+    )

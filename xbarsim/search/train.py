@@ -1,0 +1,199 @@
+"""Hardware-aware training: get back the accuracy that the hardware costs.
+
+Weights train through quantisation and through chips drawn anew as training goes on, so that the network learns to do
+without what any one chip gets wrong. What a network learns on some chips it keeps on others: measure it with other
+seeds than it was trained with.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim import api, config
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.network import Network, from_torch, load_network
+from xbarsim.network.execute import check_images
+from xbarsim.rng import stream
+
+if TYPE_CHECKING:
+    from xbarsim.search.hardware_model import Chip
+
+Progress = Callable[[str, int, int], None]
+
+CHIPS = 8
+"""Chips whose mean and spread training sees; the oldest leaves when a new one is drawn."""
+FIRST_CHIPS = 4
+"""Chips drawn before the first step."""
+CALIBRATION_IMAGES = 64
+
+
+def finetune(
+    network: Any,
+    hardware: config.Hardware | str | Path,
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    calibration: ArrayLike | None = None,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    epochs: int = 20,
+    batch: int = 64,
+    rate: float = 2e-3,
+    weight_decay: float = 0.0,
+    refresh: int = 1,
+    shift: int = 0,
+    flip: bool = False,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Network:
+    """Train a network through the crossbar model, with the noise of the hardware injected.
+
+    Parameters
+    ----------
+    network : Network, str, Path or torch.nn.Module
+        With weights; a module is converted first.
+    hardware : Hardware, str or Path
+        A record, a shipped name or a path.
+    images : array_like of float, (images, *input_shape)
+        Training images, normalised as the network expects.
+    labels : array_like of int, (images,)
+        Class of each image.
+    calibration : array_like, optional
+        Images that set scales and ranges; the first 64 training images if left out.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+    epochs, batch : int
+        Passes over the images, and images of a step.
+    rate, weight_decay : float
+        Of Adam with decoupled decay; the rate falls to zero along a cosine.
+    refresh : int
+        Epochs between two draws of a new chip.
+    shift : int
+        Pixels that images are moved by at most, at random.
+    flip : bool
+        Whether images are mirrored left to right at random.
+    seed : int
+        Seed of chips, order and noise.
+    threads : int
+        Threads of PyTorch; sums in another number of threads may differ in their last bits.
+    progress : callable, optional
+        ``(stage, done, total)``.
+
+    Returns
+    -------
+    Network
+        The same graph with other weights.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If an input is wrong.
+    """
+    x = np.asarray(images, dtype=np.float32)
+    net = load_network(network) if isinstance(network, (Network, str, Path)) else from_torch(network, x.shape[1:])
+    x = check_images(net, x)
+    truth = _check_labels(labels, len(x), net)
+    for name, value, least in (
+        ("epochs", epochs, 1),
+        ("batch", batch, 1),
+        ("refresh", refresh, 1),
+        ("shift", shift, 0),
+    ):
+        if isinstance(value, bool) or int(value) != value or value < least:
+            raise ConfigError(f"{name}: {value} is not a whole number of at least {least}")
+    if not rate > 0 or weight_decay < 0:
+        raise ConfigError(f"rate: {rate} and weight_decay: {weight_decay} must be above 0, and at least 0")
+    record = api.load_hardware(hardware)
+    known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration, np.float32))
+
+    from xbarsim.search.hardware_model import apply_chip, draw_chip, pool_chips
+    from xbarsim.search.torch_network import TorchNetwork, functional, torch, use_threads
+
+    module = TorchNetwork(net)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=weight_decay)
+    steps = epochs * -(-len(x) // batch)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    generator = torch.Generator().manual_seed(seed)
+    draw = functools.partial(
+        draw_chip, hardware=record, calibration=known, layers=layers, weight_bits=weight_bits,
+        activation_bits=activation_bits, seed=seed,
+    )  # fmt: skip
+    chips: deque[Chip] = deque(maxlen=CHIPS)
+    trial = 0
+    with use_threads(threads):
+        for epoch in range(epochs):
+            if epoch % refresh == 0:
+                for _ in range(1 if chips else FIRST_CHIPS):
+                    chips.append(draw(module.to_network(), trial=trial))
+                    trial += 1
+                pooled = pool_chips(chips)
+            rng = stream(seed, "finetune.order", epoch)
+            for part, answer in iterate_batches(x, truth, batch, rng, shift=shift, flip=flip):
+                outputs = module(torch.tensor(part), apply_chip(pooled, generator))
+                loss = functional.cross_entropy(outputs, torch.tensor(answer))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+            if progress is not None:
+                progress("epochs", epoch + 1, epochs)
+    return module.to_network()
+
+
+def iterate_batches(
+    images: np.ndarray, labels: np.ndarray, batch: int, rng: np.random.Generator, *, shift: int = 0, flip: bool = False
+) -> Any:
+    """Yield shuffled batches of one epoch, images moved and mirrored at random.
+
+    Parameters
+    ----------
+    images, labels : ndarray
+        The whole.
+    batch : int
+        Images of a batch; a rest of less than half a batch is left out.
+    rng : numpy.random.Generator
+        One permutation, then a move and a mirror for every image.
+    shift : int
+        Pixels that images are moved by at most.
+    flip : bool
+        Whether images are mirrored left to right.
+
+    Yields
+    ------
+    tuple of ndarray
+        Images and labels.
+    """
+    order = rng.permutation(len(images))
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        if start and len(chosen) < batch / 2:
+            return
+        part = images[chosen]
+        if shift and part.ndim == 4:
+            height, width = part.shape[2:]
+            padded = np.pad(part, ((0, 0), (0, 0), (shift, shift), (shift, shift)))
+            moves = rng.integers(0, 2 * shift + 1, (len(part), 2))
+            part = np.stack([image[:, i : i + height, j : j + width] for image, (i, j) in zip(padded, moves)])
+        if flip and part.ndim == 4:
+            mirrored = rng.random(len(part)) < 0.5
+            part = np.where(mirrored[:, None, None, None], part[..., ::-1], part)
+        yield np.ascontiguousarray(part), labels[chosen]
+
+
+def _check_labels(labels: ArrayLike, count: int, network: Network) -> np.ndarray:
+    from xbarsim.inference import check_labels
+
+    if not count:
+        raise ShapeError("images: none given")
+    return check_labels(np.asarray(labels), count, network.output_shape[-1]).astype(np.int64)
