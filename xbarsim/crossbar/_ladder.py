@@ -1,13 +1,13 @@
 """Columns of two rails, in closed form: no division per cell, several input vectors side by side.
 
-A column of a gate-driven array is a source line and a bit line with cells ``x g`` across them (x: share of an open gate).
-Each segment of the two rails together carries the column's whole current I, so their voltages weighted by each other's
-resistance fall by ``I r_sl r_bl / (r_sl + r_bl)`` a segment. What is left is one ladder of segments ``r_sl + r_bl``
-with the cells to ground, into which I enters: shares ``alpha = r_sl / (r_sl + r_bl)`` and ``beta = 1 - alpha`` at the two
-ends where source line and bit line are connected at opposite ends, all of it at one end otherwise. Its impedances are
-ratios of continuants, which a recurrence of positive terms yields without cancellation:
+A column of a gate-driven array is a source line and a bit line with cells ``x g`` across them (x: how far a gate is
+open). Each segment of the two rails together carries the column's whole current I, so their voltages weighted by each
+other's resistance fall by ``I r_sl r_bl / (r_sl + r_bl)`` a segment. What is left is one ladder of segments
+``R = r_sl + r_bl`` with the cells to ground, into which I enters: shares ``alpha = r_sl / R`` and ``beta = 1 - alpha`` at
+the two ends where source line and bit line are connected at opposite ends, all of it at one end otherwise. Its
+impedances are ratios of continuants, which a recurrence of positive terms yields without cancellation:
 
-    D' = D + R N,  N' = N + x g D'      from D = 1, N = 0   (and K, M alike from K = 0, M = 1)
+    D' = D + R N,  N' = N + x g D'      from D = 1, N = 0   (and K, M alike from K = -R, M = 1)
     I = V N / (N k + alpha^2 D + 2 alpha beta + beta^2 M)
 
 with k the resistance of drivers, sensors and the common part. Continuants grow without bound, so that they are
@@ -63,7 +63,7 @@ else:
 def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
     """Write the column currents of blocks of ``WIDTH`` vectors to ``out`` (blocks, cols * WIDTH).
 
-    ``g`` (cols, rows) from the end where bit lines are *not* driven from, ``share`` (blocks, rows * WIDTH) opening of
+    ``g`` (cols, rows) its rows counted from the end away from the drivers, ``share`` (blocks, rows * WIDTH) opening of
     the gates, ``volt`` (blocks, WIDTH) read voltage of a vector, ``ohm`` both segments, ``fixed_ohm`` all else in
     series, ``every`` rows between two scalings, ``ones`` (WIDTH,).
     """
@@ -74,11 +74,12 @@ def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
         x = share[block]
         v = load(volt[block], 0)
         one = load(ones, 0)
+        start = scale(-ohm, one)
         j = 0
         while j < cols:
             other = min(j + 1, cols - 1)  # two columns side by side keep the arithmetic units busy
-            d, n, k, m, s = one, zero_lanes(), zero_lanes(), one, one
-            e, p, q, r, u = one, zero_lanes(), zero_lanes(), one, one
+            d, n, k, m, s = one, zero_lanes(), start, one, one
+            e, p, q, r, u = one, zero_lanes(), start, one, one
             i = 0
             while i < rows:
                 stop = min(i + every, rows)

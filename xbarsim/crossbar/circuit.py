@@ -25,7 +25,7 @@ Index = NDArray[np.int64]
 class Lines:
     """Resistances of every kind of line and of the access transistors."""
 
-    wires: Wires = Wires()
+    wires: Wires
     """Word lines, bit lines, drivers and sensors."""
     r_sl_ohm: float = 0.0
     """One source-line segment of a gate-driven array."""
@@ -53,7 +53,7 @@ class Circuit:
     wire: Index
     """(wires, 2) nodes that a wire joins, transistors included."""
     wire_ohm: NDArray[np.float64]
-    """(wires,) their resistances [ohm]."""
+    """(wires,) their resistances, infinite where a gate is closed [ohm]."""
     cell: Index
     """(rows * cols, 2) nodes that a cell joins, row by row."""
     driver: Index
@@ -94,6 +94,7 @@ def build_circuit(
     lines: Lines,
     driven: NDArray[np.bool_] | None = None,
     sensed: NDArray[np.bool_] | None = None,
+    opening: NDArray[np.float64] | None = None,
 ) -> Circuit:
     """List the branches of an array.
 
@@ -107,6 +108,8 @@ def build_circuit(
         Resistances.
     driven, sensed : ndarray of bool, (rows,) and (cols,), optional
         Lines that have a driver, and bit lines that have a sensor; all by default.
+    opening : ndarray, (rows,), optional
+        Share of its conductance that the transistors of a row have; 1 by default [-].
 
     Returns
     -------
@@ -132,7 +135,9 @@ def build_circuit(
     if has_access:
         end = second + size
         wire = np.concatenate([wire, np.column_stack([end.ravel(), second.ravel()])])
-        ohm = np.concatenate([ohm, np.full(size, lines.r_access_ohm)])
+        with np.errstate(divide="ignore"):
+            access = lines.r_access_ohm / (np.ones(rows) if opening is None else opening)
+        ohm = np.concatenate([ohm, np.repeat(access, cols)])
     return Circuit(
         rows=rows,
         cols=cols,

@@ -1,0 +1,266 @@
+"""Sensed currents of any topology and any cell, input vector by input vector.
+
+Where the circuit is linear and passive, the transfer operator gives them at once; where inputs open gates and columns
+decouple, each column is solved in closed form; everything else goes through nodal analysis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xbarsim._numba import limit_threads
+from xbarsim.crossbar import _ladder
+from xbarsim.crossbar.circuit import Lines
+from xbarsim.crossbar.nodal import solve_nodes
+from xbarsim.crossbar.question import Question, arrange, check_question, check_steps
+from xbarsim.crossbar.topology import Topology
+from xbarsim.crossbar.transfer import solve_transfer
+from xbarsim.crossbar.wires import Wires, check_threads
+from xbarsim.device.iv import Curve
+
+Array = NDArray[np.float64]
+VECTOR_BLOCK = 64
+"""Vectors of one matrix product: a fixed number, so that bits do not depend on how many are given [-]."""
+STEPS = 100
+"""Newton steps after which a vector is given up, unless told otherwise [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CurrentReport:
+    """Sensed currents and how well the circuit's laws hold."""
+
+    currents: Array
+    """(..., vectors, cols) sensed currents; 0 for columns that are not sensed [A]."""
+    residual: Array
+    """(..., vectors) largest violation of Kirchhoff's current law, relative to the largest current of a line [-]."""
+    driver_ampere: Array
+    """(..., vectors) current that all drivers push into the array together [A]."""
+    iterations: NDArray[np.int64]
+    """(..., vectors) Newton steps; 1 where cells are ohmic."""
+    v_wl: Array
+    """(..., vectors, rows, cols) voltage of each cell's node on its first line (word or source line) [V]."""
+    v_bl: Array
+    """(..., vectors, rows, cols) voltage of each cell's node on its bit line [V]."""
+
+
+def solve_currents(
+    g: ArrayLike,
+    v_in: ArrayLike,
+    *,
+    r_wl_ohm: float = 0.0,
+    r_bl_ohm: float = 0.0,
+    r_source_ohm: float = 0.0,
+    r_sink_ohm: float = 0.0,
+    r_sl_ohm: float = 0.0,
+    r_access_ohm: float = 0.0,
+    topology: str | Topology = "passive",
+    iv: Curve | None = None,
+    read_volt: float | None = None,
+    sensed: ArrayLike | None = None,
+    max_iterations: int = STEPS,
+    threads: int | None = None,
+) -> Array:
+    """Solve a circuit for the currents that its sensors see.
+
+    Parameters
+    ----------
+    g : array_like, (..., rows, cols)
+        Conductance of the cells [S].
+    v_in : array_like, (vectors, rows) or (rows,)
+        Inputs: voltage of the rows' drivers; or, where inputs open gates, ``read_volt`` times the opening [V].
+    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm : float
+        Word-line segment (any line along the rows that inputs drive), bit-line segment, driver and sensor [ohm].
+    r_sl_ohm : float
+        Source-line segment of a gate-driven array [ohm].
+    r_access_ohm : float
+        Open transistor in series with each cell [ohm].
+    topology : str or Topology
+        Name in :data:`TOPOLOGIES`.
+    iv : Sinh, Polynomial or Selector, optional
+        Curve of the cells; None is ohmic.
+    read_volt : float, optional
+        Voltage of the source lines where inputs open gates; by default each vector's largest input, which is right
+        for gates that are either open or closed [V].
+    sensed : array_like of bool, (cols,), optional
+        Columns that are sensed; all by default. The others are open in a floating topology and grounded through
+        their sensors otherwise.
+    max_iterations : int
+        Newton steps after which a vector is given up.
+    threads : int, optional
+        Threads to use; all by default. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray, (..., vectors, cols) or (..., cols)
+        Sensed currents [A].
+
+    Raises
+    ------
+    ShapeError
+        If an array is not real, finite and of a fitting shape, or an input does not lie between 0 and ``read_volt``
+        where inputs open gates.
+    ConfigError
+        If a resistance, curve or name is wrong.
+    SolverError
+        If Newton does not converge; it names the vector and how far it came.
+    """
+    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
+    lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
+    question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
+    check_steps(max_iterations)
+    check_threads(threads)
+    layout = question.topology
+    if iv is None and layout.is_plain:
+        return question.shape(_multiply_transfer(question, threads))
+    if iv is None and layout.is_ladder and question.g.size:
+        return question.shape(_solve_columns(question, threads))
+    return question.shape(np.stack([part.currents for part in _solve_all(question, max_iterations)]))
+
+
+def solve_currents_report(
+    g: ArrayLike,
+    v_in: ArrayLike,
+    *,
+    r_wl_ohm: float = 0.0,
+    r_bl_ohm: float = 0.0,
+    r_source_ohm: float = 0.0,
+    r_sink_ohm: float = 0.0,
+    r_sl_ohm: float = 0.0,
+    r_access_ohm: float = 0.0,
+    topology: str | Topology = "passive",
+    iv: Curve | None = None,
+    read_volt: float | None = None,
+    sensed: ArrayLike | None = None,
+    max_iterations: int = STEPS,
+) -> CurrentReport:
+    """Solve like :func:`solve_currents`, always by nodal analysis, and give voltages and certificate as well.
+
+    Parameters
+    ----------
+    g, v_in, r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm
+        As in :func:`solve_currents`.
+    topology, iv, read_volt, sensed, max_iterations
+        As in :func:`solve_currents`.
+
+    Returns
+    -------
+    CurrentReport
+        Currents, node voltages, Kirchhoff residual and iterations; without the axis of vectors where one was given.
+
+    Raises
+    ------
+    ShapeError, ConfigError, SolverError
+        As in :func:`solve_currents`.
+    """
+    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
+    lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
+    question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
+    check_steps(max_iterations)
+    parts = _solve_all(question, max_iterations)
+    names = ("currents", "residual", "driver_ampere", "iterations", "v_wl", "v_bl")
+    return CurrentReport(**{name: question.shape(np.stack([getattr(part, name) for part in parts])) for name in names})
+
+
+def _multiply_transfer(question: Question, threads: int | None) -> Array:
+    """Linear passive array: one operator per array; blocks of vectors have a fixed size."""
+    layout, wires, access = question.topology, question.lines.wires, question.lines.r_access_ohm
+    turn = (
+        slice(None),
+        slice(None, None, -1 if layout.sense == "near" else 1),
+        slice(None, None, -1 if layout.drive == "far" else 1),
+    )
+    g = question.g[turn] / (1.0 + access * question.g[turn])
+    t = solve_transfer(
+        g,
+        r_wl_ohm=wires.r_wl_ohm,
+        r_bl_ohm=wires.r_bl_ohm,
+        r_source_ohm=wires.r_source_ohm,
+        r_sink_ohm=wires.r_sink_ohm,
+        threads=threads,
+    )[turn]
+    vectors = len(question.v_in)
+    padded = np.zeros((-(-vectors // VECTOR_BLOCK) * VECTOR_BLOCK, t.shape[1]))
+    padded[:vectors] = question.v_in
+    out = np.empty((len(t), len(padded), t.shape[2]))
+    for array, operator in enumerate(np.ascontiguousarray(t)):
+        for first in range(0, len(padded), VECTOR_BLOCK):
+            part = slice(first, first + VECTOR_BLOCK)
+            np.matmul(padded[part], operator, out=out[array, part])
+    currents = out[:, :vectors]
+    return np.where(question.sensed, currents, 0.0)
+
+
+def _solve_columns(question: Question, threads: int | None) -> Array:
+    """Gate-driven array whose columns decouple: closed form, blocks of vectors side by side."""
+    layout, lines, width = question.topology, question.lines, _ladder.WIDTH
+    wires = lines.wires
+    g = question.g / (1.0 + lines.r_access_ohm * question.g)
+    rows, cols = g.shape[1:]
+    vectors = len(question.v_in)
+    blocks = -(-vectors // width)
+    away = slice(None, None, -1 if layout.drive == "near" else 1)
+    share = np.zeros((blocks * width, rows))
+    share[:vectors] = question.share[:, away]
+    share = np.ascontiguousarray(share.reshape(blocks, width, rows).transpose(0, 2, 1)).reshape(blocks, rows * width)
+    volt = np.zeros(blocks * width)
+    volt[:vectors] = question.read_volt
+    ohm = lines.r_sl_ohm + wires.r_bl_ohm
+    fixed = wires.r_source_ohm + wires.r_sink_ohm + ohm
+    alpha = 1.0
+    if layout.drive != layout.sense and ohm > 0:
+        alpha = lines.r_sl_ohm / ohm
+        fixed += (rows - 1) * alpha * wires.r_bl_ohm
+    every = _ladder.rows_between_scalings(ohm, float(g.max(initial=0.0)))
+    out = np.empty((len(g), blocks, cols * width))
+    with limit_threads(threads):
+        for array in range(len(g)):
+            down = np.ascontiguousarray(g[array, away].T)
+            _ladder.solve_ladders(
+                alpha, ohm, fixed, every, down, share, volt.reshape(blocks, width), np.ones(width), out[array]
+            )
+    out = out.reshape(len(g), blocks, cols, width).transpose(0, 1, 3, 2).reshape(len(g), blocks * width, cols)
+    return np.where(question.sensed, out[:, :vectors], 0.0)
+
+
+def _solve_all(question: Question, max_iterations: int) -> list[CurrentReport]:
+    """Solve every array by nodal analysis; vectors of one circuit share its factorisation."""
+    vectors = len(question.v_in)
+    layout = question.topology
+    if layout.inputs == "gates":
+        groups = [np.array([n]) for n in range(vectors)]
+    elif layout.floating:
+        patterns = np.unique(question.v_in != 0, axis=0, return_inverse=True)[1].ravel()
+        groups = [np.flatnonzero(patterns == k) for k in range(patterns.max(initial=-1) + 1)]
+    else:
+        groups = [np.arange(vectors)] if vectors else []
+    return [_solve_array(question, array, groups, max_iterations) for array in range(len(question.g))]
+
+
+def _solve_array(question: Question, array: int, groups: list[NDArray[Any]], max_iterations: int) -> CurrentReport:
+    rows, cols = question.g.shape[1:]
+    vectors = len(question.v_in)
+    currents = np.zeros((vectors, cols))
+    residual, pushed, iterations = np.zeros(vectors), np.zeros(vectors), np.zeros(vectors, dtype=np.int64)
+    node_volt = np.zeros((2, vectors, rows, cols))
+    for members in groups:
+        circuit, g, volt = arrange(question, array, int(members[0]))
+        if question.topology.inputs == "rows":
+            volt = question.v_in[members]
+        found = solve_nodes(circuit, g, np.atleast_2d(volt), question.iv, max_iterations, members.tolist())
+        currents[members] = found.cell_ampere.sum(axis=1)
+        residual[members], pushed[members] = found.residual, found.driver_ampere
+        iterations[members] = found.iterations
+        pair = found.node_volt[:, : 2 * rows * cols].reshape(-1, 2, rows, cols)
+        node_volt[:, members] = pair.transpose(1, 0, 2, 3)
+    return CurrentReport(
+        currents=np.where(question.sensed, currents, 0.0),
+        residual=residual,
+        driver_ampere=pushed,
+        iterations=iterations,
+        v_wl=node_volt[0],
+        v_bl=node_volt[1],
+    )

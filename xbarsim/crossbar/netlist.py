@@ -1,0 +1,123 @@
+"""The same circuit as a SPICE deck: one operating point for one input vector, the sensed currents printed.
+
+Wires and ohmic cells are resistors, nonlinear cells are behavioural current sources, sensors are sources of 0 V.
+Cells without conductance are left out, and so are parts of the circuit that no conducting path joins to a source.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim.crossbar.circuit import Circuit, Lines
+from xbarsim.crossbar.nodal import Network
+from xbarsim.crossbar.question import Question, arrange, check_question
+from xbarsim.crossbar.topology import Topology
+from xbarsim.crossbar.wires import Wires
+from xbarsim.device.iv import Curve, write_expression
+from xbarsim.errors import ShapeError
+
+OPTIONS = ".options reltol=1e-10 abstol=1e-20 vntol=1e-14 gmin=1e-20 itl1=1000"
+"""Tolerances of ngspice, far below those of the comparison."""
+
+
+def write_netlist(
+    g: ArrayLike,
+    v_in: ArrayLike,
+    *,
+    r_wl_ohm: float = 0.0,
+    r_bl_ohm: float = 0.0,
+    r_source_ohm: float = 0.0,
+    r_sink_ohm: float = 0.0,
+    r_sl_ohm: float = 0.0,
+    r_access_ohm: float = 0.0,
+    topology: str | Topology = "passive",
+    iv: Curve | None = None,
+    read_volt: float | None = None,
+    sensed: ArrayLike | None = None,
+    title: str = "crossbar array",
+) -> str:
+    """Write a SPICE deck of an array that runs in ngspice (``ngspice -b FILE``).
+
+    Parameters
+    ----------
+    g : array_like, (rows, cols)
+        Conductance of the cells [S].
+    v_in : array_like, (rows,) or (1, rows)
+        Inputs of one vector [V].
+    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm
+        As in :func:`~xbarsim.crossbar.solve_currents`.
+    topology, iv, read_volt, sensed
+        As in :func:`~xbarsim.crossbar.solve_currents`.
+    title : str
+        First line of the deck.
+
+    Returns
+    -------
+    str
+        The deck. It prints a line ``i(vs0) = ...`` for every sensed column, in order: the sensed currents [A].
+
+    Raises
+    ------
+    ShapeError, ConfigError
+        As in :func:`~xbarsim.crossbar.solve_currents`; also if there is more than one array or vector.
+    """
+    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
+    lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
+    question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
+    if question.leading:
+        raise ShapeError(f"g: shape {np.shape(g)} is not (rows, cols): a deck holds one array")
+    if len(question.v_in) != 1:
+        raise ShapeError(f"v_in: {len(question.v_in)} vectors; a deck holds one")
+    circuit, siemens, volt = arrange(question, 0, 0)
+    layout = question.topology
+    cards = [
+        f"* {' '.join(title.split()) or 'crossbar array'}",
+        f"* {circuit.rows} x {circuit.cols}, {layout.name}: {layout.covers}",
+        *_write_sources(circuit, volt),
+        *_write_branches(circuit, siemens, question),
+        OPTIONS,
+        ".control",
+        "set numdgt=15",
+        "op",
+    ]
+    wanted = [col for col in circuit.sensor_col.tolist() if question.sensed[col]]
+    cards += [f"print i(vs{col})" for col in wanted]
+    return "\n".join([*cards, ".endc", ".end", ""])
+
+
+def _write_sources(circuit: Circuit, volt: np.ndarray) -> list[str]:
+    """Write a source for every node that is driven, and one of 0 V for every sensor."""
+    cards, done = [], set()
+    for k, (node, line) in enumerate(zip(circuit.driver.tolist(), circuit.driver_line.tolist())):
+        name = circuit.names[node]
+        if name not in done:  # drivers at both ends of a perfect line are one
+            cards.append(f"Vd{k} {name} 0 DC {float(volt[line])!r}")
+            done.add(name)
+    cards += [
+        f"Vs{col} {circuit.names[node]} 0 DC 0"
+        for node, col in zip(circuit.sensor.tolist(), circuit.sensor_col.tolist())
+    ]
+    return cards
+
+
+def _write_branches(circuit: Circuit, siemens: np.ndarray, question: Question) -> list[str]:
+    """Write the wires and cells that a conducting path joins to a source."""
+    network = Network(circuit)
+    on = np.concatenate([network.wire_siemens, siemens.ravel()])
+    live = ~network.is_free | network.reached(on)
+    node, names = circuit.merged, circuit.names
+    cards = []
+    for k, ((a, b), ohm) in enumerate(zip(circuit.wire.tolist(), circuit.wire_ohm.tolist())):
+        if 0 < ohm < np.inf and live[node[a]] and names[a] != names[b]:
+            cards.append(f"Rw{k} {names[a]} {names[b]} {ohm!r}")
+    for k, ((a, b), conductance) in enumerate(zip(circuit.cell.tolist(), siemens.ravel().tolist())):
+        if conductance == 0 or not live[node[a]] or names[a] == names[b]:
+            continue
+        i, j = divmod(k, circuit.cols)
+        if question.iv is None:
+            cards.append(f"Rc{i}_{j} {names[a]} {names[b]} {1 / conductance!r}")
+        else:
+            current = write_expression(question.iv, conductance, f"v({names[a]},{names[b]})")
+            cards.append(f"Bc{i}_{j} {names[a]} {names[b]} I={current}")
+    return cards

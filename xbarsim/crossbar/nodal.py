@@ -1,0 +1,236 @@
+"""Nodal analysis of any topology: sparse elimination for ohmic cells, damped Newton for nonlinear ones.
+
+A network of resistors and of cells whose current rises with their voltage has exactly one solution: the minimum of a
+convex function (the co-content) of the node voltages. Newton steps towards it are shortened until the slope along the
+step has all but vanished, so that they cannot overshoot; node voltages never leave the range of the sources.
+
+Sensed currents are summed over the cells of a column, which loses no digits where wires are nearly perfect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_matrix, csr_matrix, diags_array
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import SuperLU, splu
+
+from xbarsim.crossbar.circuit import Circuit
+from xbarsim.device.iv import Curve, cell_current
+from xbarsim.errors import SolverError
+
+Array = NDArray[np.float64]
+TOLERANCE = 1e-9
+"""Kirchhoff residual at which Newton stops, relative to the largest current of a line [-]."""
+ROUNDING = 64 * np.finfo(np.float64).eps
+"""Residual that rounding leaves, relative to the currents that a node's branches would carry at full voltage [-]."""
+LEAK = 16 * np.finfo(np.float64).eps
+"""Leak to ground of the nodes of a matrix that is singular in rounding, relative to their conductance [-]."""
+FLATTEST = 0.1
+"""Slope along a Newton step, relative to where it starts, at which it need not be shortened any more [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """Node voltages and currents of one circuit for several input vectors."""
+
+    node_volt: Array
+    """(vectors, nodes) [V]."""
+    cell_ampere: Array
+    """(vectors, rows, cols) current of every cell [A]."""
+    driver_ampere: Array
+    """(vectors,) sum of the currents that drivers push into the array, as their wires carry them [A]."""
+    residual: Array
+    """(vectors,) largest violation of Kirchhoff's current law at a node, relative to the largest current of a line.
+
+    It includes the rounding of node voltages times the conductance of wires, which sensed currents are free of.
+    """
+    iterations: NDArray[np.int64]
+    """(vectors,) Newton steps; 1 where cells are ohmic."""
+
+
+class Network:
+    """A circuit whose zero-ohm wires are merged: incidence of branches to free and to fixed nodes."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        """Split nodes into free ones and ones of fixed voltage."""
+        self.circuit = circuit
+        node = circuit.merged
+        keep = circuit.wire_ohm > 0
+        self.wire_siemens: Array = 1.0 / circuit.wire_ohm[keep]
+        branch = np.concatenate([node[circuit.wire[keep]], node[circuit.cell]])
+        groups = int(node.max()) + 1
+        self.terminals = np.concatenate([circuit.driver, circuit.sensor])
+        fixed = np.unique(node[self.terminals])
+        self.is_free = np.ones(groups, dtype=bool)
+        self.is_free[fixed] = False
+        count = len(branch)
+        sign = np.repeat([1.0, -1.0], count)
+        place = (np.tile(np.arange(count), 2), branch.T.ravel())
+        self.incidence = csr_matrix((sign, place), shape=(count, groups))
+        self.branch = branch
+
+    def reached(self, siemens: Array) -> NDArray[np.bool_]:
+        """Tell which free nodes have a conducting path to a fixed one; the others stay at 0 V."""
+        groups = self.incidence.shape[1]
+        on = self.branch[siemens > 0]
+        graph = csr_matrix((np.ones(len(on)), (on[:, 0], on[:, 1])), shape=(groups, groups))
+        label = connected_components(graph, directed=False)[1]
+        held = np.zeros(groups, dtype=bool)
+        held[label[~self.is_free]] = True
+        reached: NDArray[np.bool_] = held[label] & self.is_free
+        return reached
+
+    def fix(self, driver_volt: Array) -> Array:
+        """Return (vectors, groups) voltages: those of drivers and sensors, and 0 V elsewhere."""
+        circuit = self.circuit
+        volt = np.zeros((len(driver_volt), self.incidence.shape[1]))
+        volt[:, circuit.merged[circuit.driver]] = driver_volt[:, circuit.driver_line]
+        return volt
+
+
+def _factor(incidence: csc_matrix, siemens: Array) -> SuperLU:
+    """Factor the conductance matrix of free nodes, which is symmetric and diagonally dominant.
+
+    Where parts hang together by conductances that vanish beside those of wires, a leak below rounding is added.
+    """
+    matrix = csc_matrix(incidence.T @ diags_array(siemens) @ incidence)
+    options = {"SymmetricMode": True}
+    try:
+        return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+    except RuntimeError:  # exactly singular
+        matrix = csc_matrix(matrix + diags_array(LEAK * matrix.diagonal()))
+        return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+
+
+def solve_nodes(
+    circuit: Circuit, g: Array, driver_volt: Array, iv: Curve | None, max_iterations: int, vectors: Sequence[int]
+) -> Solution:
+    """Solve one circuit for several driver voltages, each by itself, so that bits do not depend on how many.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Branches.
+    g : ndarray, (rows, cols)
+        Conductance of the cells, the opening of gates included [S].
+    driver_volt : ndarray, (vectors, lines)
+        Voltage of each line's drivers [V].
+    iv : Sinh, Polynomial, Selector or None
+        Curve of the cells; None is ohmic.
+    max_iterations : int
+        Newton steps after which a vector is given up.
+    vectors : sequence of int
+        Number of each vector, for messages.
+
+    Returns
+    -------
+    Solution
+        Voltages, currents and certificate.
+
+    Raises
+    ------
+    SolverError
+        If Newton does not converge.
+    """
+    network = Network(circuit)
+    volt = network.fix(driver_volt)
+    iterations = np.ones(len(volt), dtype=np.int64)
+    _solve_ohmic(network, g, volt)
+    if iv is not None:
+        for n, vector in enumerate(vectors):
+            volt[n], iterations[n] = _solve_newton(network, g, volt[n], iv, max_iterations, vector)
+    return _measure(network, g, volt, iv, iterations)
+
+
+def _solve_ohmic(network: Network, g: Array, volt: Array) -> None:
+    """Solve for the free nodes in place, with one factorisation and one step of refinement."""
+    siemens = np.concatenate([network.wire_siemens, g.ravel()])
+    free = network.reached(siemens)
+    if not (free.any() and len(volt)):
+        return
+    inner = network.incidence[:, free].tocsc()
+    lu = _factor(inner, siemens)
+    for one in volt:
+        for _ in range(2):
+            one[free] -= lu.solve(inner.T @ (siemens * (network.incidence @ one)))
+
+
+def _solve_newton(
+    network: Network, g: Array, volt: Array, iv: Curve, max_iterations: int, vector: int
+) -> tuple[Array, int]:
+    """Improve the voltages of one vector from the ohmic solution; return them and the steps taken."""
+    siemens = np.concatenate([network.wire_siemens, g.ravel()])
+    wires = len(network.wire_siemens)
+    free = network.reached(siemens)
+    if not free.any():
+        return volt, 0
+    inner = network.incidence[:, free].tocsc()
+    fixed = volt[~network.is_free]
+    low, high = fixed.min(), fixed.max()
+    swing = max(high - low, np.finfo(np.float64).tiny)
+    reach = np.abs(inner).T
+
+    def kirchhoff(at: Array) -> tuple[Array, Array, Array]:
+        across = network.incidence @ at
+        current, slope = siemens * across, siemens.copy()
+        shape, bend = cell_current(iv, across[wires:])
+        current[wires:], slope[wires:] = siemens[wires:] * shape, siemens[wires:] * bend
+        return inner.T @ current, slope, current
+
+    excess, slope, current = kirchhoff(volt)
+    for step in range(max_iterations + 1):
+        largest = _largest_line(network.circuit, current[wires:])
+        rounding = ROUNDING * (reach @ (slope * swing + np.abs(current)))
+        if (np.abs(excess) <= TOLERANCE * largest + rounding).all():
+            return volt, step
+        if step == max_iterations:
+            break
+        move = np.zeros_like(volt)
+        move[free] = -_factor(inner, slope).solve(excess)
+        slant = float(excess @ move[free])
+        share = 1.0
+        for _ in range(40):
+            trial = np.clip(volt + share * move, low, high)
+            excess, slope, current = kirchhoff(trial)
+            if float(excess @ move[free]) <= -FLATTEST * slant:
+                break
+            share *= 0.5
+        volt = trial
+    reached = np.abs(excess).max() / (largest or 1.0)
+    raise SolverError(
+        f"v_in: vector {vector}: Newton came to a residual of {reached:.1e} of the largest line current in "
+        f"{max_iterations} steps; {TOLERANCE:g} is needed"
+    )
+
+
+def _largest_line(circuit: Circuit, cell: Array) -> float:
+    """Return the largest current of a row or column, from the currents of its cells [A]."""
+    cell = np.abs(cell).reshape(circuit.rows, circuit.cols)
+    return float(max(cell.sum(axis=0).max(), cell.sum(axis=1).max()))
+
+
+def _measure(network: Network, g: Array, volt: Array, iv: Curve | None, iterations: NDArray[np.int64]) -> Solution:
+    """Work out currents and the certificate from node voltages."""
+    circuit = network.circuit
+    wires = len(network.wire_siemens)
+    vectors = len(volt)
+    across = volt @ network.incidence.T
+    current = across.copy()
+    current[:, :wires] *= network.wire_siemens
+    current[:, wires:] = cell_current(iv, across[:, wires:])[0] * g.ravel()
+    excess = current @ network.incidence
+    cell = current[:, wires:].reshape(vectors, circuit.rows, circuit.cols)
+    line = np.maximum(np.abs(cell).sum(axis=1).max(axis=1), np.abs(cell).sum(axis=2).max(axis=1))
+    worst = np.abs(excess[:, network.is_free]).max(axis=1, initial=0.0)
+    drivers = np.unique(circuit.merged[circuit.driver])
+    return Solution(
+        node_volt=volt[:, circuit.merged],
+        cell_ampere=cell,
+        driver_ampere=excess[:, drivers].sum(axis=1),
+        residual=np.divide(worst, line, out=np.zeros(vectors), where=line > 0),
+        iterations=iterations,
+    )
