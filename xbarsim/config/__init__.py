@@ -15,9 +15,10 @@ from xbarsim.config.hardware import (
     Timing,
 )
 from xbarsim.config.load import hash_hardware, list_hardware, load_hardware, load_yaml, override_record
+from xbarsim.config.scaling import Process
 
 __all__ = [
-    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules",
-    "Hardware", "Mapping", "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware",
+    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
+    "Mapping", "Process", "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware",
     "load_hardware", "load_yaml", "override_record",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from xbarsim.config.device import Device
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
+from xbarsim.config.scaling import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
@@ -214,6 +215,10 @@ class Component(Rating):
     """What the keys of ``table`` are: resolution (ADC, DAC) or word lines of the array."""
     table: dict[int, Rating] | None = None
     """Ratings by ``by``, in place of the component's own; geometric interpolation in between."""
+    process: Process | None = None
+    """Technology that the numbers hold for; they are scaled to that of the hardware. None: no scaling."""
+    survey: bool = False
+    """A converter priced by a regression over published ones, at its resolution and ``rate_hz``."""
     source: Annotated[str, Field(min_length=1)]
     """Where the numbers come from."""
 
@@ -238,6 +243,8 @@ class Hardware(Record):
     mapping: Mapping = Mapping()
     epitome: EpitomeRules = EpitomeRules()
     chip: Chip
+    process: Process | None = None
+    """Technology that components with a ``process`` of their own are scaled to."""
     timing: Timing
     activity: Activity = Activity()
     components: dict[str, Component] = Field(default_factory=dict)
@@ -263,6 +270,8 @@ class Hardware(Record):
             if acts and (component.action or name) not in ACTIONS:
                 action = component.action or name
                 raise ValueError(f"components.{name}.action: {action!r} is not counted; one of {', '.join(ACTIONS)}")
+            if component.survey and (component.rate_hz is None or not (component.process or self.process)):
+                raise ValueError(f"components.{name}.survey: needs its rate_hz, and a process here or of the hardware")
         return self
 
     @property

@@ -8,6 +8,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 
 from xbarsim.config.hardware import Component, Hardware, Rating
+from xbarsim.config.scaling import Process, scale_area, scale_energy
+from xbarsim.config.survey import survey_area, survey_energy
 from xbarsim.errors import ModelRangeWarning
 
 _warned: set[tuple[str, int]] = set()
@@ -26,7 +28,8 @@ def rate_component(name: str, hardware: Hardware) -> Rating:
     Returns
     -------
     Rating
-        Table looked up or interpolated, scaled to the cells of the array, energy of an array read worked out.
+        Table looked up or interpolated (or the survey's converter), scaled to the cells of the array and to the
+        technology of the hardware, energy of an array read worked out.
 
     Warns
     -----
@@ -38,6 +41,10 @@ def rate_component(name: str, hardware: Hardware) -> Rating:
     if component.table:
         key = hardware.crossbar.rows if component.by == "rows" else _bits(component.action or name, hardware)
         rating = interpolate_rating(component.table, key, f"components.{name}")
+    if component.survey:
+        rating = _survey(component, _bits(component.action or name, hardware), component.process or hardware.process)
+    elif component.process and hardware.process and component.process != hardware.process:
+        rating = _rescale(rating, component.process, hardware.process)
     scale = 1.0 if component.cells is None else hardware.crossbar.rows * hardware.crossbar.cols / component.cells
     energy = read_energy(hardware) if component.from_device else rating.energy_joule
     if scale == 1.0 and energy == rating.energy_joule:
@@ -48,6 +55,30 @@ def rate_component(name: str, hardware: Hardware) -> Rating:
         rate_hz=rating.rate_hz,
         energy_joule=energy if component.from_device or energy is None else energy * scale,
         leakage_watt=rating.leakage_watt * scale,
+    )
+
+
+def _survey(component: Component, bits: int, process: Process | None) -> Rating:
+    assert component.rate_hz is not None
+    assert process is not None
+    energy = survey_energy(bits, component.rate_hz)
+    return Rating.model_construct(
+        power_watt=energy * component.rate_hz + component.leakage_watt,
+        area_m2=survey_area(bits, component.rate_hz, process.node_m),
+        rate_hz=component.rate_hz,
+        energy_joule=energy,
+        leakage_watt=component.leakage_watt,
+    )
+
+
+def _rescale(rating: Rating, old: Process, new: Process) -> Rating:
+    energy = scale_energy(old, new)
+    return Rating.model_construct(
+        power_watt=rating.power_watt * energy,
+        area_m2=rating.area_m2 * scale_area(old, new),
+        rate_hz=rating.rate_hz,
+        energy_joule=None if rating.energy_joule is None else rating.energy_joule * energy,
+        leakage_watt=rating.leakage_watt * energy,
     )
 
 
