@@ -3,8 +3,10 @@
 import ast
 import inspect
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -192,19 +194,22 @@ def test_every_room_ships():
     assert {room for room in rooms if f"    xbarsim.{room}\n" not in packages} == set()
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_hardware_networks_and_the_page(tmp_path):
-    import shutil
-    import zipfile
-
-    source = tmp_path / "source"  # a copy: a build folder left in the tree would be packed too
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The package as a wheel, built from a copy: a build folder left in the tree would be packed too."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
     for name in ("xbarsim", "hwconfigs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(folder), str(source)]
     subprocess.run(command, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_hardware_networks_and_the_page(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     expected = {
         f"xbarsim/hwconfigs/{path.relative_to(ROOT / 'hwconfigs')}" for path in (ROOT / "hwconfigs").rglob("*.yaml")
@@ -212,3 +217,18 @@ def test_the_wheel_holds_hardware_networks_and_the_page(tmp_path):
     for folder, pattern in (("network/zoo", "*"), ("data", "*.npz"), ("report", "*.html"), (".", "py.typed")):
         expected |= {path.relative_to(ROOT).as_posix() for path in (PACKAGE / folder).glob(pattern) if path.is_file()}
     assert expected - inside == set()
+
+
+@pytest.mark.slow
+def test_the_demo_runs_from_the_wheel_outside_the_tree(wheel, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(site)
+    dependencies = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "dependencies.pth").write_text("\n".join(dependencies))  # behind the environment's own packages
+    code = "import sys, xbarsim.cli; print(xbarsim.__file__, file=sys.stderr); sys.exit(xbarsim.cli.run(['demo']))"
+    result = subprocess.run([str(python), "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert str(site) in result.stderr
+    assert "on this hardware" in result.stdout
+    assert (tmp_path / "demo-report" / "noisy" / "index.html").is_file()
