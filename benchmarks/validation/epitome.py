@@ -10,9 +10,10 @@ time is printed and stays in minutes, so the accuracies are not what long traini
 how designs, bits and scales compare. Tests run on the 500 lossless test images; a difference below 4 points is within
 the 95 % interval.
 
-Weight bits are those of the last stage; the other layers keep 8 (9 in the first rows), because they were not trained
-for fewer and would hide what is compared. Ideal hardware equals the integer network bit for bit, so its column is that of the integers. Non-ideal hardware is
-``epim`` as shipped, but with arrays of 128 x 128 (5 % variation, 2.5 ohm a segment, 8-bit calibrated converters).
+Weight bits are those of the last stage; the other layers have 8 (9 where that has 9), because they were not trained
+for fewer and would hide what is compared. Ideal hardware equals the integer network bit for bit, so its column is
+that of the integers. Non-ideal hardware is ``epim`` as shipped, but with arrays of 128 x 128 (5 % variation, 2.5 ohm a
+segment, 8-bit calibrated converters).
 """
 
 from __future__ import annotations
