@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
+from xbarsim.config.write import Write
 
 
 class Programming(Record):
@@ -66,6 +67,8 @@ class Device(Record):
     read_noise: ReadNoise = ReadNoise()
     stuck: Stuck = Stuck()
     drift: Drift = Drift()
+    write: Write | None = None
+    """What programming a cell takes; needed where weights are reloaded."""
 
     @property
     def levels(self) -> int:

@@ -86,6 +86,9 @@ class Mapping(Record):
     """Copies of layers with many windows: none, or balanced within ``array_budget``."""
     array_budget: Annotated[int, Field(ge=1)] | None = None
     """Physical arrays that replication may use in all; None is what the chip holds."""
+    reload: Literal["never", "turns"] = "never"
+    """Where a network does not fit: refuse it, or let its layers take turns, programming arrays in every inference;
+    layers then run one after the other, without copies."""
 
 
 class EpitomeRules(Record):
@@ -164,10 +167,11 @@ class Activity(Record):
 ACTIONS = (
     "array", "dac", "sample_hold", "adc", "shift_add", "input_register", "output_register", "buffer", "bus",
     "accumulate", "activation", "pooling", "vector", "tile_register", "router", "link", "off_chip", "index_table",
+    "write",
 )  # fmt: skip
 """What the timing machine counts. Bits for registers (inputs and results of the arrays, results of a tile), buffer,
 bus, router, link, off_chip and index_table; else operations: array reads, driven rows, sampled columns, conversions,
-shifted sums, added partial sums, activated values, pooled values, and the other digital operations."""
+shifted sums, written cells, added partial sums, activated values, pooled values, and the other digital operations."""
 
 
 class Rating(Record):

@@ -5,7 +5,8 @@ time between two inferences. Area is the chip as configured, unused tiles and I/
 share of its arrays in cores and tiles; what no layer uses, and what belongs to a whole chip, stands in a record of
 its own, so that the parts sum to the whole.
 
-Neglected: wiring and white space between tiles, clock distribution where no component carries it, and programming.
+Neglected: wiring and white space between tiles, clock distribution where no component carries it, and the first
+programming of a chip that holds all weights.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from xbarsim.config import Hardware
 from xbarsim.config.rating import count_instances, rate_component, read_energy
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
+from xbarsim.timing.program import program_seconds, write_energy, written_cells
 
+PROGRAMMING = "programming"
+"""Name of the component record for writing cells in turns."""
 REST = "chip"
 """Name of the record for unused arrays, chip-wide components and off-chip traffic."""
 
@@ -126,6 +130,14 @@ class Cost:
     """Parts that sum to ``energy_joule`` and ``area_m2``."""
     components: tuple[ComponentCost, ...] = ()
     """The same sums, cut the other way."""
+    turns: int = 1
+    """How often the arrays are programmed in one inference; 1: once for all, not part of the cost."""
+    programming_s: float = 0.0
+    """Time to program all weights once; in the delay where there are several turns [s]."""
+    programming_joule: float = 0.0
+    """Energy to program all weights once; in the energy where there are several turns [J]."""
+    lifetime_inferences: float | None = None
+    """Inferences until cells that are rewritten in each are worn out [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,7 +218,10 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
         energy = _price_actions(hardware, tags, step.counts, (measured or {}).get(step.name))
         area: dict[str, float] = {}
         if step.layer is not None:
-            for name, joule in price_share(tags, step.layer.arrays, activity.interval_s, area).items():
+            if step.counts.get("write"):
+                energy[PROGRAMMING] = step.counts["write"] * write_energy(step.layer)
+            held = step.layer.arrays * plan.arrays_held / plan.arrays
+            for name, joule in price_share(tags, held, activity.interval_s, area).items():
                 energy[name] = energy.get(name, 0.0) + joule
         parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.timing.clock_hz))
     parts.append(_price_rest(plan, lists[id(plan.hardware)], activity.interval_s))
@@ -228,7 +243,7 @@ def _price_actions(
     return energy
 
 
-def price_share(tags: Tags, arrays: int, interval_s: float, area: dict[str, float]) -> dict[str, float]:
+def price_share(tags: Tags, arrays: float, interval_s: float, area: dict[str, float]) -> dict[str, float]:
     """Return the idle energy of so many arrays with their share of core and tile, by component; fill in ``area``."""
     energy = {}
     for name, tag in tags.items():
@@ -264,7 +279,7 @@ def _layer_cost(
 def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
     """Return the record of unused array slots and of what belongs to whole chips."""
     area: dict[str, float] = {}
-    unused = plan.tiles * plan.arrays_per_tile - plan.arrays
+    unused = plan.tiles * plan.arrays_per_tile - plan.arrays_held
     energy = price_share(tags, unused, interval_s, area)
     for name, tag in tags.items():
         if tag.is_chip:
@@ -282,9 +297,10 @@ def _by_component(
 ) -> tuple[ComponentCost, ...]:
     """Cut the same energy and area by component."""
     base = id(plan.hardware)
-    held: dict[int, int] = {base: plan.tiles * plan.arrays_per_tile - plan.arrays}
+    share = plan.arrays_held / plan.arrays
+    held: dict[int, float] = {base: plan.tiles * plan.arrays_per_tile - plan.arrays_held}
     for layer in plan.layers:
-        held[id(layer.hardware)] = held.get(id(layer.hardware), 0) + layer.arrays
+        held[id(layer.hardware)] = held.get(id(layer.hardware), 0) + layer.arrays * share
     totals = activity.totals
     found = []
     for name, own in lists[base].items():
@@ -303,6 +319,14 @@ def _by_component(
                 area_m2=sum(part.area_by_component.get(name, 0.0) for part in parts),
             )
         )
+    energy = sum(part.energy_by_component.get(PROGRAMMING, 0.0) for part in parts)
+    if energy:
+        found.append(
+            ComponentCost(
+                component=PROGRAMMING, action="write", actions=totals.get("write", 0), instances=plan.arrays_held,
+                action_energy_joule=energy, idle_energy_joule=0.0, energy_joule=energy, area_m2=0.0,
+            )
+        )  # fmt: skip
     return tuple(found)
 
 
@@ -320,7 +344,7 @@ def _sum_up(plan: Plan, activity: Activity, parts: list[LayerCost], components: 
         power_watt=power,
         cycles=activity.cycles,
         crossbars=plan.crossbars,
-        arrays=plan.arrays,
+        arrays=plan.arrays_held,
         tiles=plan.tiles,
         utilization=plan.utilization,
         tops=tops,
@@ -328,4 +352,18 @@ def _sum_up(plan: Plan, activity: Activity, parts: list[LayerCost], components: 
         tops_per_mm2=tops / (area * 1e6) if area else 0.0,
         layers=tuple(parts),
         components=components,
+        turns=plan.turn_count,
+        programming_s=sum(program_seconds(plan)),
+        programming_joule=sum(written_cells(layer) * write_energy(layer) for layer in plan.layers),
+        lifetime_inferences=_lifetime(plan),
     )
+
+
+def _lifetime(plan: Plan) -> float | None:
+    """Return the inferences until the first cells are worn out; None where they are not rewritten or it is unknown.
+
+    Every turn may write every cell that it holds, so that cells of arrays used in all turns are written in each.
+    """
+    writes = [layer.hardware.device.write for layer in plan.layers]
+    lives = [write.endurance / write.pulses for write in writes if write is not None and write.endurance is not None]
+    return min(lives) / plan.turn_count if plan.turn_count > 1 and lives else None

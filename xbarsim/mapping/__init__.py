@@ -3,10 +3,12 @@
 from xbarsim.mapping.choose import choose_hardware
 from xbarsim.mapping.epitome import EpitomePlan, make_tables, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
-from xbarsim.mapping.plan import LayerPlan, Plan, fit_chips, plan_network
+from xbarsim.mapping.plan import LayerPlan, Plan, plan_network
 from xbarsim.mapping.replicate import balance_copies
+from xbarsim.mapping.turn import assign_turns, fit_chips
 
 __all__ = [
-    "EpitomePlan", "LayerMatrix", "LayerPlan", "Partition", "Plan", "Stripe", "balance_copies", "choose_hardware",
-    "describe_matrix", "fit_chips", "make_tables", "partition_matrix", "plan_epitome", "plan_network",
+    "EpitomePlan", "LayerMatrix", "LayerPlan", "Partition", "Plan", "Stripe", "assign_turns", "balance_copies",
+    "choose_hardware", "describe_matrix", "fit_chips", "make_tables", "partition_matrix", "plan_epitome",
+    "plan_network",
 ]  # fmt: skip

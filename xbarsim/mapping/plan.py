@@ -28,6 +28,7 @@ from xbarsim.mapping.partition import (
     partition_matrix,
 )
 from xbarsim.mapping.replicate import balance_copies
+from xbarsim.mapping.turn import assign_turns, fit_chips
 from xbarsim.mvm import is_paired, stream_count
 from xbarsim.network import Network, input_is_signed
 
@@ -51,7 +52,9 @@ class LayerPlan:
     replication: int
     """Copies that share the windows."""
     first_array: int
-    """Position of the first array in placement order."""
+    """Position of the first array in placement order, within its turn."""
+    turn: int = 0
+    """Which load of the arrays it belongs to."""
     epitome: EpitomePlan | None = None
     """Index tables of a convolution that runs patch by patch; the matrix is then its epitome."""
 
@@ -226,6 +229,8 @@ class Plan:
     """Tiles of one chip."""
     chips: int
     """Number of chips."""
+    turn_count: int = 1
+    """How often the arrays are programmed in one inference; 1: once for all."""
 
     @functools.cached_property
     def crossbars(self) -> int:
@@ -236,6 +241,16 @@ class Plan:
     def arrays(self) -> int:
         """Physical arrays of all layers."""
         return sum(layer.arrays for layer in self.layers)
+
+    @functools.cached_property
+    def arrays_held(self) -> int:
+        """Physical arrays that hold weights at once; fewer than ``arrays`` where layers take turns."""
+        return max(layer.first_array + layer.arrays for layer in self.layers)
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether layers run as a pipeline over windows; in turns they run one after the other."""
+        return self.hardware.timing.pipelined and self.turn_count == 1
 
     @property
     def tiles(self) -> int:
@@ -306,65 +321,36 @@ def plan_network(
     cuts = [partition_matrix(matrix, chosen[node.name], node.name) for matrix, node in zip(matrices, nodes)]
     signs = [input_is_signed(network, node.name) for node in nodes]
     epitomes = [plan_epitome(node, chosen[node.name]) for node in nodes]
-    copies = _choose_copies(hardware, [chosen[node.name] for node in nodes], matrices, cuts, signs, epitomes)
+    own = [chosen[node.name] for node in nodes]
+    once = [cut.crossbars * (2 if is_paired(each) else 1) for cut, each in zip(cuts, own)]
+    turns = assign_turns([node.name for node in nodes], once, hardware)
+    copies = [1] * len(nodes) if turns[-1] else _choose_copies(hardware, own, matrices, cuts, signs, epitomes)
     placed: list[LayerPlan] = []
     at = 0
-    for node, matrix, cut, signed, copy, epitome in zip(nodes, matrices, cuts, signs, copies, epitomes):
+    for index, (node, matrix, cut, signed, copy, epitome) in enumerate(
+        zip(nodes, matrices, cuts, signs, copies, epitomes)
+    ):
+        if index and turns[index] != turns[index - 1]:
+            at = 0
         layer = LayerPlan(
             name=node.name, kind=node.kind, hardware=chosen[node.name], matrix=matrix, partition=cut, signed=signed,
-            replication=copy, first_array=at, epitome=epitome,
+            replication=copy, first_array=at, epitome=epitome, turn=turns[index],
         )  # fmt: skip
         placed.append(layer)
         at += layer.arrays
     per_tile = hardware.chip.arrays_per_core * hardware.chip.cores_per_tile
-    tiles_per_chip, chips = fit_chips(at, hardware)
+    held = max(layer.first_array + layer.arrays for layer in placed)
+    tiles_per_chip, chips = fit_chips(held, hardware)
     return Plan(
         network=network,
         hardware=hardware,
         layers=tuple(placed),
         arrays_per_tile=per_tile,
-        tiles_used=-(-at // per_tile),
+        tiles_used=-(-held // per_tile),
         tiles_per_chip=tiles_per_chip,
         chips=chips,
+        turn_count=turns[-1] + 1,
     )
-
-
-def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
-    """Return tiles per chip and number of chips for so many physical arrays.
-
-    Parameters
-    ----------
-    arrays : int
-        Physical arrays to be placed.
-    hardware : Hardware
-        Its ``chip`` section gives arrays per tile and what is free to choose.
-
-    Returns
-    -------
-    tuple of int
-        Tiles per chip, chips.
-
-    Raises
-    ------
-    MappingError
-        If ``chip.tiles`` and ``chip.count`` are numbers and the arrays do not fit.
-    """
-    chip = hardware.chip
-    per_tile = chip.arrays_per_core * chip.cores_per_tile
-    tiles = -(-arrays // per_tile)
-    if chip.tiles == "auto":
-        chips = 1 if chip.count == "auto" else chip.count
-        return -(-tiles // chips), chips
-    needed = -(-tiles // chip.tiles)
-    if chip.count == "auto":
-        return chip.tiles, needed
-    if needed > chip.count:
-        held = chip.count * chip.tiles * per_tile
-        raise MappingError(
-            f"{arrays} arrays do not fit: {chip.count} chip{'s' * (chip.count > 1)} of {chip.tiles} tiles hold {held}, "
-            f"{arrays - held} are missing; chip.count: {needed}, or chip.tiles: {-(-tiles // chip.count)}, would fit"
-        )
-    return chip.tiles, chip.count
 
 
 def _choose_copies(

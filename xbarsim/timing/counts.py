@@ -12,6 +12,7 @@ from xbarsim.config.hardware import ACTIONS
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.timing.dataflow import POOLS
 from xbarsim.timing.machine import Layout
+from xbarsim.timing.program import written_cells
 from xbarsim.timing.rounds import wanted_columns
 from xbarsim.timing.slots import conversions_of, result_bits
 
@@ -50,6 +51,8 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
         else:
             counts["pooling" if step.kind in POOLS else "vector"] += step.windows * step.operations
             counts["buffer"] += step.windows * step.operands * layout.bits[index]
+        if layer is not None and plan.turn_count > 1:
+            counts["write"] += written_cells(layer)
         if step.kind not in ("input", "output"):
             counts["tile_register"] += step.windows * bits
         counts["activation"] += step.windows * step.activated

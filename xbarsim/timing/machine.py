@@ -301,13 +301,13 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
     arrays["edge_flag"] = np.cumsum([0, *(windows[edge[0]] for edge in flat[:-1])])
     arrays["edge_need"] = np.cumsum([0, *(len(edge[2]) * images for edge in flat[:-1])])
     timing = plan.hardware.timing
-    limited = timing.pipelined and timing.stream_bits is not None
+    limited = plan.pipelined and timing.stream_bits is not None
     shifts = [(edge, image * steps[edge[0]].windows) for edge in flat for image in range(images)]
     needs = [need + shift if shift else need for (_, _, need, _), shift in shifts]
     keeps = [keep + shift for (_, _, _, keep), shift in shifts] if limited else [np.zeros(len(flat), dtype=np.int32)]
     sizes = np.array([steps[source].values * layout.bits[source] for source, *_ in flat], dtype=np.int64)
     arrays.update(
-        pipelined=timing.pipelined,
+        pipelined=plan.pipelined,
         limited=limited,
         hop_cycles=timing.hop_cycles,
         total_windows=int(windows.sum()),

@@ -19,6 +19,7 @@ from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine
+from xbarsim.timing.program import step_offsets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +180,8 @@ def simulate_plan(plan: Plan) -> Activity:
     if least is not None:
         given = plan.hardware.timing.stream_bits
         raise MappingError(f"timing.stream_bits: {given} deadlocks this network; {least} is the least that works")
+    if plan.turn_count > 1:
+        result = _add_programming(plan, machine, layout, result)
     interval, bottleneck = find_interval(plan, machine, layout, result)
     counts = count_actions(plan, layout)
     first = machine.first_window
@@ -204,6 +207,13 @@ def simulate_plan(plan: Plan) -> Activity:
         plan=plan, cycles=result.cycles, interval_cycles=interval, bottleneck=bottleneck, steps=tuple(steps),
         machine=machine, layout=layout, start=result.start, finish=result.finish, busy=result.busy,
     )  # fmt: skip
+
+
+def _add_programming(plan: Plan, machine: Machine, layout: Layout, result: Run) -> Run:
+    """Shift every step by the programming that comes before it; steps of a plan in turns never overlap."""
+    offsets, _ = step_offsets(plan, [step.name for step in layout.flow.steps])
+    shift = np.repeat(np.array(offsets, dtype=np.int64), machine.windows)
+    return Run(is_done=result.is_done, start=result.start + shift, finish=result.finish + shift, busy=result.busy)
 
 
 def _least_stream_bits(plan: Plan, machine: Machine, is_done: bool) -> int | None:
@@ -270,7 +280,7 @@ def find_interval(plan: Plan, machine: Machine, layout: Layout, result: Run) -> 
     registers: a register is filled again only when its pass is over, so that two windows take no less than one
     pass and one filling.
     """
-    if not plan.hardware.timing.pipelined:
+    if not plan.pipelined:
         return result.cycles, "layer by layer"
     at = int(result.busy.argmax())
     best, name = int(result.busy[at]), name_resource(plan, layout, at)

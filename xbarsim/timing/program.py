@@ -1,0 +1,80 @@
+"""Programming of arrays in turns: when each turn begins, and how many cells are written.
+
+The arrays of a turn are programmed before anything else of it begins, all cells of every array (what the turn before
+left there must go too): row by row, all cells of a row together, one array after the other for each set of write
+drivers (``device.write.drivers``).
+
+Neglected: moving the weights from memory to the chip, and verification beyond ``device.write.pulse_s``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from xbarsim.mapping import LayerPlan, Plan
+
+
+def program_seconds(plan: Plan) -> list[float]:
+    """Return how long programming takes before each turn [s]; zeros where ``device.write`` is not known."""
+    chip = plan.hardware.chip
+    sizes = {
+        "array": 1, "core": chip.arrays_per_core, "tile": plan.arrays_per_tile,
+        "chip": plan.arrays_per_tile * plan.tiles_per_chip,
+    }  # fmt: skip
+    seconds = []
+    for turn in range(plan.turn_count):
+        layers = [layer for layer in plan.layers if layer.turn == turn]
+        busy: dict[tuple[str, int], float] = {}
+        for layer in layers:
+            write = layer.hardware.device.write
+            if write is None:
+                continue
+            each = layer.hardware.crossbar.rows * write.pulses * write.pulse_s
+            units = np.arange(layer.first_array, layer.first_array + layer.arrays) // sizes[write.drivers]
+            for unit, count in zip(*(part.tolist() for part in np.unique(units, return_counts=True))):
+                key = (write.drivers, unit)
+                busy[key] = busy.get(key, 0.0) + count * each
+        seconds.append(max(busy.values(), default=0.0))
+    return seconds
+
+
+def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
+    """Return the cycles that programming has taken before each step begins, and all of it in one inference.
+
+    Parameters
+    ----------
+    plan : Plan
+        In turns.
+    names : list of str
+        Names of all steps in order; a step without weights belongs to the turn of the layer before it.
+
+    Returns
+    -------
+    list of int, int
+        By step; all turns together.
+    """
+    clock = plan.hardware.timing.clock_hz
+    spent = np.cumsum([math.ceil(each * clock - 1e-9) for each in program_seconds(plan)])
+    turns = {layer.name: layer.turn for layer in plan.layers}
+    offsets, turn = [], 0
+    for name in names:
+        turn = max(turn, turns.get(name, 0))
+        offsets.append(int(spent[turn]))
+    return offsets, int(spent[-1])
+
+
+def written_cells(layer: LayerPlan) -> int:
+    """Return the cells of a layer's arrays, weights or not."""
+    return layer.arrays * layer.hardware.crossbar.rows * layer.hardware.crossbar.cols
+
+
+def write_energy(layer: LayerPlan) -> float:
+    """Return the energy of programming one cell: all its pulses through its mean conductance [J]."""
+    device = layer.hardware.device
+    if device.write is None:
+        return 0.0
+    level = layer.hardware.activity.mean_level
+    conductance = device.g_off_siemens + level * (device.g_on_siemens - device.g_off_siemens)
+    return conductance * device.write.volt**2 * device.write.pulse_s * device.write.pulses
