@@ -1,6 +1,12 @@
 """Conductances -> sensed currents: exact and approximate solvers of the array's circuit."""
 
+from xbarsim.crossbar.currents import CurrentReport, solve_currents, solve_currents_report
+from xbarsim.crossbar.netlist import write_netlist
+from xbarsim.crossbar.topology import TOPOLOGIES, Topology
 from xbarsim.crossbar.transfer import TransferReport, solve_transfer, solve_transfer_report
 from xbarsim.crossbar.wires import Wires
 
-__all__ = ["TransferReport", "Wires", "solve_transfer", "solve_transfer_report"]
+__all__ = [
+    "TOPOLOGIES", "CurrentReport", "Topology", "TransferReport", "Wires", "solve_currents", "solve_currents_report",
+    "solve_transfer", "solve_transfer_report", "write_netlist",
+]  # fmt: skip

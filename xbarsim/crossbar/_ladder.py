@@ -3,8 +3,8 @@
 A column of a gate-driven array is a source line and a bit line with cells ``x g`` across them (x: how far a gate is
 open). Each segment of the two rails together carries the column's whole current I, so their voltages weighted by each
 other's resistance fall by ``I r_sl r_bl / (r_sl + r_bl)`` a segment. What is left is one ladder of segments
-``R = r_sl + r_bl`` with the cells to ground, into which I enters: shares ``alpha = r_sl / R`` and ``beta = 1 - alpha`` at
-the two ends where source line and bit line are connected at opposite ends, all of it at one end otherwise. Its
+``R = r_sl + r_bl`` with the cells to ground, into which I enters: shares ``alpha = r_sl / R`` and ``beta = 1 - alpha``
+at the two ends where source line and bit line are connected at opposite ends, all of it at one end otherwise. Its
 impedances are ratios of continuants, which a recurrence of positive terms yields without cancellation:
 
     D' = D + R N,  N' = N + x g D'      from D = 1, N = 0   (and K, M alike from K = -R, M = 1)

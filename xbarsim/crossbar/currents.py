@@ -7,7 +7,6 @@ decouple, each column is solved in closed form; everything else goes through nod
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -118,7 +117,7 @@ def solve_currents(
         return question.shape(_multiply_transfer(question, threads))
     if iv is None and layout.is_ladder and question.g.size:
         return question.shape(_solve_columns(question, threads))
-    return question.shape(np.stack([part.currents for part in _solve_all(question, max_iterations)]))
+    return question.shape(_solve_all(question, max_iterations).currents)
 
 
 def solve_currents_report(
@@ -160,9 +159,8 @@ def solve_currents_report(
     lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     check_steps(max_iterations)
-    parts = _solve_all(question, max_iterations)
-    names = ("currents", "residual", "driver_ampere", "iterations", "v_wl", "v_bl")
-    return CurrentReport(**{name: question.shape(np.stack([getattr(part, name) for part in parts])) for name in names})
+    found = vars(_solve_all(question, max_iterations))
+    return CurrentReport(**{name: question.shape(values) for name, values in found.items()})
 
 
 def _multiply_transfer(question: Question, threads: int | None) -> Array:
@@ -226,8 +224,9 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
     return np.where(question.sensed, out[:, :vectors], 0.0)
 
 
-def _solve_all(question: Question, max_iterations: int) -> list[CurrentReport]:
+def _solve_all(question: Question, max_iterations: int) -> CurrentReport:
     """Solve every array by nodal analysis; vectors of one circuit share its factorisation."""
+    arrays, rows, cols = question.g.shape
     vectors = len(question.v_in)
     layout = question.topology
     if layout.inputs == "gates":
@@ -237,30 +236,23 @@ def _solve_all(question: Question, max_iterations: int) -> list[CurrentReport]:
         groups = [np.flatnonzero(patterns == k) for k in range(patterns.max(initial=-1) + 1)]
     else:
         groups = [np.arange(vectors)] if vectors else []
-    return [_solve_array(question, array, groups, max_iterations) for array in range(len(question.g))]
-
-
-def _solve_array(question: Question, array: int, groups: list[NDArray[Any]], max_iterations: int) -> CurrentReport:
-    rows, cols = question.g.shape[1:]
-    vectors = len(question.v_in)
-    currents = np.zeros((vectors, cols))
-    residual, pushed, iterations = np.zeros(vectors), np.zeros(vectors), np.zeros(vectors, dtype=np.int64)
-    node_volt = np.zeros((2, vectors, rows, cols))
-    for members in groups:
-        circuit, g, volt = arrange(question, array, int(members[0]))
-        if question.topology.inputs == "rows":
-            volt = question.v_in[members]
-        found = solve_nodes(circuit, g, np.atleast_2d(volt), question.iv, max_iterations, members.tolist())
-        currents[members] = found.cell_ampere.sum(axis=1)
-        residual[members], pushed[members] = found.residual, found.driver_ampere
-        iterations[members] = found.iterations
-        pair = found.node_volt[:, : 2 * rows * cols].reshape(-1, 2, rows, cols)
-        node_volt[:, members] = pair.transpose(1, 0, 2, 3)
-    return CurrentReport(
-        currents=np.where(question.sensed, currents, 0.0),
-        residual=residual,
-        driver_ampere=pushed,
-        iterations=iterations,
-        v_wl=node_volt[0],
-        v_bl=node_volt[1],
+    report = CurrentReport(
+        currents=np.zeros((arrays, vectors, cols)),
+        residual=np.zeros((arrays, vectors)),
+        driver_ampere=np.zeros((arrays, vectors)),
+        iterations=np.zeros((arrays, vectors), dtype=np.int64),
+        v_wl=np.zeros((arrays, vectors, rows, cols)),
+        v_bl=np.zeros((arrays, vectors, rows, cols)),
     )
+    for array in range(arrays):
+        for members in groups:
+            circuit, g, volt = arrange(question, array, int(members[0]))
+            each = question.v_in[members] if layout.inputs == "rows" else volt[np.newaxis]
+            found = solve_nodes(circuit, g, each, question.iv, max_iterations, members.tolist())
+            report.currents[array, members] = np.where(question.sensed, found.cell_ampere.sum(axis=1), 0.0)
+            report.residual[array, members] = found.residual
+            report.driver_ampere[array, members] = found.driver_ampere
+            report.iterations[array, members] = found.iterations
+            pair = found.node_volt[:, : 2 * rows * cols].reshape(-1, 2, rows, cols)
+            report.v_wl[array, members], report.v_bl[array, members] = pair[:, 0], pair[:, 1]
+    return report

@@ -83,7 +83,7 @@ def write_netlist(
     ]
     wanted = [col for col in circuit.sensor_col.tolist() if question.sensed[col]]
     cards += [f"print i(vs{col})" for col in wanted]
-    return "\n".join([*cards, ".endc", ".end", ""])
+    return "\n".join([*cards, "quit 0", ".endc", ".end", ""])
 
 
 def _write_sources(circuit: Circuit, volt: np.ndarray) -> list[str]:

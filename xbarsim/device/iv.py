@@ -5,7 +5,7 @@ Static curves: history, self-heating and switching during the read are neglected
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,7 +123,7 @@ def write_expression(iv: Curve | None, g: float, v: str) -> str:
     return f"{g!r}*{v}*({iv.off_ratio!r}+{1 - iv.off_ratio!r}*{step})"
 
 
-def _shape(iv: Curve, v: Array | np.float64) -> tuple[Array, Array]:
+def _shape(iv: Curve, v: Any) -> tuple[Any, Any]:
     """Return f(v) and its slope before scaling to the reference voltage."""
     if isinstance(iv, Sinh):
         return iv.scale_volt * np.sinh(v / iv.scale_volt), np.cosh(v / iv.scale_volt)
