@@ -1,8 +1,9 @@
 """The one place that chooses compile flags.
 
 ``kernel`` is for sequential code, ``parallel_kernel`` for code whose ``prange`` iterations write disjoint
-outputs. Both release the interpreter lock and cache machine code on disk. Division by zero follows IEEE
-instead of raising, so kernels stay vectorisable; wrappers check inputs before they call.
+outputs, ``inlined`` for helpers of hot loops that must leave no call behind (a call spills vector registers, and
+counts a reference for every array that it is handed). All release the interpreter lock and cache machine code on disk.
+Division by zero follows IEEE instead of raising, so kernels stay vectorisable; wrappers check inputs before they call.
 
 ``fastmath`` is off: it breaks ``isnan`` and lets the compiler reorder sums, so that the same input could
 give different last digits after an innocent edit. Kernels that profit pick single flags here by name:
@@ -20,7 +21,7 @@ import numba
 
 kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 parallel_kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, parallel=True)
-inlined = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
+inlined = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 
 
 @contextmanager

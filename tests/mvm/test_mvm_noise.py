@@ -27,6 +27,18 @@ def test_counters_give_uncorrelated_standard_normals():
     assert np.unique(draws).size > 0.99 * draws.size
 
 
+def test_a_pool_is_white_so_that_columns_stay_uncorrelated_over_any_number_of_reads():
+    # exact by construction, up to float32 and the two frequencies that are real: 1 / 32 768 each
+    pool = make_pool(0, stream(0, "test")).astype(np.float64)
+    assert abs(pool.mean()) < 1e-6
+    assert abs(pool.var() - 1) < 1e-6
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(pool)) ** 2) / pool.size
+    assert np.abs(correlation[1:]).max() < 4 / pool.size
+    # 32 768 samples against the normal law, 1e-6; the fourth moment has a standard error of sqrt(24 / n), 5 sigma
+    assert stats.kstest(pool, "norm").pvalue > 1e-6
+    assert abs(stats.kurtosis(pool)) < 5 * np.sqrt(24 / pool.size)
+
+
 def single_slice(changes, rows=64, outputs=32):
     """Program weights of one 2-bit slice, so that one conversion is one column sum."""
     rng = np.random.default_rng(0)

@@ -11,20 +11,22 @@ nor the choice between tables and products changes a bit. Tables are int16 or fl
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim._numba import kernel
+from xbarsim._numba import inlined, kernel
 from xbarsim.mvm._lanes import (
     add,
+    address,
     fill,
     lane_count,
     larger,
     load,
     multiply,
     peek,
+    poke,
     round_even,
     smaller,
     spread,
@@ -92,6 +94,21 @@ class Errors(NamedTuple):
     first_vector: int
 
 
+class BlockErrors(NamedTuple):
+    """The errors of one row block, as pointers."""
+
+    gain: Any
+    offset: Any
+    inl: Any
+    inl_size: int
+    thermal: np.float32
+    read_noise: Any
+    is_noisy: int
+    pool: Any
+    turns: Any
+    is_silent: bool
+
+
 class Survey(NamedTuple):
     """What converters see: extremes by lane, counts of magnitudes by bin, sums that clip."""
 
@@ -100,6 +117,17 @@ class Survey(NamedTuple):
     counts: NDArray[np.int64]
     bins_per_unit: np.float32
     clipped: NDArray[np.int64]
+
+
+class SurveyPlaces(NamedTuple):
+    """A survey as pointers."""
+
+    lowest: Any
+    highest: Any
+    counts: Any
+    bins: int
+    bins_per_unit: np.float32
+    clipped: Any
 
 
 class Scratch(NamedTuple):
@@ -115,6 +143,7 @@ class Scratch(NamedTuple):
     lanes: NDArray[np.int32]
     floats: NDArray[np.float32]
     sums: NDArray[np.float32]
+    variances: NDArray[np.float32]
 
 
 # --- inputs ------------------------------------------------------------------------------------------------------
@@ -212,7 +241,7 @@ def build_table(dac_bits, power, count, part, zero, table):
 # --- noise -------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
 def mix_word(x):
     """Scramble a 64-bit word (the finaliser of SplitMix64, Steele et al. 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -220,7 +249,15 @@ def mix_word(x):
     return x ^ (x >> np.uint64(31))
 
 
-@kernel
+@inlined
+def hash_vector(errors, v):
+    """Hash the index of a vector within the run, for the noise of its reads."""
+    if errors is None:
+        return np.uint64(0)
+    return mix_word(errors.key + np.uint64(errors.first_vector + v))
+
+
+@inlined
 def draw_normal(word, column, pool, turns, zero):
     """Draw one standard normal per lane: two stretches of a pool of normals, turned by an angle of this read.
 
@@ -229,63 +266,95 @@ def draw_normal(word, column, pool, turns, zero):
     first = np.int64(word & np.uint64(0x7FFF)) + column
     second = np.int64((word >> np.uint64(15)) & np.uint64(0x7FFF)) + column
     turn = np.int64((word >> np.uint64(30)) & np.uint64(0xFF))
-    x = multiply(load(pool, first, zero), fill(turns[turn, 0], zero))
-    return add(x, multiply(load(pool, second, zero), fill(turns[turn, 1], zero)))
+    x = multiply(load(pool, first, zero), fill(peek(turns, 2 * turn), zero))
+    return add(x, multiply(load(pool, second, zero), fill(peek(turns, 2 * turn + 1), zero)))
 
 
 # --- conversion --------------------------------------------------------------------------------------------------
 
 
-@kernel
+@inlined
+def point_survey(survey):
+    """Point to what a survey keeps."""
+    if survey is None:
+        return None
+    return SurveyPlaces(
+        address(survey.lowest),
+        address(survey.highest),
+        address(survey.counts),
+        survey.counts.size,
+        survey.bins_per_unit,
+        address(survey.clipped),
+    )
+
+
+@inlined
 def note_sums(x, adc, survey, target, plane_weights, floats):
     """Keep what a survey asks for of one read of some columns; those without a weight are padding."""
-    width = lane_count(x)
     store(survey.lowest, 0, smaller(load(survey.lowest, 0, x), x))
     store(survey.highest, 0, larger(load(survey.highest, 0, x), x))
-    if survey.counts.size:
+    if survey.bins:
         store(floats, 0, x)
-        for j in range(width):
-            if plane_weights[target + j] == 0:
+        for j in range(lane_count(x)):
+            if peek(plane_weights, target + j) == 0:
                 continue
-            place = np.int64(abs(floats[j]) * survey.bins_per_unit)
-            survey.counts[min(place, survey.counts.size - 1)] += 1
-            y = floats[j] * adc.scale
-            survey.clipped[0] += (y > adc.high + np.float32(0.5)) | (y < adc.low - np.float32(0.5))
+            place = min(np.int64(abs(peek(floats, j)) * survey.bins_per_unit), survey.bins - 1)
+            poke(survey.counts, place, peek(survey.counts, place) + 1)
+            y = peek(floats, j) * adc.scale
+            clips = (y > adc.high + np.float32(0.5)) | (y < adc.low - np.float32(0.5))
+            poke(survey.clipped, 0, peek(survey.clipped, 0) + clips)
 
 
-@kernel
-def convert(x, variance, v, t, r, column, adc, errors, floats):
+@inlined
+def point_errors(errors, r):
+    """Point to the errors of one row block."""
+    if errors is None:
+        return None
+    read_noise = errors.read_noise[r] if errors.read_noise.size else errors.gain[r]
+    return BlockErrors(
+        address(errors.gain[r]),
+        address(errors.offset[r]),
+        address(errors.inl),
+        errors.inl.size,
+        errors.thermal,
+        address(read_noise),
+        errors.read_noise.size,
+        address(errors.pool),
+        address(errors.turns),
+        errors.is_silent,
+    )
+
+
+@inlined
+def convert(x, variance, word, column, adc, errors, floats):
     """Convert sums to codes in int32; with errors, as a real converter would."""
     low, high = fill(adc.low, x), fill(adc.high, x)
     y = multiply(to_float(x), fill(adc.scale, x))
     if errors is not None:
-        y = add(multiply(y, load(errors.gain[r], column, x)), load(errors.offset[r], column, x))
-        if errors.read_noise.size:
-            deviation = multiply(to_float(variance), load(errors.read_noise[r], column, x))
+        y = add(multiply(y, load(errors.gain, column, x)), load(errors.offset, column, x))
+        if errors.is_noisy:
+            deviation = multiply(to_float(variance), load(errors.read_noise, column, x))
             deviation = square_root(add(deviation, fill(errors.thermal, x)))
-            word = mix_word(mix_word(errors.key + np.uint64(errors.first_vector + v)) + np.uint64(r * 65536 + t))
             y = add(y, multiply(deviation, draw_normal(word, column, errors.pool, errors.turns, y)))
-        if errors.inl.size:
+        if errors.inl_size:
             store(floats, 0, y)
             for j in range(lane_count(x)):
-                code = np.rint(min(max(floats[j], adc.low), adc.high))
-                floats[j] += errors.inl[np.int64(code - adc.low)]
+                code = np.rint(min(max(peek(floats, j), adc.low), adc.high))
+                poke(floats, j, peek(floats, j) + peek(errors.inl, np.int64(code - adc.low)))
             y = load(floats, 0, y)
     return to_int32(round_even(larger(smaller(y, high), low)))
 
 
-@kernel
-def shift_add(codes, v, target, plane_weights, lanes, out):
+@inlined
+def shift_add(codes, v, target, plane_weights, lanes, out, padded):
     """Add weighted codes, int32 lanes, to the outputs of vector v."""
     quarter = zeros16(plane_weights)
-    padded = out.shape[1]
-    flat = out.ravel()
     store(lanes, 0, codes)
     output = target % padded
     for k in range(0, lane_count(codes), 16):
         at = v * padded + output
         part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
-        store(flat, at, add(load(flat, at, quarter), part))
+        store(out, at, add(load(out, at, quarter), part))
         output += 16
         if output == padded:
             output = 0
@@ -294,21 +363,23 @@ def shift_add(codes, v, target, plane_weights, lanes, out):
 @kernel
 def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out):
     """Add table rows, convert and shift-add, for every vector."""
-    width = lane_count(zero)
-    weights, starts, rows, table, noise_table = (
-        reads.weights, scratch.starts, scratch.rows, scratch.table, scratch.noise_table,
-    )  # fmt: skip
-    lanes, floats = scratch.lanes, scratch.floats
-    streams = weights.size
+    width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
+    weights, starts, rows = address(reads.weights), address(scratch.starts), address(scratch.rows)
+    table, noise_table = address(scratch.table), address(scratch.noise_table)
+    lanes, floats = address(scratch.lanes), address(scratch.floats)
+    counts, result = address(plane_weights), address(out)
+    added, seen = point_errors(errors, r), point_survey(survey)
+    has_variance = errors is not None and scratch.noise_table.size > 0
     for v in range(out.shape[0]):
         total = to_int32(zero)
+        key = hash_vector(errors, v)
         for t in range(streams):
             first, last = peek(starts, v * streams + t), peek(starts, v * streams + t + 1)
-            if first == last and survey is None and (errors is None or errors.is_silent):
+            if first == last and survey is None and (errors is None or added.is_silent):
                 continue
             x = zero
             variance = noise_zero
-            if errors is not None and noise_table.size:
+            if has_variance:
                 for i in range(first, last):
                     place = peek(rows, i) * width
                     x = add(x, load(table, place, zero))
@@ -317,12 +388,34 @@ def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, ze
                 for i in range(first, last):
                     x = add(x, load(table, peek(rows, i) * width, zero))
             if survey is not None:
-                note_sums(to_float(x), adc, survey, target, plane_weights, floats)
+                note_sums(to_float(x), adc, seen, target, counts, floats)
                 continue
-            code = convert(x, variance, v, t, r, column, adc, errors, floats)
-            total = add(total, multiply(code, fill(weights[t], zero)))
+            code = convert(x, variance, mix_word(key + np.uint64(r * 65536 + t)), column, adc, added, floats)
+            total = add(total, multiply(code, fill(peek(weights, t), zero)))
         if survey is None:
-            shift_add(total, v, target, plane_weights, lanes, out)
+            shift_add(total, v, target, counts, lanes, result, padded)
+
+
+@inlined
+def multiply_rows(rows, inputs, at, power, cells, like, sums):
+    """Multiply four reads, ``rows`` inputs each from ``at`` on, to the given power, by some columns of cells."""
+    width = lane_count(like)
+    x0 = fill(np.float32(0.0), like)
+    x1, x2, x3 = x0, x0, x0
+    for i in range(rows):
+        cell = load(cells, i * width, like)
+        a, b = peek(inputs, at + i), peek(inputs, at + rows + i)
+        c, d = peek(inputs, at + 2 * rows + i), peek(inputs, at + 3 * rows + i)
+        if power == 2:
+            a, b, c, d = a * a, b * b, c * c, d * d
+        x0 = add(x0, multiply(cell, fill(a, like)))
+        x1 = add(x1, multiply(cell, fill(b, like)))
+        x2 = add(x2, multiply(cell, fill(c, like)))
+        x3 = add(x3, multiply(cell, fill(d, like)))
+    store(sums, 0, x0)
+    store(sums, width, x1)
+    store(sums, 2 * width, x2)
+    store(sums, 3 * width, x3)
 
 
 @kernel
@@ -330,42 +423,29 @@ def read_products(
     reads, adc, errors, survey, r, column, target, plane_weights, values, part, noise_part, zero, scratch, out
 ):
     """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
-    width = lane_count(zero)
-    streams = reads.weights.size
-    rows = values.shape[1]
-    flat = values.ravel()
+    width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
     count = out.shape[0] * streams
-    weights, sums, lanes, floats = reads.weights, scratch.sums, scratch.lanes, scratch.floats
+    weights, inputs, cells, noise = address(reads.weights), address(values), address(part), address(noise_part)
+    sums, variances = address(scratch.sums), address(scratch.variances)
+    lanes, floats = address(scratch.lanes), address(scratch.floats)
+    counts, result = address(plane_weights), address(out)
+    added, seen = point_errors(errors, r), point_survey(survey)
+    has_variance = errors is not None and noise_part.size > 0
     for first in range(0, count, 4):
-        a = first * rows
-        x0 = zero
-        x1 = zero
-        x2 = zero
-        x3 = zero
-        for i in range(rows):
-            cell = load(part, i * width, zero)
-            x0 = add(x0, multiply(cell, fill(peek(flat, a + i), zero)))
-            x1 = add(x1, multiply(cell, fill(peek(flat, a + rows + i), zero)))
-            x2 = add(x2, multiply(cell, fill(peek(flat, a + 2 * rows + i), zero)))
-            x3 = add(x3, multiply(cell, fill(peek(flat, a + 3 * rows + i), zero)))
-        store(sums, 0, x0)
-        store(sums, width, x1)
-        store(sums, 2 * width, x2)
-        store(sums, 3 * width, x3)
+        multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
+        if has_variance:
+            multiply_rows(rows, inputs, first * rows, 2, noise, zero, variances)
         for k in range(min(4, count - first)):
             x = load(sums, k * width, zero)
             if survey is not None:
-                note_sums(x, adc, survey, target, plane_weights, floats)
+                note_sums(x, adc, seen, target, counts, floats)
                 continue
-            variance = zero
-            if errors is not None and noise_part.size:
-                for i in range(rows):
-                    value = flat[a + k * rows + i]
-                    variance = add(variance, multiply(load(noise_part, i * width, zero), fill(value * value, zero)))
+            variance = load(variances, k * width, zero) if has_variance else zero
             v, t = (first + k) // streams, (first + k) % streams
-            code = convert(x, variance, v, t, r, column, adc, errors, floats)
-            code = multiply(code, fill(weights[t], zero))
-            shift_add(code, v, target, plane_weights, lanes, out)
+            word = mix_word(hash_vector(errors, v) + np.uint64(r * 65536 + t))
+            code = convert(x, variance, word, column, adc, added, floats)
+            code = multiply(code, fill(peek(weights, t), zero))
+            shift_add(code, v, target, counts, lanes, result, padded)
 
 
 # --- drivers -----------------------------------------------------------------------------------------------------

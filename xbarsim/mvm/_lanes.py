@@ -48,8 +48,24 @@ _SUMS: dict[Any, Any] = {types.int16: types.int32, types.uint8: types.int16}
 
 
 def _pointer(context: Any, builder: Any, array: Any, value: Any, index: Any, vector: ir.VectorType) -> Any:
-    data = context.make_array(array)(context, builder, value).data
-    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+    return builder.bitcast(builder.gep(_data(context, builder, array, value), [index]), vector.as_pointer())
+
+
+def _data(context: Any, builder: Any, array: Any, value: Any) -> Any:
+    return value if isinstance(array, types.CPointer) else context.make_array(array)(context, builder, value).data
+
+
+@intrinsic
+def address(typing_context, array):  # type: ignore[no-untyped-def]
+    """Return a bare pointer to an array's values, for :func:`load`, :func:`peek` and :func:`store`.
+
+    Arrays count their references, atomically and at every call that they are handed to; pointers do not.
+    """
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return _data(context, builder, array, args[0])
+
+    return types.CPointer(array.dtype)(array), generate
 
 
 @intrinsic
@@ -77,10 +93,21 @@ def peek(typing_context, array, index):  # type: ignore[no-untyped-def]
     """One value of an array at an index that is never negative, so that none is spent on wrapping it around."""
 
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        data = context.make_array(array)(context, builder, args[0]).data
-        return builder.load(builder.gep(data, [args[1]]))
+        return builder.load(builder.gep(_data(context, builder, array, args[0]), [args[1]]))
 
     return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def poke(typing_context, array, index, value):  # type: ignore[no-untyped-def]
+    """Set one value of an array at an index that is never negative."""
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        cast = context.cast(builder, args[2], value, array.dtype)
+        builder.store(cast, builder.gep(_data(context, builder, array, args[0]), [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
 
 
 @intrinsic

@@ -209,7 +209,8 @@ def _make_scratch(matrix: FusedMatrix, vectors: int, *, is_table: bool) -> _kern
         values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
         lanes=np.empty(64, dtype=np.int32),
         floats=np.empty(64, dtype=np.float32),
-        sums=np.empty(4 * 64, dtype=np.float32),
+        sums=_allocate(4 * 64, np.float32),
+        variances=_allocate(4 * 64, np.float32),
     )
 
 
