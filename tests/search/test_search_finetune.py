@@ -211,7 +211,8 @@ def test_wrong_input_is_refused_by_name(digits, tmp_path):
         ({"epochs": 0}, "epochs", ConfigError), ({"batch": 1.5}, "batch", ConfigError),
         ({"rate": 0}, "rate", ConfigError),
         ({"shift": -1}, "shift", ConfigError), ({"layers": {"conv9": {"adc.bits": 3}}}, "conv9", ConfigError),
-        ({"labels": labels[:3]}, "labels", ShapeError), ({"images": images[:0], "labels": labels[:0]}, "none", ShapeError),
+        ({"labels": labels[:3]}, "labels", ShapeError),
+        ({"images": images[:0], "labels": labels[:0]}, "none", ShapeError),
     ):  # fmt: skip
         with pytest.raises(kind, match=names):
             finetune("digits", "reference", **{"images": images, "labels": labels, **change})

@@ -50,7 +50,7 @@ def reshape_network(
     shapes = {INPUT: network.input_shape}
     changed = {}
     for node in network.nodes:
-        new = _change(node, shapes[node.inputs[0]], kernels.get(node.name), widths.get(node.name, 1.0))
+        new = change_layer(node, shapes[node.inputs[0]], kernels.get(node.name), widths.get(node.name, 1.0))
         shapes[node.name] = infer_shape(new, [shapes[source] for source in node.inputs])
         if new is not node:
             changed[node.name] = new
@@ -152,7 +152,7 @@ def describe_layer(network: Network, name: str, kernel: int | None = None) -> tu
     """
     node = network.node(name)
     source = network.shape_of(node.inputs[0])
-    node = _change(node, source, kernel, 1.0)
+    node = change_layer(node, source, kernel, 1.0)
     if node.kind == "linear":
         vectors = 1
         for size in source[:-1]:
@@ -162,8 +162,30 @@ def describe_layer(network: Network, name: str, kernel: int | None = None) -> tu
     return "conv2d", {**{key: node.attributes[key] for key in keys}, "height": source[1], "width": source[2]}
 
 
-def _change(node: Node, source: tuple[int, ...], kernel: int | None, width: float) -> Node:
-    """Return a node with another kernel and width that fits the shape of its input."""
+def change_layer(node: Node, source: tuple[int, ...], kernel: int | None, width: float) -> Node:
+    """Return a node with another kernel and width that fits the shape of its input.
+
+    Parameters
+    ----------
+    node : Node
+        Any node; only weight layers can change.
+    source : tuple of int
+        Shape of its input, without the batch.
+    kernel : int or None
+        Another kernel, padded so that the output keeps its size.
+    width : float
+        Factor of the output channels [-].
+
+    Returns
+    -------
+    Node
+        The node itself where nothing changes; without weights where their shape is another.
+
+    Raises
+    ------
+    ConfigError
+        If the node cannot take the change.
+    """
     if not node.is_layer:
         if kernel is not None or width != 1.0:
             raise ConfigError(f"{node.name}: is no weight layer")

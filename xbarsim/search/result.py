@@ -115,12 +115,13 @@ class Result:
         texts = {"points.csv": self._tabulate(range(len(self.entries)))}
         if front:
             chosen = {**self.describe(self.chosen), "layers": self.tabulate_layers(self.chosen), **self.extra}
+            uniform = [n for n, entry in enumerate(self.entries) if entry.label.startswith("array")]
             described = {
                 "objectives": self.search.goals,
                 "points_in_space": str(self.space.count),
                 "points_evaluated": len(self.entries),
                 "front": [self.describe(number) for number in front],
-                "homogeneous": [self.describe(n) for n, entry in enumerate(self.entries) if entry.label],
+                "homogeneous": [self.describe(number) for number in uniform],
             }
             texts |= {
                 "front.csv": self._tabulate(front),

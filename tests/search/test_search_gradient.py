@@ -1,0 +1,194 @@
+"""The differentiable search: candidates, gates, expected costs, and a whole search on the digits."""
+
+import json
+
+import numpy as np
+import pytest
+
+import xbarsim as xs
+from xbarsim.data import load_data, normalize_images
+from xbarsim.errors import ConfigError
+from xbarsim.network import run_network
+from xbarsim.search import CostOracle, make_search, make_space, run_search
+from xbarsim.search.evaluate import load_images
+from xbarsim.search.gradient import GradientSearch, tabulate_options
+from xbarsim.search.supernet import SuperNetwork
+from xbarsim.search.torch_network import functional, torch, use_threads
+
+DIGITS = {
+    "network": "digits", "hardware": "nax", "method": "differentiable", "data": "digits", "train": "digits",
+    "images": 60, "train_images": 300, "space": {"*": {"kernel": [3, 5], "array": [16, 64]}},
+    "differentiable": {"epochs": 2, "warmup": 1, "finetune": 1, "batch": 50},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Keep PyTorch off the other cores."""
+    with use_threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    """Prices on NAX's hardware."""
+    return CostOracle("nax", cache=None)
+
+
+@pytest.fixture
+def task(oracle):
+    """A search that has not begun."""
+    search = make_search(DIGITS)
+    data = load_data("digits-train").take(300)
+    space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
+    return GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+
+
+def test_the_table_holds_what_the_oracle_says_and_nothing_for_zero(oracle):
+    content = {"*": {"kernel": [3, 5, 7], "array": [16, 32, 64, 128]}, "layer*": {"zero": True}}
+    space = make_space(content, xs.load_network("resnet20"), oracle.hardware)
+    table = tabulate_options(space, oracle)
+    assert [len(row) for row in table["delay_s"]] == [12, *[13] * 18, 4]
+    assert all(row[-1] == 0 for row in table["energy_joule"][1:-1])
+    index = space.slots[1].index({"kernel": 5, "array": 32})
+    shape = {"in_channels": 16, "out_channels": 16, "kernel": 5, "padding": 2, "height": 32, "width": 32}
+    cost = oracle.layer("conv2d", shape, {"crossbar.rows": 32, "crossbar.cols": 32})
+    assert table["delay_s"][1][index] == cost.delay_s
+    assert table["energy_joule"][1][index] == cost.energy_joule
+
+
+def test_at_the_start_every_larger_kernel_is_the_backbone(task):
+    """Kernels embedded in zeros compute what the trained network does."""
+    images = normalize_images(load_data("digits").take(4).images)
+    expected = run_network(task.space.network, images)
+    for point in ((0, 0, 0), (2, 2, 1)):
+        paths = {number: (index,) for number, index in enumerate(point)}
+        with torch.no_grad():
+            found = task.net.eval()(torch.tensor(images), paths).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        design = task.space.design(point)
+        network = task.net.weights_of(design.network, point)
+        np.testing.assert_allclose(run_network(network, images), expected, atol=1e-4)
+
+
+def test_normalisation_folds_into_the_weights(oracle):
+    space = make_space({"conv1": {"kernel": [3, 5]}}, xs.load_network("resnet20"), oracle.hardware)
+    net = SuperNetwork(space)
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for _ in range(3):
+            net.train()(images, {0: (1,)})
+        expected = net.eval()(images, {0: (1,)}).numpy()
+    network = net.weights_of(space.design((1,)).network, (1,))
+    np.testing.assert_allclose(run_network(network, images.numpy()), expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_step_trains_the_active_path_alone(task):
+    before = {name: value.clone() for name, value in task.net.state_dict().items()}
+    task.step_weights(torch.tensor(task.train[0][:20]), torch.tensor(task.train[1][:20]))
+    changed = {name for name, value in task.net.state_dict().items() if not torch.equal(value, before[name])}
+    layers = [name.rsplit(":", 1)[0] for name in changed if name.endswith("weight")]
+    assert sorted(layers) == ["candidates.conv1", "candidates.conv2", "candidates.fc"]
+    assert not any(name.startswith("alphas") for name in changed)
+
+
+def test_a_gate_step_moves_probabilities_alone(task):
+    before = {name: value.clone() for name, value in task.net.state_dict().items()}
+    task.step_gates(torch.tensor(task.held[0][:20]), torch.tensor(task.held[1][:20]))
+    changed = {name for name, value in task.net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"alphas.0", "alphas.1", "alphas.2"}
+
+
+def test_expected_costs_have_the_gradient_of_finite_differences(task):
+    with torch.no_grad():
+        for alpha in task.net.alphas:
+            alpha.copy_(torch.linspace(-0.5, 0.7, len(alpha)))
+    (slope,) = torch.autograd.grad(task.expect("energy_joule"), [task.net.alphas[1]])
+    step = 1e-2
+    for index in range(len(slope)):
+        with torch.no_grad():
+            values = []
+            for sign in (1, -1):
+                task.net.alphas[1][index] += sign * step
+                values.append(task.expect("energy_joule").item())
+                task.net.alphas[1][index] -= sign * step
+        assert slope[index].item() == pytest.approx((values[0] - values[1]) / (2 * step), rel=0.02)
+
+
+def test_without_a_price_gates_leave_an_option_that_is_clearly_worse(oracle):
+    """One of two options is made to compute nonsense: its probability falls."""
+    settings = {"epochs": 1, "warmup": 0, "latency": 0, "energy": 0, "mode": "ideal", "gate_rate": 0.1}
+    search = make_search({**DIGITS, "space": {"conv2": {"kernel": [3, 5]}}, "differentiable": settings})
+    data = load_data("digits-train").take(300)
+    space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
+    task = GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+    with torch.no_grad():
+        task.net.candidates["conv2:5"].weight.normal_(generator=torch.Generator().manual_seed(0))
+    for _ in range(20):
+        task.step_gates(torch.tensor(task.held[0]), torch.tensor(task.held[1]))
+    assert task.net.best() == (0,)
+    assert float(task.net.alphas[0].detach().softmax(0)[0]) > 0.8
+
+
+def test_a_high_price_drives_the_search_to_the_cheapest_options(oracle):
+    settings = {"epochs": 1, "warmup": 0, "latency": 0.0, "energy": 100.0, "mode": "ideal", "gate_rate": 0.1}
+    search = make_search({**DIGITS, "differentiable": settings})
+    data = load_data("digits-train").take(100)
+    space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
+    task = GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+    for _ in range(30):
+        task.step_gates(torch.tensor(task.held[0][:10]), torch.tensor(task.held[1][:10]))
+    assert task.net.best() == tuple(int(row.argmin()) for row in task.table["energy_joule"])
+
+
+def test_non_ideal_arrays_change_what_gates_see(task):
+    images, labels = (torch.tensor(part[:20]) for part in task.held)
+    paths = dict.fromkeys(range(3), (0, 1))
+    gates = {number: torch.tensor([1.0, 0.0], requires_grad=True) for number in range(3)}
+    losses = [
+        functional.cross_entropy(task.net.eval()(images, paths, gates, arrays), labels)
+        for arrays in (None, task.arrays)
+    ]
+    assert losses[0].item() != losses[1].item()
+    slopes = torch.autograd.grad(losses[1], list(gates.values()))
+    assert all(torch.isfinite(slope).all() and slope.abs().max() > 0 for slope in slopes)
+
+
+def test_a_search_goes_on_where_it_stopped(task, oracle):
+    task.run_epoch()
+    saved = task.save()
+    task.run_epoch()
+    search = task.search
+    other = GradientSearch(search, task.space, oracle, *[np.concatenate(p) for p in zip(task.train, task.held)])
+    other.train, other.held = task.train, task.held
+    other.load(saved)
+    other.run_epoch()
+    assert len(other.history) == 2
+    for one, two in zip(task.net.parameters(), other.net.parameters()):
+        torch.testing.assert_close(one, two)
+
+
+def test_widths_are_no_axis_of_a_differentiable_search(oracle):
+    space = make_space({"conv1": {"width": [0.5, 1.0]}}, xs.load_network("digits"), oracle.hardware)
+    with pytest.raises(ConfigError, match="width"):
+        SuperNetwork(space)
+
+
+def test_a_search_on_the_digits_chooses_trains_and_resumes(tmp_path):
+    search = make_search({**DIGITS, "images": 200, "train_images": None})
+    result = run_search(search, tmp_path, cache=None)
+    labels = [entry.label for entry in result.entries]
+    assert labels == ["array 16", "array 64", "searched"]
+    assert all(entry.metrics["accuracy.hardware"] > 0.9 for entry in result.entries)
+    found = json.loads((tmp_path / "architecture.json").read_text())
+    assert len(found["history"]) == 3
+    assert sum(found["probabilities"]["conv1"]) == pytest.approx(1.0, abs=1e-4)
+    network = xs.load_network(str(tmp_path / "network-searched.onnx"))
+    assert len(network.layers) == 3
+    lines = (tmp_path / "points.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "points.jsonl").write_text("".join(lines[:2]))
+    again = run_search(search, tmp_path, cache=None)
+    assert again.entries == result.entries
+    images = load_images(search)
+    outputs = run_network(network, images.images)
+    assert np.mean(outputs.argmax(axis=1) == images.labels) > 0.9

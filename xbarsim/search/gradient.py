@@ -1,0 +1,355 @@
+"""The differentiable search of NAX (DAC 2022, arXiv 2106.12125).
+
+Two steps take turns. A weight step trains the weights of one sampled path on training images and ideal arrays. An
+architecture step samples two options a layer and moves their probabilities on validation images, seen through ideal
+arrays or through the simulator's model of the chosen hardware (wires, variation, converters; gradients pass straight
+through). Loss: cross-entropy + decay * |w|^2 + lambda * expected latency + lambda * expected energy, the expectations
+from the oracle's table of every layer and option.
+
+At the end the most likely design and every uniform design are fine-tuned in the same way on the hardware they run on,
+and simulated.
+
+Neglected: what layers share on a chip (the table prices each layer alone); the final figures come from whole chips.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError, MappingError, SolverError
+from xbarsim.mapping import plan_network
+from xbarsim.network import Network, Node, QuantizedLayer, quantize_network
+from xbarsim.rng import stream
+from xbarsim.search.evaluate import Images, load_part, measure_design
+from xbarsim.search.hardware_model import LayerChip, draw_layer, run_on_chip
+from xbarsim.search.oracle import CostOracle
+from xbarsim.search.reshape import describe_layer
+from xbarsim.search.result import Entry, Result
+from xbarsim.search.space import SHAPE_AXES, Point, Space, expand_axis
+from xbarsim.search.store import Store
+from xbarsim.search.supernet import SuperNetwork
+from xbarsim.search.task import Search
+from xbarsim.search.torch_network import Tensor, functional, torch, use_threads
+from xbarsim.search.train import finetune, iterate_batches
+from xbarsim.search.write_onnx import write_onnx
+
+Progress = Callable[[str, int, int], None]
+CALIBRATION_IMAGES = 16
+TERMS = {"latency": "delay_s", "energy": "energy_joule", "area": "area_m2"}
+"""Lambda -> what it weighs."""
+
+
+def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndarray]]:
+    """Ask the oracle for every option of every slot.
+
+    Parameters
+    ----------
+    space : Space
+        What can be chosen.
+    oracle : CostOracle
+        Who knows.
+
+    Returns
+    -------
+    dict
+        ``delay_s``, ``energy_joule`` and ``area_m2`` -> one array a slot, sums over the slot's layers; 0 for the zero
+        operator.
+    """
+    table: dict[str, list[np.ndarray]] = {name: [] for name in TERMS.values()}
+    for slot in space.slots:
+        found = np.zeros((len(TERMS), slot.count))
+        for index in range(slot.count):
+            option = slot.option(index)
+            if isinstance(option, str):
+                continue
+            for layer in slot.layers:
+                kernel = option.get("kernel") if space.network.node(layer).kind == "conv2d" else None
+                cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose(option))
+                found[:, index] += [getattr(cost, name) for name in TERMS.values()]
+        for name, row in zip(TERMS.values(), found):
+            table[name].append(row)
+    return table
+
+
+def choose(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardware keys of an option."""
+    choice: dict[str, Any] = {}
+    for axis, value in option.items():
+        if axis not in SHAPE_AXES:
+            choice.update(expand_axis(axis, value))
+    return choice
+
+
+class Arrays:
+    """Layers on the hardware of their options; arrays are drawn when they are first needed and renewed now and then.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        What holds where nothing is chosen.
+    seed : int
+        Seed of chips and noise.
+    """
+
+    def __init__(self, hardware: Hardware, seed: int) -> None:
+        self._hardware = hardware
+        self._seed = seed
+        self._drawn: dict[Any, tuple[QuantizedLayer, LayerChip]] = {}
+        self._trial = 0
+        self.generator = torch.Generator().manual_seed(seed + 1)
+
+    def renew(self, trial: int) -> None:
+        """Forget all arrays; the next ones are those of another chip."""
+        self._drawn.clear()
+        self._trial = trial
+
+    def __call__(self, node: Node, x: Tensor, weight: Tensor, bias: Tensor, option: Mapping[str, Any]) -> Tensor:
+        """Compute a layer on the hardware of an option."""
+        key = (node.name, repr(sorted(option.items(), key=lambda item: item[0])))
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(node, x, weight, bias, choose(option))
+        return run_on_chip(node, x, weight, bias, *self._drawn[key], self.generator)
+
+    def _draw(
+        self, node: Node, x: Tensor, weight: Tensor, bias: Tensor, choice: dict[str, Any]
+    ) -> tuple[QuantizedLayer, LayerChip]:
+        sample = x.detach()[:CALIBRATION_IMAGES].numpy()
+        alone = dataclasses.replace(node, inputs=("input",), weight=weight.numpy(), bias=bias.numpy())
+        network = Network(name=node.name, nodes=(alone,), input_shape=sample.shape[1:])
+        plan = plan_network(network, self._hardware, layers={node.name: choice} if choice else None).layer(node.name)
+        layer = quantize_network(
+            network, sample, weight_bits=plan.weight_bits, activation_bits=plan.activation_bits
+        ).layers[node.name]
+        chip = draw_layer(network.node(node.name), layer, plan, sample, seed=self._seed, trial=self._trial)
+        return layer, chip
+
+
+class GradientSearch:
+    """The super-network, its two optimisers and the table of costs.
+
+    Parameters
+    ----------
+    search : Search
+        Settings.
+    space : Space
+        What can be chosen.
+    oracle : CostOracle
+        Prices options.
+    images, labels : ndarray
+        Training images; a share of them validates.
+    """
+
+    def __init__(
+        self, search: Search, space: Space, oracle: CostOracle, images: np.ndarray, labels: np.ndarray
+    ) -> None:
+        self.search, self.space, self.settings = search, space, search.differentiable
+        order = stream(search.seed, "search.validation").permutation(len(images))
+        held = max(1, round(self.settings.validation * len(images)))
+        if held >= len(images):
+            raise ConfigError(f"train: {len(images)} images are too few to hold some back for validation")
+        parts = order[held:], order[:held]
+        self.train, self.held = ((images[part], labels[part].astype(np.int64)) for part in parts)
+        self.net = SuperNetwork(space, search.seed)
+        weights = [p for name, p in self.net.named_parameters() if not name.startswith("alphas") and p.requires_grad]
+        # |w|^2 belongs to the loss, so its decay goes through Adam's moments
+        decay = self.settings.weight_decay
+        self.weights = torch.optim.Adam(weights, lr=self.settings.rate, weight_decay=decay)
+        self.gates = torch.optim.Adam(self.net.alphas.parameters(), lr=self.settings.gate_rate, betas=(0.0, 0.999))
+        table = tabulate_options(space, oracle)
+        self.table = {name: [torch.tensor(row, dtype=torch.float32) for row in rows] for name, rows in table.items()}
+        uniform = [*space.homogeneous().values()] or [space.native()]
+        self.scale = {
+            name: max(sum(float(row[i]) for row, i in zip(rows, point)) for point in uniform)
+            for name, rows in table.items()
+        }
+        self.arrays = Arrays(oracle.hardware, search.seed) if self.settings.mode == "non-ideal" else None
+        self.generator = torch.Generator().manual_seed(search.seed)
+        self.history: list[dict[str, float]] = []
+
+    def run_epoch(self) -> None:
+        """Train weights, and behind the warm-up architecture parameters in turn."""
+        epoch, settings = len(self.history), self.settings
+        if self.arrays is not None and epoch % settings.refresh == 0:
+            self.arrays.renew(epoch // settings.refresh)
+        rng = stream(self.search.seed, "search.gradient", epoch)
+        validation = iter(())
+        losses, scores = [], []
+        for images, labels in iterate_batches(
+            *self.train, settings.batch, rng, shift=settings.shift, flip=settings.flip
+        ):
+            losses.append(self.step_weights(torch.tensor(images), torch.tensor(labels)))
+            if epoch < settings.warmup:
+                continue
+            batch = next(validation, None)
+            if batch is None:
+                validation = iterate_batches(*self.held, settings.batch, rng)
+                batch = next(validation)
+            scores.append(self.step_gates(torch.tensor(batch[0]), torch.tensor(batch[1])))
+        expected = {name: self.expect(name).item() for name in TERMS.values()}
+        score = float(np.mean(scores)) if scores else float("nan")
+        self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected})
+
+    def step_weights(self, images: Tensor, labels: Tensor) -> float:
+        """Train the weights of one sampled path on ideal arrays; returns the loss."""
+        self.net.train()
+        paths = {}
+        for number, alpha in enumerate(self.net.alphas):
+            paths[number] = (int(torch.multinomial(alpha.detach().softmax(0), 1, generator=self.generator)),)
+        loss = functional.cross_entropy(self.net(images, paths), labels)
+        self.weights.zero_grad()
+        loss.backward()
+        self.weights.step()
+        return loss.item()
+
+    def step_gates(self, images: Tensor, labels: Tensor) -> float:
+        """Move the probabilities of two sampled options of every slot; returns the cross-entropy."""
+        self.net.eval()
+        pairs, paths, gates = {}, {}, {}
+        for number, alpha in enumerate(self.net.alphas):
+            chances = alpha.detach().softmax(0)
+            pair = torch.multinomial(chances, 2, generator=self.generator)
+            share = chances[pair] / chances[pair].sum()
+            if int(torch.multinomial(share, 1, generator=self.generator)):
+                pair, share = pair.flip(0), share.flip(0)
+            pairs[number], paths[number] = (pair, share), tuple(int(index) for index in pair)
+            gates[number] = torch.tensor([1.0, 0.0], requires_grad=True)
+        entropy = functional.cross_entropy(self.net(images, paths, gates, self.arrays), labels)
+        slopes = torch.autograd.grad(entropy, list(gates.values()))
+        self.gates.zero_grad()
+        price: Any = 0.0
+        for term, name in TERMS.items():
+            price = price + getattr(self.settings, term) * self.expect(name) / (self.scale[name] or 1.0)
+        price.backward()
+        for number, slope in enumerate(slopes):
+            pair, share = pairs[number]
+            self.net.alphas[number].grad[pair] += share * (slope - (slope * share).sum())
+        self.gates.step()
+        return entropy.item()
+
+    def expect(self, name: str) -> Tensor:
+        """Return the expected value of a column of the table over all options, in its own unit."""
+        parts = [(alpha.softmax(0) * row).sum() for alpha, row in zip(self.net.alphas, self.table[name])]
+        return torch.stack(parts).sum()
+
+    def save(self) -> bytes:
+        """Return everything that the next epoch depends on."""
+        state = {
+            "net": self.net.state_dict(), "weights": self.weights.state_dict(), "gates": self.gates.state_dict(),
+            "generator": self.generator.get_state(), "history": self.history,
+            "noise": None if self.arrays is None else self.arrays.generator.get_state(),
+        }  # fmt: skip
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def load(self, content: bytes) -> None:
+        """Go on from what :meth:`save` returned."""
+        state = torch.load(io.BytesIO(content), weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.weights.load_state_dict(state["weights"])
+        self.gates.load_state_dict(state["gates"])
+        self.generator.set_state(state["generator"])
+        self.history = state["history"]
+        if self.arrays is not None:
+            self.arrays.generator.set_state(state["noise"])
+            self.arrays.renew(max(0, len(self.history) - 1) // self.settings.refresh)
+
+
+def run_gradient(
+    search: Search, space: Space, oracle: CostOracle, images: Images | None, store: Store, progress: Progress | None
+) -> Result:
+    """Search, train what was found and every uniform design, and simulate them.
+
+    Parameters
+    ----------
+    search, space, oracle, images
+        What is searched, who knows, and the test images.
+    store : Store
+        The folder; ``state.pt`` in it holds the last epoch, ``network-*.onnx`` the trained designs.
+    progress : callable or None
+        ``(stage, done, total)``.
+
+    Returns
+    -------
+    Result
+        Uniform designs, and the searched one.
+    """
+    started = time.perf_counter()
+    training = load_part(search, search.train or "", search.train_images, "train")
+    with use_threads(1):
+        task = GradientSearch(search, space, oracle, *training)
+        _run_epochs(task, store, progress)
+        designs = {f"array {size}": point for size, point in space.homogeneous().items()}
+        designs["searched"] = task.net.best()
+        entries = []
+        for number, (label, point) in enumerate(designs.items()):
+            known = store.known[number] if number < len(store.known) else None
+            if known is None:
+                known = {"point": point, **_finish(task, oracle, images, training, store, point, label)}
+                store.append(known)
+            if tuple(known["point"]) != point:
+                raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
+            entries.append(Entry(point=point, metrics=known["metrics"], error=known["error"], label=label))
+            if progress is not None:
+                progress("designs", number + 1, len(designs))
+    chances = {
+        slot.name: [round(float(chance), 6) for chance in alpha.detach().softmax(0)]
+        for slot, alpha in zip(space.slots, task.net.alphas)
+    }
+    extra = {"probabilities": chances, "history": task.history, "seconds": time.perf_counter() - started}
+    return Result(search=search, space=space, entries=tuple(entries), extra=extra)
+
+
+def _run_epochs(task: GradientSearch, store: Store, progress: Progress | None) -> None:
+    """Run all epochs, each kept on disk before the next one begins."""
+    state = store.folder / "state.pt"
+    total = task.settings.warmup + task.settings.epochs
+    if state.exists():
+        try:
+            task.load(state.read_bytes())
+        except Exception as error:  # torch raises many kinds on a damaged file
+            raise ConfigError(f"{state}: damaged ({type(error).__name__}); remove it to search anew") from None
+    while len(task.history) < total:
+        task.run_epoch()
+        part = state.with_name(f".{state.name}.{os.getpid()}")
+        part.write_bytes(task.save())
+        os.replace(part, state)
+        if progress is not None:
+            progress("epochs", len(task.history), total)
+
+
+def _finish(
+    task: GradientSearch,
+    oracle: CostOracle,
+    images: Images | None,
+    training: tuple[np.ndarray, np.ndarray],
+    store: Store,
+    point: Point,
+    label: str,
+) -> dict[str, Any]:
+    """Fine-tune one design on its hardware, keep its network and simulate it."""
+    search, settings = task.search, task.settings
+    try:
+        design = task.space.design(point)
+        network = task.net.weights_of(design.network, point)
+        if settings.finetune:
+            network = finetune(
+                network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,
+                batch=settings.batch, rate=settings.rate, weight_decay=settings.weight_decay, shift=settings.shift,
+                flip=settings.flip, seed=search.seed,
+            )  # fmt: skip
+        write_onnx(network, store.folder / f"network-{label.replace(' ', '-')}.onnx")
+        return {
+            "metrics": measure_design(search, oracle, dataclasses.replace(design, network=network), images),
+            "error": "",
+        }
+    except (MappingError, SolverError) as error:
+        return {"metrics": None, "error": str(error)}
