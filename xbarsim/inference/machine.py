@@ -119,7 +119,9 @@ class LayerMachine:
         LayerMachine
             The layer with one step for all stripes: the largest that any of them needs.
         """
-        found = [stripe.engine.calibrate(*args, threads=threads, **window) for stripe, args, window in self._parts(codes)]
+        found = [
+            stripe.engine.calibrate(*args, threads=threads, **window) for stripe, args, window in self._parts(codes)
+        ]
         step = max(engine.lsb for engine in found)
         stripes = tuple(replace(stripe, engine=stripe.engine.with_lsb(step)) for stripe in self.stripes)
         return replace(self, stripes=stripes)

@@ -105,9 +105,7 @@ def simulate_network(
         setup.append(time.perf_counter() - started)
         report = _named(progress, "images on hardware" + suffix)
         started = time.perf_counter()
-        run_machines(
-            network, machines, images, outputs[trial], batch_size=batch_size, threads=threads, progress=report
-        )
+        run_machines(network, machines, images, outputs[trial], batch_size=batch_size, threads=threads, progress=report)
         run.append(time.perf_counter() - started)
     return Outcome(
         outputs=outputs,
