@@ -322,7 +322,9 @@ def _freeze_weights(node: Node) -> Node:
     if node.epitome is not None and weight is not None and weight is not node.weight:
         rebuilt = node.epitome.rebuild()
         if rebuilt is None or not np.array_equal(weight, rebuilt):
-            raise ConfigError(f"layer {node.name}: its weight is not what its epitome rebuilds; change the epitome")
+            raise ConfigError(
+                f"layer {node.name}: its weight is not the one that its epitome rebuilds; change the epitome"
+            )
     return dataclasses.replace(node, weight=weight, bias=_frozen(node.name, "bias", node.bias))
 
 
