@@ -131,6 +131,8 @@ class Timing(Record):
     """Periods that a window spends behind its last array read: conversion, shift-add."""
     overlapped: bool = True
     """The next window enters the arrays while the last one is still converted."""
+    method: Literal["cycle", "analytic"] = "cycle"
+    """Every window cycle by cycle, or closed forms without waiting for shared resources."""
     pipelined: bool = True
     """Layers run as a pipeline over windows, or one after the other."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
+from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine
 from xbarsim.timing.program import step_offsets
@@ -124,7 +125,7 @@ def run(machine: Machine) -> Run:
     """
     windows, slots = int(machine.first_window[-1]), machine.slot_port.size
     edges = machine.edge_to.size
-    resources = 1 + max(int(each.max()) for each in (machine.unit, machine.tree_link, machine.home + 5) if each.size)
+    resources = count_resources(machine)
     free, busy = np.zeros(resources, dtype=np.int64), np.zeros(resources, dtype=np.int64)
     start = np.full(windows, np.iinfo(np.int64).max)
     finish, latest = np.zeros(windows, dtype=np.int64), np.zeros(windows, dtype=np.int64)
@@ -156,6 +157,32 @@ def run(machine: Machine) -> Run:
     return Run(is_done=code == DONE, start=start, finish=finish, busy=busy)
 
 
+def predict(machine: Machine) -> Run:
+    """Predict a run in closed form, without waiting for shared resources.
+
+    Parameters
+    ----------
+    machine : Machine
+        From :func:`~xbarsim.timing.machine.build_machine`.
+
+    Returns
+    -------
+    Run
+        When every window starts and finishes, and how long every resource is busy; the latter is exact.
+
+    Raises
+    ------
+    MappingError
+        If streams are limited.
+    """
+    if machine.limited:
+        raise MappingError("timing.method: analytic knows no limit of buffers; leave out timing.stream_bits")
+    start, finish = predict_windows(machine)
+    busy = count_busy(machine)
+    finish[-1] = max(finish.max(), busy.max())
+    return Run(is_done=True, start=start, finish=finish, busy=busy)
+
+
 def simulate_plan(plan: Plan) -> Activity:
     """Run one inference through the machine.
 
@@ -175,7 +202,7 @@ def simulate_plan(plan: Plan) -> Activity:
         If ``timing.stream_bits`` is too small for the network, or the network too large for the event loop's numbers.
     """
     machine, layout = build_machine(plan)
-    result = run(machine)
+    result = run(machine) if plan.hardware.timing.method == "cycle" else predict(machine)
     least = _least_stream_bits(plan, machine, result.is_done)
     if least is not None:
         given = plan.hardware.timing.stream_bits
