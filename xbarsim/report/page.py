@@ -231,8 +231,13 @@ def _cost_table(report: CostReport) -> str:
 
 
 def _table(table: pd.DataFrame) -> str:
-    """Lay out a table with one prefix for each column; columns that are empty throughout are left out."""
-    names = [name for name in table.columns if table[name].notna().any()]
+    """Lay out a table with one prefix for each column; columns that are empty or repeat the first are left out."""
+    first = table.columns[0]
+    names = [
+        name
+        for name in table.columns
+        if table[name].notna().any() and (name == first or any(table[name] != table[first]))
+    ]
     columns = [describe_column(str(name), table[name].tolist()) for name in names]
     shown = [[column.show(value) for value in table[name].tolist()] for name, column in zip(names, columns)]
     texts = tuple(i for i, name in enumerate(names) if table[name].map(lambda value: isinstance(value, str)).any())
