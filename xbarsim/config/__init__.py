@@ -1,6 +1,6 @@
 """YAML -> frozen Hardware record. The only room that reads hardware YAML."""
 
-from xbarsim.config.device import Device, Drift, Programming, ReadNoise, Stuck
+from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Stuck
 from xbarsim.config.hardware import (
     Activity,
     Adc,
@@ -14,11 +14,20 @@ from xbarsim.config.hardware import (
     Rating,
     Timing,
 )
-from xbarsim.config.load import hash_hardware, list_hardware, load_hardware, load_yaml, override_record
+from xbarsim.config.iv import Polynomial, Selector, Sinh
+from xbarsim.config.load import (
+    hash_hardware,
+    list_devices,
+    list_hardware,
+    load_device,
+    load_hardware,
+    load_yaml,
+    override_record,
+)
 from xbarsim.config.scaling import Process
 
 __all__ = [
-    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
-    "Mapping", "Process", "Programming", "Rating", "ReadNoise", "Stuck", "Timing", "hash_hardware", "list_hardware",
-    "load_hardware", "load_yaml", "override_record",
+    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware", "LogLaw",
+    "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Selector", "Sinh", "Stuck", "Timing",
+    "hash_hardware", "list_devices", "list_hardware", "load_device", "load_hardware", "load_yaml", "override_record",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from xbarsim.config.iv import Iv
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 from xbarsim.config.write import Write
 
@@ -19,6 +20,9 @@ class Programming(Record):
     """What ``sigma`` is a fraction of: the cell's own target, or on minus off conductance."""
     sigma: NonNegative = 0.0
     """Standard deviation as a fraction [-]."""
+    sigma_siemens: Annotated[tuple[float, ...], Field(max_length=9)] = ()
+    """c0, c1, c2, ...: the standard deviation of a normal error depends on the target as c0 + c1 x + c2 x^2 + ..., with
+    x the target over the on conductance, at least 0; in place of ``relative_to`` and ``sigma`` [S]."""
 
 
 class ReadNoise(Record):
@@ -28,6 +32,10 @@ class ReadNoise(Record):
     """What ``sigma`` is a fraction of: the cell's own conductance, or on minus off conductance."""
     sigma: NonNegative = 0.0
     """Standard deviation as a fraction [-]."""
+    exponent: NonNegative = 0.0
+    """The fraction grows as a cell's conductance over the on conductance to the power of minus this [-]."""
+    most: Positive = 1.0
+    """Largest fraction that it grows to [-]."""
 
 
 class Stuck(Record):
@@ -39,13 +47,26 @@ class Stuck(Record):
     """Share of cells stuck at the off conductance [-]."""
 
 
+class LogLaw(Record):
+    """A number that depends on the conductance that a cell was asked to have: ``at_on + slope * ln(g / g_on)``."""
+
+    at_on: float
+    """Its value at the on conductance, before it is kept within ``least`` and ``most`` [-]."""
+    slope: float = 0.0
+    """Change for each factor e of conductance [-]."""
+    least: float = 0.0
+    """Smallest value [-]."""
+    most: float = 1.0
+    """Largest value [-]."""
+
+
 class Drift(Record):
     """Power-law drift ``g(t) = g(t0) * (t / t0) ** -nu``."""
 
-    nu: float = 0.0
-    """Mean drift exponent [-]."""
-    nu_sigma: NonNegative = 0.0
-    """Standard deviation of the exponent from cell to cell [-]."""
+    nu: float | LogLaw = 0.0
+    """Mean drift exponent, one number or depending on the target [-]."""
+    nu_sigma: NonNegative | LogLaw = 0.0
+    """Standard deviation of the exponent from cell to cell, one number or depending on the target [-]."""
     reference_s: Positive = 1.0
     """Time t0 after programming at which the programmed conductance holds [s]."""
     time_s: NonNegative = 0.0
@@ -67,6 +88,11 @@ class Device(Record):
     read_noise: ReadNoise = ReadNoise()
     stuck: Stuck = Stuck()
     drift: Drift = Drift()
+    iv: Iv | None = None
+    """Curve of current over voltage; None is ohmic. Inference takes a cell's secant at ``read_volt``."""
+    measured: str | None = None
+    """File (.npy, .csv) of measured conductances that the arrays of a layer have as they are, or a folder of one file
+    for each layer, named after it; in place of levels, errors, stuck cells and drift."""
     write: Write | None = None
     """What programming a cell takes; needed where weights are reloaded."""
 

@@ -1,7 +1,8 @@
 """Hardware YAML -> frozen :class:`~xbarsim.config.hardware.Hardware`.
 
 Strict: a repeated key, an unknown key or a value out of range is refused in one line that names the dotted
-key, the value, the rule and the file. ``base:`` inherits from another file; overrides use dotted keys.
+key, the value, the rule and the file. ``base:`` inherits from another file, ``device: {base: devices/NAME}`` takes the
+cell from one; overrides use dotted keys.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from xbarsim.config.device import Device
 from xbarsim.config.hardware import Hardware
 from xbarsim.errors import ConfigError
 
@@ -96,11 +98,18 @@ def list_hardware() -> list[str]:
     return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
+def list_devices() -> list[str]:
+    """Return the names of the device files that ship with the package, sorted: ``devices/NAME``."""
+    folder = resources.files("xbarsim.hwconfigs").joinpath("devices")
+    return sorted(f"devices/{item.name[:-5]}" for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
 def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
     """Return the file of a shipped name, or of a path relative to ``beside``."""
     text = str(name)
-    if not text.endswith((".yaml", ".yml")) and "/" not in text:
-        known = list_hardware()
+    is_device = text.startswith("devices/")
+    if not text.endswith((".yaml", ".yml")) and ("/" not in text or is_device):
+        known = list_devices() if is_device else list_hardware()
         if text in known:
             return Path(str(resources.files("xbarsim.hwconfigs").joinpath(f"{text}.yaml")))
         raise ConfigError(f"hardware {text!r}: not a shipped name{suggest(text, known)} and not a .yaml file")
@@ -118,15 +127,60 @@ def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, An
     content = load_yaml(path)
     base = content.pop("base", None)
     content.setdefault("name", path.stem)
-    if base is None:
-        return content
+    tree = {} if base is None else read_hardware_tree(_find_base("base", base, path), (*_seen, path))
+    device = content.get("device")
+    if isinstance(device, dict):
+        if isinstance(device.get("measured"), str):
+            device["measured"] = str(path.parent / device["measured"])
+        if "base" in device:
+            base = device.pop("base")
+            found = read_hardware_tree(_find_base("device.base", base, path), (*_seen, path))
+            tree = {**tree, "device": found.get("device"), "sources": _device_sources(tree, found)}
+    return _merge(tree, content)
+
+
+def _find_base(key: str, base: Any, path: Path) -> Path:
     if not isinstance(base, str):
-        raise ConfigError(f"base: {base!r} is not a name or a path ({_shown(path)})")
+        raise ConfigError(f"{key}: {base!r} is not a name or a path ({_shown(path)})")
     try:
-        inherited = find_hardware(base, path.parent)
+        return find_hardware(base, path.parent)
     except ConfigError as error:
-        raise ConfigError(f"base: {error} ({_shown(path)})") from None
-    return _merge(read_hardware_tree(inherited, (*_seen, path)), content)
+        raise ConfigError(f"{key}: {error} ({_shown(path)})") from None
+
+
+def _device_sources(tree: dict[str, Any], found: dict[str, Any]) -> dict[str, str]:
+    """Return the sources of a tree whose device is replaced by a found one."""
+
+    def is_device(key: str) -> bool:
+        return key == "device" or key.startswith("device.")
+
+    kept = {key: text for key, text in (tree.get("sources") or {}).items() if not is_device(key)}
+    return kept | {key: text for key, text in (found.get("sources") or {}).items() if is_device(key)}
+
+
+def load_device(name: str | Path) -> Device:
+    """Load the device section of a file.
+
+    Parameters
+    ----------
+    name : str or Path
+        A shipped name (see :func:`list_devices`), or the path of a YAML file with a section ``device``.
+
+    Returns
+    -------
+    Device
+        Validated and frozen.
+
+    Raises
+    ------
+    ConfigError
+        If a file, key or value is wrong; one line.
+    """
+    path = find_hardware(name)
+    try:
+        return Device.model_validate(read_hardware_tree(path).get("device", {}))
+    except ValidationError as error:
+        raise ConfigError(f"device.{explain_error(error, Device, _shown(path))}") from None
 
 
 def load_hardware(
@@ -292,6 +346,10 @@ def _keys_at(record: Any, path: list[str]) -> list[str]:
 
 def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel]) -> None:
     """Replace one dotted key in a tree of plain dictionaries."""
+    if dotted == "device.base":
+        found = read_hardware_tree(find_hardware(value))
+        tree.update(device=found.get("device"), sources=_device_sources(tree, found))
+        return
     parts = dotted.split(".")
     at: Any = tree
     for depth, part in enumerate(parts[:-1]):
@@ -329,4 +387,4 @@ def _package_folder() -> Path:
 def _shown(path: Path) -> str:
     """Shorten the path of a shipped file to hwconfigs/NAME.yaml."""
     path = path.resolve()
-    return f"hwconfigs/{path.name}" if path.parent == _package_folder() else str(path)
+    return f"hwconfigs/{path.relative_to(_package_folder())}" if path.is_relative_to(_package_folder()) else str(path)

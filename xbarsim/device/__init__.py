@@ -1,4 +1,4 @@
-"""Target -> actual conductance: levels, programming variation, stuck cells, drift and read noise."""
+"""Target -> actual conductance: levels, programming variation, stuck cells, drift, read noise, I-V and measurements."""
 
 from xbarsim.device.cells import (
     level_conductance,
@@ -9,8 +9,10 @@ from xbarsim.device.cells import (
     sample_read,
     sample_stuck,
 )
+from xbarsim.device.iv import cell_current, secant_conductance
+from xbarsim.device.measured import load_measured
 
 __all__ = [
-    "level_conductance", "program_cells", "read_noise_sigma", "sample_drifted", "sample_programmed", "sample_read",
-    "sample_stuck",
+    "cell_current", "level_conductance", "load_measured", "program_cells", "read_noise_sigma", "sample_drifted",
+    "sample_programmed", "sample_read", "sample_stuck", "secant_conductance",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """Target level -> conductance that a cell really has when it is read.
 
 Models, in this order: evenly spaced levels between off and on conductance; the error of one write (normal or
-lognormal, relative to the cell's target or to the whole range, clipped at zero); cells stuck at on or off; power-law
-drift with an exponent per cell; and the size of the noise between two reads. One independent draw per cell and
+lognormal, relative to the cell's target or to the whole range or a polynomial of the target, clipped at zero); cells
+stuck at on or off; power-law drift with an exponent per cell, which may depend on the target; and the size of the noise
+between two reads. One independent draw per cell and
 phenomenon, each from a stream of its own, so that switching one phenomenon on leaves the draws of the others alone.
 
 Neglects: correlation between neighbours, cycle-to-cycle history, temperature, and retention loss other than drift.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.config import Device
+from xbarsim.config import Device, LogLaw
 from xbarsim.errors import ShapeError
 from xbarsim.rng import stream
 
@@ -42,10 +43,10 @@ def program_cells(digits: ArrayLike, device: Device, *, seed: int, trial: int = 
     ShapeError
         If a digit is not a whole number within the levels of the cell.
     """
-    g = level_conductance(digits, device)
-    g = sample_programmed(g, device, stream(seed, "device.programming", trial, layer))
+    target = level_conductance(digits, device)
+    g = sample_programmed(target, device, stream(seed, "device.programming", trial, layer))
     g = sample_stuck(g, device, stream(seed, "device.stuck", trial, layer))
-    return sample_drifted(g, device, stream(seed, "device.drift", trial, layer))
+    return sample_drifted(g, device, stream(seed, "device.drift", trial, layer), target)
 
 
 def level_conductance(digits: ArrayLike, device: Device) -> Array:
@@ -86,7 +87,7 @@ def sample_programmed(g_target: ArrayLike, device: Device, rng: np.random.Genera
     device : Device
         ``programming`` gives distribution, reference and standard deviation.
     rng : numpy.random.Generator
-        One normal draw per cell; none where the distribution is ``none`` or sigma is zero.
+        One normal draw per cell; none where the distribution is ``none`` or there is no sigma.
 
     Returns
     -------
@@ -100,9 +101,13 @@ def sample_programmed(g_target: ArrayLike, device: Device, rng: np.random.Genera
     """
     g = np.array(g_target, dtype=np.float64)
     model = device.programming
-    if model.distribution == "none" or model.sigma == 0:
+    if model.distribution == "none" or (model.sigma == 0 and not model.sigma_siemens):
         return g
     error = rng.standard_normal(g.shape)
+    if model.sigma_siemens:
+        sigma = np.polynomial.polynomial.polyval(g / device.g_on_siemens, np.array(model.sigma_siemens))
+        g += error * np.maximum(sigma, 0.0)
+        return np.maximum(g, 0.0, out=g)
     error *= model.sigma
     if model.distribution == "lognormal":
         np.expm1(error, out=error)
@@ -138,7 +143,7 @@ def sample_stuck(g: ArrayLike, device: Device, rng: np.random.Generator) -> Arra
     return g
 
 
-def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
+def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator, g_target: ArrayLike | None = None) -> Array:
     """Let conductances drift from ``reference_s`` to ``time_s`` after programming.
 
     Parameters
@@ -149,6 +154,8 @@ def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator) -> Ar
         ``drift`` gives exponent, spread and times.
     rng : numpy.random.Generator
         One normal draw per cell where the exponent varies from cell to cell.
+    g_target : array_like, shape of ``g``, optional
+        Conductance asked of each cell, which the exponent may depend on; ``g`` by default [S].
 
     Returns
     -------
@@ -160,14 +167,24 @@ def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator) -> Ar
     if model.time_s <= model.reference_s or (model.nu == 0 and model.nu_sigma == 0):
         return g
     exponent = -np.log(model.time_s / model.reference_s)
+    target = g if g_target is None else np.asarray(g_target, dtype=np.float64)
+    mean, spread = (_follow_law(law, target / device.g_on_siemens) for law in (model.nu, model.nu_sigma))
     if model.nu_sigma == 0:
-        return g * np.exp(exponent * model.nu)
+        return g * np.exp(exponent * mean)
     nu = rng.standard_normal(g.shape)
-    nu *= model.nu_sigma
-    nu += model.nu
+    nu *= spread
+    nu += mean
     nu *= exponent
     g *= np.exp(nu, out=nu)
     return g
+
+
+def _follow_law(law: float | LogLaw, share: Array) -> Array | float:
+    """Return a number that may depend on the target over the on conductance."""
+    if not isinstance(law, LogLaw):
+        return law
+    with np.errstate(divide="ignore"):
+        return np.clip(law.at_on + law.slope * np.log(share), law.least, law.most)
 
 
 def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
@@ -187,9 +204,14 @@ def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
     """
     g = np.asarray(g, dtype=np.float64)
     model = device.read_noise
+    fraction: float | Array = model.sigma
+    if model.exponent > 0 and model.sigma > 0:
+        with np.errstate(divide="ignore"):
+            share = np.power(np.maximum(g, 0.0) / device.g_on_siemens, -model.exponent)
+        fraction = np.minimum(model.sigma * share, model.most)
     if model.relative_to == "target":
-        return model.sigma * g
-    return np.full(g.shape, model.sigma * (device.g_on_siemens - device.g_off_siemens))
+        return fraction * g
+    return np.broadcast_to(fraction * (device.g_on_siemens - device.g_off_siemens), g.shape).copy()
 
 
 def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:

@@ -1,0 +1,80 @@
+"""Measured conductances, programmed as they are: one file for the arrays of a layer, or a folder of such files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.errors import ConfigError
+
+KEY = "device.measured"
+SUFFIXES = (".npy", ".csv")
+
+
+def load_measured(path: str | Path, layer: str, shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Load the conductances of a layer's arrays.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or a folder with a file named after the layer (``LAYER.npy`` or ``LAYER.csv``).
+    layer : str
+        Name of the layer.
+    shape : tuple of int
+        Arrays, rows and columns that the layer needs.
+
+    Returns
+    -------
+    ndarray, ``shape``
+        Conductances [S].
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, it cannot be read, holds something else than finite conductances of zero or more, or
+        another number of arrays, rows or columns. A table (.csv) holds the arrays one below the other.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = [path / f"{layer}{suffix}" for suffix in SUFFIXES if (path / f"{layer}{suffix}").is_file()]
+        if not found:
+            raise ConfigError(f"{KEY}: {path} has no {layer}.npy or {layer}.csv")
+        path = found[0]
+    values = _read(path)
+    arrays, rows, cols = shape
+    stacked = (arrays * rows, cols)
+    if values.ndim < 2 or values.shape[-1] != cols or (values.shape[-2] != rows and values.shape != stacked):
+        raise ConfigError(
+            f"{KEY}: {path}: shape {values.shape}, but layer {layer} has {arrays} arrays of {rows} x {cols} cells"
+        )
+    if values.size != arrays * rows * cols:
+        count = values.size // (rows * cols)
+        raise ConfigError(f"{KEY}: {path}: holds {count} arrays, but layer {layer} has {arrays}")
+    values = values.reshape(shape).astype(np.float64)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        array, row, col = np.argwhere(bad)[0]
+        raise ConfigError(
+            f"{KEY}: {path}: {values[array, row, col]} at array {array}, row {row}, column {col} is not a finite "
+            "conductance of zero or more"
+        )
+    return values
+
+
+def _read(path: Path) -> NDArray[np.float64]:
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"{KEY}: {path} is neither a folder nor a .npy or .csv file")
+    try:
+        if path.suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            values = np.loadtxt(path, delimiter=",", ndmin=2)
+    except OSError as error:
+        raise ConfigError(f"{KEY}: {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise ConfigError(f"{KEY}: {path}: {str(error).splitlines()[0]}") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+        raise ConfigError(f"{KEY}: {path}: does not hold real numbers")
+    return values
