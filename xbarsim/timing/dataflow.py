@@ -150,12 +150,31 @@ def _make_step(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) ->
             operands=operands,
             operations=max(1, operations),
         )
-    if window is None:
+    if node.kind == "matmul":
+        _connect(step, _multiply(inputs, windows, is_matrix=len(node.shape) == 2))
+    elif window is None:
         _connect(step, [_through(view, None, windows) for view in inputs])
     else:
         operands_of = _find_operands(window, shapes[0], node.shape)
         _connect(step, [_through(view, operands_of, windows) for view in inputs])
     return step
+
+
+def _multiply(inputs: list[View], windows: int, *, is_matrix: bool) -> list[View]:
+    """Return what a product of activations needs: its own row of the first matrix, everything of the second.
+
+    Of stacks of matrices everything is needed: their windows are no rows.
+    """
+    first, second = inputs
+    return [_through(first, None, windows) if is_matrix else _all_of(first, windows), _all_of(second, windows)]
+
+
+def _all_of(view: View, windows: int) -> View:
+    """Return a view each of whose windows needs everything."""
+    return tuple(
+        (source, np.full(windows, need.max(), dtype=np.int32), np.full(windows, keep.min(), dtype=np.int32))
+        for source, need, keep in view
+    )
 
 
 def _find_operands(attributes: Any, before: tuple[int, ...], after: tuple[int, ...]) -> Operands:
@@ -212,6 +231,8 @@ def _join(views: list[View]) -> View:
 def _move(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> View:
     windows, _ = _raster(node.shape)
     operands: Operands | None = None
+    if node.kind == "transpose" or (node.kind == "reshape" and len(node.shape) != len(shapes[0])):
+        return _join([_all_of(view, windows) for view in inputs])
     if len(node.shape) == 3 and node.kind == "slice":
         ends = [np.array(range(size)[slice(*each)]) for size, each in zip(shapes[0][1:], node.attributes["ranges"][1:])]
         operands = (_flat(ends, shapes[0][2]),) * 2
