@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference.nodal_solve import solve_nodal_transfer
 
-from xbarsim.crossbar import solve_transfer, solve_transfer_report
+from xbarsim.crossbar import Wires, solve_transfer, solve_transfer_report
 from xbarsim.crossbar._direct import solve_direct
 from xbarsim.errors import ConfigError, ShapeError
 
@@ -40,8 +40,7 @@ def test_operator_equals_a_nodal_solve(wires, shape):
         g = cells(kind, shape)
         expected = solve_nodal_transfer(g, *wires)
         t = solve_transfer(g, **dict(zip(NAMES, wires, strict=True)))
-        direct = np.empty(shape)
-        solve_direct(*map(float, wires), g, direct)
+        direct = solve_direct(g, Wires(**dict(zip(NAMES, wires, strict=True))))
         np.testing.assert_allclose(t, expected, rtol=0, atol=1e-9 * expected.max(), err_msg=kind)
         np.testing.assert_allclose(direct, expected, rtol=0, atol=1e-12 * expected.max(), err_msg=kind)
 
@@ -106,7 +105,6 @@ def test_large_arrays_agree_with_block_elimination(ohm, kind):
     if kind == "stuck":
         g[np.random.default_rng(6).random(g.shape) < 0.1] = 1e-4
     report = solve_transfer_report(g, r_wl_ohm=ohm, r_bl_ohm=ohm, r_source_ohm=50.0)
-    direct = np.empty(g.shape)
-    solve_direct(ohm, ohm, 50.0, 0.0, g, direct)
+    direct = solve_direct(g, Wires(r_wl_ohm=ohm, r_bl_ohm=ohm, r_source_ohm=50.0))
     assert np.abs(report.t - direct).max() <= 1e-9 * direct.max()
     assert report.error_estimate <= 1e-9

@@ -57,7 +57,7 @@ class Schedule:
     """How one array is going to be solved."""
 
     passes: int
-    """Passes that should do; more than MOST_PASSES where it is hopeless."""
+    """Passes that should do."""
     highest: float
     """End of the interval on which the polynomial is small."""
     slowest: float
@@ -97,7 +97,8 @@ def iterate_stack(
     Returns
     -------
     passes, error : ndarray, (arrays,)
-        Passes made, and the error estimate that was reached; infinite where iteration gave up without a try.
+        Most passes that any block of bit lines took, and the worst error estimate; an array is given up with the
+        first block that misses the tolerance.
     """
     arrays, rows, cols = g.shape
     blocks = -(-cols // LANES)
@@ -145,19 +146,18 @@ def iterate_stack(
 def prepare_array(g: Floats, wires: Wires, tolerance: float, scratch: Scratch) -> Schedule:
     """Eliminate the lines of one array, find its modes where that pays, and plan the passes."""
     rows, cols = g.shape
-    bound = _kernels.factor_lines(
-        g, wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm, scratch.lines
-    )
+    values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
+    bound: float = _kernels.factor_lines(g, *values, scratch.lines)
     passes = plan_passes(bound, bound, tolerance)
     blocks = -(-cols // LANES)
-    if min(rows, cols) < LANES or (min(passes, MOST_PASSES) - 4) * blocks <= 12:
-        return Schedule(min(passes, MOST_PASSES), bound, bound, _no_modes(rows, cols))
+    if min(rows, cols) < LANES or (passes - 4) * blocks <= 12:
+        return Schedule(passes, bound, bound, _no_modes(rows, cols))
     modes = find_modes(g, wires, 1 if bound < STRONG else 3, scratch)
-    kept = max(1, np.count_nonzero(modes.rates))
+    kept = max(1, int(np.count_nonzero(modes.rates)))
     # the largest rate that is left is about the smallest that was found
     highest = min(bound, 1.15 * float(modes.rates[LANES - kept + (kept - 1) // 4]))
     slowest = min(bound, 0.98 * float(modes.rates[-1]) + 0.02)
-    return Schedule(min(plan_passes(highest, slowest, tolerance), MOST_PASSES), highest, slowest, modes)
+    return Schedule(plan_passes(highest, slowest, tolerance), highest, slowest, modes)
 
 
 @lru_cache(maxsize=64)
@@ -236,12 +236,13 @@ def _pad(turn: Floats) -> Floats:
 
 
 def plan_passes(highest: float, slowest: float, tolerance: float) -> int:
-    """Return the passes after which even the estimate of :func:`solve_block` should stay below ``tolerance``."""
+    """Return the passes, 2 to MOST_PASSES, after which :func:`solve_block` should estimate less than ``tolerance``."""
     target = 0.3 * tolerance / max(tail_ratio(slowest), 1e-300)
     if highest <= 1e-15 or target >= 1.0:
         return 2
     # the Chebyshev polynomial of n passes leaves 1 / cosh(n acosh(2 / highest - 1))
-    return max(2, 1 + math.ceil(math.acosh(1.0 / target) / math.acosh(2.0 / highest - 1.0)))
+    count = 1 + math.acosh(1.0 / target) / max(math.acosh(2.0 / highest - 1.0), 1e-6)
+    return int(np.clip(math.ceil(count), 2, MOST_PASSES))
 
 
 def tail_ratio(slowest: float) -> float:

@@ -23,10 +23,10 @@ SQUARE = LANES * LANES
 def factor_lines(g, r_wl, r_bl, r_source, r_sink, lines):
     """Eliminate every ladder of one array; return a bound on the eigenvalues of a pass.
 
-    ``lines`` (3, 2, rows, cols) receives, for word lines and for bit lines downwards and upwards, at each node, ``a = 1 / (1 + r y)`` and ``b = r a``, where
-    ``y`` is the admittance looking away from the driver, from the sensor, and from the far end of the bit line, and
-    ``r`` is the resistance of the step to the next node. The bound is the largest share of a voltage that word lines
-    pick up from bit lines, times the same for bit lines.
+    ``lines`` (3, 2, rows, cols) receives, for word lines and for bit lines downwards and upwards, at each node,
+    ``a = 1 / (1 + r y)`` and ``b = r a``, where ``y`` is the admittance looking away from the driver, from the sensor,
+    and from the far end of the bit line, and ``r`` is the resistance of the step to the next node. The bound is the
+    largest share of a voltage that word lines pick up from bit lines, times the same for bit lines.
     """
     rows, cols = g.shape
     word, down, up = lines[0], lines[1], lines[2]

@@ -14,29 +14,42 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.crossbar import _direct, _kernels
+from xbarsim.crossbar import _kernels
+from xbarsim.crossbar._direct import solve_directly
 from xbarsim.crossbar._iteration import iterate_stack
+from xbarsim.crossbar.certificate import certify, estimate_error
 from xbarsim.crossbar.wires import Wires, check_conductance, check_threads
 from xbarsim.errors import ConfigError, SolverError
 
 METHODS = ("auto", "exact", "closed_form", "ideal")
 TOLERANCE = 5e-10
 """Error estimate that the exact operator has to reach, relative to its largest entry [-]."""
-
+EXACT = 1e-9
+"""Error of an entry, relative to the largest, from which on an operator is not exact [-]."""
+LARGEST = 1e100
+"""Conductance of a line times resistance from which on arrays are refused [-]."""
+SHARED = 1 << 16
+"""Cells from which on the closed form of a stack is shared out to threads [-]."""
 DIRECT_ERROR = 1e-12
 """What block elimination keeps by a wide margin: tests compare it with a nodal solve [-]."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferReport:
-    """A transfer operator and what is known about its accuracy."""
+    """A transfer operator and what is known about its accuracy; the worst array of a stack counts."""
 
-    t: NDArray[np.float64]
+    t: Floats
     """Transfer operator, (..., rows, cols) [S]."""
     method: str
-    """What was used: ``line_iteration``, ``block_elimination``, ``closed_form`` or ``ideal``."""
+    """What was used: ``line_iteration``, ``block_elimination`` (for some array), ``closed_form`` or ``ideal``."""
+    residual: float
+    """Certificate: 16 random input vectors of +1 V and -1 V are solved by other code; this is the largest difference
+    between ``v_in @ t`` and a sensed current, what their Kirchhoff's laws leave open added, relative to the largest
+    current of these vectors [-]."""
     error_estimate: float
-    """Estimated error relative to the largest entry [-]."""
+    """Estimated error of an entry relative to the largest entry [-]."""
     iterations: int
     """Most passes that any block of bit lines took."""
 
@@ -76,12 +89,11 @@ def solve_transfer(
     ConfigError
         If a resistance is negative or not finite, or the method is unknown.
     SolverError
-        If neither iteration nor elimination gives a finite answer.
+        If neither iteration nor elimination gives an answer that a network of resistors can have.
     """
-    return solve_transfer_report(
-        g, r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm, method=method,
-        threads=threads,
-    ).t  # fmt: skip
+    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
+    stack = _check(g, method, threads)
+    return _solve(stack, wires, method, threads or numba.get_num_threads())[0].reshape(np.shape(g))
 
 
 def solve_transfer_report(
@@ -94,7 +106,9 @@ def solve_transfer_report(
     method: str = "auto",
     threads: int | None = None,
 ) -> TransferReport:
-    """Solve like :func:`solve_transfer` and say how, and how accurately.
+    """Solve like :func:`solve_transfer`, check the result and say how, and how accurately, it was found.
+
+    The check costs about as much as solving, and more on large arrays.
 
     Parameters
     ----------
@@ -104,61 +118,86 @@ def solve_transfer_report(
     Returns
     -------
     TransferReport
-        Operator, method, error estimate and iterations.
+        Operator, method, certificate, error estimate and iterations.
 
     Raises
     ------
     ShapeError, ConfigError, SolverError
-        As in :func:`solve_transfer`.
+        As in :func:`solve_transfer`; also where the certificate proves that an exact operator is wrong.
     """
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
+    stack = _check(g, method, threads)
+    shape = np.shape(g)
+    t, used, error, passes = _solve(stack, wires, method, threads or numba.get_num_threads())
+    certificate = certify(stack, wires, t)
+    if used in ("line_iteration", "block_elimination"):
+        wrong = certificate.proven > EXACT
+        if wrong.any():
+            array = int(np.argmax(certificate.proven))
+            raise SolverError(
+                f"g: array {array}: {used.replace('_', ' ')} misses sensed currents: some entry is off by "
+                f"{certificate.proven[array]:.1e} of the largest or more"
+            )
+    else:
+        error = float(estimate_error(stack, wires, t).max(initial=0.0))
+    residual = float(certificate.residual.max(initial=0.0))
+    return TransferReport(t=t.reshape(shape), method=used, residual=residual, error_estimate=error, iterations=passes)
+
+
+def _check(g: ArrayLike, method: str, threads: int | None) -> Floats:
     if method not in METHODS:
         raise ConfigError(f"method: {method!r} is not one of {', '.join(METHODS)}")
     check_threads(threads)
-    stack = check_conductance(g)
-    shape = np.shape(g)
+    return check_conductance(g)
+
+
+def _solve(g: Floats, wires: Wires, method: str, threads: int) -> tuple[Floats, str, float, int]:
+    """Return operator, what was used, estimated error of an exact method, and passes."""
     if method == "ideal":
-        return TransferReport(t=stack.reshape(shape).copy(), method="ideal", error_estimate=0.0, iterations=0)
-    workers = threads or numba.get_num_threads()
+        return g.copy(), "ideal", 0.0, 0
+    ohm = max(wires.r_wl_ohm + wires.r_source_ohm, wires.r_bl_ohm + wires.r_sink_ohm)
+    if not float(g.max(initial=0.0)) * max(g.shape[1:]) * max(ohm, 1.0) < LARGEST:
+        raise SolverError(f"g: cells of {g.max():.1e} S behind wires of {ohm:.1e} ohm are beyond what numbers hold")
     if method == "closed_form" or not (wires.has_word_lines and wires.has_bit_lines):
-        t, error, passes, used = *_solve_closed_form(stack, wires, workers), "closed_form"
-    else:
-        t, error, passes, used = _solve_exact(stack, wires, workers)
-    return TransferReport(t=t.reshape(shape), method=used, error_estimate=error, iterations=passes)
+        return _solve_closed_form(g, wires, threads), "closed_form", 0.0, 0
+    t = np.empty_like(g)
+    passes, error = iterate_stack(g, wires, TOLERANCE, threads, t)
+    failed = np.flatnonzero(~((error <= TOLERANCE) & _is_passive(g, t))).tolist()
+    if failed:
+        solve_directly(g, failed, wires, threads, t)
+        for array, good in zip(failed, _is_passive(g[failed], t[failed]), strict=True):
+            if not good:
+                raise SolverError(
+                    f"g: array {array}: line iteration came to {error[array]:.1e} of the largest entry, "
+                    "and block elimination lost all digits"
+                )
+        error[failed] = DIRECT_ERROR
+    used = "block_elimination" if failed else "line_iteration"
+    return t, used, float(error.max(initial=0.0)), int(passes.max(initial=0))
 
 
-def _solve_closed_form(g: NDArray[np.float64], wires: Wires, threads: int) -> tuple[NDArray[np.float64], float, int]:
+def _is_passive(g: Floats, t: Floats) -> NDArray[np.bool_]:
+    """Check what holds in every network of resistors: finite, not negative, no line gives more than its cells."""
+    with np.errstate(all="ignore"):
+        room = EXACT * t.max(axis=(1, 2))
+        good = np.isfinite(t.sum(axis=(1, 2))) & (t.min(axis=(1, 2)) >= -room)
+        for axis in (1, 2):
+            good &= (t.sum(axis=axis) - g.sum(axis=axis)).max(axis=1) <= room * np.sqrt(g.shape[axis])
+    return np.asarray(good)
+
+
+def _solve_closed_form(g: Floats, wires: Wires, threads: int) -> Floats:
     t = np.empty_like(g)
     values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
+    workers = threads if g.size >= SHARED else 1
 
     def solve_share(worker: int) -> None:
-        for array in range(worker, len(g), threads):
+        for array in range(worker, len(g), workers):
             _kernels.closed_form(*values, g[array], t[array])
 
-    if threads == 1 or g.size < 1 << 16:
-        threads = 1
+    if workers == 1:
         solve_share(0)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(solve_share, range(threads)))
-    return t, 0.0, 0
-
-
-def _solve_exact(
-    g: NDArray[np.float64], wires: Wires, threads: int
-) -> tuple[NDArray[np.float64], float, int, str]:
-    """Solve a stack by line iteration, and by block elimination where that does not converge."""
-    t = np.empty_like(g)
-    values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
-    passes, error = iterate_stack(g, wires, TOLERANCE, threads, t)
-    used = "line_iteration"
-    for array in np.flatnonzero(~(error <= TOLERANCE)).tolist():
-        _direct.solve_direct(*values, g[array], t[array])
-        if not np.isfinite(t[array]).all():
-            raise SolverError(
-                f"g: array {array}: line iteration came to {error[array]:.1e} of the largest entry, "
-                "and block elimination overflowed"
-            )
-        error[array] = DIRECT_ERROR
-        used = "block_elimination"
-    return t, float(error.max(initial=0.0)), int(passes.max(initial=0)), used
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(solve_share, range(workers)))
+    return t

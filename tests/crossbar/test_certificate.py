@@ -1,0 +1,82 @@
+"""What reports say about accuracy: certificates against true errors, estimates against true errors."""
+
+import numpy as np
+import pytest
+from reference.nodal_solve import solve_nodal_transfer
+
+from xbarsim.crossbar import Wires, solve_transfer, solve_transfer_report
+from xbarsim.crossbar.certificate import certify, sense_currents
+
+CASES = 200
+
+
+def draw_case(rng, most=90):
+    """Draw an array of 1 to ``most`` rows and columns, wires of 0.1 to 100 ohm and cells that span 1 to 1000."""
+    shape = tuple(int(most ** rng.random()) for _ in range(2))
+    low = 10 ** rng.uniform(-8, -5)
+    span = 10 ** rng.uniform(0, 3)
+    u = rng.random(shape)
+    kind = rng.choice(["uniform", "log", "half on", "few on"])
+    if kind == "uniform":
+        g = low * (1 + (span - 1) * u)
+    elif kind == "log":
+        g = low * span**u
+    else:
+        g = np.where(u < (0.5 if kind == "half on" else 0.05), low * span, low)
+    wires = {"r_wl_ohm": 10 ** rng.uniform(-1, 2), "r_bl_ohm": 10 ** rng.uniform(-1, 2)}
+    for name in ("r_source_ohm", "r_sink_ohm"):
+        wires[name] = float(rng.choice([0, 100]))
+    return g, wires
+
+
+@pytest.mark.parametrize("method", ["closed_form", "ideal"])
+def test_error_estimates_bound_what_is_missed_in_nine_cases_of_ten(method):
+    rng = np.random.default_rng(2)
+    ratios = []
+    for _ in range(CASES):
+        g, wires = draw_case(rng)
+        report = solve_transfer_report(g, **wires, method=method)
+        missed = np.abs(report.t - solve_transfer(g, **wires)).max() / report.t.max()
+        ratios.append(report.error_estimate / missed)
+    assert np.mean(np.array(ratios) >= 1.0) >= 0.95
+    assert np.median(ratios) < 1.6
+    assert max(ratios) < 3.0
+
+
+def test_closed_form_never_exceeds_the_exact_operator():
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        g, wires = draw_case(rng, 40)
+        exact = solve_transfer(g, **wires)
+        assert (solve_transfer(g, **wires, method="closed_form") <= exact + 1e-9 * exact.max()).all()
+
+
+def test_sensed_currents_are_known_within_their_bound():
+    rng = np.random.default_rng(4)
+    for _ in range(12):
+        g, wires = draw_case(rng, 24)
+        v = rng.normal(size=(len(g), 3))
+        currents, stray = sense_currents(g[np.newaxis], Wires(**wires), v)
+        missed = np.abs(currents[0] - v.T @ solve_nodal_transfer(g, *wires.values())).sum(axis=1)
+        assert (missed <= stray[0] + 1e-12 * np.abs(currents[0]).sum(axis=1)).all()
+
+
+def test_one_wrong_entry_is_seen():
+    rng = np.random.default_rng(5)
+    g = rng.uniform(1e-6, 1e-4, (3, 30, 20))
+    t = solve_transfer(g, r_wl_ohm=2.5, r_bl_ohm=2.5)
+    wires = Wires(r_wl_ohm=2.5, r_bl_ohm=2.5)
+    assert (certify(g, wires, t).residual < 1e-9).all()
+    t[1, 29, 0] += 1e-6 * t[1].max()
+    certificate = certify(g, wires, t)
+    assert certificate.residual[1] > 1e-8
+    assert certificate.proven[1] > 1e-6 / 31
+    assert (certificate.proven[[0, 2]] < 1e-9).all()
+
+
+def test_certificates_do_not_depend_on_the_rest_of_the_stack():
+    g = np.random.default_rng(6).uniform(1e-6, 1e-4, (4, 12, 12))
+    whole = solve_transfer_report(g, r_wl_ohm=2.5, r_bl_ohm=2.5)
+    alone = [solve_transfer_report(one, r_wl_ohm=2.5, r_bl_ohm=2.5) for one in g]
+    assert whole.residual == max(report.residual for report in alone)
+    assert whole.error_estimate == max(report.error_estimate for report in alone)
