@@ -195,7 +195,7 @@ def run_machines(
     progress : callable, optional
         ``(done, total)`` images.
     """
-    size = batch_size or min(block_size(network, _BLOCK_BYTES), max(1, -(-len(images) // threads)))
+    size = batch_size or _even_size(len(images), block_size(network, _BLOCK_BYTES), threads)
     starts = range(0, len(images), size)
     workers = min(threads, len(starts))
     inner = max(1, threads // max(1, workers))
@@ -216,6 +216,13 @@ def run_machines(
             done += count
             if progress is not None:
                 progress(done, len(images))
+
+
+def _even_size(images: int, most: int, threads: int) -> int:
+    """Return the size of blocks of at most ``most`` images that gives every thread equally much."""
+    blocks = -(-images // most)
+    blocks = -(-blocks // threads) * threads
+    return max(1, -(-images // blocks)) if blocks else 1
 
 
 def _named(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:

@@ -385,7 +385,7 @@ def program_matrix(
     encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
     slices = columns_per_weight(hardware.encoding, weight_bits, cell_bits)
     layout = layout_columns(w.shape[1], slices, hardware.crossbar.cols, hardware.mapping.slices == "separate")
-    programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer)
+    programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads)
     return Engine(
         hardware=hardware,
         programmed=programmed,

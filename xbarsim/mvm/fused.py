@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -44,17 +45,17 @@ class FusedMatrix:
     grid: Grid
     errors: _kernels.Errors | None
 
-    @property
+    @cached_property
     def most_rows(self) -> int:
         """Rows of the largest row block."""
         return int(np.diff(self.row_starts).max())
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Groups of rows of the largest row block."""
         return -(-self.most_rows // 8) * 8 // (8 // self.streams.dac_bits)
 
-    @property
+    @cached_property
     def entries(self) -> int:
         """Table rows of the largest row block."""
         return self.groups << (self.streams.dac_bits * (8 // self.streams.dac_bits))
@@ -117,15 +118,18 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
     units = recipe.unit_weights
     blocks = len(matrix.row_starts) - 1
 
+    workers = threads or numba.get_num_threads()
+    tasks = _share(matrix, inputs, vectors, workers)
+    spare: list[_kernels.Scratch] = []
+
     def work(task: Task) -> None:
         part = task.vectors
         unit_codes = np.zeros((blocks, part.stop - part.start, units.size), dtype=np.int64)
-        _call(matrix, inputs, task, None, result[part], unit_codes)
+        _call(matrix, inputs, task, None, result[part], unit_codes, spare)
         if units.size:
             result[part, : recipe.outputs] += recipe.combine_units(unit_codes)
 
-    workers = threads or numba.get_num_threads()
-    _run(work, _share(matrix, inputs, vectors, workers), workers)
+    _run(work, tasks, workers)
     return np.ascontiguousarray(result[:, : recipe.outputs])
 
 
@@ -139,6 +143,7 @@ def survey_fused(
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
     units = matrix.recipe.unit_weights
     surveys: list[_kernels.Survey] = []
+    spare: list[_kernels.Scratch] = []
 
     def work(task: Task) -> None:
         size = task.vectors.stop - task.vectors.start
@@ -151,7 +156,7 @@ def survey_fused(
         )
         out = np.zeros((size, matrix.recipe.padded), dtype=np.int64)
         unit_codes = np.zeros((len(matrix.row_starts) - 1, size, units.size), dtype=np.int64)
-        _call(matrix, inputs, task, survey, out, unit_codes)
+        _call(matrix, inputs, task, survey, out, unit_codes, spare)
         surveys.append(survey)
 
     workers = threads or numba.get_num_threads()
@@ -171,8 +176,9 @@ def _call(
     survey: _kernels.Survey | None,
     out: NDArray[np.int64],
     unit_codes: NDArray[np.int64],
+    spare: list[_kernels.Scratch],
 ) -> None:
-    """Call the kernel of one task."""
+    """Call the kernel of one task with working memory from ``spare``, and leave it there for the next one."""
     streams, programmed, grid = matrix.streams, matrix.programmed, matrix.grid
     reads = _kernels.Reads(streams.shifts, streams.widths, streams.weights.astype(np.int32), streams.dac_bits)
     scale = np.float32(1.0 / (matrix.adc.lsb * grid.step))
@@ -183,19 +189,25 @@ def _call(
     if errors is not None:
         errors = errors._replace(first_vector=errors.first_vector + part.start)
     tail = (cells, adc, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
+    scratch = spare.pop() if spare else _make_scratch(matrix, inputs)
     if isinstance(inputs, PackedInputs):
-        bases = inputs.bases[part]
-        packed = _kernels.Inputs(inputs.planes, bases, inputs.offsets, inputs.stride, inputs.byte_starts)
-        scratch = _make_scratch(matrix, len(bases), is_table=True)
-        _kernels.multiply_tables(reads, packed, *tail, scratch, out, unit_codes)
+        planes = _kernels.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.stride, inputs.byte_starts)
+        _kernels.multiply_tables(reads, planes, *tail, scratch, out, unit_codes)
     else:
-        scratch = _make_scratch(matrix, part.stop - part.start, is_table=False)
         _kernels.multiply_products(reads, inputs[part], *tail, scratch, out, unit_codes)
+    spare.append(scratch)
 
 
-def _make_scratch(matrix: FusedMatrix, vectors: int, *, is_table: bool) -> _kernels.Scratch:
-    """Allocate the working memory of one task."""
-    reads = vectors * len(matrix.streams)
+def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> int:
+    """Return how many vectors a task may hold."""
+    return TABLE_VECTORS if isinstance(inputs, PackedInputs) else max(16, PRODUCT_READS // len(matrix.streams))
+
+
+def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _kernels.Scratch:
+    """Allocate the working memory of one task of any size."""
+    is_table = isinstance(inputs, PackedInputs)
+    vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
+    reads = min(vectors, _most_vectors(matrix, inputs)) * len(matrix.streams)
     kind = np.int16 if is_table and matrix.grid.is_fixed else np.float32
     table = matrix.entries * matrix.widest if is_table else 0
     is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
@@ -224,7 +236,7 @@ def _allocate(count: int, kind: Any) -> NDArray[Any]:
 def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: int, workers: int) -> list[Task]:
     """Cut the work into tasks: blocks of vectors, and ranges of outputs where those are few."""
     is_table = isinstance(inputs, PackedInputs)
-    most = TABLE_VECTORS if is_table else max(16, PRODUCT_READS // len(matrix.streams))
+    most = _most_vectors(matrix, inputs)
     widest = matrix.widest if is_table else 64
     recipe = matrix.recipe
     count = max(1, -(-vectors // most))

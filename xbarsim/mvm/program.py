@@ -56,6 +56,7 @@ def program_arrays(
     seed: int,
     trial: int,
     layer: str,
+    threads: int | None = None,
 ) -> ProgrammedMatrix:
     """Program every array of a layer and return its effective matrix.
 
@@ -71,6 +72,8 @@ def program_arrays(
         Device, wires and array size.
     seed, trial, layer : int, int, str
         Key of the device's random streams; arrays of a chunk share one.
+    threads : int, optional
+        Threads to solve circuits on; the result does not depend on it.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def program_arrays(
             digits[place[0], place[1], :, : end - begin] = encoded.digits[:, s, begin:end, o]  # (column, polarity, row)
             if has_unit:
                 digits[:, layout.cols, :, : end - begin] = 1
-            result = _respond(digits, hardware, seed=seed, trial=trial, layer=f"{layer}/{r}/{first}")
+            result = _respond(digits, hardware, seed=seed, trial=trial, layer=f"{layer}/{r}/{first}", threads=threads)
             target = s * padded + o
             units = planes * padded + np.arange(first, last)
             for p, (response, ideal, variance) in enumerate(result):
@@ -127,7 +130,7 @@ def program_arrays(
 
 
 def _respond(
-    digits: NDArray[np.uint8], hardware: Hardware, *, seed: int, trial: int, layer: str
+    digits: NDArray[np.uint8], hardware: Hardware, *, seed: int, trial: int, layer: str, threads: int | None
 ) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
     """Program arrays given as (array, column, polarity, row); return response, digits and variance by polarity.
 
@@ -144,6 +147,7 @@ def _respond(
         r_source_ohm=wires.r_source_ohm,
         r_sink_ohm=wires.r_sink_ohm,
         method=wires.method,
+        threads=threads,
     )
     step = device.g_step_siemens
     sigma = (read_noise_sigma(t, device) / step) ** 2 if device.read_noise.sigma > 0 else np.zeros_like(t)

@@ -78,12 +78,13 @@ def recall_arrays(
     seed: int,
     trial: int,
     layer: str,
+    threads: int | None = None,
 ) -> ProgrammedMatrix:
     """Program every array of a layer as :func:`~xbarsim.mvm.program.program_arrays` does, or find it programmed.
 
     Parameters
     ----------
-    encoded, layout, row_starts, hardware, seed, trial, layer
+    encoded, layout, row_starts, hardware, seed, trial, layer, threads
         As there.
 
     Returns
@@ -93,7 +94,9 @@ def recall_arrays(
     """
     kept = _active.get()
     if kept is None:
-        return program_arrays(encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer)
+        return program_arrays(
+            encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
+        )
     device: Any = hardware.model_dump_json(exclude=_NOT_PROGRAMMED)
     about = (device, hardware.adc.subtract, seed, trial, layer, encoded.digits.shape, row_starts.tolist())
     digest = hashlib.sha256(repr(about).encode())
@@ -101,7 +104,9 @@ def recall_arrays(
     key = digest.hexdigest()
     programmed = kept.find(key)
     if programmed is None:
-        programmed = program_arrays(encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer)
+        programmed = program_arrays(
+            encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
+        )
         kept.keep(key, programmed)
     return programmed
 
