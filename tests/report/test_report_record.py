@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from samples import COST, make_cost_report, make_report
 
+import xbarsim
 from xbarsim.errors import ConfigError
 from xbarsim.report import Seconds, describe_report, group_layers, read_json, tabulate_records
 
@@ -103,3 +104,14 @@ def test_a_file_that_holds_no_report_is_refused_in_one_line(tmp_path, text):
 def test_seconds_are_named():
     seconds = Seconds(setup=1.0, run=2.0)
     assert (seconds.setup, seconds.run) == (1.0, 2.0)
+
+
+def test_json_says_what_reloading_takes_where_layers_take_turns():
+    small = {"chip.tiles": 1, "chip.count": 1, "mapping.reload": "turns"}
+    report = xbarsim.estimate("resnet20", xbarsim.load_hardware("reference", small))
+    cost = describe_report(report)["cost"]
+    assert cost["turns"] == report.turns > 1
+    assert 0 < cost["programming_s"] < cost["delay_s"]
+    assert 0 < cost["programming_joule"] < cost["energy_joule"]
+    assert cost["lifetime_inferences"] == 1e6 / 4 / cost["turns"]
+    assert "turns" not in describe_report(xbarsim.estimate("lenet5", "reference"))["cost"]

@@ -22,6 +22,8 @@ COST_FIELDS = (
     "tiles", "utilization", "tops", "tops_per_watt", "tops_per_mm2",
 )  # fmt: skip
 """Fields of the cost in the order of the public form."""
+TURN_FIELDS = ("turns", "programming_s", "programming_joule", "lifetime_inferences")
+"""Fields of the cost that follow where weights are reloaded in every inference."""
 
 
 def describe_report(report: CostReport) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     if isinstance(report, Report):
         document["accuracy"] = describe_accuracy(report.accuracy)
         errors = report.errors
-    document["cost"] = {name: getattr(report.cost, name) for name in COST_FIELDS}
+    fields = COST_FIELDS + (TURN_FIELDS if report.cost.turns > 1 else ())
+    document["cost"] = {name: getattr(report.cost, name) for name in fields}
     if isinstance(report, Report):
         document["seconds"] = describe_record(report.seconds)
     layers = join_records(report.cost.layers, errors)
