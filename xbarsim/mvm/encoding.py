@@ -61,7 +61,17 @@ def columns_per_weight(encoding: str, weight_bits: int, cell_bits: int) -> int:
 
 
 def is_paired(hardware: Hardware) -> bool:
-    """Whether a crossbar is two physical arrays of opposite polarity."""
+    """Tell whether a crossbar is two physical arrays of opposite polarity.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Its encoding decides.
+
+    Returns
+    -------
+    bool
+    """
     return hardware.encoding == "differential"
 
 

@@ -59,7 +59,20 @@ def as_padding(value: Any) -> tuple[int, int, int, int]:
 def make_geometry(
     shape: tuple[int, ...], *, kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
 ) -> Geometry:
-    """Check and collect the geometry of a convolution of (images, channels, height, width).
+    """Check and collect the geometry of a convolution.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (images, channels, height, width) of the input.
+    kernel, stride, dilation : int or pair of int
+        Rows and columns; one number serves for both.
+    padding : int or tuple of int
+        One number, (rows, columns), or (top, left, bottom, right).
+
+    Returns
+    -------
+    Geometry
 
     Raises
     ------
