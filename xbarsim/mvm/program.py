@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.crossbar import solve_transfer
-from xbarsim.device import program_cells, read_noise_sigma
+from xbarsim.device import load_measured, program_cells, read_noise_sigma, secant_conductance
 from xbarsim.mvm.encoding import EncodedWeights, has_unit_column
 from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout, pad_lanes
 
@@ -95,6 +95,7 @@ def program_arrays(
     noise_levels = count_noise_levels(hardware.dac.bits)
     width = layout.cols + has_unit
     chunk = max(1, CHUNK_CELLS // (polarities * hardware.crossbar.rows * width))
+    measured = _load_arrays(hardware, layer, (blocks, layout.blocks, polarities), width)
     for r, (begin, end) in enumerate(pairwise(row_starts)):
         for first in range(0, layout.blocks, chunk):
             last = min(first + chunk, layout.blocks)
@@ -104,7 +105,9 @@ def program_arrays(
             digits[place[0], place[1], :, : end - begin] = encoded.digits[:, s, begin:end, o]  # (column, polarity, row)
             if has_unit:
                 digits[:, layout.cols, :, : end - begin] = 1
-            result = _respond(digits, hardware, seed=seed, trial=trial, layer=f"{layer}/{r}/{first}", threads=threads)
+            given = None if measured is None else measured[r, first:last]
+            key = f"{layer}/{r}/{first}"
+            result = _respond(digits, given, hardware, seed=seed, trial=trial, layer=key, threads=threads)
             target = s * padded + o
             units = planes * padded + np.arange(first, last)
             for p, (response, ideal, variance) in enumerate(result):
@@ -129,17 +132,36 @@ def program_arrays(
     )
 
 
+def _load_arrays(hardware: Hardware, layer: str, stack: tuple[int, int, int], width: int) -> NDArray[np.float64] | None:
+    """Load a layer's measured arrays as (row block, column block, polarity, row, column), None without a file."""
+    path, rows = hardware.device.measured, hardware.crossbar.rows
+    if path is None:
+        return None
+    return load_measured(path, layer, (int(np.prod(stack)), rows, width)).reshape(*stack, rows, width)
+
+
 def _respond(
-    digits: NDArray[np.uint8], hardware: Hardware, *, seed: int, trial: int, layer: str, threads: int | None
+    digits: NDArray[np.uint8],
+    measured: NDArray[np.float64] | None,
+    hardware: Hardware,
+    *,
+    seed: int,
+    trial: int,
+    layer: str,
+    threads: int | None,
 ) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
     """Program arrays given as (array, column, polarity, row); return response, digits and variance by polarity.
 
     Arrays come back as (array, column, row) in level units, the two polarities merged where currents are
-    subtracted before conversion.
+    subtracted before conversion. ``measured`` (array, polarity, row, column) are conductances to take as they are.
     """
     device, wires = hardware.device, hardware.crossbar
     arrays = digits.transpose(0, 2, 3, 1)
-    g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=layer)
+    g = measured
+    if g is None:
+        g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=layer)
+        if device.iv is not None:
+            g *= secant_conductance(device.iv, device.read_volt)
     t = solve_transfer(
         g,
         r_wl_ohm=wires.r_wl_ohm,
