@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.wires import Wires
+from xbarsim.rng import stream
 
 DRIVES = 16
 """Random input vectors of a certificate [-]."""
@@ -190,7 +191,7 @@ def certify(g: Floats, wires: Wires, t: Floats) -> Certificate:
     t : ndarray, (arrays, rows, cols)
         Claimed operators [S].
     """
-    v = np.random.default_rng(1).choice([-1.0, 1.0], size=(g.shape[1], DRIVES))
+    v = stream(0, "crossbar.certificate").choice([-1.0, 1.0], size=(g.shape[1], DRIVES))
     currents, stray = sense_currents(g, wires, v)
     difference = np.abs(v.T @ t - currents)
     residual = (difference.max(axis=2) + stray).max(axis=1) / _largest(currents)
