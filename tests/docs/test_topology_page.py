@@ -1,0 +1,18 @@
+"""The page of circuits and cells names what there is."""
+
+from pathlib import Path
+
+from xbarsim.config import list_devices
+from xbarsim.crossbar import TOPOLOGIES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "topologies.md").read_text()
+
+
+def test_every_topology_stands_on_the_page_with_what_it_covers():
+    for topology in TOPOLOGIES.values():
+        assert f"| `{topology.name}` | {topology.covers} |" in PAGE
+
+
+def test_every_device_file_stands_on_the_page():
+    for name in list_devices():
+        assert f"| `{name}` |" in PAGE
