@@ -136,6 +136,22 @@ def test_layer_error_sees_what_the_hardware_does(network, images):
     assert all(0.99 < error.range_used_share < 1.01 for error in few_run.errors)
 
 
+def test_correcting_outputs_recovers_signal_lost_in_wires_and_drift(network, images):
+    changes = {"crossbar.r_wl_ohm": 20.0, "crossbar.r_bl_ohm": 20.0, "device.drift.nu": 0.1, "device.drift.time_s": 1e3}
+    base = load_hardware("reference").override({"crossbar.rows": 64, "crossbar.cols": 64, "adc.bits": 10, **changes})
+    _, plain = simulate(network, images, base)
+    integer, corrected = simulate(network, images, base.override({"adc.output_correction": True}))
+    assert all(b.snr_db > a.snr_db for a, b in zip(plain.errors, corrected.errors))
+    assert np.mean([b.snr_db - a.snr_db for a, b in zip(plain.errors, corrected.errors)]) > 3
+    assert np.abs(corrected.outputs[0] - integer).mean() < np.abs(plain.outputs[0] - integer).mean()
+
+
+def test_correcting_outputs_changes_nothing_on_ideal_hardware(network, images):
+    hardware = load_hardware("reference").override({**IDEAL, "adc.output_correction": True})
+    integer, outcome = simulate(network, images, hardware)
+    np.testing.assert_allclose(outcome.outputs[0], integer, rtol=1e-5, atol=1e-5)
+
+
 def test_progress_counts_layers_and_images(network, images):
     seen = []
     hardware = load_hardware("reference").override(IDEAL)

@@ -71,6 +71,9 @@ class Adc(Record):
     """Integral nonlinearity at points spread evenly over the codes, interpolated between, in least significant bits."""
     gain_correction: bool = False
     """Trim each column's gain so that it undoes the mean loss of that column in the wires (a remedy for IR drop)."""
+    output_correction: bool = False
+    """Fit a digital gain and offset for each output of a layer to the calibration images, as recalibrating a batch
+    normalisation would (a remedy for anything that shifts or shrinks outputs)."""
     per_array: Annotated[float, Field(gt=0)] = 1.0
     """Converters of one array; below 1 several arrays share one."""
 
@@ -82,6 +85,9 @@ class Mapping(Record):
     """Fill rows with the flattened kernel and cut anywhere, or keep the k*k rows of an input channel together."""
     slices: Literal["adjacent", "separate"] = "adjacent"
     """Bit slices of a weight in neighbouring columns, or each slice in arrays of its own."""
+    remap: Literal["none", "columns"] = "none"
+    """Order of the columns within an array: as they come, or, once stuck cells are known, the order in which these
+    change the weights least (a remedy for stuck cells)."""
     replication: Literal["none", "balanced"] = "none"
     """Copies of layers with many windows: none, or balanced within ``array_budget``."""
     array_budget: Annotated[int, Field(ge=1)] | None = None

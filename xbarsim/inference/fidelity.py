@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.inference.correction import CorrectedMachine
 from xbarsim.inference.machine import Machine
 
 _SAMPLE_IMAGES = 8
@@ -59,12 +60,14 @@ class LayerError:
         return replace(records[0], **means)
 
 
-def measure_layer(machine: Machine, codes: np.ndarray, exact: np.ndarray, *, threads: int = 1) -> LayerError:
+def measure_layer(
+    machine: Machine | CorrectedMachine, codes: np.ndarray, exact: np.ndarray, *, threads: int = 1
+) -> LayerError:
     """Compare a programmed layer with exact integers.
 
     Parameters
     ----------
-    machine : LayerMachine or EpitomeMachine
+    machine : LayerMachine, EpitomeMachine or CorrectedMachine
         The layer, calibrated.
     codes : ndarray of int, (images, ...)
         Quantised inputs; the first 8 images are used.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarsim.inference.correction import CorrectedMachine, correct_outputs
 from xbarsim.inference.fidelity import LayerError, measure_layer
 from xbarsim.inference.machine import Machine, program_layer
 from xbarsim.mapping import Plan
@@ -124,7 +125,7 @@ def program_network(
     trial: int,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, Machine], list[LayerError]]:
+) -> tuple[dict[str, Machine | CorrectedMachine], list[LayerError]]:
     """Program and calibrate every layer, and measure each layer's own error.
 
     Parameters
@@ -147,15 +148,18 @@ def program_network(
     tuple
         Layer name -> machine, and one error record a layer in the order of the network.
     """
-    machines: dict[str, Machine] = {}
+    machines: dict[str, Machine | CorrectedMachine] = {}
     errors: list[LayerError] = []
 
     def program(node: Node, x: np.ndarray) -> np.ndarray:
         layer = quantized.layers[node.name]
         codes = quantize_input(layer, x)
-        machine = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
-        machine = machine.calibrate(codes, threads=threads)
+        bare = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
+        bare = bare.calibrate(codes, threads=threads)
+        machine: Machine | CorrectedMachine = bare
         exact = integer_layer(layer, node, codes)
+        if bare.plan.hardware.adc.output_correction:
+            machine = correct_outputs(bare, codes, exact, threads=threads)
         errors.append(measure_layer(machine, codes, exact, threads=threads))
         machines[node.name] = machine
         if progress is not None:
@@ -168,7 +172,7 @@ def program_network(
 
 def run_machines(
     network: Network,
-    machines: Mapping[str, Machine],
+    machines: Mapping[str, Machine | CorrectedMachine],
     images: np.ndarray,
     outputs: np.ndarray,
     *,

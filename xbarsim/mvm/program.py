@@ -21,6 +21,7 @@ from xbarsim.crossbar import solve_transfer
 from xbarsim.device import load_measured, program_cells, read_noise_sigma, secant_conductance
 from xbarsim.mvm.encoding import EncodedWeights, has_unit_column
 from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout, pad_lanes
+from xbarsim.mvm.remap import remap_columns
 
 CHUNK_CELLS = 1 << 21
 """Cells that are programmed and solved at a time: 16 MB of float64 conductances."""
@@ -105,14 +106,22 @@ def program_arrays(
             digits[place[0], place[1], :, : end - begin] = encoded.digits[:, s, begin:end, o]  # (column, polarity, row)
             if has_unit:
                 digits[:, layout.cols, :, : end - begin] = 1
-            given = None if measured is None else measured[r, first:last]
             key = f"{layer}/{r}/{first}"
+            unit_place = np.full(last - first, layout.cols)
+            if hardware.mapping.remap == "columns" and measured is None:
+                counts = np.zeros((last - first, width))
+                counts[place] = encoded.slice_weights[s]
+                counts[:, layout.cols :] = encoded.unit_weight * np.sqrt(layout.cols / slices)  # all outputs share it
+                moved = remap_columns(digits, counts, hardware.device, seed=seed, trial=trial, layer=key)
+                place, unit_place = (place[0], moved[place]), moved[:, -1]
+                np.put_along_axis(digits, moved[:, :, np.newaxis, np.newaxis], digits.copy(), axis=1)
+            given = None if measured is None else measured[r, first:last]
             result = _respond(digits, given, hardware, seed=seed, trial=trial, layer=key, threads=threads)
             target = s * padded + o
             units = planes * padded + np.arange(first, last)
             for p, (response, ideal, variance) in enumerate(result):
                 into = target + p * slices * padded
-                for column, at in ((into, place), (units, (np.arange(last - first), layout.cols))):
+                for column, at in ((into, place), (units, (np.arange(last - first), unit_place))):
                     if column is units and not has_unit:
                         continue
                     found = response[at][:, : end - begin]
