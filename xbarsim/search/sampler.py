@@ -20,6 +20,10 @@ TRIES = 200
 """Draws in search of a point that was not asked for yet."""
 
 
+RUN_SHARE = 0.3
+"""Share of children in which a run of neighbouring layers changes together."""
+
+
 class Sampler(Protocol):
     """What every search offers."""
 
@@ -125,6 +129,8 @@ class EvolutionSampler(RandomSampler):
             return self.space.sample(rng)
         mother, father = self._pick(rng), self._pick(rng)
         mixed = np.where(rng.random(len(mother)) < 0.5, mother, father)
+        if rng.random() < RUN_SHARE:
+            return self._mutate_run(rng, tuple(int(index) for index in mixed))
         mutated = rng.random(len(mother)) < max(1.0, 0.05 * len(mother)) / len(mother)
         if np.array_equal(mixed, mother):  # a plain copy is no child
             mutated[rng.integers(len(mother))] = True
@@ -132,6 +138,22 @@ class EvolutionSampler(RandomSampler):
             self._mutate(rng, slot, int(index)) if change else int(index)
             for slot, index, change in zip(self.space.slots, mixed, mutated)
         )
+
+    def _mutate_run(self, rng: np.random.Generator, point: Point) -> Point:
+        """Give neighbouring slots one value of one axis: what holds up a pipeline is often a whole stage."""
+        start, stop = sorted(int(at) for at in rng.integers(0, len(point) + 1, size=2))
+        axes = {axis: values for slot in self.space.slots[start:stop] for axis, values in slot.axes.items()}
+        if not axes:
+            return point
+        axis = list(axes)[rng.integers(len(axes))]
+        value = axes[axis][rng.integers(len(axes[axis]))]
+        changed = list(point)
+        for at in range(start, stop):
+            slot = self.space.slots[at]
+            option = slot.option(point[at])
+            if not isinstance(option, str) and value in slot.axes.get(axis, ()):
+                changed[at] = slot.index({**option, axis: value})
+        return tuple(changed)
 
     def _pick(self, rng: np.random.Generator) -> Point:
         one, other = (int(at) for at in rng.integers(len(self._alive), size=2))
