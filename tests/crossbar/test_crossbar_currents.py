@@ -158,6 +158,12 @@ def test_a_vector_that_does_not_converge_is_named_with_what_it_reached():
         solve_currents(sample_cells((9, 7)), v, iv=Sinh(scale_volt=0.01), max_iterations=1, **WIRES)
 
 
+@pytest.mark.parametrize("topology", ["passive", "passive_both", "1t1r_gate", "1t1r_gate_rows"])
+def test_what_overflows_is_refused(topology):
+    with pytest.raises(SolverError, match=r"overflowed|beyond what numbers hold"):
+        solve_currents(np.full((3, 2), 1e300), np.full((1, 3), 1e100), topology=topology)
+
+
 @pytest.mark.parametrize("g", [[[np.nan]], [[-1e-6]], [[1j]], [1e-6], [["a"]], None])
 def test_bad_conductances_are_refused_by_name(g):
     for call in (solve_currents, solve_currents_report):

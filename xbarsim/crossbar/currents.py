@@ -20,6 +20,7 @@ from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.transfer import solve_transfer
 from xbarsim.crossbar.wires import Wires, check_threads
 from xbarsim.device.iv import Curve
+from xbarsim.errors import SolverError
 
 Array = NDArray[np.float64]
 VECTOR_BLOCK = 64
@@ -105,7 +106,7 @@ def solve_currents(
     ConfigError
         If a resistance, curve or name is wrong.
     SolverError
-        If Newton does not converge; it names the vector and how far it came.
+        If Newton does not converge, with the vector and how far it came; or if a current overflows.
     """
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
     lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
@@ -113,11 +114,14 @@ def solve_currents(
     check_steps(max_iterations)
     check_threads(threads)
     layout = question.topology
-    if iv is None and layout.is_plain:
-        return question.shape(_multiply_transfer(question, threads))
-    if iv is None and layout.is_ladder and question.g.size:
-        return question.shape(_solve_columns(question, threads))
-    return question.shape(_solve_all(question, max_iterations).currents)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if iv is None and layout.is_plain:
+            currents = _multiply_transfer(question, threads)
+        elif iv is None and layout.is_ladder:
+            currents = _solve_columns(question, threads)
+        else:
+            currents = _solve_all(question, max_iterations).currents
+    return question.shape(_check_finite(currents))
 
 
 def solve_currents_report(
@@ -159,8 +163,18 @@ def solve_currents_report(
     lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     check_steps(max_iterations)
-    found = vars(_solve_all(question, max_iterations))
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = vars(_solve_all(question, max_iterations))
+    _check_finite(found["currents"])
     return CurrentReport(**{name: question.shape(values) for name, values in found.items()})
+
+
+def _check_finite(currents: Array) -> Array:
+    """Raise SolverError if a current overflowed."""
+    if not np.isfinite(currents).all():
+        _, vector, col = np.argwhere(~np.isfinite(currents))[0]
+        raise SolverError(f"v_in: vector {vector}: the current of column {col} overflowed")
+    return currents
 
 
 def _multiply_transfer(question: Question, threads: int | None) -> Array:
