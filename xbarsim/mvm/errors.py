@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Adc, Hardware
 from xbarsim.converter import AdcRange, sample_column_errors, tabulate_nonlinearity
-from xbarsim.mvm._kernels import Errors
+from xbarsim.mvm._records import Errors
 from xbarsim.mvm.noise import make_pool, make_turns
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.rng import stream, stream_key

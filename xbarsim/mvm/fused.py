@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.converter import AdcRange, Streams
-from xbarsim.mvm import _kernels
+from xbarsim.mvm import _kernels, _records
 from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.layout import LANES, MOST_TABLE_BITS
 from xbarsim.mvm.packing import PackedInputs
@@ -43,7 +43,7 @@ class FusedMatrix:
     adc: AdcRange
     recipe: Recipe
     grid: Grid
-    errors: _kernels.Errors | None
+    errors: _records.Errors | None
 
     @cached_property
     def most_rows(self) -> int:
@@ -120,7 +120,7 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 
     workers = threads or numba.get_num_threads()
     tasks = _share(matrix, inputs, vectors, workers)
-    spare: list[_kernels.Scratch] = []
+    spare: list[_records.Scratch] = []
 
     def work(task: Task) -> None:
         part = task.vectors
@@ -142,12 +142,12 @@ def survey_fused(
     """
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
     units = matrix.recipe.unit_weights
-    surveys: list[_kernels.Survey] = []
-    spare: list[_kernels.Scratch] = []
+    surveys: list[_records.Survey] = []
+    spare: list[_records.Scratch] = []
 
     def work(task: Task) -> None:
         size = task.vectors.stop - task.vectors.start
-        survey = _kernels.Survey(
+        survey = _records.Survey(
             np.full(64, np.inf, dtype=np.float32),
             np.full(64, -np.inf, dtype=np.float32),
             np.zeros(bins, dtype=np.int64),
@@ -173,17 +173,17 @@ def _call(
     matrix: FusedMatrix,
     inputs: PackedInputs | NDArray[Any],
     task: Task,
-    survey: _kernels.Survey | None,
+    survey: _records.Survey | None,
     out: NDArray[np.int64],
     unit_codes: NDArray[np.int64],
-    spare: list[_kernels.Scratch],
+    spare: list[_records.Scratch],
 ) -> None:
     """Call the kernel of one task with working memory from ``spare``, and leave it there for the next one."""
     streams, programmed, grid = matrix.streams, matrix.programmed, matrix.grid
-    reads = _kernels.Reads(streams.shifts, streams.widths, streams.weights.astype(np.int32), streams.dac_bits)
+    reads = _records.Reads(streams.shifts, streams.widths, streams.weights.astype(np.int32), streams.dac_bits)
     scale = np.float32(1.0 / (matrix.adc.lsb * grid.step))
-    adc = _kernels.Range(scale, np.float32(matrix.adc.lowest), np.float32(matrix.adc.highest))
-    cells = _kernels.Cells(programmed.matrix, programmed.noise, matrix.row_starts, np.float32(grid.step))
+    adc = _records.Range(scale, np.float32(matrix.adc.lowest), np.float32(matrix.adc.highest))
+    cells = _records.Cells(programmed.matrix, programmed.noise, matrix.row_starts, np.float32(grid.step))
     recipe, part = matrix.recipe, task.vectors
     errors = matrix.errors
     if errors is not None:
@@ -191,7 +191,7 @@ def _call(
     tail = (cells, adc, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
     scratch = spare.pop() if spare else _make_scratch(matrix, inputs)
     if isinstance(inputs, PackedInputs):
-        planes = _kernels.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.stride, inputs.byte_starts)
+        planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.stride, inputs.byte_starts)
         _kernels.multiply_tables(reads, planes, *tail, scratch, out, unit_codes)
     else:
         _kernels.multiply_products(reads, inputs[part], *tail, scratch, out, unit_codes)
@@ -203,7 +203,7 @@ def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> i
     return TABLE_VECTORS if isinstance(inputs, PackedInputs) else max(16, PRODUCT_READS // len(matrix.streams))
 
 
-def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _kernels.Scratch:
+def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _records.Scratch:
     """Allocate the working memory of one task of any size."""
     is_table = isinstance(inputs, PackedInputs)
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
@@ -211,7 +211,7 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
     kind = np.int16 if is_table and matrix.grid.is_fixed else np.float32
     table = matrix.entries * matrix.widest if is_table else 0
     is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
-    return _kernels.Scratch(
+    return _records.Scratch(
         starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
         rows=np.empty(reads * matrix.groups + 1 if is_table else 0, dtype=np.int32),
         cells=_allocate(matrix.most_rows * 64, kind),

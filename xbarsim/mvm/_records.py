@@ -1,0 +1,114 @@
+"""What the fused kernels are handed: arrays and numbers by subject, as named tuples, which Numba compiles."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Reads(NamedTuple):
+    """How inputs are sent: one entry per stream."""
+
+    shifts: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    weights: NDArray[np.int32]
+    dac_bits: int
+
+
+class Inputs(NamedTuple):
+    """Bit planes: ``planes[bases[v] + offsets[q] + stride * bit]`` is the q-th byte (eight rows) of vector v."""
+
+    planes: NDArray[np.uint8]
+    bases: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    stride: int
+    byte_starts: NDArray[np.int64]
+
+
+class Cells(NamedTuple):
+    """The matrix, in level units, and the grid of ``1 / step`` that its cells are rounded to."""
+
+    matrix: NDArray[np.float32]
+    noise: NDArray[np.uint8]
+    row_starts: NDArray[np.int64]
+    step: np.float32
+
+
+class Range(NamedTuple):
+    """Conversion: code = clip(round(sum * scale), low, high), sums in units of the grid."""
+
+    scale: np.float32
+    low: np.float32
+    high: np.float32
+
+
+class Errors(NamedTuple):
+    """What real converters and cells add, by (row block, column); variances in squared codes.
+
+    ``pool`` and ``turns`` make normals. Silent: a read without inputs gives code 0 for certain.
+    """
+
+    gain: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    inl: NDArray[np.float32]
+    thermal: np.float32
+    read_noise: NDArray[np.float32]
+    pool: NDArray[np.float32]
+    turns: NDArray[np.float32]
+    is_silent: bool
+    key: np.uint64
+    first_vector: int
+
+
+class BlockErrors(NamedTuple):
+    """The errors of one row block, as pointers."""
+
+    gain: Any
+    offset: Any
+    inl: Any
+    inl_size: int
+    thermal: np.float32
+    read_noise: Any
+    is_noisy: int
+    pool: Any
+    turns: Any
+    is_silent: bool
+
+
+class Survey(NamedTuple):
+    """What converters see: extremes by lane, counts of magnitudes by bin, sums that clip."""
+
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
+    counts: NDArray[np.int64]
+    bins_per_unit: np.float32
+    clipped: NDArray[np.int64]
+
+
+class SurveyPlaces(NamedTuple):
+    """A survey as pointers."""
+
+    lowest: Any
+    highest: Any
+    counts: Any
+    bins: int
+    bins_per_unit: np.float32
+    clipped: Any
+
+
+class Scratch(NamedTuple):
+    """Working memory of one thread."""
+
+    starts: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    cells: NDArray
+    noise_cells: NDArray[np.uint8]
+    table: NDArray
+    noise_table: NDArray[np.uint8]
+    values: NDArray[np.float32]
+    lanes: NDArray[np.int32]
+    floats: NDArray[np.float32]
+    sums: NDArray[np.float32]
+    variances: NDArray[np.float32]
