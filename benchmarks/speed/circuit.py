@@ -167,10 +167,19 @@ def report_memory(size: int) -> None:
 def measure_memory(size: int) -> None:
     """Print peak memory before and after solving one array [MB]."""
     solve_ours(make_cells(16, 16))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = read_peak()
     solve_ours(make_cells(size, size))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(before / 1024, after / 1024)
+    print(before, read_peak())
+
+
+def read_peak() -> float:
+    """Return the peak memory of this process [MB]."""
+    try:
+        with open("/proc/self/status") as lines:  # what getrusage says includes the parent's
+            return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def compare_threads(arrays: int, size: int, repeats: int) -> None:

@@ -107,6 +107,7 @@ def iterate_stack(
     whole = arrays >= 2 * threads
     workers = max(1, min(threads, arrays if whole else blocks))
     scratches = [Scratch(rows, cols) for _ in range(workers)]
+    queue = iter(range(arrays))
 
     def solve_blocks(array: int, schedule: Schedule, scratch: Scratch, lines: Floats, parts: range) -> None:
         for block in parts:
@@ -116,18 +117,17 @@ def iterate_stack(
                 g[array], schedule, scratch, lines, block * LANES, tolerance, t[array]
             )
 
-    def solve_share(worker: int) -> None:
-        scratch = scratches[worker]
-        for array in range(worker, arrays, workers):
+    def solve_queue(scratch: Scratch) -> None:
+        for array in queue:
             schedule = prepare_array(g[array], wires, tolerance, scratch)
             solve_blocks(array, schedule, scratch, scratch.lines, range(blocks))
 
     if workers == 1:
-        solve_share(0)
+        solve_queue(scratches[0])
         return passes.max(axis=1), error.max(axis=1)
     with ThreadPoolExecutor(workers) as pool:
         if whole:
-            list(pool.map(solve_share, range(workers)))
+            list(pool.map(solve_queue, scratches))
         else:
             for array in range(arrays):
                 schedule = prepare_array(g[array], wires, tolerance, scratches[0])
