@@ -73,9 +73,7 @@ def main() -> None:
                 f"| {title} | {value} | {found.hardware:.2%} | {low:.2%} .. {high:.2%} | {found.degradation:+.2%} |",
                 flush=True,
             )
-    print(
-        f"\nfloat network {found.reference:.2%}, integers on ideal hardware {found.quantized:.2%}", file=sys.stdout
-    )
+    print(f"\nfloat network {found.reference:.2%}, integers on ideal hardware {found.quantized:.2%}", file=sys.stdout)
 
 
 if __name__ == "__main__":

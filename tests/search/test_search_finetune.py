@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="the extra torch is not installed")
+
 import xbarsim as xs
 import xbarsim.cli
 from xbarsim.data import load_data, normalize_images

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="the extra torch is not installed")
+
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
