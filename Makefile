@@ -53,5 +53,5 @@ $(STAMPS)/run: setup.cfg pyproject.toml | $(BIN)/python
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/test: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,onnx]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,onnx,search]"
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run

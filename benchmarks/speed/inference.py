@@ -93,9 +93,10 @@ def main() -> None:
         ]
         runs[threads] = min(report.seconds.run for report in reports)
         setup = min(report.seconds.setup for report in reports)
+        speed, ratio = images_count / runs[threads], runs[threads] / blas[best]
         print(
-            f"  simulate, {threads} thread{'s' if threads > 1 else ' '}  set-up {setup:7.3f} s"
-            f"  run {runs[threads]:8.3f} s  {images_count / runs[threads]:7.1f} images/s  run / BLAS ({best}) {runs[threads] / blas[best]:.2f}"
+            f"  simulate, threads: {threads}  set-up {setup:7.3f} s  run {runs[threads]:8.3f} s"
+            f"  {speed:7.1f} images/s  run / BLAS ({best}) {ratio:.2f}"
         )
     print(f"  two threads / one: {runs[1] / runs[2]:.2f} times as fast")
 
