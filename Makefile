@@ -48,10 +48,10 @@ $(BIN)/python:
 	  $$found -m pip --python $(VENV)/bin/python install -q pip; }
 
 # A stamp is younger than what it was made from: an edit of setup.cfg installs anew, a second make does nothing.
-$(STAMPS)/run: setup.cfg pyproject.toml | $(BIN)/python
+$(STAMPS)/run: setup.cfg pyproject.toml Makefile | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/test: setup.cfg pyproject.toml | $(BIN)/python
+$(STAMPS)/test: setup.cfg pyproject.toml Makefile | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,onnx,search]"
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run

@@ -25,6 +25,7 @@ def load(name):
 
 
 def test_optuna_finds_a_design_no_worse_than_every_single_size():
+    pytest.importorskip("optuna", reason="the extra search is not installed")
     study, uniform = load("oracle_optuna").search(30)
     assert study.best_value <= uniform
     assert len(study.best_params) == 20

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from xbarsim.search import (
     run_search,
 )
 from xbarsim.search.pareto import crowd_points, find_front, rank_points
+
+needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="the extra search is not installed")
 
 ARRAYS = {"network": "resnet20", "hardware": "nax", "space": {"*": {"array": [16, 32, 64, 128]}}, "points": 40}
 
@@ -87,7 +90,7 @@ def test_evolution_comes_closer_than_chance(problem):
     assert np.mean(found[0]) < 0.5 * np.mean(found[1])
 
 
-@pytest.mark.parametrize("kind", [RandomSampler, EvolutionSampler, OptunaSampler])
+@pytest.mark.parametrize("kind", [RandomSampler, EvolutionSampler, pytest.param(OptunaSampler, marks=needs_optuna)])
 def test_a_sampler_repeats_itself_and_never_asks_twice(problem, kind):
     space, best, measure = problem
     one, other = (run_sampler(kind(space, seed=3, first=[best]), measure, 40) for _ in range(2))
@@ -96,7 +99,7 @@ def test_a_sampler_repeats_itself_and_never_asks_twice(problem, kind):
     assert one[0] == best
 
 
-@pytest.mark.parametrize("kind", [RandomSampler, EvolutionSampler, OptunaSampler])
+@pytest.mark.parametrize("kind", [RandomSampler, EvolutionSampler, pytest.param(OptunaSampler, marks=needs_optuna)])
 def test_a_small_space_is_searched_whole_and_no_further(kind):
     content = {"layer1.*": {"zero": True, "tied": True}, "fc": {"array": [16, 32]}, "conv1": {"array": [16, 32, 64]}}
     space = make_space(content, xs.load_network("resnet20"), xs.load_hardware("nax"))
@@ -104,6 +107,7 @@ def test_a_small_space_is_searched_whole_and_no_further(kind):
     assert sorted(points) == list(space)
 
 
+@needs_optuna
 def test_optuna_keeps_constraints_storage_and_several_objectives(problem, tmp_path):
     import optuna
 
@@ -160,7 +164,7 @@ def count_questions(monkeypatch):
     return asked
 
 
-@pytest.mark.parametrize("method", ["random", "evolution", "optuna"])
+@pytest.mark.parametrize("method", ["random", "evolution", pytest.param("optuna", marks=needs_optuna)])
 def test_a_search_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch, method):
     search = make_search({**ARRAYS, "method": method, "points": 16, "evolution": {"population": 6}})
     whole = run_search(search, tmp_path / "whole", cache=None)
