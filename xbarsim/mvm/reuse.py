@@ -93,7 +93,7 @@ def recall_arrays(
         Effective matrix in level units.
     """
     kept = _active.get()
-    if kept is None:
+    if kept is None or hardware.device.measured is not None:  # a measured file may change under its name
         return program_arrays(
             encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
         )
