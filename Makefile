@@ -1,21 +1,23 @@
-# make demo | test | lint | bench | clean. Needs only make and Python 3.10 or newer; everything else goes into .venv.
+# make demo | install | test | lint | bench | clean. Needs only make and Python 3.10 or newer; all else goes into .venv.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench clean
+.PHONY: help demo install test test-all lint bench clean
 
 help:
 	@echo "make demo   install the package in .venv and run its main job on the embedded network and images"
-	@echo "make test   install what the tests need and run them (test-all: the slow ones too)"
+	@echo "make test   install what the tests need and run them (install: without running; test-all: the slow ones too)"
 	@echo "make lint   ruff, mypy and the import rules"
 	@echo "make bench  every speed benchmark; each prints a table"
 	@echo "make clean  remove .venv and everything built"
 
 demo: $(STAMPS)/run
 	$(BIN)/xbarsim demo
+
+install: $(STAMPS)/test
 
 test: $(STAMPS)/test
 	$(BIN)/python -m pytest
