@@ -36,6 +36,13 @@ BLOCKS: tuple[tuple[str, tuple[tuple[str, dict[str, Any]], ...]], ...] = (
         tuple((f"{n} x {n}", {"crossbar.rows": n, "crossbar.cols": n}) for n in (16, 32, 64, 128, 256)),
     ),
     ("ADC bits", tuple((f"{bits}", {"adc.bits": bits}) for bits in (8, 6, 5, 4))),
+    (
+        "converter noise, no variation",
+        tuple(
+            (f"{noise:g} lsb", {"adc.noise_lsb": noise, "device.programming.sigma": 0.0})
+            for noise in (0.0, 0.02, 0.05, 0.1, 0.2)
+        ),
+    ),
 )
 
 
@@ -49,6 +56,7 @@ def main() -> None:
     parser.add_argument("--hardware", default="reference")
     parser.add_argument("--images", type=int, default=None)
     parser.add_argument("--trials", type=int, default=5)
+    parser.add_argument("--only", default="", help="run the blocks whose title begins so")
     arguments = parser.parse_args()
     network = xs.load_network(arguments.network)
     data = load_data(arguments.data)
@@ -62,7 +70,7 @@ def main() -> None:
     print(f"{network.name}, {len(images)} images, {arguments.trials} trials, `{harsh.name}` with {stated}\n")
     print("| changed | value | accuracy | 95 % interval | degradation |")
     print("|---|---|---|---|---|")
-    for title, rows in BLOCKS:
+    for title, rows in (block for block in BLOCKS if block[0].startswith(arguments.only)):
         for value, changes in rows:
             report = xs.simulate(
                 network, harsh.override(changes), images, labels, calibration=calibration, trials=arguments.trials
