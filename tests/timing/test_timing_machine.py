@@ -67,6 +67,7 @@ HARDWARES = st.fixed_dictionaries(
         "timing.activation_lanes": st.sampled_from([1, 4]),
         "timing.vector_lanes": st.sampled_from([1, 4]),
         "timing.noc": st.sampled_from(["mesh", "bus", "htree"]),
+        "mapping.placement": st.sampled_from(["order", "order", "traffic"]),
     }
 )
 

@@ -92,6 +92,8 @@ class Mapping(Record):
     """Copies of layers with many windows: none, or balanced within ``array_budget``."""
     array_budget: Annotated[int, Field(ge=1)] | None = None
     """Physical arrays that replication may use in all; None is what the chip holds."""
+    placement: Literal["order", "traffic"] = "order"
+    """Where tiles lie on their chip: in the order of the layers, or so that bits times links between them are few."""
     reload: Literal["never", "turns"] = "never"
     """Where a network does not fit: refuse it, or let its layers take turns, programming arrays in every inference;
     layers then run one after the other, without copies."""

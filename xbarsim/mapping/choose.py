@@ -23,6 +23,13 @@ PER_LAYER = (
     "activity",
 )
 """Keys and sections that may differ from layer to layer; the rest belongs to the chip."""
+WHOLE_CHIP = (
+    "mapping.replication",
+    "mapping.array_budget",
+    "mapping.placement",
+    "mapping.reload",
+)
+"""Keys of those sections that belong to the chip nevertheless."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 
@@ -64,7 +71,7 @@ def choose_hardware(
             of_network = f" of network {network}" * bool(network)
             raise ConfigError(f"layers.{glob}: no layer{of_network} has this name{hint}")
         for key in changes:
-            if str(key).split(".")[0] not in PER_LAYER:
+            if str(key).split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
                 raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
         for name in matched:
             merged[name].update(changes)

@@ -2,7 +2,8 @@
 
 Arrays are placed in the order of the layers: copy by copy, stripe by stripe, column block by column block, row
 blocks (and the two arrays of a pair) side by side, so that most partial sums meet inside one tile. Tiles are
-filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size.
+filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size. Where
+on the chip a tile lies is decided where traffic is known (``mapping.placement``, :mod:`xbarsim.timing.place`).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from xbarsim.timing._kernels import (
     WINDOW_LIMIT,
 )
 from xbarsim.timing.dataflow import POOLS, Dataflow, trace_dataflow
+from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.route import make_fabric
 from xbarsim.timing.slots import Slot, place_copy, result_bits, window_cycles
 
@@ -139,8 +141,8 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
         Arrays for the event loop, and their meaning.
     """
     flow = trace_dataflow(plan.network)
-    layout = _lay_out(plan, flow)
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
+    layout = _lay_out(plan, flow, locate_tiles(plan))
     columns = _Columns()
     edges = _number_edges(flow)
     for index in range(len(flow.steps)):
@@ -151,7 +153,29 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
     return _freeze(columns, plan, layout, fabric, edges, images), layout
 
 
-def _lay_out(plan: Plan, flow: Dataflow) -> Layout:
+def locate_tiles(plan: Plan) -> Sequence[int]:
+    """Return the position of every tile of a plan: its number, or where ``mapping.placement`` puts it."""
+    if plan.hardware.mapping.placement == "order":
+        return range(plan.tiles)
+    layout = _lay_out(plan, trace_dataflow(plan.network), range(plan.tiles), port=PORT)
+    return place_tiles(make_fabric(plan.hardware, plan.tiles_per_chip), plan.tiles, _list_packets(layout))
+
+
+def _list_packets(layout: Layout) -> Iterator[Packet]:
+    """Yield what every copy of every step sends in one inference: partial sums to its home, and its results."""
+    edges = _number_edges(layout.flow)
+    for index, step in enumerate(layout.flow.steps):
+        homes, layer = layout.homes[index], layout.layers[index]
+        targets = tuple(sorted(set().union(*(_tiles_of(layout, consumer) for consumer, _, _ in edges[index]))))
+        for copy, home in enumerate(homes):
+            windows = (step.windows - copy + len(homes) - 1) // len(homes)
+            yield Packet(home, targets, windows * step.values * layout.bits[index])
+            if layer is not None:
+                for slot in layout.slots[index][copy]:
+                    yield Packet(slot.tile, (home,), windows * slot.outputs * result_bits(layer))
+
+
+def _lay_out(plan: Plan, flow: Dataflow, places: Sequence[int], port: int = 0) -> Layout:
     """Place every step and propagate the bits of activations backwards."""
     layers: list[LayerPlan | None] = [None] * len(flow.steps)
     for mapped in plan.layers:
@@ -161,12 +185,12 @@ def _lay_out(plan: Plan, flow: Dataflow) -> Layout:
     for index, step in enumerate(flow.steps):
         layer = layers[index]
         if layer is not None:
-            slots.append([place_copy(plan, layer, copy) for copy in range(layer.replication)])
+            slots.append([place_copy(plan, layer, copy, places) for copy in range(layer.replication)])
             homes.append([each[0].tile for each in slots[-1]])
             continue
         slots.append([])
         source = max((edge[0] for edge in step.edges), default=0)
-        homes.append([0] if source == 0 or step.kind == "output" else homes[source])
+        homes.append([port] if source == 0 or step.kind == "output" else homes[source])
     bits = [0] * len(flow.steps)
     for index in reversed(range(len(flow.steps))):
         layer, step = layers[index], flow.steps[index]
