@@ -69,24 +69,12 @@ def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
     arrays : int
         Physical arrays that hold weights at once.
     hardware : Hardware
-        Tiles and chips, numbers or ``auto``.
+        Arrays of a tile; tiles and chips, numbers or ``auto``.
 
     Returns
     -------
     int, int
         Tiles of a chip; chips.
-
-    Parameters
-    ----------
-    arrays : int
-        Physical arrays to be placed.
-    hardware : Hardware
-        Its ``chip`` section gives arrays per tile and what is free to choose.
-
-    Returns
-    -------
-    tuple of int
-        Tiles per chip, chips.
 
     Raises
     ------
