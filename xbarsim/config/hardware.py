@@ -89,9 +89,11 @@ class Mapping(Record):
     """Order of the columns within an array: as they come, or, once stuck cells are known, the order in which these
     change the weights least (a remedy for stuck cells)."""
     replication: Literal["none", "balanced"] = "none"
-    """Copies of layers with many windows: none, or balanced within ``array_budget``."""
+    """Copies of layers with many windows: none, or balanced within ``array_budget`` and ``area_budget_m2``."""
     array_budget: Annotated[int, Field(ge=1)] | None = None
     """Physical arrays that replication may use in all; None is what the chip holds."""
+    area_budget_m2: Positive | None = None
+    """Area that all chips may have with replication, unused tiles and I/O included; None is no limit [m2]."""
     placement: Literal["order", "traffic"] = "order"
     """Where tiles lie on their chip: in the order of the layers, or so that bits times links between them are few."""
     reload: Literal["never", "turns"] = "never"

@@ -26,6 +26,7 @@ PER_LAYER = (
 WHOLE_CHIP = (
     "mapping.replication",
     "mapping.array_budget",
+    "mapping.area_budget_m2",
     "mapping.placement",
     "mapping.reload",
 )

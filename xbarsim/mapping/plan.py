@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.config import Hardware
-from xbarsim.errors import ConfigError, MappingError
+from xbarsim.errors import ConfigError
 from xbarsim.mapping.choose import choose_hardware
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import (
@@ -28,7 +28,7 @@ from xbarsim.mapping.partition import (
     describe_matrix,
     partition_matrix,
 )
-from xbarsim.mapping.replicate import balance_copies
+from xbarsim.mapping.replicate import choose_copies
 from xbarsim.mapping.turn import assign_turns, fit_chips
 from xbarsim.mvm import is_paired, stream_count
 from xbarsim.network import Network, input_is_signed
@@ -325,7 +325,7 @@ def plan_network(
     own = [chosen[node.name] for node in nodes]
     once = [cut.crossbars * (2 if is_paired(each) else 1) for cut, each in zip(cuts, own)]
     turns = assign_turns([node.name for node in nodes], once, hardware)
-    copies = [1] * len(nodes) if turns[-1] else _choose_copies(hardware, own, matrices, cuts, signs, epitomes)
+    copies = [1] * len(nodes) if turns[-1] else choose_copies(hardware, own, matrices, cuts, signs, epitomes)
     placed: list[LayerPlan] = []
     at = 0
     for index, (node, matrix, cut, signed, copy, epitome) in enumerate(
@@ -352,32 +352,3 @@ def plan_network(
         chips=chips,
         turn_count=turns[-1] + 1,
     )
-
-
-def _choose_copies(
-    hardware: Hardware,
-    chosen: list[Hardware],
-    matrices: list[LayerMatrix],
-    cuts: list[Partition],
-    signs: list[bool],
-    epitomes: list[EpitomePlan | None],
-) -> list[int]:
-    if hardware.mapping.replication == "none":
-        return [1] * len(matrices)
-    budget, chip = hardware.mapping.array_budget, hardware.chip
-    if budget is None:
-        if chip.tiles == "auto":
-            raise ConfigError("mapping.array_budget: needed for mapping.replication: balanced where chip.tiles is auto")
-        count = 1 if chip.count == "auto" else chip.count
-        budget = count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
-    wider = [(each.extra_bits, each.round_count) if each else (0, 1) for each in epitomes]
-    streams = [
-        stream_count(hw.activation_bits + extra, hw.dac.bits, s) * rounds
-        for hw, s, (extra, rounds) in zip(chosen, signs, wider)
-    ]
-    work = [matrix.windows * count for matrix, count in zip(matrices, streams)]
-    arrays = [cut.crossbars * (2 if is_paired(hw) else 1) for cut, hw in zip(cuts, chosen)]
-    try:
-        return balance_copies(work, arrays, [matrix.windows for matrix in matrices], budget)
-    except MappingError as error:
-        raise MappingError(f"mapping.array_budget: {error}") from None
