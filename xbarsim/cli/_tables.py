@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.report.extra import list_extras
 from xbarsim.report.quantity import describe_column, show_number
 from xbarsim.units import format_si
 
@@ -111,6 +112,8 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     for name in ("tops", "tops_per_watt", "tops_per_mm2"):
         value = getattr(cost, name)
         right.append((describe_column(name).title, "-" if value is None else f"{value:.4g}"))
+    extras = [(extra.name, extra.text) for extra in list_extras(cost)]
+    left, right = left + extras[::2], right + extras[1::2]
     for first, second in zip(left, right):
         table.add_row(*first, "   ", *second)
     return table
