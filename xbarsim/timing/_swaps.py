@@ -64,11 +64,16 @@ def _count(ends, first, last, place, x, y, depth, up, down, seen, stamp):
 
 
 @kernel
-def count_links(ends, first, place, x, y, depth, links, up, down, seen):
-    """Fill in the links of every packet; ``depth`` is the height of a binary tree, 0 for a mesh, -1 for a bus."""
+def count_links(clock, ends, first, place, x, y, depth, links, up, down, seen):
+    """Fill in the links of every packet; ``depth`` is the height of a binary tree, 0 for a mesh, -1 for a bus.
+
+    ``clock`` is a number above all that ``seen`` holds; the next such number is returned.
+    """
     for packet in range(links.size):
+        clock += 1
         begin, end = first[packet], first[packet + 1]
-        links[packet] = _count(ends, begin, end, place, x, y, depth, up, down, seen, packet + 1)
+        links[packet] = _count(ends, begin, end, place, x, y, depth, up, down, seen, clock)
+    return clock
 
 
 @kernel
@@ -78,8 +83,8 @@ def _swap(a, b, place):
 
 @kernel
 def exchange(
-    pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, place, links, fresh, touched, up, down,
-    seen,
+    pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, place, links, score, best, fresh, touched,
+    up, down, seen,
 ):  # fmt: skip
     """Exchange pairs of tiles one after the other wherever that costs at most the pair's limit.
 
@@ -99,6 +104,8 @@ def exchange(
         Positions on a mesh; height of the tree, as in :func:`count_links`.
     place, links : arrays
         Position of every tile and links of every packet, kept up to date.
+    score, best : (2,), array
+        Bits times links now and at the best placement seen, and that placement; kept up to date.
     fresh, touched, up, down, seen : arrays
         Scratch.
 
@@ -127,6 +134,10 @@ def exchange(
                 cost += (now - links[packet]) * bits[packet]
         if cost < limits[k]:
             done += 1
+            score[0] += cost
+            if score[0] < score[1]:
+                score[1] = score[0]
+                best[:] = place
             for tile in (a, b):
                 for i in range(owner_first[tile], owner_first[tile + 1]):
                     links[owner[i]] = fresh[owner[i]]

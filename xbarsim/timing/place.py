@@ -3,10 +3,11 @@
 ``mapping.placement: traffic`` looks for the permutation of the tiles of each chip with the fewest bits times links in
 one inference. Counted are the links that packets really take: one tree to all tiles that need a value
 (:mod:`xbarsim.timing.route`), partial sums on their way home, and the way from and to the port of the chip. A
-quadratic assignment (sum over pairs of tiles) would count the shared part of a tree once for every target, and three
-quarters of the traffic of a large network has several. The search is simulated annealing over exchanges of two tiles
-(Kirkpatrick et al., Science 220, 1983), then exchanges until none helps; it starts from the order of the layers and
-is never worse. Its random numbers come from a named stream of its own: equal plans are placed equally.
+quadratic assignment (sum over pairs of tiles) would count the shared part of a tree once for every target, and most
+of the traffic of a large network has several. The search goes from the order of the layers by exchanges of two tiles
+until none helps, then by simulated annealing over exchanges (Kirkpatrick et al., Science 220, 1983); the best
+placement seen is kept, so that it is never worse than the order. The random numbers come from a named stream of their
+own: equal plans are placed equally.
 
 Neglected: which packets wait for each other (few links and bits mean short queues, but that is not what is minimised),
 and moving a tile to another chip. On a bus all that can be chosen is the tile that shares its position with the port.
@@ -24,12 +25,12 @@ from xbarsim import rng
 from xbarsim.timing._swaps import count_links, exchange
 from xbarsim.timing.route import Fabric
 
-ROUNDS, LARGEST_ROUND = 64, 1 << 16
-"""Temperatures of the annealing, and exchanges tried at each: the square of the tiles, at most so many."""
+ROUNDS, SMALLEST_ROUND, LARGEST_ROUND = 64, 1 << 10, 1 << 16
+"""Temperatures of the annealing, and exchanges tried at each: the square of the tiles within these limits."""
 LARGEST_CHIP = 1024
 """Tiles up to which every exchange is tried at the end; of more tiles a sample."""
 HOTTEST, COLDEST = 3.0, 0.01
-"""First and last temperature, as a share of the bits times links that a tile has on average when placed in order."""
+"""First and last temperature, as a share of the bits times links that a tile has on average before."""
 
 Ints = NDArray[np.int64]
 
@@ -98,23 +99,17 @@ def _share_out(packets: Iterable[Packet], size: int, chips: int) -> list[dict[tu
 def _place_chip(fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) -> Ints:
     """Place the tiles of one chip, numbered from 0; ``size`` is the port."""
     search = _Search(fabric, size, packets)
-    order = search.total
-    best, least = search.place.copy(), order
     draws = rng.stream(0, "timing.placement")
     if size <= LARGEST_CHIP:
         pairs = np.stack(np.triu_indices(size, 1), axis=1).astype(np.int64)
     else:
         pairs = draws.integers(0, size, (LARGEST_CHIP**2, 2))
-    tries = min(size * size, LARGEST_ROUND)
-    for anneals in (False, True):  # what exchanges alone reach from the order; then annealing from there
-        for temperature in np.geomspace(HOTTEST, COLDEST, ROUNDS) * (order / size) if anneals else ():
-            chosen = draws.integers(0, size, (tries, 2))
-            search.exchange(chosen, draws.exponential(temperature, tries))
-        while search.exchange(pairs, np.zeros(len(pairs))):
-            pass
-        if search.total < least:
-            best, least = search.place.copy(), search.total
-    return best[:size]
+    search.descend(pairs)
+    tries, mean = min(max(size * size, SMALLEST_ROUND), LARGEST_ROUND), search.score[1] / size
+    for temperature in np.geomspace(HOTTEST, COLDEST, ROUNDS) * mean:
+        search.exchange(draws.integers(0, size, (tries, 2)), draws.exponential(temperature, tries))
+    search.descend(pairs)
+    return search.best[:-1]
 
 
 class _Search:
@@ -136,10 +131,25 @@ class _Search:
         self.fresh, self.touched = np.zeros_like(self.links), np.zeros_like(self.links)
         self.up, self.down = np.zeros((2, fabric.width), dtype=np.int64)
         self.seen = np.zeros(2 << max(self.depth, 0), dtype=np.int64)
-        count_links(
-            self.ends, self.first, self.place, self.x, self.y, self.depth, self.links, self.up, self.down, self.seen
-        )
-        self.clock = len(packets)
+        self.best = self.place.copy()
+        self.clock = 0
+        self.count()
+        self.score = np.array([self.total, self.total])
+
+    def count(self) -> None:
+        """Count the links of every packet anew."""
+        self.clock = count_links(
+            self.clock, self.ends, self.first, self.place, self.x, self.y, self.depth, self.links, self.up, self.down,
+            self.seen,
+        )  # fmt: skip
+
+    def descend(self, pairs: Ints) -> None:
+        """Go on from the best placement seen by exchanges of these pairs until none helps."""
+        self.place[:] = self.best
+        self.count()
+        self.score[0] = self.total
+        while self.exchange(pairs, np.zeros(len(pairs))):
+            pass
 
     @property
     def total(self) -> int:
@@ -150,6 +160,7 @@ class _Search:
         """Try exchanges; return how many were done."""
         done, self.clock = exchange(
             pairs, limits, self.clock, self.ends, self.first, self.bits, self.owner_first, self.owner, self.x, self.y,
-            self.depth, self.place, self.links, self.fresh, self.touched, self.up, self.down, self.seen,
+            self.depth, self.place, self.links, self.score, self.best, self.fresh, self.touched, self.up, self.down,
+            self.seen,
         )  # fmt: skip
         return int(done)
