@@ -195,7 +195,7 @@ class Pipeline:
             yield self.server(home, "activation").use((*key, 0), math.ceil(step.values / timing.activation_lanes))
         else:
             read = math.ceil(step.operands * self.bits[index] / timing.buffer_bits)
-            yield self.server(home, "buffer read").use((*key, 0), read)
+            yield self.server(home, "buffer read", index % timing.buffer_banks).use((*key, 0), read)
             self.forget(index, window, 1)
             if step.kind == "output":
                 yield self.server("out").use((*key, 0), math.ceil(bits / timing.io_bits))
@@ -206,7 +206,9 @@ class Pipeline:
             unit = self.server(home, "pooling" if pool else "vector")
             yield unit.use((*key, 0), math.ceil(step.operations / lanes))
         if step.kind != "input":
-            yield self.server(home, "buffer write").use((*key, 0), math.ceil(bits / timing.buffer_bits))
+            yield self.server(home, "buffer write", index % timing.buffer_banks).use(
+                (*key, 0), math.ceil(bits / timing.buffer_bits)
+            )
         yield from self.send(index, window, home, bits)
 
     def slot(self, index, window, copy, slot, tile):
@@ -218,7 +220,9 @@ class Pipeline:
         held = register.request()
         yield held
         bits = rows * layer.activation_bits
-        yield self.server(tile, "buffer read").use(key, math.ceil(bits / timing.buffer_bits))
+        yield self.server(tile, "buffer read", index % timing.buffer_banks).use(
+            key, math.ceil(bits / timing.buffer_bits)
+        )
         yield self.server(tile, "bus").use(key, math.ceil(bits / timing.bus_bits))
         self.forget(index, window, len(self.shares[index][copy]))
         turn = array.request()

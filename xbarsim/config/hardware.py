@@ -146,7 +146,9 @@ class Timing(Record):
     pipelined: bool = True
     """Layers run as a pipeline over windows, or one after the other."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256
-    """Bits that a tile's buffer reads in a cycle, and writes in a cycle."""
+    """Bits that a bank of a tile's buffer reads in a cycle, and writes in a cycle."""
+    buffer_banks: Annotated[int, Field(ge=1, le=64)] = 1
+    """Banks of a tile's buffer, which work side by side; layers and operations use them in turn, each one bank."""
     bus_bits: Annotated[int, Field(ge=1)] = 256
     """Bits that the tile bus moves in a cycle."""
     noc: Literal["mesh", "bus", "htree"] = "mesh"
