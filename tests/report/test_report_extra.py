@@ -6,6 +6,7 @@ from rich.console import Console
 import xbarsim as xs
 from xbarsim.cli import _tables
 from xbarsim.report.extra import list_extras
+from xbarsim.report.page import _cost_table
 
 SMALL = {"chip.tiles": 1, "chip.count": 1, "mapping.reload": "turns", "chip.cores_per_tile": 4}
 
@@ -37,7 +38,7 @@ def test_turns_show_their_loads_and_the_life_of_the_cells():
     assert "…" not in text
 
 
-def test_index_look_ups_and_their_energy_stand_in_the_terminal_and_on_the_page(tmp_path):
+def test_index_look_ups_and_their_energy_stand_in_the_terminal_and_on_the_page():
     network = xs.load_network("resnet20").with_epitomes({"layer3.*": xs.Epitome(rows=144, channels=32)})
     report = xs.estimate(network, "epim")
     table = next(component for component in report.cost.components if component.action == "index_table")
@@ -45,7 +46,6 @@ def test_index_look_ups_and_their_energy_stand_in_the_terminal_and_on_the_page(t
     value, unit = shown["index look-ups"].split()
     assert float(value) * {"kbit": 1e3, "Mbit": 1e6}[unit] == pytest.approx(table.actions, rel=0.01)
     assert "look-up energy" in draw(report)
-    report.to_html(tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = _cost_table(report)
     assert f"<td>{value}</td><td class='text'>{unit}</td>" in page
     assert "programming energy" in page

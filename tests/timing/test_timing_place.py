@@ -46,7 +46,7 @@ def count_bit_hops(fabric, packets, places):
     return total
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(traffics())
 def test_a_placement_is_a_permutation_within_chips_and_never_takes_more_than_the_order(traffic):
     kind, size, tiles, packets = traffic
