@@ -1,8 +1,8 @@
 """Plan -> activity: run the machine and say when everything happened and how often.
 
-Neglected: refresh of buffers, width limits of output registers (a
-finished result waits for its unit without holding up the arrays), protocol overhead of packets. A packet books its
-links when it is injected, in the order of injections.
+Neglected: refresh of buffers, operands of one step in several banks, width limits of output registers (a finished
+result waits for its unit without holding up the arrays), protocol overhead of packets. A packet books its links when
+it is injected, in the order of injections.
 """
 
 from __future__ import annotations
