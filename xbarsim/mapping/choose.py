@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -71,8 +71,8 @@ def choose_hardware(
             hint = f"; did you mean {close[0]}?" if close else ""
             of_network = f" of network {network}" * bool(network)
             raise ConfigError(f"layers.{glob}: no layer{of_network} has this name{hint}")
-        for key in changes:
-            if str(key).split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
+        for key in _list_keys(changes):
+            if key.split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
                 raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
         for name in matched:
             merged[name].update(changes)
@@ -87,3 +87,11 @@ def choose_hardware(
                 raise ConfigError(f"layer {name}: {error}") from None
         chosen[name] = variants[variant]
     return chosen
+
+
+def _list_keys(changes: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Yield the dotted keys of changes, sections given as mappings included."""
+    for key, value in changes.items():
+        yield f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from _list_keys(value, f"{before}{key}.")
