@@ -89,6 +89,35 @@ def choose_hardware(
     return chosen
 
 
+def share_choices(choices: Choices | None, names: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Choices:
+    """Hand the choices of layers on to the parts that they are cut into.
+
+    Parameters
+    ----------
+    choices : mapping, optional
+        Choices by layer name or glob, checked.
+    names : sequence of str
+        Layer names before cutting.
+    parts : mapping
+        Layer that is cut -> names of its parts.
+
+    Returns
+    -------
+    mapping
+        Choices that give every layer and every part what they gave the layer before.
+    """
+    shared: dict[str, Mapping[str, Any]] = {}
+    own: dict[str, dict[str, Any]] = {part: {} for made in parts.values() for part in made}
+    for glob, changes in (choices or {}).items():
+        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
+        if any(name not in parts for name in matched):
+            shared[glob] = changes
+        for name in matched:
+            for part in parts.get(name, ()):
+                own[part].update(changes)
+    return {**shared, **{part: changes for part, changes in own.items() if changes}}
+
+
 def _list_keys(changes: Mapping[str, Any], before: str = "") -> Iterator[str]:
     """Yield the dotted keys of changes, sections given as mappings included."""
     for key, value in changes.items():

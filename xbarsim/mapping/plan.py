@@ -18,7 +18,7 @@ import numpy as np
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
-from xbarsim.mapping.choose import choose_hardware
+from xbarsim.mapping.choose import choose_hardware, share_choices
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import (
     LayerMatrix,
@@ -29,9 +29,9 @@ from xbarsim.mapping.partition import (
     partition_matrix,
 )
 from xbarsim.mapping.replicate import choose_copies
-from xbarsim.mapping.turn import assign_turns, fit_chips
+from xbarsim.mapping.turn import assign_turns, count_parts, count_slots, fit_chips
 from xbarsim.mvm import is_paired, stream_count
-from xbarsim.network import Network, input_is_signed
+from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,19 +286,23 @@ def plan_network(
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    may_cut: bool = True,
 ) -> Plan:
     """Lay a network out on arrays, tiles and chips.
 
     Parameters
     ----------
     network : Network
-        Shapes are enough; weights are not read.
+        Shapes are enough; weights are not read. The plan's own network differs where ``mapping.reload`` is ``turns``
+        and a layer takes more arrays than all chips hold: such layers are cut by their outputs.
     hardware : Hardware
         The accelerator.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value, for example ``{"conv1": {"crossbar.rows": 32}}``.
     weight_bits, activation_bits : int, optional
         Bits of all layers, in place of the hardware's own.
+    may_cut : bool
+        Whether layers may be cut; if not, what is larger than all chips is refused.
 
     Returns
     -------
@@ -323,6 +327,11 @@ def plan_network(
     signs = [input_is_signed(network, node.name) for node in nodes]
     epitomes = [plan_epitome(node, chosen[node.name]) for node in nodes]
     own = [chosen[node.name] for node in nodes]
+    split = _cut_for_turns(network, hardware, matrices, cuts, own) if may_cut else {}
+    if split:
+        names = {name: name_parts(name, count) for name, count in split.items()}
+        shared = share_choices(layers, [node.name for node in nodes], names)
+        return plan_network(split_layers(network, split), hardware, layers=shared)
     once = [cut.crossbars * (2 if is_paired(each) else 1) for cut, each in zip(cuts, own)]
     turns = assign_turns([node.name for node in nodes], once, hardware)
     copies = [1] * len(nodes) if turns[-1] else choose_copies(hardware, own, matrices, cuts, signs, epitomes)
@@ -352,3 +361,23 @@ def plan_network(
         chips=chips,
         turn_count=turns[-1] + 1,
     )
+
+
+def _cut_for_turns(
+    network: Network,
+    hardware: Hardware,
+    matrices: list[LayerMatrix],
+    cuts: list[Partition],
+    own: list[Hardware],
+) -> dict[str, int]:
+    """Return the parts of every layer that is to be cut because all chips hold fewer arrays than it takes."""
+    slots = count_slots(hardware)
+    if hardware.mapping.reload == "never" or slots is None or hardware.device.write is None:
+        return {}
+    split = {}
+    for node, matrix, cut, each in zip(network.layers, matrices, cuts, own):
+        if cut.crossbars * (2 if is_paired(each) else 1) > slots and node.groups == 1 and node.epitome is None:
+            parts = count_parts(matrix, each, slots)
+            if parts is not None:
+                split[node.name] = parts
+    return split
