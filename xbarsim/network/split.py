@@ -39,7 +39,20 @@ def split_layers(network: Network, parts: Mapping[str, int]) -> Network:
 
 
 def name_parts(name: str, count: int) -> list[str]:
-    """Return the names of the parts of a layer."""
+    """Name the parts of a layer that is cut.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+    count : int
+        Parts.
+
+    Returns
+    -------
+    list of str
+        In the order of their outputs.
+    """
     return [f"{name}.part{part}" for part in range(count)]
 
 
