@@ -218,6 +218,7 @@ def simulate(
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    net = plan.network
     mapped = time.perf_counter() - started
     x = check_images(net, np.asarray(images))
     if not len(x):

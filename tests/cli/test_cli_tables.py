@@ -1,6 +1,7 @@
 """Tables for a terminal of 80 columns: nothing cut, one unit and one number of decimals in a column."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 from samples import make_layers, make_report
@@ -52,6 +53,19 @@ def test_components_without_energy_and_area_are_left_out():
     text = draw(_tables.component_table(rows))
     assert "absent" not in text
     assert [line.split()[0] for line in text.splitlines()[3:]] == ["adc", "unknown", "idle"]
+
+
+def test_what_bounds_layers_counts_every_layer_once():
+    rows = [
+        {"name": f"layer{n}", "resource": "arrays", "busy_cycles": 9 - n, "share": 1 - n // 2 / 10} for n in range(19)
+    ]
+    rows.append({"name": "input", "resource": "off-chip input", "busy_cycles": 1, "share": 1e-6})
+    lines = draw(_tables.bound_table(pd.DataFrame(rows))).splitlines()[3:]
+    assert lines[0].split() == ["arrays", "100.0", "%", "layer0", "and", "1", "more"]
+    assert lines[-1].split()[:4] == ["<30.0", "%", "4", "more"]
+    assert len(lines) == _tables.LONGEST_BOUNDS + 1
+    alone = draw(_tables.bound_table(pd.DataFrame(rows[-1:]))).splitlines()[-1]
+    assert alone.split() == ["off-chip", "input", "<0.1", "%", "input"]
 
 
 @pytest.mark.parametrize(

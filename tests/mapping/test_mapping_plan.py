@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference.residual_networks import Builder, resnet_bottleneck, resnet_cifar
 
+import xbarsim as xs
 from xbarsim.config import load_hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping import balance_copies, plan_network
@@ -186,7 +187,7 @@ def slowest(copies, work):
 def test_balanced_copies_are_as_fast_as_any_within_the_budget(layers, spare):
     work, arrays = zip(*layers, strict=True)
     budget = sum(arrays) + spare
-    copies = balance_copies(work, arrays, work, budget)
+    copies = balance_copies(work, work, lambda n: sum(c * a for c, a in zip(n, arrays, strict=True)) <= budget)
     assert sum(c * a for c, a in zip(copies, arrays, strict=True)) <= budget
     every = itertools.product(*(range(1, (budget - sum(arrays)) // a + 2) for a in arrays))
     fits = (c for c in every if sum(n * a for n, a in zip(c, arrays, strict=True)) <= budget)
@@ -199,6 +200,36 @@ def test_replication_spends_at_most_its_budget():
     plan = plan_network(resnet_cifar(), hardware)
     assert plan.arrays <= 600
     assert plan.layer("layer1.0.conv1").replication > plan.layer("layer3.1.conv1").replication
+
+
+def test_replication_spends_at_most_its_area_and_nearly_all_of_it():
+    network, hardware = resnet_cifar(), HARDWARE.override({"mapping.replication": "balanced"})
+    once = xs.estimate(network, HARDWARE).cost
+    for budget in (1.5 * once.area_m2, 3 * once.area_m2):
+        cost = xs.estimate(network, hardware.override({"mapping.area_budget_m2": budget})).cost
+        assert 0.8 * budget < cost.area_m2 <= budget
+        assert cost.throughput_hz > 1.5 * once.throughput_hz
+    both = {"mapping.area_budget_m2": 3 * once.area_m2, "mapping.array_budget": once.arrays + 50}
+    assert xs.estimate(network, hardware.override(both)).cost.arrays <= once.arrays + 50
+
+
+@pytest.mark.parametrize("choices", [None, {"layer1.*": {"crossbar.rows": 32, "crossbar.cols": 32}}])
+@pytest.mark.parametrize("chip", [{}, {"chip.tiles": 3, "chip.cores_per_tile": 4}])
+def test_the_area_that_a_budget_counts_is_the_area_of_the_cost(choices, chip):
+    hardware = HARDWARE.override({**chip, "mapping.replication": "balanced", "mapping.array_budget": 700})
+    area = xs.estimate(resnet_cifar(), hardware, layers=choices).cost.area_m2
+    for budget, fits in ((area * (1 + 1e-9), True), (area * (1 - 1e-9), False)):
+        limited = hardware.override({"mapping.area_budget_m2": budget})
+        assert (xs.estimate(resnet_cifar(), limited, layers=choices).cost.area_m2 == pytest.approx(area)) == fits
+
+
+def test_an_area_budget_that_cannot_be_met_is_refused():
+    hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.area_budget_m2": 1e-9})
+    with pytest.raises(MappingError, match=r"mapping\.area_budget_m2: the weights once take .* m2, more than 1e-09"):
+        plan_network(resnet_cifar(), hardware)
+    for wrong in (0, -1e-6):
+        with pytest.raises(ConfigError, match=r"mapping\.area_budget_m2"):
+            HARDWARE.override({"mapping.area_budget_m2": wrong})
 
 
 def test_replication_without_a_budget_needs_a_chip_of_known_size():

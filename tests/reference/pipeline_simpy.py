@@ -1,7 +1,7 @@
 """The tile pipeline a second time, as SimPy processes: one for each window, one server for each resource.
 
-Nothing is shared with the event loop but the plan, the dataflow and the paths of the network on chip (each tested on
-its own); shares of tiles are found by walking through all arrays one by one.
+Nothing is shared with the event loop but the plan, the dataflow, the positions of tiles and the paths of the network on
+chip (each tested on its own); shares of tiles are found by walking through all arrays one by one.
 """
 
 import heapq
@@ -10,6 +10,7 @@ import math
 import simpy
 
 from xbarsim.timing.dataflow import POOLS, trace_dataflow
+from xbarsim.timing.machine import locate_tiles
 from xbarsim.timing.route import make_fabric
 
 LAST = 2  # priority behind everything else that happens in a cycle
@@ -89,8 +90,8 @@ class Network:
         event.succeed()
 
 
-def share_tiles(plan, layer, copy):
-    """Return tile -> (distinct rows, touched outputs), tiles in order, by walking through all arrays."""
+def share_tiles(plan, layer, copy, places):
+    """Return position -> (distinct rows, touched outputs), in the order of arrays, by walking through all of them."""
     each = 2 if layer.paired else 1
     hardware, slices = layer.hardware, layer.columns_per_weight
     cols = hardware.crossbar.cols
@@ -112,7 +113,7 @@ def share_tiles(plan, layer, copy):
                     rows.update((index, row) for row in range(low, high))
                     held.update((index, output) for output in outputs)
                     at += 1
-    return {tile: (len(rows), len(held)) for tile, (rows, held) in sorted(tiles.items())}
+    return {places[tile]: (len(rows), len(held)) for tile, (rows, held) in sorted(tiles.items())}
 
 
 class Pipeline:
@@ -126,7 +127,7 @@ class Pipeline:
         self.fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
         self.noc = Network(self.env, self.fabric, self.timing)
         self.servers, self.registers, self.arrays = {}, {}, {}
-        self.shares, self.homes = [], []
+        self.shares, self.homes, self.places = [], [], locate_tiles(plan)
         for step in self.steps:
             self.place(step)
         self.bits = self.activation_bits()
@@ -143,7 +144,7 @@ class Pipeline:
     def place(self, step):
         layer = self.layers.get(step.name)
         if layer:
-            self.shares.append([share_tiles(self.plan, layer, copy) for copy in range(layer.replication)])
+            self.shares.append([share_tiles(self.plan, layer, copy, self.places) for copy in range(layer.replication)])
             self.homes.append([next(iter(share)) for share in self.shares[-1]])
         else:
             source = max((source for source, _ in step.edges), default=0)
@@ -194,7 +195,7 @@ class Pipeline:
             yield self.server(home, "activation").use((*key, 0), math.ceil(step.values / timing.activation_lanes))
         else:
             read = math.ceil(step.operands * self.bits[index] / timing.buffer_bits)
-            yield self.server(home, "buffer read").use((*key, 0), read)
+            yield self.server(home, "buffer read", index % timing.buffer_banks).use((*key, 0), read)
             self.forget(index, window, 1)
             if step.kind == "output":
                 yield self.server("out").use((*key, 0), math.ceil(bits / timing.io_bits))
@@ -205,7 +206,9 @@ class Pipeline:
             unit = self.server(home, "pooling" if pool else "vector")
             yield unit.use((*key, 0), math.ceil(step.operations / lanes))
         if step.kind != "input":
-            yield self.server(home, "buffer write").use((*key, 0), math.ceil(bits / timing.buffer_bits))
+            yield self.server(home, "buffer write", index % timing.buffer_banks).use(
+                (*key, 0), math.ceil(bits / timing.buffer_bits)
+            )
         yield from self.send(index, window, home, bits)
 
     def slot(self, index, window, copy, slot, tile):
@@ -217,7 +220,9 @@ class Pipeline:
         held = register.request()
         yield held
         bits = rows * layer.activation_bits
-        yield self.server(tile, "buffer read").use(key, math.ceil(bits / timing.buffer_bits))
+        yield self.server(tile, "buffer read", index % timing.buffer_banks).use(
+            key, math.ceil(bits / timing.buffer_bits)
+        )
         yield self.server(tile, "bus").use(key, math.ceil(bits / timing.bus_bits))
         self.forget(index, window, len(self.shares[index][copy]))
         turn = array.request()

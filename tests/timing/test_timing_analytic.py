@@ -1,7 +1,9 @@
 """The analytic mode against the event loop, over networks and shipped hardware: the stated error.
 
 Busy cycles of every resource are exact. The delay is at most 0.1 % too long; it is at most 1 % too short where arrays
-set the pace, and at most 30 % where several layers wait for the same link or buffer (mnsim's 20 Gb/s links).
+set the pace (0.3 and 2 % for sram_7nm, whose reads take only 11 cycles), and at most 30 % where several layers wait for
+the same link or buffer (mnsim's 20 Gb/s links). Worse links make it worse: a third where sram_7nm runs vgg8 with links
+of 32 bits.
 """
 
 import numpy as np
@@ -29,7 +31,8 @@ def test_the_analytic_mode_keeps_its_stated_error(name, network, pipelined):
     np.testing.assert_array_equal(exact.busy, fast.busy)
     gap = fast.cycles / exact.cycles - 1
     loaded = exact.busy.max() > 0.5 * simulate_plan(plan).interval_cycles if pipelined else name == "mnsim"
-    assert -(0.30 if loaded else 0.01) < gap < 0.001
+    low, high = (0.02, 0.003) if name == "sram_7nm" else (0.01, 0.001)
+    assert -(0.30 if loaded else low) < gap < high
 
 
 def test_copies_share_the_windows_in_both_modes():

@@ -85,8 +85,8 @@ def test_shares_of_tiles_equal_a_walk_through_every_array(per_tile, rows, cols, 
     }  # fmt: skip
     plan = plan_network(network, HARDWARE.override(changes))
     layer = plan.layers[0]
-    slots = place_copy(plan, layer, 0)
-    assert {slot.tile: (slot.rows, slot.outputs) for slot in slots} == share_tiles(plan, layer, 0)
+    slots = place_copy(plan, layer, 0, range(plan.tiles))
+    assert {slot.tile: (slot.rows, slot.outputs) for slot in slots} == share_tiles(plan, layer, 0, range(plan.tiles))
     assert sum(slot.arrays for slot in slots) == layer.arrays
 
 

@@ -60,6 +60,7 @@ HARDWARES = st.fixed_dictionaries(
         "timing.overlapped": st.booleans(),
         "timing.pipelined": st.booleans(),
         "timing.buffer_bits": st.sampled_from([8, 64, 256]),
+        "timing.buffer_banks": st.sampled_from([1, 1, 2, 3]),
         "timing.bus_bits": st.sampled_from([8, 64]),
         "timing.link_bits": st.sampled_from([4, 32]),
         "timing.hop_cycles": st.integers(0, 4),
@@ -67,6 +68,7 @@ HARDWARES = st.fixed_dictionaries(
         "timing.activation_lanes": st.sampled_from([1, 4]),
         "timing.vector_lanes": st.sampled_from([1, 4]),
         "timing.noc": st.sampled_from(["mesh", "bus", "htree"]),
+        "mapping.placement": st.sampled_from(["order", "order", "traffic"]),
     }
 )
 
@@ -149,6 +151,27 @@ def test_copies_raise_the_throughput():
     many = simulate_plan(plan_network(network, hardware))
     assert many.interval_cycles < one.interval_cycles / 2
     assert many.cycles < one.cycles
+
+
+def test_banks_let_layers_of_one_tile_read_side_by_side():
+    slow = HARDWARE.override({"timing.buffer_bits": 2})
+    plans = [plan_network(resnet_cifar(1), slow.override({"timing.buffer_banks": banks})) for banks in (1, 2, 64)]
+    one, two, many = (simulate_plan(plan) for plan in plans)
+    assert one.bottleneck == "tile 0 buffer read"
+    assert two.bottleneck in ("tile 0 buffer read", "tile 0 buffer read 1")
+    assert one.totals == two.totals == many.totals
+    assert one.busy.sum() == two.busy.sum() == many.busy.sum()
+    assert many.interval_cycles < two.interval_cycles < one.interval_cycles
+    assert many.cycles < two.cycles < one.cycles
+    most = max(machine.slot_read[slot] * step.windows for machine, slot, step in readers(many))
+    assert many.interval_cycles == max(most, max(step.busy_cycles for step in many.steps))
+
+
+def readers(activity):
+    """Yield the first slot of every step that reads a buffer."""
+    machine = activity.machine
+    for index, step in enumerate(activity.steps[1:], start=1):
+        yield machine, machine.first_slot[machine.first_copy[index]], step
 
 
 def test_cycles_grow_linearly_with_windows():

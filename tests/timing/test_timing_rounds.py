@@ -54,7 +54,7 @@ def test_counts_equal_a_walk_through_every_round(fan_in, fan_out, case):
 @given(fan_in=st.integers(1, 9), fan_out=st.integers(1, 9), case=plans)
 def test_shares_of_tiles_equal_a_walk_through_every_array(fan_in, fan_out, case):
     plan = plan_conv(fan_in, fan_out, *case)
-    slots = {slot.tile: (slot.rows, slot.outputs) for slot in place_copy(plan, plan.layers[0], 0)}
+    slots = {slot.tile: (slot.rows, slot.outputs) for slot in place_copy(plan, plan.layers[0], 0, range(plan.tiles))}
     assert slots == share_rounds(plan, plan.layers[0], 0)
 
 

@@ -1,13 +1,18 @@
 """Weights reloaded in turns: what fits, what is written, and what it costs in energy, time and endurance."""
 
 import pytest
+from reference.pipeline_simpy import Pipeline
 from reference.residual_networks import resnet_cifar
 
+import xbarsim as xs
 from xbarsim.config import load_hardware
 from xbarsim.cost import price
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping import plan_network
+from xbarsim.network import split_layers
 from xbarsim.timing import simulate_plan
+from xbarsim.timing.machine import build_machine
+from xbarsim.timing.simulate import run
 
 WRITE = {"volt": 2.0, "pulse_s": 1e-7, "pulses": 4.0, "endurance": 1e9}
 BIG = load_hardware("reference").override({"chip.arrays_per_core": 4, "chip.cores_per_tile": 4, "device.write": WRITE})
@@ -98,7 +103,67 @@ def test_turns_need_to_know_what_writing_takes():
         plan_network(NETWORK, SMALL.override({"device.write": None}))
 
 
-def test_a_layer_larger_than_the_chip_is_named_with_what_would_fit():
-    tiny = SMALL.override({"chip.arrays_per_core": 1, "chip.cores_per_tile": 1})
+TINY = SMALL.override({"chip.arrays_per_core": 1, "chip.cores_per_tile": 5})
+
+
+def test_a_layer_larger_than_all_chips_is_cut_by_its_outputs_and_read_once_for_each_part():
+    whole, cut = plan_network(NETWORK, BIG), plan_network(NETWORK, TINY)
+    large = [layer for layer in whole.layers if layer.arrays > 10]
+    assert large
+    for layer in large:
+        parts = [part for part in cut.layers if part.name.startswith(f"{layer.name}.part")]
+        assert sum(part.cols for part in parts) == layer.cols
+        assert max(part.arrays for part in parts) <= 10
+        assert len({part.turn for part in parts}) == len(parts)
+        fewer = -(-layer.cols // (len(parts) - 1)) * layer.columns_per_weight
+        assert 2 * layer.row_blocks * -(-fewer // 128) > 10  # fewer parts would not fit
+    assert sum(layer.macs for layer in cut.layers) == sum(layer.macs for layer in whole.layers)
+    counts = [simulate_plan(plan).totals for plan in (whole, cut)]
+    assert counts[0]["adc"] == counts[1]["adc"]
+    assert counts[0]["buffer"] < counts[1]["buffer"]
+    price(cut, simulate_plan(cut))
+
+
+def test_parts_keep_the_choices_of_their_layer():
+    choices = {"layer3.*": {"adc.bits": 6}, "*.conv2": {"adc.bits": 7}}
+    plan = plan_network(NETWORK, TINY, layers=choices)
+    bits = {layer.name: layer.hardware.adc.bits for layer in plan.layers}
+    assert bits["layer3.0.conv1.part0"] == 6
+    assert bits["layer3.0.conv2.part0"] == 7
+    assert bits["fc"] == 8
+    with pytest.raises(ConfigError, match="conv9"):
+        plan_network(NETWORK, TINY, layers={"conv9": {"adc.bits": 6}})
+
+
+def test_the_event_loop_equals_the_simpy_machine_where_layers_are_cut():
+    network = split_layers(resnet_cifar(1, size=6), {"layer1.0.conv2": 3, "layer3.0.conv1": 2, "fc": 2})
+    plan = plan_network(network, BIG.override({"timing.pipelined": False, "timing.read_cycles": 8}))
+    machine, _ = build_machine(plan)
+    result, oracle = run(machine), Pipeline(plan).run()
+    first = machine.first_window
+    assert len(oracle.finish) == machine.total_windows
+    assert all(result.finish[first[step] + window] == cycle for (step, window), cycle in oracle.finish.items())
+
+
+def test_a_network_with_a_cut_layer_runs_and_loses_nothing_on_ideal_hardware():
+    ideal = {
+        "device.programming.distribution": "none", "crossbar.method": "ideal", "adc.bits": "ideal",
+        "crossbar.rows": 32, "crossbar.cols": 32,
+    }  # fmt: skip
+    hardware = TINY.override({**ideal, "chip.cores_per_tile": 18})
+    test = xs.data.load_data("digits")
+    report = xs.simulate("digits", hardware, xs.data.normalize_images(test.images)[:40], test.labels[:40])
+    assert any(".part" in name for name in report.layers["name"])
+    assert report.accuracy.hardware == report.accuracy.quantized
+    assert report.cost.turns > 1
+
+
+def test_a_layer_that_cannot_be_cut_small_enough_is_named_with_what_would_fit():
     with pytest.raises(MappingError, match=r"layer \S+: \d+ arrays do not fit into 2.*tiles in all would fit"):
-        plan_network(NETWORK, tiny)
+        plan_network(NETWORK, TINY.override({"chip.cores_per_tile": 1}))
+
+
+def test_a_layer_priced_alone_is_not_cut():
+    shape = {"in_features": 4096, "out_features": 4096}
+    with pytest.raises(MappingError, match=r"layer layer: 8192 arrays do not fit into 10, and it is not cut"):
+        xs.CostOracle(TINY).layer("linear", shape)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.report.extra import list_extras
 from xbarsim.report.quantity import describe_column, show_number
 from xbarsim.units import format_si
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LONGEST_LIST = 24
 """Layers shown one by one; the cheapest of a longer list are summed in one row."""
+LONGEST_BOUNDS = 8
+"""Busiest resources shown; ``--report`` has them all."""
 _ENDS = {"input": "input and output", "output": "input and output", "chip": "rest of the chip"}
 _LAYER_COLUMNS = ("busy_s", "energy_joule", "area_m2")
 _COST_ROWS = (
@@ -70,6 +73,8 @@ def show_report(console: Console, report: Any) -> None:
         console.print(accuracy_table(accuracy), "")
     console.print(cost_table(report.cost, report.provenance), "")
     console.print(layer_table(report.layers), "")
+    if report.bounds is not None:
+        console.print(bound_table(report.bounds), "")
     console.print(component_table(report.components.to_dict("records")), "")
     assumed = {key: value for key, value in report.provenance.settings.items() if key.startswith("assumed_")}
     if assumed:
@@ -111,6 +116,8 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     for name in ("tops", "tops_per_watt", "tops_per_mm2"):
         value = getattr(cost, name)
         right.append((describe_column(name).title, "-" if value is None else f"{value:.4g}"))
+    extras = [(extra.name, extra.text) for extra in list_extras(cost)]
+    left, right = left + extras[::2], right + extras[1::2]
     for first, second in zip(left, right):
         table.add_row(*first, "   ", *second)
     return table
@@ -159,6 +166,25 @@ def _gather_rest(layers: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _add_up(name: str, rows: list[dict[Any, Any]]) -> dict[Any, Any]:
     return {"name": name, **{key: sum(row[key] for row in rows) for key in ("arrays", *_LAYER_COLUMNS)}}
+
+
+def bound_table(bounds: pd.DataFrame) -> Table:
+    """Lay out what bounds layers, operations and ends, those that share one busiest resource in one row."""
+    rows = sorted(bounds.to_dict("records"), key=lambda row: -row["share"])
+    groups: dict[tuple[str, float], list[str]] = {}
+    for row in rows:
+        groups.setdefault((row["resource"], row["share"]), []).append(row["name"])
+    table = new_table("What bounds each layer", [("busiest resource", "left"), ("busy", "right"), ("of", "left")])
+    shown = list(groups.items())[:LONGEST_BOUNDS]
+    for (resource, share), names in shown:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        busy = "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
+        table.add_row(resource, busy, f"{shorten(names[0])}{others}")
+    rest = sum(len(names) for _, names in list(groups.items())[LONGEST_BOUNDS:])
+    if rest:
+        least = f"<{100 * shown[-1][0][1]:.1f} %"
+        table.add_row("", least, f"{rest} more (all of them: --report)")
+    return table
 
 
 def component_table(rows: list[Mapping[str, Any]]) -> Table:

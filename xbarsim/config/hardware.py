@@ -89,12 +89,16 @@ class Mapping(Record):
     """Order of the columns within an array: as they come, or, once stuck cells are known, the order in which these
     change the weights least (a remedy for stuck cells)."""
     replication: Literal["none", "balanced"] = "none"
-    """Copies of layers with many windows: none, or balanced within ``array_budget``."""
+    """Copies of layers with many windows: none, or balanced within ``array_budget`` and ``area_budget_m2``."""
     array_budget: Annotated[int, Field(ge=1)] | None = None
     """Physical arrays that replication may use in all; None is what the chip holds."""
+    area_budget_m2: Positive | None = None
+    """Area that all chips may have with replication, unused tiles and I/O included; None is no limit [m2]."""
+    placement: Literal["order", "traffic"] = "order"
+    """Where tiles lie on their chip: in the order of the layers, or so that bits times links between them are few."""
     reload: Literal["never", "turns"] = "never"
     """Where a network does not fit: refuse it, or let its layers take turns, programming arrays in every inference;
-    layers then run one after the other, without copies."""
+    layers then run one after the other, without copies, and what is larger than all chips is cut by its outputs."""
 
 
 class EpitomeRules(Record):
@@ -142,7 +146,9 @@ class Timing(Record):
     pipelined: bool = True
     """Layers run as a pipeline over windows, or one after the other."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256
-    """Bits that a tile's buffer reads in a cycle, and writes in a cycle."""
+    """Bits that a bank of a tile's buffer reads in a cycle, and writes in a cycle."""
+    buffer_banks: Annotated[int, Field(ge=1, le=64)] = 1
+    """Banks of a tile's buffer, which work side by side; layers and operations use them in turn, each one bank."""
     bus_bits: Annotated[int, Field(ge=1)] = 256
     """Bits that the tile bus moves in a cycle."""
     noc: Literal["mesh", "bus", "htree"] = "mesh"

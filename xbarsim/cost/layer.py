@@ -51,7 +51,7 @@ def price_layer(
     """
     node, input_shape = _make_node(kind, shape)
     network = Network(name=kind, nodes=(node,), input_shape=input_shape)
-    plan = plan_network(network, hardware, layers={node.name: choice} if choice else None)
+    plan = plan_network(network, hardware, layers={node.name: choice} if choice else None, may_cut=False)
     activity = simulate_plan(plan)
     whole = price(plan, activity)
     part = next(each for each in whole.layers if each.name == node.name)

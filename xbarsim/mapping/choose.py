@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -23,6 +23,14 @@ PER_LAYER = (
     "activity",
 )
 """Keys and sections that may differ from layer to layer; the rest belongs to the chip."""
+WHOLE_CHIP = (
+    "mapping.replication",
+    "mapping.array_budget",
+    "mapping.area_budget_m2",
+    "mapping.placement",
+    "mapping.reload",
+)
+"""Keys of those sections that belong to the chip nevertheless."""
 
 Choices = Mapping[str, Mapping[str, Any]]
 
@@ -63,8 +71,8 @@ def choose_hardware(
             hint = f"; did you mean {close[0]}?" if close else ""
             of_network = f" of network {network}" * bool(network)
             raise ConfigError(f"layers.{glob}: no layer{of_network} has this name{hint}")
-        for key in changes:
-            if str(key).split(".")[0] not in PER_LAYER:
+        for key in _list_keys(changes):
+            if key.split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
                 raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
         for name in matched:
             merged[name].update(changes)
@@ -79,3 +87,40 @@ def choose_hardware(
                 raise ConfigError(f"layer {name}: {error}") from None
         chosen[name] = variants[variant]
     return chosen
+
+
+def share_choices(choices: Choices | None, names: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Choices:
+    """Hand the choices of layers on to the parts that they are cut into.
+
+    Parameters
+    ----------
+    choices : mapping, optional
+        Choices by layer name or glob, checked.
+    names : sequence of str
+        Layer names before cutting.
+    parts : mapping
+        Layer that is cut -> names of its parts.
+
+    Returns
+    -------
+    mapping
+        Choices that give every layer and every part what they gave the layer before.
+    """
+    shared: dict[str, Mapping[str, Any]] = {}
+    own: dict[str, dict[str, Any]] = {part: {} for made in parts.values() for part in made}
+    for glob, changes in (choices or {}).items():
+        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
+        if any(name not in parts for name in matched):
+            shared[glob] = changes
+        for name in matched:
+            for part in parts.get(name, ()):
+                own[part].update(changes)
+    return {**shared, **{part: changes for part, changes in own.items() if changes}}
+
+
+def _list_keys(changes: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Yield the dotted keys of changes, sections given as mappings included."""
+    for key, value in changes.items():
+        yield f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from _list_keys(value, f"{before}{key}.")

@@ -2,7 +2,8 @@
 
 Arrays are placed in the order of the layers: copy by copy, stripe by stripe, column block by column block, row
 blocks (and the two arrays of a pair) side by side, so that most partial sums meet inside one tile. Tiles are
-filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size.
+filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size. Where
+on the chip a tile lies is decided where traffic is known (``mapping.placement``, :mod:`xbarsim.timing.place`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from xbarsim.config import Hardware
-from xbarsim.errors import ConfigError, MappingError
-from xbarsim.mapping.choose import choose_hardware
+from xbarsim.errors import ConfigError
+from xbarsim.mapping.choose import choose_hardware, share_choices
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import (
     LayerMatrix,
@@ -27,10 +28,10 @@ from xbarsim.mapping.partition import (
     describe_matrix,
     partition_matrix,
 )
-from xbarsim.mapping.replicate import balance_copies
-from xbarsim.mapping.turn import assign_turns, fit_chips
+from xbarsim.mapping.replicate import choose_copies
+from xbarsim.mapping.turn import assign_turns, count_parts, count_slots, fit_chips
 from xbarsim.mvm import is_paired, stream_count
-from xbarsim.network import Network, input_is_signed
+from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,19 +286,23 @@ def plan_network(
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    may_cut: bool = True,
 ) -> Plan:
     """Lay a network out on arrays, tiles and chips.
 
     Parameters
     ----------
     network : Network
-        Shapes are enough; weights are not read.
+        Shapes are enough; weights are not read. The plan's own network differs where ``mapping.reload`` is ``turns``
+        and a layer takes more arrays than all chips hold: such layers are cut by their outputs.
     hardware : Hardware
         The accelerator.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value, for example ``{"conv1": {"crossbar.rows": 32}}``.
     weight_bits, activation_bits : int, optional
         Bits of all layers, in place of the hardware's own.
+    may_cut : bool
+        Whether layers may be cut; if not, what is larger than all chips is refused.
 
     Returns
     -------
@@ -322,9 +327,14 @@ def plan_network(
     signs = [input_is_signed(network, node.name) for node in nodes]
     epitomes = [plan_epitome(node, chosen[node.name]) for node in nodes]
     own = [chosen[node.name] for node in nodes]
+    split = _cut_for_turns(network, hardware, matrices, cuts, own) if may_cut else {}
+    if split:
+        names = {name: name_parts(name, count) for name, count in split.items()}
+        shared = share_choices(layers, [node.name for node in nodes], names)
+        return plan_network(split_layers(network, split), hardware, layers=shared)
     once = [cut.crossbars * (2 if is_paired(each) else 1) for cut, each in zip(cuts, own)]
     turns = assign_turns([node.name for node in nodes], once, hardware)
-    copies = [1] * len(nodes) if turns[-1] else _choose_copies(hardware, own, matrices, cuts, signs, epitomes)
+    copies = [1] * len(nodes) if turns[-1] else choose_copies(hardware, own, matrices, cuts, signs, epitomes)
     placed: list[LayerPlan] = []
     at = 0
     for index, (node, matrix, cut, signed, copy, epitome) in enumerate(
@@ -353,30 +363,21 @@ def plan_network(
     )
 
 
-def _choose_copies(
+def _cut_for_turns(
+    network: Network,
     hardware: Hardware,
-    chosen: list[Hardware],
     matrices: list[LayerMatrix],
     cuts: list[Partition],
-    signs: list[bool],
-    epitomes: list[EpitomePlan | None],
-) -> list[int]:
-    if hardware.mapping.replication == "none":
-        return [1] * len(matrices)
-    budget, chip = hardware.mapping.array_budget, hardware.chip
-    if budget is None:
-        if chip.tiles == "auto":
-            raise ConfigError("mapping.array_budget: needed for mapping.replication: balanced where chip.tiles is auto")
-        count = 1 if chip.count == "auto" else chip.count
-        budget = count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
-    wider = [(each.extra_bits, each.round_count) if each else (0, 1) for each in epitomes]
-    streams = [
-        stream_count(hw.activation_bits + extra, hw.dac.bits, s) * rounds
-        for hw, s, (extra, rounds) in zip(chosen, signs, wider)
-    ]
-    work = [matrix.windows * count for matrix, count in zip(matrices, streams)]
-    arrays = [cut.crossbars * (2 if is_paired(hw) else 1) for cut, hw in zip(cuts, chosen)]
-    try:
-        return balance_copies(work, arrays, [matrix.windows for matrix in matrices], budget)
-    except MappingError as error:
-        raise MappingError(f"mapping.array_budget: {error}") from None
+    own: list[Hardware],
+) -> dict[str, int]:
+    """Return the parts of every layer that is to be cut because all chips hold fewer arrays than it takes."""
+    slots = count_slots(hardware)
+    if hardware.mapping.reload == "never" or slots is None or hardware.device.write is None:
+        return {}
+    split = {}
+    for node, matrix, cut, each in zip(network.layers, matrices, cuts, own):
+        if cut.crossbars * (2 if is_paired(each) else 1) > slots and node.groups == 1 and node.epitome is None:
+            parts = count_parts(matrix, each, slots)
+            if parts is not None:
+                split[node.name] = parts
+    return split

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
+from xbarsim.mapping.partition import LayerMatrix, partition_matrix
+from xbarsim.mvm import is_paired
 
 
 def count_slots(hardware: Hardware) -> int | None:
@@ -51,7 +54,7 @@ def assign_turns(names: Sequence[str], arrays: Sequence[int], hardware: Hardware
         if count > slots:
             per_tile = hardware.chip.arrays_per_core * hardware.chip.cores_per_tile
             raise MappingError(
-                f"layer {name}: {count} arrays do not fit into {slots}, and mapping.reload does not cut layers; "
+                f"layer {name}: {count} arrays do not fit into {slots}, and it is not cut by outputs; "
                 f"{-(-count // per_tile)} tiles in all would fit"
             )
         if held + count > slots:
@@ -59,6 +62,38 @@ def assign_turns(names: Sequence[str], arrays: Sequence[int], hardware: Hardware
         held += count
         turns.append(turn)
     return turns
+
+
+def count_parts(matrix: LayerMatrix, hardware: Hardware, slots: int) -> int | None:
+    """Return into how many parts of its outputs a layer has to be cut so that each fits; None where none does.
+
+    Parameters
+    ----------
+    matrix : LayerMatrix
+        The layer, one group.
+    hardware : Hardware
+        Hardware of the layer.
+    slots : int
+        Arrays that all chips hold.
+
+    Returns
+    -------
+    int or None
+        Parts.
+    """
+    each = 2 if is_paired(hardware) else 1
+
+    def arrays(parts: int) -> int:
+        part = dataclasses.replace(matrix, cols=-(-matrix.cols // parts))
+        return partition_matrix(part, hardware).crossbars * each
+
+    low, high = 1, matrix.cols
+    if arrays(high) > slots:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if arrays(middle) <= slots else (middle + 1, high)
+    return high
 
 
 def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
@@ -69,24 +104,12 @@ def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
     arrays : int
         Physical arrays that hold weights at once.
     hardware : Hardware
-        Tiles and chips, numbers or ``auto``.
+        Arrays of a tile; tiles and chips, numbers or ``auto``.
 
     Returns
     -------
     int, int
         Tiles of a chip; chips.
-
-    Parameters
-    ----------
-    arrays : int
-        Physical arrays to be placed.
-    hardware : Hardware
-        Its ``chip`` section gives arrays per tile and what is free to choose.
-
-    Returns
-    -------
-    tuple of int
-        Tiles per chip, chips.
 
     Raises
     ------

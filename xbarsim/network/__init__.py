@@ -8,12 +8,13 @@ from xbarsim.network.integer import dequantize_output, integer_layer, quantize_i
 from xbarsim.network.onnx_import import load_onnx
 from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork, quantize_network
 from xbarsim.network.sign import input_is_signed
+from xbarsim.network.split import name_parts, split_layers
 from xbarsim.network.torch_import import from_torch
 from xbarsim.network.zoo import list_networks, load_network
 
 __all__ = [
     "INPUT", "LAYER_KINDS", "Epitome", "LayerEpitome", "Network", "Node", "QuantizedLayer", "QuantizedNetwork",
     "Sampler", "dequantize_output", "from_torch", "hash_network", "input_is_signed", "integer_layer", "list_networks",
-    "load_network", "load_onnx", "make_conv2d", "make_linear", "quantize_input", "quantize_network", "run_integer",
-    "run_network",
+    "load_network", "load_onnx", "make_conv2d", "make_linear", "name_parts", "quantize_input", "quantize_network",
+    "run_integer", "run_network", "split_layers",
 ]  # fmt: skip

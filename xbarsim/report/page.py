@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.errors import ConfigError
 from xbarsim.report import figures, time_figures
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
+from xbarsim.report.extra import list_extras
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.quantity import describe_column
 from xbarsim.report.record import CostReport, Report
@@ -227,7 +228,14 @@ def _cost_table(report: CostReport) -> str:
         value = getattr(report.cost, name)
         column = describe_column(name, [value])
         rows.append([column.title, column.show(value), column.unit, _COST_NOTES[name]])
+    rows += [[extra.name, *_split(extra.text), extra.note] for extra in list_extras(report.cost)]
     return lay_out_table(("", "value", "unit", "meaning"), rows, text_columns=(2, 3))
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Cut a quantity into value and unit."""
+    value, _, unit = text.partition(" ")
+    return value, unit
 
 
 def _table(table: pd.DataFrame) -> str:

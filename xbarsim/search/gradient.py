@@ -124,7 +124,8 @@ class Arrays:
         sample = x.detach()[:CALIBRATION_IMAGES].numpy()
         alone = dataclasses.replace(node, inputs=("input",), weight=weight.numpy(), bias=bias.numpy())
         network = Network(name=node.name, nodes=(alone,), input_shape=sample.shape[1:])
-        plan = plan_network(network, self._hardware, layers={node.name: choice} if choice else None).layer(node.name)
+        choices = {node.name: choice} if choice else None
+        plan = plan_network(network, self._hardware, layers=choices, may_cut=False).layer(node.name)
         layer = quantize_network(
             network, sample, weight_bits=plan.weight_bits, activation_bits=plan.activation_bits
         ).layers[node.name]

@@ -148,7 +148,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
 
         if stage == READ:
             s = m.first_slot[copy] + slot
-            resource = m.slot_port[s]
+            resource = m.slot_buffer[s]
             begin = max(now, free[resource])
             free[resource] = begin + m.slot_read[s]
             busy[resource] += m.slot_read[s]
@@ -222,7 +222,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                 follow, follow_key = end, base | WRITE
 
         elif stage == WRITE:
-            resource = m.home[copy] + 1
+            resource = m.write_port[copy]
             begin = max(now, free[resource])
             free[resource] = begin + m.write_cycles[step]
             busy[resource] += m.write_cycles[step]

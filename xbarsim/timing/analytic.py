@@ -64,7 +64,11 @@ def predict_windows(machine: Machine) -> tuple[Times, Times]:
 
 def count_resources(machine: Machine) -> int:
     """Return the number of shared resources of a machine."""
-    return 1 + max(int(each.max()) for each in (machine.unit, machine.tree_link, machine.home + 5) if each.size)
+    return 1 + max(
+        int(each.max())
+        for each in (machine.unit, machine.tree_link, machine.home + 5, machine.slot_buffer, machine.write_port)
+        if each.size
+    )
 
 
 def count_busy(machine: Machine) -> Times:
@@ -93,13 +97,13 @@ def _add_busy(machine: Machine, step: int, busy: Times) -> None:
         copy, times = int(machine.first_copy[step]) + number, (windows - number + copies - 1) // copies
         home = int(machine.home[copy])
         slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
-        np.add.at(busy, machine.slot_port[slots], times * machine.slot_read[slots])
+        np.add.at(busy, machine.slot_buffer[slots], times * machine.slot_read[slots])
         if machine.kind[step] == LAYER_STEP:
             np.add.at(busy, machine.slot_port[slots] + 2, times * machine.slot_bus[slots])
         busy[machine.unit[copy]] += times * machine.unit_cycles[step]
         busy[home + 4] += times * machine.merge_cycles[copy]
         if machine.kind[step] not in (INPUT_STEP, OUTPUT_STEP):
-            busy[home + 1] += times * machine.write_cycles[step]
+            busy[machine.write_port[copy]] += times * machine.write_cycles[step]
         for entries in _packets(machine, copy):
             np.add.at(busy, machine.tree_link[entries], times * machine.tree_cycles[entries])
 

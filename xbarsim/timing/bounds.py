@@ -45,10 +45,10 @@ def find_bounds(activity: Activity) -> tuple[StepBound, ...]:
         for copy in copies:
             slots = slice(machine.first_slot[copy], machine.first_slot[copy + 1])
             used.add(int(machine.unit[copy]))
-            used.update(machine.slot_port[slots].tolist())
+            used.update(machine.slot_buffer[slots].tolist())
             used.update(machine.tree_link[machine.first_tree[copy] : machine.last_tree[copy]].tolist())
             if step.kind not in ("input", "output"):
-                used.add(int(machine.home[copy]) + 1)
+                used.add(int(machine.write_port[copy]))
             if machine.kind[index] == LAYER_STEP:
                 used.update((machine.slot_port[slots] + 2).tolist())
                 for first, last in zip(machine.gather_first[slots], machine.gather_last[slots]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.config.hardware import Timing
 from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import (
@@ -20,11 +22,13 @@ from xbarsim.timing._kernels import (
     WINDOW_LIMIT,
 )
 from xbarsim.timing.dataflow import POOLS, Dataflow, trace_dataflow
+from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.route import make_fabric
 from xbarsim.timing.slots import Slot, place_copy, result_bits, window_cycles
 
 TILE_PARTS = ("buffer read", "buffer write", "bus", "activation", "vector", "pooling")
-"""Shared resources of a tile; resource ids are tile * 6 + position, then the links, then off-chip in and out."""
+"""Shared resources of a tile; the ports of further banks follow. Resource ids are tile * (parts of a tile) + position,
+then the links, then off-chip in and out."""
 
 Ints = NDArray[np.int64]
 Indices = NDArray[np.uint32]
@@ -50,12 +54,14 @@ class Machine(NamedTuple):
     first_in: Indices
     home: Indices  # by copy: first resource of the home tile
     unit: Indices
+    write_port: Indices  # of its bank of the home tile's buffer
     merge_cycles: Ints
     first_slot: Indices
     first_tree: Indices
     last_tree: Indices
     first_dest: Indices
     slot_port: Indices  # by slot: first resource of its tile
+    slot_buffer: Indices  # read port of its bank
     slot_read: Ints
     slot_bus: Ints
     slot_occupancy: Ints
@@ -81,8 +87,8 @@ class Machine(NamedTuple):
 
 INDICES = (
     "first_window", "first_copy", "first_out", "first_in", "home", "unit", "first_slot", "first_tree", "last_tree",
-    "first_dest", "slot_port", "gather_first", "gather_last", "in_edge", "edge_flag", "edge_need", "dest_first",
-    "dest_last", "dest_tree", "tree_link",
+    "first_dest", "slot_port", "slot_buffer", "write_port", "gather_first", "gather_last", "in_edge", "edge_flag",
+    "edge_need", "dest_first", "dest_last", "dest_tree", "tree_link",
 )  # fmt: skip
 """Arrays that hold indices of others; unsigned, see the event loop."""
 
@@ -139,8 +145,8 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
         Arrays for the event loop, and their meaning.
     """
     flow = trace_dataflow(plan.network)
-    layout = _lay_out(plan, flow)
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
+    layout = _lay_out(plan, flow, locate_tiles(plan))
     columns = _Columns()
     edges = _number_edges(flow)
     for index in range(len(flow.steps)):
@@ -151,7 +157,40 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
     return _freeze(columns, plan, layout, fabric, edges, images), layout
 
 
-def _lay_out(plan: Plan, flow: Dataflow) -> Layout:
+def count_parts(timing: Timing) -> int:
+    """Return the shared resources of a tile."""
+    return len(TILE_PARTS) + 2 * (timing.buffer_banks - 1)
+
+
+def _bank_offset(index: int, timing: Timing) -> int:
+    """Return how far the ports of a step's bank lie behind those of the first, which stand before all other parts."""
+    bank = index % timing.buffer_banks
+    return len(TILE_PARTS) + 2 * (bank - 1) if bank else 0
+
+
+def locate_tiles(plan: Plan) -> Sequence[int]:
+    """Return the position of every tile of a plan: its number, or where ``mapping.placement`` puts it."""
+    if plan.hardware.mapping.placement == "order":
+        return range(plan.tiles)
+    layout = _lay_out(plan, trace_dataflow(plan.network), range(plan.tiles), port=PORT)
+    return place_tiles(make_fabric(plan.hardware, plan.tiles_per_chip), plan.tiles, _list_packets(layout))
+
+
+def _list_packets(layout: Layout) -> Iterator[Packet]:
+    """Yield what every copy of every step sends in one inference: partial sums to its home, and its results."""
+    edges = _number_edges(layout.flow)
+    for index, step in enumerate(layout.flow.steps):
+        homes, layer = layout.homes[index], layout.layers[index]
+        targets = tuple(sorted(set().union(*(_tiles_of(layout, consumer) for consumer, _, _ in edges[index]))))
+        for copy, home in enumerate(homes):
+            windows = (step.windows - copy + len(homes) - 1) // len(homes)
+            yield Packet(home, targets, windows * step.values * layout.bits[index])
+            if layer is not None:
+                for slot in layout.slots[index][copy]:
+                    yield Packet(slot.tile, (home,), windows * slot.outputs * result_bits(layer))
+
+
+def _lay_out(plan: Plan, flow: Dataflow, places: Sequence[int], port: int = 0) -> Layout:
     """Place every step and propagate the bits of activations backwards."""
     layers: list[LayerPlan | None] = [None] * len(flow.steps)
     for mapped in plan.layers:
@@ -161,12 +200,12 @@ def _lay_out(plan: Plan, flow: Dataflow) -> Layout:
     for index, step in enumerate(flow.steps):
         layer = layers[index]
         if layer is not None:
-            slots.append([place_copy(plan, layer, copy) for copy in range(layer.replication)])
+            slots.append([place_copy(plan, layer, copy, places) for copy in range(layer.replication)])
             homes.append([each[0].tile for each in slots[-1]])
             continue
         slots.append([])
         source = max((edge[0] for edge in step.edges), default=0)
-        homes.append([0] if source == 0 or step.kind == "output" else homes[source])
+        homes.append([port] if source == 0 or step.kind == "output" else homes[source])
     bits = [0] * len(flow.steps)
     for index in reversed(range(len(flow.steps))):
         layer, step = layers[index], flow.steps[index]
@@ -208,10 +247,12 @@ def _add_copy(
     columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: list[Any], index: int, copy: int
 ) -> None:
     step, home, timing = layout.flow.steps[index], layout.homes[index][copy], plan.hardware.timing
-    unit = home * 6 + (3 if layout.layers[index] is not None else 5 if step.kind in POOLS else 4)
+    base = home * count_parts(timing)
+    unit = base + (3 if layout.layers[index] is not None else 5 if step.kind in POOLS else 4)
     if step.kind in ("input", "output"):
         unit = -1 if step.kind == "input" else -2
-    columns.add(home=home * 6, unit=unit, first_slot=columns.size("slot_port"))
+    write_port = base + 1 + _bank_offset(index, timing)
+    columns.add(home=base, unit=unit, write_port=write_port, first_slot=columns.size("slot_port"))
     merged = _add_slots(columns, plan, layout, fabric, index, copy)
     columns.add(merge_cycles=math.ceil(merged / timing.vector_lanes))
     tiles = [_tiles_of(layout, consumer) for consumer, _, _ in edges[index]]
@@ -231,14 +272,14 @@ def _add_copy(
 def _add_slots(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, index: int, copy: int) -> int:
     """Add the slots of a copy; return the partial sums that its home has to add."""
     step, layer, timing = layout.flow.steps[index], layout.layers[index], plan.hardware.timing
-    home = layout.homes[index][copy]
+    home, parts, bank = layout.homes[index][copy], count_parts(timing), _bank_offset(index, timing)
     merged = 0
     if layer is None:
         if step.kind != "input":
             bits = step.operands * layout.bits[index]
             columns.add(
-                slot_port=home * 6, slot_read=math.ceil(bits / timing.buffer_bits), slot_bus=0, slot_occupancy=0,
-                slot_latency=0, gather_first=0, gather_last=0,
+                slot_port=home * parts, slot_buffer=home * parts + bank, slot_read=math.ceil(bits / timing.buffer_bits),
+                slot_bus=0, slot_occupancy=0, slot_latency=0, gather_first=0, gather_last=0,
             )  # fmt: skip
         return 0
     occupancy, latency = window_cycles(layer)
@@ -252,7 +293,8 @@ def _add_slots(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, index
             layout.gathers[index][copy] += partial * len(tree.links)
             merged += slot.outputs
         columns.add(
-            slot_port=slot.tile * 6,
+            slot_port=slot.tile * parts,
+            slot_buffer=slot.tile * parts + bank,
             slot_read=math.ceil(bits / timing.buffer_bits),
             slot_bus=math.ceil(bits / timing.bus_bits),
             slot_occupancy=occupancy,
@@ -284,7 +326,7 @@ def _freeze(columns: _Columns, plan: Plan, layout: Layout, fabric: Any, edges: l
         name: np.array(values, dtype=np.int64) for name, values in columns.data.items() if name != "need"
     }
     steps = layout.flow.steps
-    tile_parts = plan.tiles * 6
+    tile_parts = plan.tiles * count_parts(plan.hardware.timing)
     arrays["tree_link"] = arrays["tree_link"] + tile_parts
     io = tile_parts + len(fabric.ids)
     arrays["unit"] = np.where(arrays["unit"] == -1, io, np.where(arrays["unit"] == -2, io + 1, arrays["unit"]))

@@ -1,8 +1,8 @@
 """Plan -> activity: run the machine and say when everything happened and how often.
 
-Neglected: refresh and bank conflicts inside a buffer, width limits of output registers (a finished result waits
-for its unit without holding up the arrays), protocol overhead of packets. A packet books its links when it is
-injected, in the order of injections.
+Neglected: refresh of buffers, operands of one step in several banks, width limits of output registers (a finished
+result waits for its unit without holding up the arrays), protocol overhead of packets. A packet books its links when
+it is injected, in the order of injections.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
 from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
 from xbarsim.timing.counts import count_actions
-from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine
+from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine, count_parts
 from xbarsim.timing.program import step_offsets
 
 
@@ -329,7 +329,11 @@ def find_interval(plan: Plan, machine: Machine, layout: Layout, result: Run) -> 
 
 def name_resource(plan: Plan, layout: Layout, resource: int) -> str:
     """Return the name of a shared resource of the machine."""
-    if resource < plan.tiles * len(TILE_PARTS):
-        return f"tile {resource // len(TILE_PARTS)} {TILE_PARTS[resource % len(TILE_PARTS)]}"
-    ends = plan.tiles * len(TILE_PARTS) + len(layout.links)
+    parts = count_parts(plan.hardware.timing)
+    tile, part = divmod(resource, parts)
+    if part >= len(TILE_PARTS) and tile < plan.tiles:
+        return f"tile {tile} {TILE_PARTS[part % 2]} {part // 2 - 2}"
+    if tile < plan.tiles:
+        return f"tile {tile} {TILE_PARTS[part]}"
+    ends = plan.tiles * parts + len(layout.links)
     return layout.links.get(resource, "off-chip input" if resource == ends else "off-chip output")

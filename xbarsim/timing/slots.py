@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xbarsim.config import Hardware
@@ -17,7 +18,7 @@ class Slot:
     """The arrays of one copy that lie in one tile."""
 
     tile: int
-    """Tile."""
+    """Position of the tile on its chip, chips one after the other."""
     arrays: int
     """Physical arrays."""
     rows: int
@@ -26,7 +27,7 @@ class Slot:
     """Outputs of one window that the tile holds at least a part of."""
 
 
-def place_copy(plan: Plan, layer: LayerPlan, copy: int) -> list[Slot]:
+def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -> list[Slot]:
     """Cut one copy of a layer by tiles.
 
     Parameters
@@ -37,11 +38,13 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int) -> list[Slot]:
         The layer; its arrays lie stripe by stripe, column block by column block, row blocks side by side.
     copy : int
         Which copy, counted from 0.
+    places : sequence of int
+        Position of every tile of the plan.
 
     Returns
     -------
     list of Slot
-        One for each tile, in order.
+        One for each tile, in the order in which arrays fill tiles.
     """
     each = 2 if layer.paired else 1
     size = layer.partition.crossbars * each
@@ -51,7 +54,7 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int) -> list[Slot]:
         begin = max(first, tile * plan.arrays_per_tile) - first
         end = min(first + size, (tile + 1) * plan.arrays_per_tile) - first
         rows, outputs = _share(layer, begin // each, -(-end // each))
-        slots.append(Slot(tile=tile, arrays=end - begin, rows=rows, outputs=outputs))
+        slots.append(Slot(tile=places[tile], arrays=end - begin, rows=rows, outputs=outputs))
     return slots
 
 

@@ -1,0 +1,146 @@
+"""Exchange tiles on a chip so that their packets travel fewer links: the compiled part of :mod:`xbarsim.timing.place`.
+
+A packet is a source and its targets, numbers of tiles; ``first`` says where each packet's tiles begin in ``ends``.
+``place`` is the position of every tile, the last entry that of the port, which never moves. Packets reach all their
+targets along one tree (:mod:`xbarsim.timing.route`), so that what counts is the number of links of that tree.
+"""
+
+from __future__ import annotations
+
+from xbarsim._numba import kernel
+
+
+@kernel
+def _count_mesh(ends, first, last, place, x, y, up, down):
+    """Count the links of an XY tree: the row of the source, and in each column as far up and down as needed."""
+    source = place[ends[first]]
+    low = high = x[source]
+    for k in range(first + 1, last):
+        position = place[ends[k]]
+        column = x[position]
+        low, high = min(low, column), max(high, column)
+        rise = y[position] - y[source]
+        up[column], down[column] = max(up[column], rise), max(down[column], -rise)
+    links = high - low
+    for column in range(low, high + 1):
+        links += up[column] + down[column]
+        up[column] = down[column] = 0
+    return links
+
+
+@kernel
+def _count_htree(ends, first, last, place, depth, seen, stamp):
+    """Count the links of a binary tree: up to the highest meeting point, and every branch down from there once."""
+    source = place[ends[first]]
+    links = top = 0
+    for k in range(first + 1, last):
+        target, level = place[ends[k]], 0
+        while target >> level != source >> level:
+            branch = (1 << (depth - level)) + (target >> level)
+            if seen[branch] != stamp:
+                seen[branch] = stamp
+                links += 1
+            level += 1
+        top = max(top, level)
+    return links + top
+
+
+@kernel
+def _count_bus(ends, first, last, place):
+    """Count one link where anything leaves the position of the source."""
+    for k in range(first + 1, last):
+        if place[ends[k]] != place[ends[first]]:
+            return 1
+    return 0
+
+
+@kernel
+def _count(ends, first, last, place, x, y, depth, up, down, seen, stamp):
+    if depth < 0:
+        return _count_bus(ends, first, last, place)
+    if depth > 0:
+        return _count_htree(ends, first, last, place, depth, seen, stamp)
+    return _count_mesh(ends, first, last, place, x, y, up, down)
+
+
+@kernel
+def count_links(clock, ends, first, place, x, y, depth, links, up, down, seen):
+    """Fill in the links of every packet; ``depth`` is the height of a binary tree, 0 for a mesh, -1 for a bus.
+
+    ``clock`` is a number above all that ``seen`` holds; the next such number is returned.
+    """
+    for packet in range(links.size):
+        clock += 1
+        begin, end = first[packet], first[packet + 1]
+        links[packet] = _count(ends, begin, end, place, x, y, depth, up, down, seen, clock)
+    return clock
+
+
+@kernel
+def _swap(a, b, place):
+    place[a], place[b] = place[b], place[a]
+
+
+@kernel
+def exchange(
+    pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, place, links, score, best, fresh, touched,
+    up, down, seen,
+):  # fmt: skip
+    """Exchange pairs of tiles one after the other wherever that costs at most the pair's limit.
+
+    Parameters
+    ----------
+    pairs : (count, 2)
+        Tiles to try.
+    limits : (count,)
+        Bits times links that an exchange may cost; it is done where it costs less.
+    clock : int
+        A number above all that ``touched`` and ``seen`` hold; grows by at most ``count`` times the packets and one.
+    ends, first, bits : arrays
+        Packets.
+    owner_first, owner : arrays
+        Packets of every tile, one tile after the other.
+    x, y, depth : arrays, int
+        Positions on a mesh; height of the tree, as in :func:`count_links`.
+    place, links : arrays
+        Position of every tile and links of every packet, kept up to date.
+    score, best : (2,), array
+        Bits times links now and at the best placement seen, and that placement; kept up to date.
+    fresh, touched, up, down, seen : arrays
+        Scratch.
+
+    Returns
+    -------
+    int, int
+        Exchanges done; the clock.
+    """
+    done = 0
+    for k in range(limits.size):
+        a, b = pairs[k, 0], pairs[k, 1]
+        if a == b:
+            continue
+        _swap(a, b, place)
+        clock += 1
+        mark, cost = clock, 0
+        for tile in (a, b):
+            for i in range(owner_first[tile], owner_first[tile + 1]):
+                packet = owner[i]
+                if touched[packet] == mark:
+                    continue
+                touched[packet] = mark
+                clock += 1
+                now = _count(ends, first[packet], first[packet + 1], place, x, y, depth, up, down, seen, clock)
+                fresh[packet] = now
+                cost += (now - links[packet]) * bits[packet]
+        if cost < limits[k]:
+            done += 1
+            score[0] += cost
+            if score[0] < score[1]:
+                score[1] = score[0]
+                best[:] = place
+            for tile in (a, b):
+                for i in range(owner_first[tile], owner_first[tile + 1]):
+                    links[owner[i]] = fresh[owner[i]]
+        else:
+            _swap(a, b, place)
+    return done, clock

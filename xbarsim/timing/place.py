@@ -1,0 +1,166 @@
+"""Where on its chip every tile lies: in the order of the layers, or so that traffic is short.
+
+``mapping.placement: traffic`` looks for the permutation of the tiles of each chip with the fewest bits times links in
+one inference. Counted are the links that packets really take: one tree to all tiles that need a value
+(:mod:`xbarsim.timing.route`), partial sums on their way home, and the way from and to the port of the chip. A
+quadratic assignment (sum over pairs of tiles) would count the shared part of a tree once for every target, and most
+of the traffic of a large network has several. The search goes from the order of the layers by exchanges of two tiles
+until none helps, then by simulated annealing over exchanges (Kirkpatrick et al., Science 220, 1983); the best
+placement seen is kept, so that it is never worse than the order. The random numbers come from a named stream of their
+own: equal plans are placed equally.
+
+Neglected: which packets wait for each other (few links and bits mean short queues, but that is not what is minimised),
+and moving a tile to another chip. On a bus all that can be chosen is the tile that shares its position with the port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim import rng
+from xbarsim.timing._swaps import count_links, exchange
+from xbarsim.timing.route import Fabric
+
+ROUNDS, SMALLEST_ROUND, LARGEST_ROUND = 64, 1 << 10, 1 << 16
+"""Temperatures of the annealing, and exchanges tried at each: the square of the tiles within these limits."""
+LARGEST_CHIP = 1024
+"""Tiles up to which every exchange is tried at the end; of more tiles a sample."""
+HOTTEST, COLDEST = 3.0, 0.01
+"""First and last temperature, as a share of the bits times links that a tile has on average before."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What one tile sends to others in one inference, along one tree."""
+
+    source: int
+    """Sending tile, or ``PORT``."""
+    targets: tuple[int, ...]
+    """Receiving tiles, or ``PORT``."""
+    bits: int
+    """Bits in one inference."""
+
+
+PORT = -1
+"""The port of the first chip, where input arrives and output leaves; it lies at position 0 and never moves."""
+
+
+def place_tiles(fabric: Fabric, tiles: int, packets: Iterable[Packet]) -> list[int]:
+    """Choose a position for every tile so that packets take few links.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Network between the tiles.
+    tiles : int
+        Tiles of all chips.
+    packets : iterable of Packet
+        Traffic of one inference.
+
+    Returns
+    -------
+    list of int
+        Position of every tile; tiles stay on their chip. Never more bits times links than in order.
+    """
+    places = list(range(tiles))
+    size = fabric.tiles_per_chip
+    for chip, own in enumerate(_share_out(packets, size, tiles // size)):
+        if own:
+            found = _place_chip(fabric, size, own)
+            places[chip * size : (chip + 1) * size] = [chip * size + int(position) for position in found]
+    return places
+
+
+def _share_out(packets: Iterable[Packet], size: int, chips: int) -> list[dict[tuple[int, ...], int]]:
+    """Cut packets at the ports of chips: by chip, (source, *targets) -> bits, numbered within it, the port last."""
+    shares: list[dict[tuple[int, ...], int]] = [{} for _ in range(chips)]
+    for packet in packets:
+        home, source = divmod(packet.source, size) if packet.source != PORT else (0, size)
+        reached: dict[int, set[int]] = {}
+        for target in packet.targets:
+            chip, local = divmod(target, size) if target != PORT else (0, size)
+            reached.setdefault(chip, set()).add(local)
+        if set(reached) - {home}:
+            reached.setdefault(home, set()).add(size)
+        for chip, found in reached.items():
+            first = source if chip == home else size
+            if found - {first}:
+                key = (first, *sorted(found - {first}))
+                shares[chip][key] = shares[chip].get(key, 0) + packet.bits
+    return shares
+
+
+def _place_chip(fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) -> Ints:
+    """Place the tiles of one chip, numbered from 0; ``size`` is the port."""
+    search = _Search(fabric, size, packets)
+    draws = rng.stream(0, "timing.placement")
+    if size <= LARGEST_CHIP:
+        pairs = np.stack(np.triu_indices(size, 1), axis=1).astype(np.int64)
+    else:
+        pairs = draws.integers(0, size, (LARGEST_CHIP**2, 2))
+    search.descend(pairs)
+    tries, mean = min(max(size * size, SMALLEST_ROUND), LARGEST_ROUND), search.score[1] / size
+    for temperature in np.geomspace(HOTTEST, COLDEST, ROUNDS) * mean:
+        search.exchange(draws.integers(0, size, (tries, 2)), draws.exponential(temperature, tries))
+    search.descend(pairs)
+    return search.best[:-1]
+
+
+class _Search:
+    """State of the search on one chip: where every tile lies, and the links that every packet takes."""
+
+    def __init__(self, fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) -> None:
+        self.bits = np.array(list(packets.values()), dtype=np.int64)
+        self.ends = np.array([tile for key in packets for tile in key], dtype=np.int64)
+        self.first = np.concatenate(([0], np.cumsum([len(key) for key in packets]))).astype(np.int64)
+        packet_of = np.repeat(np.arange(len(packets)), np.diff(self.first))
+        by_tile = np.argsort(self.ends, kind="stable")
+        self.owner = packet_of[by_tile]
+        self.owner_first = np.searchsorted(self.ends[by_tile], np.arange(size + 2))
+        self.place = np.append(np.arange(size), 0).astype(np.int64)
+        coordinates = np.array([fabric.place(tile)[1:] for tile in range(size)], dtype=np.int64)
+        self.x, self.y = coordinates[:, 0].copy(), coordinates[:, 1].copy()
+        self.depth = {"mesh": 0, "bus": -1}.get(fabric.kind, max(1, (size - 1).bit_length()))
+        self.links = np.zeros(len(packets), dtype=np.int64)
+        self.fresh, self.touched = np.zeros_like(self.links), np.zeros_like(self.links)
+        self.up, self.down = np.zeros((2, fabric.width), dtype=np.int64)
+        self.seen = np.zeros(2 << max(self.depth, 0), dtype=np.int64)
+        self.best = self.place.copy()
+        self.clock = 0
+        self.count()
+        self.score = np.array([self.total, self.total])
+
+    def count(self) -> None:
+        """Count the links of every packet anew."""
+        self.clock = count_links(
+            self.clock, self.ends, self.first, self.place, self.x, self.y, self.depth, self.links, self.up, self.down,
+            self.seen,
+        )  # fmt: skip
+
+    def descend(self, pairs: Ints) -> None:
+        """Go on from the best placement seen by exchanges of these pairs until none helps."""
+        self.place[:] = self.best
+        self.count()
+        self.score[0] = self.total
+        while self.exchange(pairs, np.zeros(len(pairs))):
+            pass
+
+    @property
+    def total(self) -> int:
+        """Bits times links."""
+        return int(self.links @ self.bits)
+
+    def exchange(self, pairs: Ints, limits: NDArray[np.float64]) -> int:
+        """Try exchanges; return how many were done."""
+        done, self.clock = exchange(
+            pairs, limits, self.clock, self.ends, self.first, self.bits, self.owner_first, self.owner, self.x, self.y,
+            self.depth, self.place, self.links, self.score, self.best, self.fresh, self.touched, self.up, self.down,
+            self.seen,
+        )  # fmt: skip
+        return int(done)
