@@ -13,7 +13,7 @@ pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
 from xbarsim.errors import ConfigError
 from xbarsim.sweep import cluster as cluster_module
-from xbarsim.sweep.cluster import Tls, connect, run_dask
+from xbarsim.sweep.cluster import connect, run_dask
 from xbarsim.sweep.run import run_sweep
 
 
@@ -87,18 +87,6 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
         connect("tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match=r"--dask nonsense://x: no scheduler answers"):
         connect("nonsense://x")
-
-
-def test_certificates_are_passed_on(tmp_path, monkeypatch):
-    import distributed
-
-    given = {}
-    monkeypatch.setattr(distributed, "Client", lambda address, security, **_: given.update(security=security))
-    connect("tls://there:8786", Tls(ca_file="ca.pem", cert_file="cert.pem", key_file="key.pem"))
-    assert given["security"].require_encryption
-    assert given["security"].tls_ca_file == "ca.pem"
-    assert given["security"].tls_client_cert == "cert.pem"
-    assert given["security"].tls_client_key == "key.pem"
 
 
 @pytest.mark.slow
