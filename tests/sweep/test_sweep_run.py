@@ -102,6 +102,15 @@ def test_an_axis_that_grows_costs_its_new_points_alone(tmp_path):
     assert list(pd.read_csv(tmp_path / "points.csv")["adc.bits"].unique()) == [3, 4, 5, 6, 7, 8]
 
 
+def test_progress_begins_with_what_an_earlier_run_has_done(tmp_path):
+    told = []
+    few = make_plan(axes={**sweep_samples.AXES, "adc.bits": [4, 5]})
+    for plan in (few, make_plan()):
+        told.clear()
+        run_sweep(plan, tmp_path, backend=cheap_backend(), progress=lambda *state: told.append(state))
+    assert told == [("points", done, 60) for done in range(24, 61)]
+
+
 def test_a_point_that_fails_is_recorded_and_the_rest_goes_on(tmp_path):
     summary = run_sweep(make_plan(), tmp_path, backend=cheap_backend("make_failing"))
     assert (summary.done, len(summary.failed)) == (36, 24)

@@ -102,6 +102,8 @@ def run_sweep(
         missing = [point for point in plan.points if _is_missing(store.results.get(point.key), retry)]
         written = time.monotonic()
         already = len(plan.points) - len(missing)
+        if progress is not None and missing:
+            progress("points", already, len(plan.points))
         try:
             with contextlib.closing(run(missing, plan.workload)) as results:  # type: ignore[type-var]
                 for result in results:
