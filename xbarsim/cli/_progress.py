@@ -71,7 +71,7 @@ class ProgressDisplay:
             return
         self._shown = now
         rest = ""
-        if self._first < done < total:  # what was there before the stage began says nothing about its pace
+        if self._first + 1 < done < total:  # what was there before says nothing about the pace, a first one little
             left = (now - self._started) * (total - done) / (done - self._first)
             rest = f", about {format_duration(left)} left"
         self._stream.write(f"{stage}: {done} of {total}{rest}\n")
