@@ -90,6 +90,16 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_cluster_without_workers_is_refused(monkeypatch):
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as made:
+        monkeypatch.setattr(cluster_module, "CONNECT_S", 2.0)
+        with pytest.raises(ConfigError, match=r"the scheduler has no workers; start some: dask worker tcp://"):
+            connect(made.scheduler_address)
+
+
+@pytest.mark.slow
 def test_simulations_on_the_cluster_are_those_of_local_processes(tmp_path, client):
     axes = {"adc.bits": [5, 6], "crossbar.rows": [64, 128], "device.programming.sigma": [0.0, 0.1]}
     plan = make_plan(axes=axes, data="digits", images=60, trials=2, metrics=["accuracy.hardware", "cost.edap"])

@@ -7,6 +7,7 @@ thread, so start Dask workers with one thread each. Points of workers that are l
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import pickle
 import threading
@@ -48,7 +49,7 @@ def connect(address: str, tls: Tls | None = None) -> Client:
     Raises
     ------
     ConfigError
-        If Dask is not installed, a certificate is missing or wrong, or nobody answers.
+        If Dask is not installed, a certificate is missing or wrong, nobody answers, or there are no workers.
     """
     try:
         from distributed import Client
@@ -56,9 +57,16 @@ def connect(address: str, tls: Tls | None = None) -> Client:
         raise ConfigError("--dask: Dask is not installed; pip install 'xbarsim[cluster]'") from None
     security = make_security(address, tls or Tls())
     try:
-        return Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        client = Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, asyncio.TimeoutError, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(explain_refusal(address, error)) from None
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+    except asyncio.TimeoutError:
+        client.close()
+        hint = f"start some: dask worker {address} --nthreads 1"
+        raise ConfigError(f"--dask {address}: the scheduler has no workers; {hint}") from None
+    return client
 
 
 def run_dask(
@@ -118,7 +126,7 @@ def run_dask(
             if waiting:
                 running.add(submit(waiting.pop()))
             yield result or Result(key=point.key, error=f"its worker was lost {ATTEMPTS} times")
-    except (OSError, TimeoutError) as error:
+    except (OSError, asyncio.TimeoutError) as error:  # not an OSError before Python 3.11
         said = " ".join(str(error).split()) or type(error).__name__
         raise SolverError(f"the cluster was lost ({said}); finished points are kept") from None
 
