@@ -7,8 +7,9 @@ watched for a while, and a lock whose counter moves is in use. No clock of one m
 Machines are told apart by what their kernels drew when they started, since host names repeat.
 
 What two runs can still do at the same moment (start on an empty folder, take over the same lock that was left behind,
-wake after a suspension) ends with one of them: whoever finds another token in the file stops before it writes. Should
-even that come too late, nothing is lost: machines append to logs of their own (see :mod:`xbarsim.sweep.store`).
+wake after a suspension) ends with one of them at most: whoever finds another token in the file stops before it
+writes. Should even that come too late, nothing is lost: machines append to logs of their own (see
+:mod:`xbarsim.sweep.store`).
 """
 
 from __future__ import annotations

@@ -91,10 +91,10 @@ class Store:
         self._lock = Lock(self.folder)
         self._lock.acquire()
         try:
-            self._log = _open_log(self.folder)
             records, self.damaged = _read_logs(self.folder)
             self.results = _collect(records)
             self._check_same()
+            self._log = _open_log(self.folder)
             document = describe_plan(self._plan)
             self._replace(DOCUMENT, json.dumps(document, separators=(",", ":")).encode() + b"\n")
         except BaseException:
@@ -175,10 +175,7 @@ def read_store(folder: str | Path) -> Stored:
     """
     folder = Path(folder)
     document = read_document(folder)
-    try:
-        records, damaged = _read_logs(folder)
-    except OSError as error:
-        raise ConfigError(f"{folder / LOG}: {error.strerror or error}") from None
+    records, damaged = _read_logs(folder)
     return Stored(document=document, results=_collect(records), damaged=damaged)
 
 
@@ -233,8 +230,15 @@ def _open_log(folder: Path) -> Log:
 
 def _read_logs(folder: Path) -> tuple[list[dict[str, Any]], int]:
     """Return the records of every machine's log, and how many are damaged."""
-    read = [read_records(path) for path in (folder / LOG, *sorted(folder.glob("points-*.log")))]
-    return [record for records, _, _ in read for record in records], sum(damaged for _, damaged, _ in read)
+    records, damaged = [], 0
+    for path in (folder / LOG, *sorted(folder.glob("points-*.log"))):
+        try:
+            found, broken, _ = read_records(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+        records += found
+        damaged += broken
+    return records, damaged
 
 
 def _describe(result: Result) -> dict[str, Any]:
