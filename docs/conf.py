@@ -6,6 +6,7 @@ project = "xbarsim"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"xbarsim {release}"
 myst_heading_anchors = 3
 autodoc_typehints = "none"

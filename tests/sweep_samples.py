@@ -27,6 +27,21 @@ def make_cheap(workload, threads):
     return _answer
 
 
+class Marked:
+    """A workload that leaves a mark wherever it is unpacked."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __getstate__(self):
+        return {"folder": self.folder}
+
+    def __setstate__(self, state):
+        self.folder = state["folder"]
+        with open(os.path.join(self.folder, str(os.getpid())), "a") as file:
+            file.write("unpacked\n")
+
+
 def make_slow(workload, threads):
     """Return a function that takes its time."""
 

@@ -58,6 +58,10 @@ class Shared:
             self._kept[key] = work()
         return self._kept[key]
 
+    def drop_quantized(self) -> None:
+        """Let go of quantised networks and their results; float references, which are small, stay."""
+        self._kept = {key: value for key, value in self._kept.items() if key[0] == "float reference"}
+
 
 class Hardware(config.Hardware):
     """A hardware record that also knows its rating plate."""

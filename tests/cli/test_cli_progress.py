@@ -41,6 +41,18 @@ def test_long_work_says_a_plain_line_every_few_seconds_with_the_time_left(clock)
     assert "\x1b" not in stream.getvalue()
 
 
+def test_what_an_earlier_run_has_done_does_not_shorten_the_time_left(clock):
+    stream = io.StringIO()
+    with ProgressDisplay(stream) as display:
+        for done in (150, 155, 160):
+            display("points", done, 200)
+            clock[0] += 10.0
+    assert stream.getvalue().splitlines() == [
+        "points: 155 of 200, about 1 min 30 s left",
+        "points: 160 of 200, about 1 min 20 s left",
+    ]
+
+
 def test_a_terminal_gets_a_bar_for_each_stage(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,6 +1,11 @@
-"""Every block of every tutorial runs: files are written, Python is executed, commands end with exit code 0."""
+"""Every block of every tutorial runs: files are written, Python is executed, commands end with exit code 0.
 
+What a page shows as printed is compared with what the block before it prints.
+"""
+
+import contextlib
 import importlib.util
+import io
 import re
 import shlex
 import subprocess
@@ -23,16 +28,36 @@ def blocks_of(text):
         yield match.group(1), match.group(2)
 
 
+def is_alike(shown, printed):
+    """Tell whether two texts have the same words, and numbers within two in a hundred (or 0.02)."""
+    number = r"(?<![A-Za-z_])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+    words = ["".join(re.split(number, text)).split() for text in (shown, printed)]
+    left, right = ([float(value) for value in re.findall(number, text)] for text in (shown, printed))
+    return words[0] == words[1] and left == pytest.approx(right, rel=0.02, abs=0.02)
+
+
+def test_texts_are_compared_by_words_and_numbers():
+    assert is_alike("3.84 % of 64 rows", "3.85 %  of 64 rows")
+    assert is_alike("EDAP 4.52e-16", "EDAP 4.53e-16")
+    assert not is_alike("3.84 % of 64 rows", "4.84 % of 64 rows")
+    assert not is_alike("3.84 % of 64 rows", "3.84 % of 64 columns")
+    assert not is_alike("1 2", "1 2 3")
+
+
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_the_tutorial_runs(name, tmp_path, monkeypatch):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed")
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "__main__"}
-    ran = 0
+    ran, printed = 0, ""
     for kind, content in blocks_of((DOCS / "tutorials" / name).read_text()):
         if kind == "python":
-            exec(compile(content, f"{name} block {ran}", "exec"), scope)
+            with contextlib.redirect_stdout(io.StringIO()) as stream:
+                exec(compile(content, f"{name} block {ran}", "exec"), scope)
+            printed = stream.getvalue()
+        elif kind == "text":
+            assert is_alike(content, printed), f"the page shows\n{content}\nbut the block before it prints\n{printed}"
         elif kind == "console":
             for line in content.splitlines():
                 assert line.startswith("$ xbarsim "), line

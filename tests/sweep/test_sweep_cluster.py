@@ -13,7 +13,7 @@ pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
 from xbarsim.errors import ConfigError
 from xbarsim.sweep import cluster as cluster_module
-from xbarsim.sweep.cluster import Tls, connect, run_dask
+from xbarsim.sweep.cluster import connect, run_dask
 from xbarsim.sweep.run import run_sweep
 
 
@@ -89,16 +89,14 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
         connect("nonsense://x")
 
 
-def test_certificates_are_passed_on(tmp_path, monkeypatch):
-    import distributed
+@pytest.mark.slow
+def test_a_cluster_without_workers_is_refused(monkeypatch):
+    from distributed import LocalCluster
 
-    given = {}
-    monkeypatch.setattr(distributed, "Client", lambda address, security, **_: given.update(security=security))
-    connect("tls://there:8786", Tls(ca_file="ca.pem", cert_file="cert.pem", key_file="key.pem"))
-    assert given["security"].require_encryption
-    assert given["security"].tls_ca_file == "ca.pem"
-    assert given["security"].tls_client_cert == "cert.pem"
-    assert given["security"].tls_client_key == "key.pem"
+    with LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as made:
+        monkeypatch.setattr(cluster_module, "CONNECT_S", 2.0)
+        with pytest.raises(ConfigError, match=r"the scheduler has no workers; start some: dask worker tcp://"):
+            connect(made.scheduler_address)
 
 
 @pytest.mark.slow

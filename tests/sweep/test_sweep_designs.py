@@ -135,7 +135,7 @@ def test_keys_of_points_depend_on_contents_alone():
         ({"network": ["digits", "digits"]}, "network: a name is given twice"),
         ({"network": []}, "network: names nothing (sweep.yaml)"),
         ({"network": "nothing"}, "nothing"),
-        ({"hardware": "refrence"}, "hardware 'refrence': not a shipped name; did you mean reference?"),
+        ({"hardware": "refrence"}, "hardware 'refrence': not a .yaml file and not a shipped name; did you mean ref"),
         ({"trails": 3}, "trails: unknown key; did you mean trials?"),
         ({"trials": 0}, "trials: 0 is not allowed"),
         ({"network": "lenet5", "data": "digits"}, "network lenet5: has shapes but no weights"),

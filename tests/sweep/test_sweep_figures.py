@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from sweep_samples import cheap_backend, make_plan
 import xbarsim.cli
 from xbarsim.errors import ConfigError
 from xbarsim.sweep.analysis import find_factors, find_front, rank_effects
+from xbarsim.sweep.figures import plot_lines
 from xbarsim.sweep.file import make_sweep
 from xbarsim.sweep.log import encode_record
 from xbarsim.sweep.page import write_sweep_page
@@ -257,3 +259,40 @@ def test_two_processes_do_the_work_of_one_in_little_more_than_half_the_time(tmp_
         if best >= 1.8:
             return
     pytest.fail(f"two processes were {best:.2f} times as fast as one")
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_table_of_a_sweep_fits_the_terminal_and_breaks_no_word(tmp_path, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    metrics = ["cost.edap", "cost.energy_joule", "cost.delay_s", "cost.area_m2", "cost.power_watt", "cost.tops"]
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        f"network: digits\nhardware: [reference, isaac]\nmetrics: [{', '.join(metrics)}]\n"
+        "axes: {adc.bits: [5, 6], device.programming.sigma: [0.0, 0.05]}\n"
+    )
+    assert xbarsim.cli.run(["sweep", str(file), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    shown = capsys.readouterr().out
+    table = shown[: shown.index("8 of 8 points done")]
+    assert max(map(len, table.splitlines())) <= columns
+    assert "…" not in shown
+    assert "reference" in shown
+    assert "programming" in shown
+    assert ("points.csv holds all" in shown) == (columns == 80)
+    assert ("throughput" in shown or "TOPS" in shown) == (columns == 200)
+
+
+def test_the_page_writes_a_sweeps_settings_in_words(drawn):
+    text = (drawn / "index.html").read_text()
+    assert "from 0, to 0.3, count 7" in text
+    assert "same as crossbar.rows" in text
+    assert "{&" not in text
+    assert "None" not in re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
+
+
+def test_a_metric_of_a_few_decades_gets_more_than_one_label():
+    table = pd.DataFrame({"adc.bits": [4, 5, 6], "network": "digits", "cost.energy_joule": [0.3e-6, 1e-6, 4e-6]})
+    factors = find_factors(table.assign(hardware="reference"), {"axes": [["adc.bits"]]})
+    axes = plot_lines(table, "cost.energy_joule", factors).axes[0]
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "log"
+    assert len([tick for tick in axes.get_yticks() if low <= tick <= high]) >= 3

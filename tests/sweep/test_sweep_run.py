@@ -33,7 +33,8 @@ def tables_of(folder):
 
 
 def keys_in(folder):
-    return [json.loads(line[9:])["key"] for line in (folder / "points.log").read_bytes().splitlines()]
+    records = [json.loads(line[9:]) for line in (folder / "points.log").read_bytes().splitlines()]
+    return [record["key"] for record in records if "machine" not in record]
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
@@ -61,7 +62,7 @@ def test_a_sweep_killed_again_and_again_ends_with_exactly_the_undisturbed_result
 def test_workers_die_with_the_run_that_started_them(tmp_path):
     command = [sys.executable, str(Path(sweep_samples.__file__)), str(tmp_path), "make_slow"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while not (tmp_path / "points.log").exists() or not (tmp_path / "points.log").stat().st_size:
+        while not (tmp_path / "points.log").exists() or not keys_in(tmp_path):
             time.sleep(0.01)
         listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
         children = [int(word) for word in listed.stdout.split()]
@@ -99,6 +100,15 @@ def test_an_axis_that_grows_costs_its_new_points_alone(tmp_path):
     summary = run_sweep(wider, tmp_path, backend=cheap_backend())
     assert (summary.computed, summary.done) == (12, 72)
     assert list(pd.read_csv(tmp_path / "points.csv")["adc.bits"].unique()) == [3, 4, 5, 6, 7, 8]
+
+
+def test_progress_begins_with_what_an_earlier_run_has_done(tmp_path):
+    told = []
+    few = make_plan(axes={**sweep_samples.AXES, "adc.bits": [4, 5]})
+    for plan in (few, make_plan()):
+        told.clear()
+        run_sweep(plan, tmp_path, backend=cheap_backend(), progress=lambda *state: told.append(state))
+    assert told == [("points", done, 60) for done in range(24, 61)]
 
 
 def test_a_point_that_fails_is_recorded_and_the_rest_goes_on(tmp_path):

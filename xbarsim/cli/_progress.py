@@ -29,6 +29,7 @@ class ProgressDisplay:
         self._tasks: dict[str, TaskID] = {}
         self._stage = ""
         self._started = self._shown = 0.0
+        self._first = 0
 
     def __enter__(self) -> ProgressDisplay:
         """Start showing."""
@@ -56,12 +57,12 @@ class ProgressDisplay:
             Units of work, for example images.
         """
         if stage != self._stage:
-            self._stage, self._started = stage, time.monotonic()
+            self._stage, self._started, self._first = stage, time.monotonic(), done
         if self._bars is None:
             self._show_line(stage, done, total)
             return
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._tasks[stage] = self._bars.add_task(stage, total=total, completed=done)
         self._bars.update(self._tasks[stage], completed=done, total=total)
 
     def _show_line(self, stage: str, done: int, total: int) -> None:
@@ -70,8 +71,9 @@ class ProgressDisplay:
             return
         self._shown = now
         rest = ""
-        if 0 < done < total:
-            rest = f", about {format_duration((now - self._started) * (total - done) / done)} left"
+        if self._first + 1 < done < total:  # what was there before says nothing about the pace, a first one little
+            left = (now - self._started) * (total - done) / (done - self._first)
+            rest = f", about {format_duration(left)} left"
         self._stream.write(f"{stage}: {done} of {total}{rest}\n")
         self._stream.flush()
 

@@ -45,7 +45,10 @@ def finetune(
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
     threads: Annotated[int, typer.Option(metavar="N", help="Threads of PyTorch.", show_default=True)] = 1,
 ) -> None:
-    """Train a network through the crossbar model, noise injected (extra torch)."""
+    """Train a network to bear its hardware (extra torch).
+
+    Every step goes through the model of the crossbars, their errors drawn anew.
+    """
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     scale = _options.parse_scale(mean, std, normalize)
     _options.check_counts(

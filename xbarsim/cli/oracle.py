@@ -20,7 +20,10 @@ def oracle(
         str, typer.Option(metavar="DIR", help="Folder of answers on disk; auto: the user's own, none: memory only.")
     ] = "auto",
 ) -> None:
-    """Answer questions from standard input, one JSON object a line, in order."""
+    """Answer what designs cost: JSON lines in, JSON lines out.
+
+    One question a line on standard input, one answer a line on standard output, in the same order.
+    """
     changes = _options.parse_set(set_)
 
     from xbarsim.search import CostOracle, answer_lines

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xbarsim.sweep import Plan, Summary
 
 _LONGEST = 20
+_GAP = 3
 
 
 def sweep(
@@ -98,7 +99,8 @@ def _show_summary(plan: Plan, summary: Summary) -> None:
     from xbarsim.cli._progress import format_duration
     from xbarsim.cli._tables import make_console
 
-    make_console().print(_table(plan, summary))
+    console = make_console()
+    console.print(_table(plan, summary, console.width))
     took = f" in {format_duration(summary.seconds)}" if summary.computed else ""
     typer.echo(f"{summary.done:,} of {summary.points:,} points done, {summary.computed:,} computed now{took}")
     if summary.failed:
@@ -110,22 +112,34 @@ def _show_summary(plan: Plan, summary: Summary) -> None:
     typer.echo(f"next: xbarsim report {summary.folder}")
 
 
-def _table(plan: Plan, summary: Summary) -> Any:
-    """Lay out the first points: what varies, and the metrics."""
+def _table(plan: Plan, summary: Summary, width: int) -> Any:
+    """Lay out the first points: what varies, and as many of the metrics as the width has room for."""
     from xbarsim.cli._tables import new_table
+    from xbarsim.sweep.figures import show_level
     from xbarsim.sweep.show import describe_metric
 
     rows = summary.table.head(_LONGEST)
     names = [name for name in ("network", "hardware") if summary.table[name].nunique() > 1]
     names += [keys[0] for keys in plan.axes]
-    metrics = {name: describe_metric(name, summary.table[name]) for name in plan.sweep.chosen_metrics}
-    title = f"The first {_LONGEST} of {len(summary.table):,} points" if len(summary.table) > _LONGEST else ""
-    columns = [(name.replace(".", " ").replace("_", " "), "right") for name in names]
-    columns += [(column.heading, "right") for column in metrics.values()]
-    table = new_table(title, columns)
-    for column in table.columns:
-        column.no_wrap, column.overflow = False, "fold"
-    for row in rows.to_dict("records"):
-        cells = [f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in names]
-        table.add_row(*cells, *(column.show(row[name]) for name, column in metrics.items()))
+    columns = [
+        (name.replace(".", " ").replace("_", " "), [show_level(value) for value in rows[name]]) for name in names
+    ]
+    for name in plan.sweep.chosen_metrics:
+        column = describe_metric(name, summary.table[name])
+        columns.append((column.heading, [column.show(value) for value in rows[name]]))
+    least = [max(map(len, [*heading.split(), *cells])) for heading, cells in columns]
+    full = [max(map(len, [heading, *cells])) for heading, cells in columns]
+    shown = len(columns)
+    while shown > len(names) + 1 and sum(least[:shown]) + _GAP * (shown - 1) > width:
+        shown -= 1
+    widths = full if sum(full[:shown]) + _GAP * (shown - 1) <= width else least
+    notes = [f"the first {_LONGEST} of {len(summary.table):,} points"] if len(summary.table) > _LONGEST else []
+    if shown < len(columns):
+        notes.append(f"{shown - len(names)} of {len(columns) - len(names)} metrics; points.csv holds all")
+    title = "; ".join(notes)
+    table = new_table(title[:1].upper() + title[1:], [(heading, "right") for heading, _ in columns[:shown]])
+    for place, characters in zip(table.columns, widths):
+        place.no_wrap, place.width = False, characters
+    for cells in zip(*(cells for _, cells in columns[:shown])):
+        table.add_row(*cells)
     return table

@@ -112,7 +112,8 @@ def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
         known = list_devices() if is_device else list_hardware()
         if text in known:
             return Path(str(resources.files("xbarsim.hwconfigs").joinpath(f"{text}.yaml")))
-        raise ConfigError(f"hardware {text!r}: not a shipped name{suggest(text, known)} and not a .yaml file")
+        names = suggest(text, known) or f"; known: {', '.join(known)}"
+        raise ConfigError(f"hardware {text!r}: not a .yaml file and not a shipped name{names}")
     path = Path(text) if beside is None else beside / text
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")

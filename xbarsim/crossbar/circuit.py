@@ -12,8 +12,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.wires import Wires, check_resistance
@@ -70,6 +68,9 @@ class Circuit:
     @cached_property
     def merged(self) -> Index:
         """(nodes,) number of the node that each node is one with, wires of zero ohm considered."""
+        from scipy.sparse import coo_matrix  # SciPy takes a while to import, and most simulations do without
+        from scipy.sparse.csgraph import connected_components
+
         zero = self.wire[self.wire_ohm == 0]
         graph = coo_matrix((np.ones(len(zero)), (zero[:, 0], zero[:, 1])), shape=(self.nodes, self.nodes))
         return connected_components(graph, directed=False)[1].astype(np.int64)

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_matrix, csr_matrix, diags_array
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import SuperLU, splu
 
 from xbarsim.crossbar.circuit import Circuit
 from xbarsim.device.iv import Curve, cell_current
 from xbarsim.errors import SolverError
+
+if TYPE_CHECKING:  # SciPy takes a while to import, and most simulations do without
+    from scipy.sparse import csc_matrix
+    from scipy.sparse.linalg import SuperLU
 
 Array = NDArray[np.float64]
 TOLERANCE = 1e-9
@@ -57,6 +59,8 @@ class Network:
 
     def __init__(self, circuit: Circuit) -> None:
         """Split nodes into free ones and ones of fixed voltage."""
+        from scipy.sparse import csr_matrix
+
         self.circuit = circuit
         node = circuit.merged
         keep = circuit.wire_ohm > 0
@@ -75,6 +79,9 @@ class Network:
 
     def reached(self, siemens: Array) -> NDArray[np.bool_]:
         """Tell which free nodes have a conducting path to a fixed one; the others stay at 0 V."""
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.csgraph import connected_components
+
         groups = self.incidence.shape[1]
         on = self.branch[siemens > 0]
         graph = csr_matrix((np.ones(len(on)), (on[:, 0], on[:, 1])), shape=(groups, groups))
@@ -97,6 +104,9 @@ def _factor(incidence: csc_matrix, siemens: Array) -> SuperLU:
 
     Where parts hang together by conductances that vanish beside those of wires, a leak below rounding is added.
     """
+    from scipy.sparse import csc_matrix, diags_array
+    from scipy.sparse.linalg import splu
+
     matrix = csc_matrix(incidence.T @ diags_array(siemens) @ incidence)
     options = {"SymmetricMode": True}
     try:

@@ -182,7 +182,8 @@ class Network:
         """Refuse to go on without weights: ConfigError."""
         if not self.has_weights:
             raise ConfigError(
-                f"network {self.name}: has shapes but no weights; load it with weights='random' to run it"
+                f"network {self.name}: has shapes but no weights; to run it, give a trained one (an .onnx file), or "
+                "load it in Python with weights='random'; its cost is known without (estimate)"
             )
 
     @functools.cached_property

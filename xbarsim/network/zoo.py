@@ -71,7 +71,8 @@ def _find(name: str) -> Network:
         return load_description(name)
     if name not in list_networks():
         form = "" if suffix in ("", name) else ", and files end in .onnx or .yaml"
-        raise ConfigError(f"network {name!r}: not in the zoo{form}{suggest(name, list_networks())}")
+        names = suggest(name, list_networks()) or f"; known: {', '.join(list_networks())}"
+        raise ConfigError(f"network {name!r}: not in the zoo{form}{names}")
     return _load_zoo(name)
 
 

@@ -96,13 +96,15 @@ def plot_accuracy(accuracy: Accuracy) -> Figure:
         error = [[max(0.0, values[2] - low)], [max(0.0, high - values[2])]]
         axes.errorbar(values[2], 2, xerr=error, color=INK, capsize=4, linewidth=1.2, zorder=3)
         trials = 100 * np.array([float(value) for value in accuracy.trials])
+        marks = "bar end: mean, whisker: 95 % interval"
         if len(trials) > 1:
+            marks += ", red: single chips"
             axes.plot(trials, np.full(len(trials), 2.42), "|", color=PALETTE[1], markersize=6, zorder=4)
         for row, value in enumerate(values):
             axes.text(1, row, f"{value:.1f} %", va="center", fontweight="bold", color="white", fontsize=8.5)
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
-        axes.set_xlabel(f"accuracy over {accuracy.images} images [%]; bar end: mean, whisker: 95 % interval")
+        axes.set_xlabel(f"accuracy over {accuracy.images} images [%]; {marks}")
         axes.grid(axis="y", visible=False)
     return figure
 

@@ -7,17 +7,18 @@ thread, so start Dask workers with one thread each. Points of workers that are l
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import pickle
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError, SolverError
 from xbarsim.sweep.local import ATTEMPTS, FACTORY
 from xbarsim.sweep.plan import Point, Workload
 from xbarsim.sweep.store import Result
+from xbarsim.sweep.tls import Tls, explain_refusal, make_security
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -28,18 +29,6 @@ AHEAD = 4
 """Points handed to the cluster for each of its threads; the rest waits here."""
 _unpacked: dict[str, Any] = {}
 _one_at_a_time = threading.Lock()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tls:
-    """Files of an encrypted connection; Dask's own configuration holds where all are None."""
-
-    ca_file: str | None = None
-    """Certificate authority that scheduler and workers are signed by."""
-    cert_file: str | None = None
-    """Certificate of this client."""
-    key_file: str | None = None
-    """Its private key."""
 
 
 def connect(address: str, tls: Tls | None = None) -> Client:
@@ -60,23 +49,24 @@ def connect(address: str, tls: Tls | None = None) -> Client:
     Raises
     ------
     ConfigError
-        If Dask is not installed, a certificate cannot be read, or nobody answers.
+        If Dask is not installed, a certificate is missing or wrong, nobody answers, or there are no workers.
     """
     try:
-        from distributed import Client, Security
+        from distributed import Client
     except ImportError:
         raise ConfigError("--dask: Dask is not installed; pip install 'xbarsim[cluster]'") from None
-    security = None
-    given = {f"tls_{name}": getattr(tls, name) for name in ("ca_file", "cert_file", "key_file") if tls is not None}
-    given = {name: value for name, value in given.items() if value is not None}
-    if given:
-        named = {"tls_client_cert": given.get("tls_cert_file"), "tls_client_key": given.get("tls_key_file")}
-        security = Security(require_encryption=True, tls_ca_file=given.get("tls_ca_file"), **named)
+    security = make_security(address, tls or Tls())
     try:
-        return Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigError(f"--dask {address}: no scheduler answers ({said})") from None
+        client = Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, asyncio.TimeoutError, ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(explain_refusal(address, error)) from None
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+    except asyncio.TimeoutError:
+        client.close()
+        hint = f"start some: dask worker {address} --nthreads 1"
+        raise ConfigError(f"--dask {address}: the scheduler has no workers; {hint}") from None
+    return client
 
 
 def run_dask(
@@ -136,7 +126,7 @@ def run_dask(
             if waiting:
                 running.add(submit(waiting.pop()))
             yield result or Result(key=point.key, error=f"its worker was lost {ATTEMPTS} times")
-    except (OSError, TimeoutError) as error:
+    except (OSError, asyncio.TimeoutError) as error:  # not an OSError before Python 3.11
         said = " ".join(str(error).split()) or type(error).__name__
         raise SolverError(f"the cluster was lost ({said}); finished points are kept") from None
 

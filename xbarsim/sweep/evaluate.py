@@ -49,8 +49,9 @@ class Evaluator:
         layers = join_layers(work.layers, by_layer) or None
         if work.images is None:
             return collect_metrics(api.estimate(network, hardware, layers=layers))
-        if point.family != self._family:  # points come family by family: what the last one shared is done with
-            self._family, self._shared = point.family, api.Shared()
+        if point.family != self._family:  # points come family by family: the last one's network is done with
+            self._family = point.family
+            self._shared.drop_quantized()
         with keep_arrays(self._arrays):
             report = api.simulate(
                 network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,

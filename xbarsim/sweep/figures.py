@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_LINES = len(PALETTE)
 _MOST_CELLS = 12
 _MANY_POINTS = 2000
+_FEW_DECADES = 300.0
 
 
 def plot_lines(table: pd.DataFrame, metric: str, along: Sequence[Factor], by: Factor | None = None) -> Figure:
@@ -105,6 +106,8 @@ def plot_heat(table: pd.DataFrame, metrics: Sequence[str], across: Factor, up: F
                 _label_cells(axes, values, column, image)
             bar = figure.colorbar(image, ax=axes, label=column.unit or None)
             bar.outline.set_edgecolor(INK)  # type: ignore[operator]
+            bar.ax.yaxis.set_major_formatter(_show_tick)
+            bar.ax.yaxis.set_minor_formatter("")
     return figure
 
 
@@ -256,11 +259,18 @@ def _scale_axis(axes: Axes, factor: Factor, rows: pd.DataFrame) -> None:
 
 def _scale_metric(axis: Any, metric: str, values: pd.Series) -> None:
     """Make the axis of a metric logarithmic where its values span more than a decade."""
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import LogLocator
 
     if metric.startswith("cost") and values.min() > 0 and values.max() > 10 * values.min():
         (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
-        axis.set_minor_formatter(NullFormatter())
+        if values.max() < _FEW_DECADES * values.min():  # powers of ten alone would be one label or two
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(_show_tick)
+        axis.set_minor_formatter("")
+
+
+def _show_tick(value: float, position: float) -> str:
+    return f"{value:.3g}"
 
 
 def _thin_ticks(levels: Any) -> tuple[list[int], list[str]]:

@@ -2,14 +2,20 @@
 
 The lock is a file that says who holds it and counts up while the holder lives. On one machine the operating system's
 file lock (``flock``) decides at once and dies with its process, so a killed run never blocks the next. Between
-machines that share a folder file locks cannot be relied on: there the counter is watched for a while, and a lock whose
-counter moves is in use. A holder that lost its lock (it was suspended longer than the watch lasts) finds another
-token in the file and stops before it writes.
+machines that share a folder file locks cannot be relied on, nor on some file systems at all: there the counter is
+watched for a while, and a lock whose counter moves is in use. No clock of one machine is compared with another's.
+Machines are told apart by what their kernels drew when they started, since host names repeat.
+
+What two runs can still do at the same moment (start on an empty folder, take over the same lock that was left behind,
+wake after a suspension) ends with one of them at most: whoever finds another token in the file stops before it
+writes. Should even that come too late, nothing is lost: machines append to logs of their own (see
+:mod:`xbarsim.sweep.store`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -25,6 +31,7 @@ BEAT_S = 2.0
 """Time between two counts [s]."""
 WATCH_S = 15.0
 """How long another machine's lock is watched before it counts as left behind [s]."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Lock:
@@ -52,21 +59,32 @@ class Lock:
             If another run holds it, or the folder cannot be written.
         """
         try:
-            descriptor = self._open()
+            descriptor, has_flock = self._open()
         except OSError as error:
             raise ConfigError(f"{self._path}: cannot be written: {error.strerror or error}") from None
         held = _read(self._path)
-        if held and held.get("host") != _host() and _is_beating(self._path, held):
+        is_foreign = bool(held) and held.get("machine") != identify_machine()
+        is_certain = has_flock and not is_foreign
+        if held and not is_certain and _is_beating(self._path, held):
             os.close(descriptor)
             raise self._refuse(held)
         self._descriptor = descriptor
-        self._holder = {"token": uuid.uuid4().hex, "host": _host(), "pid": os.getpid(), "beat": 0}
+        self._holder = {
+            "token": uuid.uuid4().hex, "host": socket.gethostname(), "machine": identify_machine(), "pid": os.getpid(),
+            "beat": 0,
+        }  # fmt: skip
         try:
             self._write()
         except OSError as error:
             os.close(descriptor)
             self._descriptor = -1
             raise SolverError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+        if not is_certain:  # another run may have come to the same conclusion at the same moment: the last one stays
+            time.sleep(BEAT_S)
+            if not self._is_held():
+                os.close(descriptor)
+                self._descriptor = -1
+                raise self._refuse(_read(self._path))
         self._thread = threading.Thread(target=self._beat, name="xbarsim-lock", daemon=True)
         self._thread.start()
 
@@ -96,23 +114,24 @@ class Lock:
             with contextlib.suppress(OSError):  # a full disk must not end a run that may still compute
                 self._write()
 
-    def _open(self) -> int:
-        """Open and lock the file; again where its last holder removed it in between."""
+    def _open(self) -> tuple[int, bool]:
+        """Open and lock the file, again where its last holder removed it in between; tell whether locks are known."""
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            if not _flock(descriptor):
+            is_locked = _flock(descriptor)
+            if is_locked is False:
                 os.close(descriptor)
                 raise self._refuse(_read(self._path))
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
-                    return descriptor
+                    return descriptor, is_locked is not None
             os.close(descriptor)
 
     def _is_held(self) -> bool:
         return _read(self._path).get("token") == self._holder["token"]
 
     def _write(self) -> None:
-        text = json.dumps(self._holder).encode().ljust(160) + b"\n"
+        text = json.dumps(self._holder).encode().ljust(240) + b"\n"
         os.pwrite(self._descriptor, text, 0)
         os.fsync(self._descriptor)
 
@@ -121,8 +140,17 @@ class Lock:
         return ConfigError(f"{self._path.parent}: {who} is writing here; wait for it, or choose another folder")
 
 
-def _flock(descriptor: int) -> bool:
-    """Take the operating system's lock; where it knows none, the counter alone decides."""
+def identify_machine() -> str:
+    """Return a name for the running kernel, whose file locks hold among its own processes alone; 16 hex digits."""
+    try:
+        drawn = _BOOT.read_text().strip()  # the same in every container of a machine, another after a restart
+    except OSError:
+        drawn = ""
+    return hashlib.sha256((drawn or f"{socket.gethostname()} {uuid.getnode()}").encode()).hexdigest()[:16]
+
+
+def _flock(descriptor: int) -> bool | None:
+    """Take the operating system's lock: True where it is ours, False where it is not, None where there is none."""
     import fcntl
 
     try:
@@ -130,7 +158,7 @@ def _flock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True
+        return None
     return True
 
 
@@ -151,7 +179,3 @@ def _is_beating(path: Path, held: dict[str, Any]) -> bool:
         if now and now != held:
             return True
     return False
-
-
-def _host() -> str:
-    return socket.gethostname()

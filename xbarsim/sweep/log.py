@@ -8,13 +8,15 @@ disk) is skipped and counted. Where a write fails (full disk) the file is put ba
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import zlib
 from pathlib import Path
 from typing import Any
 
-from xbarsim.errors import ConfigError, SolverError
+from xbarsim.errors import ConfigError
 
 
 class Log:
@@ -34,16 +36,13 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            is_new = not path.exists()
-            self.records, self.damaged, end = read_records(path)
+            _, _, self.size = read_records(path)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            os.ftruncate(self._descriptor, end)
-            os.lseek(self._descriptor, end, os.SEEK_SET)
-            if is_new:
+            self._restore()
+            if not self.size:
                 sync_folder(path.parent)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
-        self._end = end
 
     def append(self, record: dict[str, Any]) -> None:
         """Write a record and wait until the device has it.
@@ -55,7 +54,7 @@ class Log:
 
         Raises
         ------
-        SolverError
+        OSError
             If it cannot be written; every record before it is kept.
         """
         line = encode_record(record)
@@ -64,25 +63,21 @@ class Log:
             if written < len(line):  # a disk that fills up takes a part; the next call says why
                 os.write(self._descriptor, line[written:])
             os.fsync(self._descriptor)
-            if os.lseek(self._descriptor, 0, os.SEEK_CUR) != self._end + len(line):
-                raise OSError(28, "No space left on device")
-        except OSError as error:
-            self._restore()
-            kept = f"{len(self.records):,} finished points are kept; the same command goes on from there"
-            raise SolverError(f"{self.path}: cannot be written: {error.strerror or error}; {kept}") from None
-        self._end += len(line)
-        self.records.append(record)
+            if os.lseek(self._descriptor, 0, os.SEEK_CUR) != self.size + len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with contextlib.suppress(OSError):  # the tail is repaired when the file is opened again
+                self._restore()
+            raise
+        self.size += len(line)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
 
     def _restore(self) -> None:
-        try:
-            os.ftruncate(self._descriptor, self._end)
-            os.lseek(self._descriptor, self._end, os.SEEK_SET)
-        except OSError:
-            pass  # the tail is repaired when the file is opened again
+        os.ftruncate(self._descriptor, self.size)
+        os.lseek(self._descriptor, self.size, os.SEEK_SET)
 
 
 def encode_record(record: dict[str, Any]) -> bytes:

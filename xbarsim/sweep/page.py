@@ -221,9 +221,20 @@ def _failures(failed: pd.DataFrame, factors: list[Factor]) -> str:
 def _describe_sweep(sweep: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     for name, value in sweep.items():
         if name == "axes":
-            yield from ((f"axis {key}", json.dumps(values)) for key, values in value.items())
+            yield from ((f"axis {key}", _write_setting(values)) for key, values in value.items())
+        elif name == "design":
+            drawn = f", {value['points']:,} points, seed {value['seed']}" if value["points"] else ""
+            yield name, value["kind"].replace("_", " ") + drawn
         elif value not in (None, {}, []):
-            yield name, ", ".join(map(str, value)) if isinstance(value, list) else value
+            yield name, _write_setting(value)
+
+
+def _write_setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_write_setting(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(json.dumps(item) if isinstance(item, list) else _write_setting(item) for item in value)
+    return str(value)
 
 
 def _describe_provenance(made: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

@@ -30,6 +30,8 @@ Backend = Callable[[Sequence[Point], Workload], Iterator[Result]]
 
 TABLE_INTERVAL_S = 30.0
 """Time between two writings of the tables while a sweep runs [s]."""
+START_S = 1.5
+"""About what worker processes take to start, tables to be written [s]."""
 _PROBE_IMAGES = 16
 
 
@@ -102,6 +104,8 @@ def run_sweep(
         missing = [point for point in plan.points if _is_missing(store.results.get(point.key), retry)]
         written = time.monotonic()
         already = len(plan.points) - len(missing)
+        if progress is not None and missing:
+            progress("points", already, len(plan.points))
         try:
             with contextlib.closing(run(missing, plan.workload)) as results:  # type: ignore[type-var]
                 for result in results:
@@ -137,8 +141,8 @@ def estimate_seconds(plan: Plan, folder: str | Path | None = None, *, workers: i
     Returns
     -------
     tuple of int and float or None
-        Points to compute, and seconds: from points that are stored, else from one that is tried with a few images;
-        None where that one fails.
+        Points to compute, and seconds: for every network and hardware from points that are stored, else from one that
+        is tried with a few images; None where one of those fails.
     """
     results: Mapping[str, Result] = {}
     if folder is not None and (Path(folder) / "sweep.json").exists():
@@ -146,9 +150,21 @@ def estimate_seconds(plan: Plan, folder: str | Path | None = None, *, workers: i
     missing = [point for point in plan.points if point.key not in results]
     if not missing:
         return 0, 0.0
-    known = [results[point.key].seconds for point in plan.points if point.key in results]
-    each = sum(known) / len(known) if known else _probe(plan.workload, missing[len(missing) // 2])
-    return len(missing), None if each is None else each * len(missing) / min(workers, len(missing))
+    parts: dict[tuple[str, str], list[Point]] = {}
+    for point in missing:
+        parts.setdefault((point.network, point.hardware), []).append(point)
+    total = 0.0
+    for part, points in parts.items():
+        known = [
+            results[point.key].seconds
+            for point in plan.points
+            if (point.network, point.hardware) == part and point.key in results
+        ]
+        each = sum(known) / len(known) if known else _probe(plan.workload, points[len(points) // 2])
+        if each is None:
+            return len(missing), None
+        total += each * len(points)
+    return len(missing), START_S + total / min(workers, len(missing))
 
 
 def _probe(work: Workload, point: Point) -> float | None:

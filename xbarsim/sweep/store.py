@@ -2,11 +2,16 @@
 
 ``sweep.json`` holds the sweep and the list of its points, ``points.log`` every finished point (see
 :mod:`xbarsim.sweep.log`), ``lock`` the run that writes. Tables and pages are made from these and can be made again.
+
+``points.log`` belongs to the machine that made it, which its first record names; another machine that goes on with
+the sweep appends to ``points-MACHINE.log``. All are read together. Two machines therefore never write to one file,
+whatever becomes of the lock, and a point that both computed has the same result in both.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from xbarsim.errors import ConfigError, SolverError
-from xbarsim.sweep.lock import Lock
+from xbarsim.sweep.lock import Lock, identify_machine
 from xbarsim.sweep.log import Log, read_records, replace_file
 from xbarsim.sweep.plan import Plan
 
@@ -86,10 +91,10 @@ class Store:
         self._lock = Lock(self.folder)
         self._lock.acquire()
         try:
-            self._log = Log(self.folder / LOG)
-            self.damaged = self._log.damaged
-            self.results = _collect(self._log.records)
+            records, self.damaged = _read_logs(self.folder)
+            self.results = _collect(records)
             self._check_same()
+            self._log = _open_log(self.folder)
             document = describe_plan(self._plan)
             self._replace(DOCUMENT, json.dumps(document, separators=(",", ":")).encode() + b"\n")
         except BaseException:
@@ -118,7 +123,12 @@ class Store:
             If it cannot be written, or another run has taken the folder over.
         """
         self._lock.check()
-        self._log.append(_describe(result))
+        try:
+            self._log.append(_describe(result))
+        except OSError as error:
+            kept = f"{len(self.results):,} finished points are kept; the same command goes on from there"
+            where = f"{self._log.path}: cannot be written: {error.strerror or error}"
+            raise SolverError(f"{where}; {kept}") from None
         self.results[result.key] = result
 
     def write(self, name: str, content: bytes) -> None:
@@ -165,10 +175,7 @@ def read_store(folder: str | Path) -> Stored:
     """
     folder = Path(folder)
     document = read_document(folder)
-    try:
-        records, damaged, _ = read_records(folder / LOG)
-    except OSError as error:
-        raise ConfigError(f"{folder / LOG}: {error.strerror or error}") from None
+    records, damaged = _read_logs(folder)
     return Stored(document=document, results=_collect(records), damaged=damaged)
 
 
@@ -198,6 +205,40 @@ def describe_plan(plan: Plan) -> dict[str, Any]:
         "metrics": list(plan.sweep.chosen_metrics),
         "points": [[point.key, point.network, point.hardware, dict(point.settings)] for point in plan.points],
     }
+
+
+def _open_log(folder: Path) -> Log:
+    """Open the log that this machine appends to, a new one with its name in the first record."""
+    machine = identify_machine()
+    path = folder / LOG
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))  # of two machines one succeeds
+    except FileExistsError:
+        first = next(iter(read_records(path)[0]), {})
+        path = path if first.get("machine") == machine else folder / f"points-{machine}.log"
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
+    log = Log(path)
+    if not log.size:
+        try:
+            log.append({"machine": machine})
+        except OSError as error:
+            log.close()
+            raise SolverError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return log
+
+
+def _read_logs(folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the records of every machine's log, and how many are damaged."""
+    records, damaged = [], 0
+    for path in (folder / LOG, *sorted(folder.glob("points-*.log"))):
+        try:
+            found, broken, _ = read_records(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+        records += found
+        damaged += broken
+    return records, damaged
 
 
 def _describe(result: Result) -> dict[str, Any]:
