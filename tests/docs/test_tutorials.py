@@ -1,4 +1,4 @@
-"""Every block of every tutorial runs: files are written, Python is executed, commands end with exit code 0.
+"""Every block of every tutorial and of the README runs: files are written, Python is executed, commands end with exit code 0.
 
 What a page shows as printed is compared with what the block before it prints.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-TUTORIALS = sorted(path.name for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")
+PAGES = [DOCS.parent / "README.md", *sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")]
 PROGRAM = "from xbarsim.cli import main; main()"
 NEEDS = {"own_network.md": "onnx", "optuna_search.md": "optuna"}
 
@@ -44,14 +44,15 @@ def test_texts_are_compared_by_words_and_numbers():
     assert not is_alike("1 2", "1 2 3")
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
-def test_the_tutorial_runs(name, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_page_runs(page, tmp_path, monkeypatch):
+    name = page.name
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed")
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "__main__"}
     ran, printed = 0, ""
-    for kind, content in blocks_of((DOCS / "tutorials" / name).read_text()):
+    for kind, content in blocks_of(page.read_text()):
         if kind == "python":
             with contextlib.redirect_stdout(io.StringIO()) as stream:
                 exec(compile(content, f"{name} block {ran}", "exec"), scope)
