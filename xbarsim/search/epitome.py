@@ -55,6 +55,18 @@ class Shape(Record):
     """Rows that it may take."""
     channels: Count
     """Output channels."""
+    height: Count | None = None
+    """Rows of one channel; the kernel's if left out."""
+    width: Count | None = None
+    """Columns of one channel; the kernel's if left out."""
+    patch: tuple[Count, Count] | None = None
+    """Output and input channels of one patch; the whole epitome's if left out."""
+    step: tuple[Count, Count] | None = None
+    """Output and input channels between patches inside the epitome; half a patch if left out."""
+
+    def as_option(self) -> dict[str, Any]:
+        """Return what the space calls it."""
+        return self.model_dump(exclude_none=True)
 
 
 class EpitomeSearch(Record):
@@ -162,7 +174,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> Task:
         if key in ("network", "hardware", "weights", "data", "images", "calibration", "mean", "std", "set", "trials")
     }
     shapes = list(dict.fromkeys((wanted.uniform, *wanted.shapes)))
-    axes: dict[str, Any] = {"epitome": [*([None] if wanted.plain else []), *(shape.model_dump() for shape in shapes)]}
+    axes: dict[str, Any] = {"epitome": [*([None] if wanted.plain else []), *(shape.as_option() for shape in shapes)]}
     if wanted.weight_bits:
         axes["weight_bits"] = list(wanted.weight_bits)
     network = load_network(wanted.network)
@@ -172,7 +184,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> Task:
         "objectives": dict(GOALS[name] for name in wanted.objectives),
     }  # fmt: skip
     space, hardware = open_space(make_search(content))
-    uniform = wanted.uniform.model_dump()
+    uniform = wanted.uniform.as_option()
     counts = [[_count(space, hardware, slot, option) for option in range(slot.count)] for slot in space.slots]
     same = tuple(_find(slot, uniform, wanted.weight_bits) for slot in space.slots)
     least = tuple(min(range(len(each)), key=each.__getitem__) for each in counts)
