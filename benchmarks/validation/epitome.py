@@ -31,6 +31,7 @@ from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, save_figure, s
 
 BITS = (9, 5, 3)
 ROUNDED_BITS = 3
+CALIBRATION = 64
 HEADING = (
     "| design | weight bits | crossbars | fewer | scales | ideal | non-ideal | ideal, trained | non-ideal, trained |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -59,7 +60,7 @@ def measure(network: Any, trained: str, bits: int, scales: str, data: Mapping[st
     if scales != "channel":
         changes["epitome.quantization"] = scales
     others = {"*": {"weight_bits": max(8, bits)}, trained: {"weight_bits": bits}}
-    known = data["train"].first(256)[0]
+    known = data["train"].first(CALIBRATION)[0]
     report = xs.simulate(
         network, xs.load_hardware("epim", changes), x.contiguous().numpy(), labels.numpy(),
         calibration=known.contiguous().numpy(), layers=others, threads=1,

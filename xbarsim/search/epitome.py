@@ -8,7 +8,8 @@ Every design is priced by the simulator; none is guessed. What comes out is set 
 epitome, and the same network pruned to as many arrays.
 
 Pruning keeps one share of the output channels in every searched layer whose channels are free (not tied to an
-addition); it is priced and not trained.
+addition), those with the largest weights. No design is trained: where there are images, accuracies are those of the
+closest epitomes and of the weights that pruning leaves.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import INPUT, Network, load_network
 from xbarsim.rng import stream
-from xbarsim.search.evaluate import load_images
+from xbarsim.search.evaluate import Images, load_images, measure_design
 from xbarsim.search.oracle import CostOracle, fingerprint_code
-from xbarsim.search.record import describe_cost
+from xbarsim.search.prune import prune_channels
 from xbarsim.search.reshape import reshape_network
 from xbarsim.search.result import Result, write_rows
 from xbarsim.search.run import Progress, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
-from xbarsim.search.space import Point, Slot, Space
+from xbarsim.search.space import Design, Point, Slot, Space
 from xbarsim.search.store import Store, write_text
 from xbarsim.search.task import EvolutionSettings, Search, make_search
 
@@ -234,19 +235,20 @@ def run_epitome_search(
     about = {"points_in_space": str(space.count), "search": wanted.model_dump(mode="json")}
     first = [*task.starts, *_vary(task, wanted)]
     sampler = EvolutionSampler(space, seed=wanted.seed, first=first, population=wanted.evolution.population)
+    images = load_images(search)
     with Store(folder, name, about) as store:
-        entries = run_sampler(
-            search, space, oracle, load_images(search), store, progress, sampler=sampler, labels=task.starts
-        )
+        entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler, labels=task.starts)
         result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
         result.write(store.folder)
-        rows = compare_designs(result, task, oracle)
+        rows = compare_designs(result, task, oracle, images)
         write_text(store.folder / "comparison.csv", write_rows(rows))
         save_figure(plot_comparison(rows), store.folder / "comparison")
     return result
 
 
-def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict[str, Any]]:
+def compare_designs(
+    result: Result, task: Task, oracle: CostOracle, images: Images | None = None
+) -> list[dict[str, Any]]:
     """Set the designs found against the plain network, the uniform epitome and pruning to as many arrays.
 
     Parameters
@@ -257,6 +259,8 @@ def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict
         What was searched.
     oracle : CostOracle
         Who prices the plain and the pruned network.
+    images : Images, optional
+        What the accuracy of both is measured on.
 
     Returns
     -------
@@ -264,25 +268,21 @@ def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict
         One row a design: arrays, how many times fewer than the plain network's, latency, energy, area, EDAP, accuracy.
     """
     network = task.space.network
-    plain = describe_cost(oracle.cost(network))
-    pruned, share = prune_network(task, oracle)
-    rows: list[tuple[str, Mapping[str, Any], Mapping[str, float]]] = [
-        ("plain", plain, {}),
-        (f"pruned to {share:.3f} of the channels", describe_cost(oracle.cost(pruned)), {}),
+    pruned, share = prune_network(task)
+    rows = [
+        (name, measure_design(task.search, oracle, Design(network=each, layers={}, removed=()), images))
+        for name, each in (("plain", network), (f"pruned to {share:.3f} of the channels", pruned))
     ]
-    for label, number in name_designs(result):
-        metrics = result.entries[number].metrics or {}
-        cost = {key.removeprefix("cost."): value for key, value in metrics.items() if key.startswith("cost.")}
-        rows.append((label, cost, {key: value for key, value in metrics.items() if key.startswith("accuracy.")}))
-    keys = ("crossbars", "delay_s", "energy_joule", "area_m2", "edap")
+    plain = rows[0][1]["cost.crossbars"]
+    rows += [(label, result.entries[number].metrics or {}) for label, number in name_designs(result)]
     return [
         {
             "design": label,
-            **{key: cost[key] for key in keys},
-            "compression": plain["crossbars"] / cost["crossbars"],
-            **accuracy,
+            **{key: metrics[f"cost.{key}"] for key in ("crossbars", "delay_s", "energy_joule", "area_m2", "edap")},
+            "compression": plain / metrics["cost.crossbars"],
+            **{key: value for key, value in metrics.items() if key.startswith("accuracy.")},
         }
-        for label, cost, accuracy in rows
+        for label, metrics in rows
     ]
 
 
@@ -296,13 +296,13 @@ def name_designs(result: Result) -> list[tuple[str, int]]:
     return [*named, ("chosen", result.chosen)]
 
 
-def prune_network(task: Task, oracle: CostOracle) -> tuple[Network, float]:
+def prune_network(task: Task) -> tuple[Network, float]:
     """Keep one share of the channels of every searched layer, as large as fits the budget.
 
     Returns
     -------
     Network, float
-        Without weights where a shape is new, and the share [-]; the smallest share tried where none fits.
+        With weights where the network has them, and the share [-]; the smallest share tried where none fits.
     """
     network = task.space.network
     free = []
@@ -313,18 +313,16 @@ def prune_network(task: Task, oracle: CostOracle) -> tuple[Network, float]:
             except ConfigError:
                 continue
             free.append(name)
-    best = None
     low, high = 0, 256
     while high - low > 1:
         middle = (low + high) // 2
         candidate = reshape_network(network, widths=dict.fromkeys(free, middle / 256))
         if plan_network(candidate, task.hardware).crossbars <= task.budget:
-            low, best = middle, candidate
+            low = middle
         else:
             high = middle
-    if best is None:
-        return reshape_network(network, widths=dict.fromkeys(free, 1 / 256)), 1 / 256
-    return best, low / 256
+    share = max(1, low) / 256
+    return prune_channels(network, dict.fromkeys(free, share)), share
 
 
 def _vary(task: Task, wanted: EpitomeSearch) -> list[Point]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.quantity import describe_column
 from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, style
+from xbarsim.search.figures import describe_metric
+from xbarsim.search.task import ACCURACY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ PANELS = ("crossbars", "delay_s", "energy_joule", "edap")
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw arrays, latency, energy and EDAP of every design as bars.
+    """Draw arrays, latency, energy and EDAP of every design as bars, and accuracy where it was measured.
 
     Parameters
     ----------
@@ -30,11 +31,12 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
         One panel for each quantity, one bar for each design.
     """
     names = [str(row["design"]) for row in rows]
+    panels = [*PANELS, *([ACCURACY] if all(ACCURACY in row for row in rows) else [])]
     with style():
-        figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(PANELS), sharey=True)
-        for axes, key, colour in zip(grid[0], PANELS, PALETTE):
+        figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(panels), sharey=True)
+        for axes, key, colour in zip(grid[0], panels, PALETTE):
             values = np.array([float(row[key]) for row in rows])
-            column = describe_column(key, values)
+            column = describe_metric(key, values)
             axes.barh(range(len(names)), values * column.factor, height=0.7, color=colour)
             axes.set_xlabel(column.heading)
         grid[0, 0].set_yticks(range(len(names)), names)
