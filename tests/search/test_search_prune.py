@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xbarsim.errors import ConfigError
-from xbarsim.network import Network, Node, load_network, run_network
+from xbarsim.network import Network, Node, load_network, make_conv2d, run_network
 from xbarsim.search.prune import prune_channels
 
 RNG = np.random.default_rng(0)
