@@ -27,6 +27,7 @@ from resnet20 import Images, load_images, load_teacher
 from torch import nn
 
 import xbarsim as xs
+from xbarsim.api import Shared
 from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, save_figure, style
 
 BITS = (9, 5, 3)
@@ -53,8 +54,10 @@ def list_rows(names: Iterable[str], bits: Iterable[int]) -> list[tuple[str, int,
     return found
 
 
-def measure(network: Any, trained: str, bits: int, scales: str, data: Mapping[str, Images], images: int) -> Row:
-    """Run a network on the test images and return what the table needs."""
+def measure(network: Any, shared: Any, key: tuple[str, int, str], data: Mapping[str, Images], images: int) -> Row:
+    """Run a network on the test images and return what the table needs; ``key``: design, weight bits, scales."""
+    name, bits, scales = key
+    trained = DESIGNS[name].trained
     x, labels = data["test"].first(images)
     changes: dict[str, Any] = {**HARDWARE, "weight_bits": bits}
     if scales != "channel":
@@ -63,7 +66,7 @@ def measure(network: Any, trained: str, bits: int, scales: str, data: Mapping[st
     known = data["train"].first(CALIBRATION)[0]
     report = xs.simulate(
         network, xs.load_hardware("epim", changes), x.contiguous().numpy(), labels.numpy(),
-        calibration=known.contiguous().numpy(), layers=others, threads=1,
+        calibration=known.contiguous().numpy(), layers=others, shared=shared, threads=1,
     )  # fmt: skip
     cost, accuracy = report.cost, report.accuracy
     return {
@@ -89,9 +92,10 @@ def tabulate(
             source = (name, scales if is_rounded else "")
             if source not in networks:
                 module = rounded[name, scales] if is_rounded else models[name]
-                networks[source] = xs.from_torch(module.to(memory_format=torch.contiguous_format), (3, 32, 32))
+                module = module.to(memory_format=torch.contiguous_format)
+                networks[source] = xs.from_torch(module, (3, 32, 32)), Shared()
             started = time.process_time()
-            row = measure(networks[source], DESIGNS[name].trained, bits, scales, data, options.images)
+            row = measure(*networks[source], key[:3], data, options.images)
             row |= {"key": [*key, options.images], "cpu_s": round(time.process_time() - started, 1)}
             print(json.dumps(row), flush=True)
             if path:

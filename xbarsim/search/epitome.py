@@ -218,7 +218,8 @@ def run_epitome_search(
     Returns
     -------
     Result
-        Designs, front and chosen design; the files are written, ``comparison.csv`` and its figure among them.
+        Designs, front and chosen design; the files are written, ``comparison.csv`` and its figure among them. What
+        it has to say beside: ``budget``, and ``comparison`` as :func:`compare_designs` returns it.
 
     Raises
     ------
@@ -243,7 +244,7 @@ def run_epitome_search(
         rows = compare_designs(result, task, oracle, images)
         write_text(store.folder / "comparison.csv", write_rows(rows))
         save_figure(plot_comparison(rows), store.folder / "comparison")
-    return result
+    return dataclasses.replace(result, extra={**result.extra, "comparison": rows})
 
 
 def compare_designs(
@@ -271,7 +272,7 @@ def compare_designs(
     pruned, share = prune_network(task)
     rows = [
         (name, measure_design(task.search, oracle, Design(network=each, layers={}, removed=()), images))
-        for name, each in (("plain", network), (f"pruned to {share:.3f} of the channels", pruned))
+        for name, each in (("plain", network), (f"pruned to {100 * share:.1f} %", pruned))
     ]
     plain = rows[0][1]["cost.crossbars"]
     rows += [(label, result.entries[number].metrics or {}) for label, number in name_designs(result)]
