@@ -56,7 +56,9 @@ def test_prices_are_counts_times_energies():
 
 
 def test_rounds_and_index_tables_of_epitomes_are_told_by_layer():
-    plan = plan_network(NETWORK.with_epitomes({"layer3.0.conv2": Epitome(rows=288, channels=16)}), load_hardware("epim"))
+    plan = plan_network(
+        NETWORK.with_epitomes({"layer3.0.conv2": Epitome(rows=288, channels=16)}), load_hardware("epim")
+    )
     cost = price(plan, simulate_plan(plan))
     told = {part.name: (part.rounds, part.index_table_bits) for part in cost.layers}
     assert told["layer3.0.conv2"] == (2, sum(plan.layer("layer3.0.conv2").epitome.table_bits.values()))
