@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,12 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
         for axes, key, colour in zip(grid[0], panels, PALETTE):
             values = np.array([float(row[key]) for row in rows])
             column = describe_metric(key, values)
-            axes.barh(range(len(names)), values * column.factor, height=0.7, color=colour)
-            axes.set_xlabel(column.heading)
+            values *= column.factor
+            heading, power = column.heading, math.floor(math.log10(values.max())) if values.max() > 0 else 0
+            if abs(power) > 3:  # no prefix fits: say the power of ten beside the unit
+                values, heading = values / 10.0**power, heading.replace("[", f"[1e{power} ")
+            axes.barh(range(len(names)), values, height=0.7, color=colour)
+            axes.set_xlabel("accuracy [%]" if key == ACCURACY else heading)
         grid[0, 0].set_yticks(range(len(names)), names)
         grid[0, 0].invert_yaxis()
     return figure

@@ -48,9 +48,11 @@ def plot_front(result: Result) -> Figure:
         marked = [(at, result.entries[number].label) for at, number in enumerate(alive) if result.entries[number].label]
         for at, label in marked:
             axes.plot(horizontal[at], vertical[at], "s", ms=6, mfc="none", color=PALETTE[1], zorder=4)
+            is_right = horizontal[at] > horizontal.min() + 0.7 * np.ptp(horizontal)  # leave the label its room
             axes.annotate(
-                label, (horizontal[at], vertical[at]), xytext=(6, 2), textcoords="offset points", fontsize=7.5
-            )
+                label, (horizontal[at], vertical[at]), xytext=(-6 if is_right else 6, 4), textcoords="offset points",
+                fontsize=7.5, ha="right" if is_right else "left",
+            )  # fmt: skip
         if marked:
             axes.plot([], [], "s", ms=6, mfc="none", color=PALETTE[1], label="for comparison")
         at = alive.index(result.chosen)
