@@ -28,7 +28,7 @@ from torch import nn
 
 import xbarsim as xs
 from xbarsim.api import Shared
-from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, save_figure, style
+from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, save_figure, style
 
 BITS = (9, 5, 3)
 ROUNDED_BITS = 3
@@ -133,37 +133,46 @@ def write_floats(rows: list[Row]) -> str:
 
 
 def plot(rows: list[Row]) -> Any:
-    """Draw crossbars against accuracy: ideal and non-ideal hardware, the best scales of each design."""
+    """Draw crossbars against accuracy, a panel for each width; every design with the scales that serve it best."""
     kinds = (("epitome", PALETTE[0], "o"), ("pruned", PALETTE[1], "s"), ("plain", PALETTE[2], "^"))
     with style():
-        figure, grid = new_figure(WIDTH_INCH, 3.6, cols=2, sharey=True)
-        for axes, key, title in zip(grid[0], ("ideal", "real"), ("ideal hardware", "non-ideal hardware")):
+        figure, grid = new_figure(WIDTH_INCH, 3.8, cols=len(BITS), sharey=True)
+        for axes, bits in zip(grid[0], BITS):
             for kind, colour, marker in kinds:
-                for bits, face in zip(BITS, (colour, "white", "none")):
-                    points = best_points(rows, kind, bits, key)
-                    alpha = {9: 0.35, 5: 0.65, 3: 1.0}[bits]
-                    label = f"{kind}, {bits} bits"
-                    axes.plot(
-                        *zip(*points), marker, color=colour, alpha=alpha, label=label, ms=6,
-                        mfc=colour if bits == ROUNDED_BITS else face,
-                    ) if points else None  # fmt: skip
-            axes.set_title(title)
+                for is_whole in (False, True):
+                    points = best_points(rows, kind, bits, is_whole)
+                    crossbars, ideal, real = (list(part) for part in zip(*points.values())) if points else ([], [], [])
+                    line = "none" if is_whole else "-"
+                    axes.plot(crossbars, ideal, marker, ls=line, lw=1, ms=5, color=colour)
+                    axes.plot(crossbars, real, marker, ls="none", ms=8, mfc="none", color=colour)
+                    for name, (at, high, _) in points.items() if kind == "epitome" else ():
+                        axes.annotate(name, (at, high), xytext=(5, -10), textcoords="offset points", fontsize=7)
+            axes.set_title(f"{bits} bits" + (", trained with them" if bits == ROUNDED_BITS else ""))
             axes.set_xlabel("crossbars of 64 x 64")
         grid[0, 0].set_ylabel("accuracy [%]")
-        grid[0, 1].legend(ncols=1, loc="lower right")
+        for kind, colour, marker in kinds:
+            grid[0, 0].plot([], [], marker, color=colour, ms=5, label=kind)
+        grid[0, 0].plot([], [], "o", color=INK, ms=5, label="ideal hardware")
+        grid[0, 0].plot([], [], "o", color=INK, ms=8, mfc="none", label="non-ideal")
+        grid[0, 0].legend(loc="lower right")
     return figure
 
 
-def best_points(rows: list[Row], kind: str, bits: int, key: str) -> list[tuple[int, float]]:
-    """Return (crossbars, accuracy in %) of every design of one kind, with the scales that serve it best."""
-    found: dict[str, tuple[int, float]] = {}
+def best_points(rows: list[Row], kind: str, bits: int, is_whole: bool) -> dict[str, tuple[int, float, float]]:
+    """Return crossbars and accuracies in % of one kind of design, by name, those with the fewest crossbars first.
+
+    Ideal and non-ideal hardware; of several scales, and of training with and without rounding, the best on ideal one.
+    """
+    found: dict[str, tuple[int, float, float]] = {}
     for row in rows:
         design = DESIGNS[row["design"]]
         own = "epitome" if design.epitomes else "pruned" if design.is_new else "plain"
-        point = (row["crossbars"], 100 * row[key])
-        if own == kind and row["bits"] == bits and point[1] > found.get(row["design"], (0, 0.0))[1]:
+        point = (row["crossbars"], 100 * row["ideal"], 100 * row["real"])
+        if (own, row["bits"], design.trained == "layer*") != (kind, bits, is_whole):
+            continue
+        if row["design"] not in found or point[1] > found[row["design"]][1]:
             found[row["design"]] = point
-    return sorted(found.values())
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))
 
 
 def main() -> None:
