@@ -78,3 +78,12 @@ def test_inputs_of_an_addition_that_would_keep_other_channels_are_refused():
     network = Network(name="tied", nodes=nodes, input_shape=(3, 5, 5))
     with pytest.raises(ConfigError, match="sum: its inputs would keep other channels"):
         prune_channels(network, {"left": 0.5, "right": 0.5})
+
+
+def test_scales_of_a_quantised_file_go_with_the_channels_they_belonged_to():
+    network = make_network(weak=[1, 4])
+    node = network.node("conv1")
+    scales = {"weight_scale": np.ones(6), "weight_bits": 8}
+    scaled = network.replace_nodes({"conv1": Node(**{**vars(node), "attributes": {**node.attributes, **scales}})})
+    assert "weight_scale" not in prune_channels(scaled, {"conv1": 4 / 6}).node("conv1").attributes
+    assert "weight_scale" in scaled.node("conv1").attributes

@@ -144,9 +144,10 @@ def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         written.append(write_column(column, values))
     columns.append(("EDAP\n[J s m2]", "right"))
     written.append([f"{row['edap']:.3e}" for row in rows])
-    if all("accuracy.hardware" in row for row in rows):
+    found = [row.get("accuracy.hardware") for row in rows]
+    if any(_is_number(value) for value in found):
         columns.append(("accuracy\n[%]", "right"))
-        written.append([f"{100 * row['accuracy.hardware']:.1f}" for row in rows])
+        written.append([f"{100 * value:.1f}" if _is_number(value) else "-" for value in found])
     table = new_table("Designs", columns)
     for row, *cells in zip(rows, *written):
         table.add_row(str(row["design"]), f"{int(row['crossbars']):,}", f"{row['compression']:.2f}", *cells)

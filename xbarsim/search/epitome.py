@@ -270,10 +270,10 @@ def compare_designs(
     """
     network = task.space.network
     pruned, share = prune_network(task)
-    rows = [
-        (name, measure_design(task.search, oracle, Design(network=each, layers={}, removed=()), images))
-        for name, each in (("plain", network), (f"pruned to {100 * share:.1f} %", pruned))
-    ]
+    rows = []
+    for name, each in (("plain", network), (f"pruned to {100 * share:.1f} %", pruned)):
+        design = Design(network=each, layers={}, removed=())
+        rows.append((name, measure_design(task.search, oracle, design, images if each.has_weights else None)))
     plain = rows[0][1]["cost.crossbars"]
     rows += [(label, result.entries[number].metrics or {}) for label, number in name_designs(result)]
     return [
@@ -303,7 +303,8 @@ def prune_network(task: Task) -> tuple[Network, float]:
     Returns
     -------
     Network, float
-        With weights where the network has them, and the share [-]; the smallest share tried where none fits.
+        With weights where the network has them and the graph tells which channels stay, and the share [-]; the smallest
+        share tried where none fits, 1 where no channels are free.
     """
     network = task.space.network
     free = []
@@ -314,6 +315,8 @@ def prune_network(task: Task) -> tuple[Network, float]:
             except ConfigError:
                 continue
             free.append(name)
+    if not free:
+        return network, 1.0
     low, high = 0, 256
     while high - low > 1:
         middle = (low + high) // 2
@@ -323,7 +326,10 @@ def prune_network(task: Task) -> tuple[Network, float]:
         else:
             high = middle
     share = max(1, low) / 256
-    return prune_channels(network, dict.fromkeys(free, share)), share
+    try:
+        return prune_channels(network, dict.fromkeys(free, share)), share
+    except ConfigError:
+        return reshape_network(network, widths=dict.fromkeys(free, share)), share
 
 
 def _vary(task: Task, wanted: EpitomeSearch) -> list[Point]:

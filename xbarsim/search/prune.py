@@ -78,7 +78,12 @@ def _cut_layer(full: Node, node: Node, outputs: Ints | None, inputs: Ints | None
         weight = weight[:, inputs]
     if outputs is not None:
         weight, bias = weight[outputs], None if bias is None else bias[outputs]
-    return dataclasses.replace(node, weight=_freeze(weight), bias=None if bias is None else _freeze(bias))
+    attributes = {
+        key: value for key, value in node.attributes.items() if not key.startswith("weight_")
+    }  # scales of old
+    return dataclasses.replace(
+        node, weight=_freeze(weight), bias=None if bias is None else _freeze(bias), attributes=attributes
+    )
 
 
 def _cut_vectors(full: Node, node: Node, kept: Ints | None) -> Node:
