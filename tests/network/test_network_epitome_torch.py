@@ -130,3 +130,9 @@ def test_wrong_layers_are_named(torch, part):
         part.convert_module(module, {"conv1": Epitome(rows=4)})
     with pytest.raises(ConfigError, match="2 groups"):
         part.EpitomeConv2d.from_conv(torch.nn.Conv2d(4, 4, 3, groups=2), EPITOME)
+
+
+def test_a_layer_without_a_name_of_its_own_is_told_from_one_that_is_missing(torch, part):
+    module = torch.nn.Sequential(part.EpitomeConv2d(8, 8, 3, EPITOME))
+    with pytest.raises(ConfigError, match="no layer is called '0' in the export; give it a name that is no number"):
+        from_torch(module, (8, 6, 6))
