@@ -28,7 +28,7 @@ from torch import nn
 
 import xbarsim as xs
 from xbarsim.api import Shared
-from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, save_figure, style
+from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
 BITS = (9, 5, 3)
 ROUNDED_BITS = 3
@@ -109,12 +109,16 @@ def write_table(rows: list[Row]) -> str:
     """Write the rows as a Markdown table; what trained with rounded weights stands in columns of its own."""
     lines = [HEADING]
     trained = {(row["design"], row["bits"], row["scales"]): row for row in rows if row["rounded"]}
-    plain = {row["bits"]: row["crossbars"] for row in rows if row["design"] == "plain"}
+    plain = {
+        (DESIGNS[row["design"]].trained, row["bits"]): row["crossbars"]
+        for row in rows if row["design"].startswith("plain")
+    }  # fmt: skip
     for row in rows:
         if row["rounded"]:
             continue
         again = trained.get((row["design"], row["bits"], row["scales"]))
-        fewer = f"{plain[row['bits']] / row['crossbars']:.2f}" if row["bits"] in plain else ""
+        alike = plain.get((DESIGNS[row["design"]].trained, row["bits"]))
+        fewer = f"{alike / row['crossbars']:.2f}" if alike else ""
         shown = [f"{100 * r[key]:.1f}" if r else "" for r in (row, again) for key in ("ideal", "real")]
         scales = "plain min-max" if row["scales"] == "min_max" else f"by {row['scales']}"
         first = (row["design"], str(row["bits"]), str(row["crossbars"]), fewer, scales)
@@ -123,11 +127,14 @@ def write_table(rows: list[Row]) -> str:
 
 
 def write_floats(rows: list[Row]) -> str:
-    """Write what every design reaches with float weights."""
-    found = {row["design"]: row for row in rows if not row["rounded"]}
-    lines = ["| design | float accuracy [%] | delay [ms] | energy [uJ] |", "|---|---|---|---|"]
+    """Write what every design reaches with float weights, and what it costs with the fewest bits."""
+    bits = min(row["bits"] for row in rows)
+    found = {row["design"]: row for row in rows if not row["rounded"] and row["bits"] == bits}
+    lines = [
+        f"| design | float accuracy [%] | crossbars, {bits} bits | delay [ms] | energy [uJ] |", "|---|---|---|---|---|",
+    ]  # fmt: skip
     for name, row in found.items():
-        cost = f"{1e3 * row['delay_s']:.3f} | {1e6 * row['energy_joule']:.1f}"
+        cost = f"{row['crossbars']} | {1e3 * row['delay_s']:.3f} | {1e6 * row['energy_joule']:.1f}"
         lines.append(f"| {name} | {100 * row['float']:.1f} | {cost} |")
     return "\n".join(lines)
 
@@ -204,7 +211,8 @@ def main() -> None:
         page = options.page.read_text(encoding="utf-8")
         before, after = page.partition(BEGIN)[0], page.partition(END)[2]
         options.page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-        save_figure(plot(rows), options.page.parent / "figures" / "epitome")
+        with style():
+            plot(rows).savefig(options.page.parent / "figures" / "epitome.png", facecolor="white", dpi=160)
 
 
 if __name__ == "__main__":

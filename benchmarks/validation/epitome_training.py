@@ -37,7 +37,7 @@ SAVE_EVERY = 100
 SCALES = ("min_max", "array", "column")
 TRAINED_SCALES = ("min_max", "column")
 HARDWARE = {"crossbar.rows": 64, "crossbar.cols": 64, "activation_bits": 9}
-HALF, QUARTER, EIGHTH = (Epitome(rows=rows, channels=width) for rows, width in ((320, 64), (320, 32), (192, 32)))
+HALF, QUARTER, SIXTH = (Epitome(rows=rows, channels=width) for rows, width in ((320, 64), (320, 32), (192, 32)))
 OVERLAPPING = Epitome(rows=320, channels=32, height=4, width=4, patch=(32, 13))
 
 
@@ -72,8 +72,8 @@ DESIGNS = {
     "quarter": Design(epitomes={"layer3.*": QUARTER}),
     "quarter, overlapping": Design(epitomes={"layer3.*": OVERLAPPING}),
     "pruned as quarter": Design(widths={3: 32}, middles={3: 32}),
-    "eighth": Design(epitomes={"layer3.*": EIGHTH}),
-    "pruned as eighth": Design(widths={3: 32}, middles={3: 7}),
+    "sixth": Design(epitomes={"layer3.*": SIXTH}),
+    "pruned as sixth": Design(widths={3: 32}, middles={3: 7}),
     "plain, all few bits": Design(trained="layer*", is_new=False),
     "whole": Design(
         epitomes={
