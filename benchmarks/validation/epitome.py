@@ -1,219 +1,218 @@
 """Epitome versions of a trained ResNet-20: arrays against accuracy, by bits, scales and hardware.
 
-    python benchmarks/validation/epitome.py --shared ../shared [--steps 300] [--save FOLDER]
+    python benchmarks/validation/epitome.py --shared ../shared --save FOLDER [--page docs/epitomes.md]
 
-Every design starts from the trained weights (least squares). Only the last stage, which holds three quarters of the
-weights, takes epitomes and trains, behind the frozen stages 1 and 2: on the 4660 lossless training images and as many
-of the JPEG copy as asked for, each also mirrored, by cross-entropy (weight 0.3), the logits of the trained network
-(0.7, temperature 4) and the outputs of its last stage (mean square), Adam with a one-cycle rate up to 3e-3. The CPU
-time is printed and stays in minutes, so the accuracies are not what long training reaches; what the table shows is
-how designs, bits and scales compare. Tests run on the 500 lossless test images; a difference below 4 points is within
-the 95 % interval.
+Trains the designs of ``epitome_training.py`` (see there how), plain network and structured pruning at equal array count
+beside them, and runs each on the 500 lossless test images at 9, 5 and 3 bits. A difference below 4 points is within the
+95 % interval. With ``--save`` nothing is computed twice: trained weights and rows of the table are kept, and a run that
+was interrupted goes on where it was.
 
-Weight bits are those of the last stage; the other layers have 8 (9 where that has 9), because they were not trained
-for fewer and would hide what is compared. Ideal hardware equals the integer network bit for bit, so its column is
-that of the integers. Non-ideal hardware is ``epim`` as shipped, but with arrays of 128 x 128 (5 % variation, 2.5 ohm a
-segment, 8-bit calibrated converters).
+Weight bits are those of the trained stages; the other layers have 8 (9 where those have 9). Ideal hardware equals the
+integer network bit for bit, so its column is that of the integers. Non-ideal hardware is ``epim`` as shipped, but with
+arrays of 64 x 64 (5 % variation, 2.5 ohm a segment, 8-bit calibrated converters), one chip.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import json
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from epitome_training import DESIGNS, HARDWARE, SCALES, train_designs, train_rounded
+from resnet20 import Images, load_images, load_teacher
+from torch import nn
 
 import xbarsim as xs
-from xbarsim.data import normalize_images
-from xbarsim.network import Epitome, Network
-from xbarsim.network.epitome_torch import convert_module
-from xbarsim.rng import stream
+from xbarsim.api import Shared
+from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
-DESIGNS: dict[str, dict[str, Epitome]] = {
-    "plain": {},
-    "half": {"layer3.*": Epitome(rows=576, channels=32)},
-    "quarter": {"layer3.*": Epitome(rows=288, channels=32)},
-}
-"""Name -> epitomes."""
 BITS = (9, 5, 3)
-SCALES = ("min_max", "array", "column")
-HARDWARE = {"crossbar.rows": 128, "crossbar.cols": 128, "activation_bits": 9}
-BATCH, TEMPERATURE, SOFT = 128, 4.0, 0.7
+ROUNDED_BITS = 3
+CALIBRATION = 64
+HEADING = (
+    "| design | weight bits | crossbars | fewer | scales | ideal | non-ideal | ideal, trained | non-ideal, trained |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
+
+Row = dict[str, Any]
 
 
-class Block(nn.Module):
-    """Two convolutions and a shortcut that skips pixels and pads channels."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.stride, self.pad = stride, (outputs - inputs) // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-        if self.stride > 1:
-            x = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
-        return torch.relu(y + x)
+def list_rows(names: Iterable[str], bits: Iterable[int]) -> list[tuple[str, int, str, bool]]:
+    """Return (design, weight bits, scales, whether it trained with rounded weights) of every row."""
+    found = []
+    for width in bits:
+        for name in names:
+            for scales in SCALES if DESIGNS[name].epitomes else ("channel",):
+                found.append((name, width, scales, False))
+                if width == ROUNDED_BITS and scales != "array":
+                    found.append((name, width, scales, True))
+    return found
 
 
-class ResNet20(nn.Module):
-    """ResNet-20 for 32 x 32 images, parameter names as in the released weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        widths = ((16, 16, 1), (16, 32, 2), (32, 64, 2))
-        for number, (inputs, outputs, stride) in enumerate(widths, start=1):
-            blocks = [Block(inputs if i == 0 else outputs, outputs, stride if i == 0 else 1) for i in range(3)]
-            self.add_module(f"layer{number}", nn.Sequential(*blocks))
-        self.linear = nn.Linear(64, 10)
-
-    def front(self, x: Tensor) -> Tensor:
-        """Run everything before the last stage."""
-        x = torch.relu(self.bn1(self.conv1(x)))
-        return self.get_submodule("layer2")(self.get_submodule("layer1")(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.get_submodule("layer3")(self.front(x)).mean(dim=(2, 3)))
-
-
-def load_teacher(shared: Path) -> ResNet20:
-    """Return the network with its released weights."""
-    model = ResNet20()
-    weights = np.load(shared / "models" / "resnet20_cifar10.npz")
-    state = {name: torch.tensor(weights[name]) for name in weights.files}
-    missing = model.load_state_dict(state, strict=False).missing_keys
-    assert all(name.endswith("num_batches_tracked") for name in missing), missing
-    return model.eval()
+def measure(network: Any, shared: Any, key: tuple[str, int, str], data: Mapping[str, Images], images: int) -> Row:
+    """Run a network on the test images and return what the table needs; ``key``: design, weight bits, scales."""
+    name, bits, scales = key
+    trained = DESIGNS[name].trained
+    x, labels = data["test"].first(images)
+    changes: dict[str, Any] = {**HARDWARE, "weight_bits": bits}
+    if scales != "channel":
+        changes["epitome.quantization"] = scales
+    others = {"*": {"weight_bits": max(8, bits)}, trained: {"weight_bits": bits}}
+    known = data["train"].first(CALIBRATION)[0]
+    report = xs.simulate(
+        network, xs.load_hardware("epim", changes), x.contiguous().numpy(), labels.numpy(),
+        calibration=known.contiguous().numpy(), layers=others, shared=shared, threads=1,
+    )  # fmt: skip
+    cost, accuracy = report.cost, report.accuracy
+    return {
+        "crossbars": cost.crossbars, "delay_s": cost.delay_s, "energy_joule": cost.energy_joule,
+        "float": accuracy.reference, "ideal": accuracy.quantized, "real": accuracy.hardware, "images": images,
+    }  # fmt: skip
 
 
-def load_images(shared: Path, jpegs: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return lossless test images, and lossless training images followed by so many of the JPEG copy."""
-    from PIL import Image
-
-    data = shared / "data"
-    test, train = np.load(data / "cifar10_test_500.npz"), np.load(data / "cifar10_train_4660.npz")
-    packed = np.load(data / "cifar10_jpeg_train_50000.npz")
-    text, offsets = packed["jpeg"], packed["offsets"]
-    lossy = [
-        np.asarray(Image.open(io.BytesIO(text[offsets[i] : offsets[i + 1]].tobytes()))).transpose(2, 0, 1)
-        for i in range(jpegs)
-    ]
-    images = np.concatenate([train["images"], np.array(lossy, dtype=np.uint8).reshape(-1, 3, 32, 32)])
-    labels = np.concatenate([train["labels"], packed["labels"][:jpegs]])
-    return {"test": (test["images"], test["labels"]), "train": (images, labels)}
-
-
-def cache_features(teacher: ResNet20, data: Any) -> dict[str, Tensor]:
-    """Run stages 1 and 2 of the trained network once, on images and their mirror images, and note what follows."""
-    images, labels = (torch.from_numpy(part) for part in (normalize_images(data[0], "imagenet"), data[1].astype(int)))
-    found: dict[str, list[Tensor]] = {"front": [], "back": [], "labels": []}
-    with torch.no_grad():
-        for part, truth in zip(torch.cat([images, images.flip(3)]).split(256), labels.repeat(2).split(256)):
-            front = teacher.front(part)
-            found["front"].append(front)
-            found["back"].append(teacher.get_submodule("layer3")(front))
-            found["labels"].append(truth)
-    return {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def train_design(
-    teacher: ResNet20, design: dict[str, Epitome], features: dict[str, Tensor], steps: int, seed: int = 0
-) -> nn.Module:
-    """Convert the trained network and train its last stage and classifier for so many batches."""
-    torch.manual_seed(seed)
-    model = convert_module(teacher, design).eval()
-    stage, head = model.get_submodule("layer3").train(), model.get_submodule("linear")
-    parameters = [*stage.parameters(), *head.parameters()]
-    optimizer = torch.optim.Adam(parameters, 3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps, pct_start=0.1)
-    rng = stream(seed, "benchmark.epitome")
-    for _ in range(steps):
-        chosen = torch.from_numpy(rng.integers(len(features["labels"]), size=BATCH))
-        wanted = features["back"][chosen]
-        with torch.no_grad():
-            soft_wanted = torch.softmax(teacher.linear(wanted.mean(dim=(2, 3))) / TEMPERATURE, dim=1)
-        back = stage(features["front"][chosen])
-        y = head(back.mean(dim=(2, 3)))
-        soft = nn.functional.kl_div(torch.log_softmax(y / TEMPERATURE, dim=1), soft_wanted, reduction="batchmean")
-        hard = nn.functional.cross_entropy(y, features["labels"][chosen])
-        loss = SOFT * TEMPERATURE**2 * soft + (1 - SOFT) * hard + nn.functional.mse_loss(back, wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return model.eval()
+def tabulate(
+    models: Mapping[str, nn.Module], rounded: Mapping[tuple[str, str], nn.Module], data: Mapping[str, Images],
+    options: argparse.Namespace,
+) -> list[Row]:  # fmt: skip
+    """Measure every row, or take it from what an earlier run kept."""
+    path = options.save and options.save / "rows.jsonl"
+    kept = [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+    known = {tuple(row["key"]): row for row in kept}
+    networks: dict[tuple[str, str], Any] = {}
+    rows = []
+    for key in list_rows(options.designs, options.bits):
+        name, bits, scales, is_rounded = key
+        row = known.get((*key, options.images))
+        if row is None:
+            source = (name, scales if is_rounded else "")
+            if source not in networks:
+                module = rounded[name, scales] if is_rounded else models[name]
+                module = module.to(memory_format=torch.contiguous_format)
+                networks[source] = xs.from_torch(module, (3, 32, 32)), Shared()
+            started = time.process_time()
+            row = measure(*networks[source], key[:3], data, options.images)
+            row |= {"key": [*key, options.images], "cpu_s": round(time.process_time() - started, 1)}
+            print(json.dumps(row), flush=True)
+            if path:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+        rows.append({**row, "design": name, "bits": bits, "scales": scales, "rounded": is_rounded})
+    return rows
 
 
-def tabulate_design(name: str, network: Network, data: Any, options: argparse.Namespace) -> None:
-    """Print one line for every width and choice of scales."""
-    test, labels = (part[: options.images] for part in data["test"])
-    x = normalize_images(test, "imagenet")
-    known = normalize_images(data["train"][0][:256], "imagenet")
-    for bits in options.bits:
-        for scales in SCALES if any(node.epitome for node in network.nodes) else ("channel",):
-            changes = {**HARDWARE, "weight_bits": bits}
-            if scales != "channel":
-                changes["epitome.quantization"] = scales
-            hardware = xs.load_hardware("epim", changes)
-            others = {"*": {"weight_bits": max(8, bits)}, "layer3.*": {"weight_bits": bits}}
-            report = xs.simulate(network, hardware, x, labels, calibration=known, layers=others)
-            found, crossbars = report.accuracy, report.cost.crossbars
-            print(
-                f"| {name} | {bits} | {scales} | {crossbars} | {found.reference:.1%} | {found.quantized:.1%} | "
-                f"{found.hardware:.1%} |",
-                flush=True,
-            )
+def write_table(rows: list[Row]) -> str:
+    """Write the rows as a Markdown table; what trained with rounded weights stands in columns of its own."""
+    lines = [HEADING]
+    trained = {(row["design"], row["bits"], row["scales"]): row for row in rows if row["rounded"]}
+    plain = {
+        (DESIGNS[row["design"]].trained, row["bits"]): row["crossbars"]
+        for row in rows if row["design"].startswith("plain")
+    }  # fmt: skip
+    for row in rows:
+        if row["rounded"]:
+            continue
+        again = trained.get((row["design"], row["bits"], row["scales"]))
+        alike = plain.get((DESIGNS[row["design"]].trained, row["bits"]))
+        fewer = f"{alike / row['crossbars']:.2f}" if alike else ""
+        shown = [f"{100 * r[key]:.1f}" if r else "" for r in (row, again) for key in ("ideal", "real")]
+        scales = "plain min-max" if row["scales"] == "min_max" else f"by {row['scales']}"
+        first = (row["design"], str(row["bits"]), str(row["crossbars"]), fewer, scales)
+        lines.append("| " + " | ".join((*first, *shown)) + " |")
+    return "\n".join(lines)
+
+
+def write_floats(rows: list[Row]) -> str:
+    """Write what every design reaches with float weights, and what it costs with the fewest bits."""
+    bits = min(row["bits"] for row in rows)
+    found = {row["design"]: row for row in rows if not row["rounded"] and row["bits"] == bits}
+    lines = [
+        f"| design | float accuracy [%] | crossbars, {bits} bits | delay [ms] | energy [uJ] |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, row in found.items():
+        cost = f"{row['crossbars']} | {1e3 * row['delay_s']:.3f} | {1e6 * row['energy_joule']:.1f}"
+        lines.append(f"| {name} | {100 * row['float']:.1f} | {cost} |")
+    return "\n".join(lines)
+
+
+def plot(rows: list[Row]) -> Any:
+    """Draw crossbars against accuracy, a panel for each width; every design with the scales that serve it best."""
+    kinds = (("epitome", PALETTE[0], "o"), ("pruned", PALETTE[1], "s"), ("plain", PALETTE[2], "^"))
+    with style():
+        figure, grid = new_figure(WIDTH_INCH, 3.8, cols=len(BITS), sharey=True)
+        for axes, bits in zip(grid[0], BITS):
+            for kind, colour, marker in kinds:
+                for is_whole in (False, True):
+                    points = best_points(rows, kind, bits, is_whole)
+                    crossbars, ideal, real = (list(part) for part in zip(*points.values())) if points else ([], [], [])
+                    line = "none" if is_whole else "-"
+                    axes.plot(crossbars, ideal, marker, ls=line, lw=1, ms=5, color=colour)
+                    axes.plot(crossbars, real, marker, ls="none", ms=8, mfc="none", color=colour)
+                    for name, (at, high, _) in points.items() if kind == "epitome" else ():
+                        axes.annotate(name, (at, high), xytext=(5, -10), textcoords="offset points", fontsize=7)
+            axes.set_title(f"{bits} bits" + (", trained with them" if bits == ROUNDED_BITS else ""))
+            axes.set_xlabel("crossbars of 64 x 64")
+        grid[0, 0].set_ylabel("accuracy [%]")
+        for kind, colour, marker in kinds:
+            grid[0, 0].plot([], [], marker, color=colour, ms=5, label=kind)
+        grid[0, 0].plot([], [], "o", color=INK, ms=5, label="ideal hardware")
+        grid[0, 0].plot([], [], "o", color=INK, ms=8, mfc="none", label="non-ideal")
+        grid[0, 0].legend(loc="lower right")
+    return figure
+
+
+def best_points(rows: list[Row], kind: str, bits: int, is_whole: bool) -> dict[str, tuple[int, float, float]]:
+    """Return crossbars and accuracies in % of one kind of design, by name, those with the fewest crossbars first.
+
+    Ideal and non-ideal hardware; of several scales, and of training with and without rounding, the best on ideal one.
+    """
+    found: dict[str, tuple[int, float, float]] = {}
+    for row in rows:
+        design = DESIGNS[row["design"]]
+        own = "epitome" if design.epitomes else "pruned" if design.is_new else "plain"
+        point = (row["crossbars"], 100 * row["ideal"], 100 * row["real"])
+        if (own, row["bits"], design.trained == "layer*") != (kind, bits, is_whole):
+            continue
+        if row["design"] not in found or point[1] > found[row["design"]][1]:
+            found[row["design"]] = point
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))
 
 
 def main() -> None:
     """Train and tabulate every design."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="folder with models/ and data/")
-    parser.add_argument("--steps", type=int, default=300, help=f"training steps of {BATCH} images for each design")
-    parser.add_argument("--jpegs", type=int, default=2000, help="images of the JPEG copy to train on")
+    parser.add_argument("--steps", type=int, default=700, help="batches that train the last stage of each design")
+    parser.add_argument("--whole-steps", type=int, default=400, help="batches that train whole networks")
+    parser.add_argument("--rounded-steps", type=int, default=150, help="batches with rounded weights, last stage")
+    parser.add_argument("--whole-rounded-steps", type=int, default=100, help="the same for whole networks")
+    parser.add_argument("--jpegs", type=int, default=50_000, help="images of the JPEG copy to train on")
     parser.add_argument("--images", type=int, default=500, help="test images")
     parser.add_argument("--bits", type=int, nargs="+", default=BITS, help="weight bits")
-    parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS))
-    parser.add_argument("--save", type=Path, help="folder that keeps trained weights from run to run")
+    parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS), metavar="DESIGN")
+    parser.add_argument("--save", type=Path, help="folder that keeps trained weights and rows from run to run")
+    parser.add_argument("--page", type=Path, help="page whose table is replaced; the figure goes to figures/ beside it")
     options = parser.parse_args()
     torch.set_num_threads(1)
     teacher, data = load_teacher(options.shared), load_images(options.shared, options.jpegs)
-    models = train_designs(teacher, data, options)
-    print("| design | weight bits | scales | crossbars | float | ideal hardware | non-ideal hardware |")
-    print("|---|---|---|---|---|---|---|")
-    for name, model in models.items():
-        tabulate_design(name, xs.from_torch(model.eval(), (3, 32, 32)), data, options)
-
-
-def train_designs(teacher: ResNet20, data: Any, options: argparse.Namespace) -> dict[str, nn.Module]:
-    """Train every design, or load what an earlier run kept."""
-    features: dict[str, Tensor] = {}
-    models = {}
-    for name in options.designs:
-        path = options.save and options.save / f"{name}-{options.steps}.pt"
-        model = convert_module(teacher, DESIGNS[name])
-        if path and path.exists():
-            model.load_state_dict(torch.load(path))
-        elif DESIGNS[name]:
-            started = time.process_time()
-            features = features or cache_features(teacher, data["train"])
-            model = train_design(teacher, DESIGNS[name], features, options.steps)
-            seconds = time.process_time() - started
-            print(f"{name}: {options.steps} steps of {BATCH} images, {seconds:.0f} s of CPU", flush=True)
-            if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                torch.save(model.state_dict(), path)
-        models[name] = model
-    return models
+    steps = {"layer3.*": options.steps, "layer*": options.whole_steps}
+    again = {"layer3.*": options.rounded_steps, "layer*": options.whole_rounded_steps}
+    models = train_designs(teacher, options.designs, data, steps, options.save)
+    few = ROUNDED_BITS in options.bits
+    rounded = train_rounded(teacher, models, data, again, ROUNDED_BITS, options.save) if few else {}
+    rows = tabulate(models, rounded, data, options)
+    text = f"{write_floats(rows)}\n\n{write_table(rows)}"
+    print(text)
+    if options.page:
+        page = options.page.read_text(encoding="utf-8")
+        before, after = page.partition(BEGIN)[0], page.partition(END)[2]
+        options.page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+        with style():
+            plot(rows).savefig(options.page.parent / "figures" / "epitome.png", facecolor="white", dpi=160)
 
 
 if __name__ == "__main__":

@@ -222,3 +222,37 @@ def test_globs_of_layers_may_hold_any_character_but_the_last_colon():
     assert _options.parse_layers(["a:b[12].*:adc.bits=7", "a:b[12].*:weight_bits=3"]) == {
         "a:b[12].*": {"adc.bits": 7, "weight_bits": 3}
     }
+
+
+def test_epitomes_are_named_on_the_command_line_and_the_trace_shows_their_rounds(xbarsim_command, tmp_path):
+    for wraps, rounds in (("false", 10), ("true", 5)):
+        code, out, _ = xbarsim_command(
+            "estimate", "resnet50", "--hardware", "epim", "--epitome", "layer[34].*:rows=1024,channels=256",
+            "--weight-bits", "3", "--layer", "fc:weight_bits=5", "--set", f"epitome.output_wrapping={wraps}",
+            "--trace", tmp_path / "trace.json",
+        )  # fmt: skip
+        assert code == 0
+        assert "428" in out
+        events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+        track = next(e for e in events if e["ph"] == "M" and e["args"]["name"] == "layer4.2.conv2")
+        own = [e for e in events if e["ph"] == "X" and (e["pid"], e["tid"]) == (track["pid"], track["tid"])]
+        assert sum(e["cat"] == "round" for e in own) == 49 * rounds
+        assert {e["args"].get("rounds") for e in own if e["cat"] != "round"} == {rounds}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layer4.*", "should be GLOB:KEY=VALUE"),
+        ("layer4.*:rows=1024,chanels=9", "did you mean channels?"),
+        ("layer4.*:rows=8,channels=4", "rows: 8 holds no 3 x 3 input channel; at least 9"),
+        ("layer4.*:patch=32", "patch: 32 is not a pair"),
+        ("layer4.*:rows=90,channels=8,patch=8x20", "patch: 20 input channels are more than the epitome's; at most 10"),
+        ("layer4.*:rows=90,channels=8,patch=4x4,step=5x4", "step: 5 output channels leave holes"),
+        ("conv9:rows=90", "no convolution has this name"),
+    ],
+)
+def test_an_epitome_that_does_not_fit_is_refused_in_one_line(xbarsim_command, text, message):
+    code, _, error = xbarsim_command("estimate", "resnet18", "--epitome", text)
+    assert code == 2
+    assert message in one_line(error)

@@ -12,6 +12,7 @@ from xbarsim.config.rating import count_instances, interpolate_rating, rate_comp
 from xbarsim.cost import Measured, price, price_layer
 from xbarsim.errors import ConfigError, ModelRangeWarning
 from xbarsim.mapping import plan_network
+from xbarsim.network import Epitome
 from xbarsim.timing import simulate_plan
 
 NETWORK = resnet_cifar(1)
@@ -52,6 +53,16 @@ def test_prices_are_counts_times_energies():
     for part in cost.components:
         if part.component in energies:
             assert part.energy_joule == pytest.approx(activity.totals[part.action] * energies[part.component])
+
+
+def test_rounds_and_index_tables_of_epitomes_are_told_by_layer():
+    plan = plan_network(
+        NETWORK.with_epitomes({"layer3.0.conv2": Epitome(rows=288, channels=16)}), load_hardware("epim")
+    )
+    cost = price(plan, simulate_plan(plan))
+    told = {part.name: (part.rounds, part.index_table_bits) for part in cost.layers}
+    assert told["layer3.0.conv2"] == (2, sum(plan.layer("layer3.0.conv2").epitome.table_bits.values()))
+    assert told["layer3.0.conv1"] == (1, 0)
 
 
 def test_leakage_is_charged_for_the_time_between_inferences():

@@ -1,5 +1,6 @@
 """Index tables of epitomes, and the array counts that EPIM publishes."""
 
+import collections
 import math
 
 import numpy as np
@@ -107,6 +108,18 @@ def test_tables_list_what_they_hold(epim, compact):
     assert tables.table_bits["ifrt"] == 2 * 1017 * row
     assert tables.lookup_bits["ifrt"] == 2 * 1017 * row, "the cut patch comes and goes once a window"
     assert tables.joint_additions == 4 * 256
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet101"])
+def test_the_tables_of_every_tile_fit_the_registers_of_epim(epim, name):
+    deep = load_network(name).with_epitomes(UNIFORM)
+    plan = plan_network(deep, epim, weight_bits=3, layers={"fc": {"weight_bits": 5}})
+    bits = collections.Counter()
+    for layer in plan.layers:
+        if layer.epitome is not None:
+            bits[layer.first_array // plan.arrays_per_tile] += sum(layer.epitome.table_bits.values())
+    kept = epim.components["index_table"].count * 2 * 1024 * 8
+    assert 0.8 * kept < max(bits.values()) <= kept
 
 
 def test_a_single_row_pattern_is_loaded_once(epim, compact):

@@ -232,6 +232,27 @@ def test_factors_folded_into_outputs_become_gains():
     np.testing.assert_allclose(sampler.fit(folded, factors), values, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "epitome",
+    [Epitome(rows=36, channels=4), Epitome(rows=64, channels=6, height=4, width=4, patch=(4, 3)), Epitome(27, 9)],
+)
+def test_a_sampled_weight_is_recognised_behind_folded_factors(epitome):
+    rng = np.random.default_rng(0)
+    node = make_conv2d("conv", 8, 12, 3, padding=1)
+    sampler = epitome.sample((12, 8, 3, 3))
+    values = rng.normal(size=sampler.epitome_shape)
+    gain = rng.normal(size=12)
+    weight = (sampler.rebuild(values) * gain[:, None, None, None]).astype(np.float32)
+    network = Network(name="one", nodes=(dataclasses.replace(node, weight=weight),), input_shape=(8, 6, 6))
+    found = network.with_epitomes({"conv": epitome}).node("conv")
+    np.testing.assert_allclose(found.weight, weight, rtol=1e-5, atol=1e-6)
+    assert found.epitome.gain is not None
+    other = dataclasses.replace(node, weight=rng.normal(size=weight.shape).astype(np.float32))
+    plain = Network(name="one", nodes=(other,), input_shape=(8, 6, 6)).with_epitomes({"conv": epitome}).node("conv")
+    assert plain.epitome.gain is None, "what was not sampled takes the mean of all places, as before"
+    np.testing.assert_array_equal(plain.epitome.values, sampler.fit(other.weight).astype(np.float32))
+
+
 def test_a_weight_that_the_epitome_does_not_rebuild_is_refused():
     network = make_network().with_epitomes({"second": Epitome(rows=36, channels=4)})
     node = network.node("second")

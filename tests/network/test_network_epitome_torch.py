@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xbarsim.errors import ConfigError
-from xbarsim.network import Epitome, from_torch, run_network
+from xbarsim.network import Epitome, from_torch, load_network, run_network
 
 EPITOME = Epitome(rows=36, channels=4)
 
@@ -110,6 +110,18 @@ def test_plain_copies_export_and_originals_stay(torch, part):
     np.testing.assert_array_equal(network.node("conv2").epitome.values, module.conv2.epitome.detach().numpy())
 
 
+def test_an_exported_file_takes_its_epitomes_back(torch, part, tmp_path):
+    module = part.convert_module(make_module(torch), {"conv*": EPITOME}).eval()
+    file = tmp_path / "plain.onnx"
+    torch.onnx.export(part.to_plain(module), (torch.zeros(1, 3, 8, 8),), file, dynamo=True, verbose=False)
+    network = load_network(file).with_epitomes({"conv*": EPITOME})
+    assert network.node("conv1").epitome.gain is not None, "batch normalisation is folded in"
+    x = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(run_network(network, x), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_wrong_layers_are_named(torch, part):
     module = make_module(torch)
     with pytest.raises(ConfigError, match=r"epitomes\.conv9: no convolution"):
@@ -118,3 +130,9 @@ def test_wrong_layers_are_named(torch, part):
         part.convert_module(module, {"conv1": Epitome(rows=4)})
     with pytest.raises(ConfigError, match="2 groups"):
         part.EpitomeConv2d.from_conv(torch.nn.Conv2d(4, 4, 3, groups=2), EPITOME)
+
+
+def test_a_layer_without_a_name_of_its_own_is_told_from_one_that_is_missing(torch, part):
+    module = torch.nn.Sequential(part.EpitomeConv2d(8, 8, 3, EPITOME))
+    with pytest.raises(ConfigError, match="no layer is called '0' in the export; give it a name that is no number"):
+        from_torch(module, (8, 6, 6))

@@ -93,6 +93,11 @@ def test_accuracy_counts_where_there_are_images(tmp_path):
     plain = [entry for entry in result.entries if all(option["epitome"] is None for option in _options(result, entry))]
     assert all(0 <= entry.metrics["accuracy.hardware"] <= 1 for entry in result.entries)
     assert len(plain) <= 1
+    rows = list(csv.DictReader((tmp_path / "out" / "comparison.csv").open()))
+    assert rows[1]["design"].startswith("pruned to")
+    assert all(0 <= float(row["accuracy.hardware"]) <= 1 for row in rows), "plain and pruned have accuracies too"
+    assert float(rows[0]["accuracy.hardware"]) >= max(float(row["accuracy.hardware"]) for row in rows[1:])
+    assert "accuracy" in (tmp_path / "out" / "comparison.svg").read_text()
 
 
 def _options(result, entry):

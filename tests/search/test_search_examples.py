@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xbarsim.search import load_search, open_space
+from xbarsim.search.epitome import load_epitome_search, open_epitome_search
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -43,7 +44,15 @@ def test_another_process_gets_its_answers_over_json_lines():
     assert "shape.kernel" in answers[-1]["error"]
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("search_*.yaml")), ids=lambda path: path.name)
+SEARCHES = sorted(set(EXAMPLES.glob("search_*.yaml")) - {EXAMPLES / "search_epitome.yaml"})
+
+
+@pytest.mark.parametrize("path", SEARCHES, ids=lambda path: path.name)
 def test_search_files_are_sound(path):
     space, _ = open_space(load_search(path))
     assert space.count > 100
+
+
+def test_the_epitome_example_is_a_search_that_can_start():
+    task = open_epitome_search(load_epitome_search(EXAMPLES / "search_epitome.yaml"))
+    assert (task.budget, len(task.starts)) == (364, 3)

@@ -25,6 +25,13 @@ Layer = Annotated[
         "--layer", metavar="GLOB:KEY=VALUE", help="Change one key for some layers, e.g. 'layer1.*:adc.bits=7'."
     ),
 ]
+Epitomes = Annotated[
+    list[str],
+    typer.Option(
+        "--epitome", metavar="GLOB:KEY=VALUE,...",
+        help="Sample convolutions from epitomes, e.g. 'layer3.*:rows=1024,channels=256'; patch and step as 32x13.",
+    ),
+]  # fmt: skip
 WeightBits = Annotated[
     int | None,
     typer.Option("--weight-bits", metavar="B", help="Bits of a weight, sign included.  [default: the hardware's]"),
@@ -123,6 +130,53 @@ def parse_layers(items: list[str]) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"--layer {item}: should be GLOB:KEY=VALUE, for example 'conv1:adc.bits=7'")
         layers.setdefault(glob.strip(), {})[key.strip()] = parse_value(value)
     return layers
+
+
+def parse_epitomes(items: list[str]) -> dict[str, Any]:
+    """Read ``--epitome`` options: glob over layer names -> epitome.
+
+    Parameters
+    ----------
+    items : list of str
+        Texts of the form ``GLOB:rows=1024,channels=256``; a pair is written ``32x13``.
+
+    Returns
+    -------
+    dict of Epitome
+        In the order given.
+
+    Raises
+    ------
+    ConfigError
+        If a text lacks a part, or describes no epitome.
+    """
+    if not items:
+        return {}
+    from xbarsim.network import Epitome
+
+    found = {}
+    for item in items:
+        glob, _, text = item.rpartition(":")
+        content: dict[str, Any] = {}
+        for part in text.split(","):
+            key, equals, value = part.partition("=")
+            if not glob.strip() or not key.strip() or not equals:
+                raise ConfigError(
+                    f"--epitome {item}: should be GLOB:KEY=VALUE,..., for example '*:rows=288,channels=32'"
+                )
+            pair = value.split("x")
+            read = [parse_value(each) for each in pair]
+            content[key.strip()] = read[0] if len(read) == 1 else read
+        try:
+            found[glob.strip()] = Epitome.from_mapping(content)
+        except ConfigError as error:
+            raise ConfigError(f"--epitome {item}: {error}") from None
+    return found
+
+
+def sample_network(network: Any, epitomes: dict[str, Any]) -> Any:
+    """Return a network with its convolutions sampled from epitomes, or as it is where there are none."""
+    return network.with_epitomes(epitomes) if epitomes else network
 
 
 def parse_scale(mean: str | None, std: str | None, preset: str | None) -> dict[str, Any]:

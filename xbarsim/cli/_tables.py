@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.report.extra import list_extras
@@ -138,6 +138,26 @@ def layer_table(layers: pd.DataFrame) -> Table:
         snr = [f"{row['snr_db']:.1f}" if _is_number(row.get("snr_db")) else "-"] if has_error else []
         arrays = f"{int(row['arrays']):,}" if row["arrays"] else ""
         table.add_row(shorten(str(row["name"])), arrays, *cells, *snr)
+    return table
+
+
+def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Lay out the designs of a search for epitomes: crossbars, how many times fewer than plain, cost, accuracy."""
+    columns, written = [("design", "left"), ("cross-\nbars", "right"), ("times\nfewer", "right")], []
+    for name in ("delay_s", "energy_joule"):
+        values = [float(row[name]) for row in rows]
+        column = describe_column(name, values)
+        columns.append((column.heading.replace(" [", "\n["), "right"))
+        written.append(write_column(column, values))
+    columns.append(("EDAP\n[J s m2]", "right"))
+    written.append([f"{row['edap']:.3e}" for row in rows])
+    found = [row.get("accuracy.hardware") for row in rows]
+    if any(_is_number(value) for value in found):
+        columns.append(("accuracy\n[%]", "right"))
+        written.append([f"{100 * value:.1f}" if _is_number(value) else "-" for value in found])
+    table = new_table("Designs", columns)
+    for row, *cells in zip(rows, *written):
+        table.add_row(str(row["design"]), f"{int(row['crossbars']):,}", f"{row['compression']:.2f}", *cells)
     return table
 
 

@@ -15,6 +15,7 @@ def estimate(
     hardware: _options.Hardware = "reference",
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
+    epitome: _options.Epitomes = [],  # noqa: B006
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
     json: _options.Json = None,
@@ -25,6 +26,7 @@ def estimate(
 ) -> None:
     """Price one inference; needs no images."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    epitomes = _options.parse_epitomes(epitome)
     _options.check_counts(weight_bits=weight_bits, activation_bits=activation_bits)
     _options.check_outputs(json, report, trace)
 
@@ -32,9 +34,10 @@ def estimate(
     from xbarsim.cli._tables import make_console, show_report
     from xbarsim.cli.simulate import write_outputs
 
+    model = _options.sample_network(api.load_network(network), epitomes)
     result = api.estimate(
-        api.load_network(network), api.load_hardware(hardware, changes), layers=layers or None,
-        weight_bits=weight_bits, activation_bits=activation_bits,
+        model, api.load_hardware(hardware, changes), layers=layers or None, weight_bits=weight_bits,
+        activation_bits=activation_bits,
     )  # fmt: skip
     show_report(make_console(), result)
     write_outputs(result, json, report)

@@ -45,17 +45,15 @@ def search_epitome(
 ) -> None:
     """Choose an epitome for each layer under a budget of arrays."""
     from xbarsim.cli._progress import ProgressDisplay
-    from xbarsim.search.epitome import load_epitome_search, name_designs, run_epitome_search
+    from xbarsim.cli._tables import design_table, make_console
+    from xbarsim.search.epitome import load_epitome_search, run_epitome_search
 
     search = load_epitome_search(file)
     with ProgressDisplay() as progress:
         result = run_epitome_search(search, out, cache=None if cache == "none" else cache, progress=progress)
-    typer.echo(f"budget {result.extra['budget']} crossbars, {result.space.count} designs in the space")
-    labels: dict[int, str] = {}
-    for label, number in name_designs(result):
-        if label != "chosen":
-            labels[number] = f"{labels[number]}, {label}" if number in labels else label
-    _show(result, labels)
+    typer.echo(f"budget {result.extra['budget']} crossbars, {float(result.space.count):.3g} designs in the space")
+    typer.echo(f"{len(result.entries)} designs evaluated, {len(result.front)} on the front")
+    make_console().print("", design_table(result.extra["comparison"]), "")
     typer.echo(f"wrote {out}")
 
 

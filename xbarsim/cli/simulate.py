@@ -29,6 +29,7 @@ def simulate(
     normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
+    epitome: _options.Epitomes = [],  # noqa: B006
     images: Annotated[
         int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")
     ] = None,
@@ -44,6 +45,7 @@ def simulate(
 ) -> None:
     """Run a trained network: accuracy and cost."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    epitomes = _options.parse_epitomes(epitome)
     scale = _options.parse_scale(mean, std, normalize)
     _options.check_counts(
         images=images,
@@ -60,7 +62,7 @@ def simulate(
     from xbarsim.cli._tables import make_console, show_report
 
     loaded = api.load_hardware(hardware, changes)
-    model = api.load_network(network)
+    model = _options.sample_network(api.load_network(network), epitomes)
     model.require_weights()
     test = load_images(data, model, scale, count=images)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images

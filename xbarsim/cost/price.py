@@ -54,6 +54,10 @@ class LayerCost:
     """Share of the cells that hold a weight slice [-]."""
     windows: int = 0
     """Windows of one inference."""
+    rounds: int = 1
+    """Passes through the arrays that one window takes, one after the other; more than one for epitomes."""
+    index_table_bits: int = 0
+    """Size of the tables that run its epitome: IFAT, IFRT and OFAT [bit]."""
     macs: int = 0
     """Multiply-accumulate operations of one inference."""
     start_s: float = 0.0
@@ -265,6 +269,8 @@ def _layer_cost(
         replication=layer.replication if layer else 1,
         utilization=layer.utilization if layer else 0.0,
         windows=step.windows,
+        rounds=layer.rounds if layer else 1,
+        index_table_bits=sum(layer.epitome.table_bits.values()) if layer and layer.epitome else 0,
         macs=layer.macs if layer else 0,
         start_s=step.start_cycles / clock,
         finish_s=step.finish_cycles / clock,

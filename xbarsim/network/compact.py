@@ -13,6 +13,9 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.epitome import Epitome, LayerEpitome, Sampler
 from xbarsim.network.graph import Network, Node
 
+_ROUNDING = 1e-6
+"""Share of the largest weight that two products in float32 may differ by: eight units in the last place."""
+
 
 def convert_network(network: Network, choices: Mapping[str, Epitome | None]) -> Network:
     """Replace convolutions by epitomes; see :meth:`Network.with_epitomes`."""
@@ -49,7 +52,8 @@ def convert_layer(node: Node, epitome: Epitome) -> Node:
     Returns
     -------
     Node
-        Still a ``conv2d`` node of the same shape.
+        Still a ``conv2d`` node of the same shape. A weight that was sampled from such an epitome and then scaled by
+        output (batch normalisation, folded in) is recognised: it comes back exactly, up to rounding, with gains.
 
     Raises
     ------
@@ -59,7 +63,52 @@ def convert_layer(node: Node, epitome: Epitome) -> Node:
     sampler = sample_layer(node, epitome)
     if node.weight is None:
         return dataclasses.replace(node, epitome=LayerEpitome(sampler=sampler))
-    return attach_epitome(node, LayerEpitome(sampler=sampler, values=freeze_values(sampler.fit(node.weight))))
+    values, gain = sampler.fit(node.weight), None
+    if not _is_close(sampler.rebuild(values), node.weight):
+        scale = find_gain(sampler, node.weight)
+        if scale is not None:
+            scaled = sampler.fit(node.weight, scale)
+            if _is_close(sampler.rebuild(scaled) * scale[:, None, None, None], node.weight):
+                values, gain = scaled, scale
+    return attach_epitome(node, LayerEpitome(sampler=sampler, values=freeze_values(values), gain=gain))
+
+
+def find_gain(sampler: Sampler, weight: np.ndarray) -> np.ndarray | None:
+    """Return by what factor every output was scaled after sampling.
+
+    Parameters
+    ----------
+    sampler : Sampler
+        How the weight would have been sampled.
+    weight : ndarray, (Cout, Cin, kh, kw)
+        A weight.
+
+    Returns
+    -------
+    ndarray of float64, (Cout,), or None
+        Against the first output that samples the same output channel of the epitome, over the elements that both
+        sample; 1 where there are none. None where two such outputs are not multiples of each other.
+    """
+    size = int(np.prod(sampler.epitome_shape[1:]))
+    flat = sampler.index.reshape(len(weight), -1)
+    gain = np.ones(len(weight))
+    first: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for number, (source, element) in enumerate(zip((flat[:, 0] // size).tolist(), flat % size)):
+        uses = np.bincount(element, minlength=size)
+        mean = np.bincount(element, weight[number].ravel(), size) / np.maximum(uses, 1)
+        other, known = first.setdefault(source, (mean, uses > 0))
+        shared = known & (uses > 0)
+        power = float(np.square(other[shared]).sum())
+        if power > 0:
+            gain[number] = float((mean * other)[shared].sum()) / power
+            if not _is_close(gain[number] * other[shared], mean[shared]):
+                return None
+    return gain
+
+
+def _is_close(found: np.ndarray, weight: np.ndarray) -> bool:
+    """Return whether two weights differ by no more than rounding in float32."""
+    return bool(np.abs(found - weight).max(initial=0.0) <= _ROUNDING * np.abs(weight).max(initial=0.0))
 
 
 def sample_layer(node: Node, epitome: Epitome) -> Sampler:

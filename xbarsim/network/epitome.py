@@ -14,8 +14,10 @@ Neglected: learned samplers with fractional indices, and grouped convolutions.
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +70,24 @@ class Epitome:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _check_channel_pair(name, value))
+
+    @classmethod
+    def from_mapping(cls, content: Any) -> Epitome:
+        """Return the epitome that plain data describes: ``rows``, ``channels`` and further attributes by name.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown, or a value wrong.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"epitome: {content!r} is not a mapping of {', '.join(known)}")
+        for key in content:
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
+                raise ConfigError(f"epitome: {key}: unknown key; did you mean {close}?")
+        return cls(**content)
 
     def shape(self, kernel: Sequence[int]) -> Shape:
         """Return (Cout_e, Cin_e, p, q) for convolutions of a kernel size.

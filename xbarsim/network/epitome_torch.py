@@ -208,8 +208,12 @@ def restore_epitomes(network: Network, parts: Mapping[str, EpitomeConv2d]) -> Ne
     ConfigError
         If a layer is not in the network.
     """
-    changed = {}
+    changed, names = {}, {node.name for node in network.nodes}
     for name, part in parts.items():
+        if name not in names:
+            raise ConfigError(
+                f"network {network.name}: no layer is called {name!r} in the export; give it a name that is no number"
+            )
         node = network.node(name)
         epitome = LayerEpitome(sampler=part.sampler, values=freeze_values(part.epitome.detach().cpu().numpy()))
         weight = epitome.rebuild()

@@ -26,6 +26,7 @@ _SHIFTS = 3
 """Binary orders of magnitude by which scales of the row blocks of one column may differ."""
 
 Floats = NDArray[np.float64]
+Cuts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,32 +84,73 @@ def quantize_epitome(
     scale : ndarray, (Cout,)
         Real value of one step of the rebuilt weight, gains included.
     """
+    chosen = _choose(epitome, bits, quantization, row_starts, column_starts)
+    places, sampler = chosen.places, epitome.sampler
+    deepest = places.max(axis=0)
+    quantized = QuantizedEpitome(
+        sampler=sampler,
+        codes=_round(chosen.values, chosen.steps, 2 ** (bits - 1) - 1).astype(np.int32),
+        row_starts=chosen.rows,
+        shift=deepest - places,
+    )
+    sizes = sampler.outputs[:, 1] - sampler.outputs[:, 0]
+    column = np.concatenate([start + np.arange(size) for start, size in zip(sampler.outputs[:, 2], sizes)])
+    gain = 1.0 if epitome.gain is None else epitome.gain
+    return quantized, np.ldexp(chosen.scale, -deepest)[column] * gain
+
+
+def choose_steps(
+    epitome: LayerEpitome,
+    bits: int,
+    *,
+    quantization: str = "column",
+    row_starts: Sequence[int] | None = None,
+    column_starts: Sequence[int] | None = None,
+) -> Floats:
+    """Return the real value of one step for every element, (Cout_e, Cin_e, p, q); arguments as above."""
+    steps = _choose(epitome, bits, quantization, row_starts, column_starts).steps
+    return np.ascontiguousarray(steps.T).reshape(epitome.sampler.epitome_shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Chosen:
+    """Scales of an epitome as the matrix that arrays hold."""
+
+    values: Floats
+    """(rows, Cout_e), zero where an element serves no weight."""
+    rows: Cuts
+    """Boundaries of the arrays along rows."""
+    scale: Floats
+    """(Cout_e,) step of every column."""
+    places: Cuts
+    """(row blocks, Cout_e) binary places by which the step of a row block is finer."""
+
+    @property
+    def steps(self) -> Floats:
+        """Step of every element, (rows, Cout_e)."""
+        return np.repeat(np.ldexp(self.scale, -self.places), np.diff(self.rows), axis=0)
+
+
+def _choose(
+    epitome: LayerEpitome,
+    bits: int,
+    quantization: str,
+    row_starts: Sequence[int] | None,
+    column_starts: Sequence[int] | None,
+) -> _Chosen:
     try:
         choose = METHODS[quantization]
     except KeyError:
         raise ConfigError(f"epitome.quantization: {quantization!r} is not one of {', '.join(METHODS)}") from None
     assert epitome.values is not None
-    sampler = epitome.sampler
     rows, columns = epitome.values[0].size, len(epitome.values)
     row_cuts = np.array([0, rows] if row_starts is None else row_starts, dtype=np.int64)
     column_cuts = np.array([0, columns] if column_starts is None else column_starts, dtype=np.int64)
     values = epitome.values.reshape(columns, rows).T.astype(np.float64)
     power = _power(epitome).reshape(columns, rows).T
     values = np.where(power > 0, values, 0.0)
-    limit = 2 ** (bits - 1) - 1
-    scale, places = choose(values, power, limit, row_cuts, column_cuts)
-    steps = np.repeat(np.ldexp(scale, -places), np.diff(row_cuts), axis=0)
-    deepest = places.max(axis=0)
-    quantized = QuantizedEpitome(
-        sampler=sampler,
-        codes=_round(values, steps, limit).astype(np.int32),
-        row_starts=row_cuts,
-        shift=deepest - places,
-    )
-    sizes = sampler.outputs[:, 1] - sampler.outputs[:, 0]
-    column = np.concatenate([start + np.arange(size) for start, size in zip(sampler.outputs[:, 2], sizes)])
-    gain = 1.0 if epitome.gain is None else epitome.gain
-    return quantized, np.ldexp(scale, -deepest)[column] * gain
+    scale, places = choose(values, power, 2 ** (bits - 1) - 1, row_cuts, column_cuts)
+    return _Chosen(values=values, rows=row_cuts, scale=scale, places=places)
 
 
 def _power(epitome: LayerEpitome) -> Floats:
@@ -130,7 +172,6 @@ def _full(values: Floats, limit: int) -> float:
     return (top or 1.0) / limit
 
 
-Cuts = NDArray[np.int64]
 Choice = tuple[Floats, Cuts]
 
 

@@ -8,7 +8,8 @@ Every design is priced by the simulator; none is guessed. What comes out is set 
 epitome, and the same network pruned to as many arrays.
 
 Pruning keeps one share of the output channels in every searched layer whose channels are free (not tied to an
-addition); it is priced and not trained.
+addition), those with the largest weights. No design is trained: where there are images, accuracies are those of the
+closest epitomes and of the weights that pruning leaves.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import INPUT, Network, load_network
 from xbarsim.rng import stream
-from xbarsim.search.evaluate import load_images
+from xbarsim.search.evaluate import Images, load_images, measure_design
 from xbarsim.search.oracle import CostOracle, fingerprint_code
-from xbarsim.search.record import describe_cost
+from xbarsim.search.prune import prune_channels
 from xbarsim.search.reshape import reshape_network
 from xbarsim.search.result import Result, write_rows
 from xbarsim.search.run import Progress, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
-from xbarsim.search.space import Point, Slot, Space
+from xbarsim.search.space import Design, Point, Slot, Space
 from xbarsim.search.store import Store, write_text
 from xbarsim.search.task import EvolutionSettings, Search, make_search
 
@@ -55,6 +56,18 @@ class Shape(Record):
     """Rows that it may take."""
     channels: Count
     """Output channels."""
+    height: Count | None = None
+    """Rows of one channel; the kernel's if left out."""
+    width: Count | None = None
+    """Columns of one channel; the kernel's if left out."""
+    patch: tuple[Count, Count] | None = None
+    """Output and input channels of one patch; the whole epitome's if left out."""
+    step: tuple[Count, Count] | None = None
+    """Output and input channels between patches inside the epitome; half a patch if left out."""
+
+    def as_option(self) -> dict[str, Any]:
+        """Return what the space calls it."""
+        return self.model_dump(exclude_none=True)
 
 
 class EpitomeSearch(Record):
@@ -162,7 +175,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> Task:
         if key in ("network", "hardware", "weights", "data", "images", "calibration", "mean", "std", "set", "trials")
     }
     shapes = list(dict.fromkeys((wanted.uniform, *wanted.shapes)))
-    axes: dict[str, Any] = {"epitome": [*([None] if wanted.plain else []), *(shape.model_dump() for shape in shapes)]}
+    axes: dict[str, Any] = {"epitome": [*([None] if wanted.plain else []), *(shape.as_option() for shape in shapes)]}
     if wanted.weight_bits:
         axes["weight_bits"] = list(wanted.weight_bits)
     network = load_network(wanted.network)
@@ -172,7 +185,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> Task:
         "objectives": dict(GOALS[name] for name in wanted.objectives),
     }  # fmt: skip
     space, hardware = open_space(make_search(content))
-    uniform = wanted.uniform.model_dump()
+    uniform = wanted.uniform.as_option()
     counts = [[_count(space, hardware, slot, option) for option in range(slot.count)] for slot in space.slots]
     same = tuple(_find(slot, uniform, wanted.weight_bits) for slot in space.slots)
     least = tuple(min(range(len(each)), key=each.__getitem__) for each in counts)
@@ -205,7 +218,8 @@ def run_epitome_search(
     Returns
     -------
     Result
-        Designs, front and chosen design; the files are written, ``comparison.csv`` and its figure among them.
+        Designs, front and chosen design; the files are written, ``comparison.csv`` and its figure among them. What
+        it has to say beside: ``budget``, and ``comparison`` as :func:`compare_designs` returns it.
 
     Raises
     ------
@@ -222,19 +236,20 @@ def run_epitome_search(
     about = {"points_in_space": str(space.count), "search": wanted.model_dump(mode="json")}
     first = [*task.starts, *_vary(task, wanted)]
     sampler = EvolutionSampler(space, seed=wanted.seed, first=first, population=wanted.evolution.population)
+    images = load_images(search)
     with Store(folder, name, about) as store:
-        entries = run_sampler(
-            search, space, oracle, load_images(search), store, progress, sampler=sampler, labels=task.starts
-        )
+        entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler, labels=task.starts)
         result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
         result.write(store.folder)
-        rows = compare_designs(result, task, oracle)
+        rows = compare_designs(result, task, oracle, images)
         write_text(store.folder / "comparison.csv", write_rows(rows))
         save_figure(plot_comparison(rows), store.folder / "comparison")
-    return result
+    return dataclasses.replace(result, extra={**result.extra, "comparison": rows})
 
 
-def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict[str, Any]]:
+def compare_designs(
+    result: Result, task: Task, oracle: CostOracle, images: Images | None = None
+) -> list[dict[str, Any]]:
     """Set the designs found against the plain network, the uniform epitome and pruning to as many arrays.
 
     Parameters
@@ -245,6 +260,8 @@ def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict
         What was searched.
     oracle : CostOracle
         Who prices the plain and the pruned network.
+    images : Images, optional
+        What the accuracy of both is measured on.
 
     Returns
     -------
@@ -252,25 +269,21 @@ def compare_designs(result: Result, task: Task, oracle: CostOracle) -> list[dict
         One row a design: arrays, how many times fewer than the plain network's, latency, energy, area, EDAP, accuracy.
     """
     network = task.space.network
-    plain = describe_cost(oracle.cost(network))
-    pruned, share = prune_network(task, oracle)
-    rows: list[tuple[str, Mapping[str, Any], Mapping[str, float]]] = [
-        ("plain", plain, {}),
-        (f"pruned to {share:.3f} of the channels", describe_cost(oracle.cost(pruned)), {}),
-    ]
-    for label, number in name_designs(result):
-        metrics = result.entries[number].metrics or {}
-        cost = {key.removeprefix("cost."): value for key, value in metrics.items() if key.startswith("cost.")}
-        rows.append((label, cost, {key: value for key, value in metrics.items() if key.startswith("accuracy.")}))
-    keys = ("crossbars", "delay_s", "energy_joule", "area_m2", "edap")
+    pruned, share = prune_network(task)
+    rows = []
+    for name, each in (("plain", network), (f"pruned to {100 * share:.1f} %", pruned)):
+        design = Design(network=each, layers={}, removed=())
+        rows.append((name, measure_design(task.search, oracle, design, images if each.has_weights else None)))
+    plain = rows[0][1]["cost.crossbars"]
+    rows += [(label, result.entries[number].metrics or {}) for label, number in name_designs(result)]
     return [
         {
             "design": label,
-            **{key: cost[key] for key in keys},
-            "compression": plain["crossbars"] / cost["crossbars"],
-            **accuracy,
+            **{key: metrics[f"cost.{key}"] for key in ("crossbars", "delay_s", "energy_joule", "area_m2", "edap")},
+            "compression": plain / metrics["cost.crossbars"],
+            **{key: value for key, value in metrics.items() if key.startswith("accuracy.")},
         }
-        for label, cost, accuracy in rows
+        for label, metrics in rows
     ]
 
 
@@ -284,13 +297,14 @@ def name_designs(result: Result) -> list[tuple[str, int]]:
     return [*named, ("chosen", result.chosen)]
 
 
-def prune_network(task: Task, oracle: CostOracle) -> tuple[Network, float]:
+def prune_network(task: Task) -> tuple[Network, float]:
     """Keep one share of the channels of every searched layer, as large as fits the budget.
 
     Returns
     -------
     Network, float
-        Without weights where a shape is new, and the share [-]; the smallest share tried where none fits.
+        With weights where the network has them and the graph tells which channels stay, and the share [-]; the smallest
+        share tried where none fits, 1 where no channels are free.
     """
     network = task.space.network
     free = []
@@ -301,18 +315,21 @@ def prune_network(task: Task, oracle: CostOracle) -> tuple[Network, float]:
             except ConfigError:
                 continue
             free.append(name)
-    best = None
+    if not free:
+        return network, 1.0
     low, high = 0, 256
     while high - low > 1:
         middle = (low + high) // 2
         candidate = reshape_network(network, widths=dict.fromkeys(free, middle / 256))
         if plan_network(candidate, task.hardware).crossbars <= task.budget:
-            low, best = middle, candidate
+            low = middle
         else:
             high = middle
-    if best is None:
-        return reshape_network(network, widths=dict.fromkeys(free, 1 / 256)), 1 / 256
-    return best, low / 256
+    share = max(1, low) / 256
+    try:
+        return prune_channels(network, dict.fromkeys(free, share)), share
+    except ConfigError:
+        return reshape_network(network, widths=dict.fromkeys(free, share)), share
 
 
 def _vary(task: Task, wanted: EpitomeSearch) -> list[Point]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.quantity import describe_column
 from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, style
+from xbarsim.search.figures import describe_metric
+from xbarsim.search.task import ACCURACY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +19,7 @@ PANELS = ("crossbars", "delay_s", "energy_joule", "edap")
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw arrays, latency, energy and EDAP of every design as bars.
+    """Draw arrays, latency, energy and EDAP of every design as bars, and accuracy where it was measured.
 
     Parameters
     ----------
@@ -30,13 +32,18 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
         One panel for each quantity, one bar for each design.
     """
     names = [str(row["design"]) for row in rows]
+    panels = [*PANELS, *([ACCURACY] if all(ACCURACY in row for row in rows) else [])]
     with style():
-        figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(PANELS), sharey=True)
-        for axes, key, colour in zip(grid[0], PANELS, PALETTE):
+        figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(panels), sharey=True)
+        for axes, key, colour in zip(grid[0], panels, PALETTE):
             values = np.array([float(row[key]) for row in rows])
-            column = describe_column(key, values)
-            axes.barh(range(len(names)), values * column.factor, height=0.7, color=colour)
-            axes.set_xlabel(column.heading)
+            column = describe_metric(key, values)
+            values *= column.factor
+            heading, power = column.heading, math.floor(math.log10(values.max())) if values.max() > 0 else 0
+            if abs(power) > 3:  # no prefix fits: say the power of ten beside the unit
+                values, heading = values / 10.0**power, heading.replace("[", f"[1e{power} ")
+            axes.barh(range(len(names)), values, height=0.7, color=colour)
+            axes.set_xlabel("accuracy [%]" if key == ACCURACY else heading)
         grid[0, 0].set_yticks(range(len(names)), names)
         grid[0, 0].invert_yaxis()
     return figure

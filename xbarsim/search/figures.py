@@ -31,7 +31,7 @@ def plot_front(result: Result) -> Figure:
     goals = list(result.search.goals)[:2]
     alive = [number for number, entry in enumerate(result.entries) if entry.metrics is not None]
     values = {name: np.array([(result.entries[n].metrics or {})[name] for n in alive]) for name in goals}
-    columns = [_describe(name, values[name]) for name in goals]
+    columns = [describe_metric(name, values[name]) for name in goals]
     vertical = values[goals[0]] * columns[0].factor
     is_single = len(goals) == 1
     horizontal = np.array(alive, dtype=float) if is_single else values[goals[1]] * columns[1].factor
@@ -48,9 +48,11 @@ def plot_front(result: Result) -> Figure:
         marked = [(at, result.entries[number].label) for at, number in enumerate(alive) if result.entries[number].label]
         for at, label in marked:
             axes.plot(horizontal[at], vertical[at], "s", ms=6, mfc="none", color=PALETTE[1], zorder=4)
+            is_right = horizontal[at] > horizontal.min() + 0.7 * np.ptp(horizontal)  # leave the label its room
             axes.annotate(
-                label, (horizontal[at], vertical[at]), xytext=(6, 2), textcoords="offset points", fontsize=7.5
-            )
+                label, (horizontal[at], vertical[at]), xytext=(-6 if is_right else 6, 4), textcoords="offset points",
+                fontsize=7.5, ha="right" if is_right else "left",
+            )  # fmt: skip
         if marked:
             axes.plot([], [], "s", ms=6, mfc="none", color=PALETTE[1], label="for comparison")
         at = alive.index(result.chosen)
@@ -110,8 +112,9 @@ def _order(value: Any) -> tuple[int, float, str]:
     return (0, float(value), "") if is_number else (1, 0.0, str(value))
 
 
-def _describe(name: str, values: np.ndarray) -> Column:
-    kind, _, field = name.partition(".")
+def describe_metric(name: str, values: np.ndarray) -> Column:
+    """Return heading, unit and factor of a metric such as ``cost.edap``, ``edap`` or ``accuracy.hardware``."""
+    kind, _, field = name.rpartition(".")
     if kind == "accuracy":
         return Column(title=f"accuracy, {field}", unit="%", factor=100.0)
     return describe_column(field, values)

@@ -6,7 +6,7 @@ one axis the later wins. Axes are
 * ``array``: rows and columns of square arrays;
 * any key of the hardware that may differ from layer to layer (``device.cell_bits``, ``adc.bits``, ``dac.bits``, ...);
 * ``kernel``: height and width of a convolution's kernel; ``width``: factor of a layer's output channels;
-* ``epitome``: ``{rows: ..., channels: ...}`` or null;
+* ``epitome``: ``{rows: ..., channels: ...}``, with ``height``, ``width``, ``patch`` and ``step`` where wanted, or null;
 * ``zero: true``: the layer's residual branch may be left out; ``tied: true``: the layers of the glob choose as one.
 
 Under a glob with wildcards, layers that cannot take an axis at all (a linear layer's kernel) go without; a layer
@@ -352,9 +352,7 @@ def _with_epitomes(network: Network, epitomes: Mapping[str, Any]) -> Network:
     for name, value in epitomes.items():
         if value is None:
             continue
-        if not isinstance(value, Mapping) or not {*value} <= {"rows", "channels"}:
-            raise ConfigError(f"epitome: {value!r} is neither null nor a mapping of rows and channels")
-        wanted[name] = Epitome(**value)
+        wanted[name] = Epitome.from_mapping(value)
     return network.with_epitomes(wanted) if wanted else network
 
 
