@@ -90,6 +90,7 @@ def plot_utilization(activity: Activity) -> Figure:
         right.set_xlabel("share of the time between two inferences [%]")
         right.grid(axis="y", visible=False)
         label_bars(right, [f"{value:.3g} %" for value in values])
+        right.set_xticks([tick for tick in right.get_xticks() if 0 <= tick <= 100])  # the rest is room for labels
     return figure
 
 
