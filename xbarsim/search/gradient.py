@@ -6,8 +6,8 @@ arrays or through the simulator's model of the chosen hardware (wires, variation
 through). Loss: cross-entropy + decay * |w|^2 + lambda * expected latency + lambda * expected energy, the expectations
 from the oracle's table of every layer and option.
 
-At the end the most likely design and every uniform design are fine-tuned in the same way on the hardware they run on,
-and simulated.
+At the end the most likely design and, for comparison, every uniform design are fine-tuned in the same way on the
+hardware they run on, and simulated.
 
 Neglected: what layers share on a chip (the table prices each layer alone); the final figures come from whole chips.
 """
@@ -222,7 +222,8 @@ class GradientSearch:
             pairs[number], paths[number] = (pair, share), tuple(int(index) for index in pair)
             gates[number] = torch.tensor([1.0, 0.0], requires_grad=True)
         entropy = functional.cross_entropy(self.net(images, paths, gates, self.arrays), labels)
-        slopes = torch.autograd.grad(entropy, list(gates.values()))
+        # behind an active zero operator nothing depends on the gates before it
+        slopes = torch.autograd.grad(entropy, list(gates.values()), allow_unused=True, materialize_grads=True)
         self.gates.zero_grad()
         price: Any = 0.0
         for term, name in TERMS.items():
@@ -287,7 +288,8 @@ def run_gradient(
     with use_threads(1):
         task = GradientSearch(search, space, oracle, *training)
         _run_epochs(task, store, progress)
-        designs = {f"array {size}": point for size, point in space.homogeneous().items()}
+        uniform = space.homogeneous() if task.settings.compare else {}
+        designs = {f"array {size}": point for size, point in uniform.items()}
         designs["searched"] = task.net.best()
         entries = []
         for number, (label, point) in enumerate(designs.items()):
@@ -339,7 +341,9 @@ def _finish(
     search, settings = task.search, task.settings
     try:
         design = task.space.design(point)
-        network = task.net.weights_of(design.network, point)
+        network = design.network
+        if label == "searched" or not network.has_weights:
+            network = task.net.weights_of(network, point)
         if settings.finetune:
             network = finetune(
                 network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,

@@ -31,6 +31,20 @@ OnChip = Callable[[Node, Tensor, Tensor, Tensor, Any], Tensor]
 """(node, x, folded weight, folded bias, option) -> output on the hardware of an option."""
 
 
+class _Gate(torch.autograd.Function):
+    """``gates[0] * active + gates[1] * other`` for gates of (1, 0), without the arithmetic."""
+
+    @staticmethod
+    def forward(context: Any, active: Tensor, other: Tensor, gates: Tensor) -> Tensor:
+        context.save_for_backward(active, other)
+        return active.view_as(active)
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, Tensor]:
+        slope = slopes[0].flatten()
+        return slopes[0], None, torch.stack([torch.dot(slope, path.flatten()) for path in context.saved_tensors])
+
+
 class Candidate(nn.Module):
     """The weights of one kernel of one layer.
 
@@ -143,7 +157,7 @@ class SuperNetwork(nn.Module):
                 active = self._run_folded(node, inputs[0], options[0], on_chip)
                 with torch.no_grad():
                     other = self._run_folded(node, inputs[0], options[1], on_chip)
-                values[node.name] = gates[number][0] * active + gates[number][1] * other
+                values[node.name] = _Gate.apply(active, other, gates[number])
         return values[self.network.output]
 
     def best(self) -> Point:

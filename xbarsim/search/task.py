@@ -72,7 +72,10 @@ class GradientSettings(Record):
     warmup: Annotated[int, Field(ge=0)] = 5
     """Epochs that train weights alone, before."""
     finetune: Annotated[int, Field(ge=0)] = 10
-    """Epochs that train the chosen network, behind."""
+    """Epochs that train the chosen network through its hardware, behind."""
+    compare: bool = True
+    """Whether uniform designs are trained and simulated beside the chosen one, for comparison; they start from the
+    backbone's own weights where it has some."""
     batch: Count = 64
     """Images of a step."""
     rate: Positive = 2e-3
@@ -126,6 +129,8 @@ class Search(Record):
     """Use the first ones only."""
     calibration: str | None = None
     """Images that set ranges; the first 64 test images if left out."""
+    calibration_images: Count | None = None
+    """Use the first ones only."""
     mean: Numbers | str | None = None
     """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
     std: Numbers | None = None
