@@ -158,6 +158,8 @@ class GradientSearch:
         parts = order[held:], order[:held]
         self.train, self.held = ((images[part], labels[part].astype(np.int64)) for part in parts)
         self.net = SuperNetwork(space, search.seed)
+        if (chance := self.settings.zero_chance) is not None:
+            self.net.start_zeros(chance)
         weights = [p for name, p in self.net.named_parameters() if not name.startswith("alphas") and p.requires_grad]
         # |w|^2 belongs to the loss, so its decay goes through Adam's moments
         decay = self.settings.weight_decay
@@ -201,8 +203,11 @@ class GradientSearch:
         """Train the weights of one sampled path on ideal arrays; returns the loss."""
         self.net.train()
         paths = {}
-        for number, alpha in enumerate(self.net.alphas):
-            paths[number] = (int(torch.multinomial(alpha.detach().softmax(0), 1, generator=self.generator)),)
+        for number, (slot, alpha) in enumerate(zip(self.space.slots, self.net.alphas)):
+            chances = alpha.detach().softmax(0)
+            if len(self.history) < self.settings.warmup and slot.can_vanish:
+                chances = chances[:-1]
+            paths[number] = (int(torch.multinomial(chances, 1, generator=self.generator)),)
         loss = functional.cross_entropy(self.net(images, paths), labels)
         self.weights.zero_grad()
         loss.backward()
@@ -347,7 +352,7 @@ def _finish(
         if settings.finetune:
             network = finetune(
                 network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,
-                batch=settings.batch, rate=settings.rate, weight_decay=settings.weight_decay, shift=settings.shift,
+                batch=settings.batch, rate=settings.finetune_rate or settings.rate, weight_decay=settings.weight_decay, shift=settings.shift,
                 flip=settings.flip, seed=search.seed,
             )  # fmt: skip
         write_onnx(network, store.folder / f"network-{label.replace(' ', '-')}.onnx")

@@ -14,6 +14,7 @@ branch is really taken out.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -159,6 +160,20 @@ class SuperNetwork(nn.Module):
                     other = self._run_folded(node, inputs[0], options[1], on_chip)
                 values[node.name] = _Gate.apply(active, other, gates[number])
         return values[self.network.output]
+
+    def start_zeros(self, chance: float) -> None:
+        """Give every zero operator a probability, the other options of its slot an equal share of the rest.
+
+        Parameters
+        ----------
+        chance : float
+            Between 0 and 1, both excluded [-].
+        """
+        with torch.no_grad():
+            for slot, alpha in zip(self.space.slots, self.alphas):
+                alpha.zero_()
+                if slot.can_vanish and slot.count > 1:
+                    alpha[-1] = math.log(chance * (slot.count - 1) / (1 - chance))
 
     def best(self) -> Point:
         """Return the most likely option of every slot."""

@@ -70,7 +70,7 @@ class GradientSettings(Record):
     epochs: Count = 20
     """Passes over the training images in the search."""
     warmup: Annotated[int, Field(ge=0)] = 5
-    """Epochs that train weights alone, before."""
+    """Epochs that train weights alone, before, on paths without zero operators."""
     finetune: Annotated[int, Field(ge=0)] = 10
     """Epochs that train the chosen network through its hardware, behind."""
     compare: bool = True
@@ -80,8 +80,13 @@ class GradientSettings(Record):
     """Images of a step."""
     rate: Positive = 2e-3
     """Learning rate of the weights (Adam)."""
+    finetune_rate: Positive | None = None
+    """Learning rate of the fine-tuning; ``rate`` if left out."""
     gate_rate: Positive = 0.05
     """Learning rate of the architecture parameters (Adam)."""
+    zero_chance: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """First probability of a zero operator [-]; as likely as any other option if left out. Lower keeps a trained
+    backbone whole while its kernels learn: paths that miss several branches at once teach it little."""
     weight_decay: NonNegative = 1e-4
     """Decay of the weights: the lambda of |w|^2."""
     latency: NonNegative = 0.1
