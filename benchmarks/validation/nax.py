@@ -27,7 +27,7 @@ from xbarsim.data import load_data, normalize_images
 from xbarsim.search import finetune, make_search, run_search, write_onnx
 
 SIZES = (16, 32, 64, 128)
-BUDGET = {"epochs": 4, "batch": 32, "rate": 3e-4, "weight_decay": 1e-4, "shift": 2, "flip": True}
+BUDGET = {"epochs": 2, "batch": 32, "rate": 3e-4, "weight_decay": 1e-4, "shift": 2, "flip": True}
 """Fine-tuning, as in examples/search_nax.yaml."""
 
 
@@ -56,7 +56,10 @@ def measure_design(
     if kept.exists():
         return json.loads(kept.read_text())  # type: ignore[no-any-return]
     started = time.process_time()
-    found: dict[str, Any] = {"label": label, "arrays": {glob: choice["crossbar.rows"] for glob, choice in layers.items()}}
+    found: dict[str, Any] = {
+        "label": label,
+        "arrays": {glob: choice["crossbar.rows"] for glob, choice in layers.items()},
+    }
     tuned = finetune(network, "nax", *train, layers=layers, **BUDGET)  # type: ignore[arg-type]
     write_onnx(tuned, kept.with_suffix(".onnx"))
     for when, net in (("before", xs.load_network(network)), ("after", tuned)):
@@ -95,7 +98,9 @@ def main() -> None:
     for label, layers in designs.items():
         found.append(measure_design(arguments.out, label, layers, network, *parts))
         before, after = found[-1]["before"], found[-1]["after"]
-        print(f"{label:16s}  {before['accuracy']:.1%} -> {after['accuracy']:.1%}  {after['edap']:.3e} J s m2", flush=True)
+        print(
+            f"{label:16s}  {before['accuracy']:.1%} -> {after['accuracy']:.1%}  {after['edap']:.3e} J s m2", flush=True
+        )
     if arguments.page is not None:
         from nax_page import write_page
 

@@ -29,13 +29,17 @@ PUBLISHED = {16: (0.8824, 0.9935), 32: (0.8742, 1.0156), 64: (0.8609, 1.0944), 1
 BENT = Sinh(scale_volt=0.25)
 BENT_ARRAYS, BENT_VECTORS = 6, 4
 MOST_ZEROS = 1e-3
-"""Columns whose ideal current is less than this share of the array's largest are left out: their ratio says little [-]."""
+"""Columns with a smaller share of the array's largest ideal current are left out: their ratio says little [-]."""
 
 
-def cut_arrays(network: Network, images: np.ndarray, size: int, vectors: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def cut_arrays(
+    network: Network, images: np.ndarray, size: int, vectors: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield levels (size, size) of arrays, and one-bit inputs (vectors, size) that drive them."""
     hardware = xs.load_hardware("nax")
-    quantized = quantize_network(network, images, weight_bits=hardware.weight_bits, activation_bits=hardware.activation_bits)
+    quantized = quantize_network(
+        network, images, weight_bits=hardware.weight_bits, activation_bits=hardware.activation_bits
+    )
     seen: dict[str, np.ndarray] = {}
     run_network(network, images, observe=lambda name, value: seen.update({name: value}), block=len(images))
     for node in network.layers:
@@ -51,7 +55,9 @@ def cut_arrays(network: Network, images: np.ndarray, size: int, vectors: int) ->
         picked = rows[rng.integers(0, len(rows), vectors)]
         bits = (picked >> rng.integers(0, hardware.activation_bits - 1, (vectors, 1))) & 1
         matrix = layer.weight.transpose(2, 3, 1, 0).reshape(-1, layer.weight.shape[0])
-        encoded = encode_weights(matrix, "differential", weight_bits=layer.weight_bits, cell_bits=hardware.device.cell_bits)
+        encoded = encode_weights(
+            matrix, "differential", weight_bits=layer.weight_bits, cell_bits=hardware.device.cell_bits
+        )
         levels = encoded.digits.transpose(0, 2, 3, 1).reshape(2, len(matrix), -1)  # slices of a weight side by side
         for polarity in levels:
             for row in range(0, min(len(matrix), 2 * size), size):
@@ -107,9 +113,8 @@ def main() -> None:
     parser.add_argument("--sink", type=float, default=100.0, help="sensor [ohm]")
     parser.add_argument("--segment", type=float, default=2.5, help="segment of a line [ohm]")
     given = parser.parse_args()
-    wires = dict(
-        r_source_ohm=given.source, r_sink_ohm=given.sink, r_wl_ohm=given.segment, r_bl_ohm=given.segment
-    )
+    wires = {"r_source_ohm": given.source, "r_sink_ohm": given.sink}
+    wires |= {"r_wl_ohm": given.segment, "r_bl_ohm": given.segment}
     print("| array | published | ohmic cells | sinh cells |\n|---|---|---|---|")
     for row in collect(given.shared, wires):
         parts = [f"{row[f'{name}_least']:.3f} .. {row[f'{name}_most']:.3f}" for name in ("published", "ohmic", "sinh")]

@@ -13,7 +13,7 @@ from xbarsim.mapping import plan_network
 from xbarsim.network import list_networks, load_onnx, quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
 from xbarsim.search import finetune, write_onnx
-from xbarsim.search.hardware_model import apply_chip, draw_chip, find_weights, pool_chips
+from xbarsim.search.hardware_model import apply_chip, draw_chip, find_weights, is_left_to_chance, pool_chips
 from xbarsim.search.torch_network import TorchNetwork, torch, use_threads
 
 IDEAL = {
@@ -159,6 +159,27 @@ def test_several_chips_have_a_spread(digits):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"device.read_noise.sigma": 0.1}, False),
+        ({"device.drift.nu_sigma": 0.01}, False),
+        ({"device.drift.nu_sigma": 0.01, "device.drift.time_s": 1e3}, True),
+        ({"device.programming.distribution": "normal", "device.programming.sigma": 0.1}, True),
+        ({"device.stuck.off_rate": 0.01}, True),
+        ({"adc.offset_sigma_lsb": 0.5}, True),
+    ],
+)
+def test_chips_differ_where_something_is_left_to_chance(digits, changes, expected):
+    network, hardware = xs.load_network("digits"), xs.load_hardware("nax", changes)
+    assert is_left_to_chance(network, hardware) is expected
+    first, second = (draw_chip(network, hardware, digits[0][:8], trial=trial).layers["conv2"] for trial in (0, 1))
+    reads = "device.read_noise.sigma" in changes  # they move means a little, from read to read
+    same = torch.equal(first.shift, second.shift) and (reads or torch.equal(first.mean, second.mean))
+    assert same is not expected
+
+
 def test_finetuning_recovers_more_than_half_of_what_noise_costs(digits):
     train, train_labels, test, test_labels = digits
     network = xs.load_network("digits")

@@ -179,8 +179,9 @@ class GradientSearch:
     def run_epoch(self) -> None:
         """Train weights, and behind the warm-up architecture parameters in turn."""
         epoch, settings = len(self.history), self.settings
-        if self.arrays is not None and epoch % settings.refresh == 0:
-            self.arrays.renew(epoch // settings.refresh)
+        searched = epoch - settings.warmup
+        if self.arrays is not None and searched >= 0 and searched % settings.refresh == 0:
+            self.arrays.renew(searched // settings.refresh)
         rng = stream(self.search.seed, "search.gradient", epoch)
         validation = iter(())
         losses, scores = [], []
@@ -257,7 +258,7 @@ class GradientSearch:
         return buffer.getvalue()
 
     def load(self, content: bytes) -> None:
-        """Go on from what :meth:`save` returned."""
+        """Go on from what :meth:`save` returned; arrays are programmed anew, with the weights of now."""
         state = torch.load(io.BytesIO(content), weights_only=True)
         self.net.load_state_dict(state["net"])
         self.weights.load_state_dict(state["weights"])
@@ -266,7 +267,7 @@ class GradientSearch:
         self.history = state["history"]
         if self.arrays is not None:
             self.arrays.generator.set_state(state["noise"])
-            self.arrays.renew(max(0, len(self.history) - 1) // self.settings.refresh)
+            self.arrays.renew(max(0, len(self.history) - 1 - self.settings.warmup) // self.settings.refresh)
 
 
 def run_gradient(
@@ -352,8 +353,8 @@ def _finish(
         if settings.finetune:
             network = finetune(
                 network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,
-                batch=settings.batch, rate=settings.finetune_rate or settings.rate, weight_decay=settings.weight_decay, shift=settings.shift,
-                flip=settings.flip, seed=search.seed,
+                batch=settings.batch, rate=settings.finetune_rate or settings.rate, weight_decay=settings.weight_decay,
+                shift=settings.shift, flip=settings.flip, seed=search.seed,
             )  # fmt: skip
         write_onnx(network, store.folder / f"network-{label.replace(' ', '-')}.onnx")
         return {
