@@ -6,7 +6,8 @@ Each of NAX's sizes (ADC bits follow the array: 6, 7, 8, 9) carries the trained 
 as it is and after fine-tuning through the hardware on 4,660 training images. So do two mixed designs: an evolutionary
 search over the size of every layer alone, kernels and weights as trained, that makes EDAP least; once over all sizes,
 once over those no larger than the single size of least EDAP. ``--found`` adds the result of
-``xbarsim search nax examples/search_nax.yaml``, which is fine-tuned by the search in the same way.
+``xbarsim search nax examples/search_nax.yaml``, which is fine-tuned by the search in the same way. A last table varies
+what is done about wires: how the off-current is taken, and a gain trimmed for each column.
 
 Every design is kept in the output folder (NAME.json, NAME.onnx), so that a run that was killed goes on. ``--page``
 writes the page with all tables and its figure; it computes nothing that is kept already.
@@ -21,6 +22,9 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import nax_ratio
+from nax_page import write_page
 
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
@@ -75,6 +79,37 @@ def measure_design(
     return found
 
 
+SENSING: dict[str, dict[str, Any]] = {
+    "off-current of ideal wires": {"adc.off_current": "known"},
+    "off-current of a column": {},
+    "and gain trimmed by column": {"adc.gain_correction": True},
+}
+"""What is done about wires -> changes of `nax`."""
+
+
+def measure_sensing(folder: Path, network: str, train: Any, test: Any) -> dict[str, dict[str, float]]:
+    """Return accuracies of the trained network as it is, by what is done about wires and by size; kept likewise."""
+    kept = folder / "sensing.json"
+    found: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for way, changes in SENSING.items():
+        row = found.setdefault(way, {})
+        for size in SIZES:
+            if str(size) not in row:
+                hardware = xs.load_hardware("nax", {**changes, **on_arrays(size)})
+                report = xs.simulate(network, hardware, *test, calibration=train[0][:64], threads=1)
+                row[str(size)] = report.accuracy.hardware
+                kept.write_text(json.dumps(found, indent=2) + "\n")
+    return found
+
+
+def measure_ratios(folder: Path, shared: Path) -> list[dict[str, float]]:
+    """Return what arrays lose of their currents, as ``nax_ratio.py`` does; kept likewise."""
+    kept = folder / "ratios.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(nax_ratio.collect(shared, nax_ratio.WIRES), indent=2) + "\n")
+    return json.loads(kept.read_text())  # type: ignore[no-any-return]
+
+
 def main() -> None:
     """Measure what is not kept yet, print one row a design, and write the page where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,10 +136,13 @@ def main() -> None:
         print(
             f"{label:16s}  {before['accuracy']:.1%} -> {after['accuracy']:.1%}  {after['edap']:.3e} J s m2", flush=True
         )
+    sensing = measure_sensing(arguments.out, network, *parts)
+    for way, row in sensing.items():
+        print(f"{way:28s}", "  ".join(f"{size} {accuracy:.1%}" for size, accuracy in row.items()), flush=True)
     if arguments.page is not None:
-        from nax_page import write_page
-
-        write_page(arguments.page, found, arguments.found)
+        ratios = measure_ratios(arguments.out, arguments.shared)
+        write_page(arguments.page, found, sensing, ratios, arguments.found)
+        print(f"wrote {arguments.page}")
 
 
 if __name__ == "__main__":

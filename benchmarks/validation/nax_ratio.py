@@ -26,8 +26,10 @@ from xbarsim.network import Network, quantize_input, quantize_network, run_netwo
 from xbarsim.rng import stream
 
 PUBLISHED = {16: (0.8824, 0.9935), 32: (0.8742, 1.0156), 64: (0.8609, 1.0944), 128: (0.8473, 1.2905)}
+WIRES = {"r_source_ohm": 500.0, "r_sink_ohm": 100.0, "r_wl_ohm": 2.5, "r_bl_ohm": 2.5}
+"""As in hwconfigs/nax.yaml [ohm]."""
 BENT = Sinh(scale_volt=0.25)
-BENT_ARRAYS, BENT_VECTORS = 6, 4
+BENT_ARRAYS, BENT_VECTORS = 10, 4
 MOST_ZEROS = 1e-3
 """Columns with a smaller share of the array's largest ideal current are left out: their ratio says little [-]."""
 
@@ -109,9 +111,9 @@ def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="folder with models/ and data/")
-    parser.add_argument("--source", type=float, default=500.0, help="driver [ohm]")
-    parser.add_argument("--sink", type=float, default=100.0, help="sensor [ohm]")
-    parser.add_argument("--segment", type=float, default=2.5, help="segment of a line [ohm]")
+    parser.add_argument("--source", type=float, default=WIRES["r_source_ohm"], help="driver [ohm]")
+    parser.add_argument("--sink", type=float, default=WIRES["r_sink_ohm"], help="sensor [ohm]")
+    parser.add_argument("--segment", type=float, default=WIRES["r_wl_ohm"], help="segment of a line [ohm]")
     given = parser.parse_args()
     wires = {"r_source_ohm": given.source, "r_sink_ohm": given.sink}
     wires |= {"r_wl_ohm": given.segment, "r_bl_ohm": given.segment}

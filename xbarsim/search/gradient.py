@@ -289,7 +289,7 @@ def run_gradient(
     Result
         Uniform designs, and the searched one.
     """
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     training = load_part(search, search.train or "", search.train_images, "train")
     with use_threads(1):
         task = GradientSearch(search, space, oracle, *training)
@@ -312,7 +312,8 @@ def run_gradient(
         slot.name: [round(float(chance), 6) for chance in alpha.detach().softmax(0)]
         for slot, alpha in zip(space.slots, task.net.alphas)
     }
-    extra = {"probabilities": chances, "history": task.history, "seconds": time.perf_counter() - started}
+    spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
+    extra = {"probabilities": chances, "history": task.history, **spent}  # a resumed run counts from where it began
     return Result(search=search, space=space, entries=tuple(entries), extra=extra)
 
 

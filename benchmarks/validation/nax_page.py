@@ -1,0 +1,219 @@
+"""The page and the figure about NAX's search, from the results that ``nax.py`` keeps and that the search writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
+
+HEAD = """# NAX: kernels and arrays searched together
+
+NAX (DAC 2022, arXiv 2106.12125) asks which kernel and which array size suits each layer of a network. Its space on
+ResNet-20: kernels of 3, 5 and 7, arrays of 16, 32, 64 and 128, layer by layer, and a zero operator that leaves a
+residual branch out. The figures of this page come from
+
+```
+xbarsim search nax examples/search_nax.yaml --out nax            # goes on where it was when it was killed
+python benchmarks/validation/nax.py --shared ../shared --out nax-designs --found nax --page docs/nax.md
+```
+
+All accuracies: CIFAR-10, 500 lossless test images (95 % interval about 2.5 points to either side), hardware `nax`
+without variation: what is lost is lost in drivers, wires and converters. Ranges come from 64 training images.
+Fine-tuning: two epochs through the hardware on 4,660 lossless training images. EDAP is that of the whole chip.
+"""
+TRENDS = """## Beside the published trends
+
+| NAX | here |
+|---|---|
+| arrays of 128 lose the most accuracy (arXiv) | {largest} |
+| the networks found have mixed array sizes | {mixed} |
+| EDAP -17 % at +0.8 points (arXiv), -30 % at +0.9 (DAC abstract), against the best ResNet-20 | {against} |
+
+Energies, delays and areas are PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not
+absolute values.
+"""
+RATIOS = """## What arrays lose
+
+The source code that NAX's authors released (`puma-functional-model`, `geneix/mvm_dataset.py`) holds the range of ideal
+over sensed current that they met on a ResNet-20; it does not hold the resistances. Ours, with drivers of 500, sensors
+of 100 and segments of 2.5 ohm (recalled, unverified), on arrays of the trained ResNet-20 driven by its own
+activations (`python benchmarks/validation/nax_ratio.py --shared ../shared`):
+
+"""
+RATIOS_TAIL = """
+Cells that bend as sinh(v / 0.25 V) carry 1.175 times the current of their slope at 0.25 V, which alone gives a ratio of
+0.851: that published ratios lie below 1 speaks for such cells, which they are we do not know. With them ours come
+within {off:.0%} of the published largest ratio at 64 and 128, so nothing speaks against the resistances; at 16 and 32
+ours spread less than theirs. `simulate` takes the secant of a cell at the read voltage. It does without the relief
+that bent cells give where the voltage sags, and so overstates what arrays of 128 lose.
+"""
+SENSING = """## How the off-current is taken
+
+A cell at its lowest level still carries a sixth of the full current. If the off-current of ideal wires is taken away,
+that is more than arrives behind real ones: sums of weak columns fall below zero, where a converter cannot follow. The
+authors' released code lets the off-current shrink with the column. `nax` therefore takes the current of a column of
+off cells in the same array (`adc.off_current: column`). Accuracy of the trained network as it is, not fine-tuned, by
+size of all arrays:
+
+"""
+
+
+def list_designs(designs: list[dict[str, Any]], found: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return label, accuracies before and after fine-tuning and costs, one row a design; the searched one last."""
+    rows = []
+    for design in designs:
+        label = design["label"].replace("array ", "") + " everywhere" if "array" in design["label"] else design["label"]
+        rows.append({**design["after"], "label": label, "before": design["before"]["accuracy"]})
+    if found is not None:
+        metrics = found["metrics"]
+        row = {name.partition(".")[2]: value for name, value in metrics.items() if name.startswith("cost.")}
+        accuracy = {name: metrics[f"accuracy.{name}"] for name in ("quantized", "reference")}
+        rows.append({**row, **accuracy, "accuracy": metrics["accuracy.hardware"], "label": "searched", "before": None})
+    return rows
+
+
+def tabulate(rows: list[dict[str, Any]]) -> str:
+    """Return the table of designs in Markdown."""
+    lines = [
+        "| arrays | as trained | fine-tuned | the same on ideal arrays | energy | delay | area | EDAP |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        before = "" if row["before"] is None else f"{row['before']:.1%}"
+        lines.append(
+            f"| {row['label']} | {before} | {row['accuracy']:.1%} | {row['quantized']:.1%} "
+            f"| {row['energy_joule'] * 1e6:.1f} uJ | {row['delay_s'] * 1e3:.3f} ms | {row['area_m2'] * 1e6:.2f} mm2 "
+            f"| {row['edap']:.3e} J s m2 |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def tabulate_layers(layers: list[dict[str, Any]]) -> str:
+    """Return kernel and array of every layer in Markdown."""
+    lines = ["| layer | kernel | array |", "|---|---|---|"]
+    for row in layers:
+        chosen = ("left out", "") if row["removed"] else (row.get("kernel") or "", row["array"])
+        lines.append(f"| {row['layer']} | {chosen[0]} | {chosen[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def compare_trends(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> str:
+    """Say what holds of the published trends."""
+    uniform = [row for row in rows if row["label"].endswith("everywhere")]
+    best, cheapest = (
+        max(uniform, key=lambda row: row["accuracy"]), min(uniform, key=lambda row: row["edap"]),
+    )  # fmt: skip
+    lost = [f"{100 * (row['reference'] - row['accuracy']):.1f}" for row in uniform]
+    largest = "lost of the fine-tuned network, points at 16, 32, 64, 128: " + ", ".join(lost)
+    at_first = [f"{row['before']:.1%}" for row in uniform]
+    largest += "; accuracy before fine-tuning " + ", ".join(at_first)
+    mixed, against = "not searched", []
+    if found is not None:
+        counts: dict[int, int] = {}
+        for layer in found["layers"]:
+            if not layer["removed"]:
+                counts[layer["array"]] = counts.get(layer["array"], 0) + 1
+        mixed = ", ".join(f"{count} layers on {size}" for size, count in sorted(counts.items()))
+    for row in rows:
+        if row not in uniform:
+            parts = [
+                f"EDAP {row['edap'] / other['edap'] - 1:+.0%} at {100 * (row['accuracy'] - other['accuracy']):+.1f} "
+                f"points against {other['label']} ({why})"
+                for other, why in ((best, "best accuracy"), (cheapest, "least EDAP"))
+            ]
+            against.append(f"{row['label']}: " + ", ".join(parts))
+    return TRENDS.format(largest=largest, mixed=mixed, against="; ".join(against))
+
+
+def draw(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> Any:
+    """Return the figure: accuracy against EDAP, and kernel and array of every layer of the searched design."""
+    with style():
+        figure, ((left, right),) = new_figure(WIDTH_INCH, 3.9, cols=2, width_ratios=[1.15, 1])
+        for row in rows:
+            kind = 0 if row["label"].endswith("everywhere") else 2 if row["label"] == "searched" else 1
+            x, y = row["edap"] * 1e12, 100 * row["accuracy"]
+            if row["before"] is not None:
+                start = 100 * row["before"]
+                left.plot([x, x], [start, y], color=PALETTE[kind], lw=0.8, alpha=0.5)
+                left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
+            left.plot(x, y, "*" if kind == 2 else "o", ms=12 if kind == 2 else 6, color=PALETTE[kind])
+            name = row["label"].replace(" everywhere", "")
+            below = kind == 0 and name == "32"
+            left.annotate(
+                name, (x, y), xytext=(0, -12 if below else 7), textcoords="offset points", ha="center", fontsize=8
+            )
+        left.plot([], [], "o", ms=5, mfc="white", color=INK, label="as trained")
+        left.plot([], [], "o", ms=6, color=INK, label="fine-tuned through the hardware")
+        left.set_xlabel("EDAP of the chip [1e-12 J s m²]")
+        left.set_ylabel("accuracy on the hardware [%]")
+        left.set_xscale("log")
+        left.set_xticks([1, 2, 3, 4, 5], labels=["1", "2", "3", "4", "5"])
+        left.minorticks_off()
+        left.margins(x=0.12, y=0.12)
+        left.set_title("one size everywhere, and mixed")
+        left.legend(loc="lower right")
+        if found is not None:
+            _draw_layers(right, found["layers"])
+    return figure
+
+
+def _draw_layers(axes: Any, layers: list[dict[str, Any]]) -> None:
+    sizes = (16, 32, 64, 128)
+    for at, row in enumerate(layers):
+        if row["removed"]:
+            axes.text(0.05, at, "left out", va="center", fontsize=7, style="italic")
+            continue
+        length = sizes.index(row["array"]) + 1
+        axes.barh(at, length, height=0.7, color=PALETTE[0], alpha=0.3 + 0.17 * length)
+        kernel = row.get("kernel")
+        text = f"{row['array']}" + (f", kernel {kernel}" if kernel else "")
+        axes.text(length + 0.08, at, text, va="center", fontsize=7)
+    axes.set_yticks(range(len(layers)), [row["layer"] for row in layers], fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 6.2)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    axes.set_title("searched: arrays and kernels")
+
+
+def write_page(
+    page: Path,
+    designs: list[dict[str, Any]],
+    sensing: dict[str, Any],
+    ratios: list[dict[str, float]],
+    folder: Path | None,
+) -> None:
+    """Write the page, and its figure beside it."""
+    found = None if folder is None else json.loads((folder / "architecture.json").read_text())
+    rows = list_designs(designs, found)
+    parts = [HEAD, "## Designs\n", tabulate(rows)]
+    picture = page.parent / "figures" / "nax.png"
+    draw(rows, found).savefig(picture, dpi=150, facecolor="white")
+    parts.append(f"![accuracy against EDAP, and the searched design layer by layer](figures/{picture.name})\n")
+    if found is not None:
+        text = f"The search took {found['seconds'] / 60:.0f} minutes"
+        if "cpu_seconds" in found:
+            text += f" ({found['cpu_seconds'] / 60:.0f} minutes of CPU time)"
+        last = found["history"][-1]
+        text += (
+            f" with {len(found['history'])} epochs and the fine-tuning of the design found, on one thread of a shared "
+            f"machine of two cores; last cross-entropy on held-back images {last['validation_loss']:.2f}, seen through "
+            "the arrays.\n"
+        )
+        parts += ["## What the search found\n", text, tabulate_layers(found["layers"])]
+    parts.append(compare_trends(rows, found))
+    lines = [RATIOS + "| array | published | ohmic cells | sinh cells |", "|---|---|---|---|"]
+    for row in ratios:
+        ranges = [f"{row[f'{name}_least']:.3f} .. {row[f'{name}_most']:.3f}" for name in ("published", "ohmic", "sinh")]
+        lines.append(f"| {row['size']:.0f} | {' | '.join(ranges)} |")
+    off = max(abs(row["sinh_most"] / row["published_most"] - 1) for row in ratios if row["size"] >= 64)
+    parts += ["\n".join(lines), RATIOS_TAIL.format(off=off)]
+    lines = [SENSING + "| | 16 | 32 | 64 | 128 |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {way} | " + " | ".join(f"{accuracy:.1%}" for accuracy in row.values()) + " |"
+        for way, row in sensing.items()
+    ]
+    parts.append("\n".join(lines) + "\n")
+    page.write_text("\n".join(parts), encoding="utf-8")
