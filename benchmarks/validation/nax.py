@@ -81,10 +81,9 @@ def measure_design(
 
 SENSING: dict[str, dict[str, Any]] = {
     "off-current of ideal wires": {"adc.off_current": "known"},
-    "off-current of a column": {},
-    "and gain trimmed by column": {"adc.gain_correction": True},
+    "off-current of a column, gain trimmed by column": {"adc.gain_correction": True},
 }
-"""What is done about wires -> changes of `nax`."""
+"""What is done about wires -> changes of `nax`, which takes the off-current of a column and trims nothing."""
 
 
 def measure_sensing(folder: Path, network: str, train: Any, test: Any) -> dict[str, dict[str, float]]:

@@ -212,8 +212,7 @@ def write_page(
     parts += ["\n".join(lines), RATIOS_TAIL.format(off=off)]
     lines = [SENSING + "| | 16 | 32 | 64 | 128 |", "|---|---|---|---|---|"]
     lines += [
-        f"| {way} | " + " | ".join(f"{accuracy:.1%}" for accuracy in row.values()) + " |"
-        for way, row in sensing.items()
+        f"| {way} | " + " | ".join(f"{accuracy:.1%}" for accuracy in row.values()) + " |" for way, row in ways.items()
     ]
     parts.append("\n".join(lines) + "\n")
     page.write_text("\n".join(parts), encoding="utf-8")
