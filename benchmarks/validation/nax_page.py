@@ -210,6 +210,8 @@ def write_page(
         lines.append(f"| {row['size']:.0f} | {' | '.join(ranges)} |")
     off = max(abs(row["sinh_most"] / row["published_most"] - 1) for row in ratios if row["size"] >= 64)
     parts += ["\n".join(lines), RATIOS_TAIL.format(off=off)]
+    uniform = [row for row in rows if row["label"].endswith("everywhere")]
+    ways = {"off-current of a column: `nax`": {row["label"]: row["before"] for row in uniform}, **sensing}
     lines = [SENSING + "| | 16 | 32 | 64 | 128 |", "|---|---|---|---|---|"]
     lines += [
         f"| {way} | " + " | ".join(f"{accuracy:.1%}" for accuracy in row.values()) + " |" for way, row in ways.items()
