@@ -29,7 +29,7 @@ PUBLISHED = {16: (0.8824, 0.9935), 32: (0.8742, 1.0156), 64: (0.8609, 1.0944), 1
 WIRES = {"r_source_ohm": 500.0, "r_sink_ohm": 100.0, "r_wl_ohm": 2.5, "r_bl_ohm": 2.5}
 """As in hwconfigs/nax.yaml [ohm]."""
 BENT = Sinh(scale_volt=0.25)
-BENT_ARRAYS, BENT_VECTORS = 10, 4
+BENT_ARRAYS, BENT_VECTORS = 6, 4
 MOST_ZEROS = 1e-3
 """Columns with a smaller share of the array's largest ideal current are left out: their ratio says little [-]."""
 
