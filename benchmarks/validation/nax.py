@@ -117,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="folder with models/ and data/")
     parser.add_argument("--out", type=Path, required=True, help="folder of designs that are kept")
-    parser.add_argument("--found", type=Path, default=None, help="result of the differentiable search")
+    parser.add_argument("--found", type=Path, nargs="*", default=[], help="results of the differentiable search")
     parser.add_argument("--page", type=Path, default=None, help="Markdown page to write")
     parser.add_argument("--points", type=int, default=400, help="designs that the search of sizes prices")
     arguments = parser.parse_args()

@@ -31,7 +31,8 @@ TRENDS = """## Beside the published trends
 | the networks found have mixed array sizes | {mixed} |
 | EDAP -17 % at +0.8 points (arXiv), -30 % at +0.9 (DAC abstract), against the best ResNet-20 | {against} |
 
-Energies, delays and areas are PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not
+Of each design counts the better of its two accuracies, as trained and fine-tuned. Energies, delays and areas are
+PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not
 absolute values.
 """
 RATIOS = """## What arrays lose
@@ -60,17 +61,26 @@ the first 200 images, by size of all arrays:
 """
 
 
-def list_designs(designs: list[dict[str, Any]], found: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return label, accuracies before and after fine-tuning and costs, one row a design; the searched one last."""
+def load_found(folder: Path) -> dict[str, Any]:
+    """Return the architecture that a search chose, with its settings and a label that tells their prices."""
+    found = json.loads((folder / "architecture.json").read_text())
+    settings = json.loads((folder / "search.json").read_text())["search"]["differentiable"]
+    label = f"searched, prices {settings['latency']:g} and {settings['energy']:g}"
+    return {**found, "settings": settings, "label": label}
+
+
+def list_designs(designs: list[dict[str, Any]], searched: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return label, accuracies before and after fine-tuning and costs, one row a design; searched ones last."""
     rows = []
     for design in designs:
         label = design["label"].replace("array ", "") + " everywhere" if "array" in design["label"] else design["label"]
         rows.append({**design["after"], "label": label, "before": design["before"]["accuracy"]})
-    if found is not None:
+    for found in searched:
         metrics = found["metrics"]
         row = {name.partition(".")[2]: value for name, value in metrics.items() if name.startswith("cost.")}
         accuracy = {name: metrics[f"accuracy.{name}"] for name in ("quantized", "reference")}
-        rows.append({**row, **accuracy, "accuracy": metrics["accuracy.hardware"], "label": "searched", "before": None})
+        row |= {**accuracy, "accuracy": metrics["accuracy.hardware"], "label": found["label"], "before": None}
+        rows.append(row)
     return rows
 
 
@@ -99,47 +109,63 @@ def tabulate_layers(layers: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def compare_trends(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> str:
+def compare_trends(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> str:
     """Say what holds of the published trends."""
     uniform = [row for row in rows if row["label"].endswith("everywhere")]
-    best, cheapest = (
-        max(uniform, key=lambda row: row["accuracy"]), min(uniform, key=lambda row: row["edap"]),
-    )  # fmt: skip
+    kept = {row["label"]: max(row["before"] or 0.0, row["accuracy"]) for row in rows}
+    best = max(uniform, key=lambda row: kept[row["label"]])
+    cheapest = min(uniform, key=lambda row: float(row["edap"]))
     lost = [f"{100 * (row['reference'] - row['accuracy']):.1f}" for row in uniform]
-    largest = "lost of the fine-tuned network, points at 16, 32, 64, 128: " + ", ".join(lost)
     at_first = [f"{row['before']:.1%}" for row in uniform]
-    largest += "; accuracy before fine-tuning " + ", ".join(at_first)
-    mixed, against = "not searched", []
-    if found is not None:
+    largest = "accuracy as trained, by size: " + ", ".join(at_first) + "; points lost by the fine-tuned network: "
+    mixed, against = [], []
+    for found in searched:
         counts: dict[int, int] = {}
         for layer in found["layers"]:
             if not layer["removed"]:
                 counts[layer["array"]] = counts.get(layer["array"], 0) + 1
-        mixed = ", ".join(f"{count} layers on {size}" for size, count in sorted(counts.items()))
+        on = ", ".join(f"{count} on {size}" for size, count in sorted(counts.items()))
+        mixed.append(f"{found['label']}: layers by array: {on}")
     for row in rows:
         if row not in uniform:
             parts = [
-                f"EDAP {row['edap'] / other['edap'] - 1:+.0%} at {100 * (row['accuracy'] - other['accuracy']):+.1f} "
-                f"points against {other['label']} ({why})"
+                f"EDAP {row['edap'] / other['edap'] - 1:+.0%} at "
+                f"{100 * (kept[row['label']] - kept[other['label']]):+.1f} points against {other['label']} ({why})"
                 for other, why in ((best, "best accuracy"), (cheapest, "least EDAP"))
             ]
             against.append(f"{row['label']}: " + ", ".join(parts))
-    return TRENDS.format(largest=largest, mixed=mixed, against="; ".join(against))
+    return TRENDS.format(
+        largest=largest + ", ".join(lost), mixed="; ".join(mixed) or "not searched", against="; ".join(against)
+    )
 
 
-def draw(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> Any:
-    """Return the figure: accuracy against EDAP, and kernel and array of every layer of the searched design."""
+def describe_search(found: dict[str, Any]) -> str:
+    """Say what a search was told, what it took and what it saw."""
+    settings, last = found["settings"], found["history"][-1]
+    text = (
+        f"*{found['label']}* (lambdas of the expected latency and energy; first chance of a zero operator "
+        f"{settings['zero_chance']:g}): {settings['warmup']} epochs of weights alone, then {settings['epochs']} of "
+        "weights and probabilities in turn, on one thread. Cross-entropy on images held back, seen through the arrays: "
+        f"{last['validation_loss']:.2f} in the last epoch. With fine-tuning and simulation "
+        f"{found['cpu_seconds'] / 60:.1f} minutes of CPU time, {found['seconds'] / 60:.0f} minutes on a machine of two "
+        "cores that had other work too."
+    )
+    return text + "\n"
+
+
+def draw(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> Any:
+    """Return the figure: accuracy against EDAP, and kernel and array of every layer of the last searched design."""
     with style():
         figure, ((left, right),) = new_figure(WIDTH_INCH, 3.9, cols=2, width_ratios=[1.15, 1])
         for row in rows:
-            kind = 0 if row["label"].endswith("everywhere") else 2 if row["label"] == "searched" else 1
+            kind = 0 if row["label"].endswith("everywhere") else 2 if row["label"].startswith("searched") else 1
             x, y = row["edap"] * 1e12, 100 * row["accuracy"]
             if row["before"] is not None:
                 start = 100 * row["before"]
                 left.plot([x, x], [start, y], color=PALETTE[kind], lw=0.8, alpha=0.5)
                 left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
             left.plot(x, y, "*" if kind == 2 else "o", ms=12 if kind == 2 else 6, color=PALETTE[kind])
-            name = row["label"].replace(" everywhere", "")
+            name = row["label"].replace(" everywhere", "").replace(", prices ", "\n").replace(" and ", " / ")
             below = kind == 0 and name == "32"
             left.annotate(
                 name, (x, y), xytext=(0, -12 if below else 7), textcoords="offset points", ha="center", fontsize=8
@@ -154,8 +180,8 @@ def draw(rows: list[dict[str, Any]], found: dict[str, Any] | None) -> Any:
         left.margins(x=0.12, y=0.12)
         left.set_title("one size everywhere, and mixed")
         left.legend(loc="lower right")
-        if found is not None:
-            _draw_layers(right, found["layers"])
+        if searched:
+            _draw_layers(right, searched[-1]["layers"])
     return figure
 
 
@@ -183,27 +209,19 @@ def write_page(
     designs: list[dict[str, Any]],
     sensing: dict[str, Any],
     ratios: list[dict[str, float]],
-    folder: Path | None,
+    folders: list[Path],
 ) -> None:
     """Write the page, and its figure beside it."""
-    found = None if folder is None else json.loads((folder / "architecture.json").read_text())
-    rows = list_designs(designs, found)
+    searched = [load_found(folder) for folder in folders]
+    rows = list_designs(designs, searched)
     parts = [HEAD, "## Designs\n", tabulate(rows)]
     picture = page.parent / "figures" / "nax.png"
-    draw(rows, found).savefig(picture, dpi=150, facecolor="white")
-    parts.append(f"![accuracy against EDAP, and the searched design layer by layer](figures/{picture.name})\n")
-    if found is not None:
-        text = f"The search took {found['seconds'] / 60:.0f} minutes"
-        if "cpu_seconds" in found:
-            text += f" ({found['cpu_seconds'] / 60:.0f} minutes of CPU time)"
-        last = found["history"][-1]
-        text += (
-            f" with {len(found['history'])} epochs and the fine-tuning of the design found, on one thread of a shared "
-            f"machine of two cores; last cross-entropy on held-back images {last['validation_loss']:.2f}, seen through "
-            "the arrays.\n"
-        )
-        parts += ["## What the search found\n", text, tabulate_layers(found["layers"])]
-    parts.append(compare_trends(rows, found))
+    draw(rows, searched).savefig(picture, dpi=150, facecolor="white")
+    parts.append(f"![accuracy against EDAP, and the last searched design layer by layer](figures/{picture.name})\n")
+    if searched:
+        parts += ["## What the searches found\n", *map(describe_search, searched)]
+        parts.append(f"Layer by layer, *{searched[-1]['label']}*:\n\n{tabulate_layers(searched[-1]['layers'])}")
+    parts.append(compare_trends(rows, searched))
     lines = [RATIOS + "| array | published | ohmic cells | sinh cells |", "|---|---|---|---|"]
     for row in ratios:
         ranges = [f"{row[f'{name}_least']:.3f} .. {row[f'{name}_most']:.3f}" for name in ("published", "ohmic", "sinh")]

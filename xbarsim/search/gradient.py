@@ -88,6 +88,20 @@ def choose(option: Mapping[str, Any]) -> dict[str, Any]:
     return choice
 
 
+class Clock:
+    """Wall and CPU time since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return ``seconds`` and ``cpu_seconds`` of this process."""
+        return {
+            "seconds": time.perf_counter() - self._started[0],
+            "cpu_seconds": time.process_time() - self._started[1],
+        }
+
+
 class Arrays:
     """Layers on the hardware of their options; arrays are drawn when they are first needed and renewed now and then.
 
@@ -179,6 +193,7 @@ class GradientSearch:
     def run_epoch(self) -> None:
         """Train weights, and behind the warm-up architecture parameters in turn."""
         epoch, settings = len(self.history), self.settings
+        clock = Clock()
         searched = epoch - settings.warmup
         if self.arrays is not None and searched >= 0 and searched % settings.refresh == 0:
             self.arrays.renew(searched // settings.refresh)
@@ -198,7 +213,7 @@ class GradientSearch:
             scores.append(self.step_gates(torch.tensor(batch[0]), torch.tensor(batch[1])))
         expected = {name: self.expect(name).item() for name in TERMS.values()}
         score = float(np.mean(scores)) if scores else float("nan")
-        self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected})
+        self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected, **clock.read()})
 
     def step_weights(self, images: Tensor, labels: Tensor) -> float:
         """Train the weights of one sampled path on ideal arrays; returns the loss."""
@@ -289,7 +304,6 @@ def run_gradient(
     Result
         Uniform designs, and the searched one.
     """
-    started, cpu_started = time.perf_counter(), time.process_time()
     training = load_part(search, search.train or "", search.train_images, "train")
     with use_threads(1):
         task = GradientSearch(search, space, oracle, *training)
@@ -297,23 +311,26 @@ def run_gradient(
         uniform = space.homogeneous() if task.settings.compare else {}
         designs = {f"array {size}": point for size, point in uniform.items()}
         designs["searched"] = task.net.best()
-        entries = []
+        entries, steps = [], [*task.history]
         for number, (label, point) in enumerate(designs.items()):
             known = store.known[number] if number < len(store.known) else None
             if known is None:
-                known = {"point": point, **_finish(task, oracle, images, training, store, point, label)}
+                clock = Clock()
+                found = _finish(task, oracle, images, training, store, point, label)
+                known = {"point": point, **found, **clock.read()}
                 store.append(known)
             if tuple(known["point"]) != point:
                 raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
             entries.append(Entry(point=point, metrics=known["metrics"], error=known["error"], label=label))
+            steps.append(known)
             if progress is not None:
                 progress("designs", number + 1, len(designs))
     chances = {
         slot.name: [round(float(chance), 6) for chance in alpha.detach().softmax(0)]
         for slot, alpha in zip(space.slots, task.net.alphas)
     }
-    spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu_started}
-    extra = {"probabilities": chances, "history": task.history, **spent}  # a resumed run counts from where it began
+    spent = {name: sum(step.get(name, 0.0) for step in steps) for name in ("seconds", "cpu_seconds")}
+    extra = {"probabilities": chances, "history": task.history, **spent}
     return Result(search=search, space=space, entries=tuple(entries), extra=extra)
 
 
