@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,7 @@ TRENDS = """## Beside the published trends
 | EDAP -17 % at +0.8 points (arXiv), -30 % at +0.9 (DAC abstract), against the best ResNet-20 | {against} |
 
 Of each design counts the better of its two accuracies, as trained and fine-tuned. Energies, delays and areas are
-PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not
-absolute values.
+PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not absolute values.
 """
 RATIOS = """## What arrays lose
 
@@ -75,6 +75,7 @@ def list_designs(designs: list[dict[str, Any]], searched: list[dict[str, Any]]) 
     for design in designs:
         label = design["label"].replace("array ", "") + " everywhere" if "array" in design["label"] else design["label"]
         rows.append({**design["after"], "label": label, "before": design["before"]["accuracy"]})
+        rows[-1]["trained"] = design["before"]["reference"]
     for found in searched:
         metrics = found["metrics"]
         row = {name.partition(".")[2]: value for name, value in metrics.items() if name.startswith("cost.")}
@@ -115,9 +116,14 @@ def compare_trends(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -
     kept = {row["label"]: max(row["before"] or 0.0, row["accuracy"]) for row in rows}
     best = max(uniform, key=lambda row: kept[row["label"]])
     cheapest = min(uniform, key=lambda row: float(row["edap"]))
-    lost = [f"{100 * (row['reference'] - row['accuracy']):.1f}" for row in uniform]
+    others = [(best, "best accuracy"), (cheapest, "least EDAP")]
+    if best is cheapest:
+        others = [(best, "best accuracy and least EDAP")]
+    lost = [f"{100 * (row['trained'] - row['accuracy']):.1f}" for row in uniform]
     at_first = [f"{row['before']:.1%}" for row in uniform]
-    largest = "accuracy as trained, by size: " + ", ".join(at_first) + "; points lost by the fine-tuned network: "
+    largest = (
+        "accuracy as trained, by size: " + ", ".join(at_first) + "; points below the float network once fine-tuned: "
+    )
     mixed, against = [], []
     for found in searched:
         counts: dict[int, int] = {}
@@ -131,11 +137,11 @@ def compare_trends(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -
             parts = [
                 f"EDAP {row['edap'] / other['edap'] - 1:+.0%} at "
                 f"{100 * (kept[row['label']] - kept[other['label']]):+.1f} points against {other['label']} ({why})"
-                for other, why in ((best, "best accuracy"), (cheapest, "least EDAP"))
+                for other, why in others
             ]
             against.append(f"{row['label']}: " + ", ".join(parts))
     return TRENDS.format(
-        largest=largest + ", ".join(lost), mixed="; ".join(mixed) or "not searched", against="; ".join(against)
+        largest=largest + ", ".join(lost), mixed="<br>".join(mixed) or "not searched", against="<br>".join(against)
     )
 
 
@@ -144,13 +150,13 @@ def describe_search(found: dict[str, Any]) -> str:
     settings, last = found["settings"], found["history"][-1]
     text = (
         f"*{found['label']}* (lambdas of the expected latency and energy; first chance of a zero operator "
-        f"{settings['zero_chance']:g}): {settings['warmup']} epochs of weights alone, then {settings['epochs']} of "
-        "weights and probabilities in turn, on one thread. Cross-entropy on images held back, seen through the arrays: "
-        f"{last['validation_loss']:.2f} in the last epoch. With fine-tuning and simulation "
+        f"{settings['zero_chance']:g}): epochs of weights alone: {settings['warmup']}, of weights and "
+        f"probabilities in turn: {settings['epochs']}, on one thread. Cross-entropy on images held back, "
+        f"seen through the arrays: {last['validation_loss']:.2f} in the last epoch. With fine-tuning and simulation "
         f"{found['cpu_seconds'] / 60:.1f} minutes of CPU time, {found['seconds'] / 60:.0f} minutes on a machine of two "
         "cores that had other work too."
     )
-    return text + "\n"
+    return textwrap.fill(text, 120) + "\n"
 
 
 def draw(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> Any:
@@ -166,10 +172,8 @@ def draw(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> Any:
                 left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
             left.plot(x, y, "*" if kind == 2 else "o", ms=12 if kind == 2 else 6, color=PALETTE[kind])
             name = row["label"].replace(" everywhere", "").replace(", prices ", "\n").replace(" and ", " / ")
-            below = kind == 0 and name == "32"
-            left.annotate(
-                name, (x, y), xytext=(0, -12 if below else 7), textcoords="offset points", ha="center", fontsize=8
-            )
+            shift = -26 if kind == 2 else -12 if name == "32" else 7
+            left.annotate(name, (x, y), xytext=(0, shift), textcoords="offset points", ha="center", fontsize=8)
         left.plot([], [], "o", ms=5, mfc="white", color=INK, label="as trained")
         left.plot([], [], "o", ms=6, color=INK, label="fine-tuned through the hardware")
         left.set_xlabel("EDAP of the chip [1e-12 J s m²]")
