@@ -36,8 +36,8 @@ TRENDS = """## Beside the published trends
 Fine-tuned networks are compared with fine-tuned ones. Two epochs on so few images cost designs that lose little a point
 or so, so that the trained network without them may stand higher (first column above). Prices were chosen from a handful
 of runs, seen on these test images. Not shown: with zero operators as likely at first as any other option, and at prices
-1 and 2 with a first chance of 0.01, they took over (78.0 % at 1.5e-12 J s m2 in the latter). Energies, delays and areas are
-PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not absolute values.
+1 and 2 with a first chance of 0.01, they took over (78.0 % at 1.5e-12 J s m2 in the latter). Energies, delays and areas
+are PUMA's per-size figures with the entry for 16 extended by us: compare ratios, not absolute values.
 """
 RATIOS = """## What arrays lose
 

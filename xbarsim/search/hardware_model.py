@@ -125,7 +125,7 @@ def draw_chip(
 def is_left_to_chance(
     network: Network, hardware: Hardware, layers: Mapping[str, Mapping[str, Any]] | None = None
 ) -> bool:
-    """Return whether two chips that are programmed with the same weights differ.
+    """Return whether two draws of a chip with the same weights differ.
 
     Parameters
     ----------
@@ -139,13 +139,19 @@ def is_left_to_chance(
     Returns
     -------
     bool
-        Whether a layer's cells or converters vary; noise from read to read does not count.
+        Whether a layer's cells or converters vary from chip to chip or from read to read.
     """
     for plan in plan_network(network, hardware, layers=layers).layers:
         device, adc = plan.hardware.device, plan.hardware.adc
-        rates = (device.stuck.on_rate, device.stuck.off_rate, adc.gain_sigma, adc.offset_sigma_lsb)
+        rates = (device.stuck.on_rate, device.stuck.off_rate, device.read_noise.sigma)
+        errors = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb)
         drift = device.drift
-        if device.programming.distribution != "none" or any(rates) or (drift.time_s > 0 and drift.nu_sigma != 0):
+        if (
+            any(errors)
+            or device.programming.distribution != "none"
+            or any(rates)
+            or (drift.time_s > 0 and drift.nu_sigma != 0)
+        ):
             return True
     return False
 
