@@ -13,7 +13,7 @@ from xbarsim.mapping import plan_network
 from xbarsim.network import list_networks, load_onnx, quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
 from xbarsim.search import finetune, write_onnx
-from xbarsim.search.hardware_model import apply_chip, draw_chip, find_weights, pool_chips
+from xbarsim.search.hardware_model import apply_chip, draw_chip, find_weights, is_left_to_chance, pool_chips
 from xbarsim.search.torch_network import TorchNetwork, torch, use_threads
 
 IDEAL = {
@@ -156,6 +156,26 @@ def test_several_chips_have_a_spread(digits):
         shifts = np.stack([chip.layers[name].shift.numpy() for chip in chips])
         np.testing.assert_allclose(layer.spread.numpy(), shifts.std(axis=0, ddof=1), atol=1e-6)
         np.testing.assert_allclose(layer.shift.numpy(), shifts.mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"device.read_noise.sigma": 0.1}, True),
+        ({"device.drift.nu_sigma": 0.01}, False),
+        ({"device.drift.nu_sigma": 0.01, "device.drift.time_s": 1e3}, True),
+        ({"device.programming.distribution": "normal", "device.programming.sigma": 0.1}, True),
+        ({"device.stuck.off_rate": 0.01}, True),
+        ({"adc.offset_sigma_lsb": 0.5}, True),
+    ],
+)
+def test_chips_differ_where_something_is_left_to_chance(digits, changes, expected):
+    network, hardware = xs.load_network("digits"), xs.load_hardware("nax", changes)
+    assert is_left_to_chance(network, hardware) is expected
+    first, second = (draw_chip(network, hardware, digits[0][:8], trial=trial).layers["conv2"] for trial in (0, 1))
+    same = torch.equal(first.shift, second.shift) and torch.equal(first.mean, second.mean)
+    assert same is not expected
 
 
 @pytest.mark.slow

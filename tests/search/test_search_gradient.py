@@ -15,7 +15,7 @@ from xbarsim.search import CostOracle, make_search, make_space, run_search
 from xbarsim.search.evaluate import load_images
 from xbarsim.search.gradient import GradientSearch, tabulate_options
 from xbarsim.search.supernet import SuperNetwork
-from xbarsim.search.torch_network import functional, torch, use_threads
+from xbarsim.search.torch_network import OPERATIONS, functional, run_layer, torch, use_threads
 
 DIGITS = {
     "network": "digits", "hardware": "nax", "method": "differentiable", "data": "digits", "train": "digits",
@@ -168,6 +168,99 @@ def test_a_search_goes_on_where_it_stopped(task, oracle):
     assert len(other.history) == 2
     for one, two in zip(task.net.parameters(), other.net.parameters()):
         torch.testing.assert_close(one, two)
+
+
+@pytest.fixture(scope="module")
+def residual_task(oracle):
+    """A search on ResNet-20 with zero operators, none of them likely at first."""
+    settings = {"warmup": 1, "mode": "ideal", "zero_chance": 0.01}
+    space = {"layer*": {"kernel": [3, 5], "zero": True}}
+    search = make_search({**DIGITS, "network": "resnet20", "space": space, "differentiable": settings})
+    rng = np.random.default_rng(0)
+    images, labels = rng.standard_normal((6, 3, 32, 32)).astype(np.float32), rng.integers(0, 10, 6)
+    return GradientSearch(
+        search, make_space(space, xs.load_network("resnet20"), oracle.hardware), oracle, images, labels
+    )
+
+
+def test_zero_operators_start_as_unlikely_as_asked(residual_task):
+    chances = [alpha.detach().softmax(0) for alpha in residual_task.net.alphas]
+    assert all(float(chance[-1]) == pytest.approx(0.01) for chance in chances)
+    assert all(float(chance[0]) == pytest.approx(float(chance[1])) for chance in chances)
+
+
+def test_warm_up_takes_no_zero_operator(residual_task, monkeypatch):
+    seen = []
+    forward = residual_task.net.forward
+    monkeypatch.setattr(residual_task.net, "forward", lambda x, paths: seen.append(paths) or forward(x, paths))
+    residual_task.net.start_zeros(0.9)
+    images, labels = torch.tensor(residual_task.train[0]), torch.tensor(residual_task.train[1])
+    residual_task.step_weights(images, labels)
+    monkeypatch.setattr(residual_task, "history", [{}])
+    residual_task.step_weights(images, labels)
+    assert all(index < 2 for (index,) in seen[0].values())
+    assert sum(index == 2 for (index,) in seen[1].values()) > 9
+    residual_task.net.start_zeros(0.01)
+
+
+def test_gates_before_an_active_zero_operator_get_no_slope_and_cost_no_crash(residual_task):
+    """Behind the zero operator nothing depends on the layer before it, in the active path or the other."""
+    net, first, second = residual_task.net, 0, 1  # both convolutions of the first block
+    paths = dict.fromkeys(range(len(net.alphas)), (0, 1)) | {second: (2, 0)}
+    gates = {number: torch.tensor([1.0, 0.0], requires_grad=True) for number in paths}
+    images, labels = torch.tensor(residual_task.held[0]), torch.tensor(residual_task.held[1])
+    loss = functional.cross_entropy(net.eval()(images, paths, gates), labels)
+    slopes = torch.autograd.grad(loss, list(gates.values()), allow_unused=True, materialize_grads=True)
+    assert slopes[first].abs().max() == 0
+    assert slopes[second][1].abs() > 0
+    for _ in range(3):
+        residual_task.net.start_zeros(0.5)
+        assert np.isfinite(residual_task.step_gates(images, labels))
+    residual_task.net.start_zeros(0.01)
+
+
+def test_gates_have_the_slopes_of_the_sum_they_stand_for(task):
+    """Loss with gates moved by hand equals loss plus slope times move."""
+    images, labels = (torch.tensor(part[:20]) for part in task.held)
+    paths = dict.fromkeys(range(3), (0, 1))
+    with torch.no_grad():
+        for number, candidate in enumerate(task.net.candidates.values()):
+            noise = torch.randn(candidate.weight.shape, generator=torch.Generator().manual_seed(number))
+            candidate.weight.add_(0.05 * noise)
+    gates = {number: torch.tensor([1.0, 0.0], requires_grad=True) for number in range(3)}
+    values = {}
+    loss = functional.cross_entropy(task.net.eval()(images, paths, gates), labels)
+    slopes = torch.autograd.grad(loss, list(gates.values()))
+
+    def mixed(node, x, weight, bias, option):
+        y = run_layer(node, x, weight, bias)
+        return y if node.name != "conv2" else values.setdefault(repr(option), y)
+
+    with torch.no_grad():
+        task.net(images, paths, gates, mixed)
+        active, other = values.values()
+        rest = list(task.space.network.nodes)
+        start = [node.name for node in rest].index("conv2")
+        losses = []
+        for move in (1e-2, -1e-2):
+            found = {"conv2": active + move * other}
+            for node in rest[start + 1 :]:
+                inputs = [found[source] for source in node.inputs]
+                if node.is_layer:
+                    weight, bias = task.net.candidates["fc:"].fold()
+                    found[node.name] = run_layer(node, inputs[0], weight, bias)
+                else:
+                    found[node.name] = OPERATIONS[node.kind](node, inputs)
+            losses.append(functional.cross_entropy(found[task.space.network.output], labels).item())
+    assert slopes[1][1].item() == pytest.approx((losses[0] - losses[1]) / 2e-2, rel=0.02)
+
+
+def test_without_comparison_only_the_found_design_is_trained(tmp_path):
+    content = {**DIGITS, "train_images": 120, "calibration": "digits", "calibration_images": 16}
+    settings = {**DIGITS["differentiable"], "epochs": 1, "mode": "ideal", "compare": False, "finetune_rate": 1e-3}
+    result = run_search(make_search({**content, "differentiable": settings}), tmp_path, cache=None)
+    assert [entry.label for entry in result.entries] == ["searched"]
+    assert load_images(result.search).calibration.shape[0] == 16
 
 
 def test_widths_are_no_axis_of_a_differentiable_search(oracle):

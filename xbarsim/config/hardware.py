@@ -59,6 +59,10 @@ class Adc(Record):
     """Share of calibration samples that a calibrated range holds without clipping [-]."""
     subtract: Literal["analog", "digital"] = "analog"
     """Differential pairs: subtract currents and convert once, or convert both and subtract."""
+    off_current: Literal["known", "column"] = "known"
+    """What is taken from a column before it is converted alone: the off-current that ideal wires would give, or the
+    current of a column of off cells behind the others of its array, which wires shrink alike. An analog difference
+    needs neither."""
     sign: Literal["included", "extra"] = "included"
     """The sign of an analog difference takes one of ``bits``, or comes from a comparator beyond them."""
     gain_sigma: NonNegative = 0.0
@@ -296,6 +300,11 @@ class Hardware(Record):
     def has_signed_sums(self) -> bool:
         """Whether a converter sees the difference of two columns instead of one."""
         return self.encoding == "differential" and self.adc.subtract == "analog"
+
+    @property
+    def has_reference_column(self) -> bool:
+        """Whether arrays hold a column of off cells whose current is taken from the others."""
+        return self.adc.off_current == "column" and not self.has_signed_sums
 
     @property
     def highest_sum(self) -> float:

@@ -1,10 +1,14 @@
 """Weights -> digits -> programmed arrays -> one effective matrix in level units.
 
 What an array does to a vector of word-line voltages is one matrix, its transfer operator (``crossbar``). Here the
-operators of all arrays of a layer are divided by the conductance of one level step, the known off-current is
-subtracted (it cancels in an analog difference), and the columns are put back in logical order, so that the
-engine sees one matrix of K rows whose row blocks are the arrays. Arrays are programmed in bounded chunks and
-dropped; only the effective matrix is kept, in float32.
+operators of all arrays of a layer are divided by the conductance of one level step, the off-current is subtracted
+(it cancels in an analog difference): the known one, or that of a reference column in the same array. Then the columns
+are put back in logical order, so that the engine sees one matrix of K rows whose row blocks are the arrays. Arrays are
+programmed in bounded chunks and dropped; only the effective matrix is kept, in float32.
+
+A known off-current is more than what arrives where wires shrink it; with converters that cannot go below zero, weak
+columns are then lost. Neglected of reference columns: that the noise they add is the same in all columns of an array,
+and what their cells and the subtraction cost.
 """
 
 from __future__ import annotations
@@ -94,7 +98,8 @@ def program_arrays(
     noise = np.zeros((rows, columns) if is_noisy else (0, 0), dtype=np.uint8)
     noise_unit = np.zeros((blocks, columns if is_noisy else 0), dtype=np.float32)
     noise_levels = count_noise_levels(hardware.dac.bits)
-    width = layout.cols + has_unit
+    has_reference = hardware.has_reference_column
+    width = layout.cols + has_unit + has_reference
     chunk = max(1, CHUNK_CELLS // (polarities * hardware.crossbar.rows * width))
     measured = _load_arrays(hardware, layer, (blocks, layout.blocks, polarities), width)
     for r, (begin, end) in enumerate(pairwise(row_starts)):
@@ -108,15 +113,22 @@ def program_arrays(
                 digits[:, layout.cols, :, : end - begin] = 1
             key = f"{layer}/{r}/{first}"
             unit_place = np.full(last - first, layout.cols)
+            reference = np.full(last - first, width - 1) if has_reference else None
             if hardware.mapping.remap == "columns" and measured is None:
                 counts = np.zeros((last - first, width))
                 counts[place] = encoded.slice_weights[s]
-                counts[:, layout.cols :] = encoded.unit_weight * np.sqrt(layout.cols / slices)  # all outputs share it
+                if has_unit:  # all outputs share it
+                    counts[:, layout.cols] = encoded.unit_weight * np.sqrt(layout.cols / slices)
+                if has_reference:  # and all columns this one
+                    counts[:, -1] = np.sqrt(np.square(counts).sum(axis=1))
                 moved = remap_columns(digits, counts, hardware.device, seed=seed, trial=trial, layer=key)
-                place, unit_place = (place[0], moved[place]), moved[:, -1]
+                place, unit_place = (place[0], moved[place]), moved[:, layout.cols - 1 + has_unit]
+                reference = moved[:, -1] if has_reference else None
                 np.put_along_axis(digits, moved[:, :, np.newaxis, np.newaxis], digits.copy(), axis=1)
             given = None if measured is None else measured[r, first:last]
-            result = _respond(digits, given, hardware, seed=seed, trial=trial, layer=key, threads=threads)
+            result = _respond(
+                digits, given, hardware, reference=reference, seed=seed, trial=trial, layer=key, threads=threads
+            )
             target = s * padded + o
             units = planes * padded + np.arange(first, last)
             for p, (response, ideal, variance) in enumerate(result):
@@ -154,6 +166,7 @@ def _respond(
     measured: NDArray[np.float64] | None,
     hardware: Hardware,
     *,
+    reference: NDArray[np.int64] | None,
     seed: int,
     trial: int,
     layer: str,
@@ -162,7 +175,8 @@ def _respond(
     """Program arrays given as (array, column, polarity, row); return response, digits and variance by polarity.
 
     Arrays come back as (array, column, row) in level units, the two polarities merged where currents are
-    subtracted before conversion. ``measured`` (array, polarity, row, column) are conductances to take as they are.
+    subtracted before conversion. ``measured`` (array, polarity, row, column) are conductances to take as they are,
+    ``reference`` the column of off cells of each array.
     """
     device, wires = hardware.device, hardware.crossbar
     arrays = digits.transpose(0, 2, 3, 1)
@@ -187,8 +201,12 @@ def _respond(
         parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
         parts = [((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], sigma[:, 0] + sigma[:, 1])]
     else:
-        off = device.g_off_siemens
-        parts = [((t[:, p] - off) / step, arrays[:, p], sigma[:, p]) for p in range(t.shape[1])]
+        off: Any = device.g_off_siemens
+        if reference is not None:
+            at = reference[:, np.newaxis, np.newaxis, np.newaxis]
+            off = np.take_along_axis(t, at, axis=3)
+            sigma = sigma + np.take_along_axis(sigma, at, axis=3)
+        parts = [(a / step, arrays[:, p], sigma[:, p]) for p, a in enumerate((t - off).swapaxes(0, 1))]
     return [(a.transpose(0, 2, 1), b.transpose(0, 2, 1), c.transpose(0, 2, 1)) for a, b, c in parts]
 
 

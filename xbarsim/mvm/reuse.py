@@ -98,7 +98,8 @@ def recall_arrays(
             encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
         )
     device: Any = hardware.model_dump_json(exclude=_NOT_PROGRAMMED)
-    about = (device, hardware.adc.subtract, seed, trial, layer, encoded.digits.shape, row_starts.tolist())
+    sensed = (hardware.adc.subtract, hardware.adc.off_current)
+    about = (device, sensed, seed, trial, layer, encoded.digits.shape, row_starts.tolist())
     digest = hashlib.sha256(repr(about).encode())
     digest.update(np.ascontiguousarray(encoded.digits).data)
     key = digest.hexdigest()

@@ -68,7 +68,9 @@ def load_images(search: Search) -> Images | None:
     if search.data is None:
         return None
     images, labels = load_part(search, search.data, search.images, "test")
-    known = None if search.calibration is None else load_part(search, search.calibration, None, "train")[0]
+    if search.calibration is None:
+        return Images(images=images, labels=labels, calibration=None)
+    known, _ = load_part(search, search.calibration, search.calibration_images, "train")
     return Images(images=images, labels=labels, calibration=known)
 
 

@@ -6,8 +6,8 @@ arrays or through the simulator's model of the chosen hardware (wires, variation
 through). Loss: cross-entropy + decay * |w|^2 + lambda * expected latency + lambda * expected energy, the expectations
 from the oracle's table of every layer and option.
 
-At the end the most likely design and every uniform design are fine-tuned in the same way on the hardware they run on,
-and simulated.
+At the end the most likely design and, for comparison, every uniform design are fine-tuned in the same way on the
+hardware they run on, and simulated.
 
 Neglected: what layers share on a chip (the table prices each layer alone); the final figures come from whole chips.
 """
@@ -88,6 +88,20 @@ def choose(option: Mapping[str, Any]) -> dict[str, Any]:
     return choice
 
 
+class Clock:
+    """Wall and CPU time since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return ``seconds`` and ``cpu_seconds`` of this process."""
+        return {
+            "seconds": time.perf_counter() - self._started[0],
+            "cpu_seconds": time.process_time() - self._started[1],
+        }
+
+
 class Arrays:
     """Layers on the hardware of their options; arrays are drawn when they are first needed and renewed now and then.
 
@@ -159,6 +173,8 @@ class GradientSearch:
         parts = order[held:], order[:held]
         self.train, self.held = ((images[part], labels[part].astype(np.int64)) for part in parts)
         self.net = SuperNetwork(space, search.seed)
+        if (chance := self.settings.zero_chance) is not None:
+            self.net.start_zeros(chance)
         weights = [p for name, p in self.net.named_parameters() if not name.startswith("alphas") and p.requires_grad]
         # |w|^2 belongs to the loss, so its decay goes through Adam's moments
         decay = self.settings.weight_decay
@@ -178,8 +194,10 @@ class GradientSearch:
     def run_epoch(self) -> None:
         """Train weights, and behind the warm-up architecture parameters in turn."""
         epoch, settings = len(self.history), self.settings
-        if self.arrays is not None and epoch % settings.refresh == 0:
-            self.arrays.renew(epoch // settings.refresh)
+        clock = Clock()
+        searched = epoch - settings.warmup
+        if self.arrays is not None and searched >= 0 and searched % settings.refresh == 0:
+            self.arrays.renew(searched // settings.refresh)
         rng = stream(self.search.seed, "search.gradient", epoch)
         validation = iter(())
         losses, scores = [], []
@@ -196,14 +214,17 @@ class GradientSearch:
             scores.append(self.step_gates(torch.tensor(batch[0]), torch.tensor(batch[1])))
         expected = {name: self.expect(name).item() for name in TERMS.values()}
         score = float(np.mean(scores)) if scores else float("nan")
-        self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected})
+        self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected, **clock.read()})
 
     def step_weights(self, images: Tensor, labels: Tensor) -> float:
         """Train the weights of one sampled path on ideal arrays; returns the loss."""
         self.net.train()
         paths = {}
-        for number, alpha in enumerate(self.net.alphas):
-            paths[number] = (int(torch.multinomial(alpha.detach().softmax(0), 1, generator=self.generator)),)
+        for number, (slot, alpha) in enumerate(zip(self.space.slots, self.net.alphas)):
+            chances = alpha.detach().softmax(0)
+            if len(self.history) < self.settings.warmup and slot.can_vanish:
+                chances = chances[:-1]
+            paths[number] = (int(torch.multinomial(chances, 1, generator=self.generator)),)
         loss = functional.cross_entropy(self.net(images, paths), labels)
         self.weights.zero_grad()
         loss.backward()
@@ -223,7 +244,8 @@ class GradientSearch:
             pairs[number], paths[number] = (pair, share), tuple(int(index) for index in pair)
             gates[number] = torch.tensor([1.0, 0.0], requires_grad=True)
         entropy = functional.cross_entropy(self.net(images, paths, gates, self.arrays), labels)
-        slopes = torch.autograd.grad(entropy, list(gates.values()))
+        # behind an active zero operator nothing depends on the gates before it
+        slopes = torch.autograd.grad(entropy, list(gates.values()), allow_unused=True, materialize_grads=True)
         self.gates.zero_grad()
         price: Any = 0.0
         for term, name in TERMS.items():
@@ -252,7 +274,7 @@ class GradientSearch:
         return buffer.getvalue()
 
     def load(self, content: bytes) -> None:
-        """Go on from what :meth:`save` returned."""
+        """Go on from what :meth:`save` returned; arrays are programmed anew, with the weights of now."""
         state = torch.load(io.BytesIO(content), weights_only=True)
         self.net.load_state_dict(state["net"])
         self.weights.load_state_dict(state["weights"])
@@ -261,7 +283,7 @@ class GradientSearch:
         self.history = state["history"]
         if self.arrays is not None:
             self.arrays.generator.set_state(state["noise"])
-            self.arrays.renew(max(0, len(self.history) - 1) // self.settings.refresh)
+            self.arrays.renew(max(0, len(self.history) - 1 - self.settings.warmup) // self.settings.refresh)
 
 
 def run_gradient(
@@ -283,29 +305,33 @@ def run_gradient(
     Result
         Uniform designs, and the searched one.
     """
-    started = time.perf_counter()
     training = load_part(search, search.train or "", search.train_images, "train")
     with use_threads(1):
         task = GradientSearch(search, space, oracle, *training)
         _run_epochs(task, store, progress)
-        designs = {f"array {size}": point for size, point in space.homogeneous().items()}
+        uniform = space.homogeneous() if task.settings.compare else {}
+        designs = {f"array {size}": point for size, point in uniform.items()}
         designs["searched"] = task.net.best()
-        entries = []
+        entries, steps = [], [*task.history]
         for number, (label, point) in enumerate(designs.items()):
             known = store.known[number] if number < len(store.known) else None
             if known is None:
-                known = {"point": point, **_finish(task, oracle, images, training, store, point, label)}
+                clock = Clock()
+                found = _finish(task, oracle, images, training, store, point, label)
+                known = {"point": point, **found, **clock.read()}
                 store.append(known)
             if tuple(known["point"]) != point:
                 raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
             entries.append(Entry(point=point, metrics=known["metrics"], error=known["error"], label=label))
+            steps.append(known)
             if progress is not None:
                 progress("designs", number + 1, len(designs))
     chances = {
         slot.name: [round(float(chance), 6) for chance in alpha.detach().softmax(0)]
         for slot, alpha in zip(space.slots, task.net.alphas)
     }
-    extra = {"probabilities": chances, "history": task.history, "seconds": time.perf_counter() - started}
+    spent = {name: sum(step.get(name, 0.0) for step in steps) for name in ("seconds", "cpu_seconds")}
+    extra = {"probabilities": chances, "history": task.history, **spent}
     return Result(search=search, space=space, entries=tuple(entries), extra=extra)
 
 
@@ -340,12 +366,14 @@ def _finish(
     search, settings = task.search, task.settings
     try:
         design = task.space.design(point)
-        network = task.net.weights_of(design.network, point)
+        network = design.network
+        if label == "searched" or not network.has_weights:
+            network = task.net.weights_of(network, point)
         if settings.finetune:
             network = finetune(
                 network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,
-                batch=settings.batch, rate=settings.rate, weight_decay=settings.weight_decay, shift=settings.shift,
-                flip=settings.flip, seed=search.seed,
+                batch=settings.batch, rate=settings.finetune_rate or settings.rate, weight_decay=settings.weight_decay,
+                shift=settings.shift, flip=settings.flip, seed=search.seed,
             )  # fmt: skip
         write_onnx(network, store.folder / f"network-{label.replace(' ', '-')}.onnx")
         return {

@@ -26,6 +26,7 @@ from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.inference.machine import LayerMachine, program_layer
 from xbarsim.mapping import LayerPlan, plan_network
+from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
 from xbarsim.network.calibrate import code_range
 from xbarsim.network.integer import quantize_input
@@ -122,6 +123,40 @@ def draw_chip(
     return Chip(quantized=quantized, layers=found)
 
 
+def is_left_to_chance(
+    network: Network, hardware: Hardware, layers: Mapping[str, Mapping[str, Any]] | None = None
+) -> bool:
+    """Return whether two draws of a chip with the same weights differ.
+
+    Parameters
+    ----------
+    network : Network
+        What is programmed.
+    hardware : Hardware
+        The accelerator.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+
+    Returns
+    -------
+    bool
+        Whether a layer's cells or converters vary from chip to chip or from read to read.
+    """
+    for plan in plan_network(network, hardware, layers=layers).layers:
+        device, adc = plan.hardware.device, plan.hardware.adc
+        rates = (device.stuck.on_rate, device.stuck.off_rate, device.read_noise.sigma)
+        errors = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb)
+        drift = device.drift
+        if (
+            any(errors)
+            or device.programming.distribution != "none"
+            or any(rates)
+            or (drift.time_s > 0 and drift.nu_sigma != 0)
+        ):
+            return True
+    return False
+
+
 def pool_chips(chips: Sequence[Chip]) -> Chip:
     """Turn several chips into their mean and spread.
 
@@ -182,8 +217,9 @@ def draw_layer(
     if node.epitome is not None:
         raise ConfigError(f"{node.name}: training through the arrays of an epitome is not modelled")
     codes = quantize_input(layer, x)
-    machine = program_layer(node, layer, plan, seed=seed, trial=trial).calibrate(codes)
-    linear = find_weights(node, layer, plan, seed=seed, trial=trial)
+    with keep_arrays(KeptArrays()):  # both differ in their converters alone
+        machine = program_layer(node, layer, plan, seed=seed, trial=trial).calibrate(codes)
+        linear = find_weights(node, layer, plan, seed=seed, trial=trial)
     sample = codes[:SAMPLE_IMAGES]
     with torch.no_grad():
         inputs = torch.tensor(sample.astype(np.float64))
@@ -276,8 +312,8 @@ def run_on_chip(
         The layer's output.
     """
     low, high = code_range(layer.activation_bits, layer.signed)
-    scale, zero = float(layer.input_scale), layer.input_zero_point
-    clean = _round_through((x / scale).clamp(low - zero, high - zero)) * scale
+    # rounds and clips in one pass; the gradient passes where nothing is clipped
+    clean = torch.fake_quantize_per_tensor_affine(x, float(layer.input_scale), int(layer.input_zero_point), low, high)
     top = float(2 ** (layer.weight_bits - 1) - 1)
     steps = torch.as_tensor(_along(layer.weight_scale, layer.weight), dtype=weight.dtype)
     # clamped without a gradient of zero, so that a weight can come back
@@ -288,13 +324,9 @@ def run_on_chip(
     if chip.spread is not None:
         real = real + chip.spread * torch.randn(real.shape, generator=generator)
     y = run_layer(node, clean, real, bias)
-    noise = torch.randn(y.shape, generator=generator)
     shape = (1, -1, 1, 1) if node.kind == "conv2d" else (1,) * (y.ndim - 1) + (-1,)
-    return y + (chip.mean.reshape(shape) + chip.deviation.reshape(shape) * noise).detach()
-
-
-def _round_through(x: Tensor) -> Tensor:
-    return x + (x.round() - x).detach()
+    residual = torch.randn(y.shape, generator=generator)
+    return y + residual.mul_(chip.deviation.reshape(shape)).add_(chip.mean.reshape(shape))
 
 
 def _along(scale: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ branch is really taken out.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,20 @@ Paths = Mapping[int, tuple[int, ...]]
 """Slot -> the active option, and in architecture steps the other one behind it."""
 OnChip = Callable[[Node, Tensor, Tensor, Tensor, Any], Tensor]
 """(node, x, folded weight, folded bias, option) -> output on the hardware of an option."""
+
+
+class _Gate(torch.autograd.Function):
+    """``gates[0] * active + gates[1] * other`` for gates of (1, 0), without the arithmetic."""
+
+    @staticmethod
+    def forward(context: Any, active: Tensor, other: Tensor, gates: Tensor) -> Tensor:
+        context.save_for_backward(active, other)
+        return active.view_as(active)
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, Tensor]:
+        slope = slopes[0].flatten()
+        return slopes[0], None, torch.stack([torch.dot(slope, path.flatten()) for path in context.saved_tensors])
 
 
 class Candidate(nn.Module):
@@ -143,8 +158,22 @@ class SuperNetwork(nn.Module):
                 active = self._run_folded(node, inputs[0], options[0], on_chip)
                 with torch.no_grad():
                     other = self._run_folded(node, inputs[0], options[1], on_chip)
-                values[node.name] = gates[number][0] * active + gates[number][1] * other
+                values[node.name] = _Gate.apply(active, other, gates[number])
         return values[self.network.output]
+
+    def start_zeros(self, chance: float) -> None:
+        """Give every zero operator a probability, the other options of its slot an equal share of the rest.
+
+        Parameters
+        ----------
+        chance : float
+            Between 0 and 1, both excluded [-].
+        """
+        with torch.no_grad():
+            for slot, alpha in zip(self.space.slots, self.alphas):
+                alpha.zero_()
+                if slot.can_vanish and slot.count > 1:
+                    alpha[-1] = math.log(chance * (slot.count - 1) / (1 - chance))
 
     def best(self) -> Point:
         """Return the most likely option of every slot."""

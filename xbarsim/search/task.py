@@ -70,15 +70,23 @@ class GradientSettings(Record):
     epochs: Count = 20
     """Passes over the training images in the search."""
     warmup: Annotated[int, Field(ge=0)] = 5
-    """Epochs that train weights alone, before."""
+    """Epochs that train weights alone, before, on paths without zero operators."""
     finetune: Annotated[int, Field(ge=0)] = 10
-    """Epochs that train the chosen network, behind."""
+    """Epochs that train the chosen network through its hardware, behind."""
+    compare: bool = True
+    """Whether uniform designs are trained and simulated beside the chosen one, for comparison; they start from the
+    backbone's own weights where it has some."""
     batch: Count = 64
     """Images of a step."""
     rate: Positive = 2e-3
     """Learning rate of the weights (Adam)."""
+    finetune_rate: Positive | None = None
+    """Learning rate of the fine-tuning; ``rate`` if left out."""
     gate_rate: Positive = 0.05
     """Learning rate of the architecture parameters (Adam)."""
+    zero_chance: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """First probability of a zero operator [-]; as likely as any other option if left out. Lower keeps a trained
+    backbone whole while its kernels learn: paths that miss several branches at once teach it little."""
     weight_decay: NonNegative = 1e-4
     """Decay of the weights: the lambda of |w|^2."""
     latency: NonNegative = 0.1
@@ -126,6 +134,8 @@ class Search(Record):
     """Use the first ones only."""
     calibration: str | None = None
     """Images that set ranges; the first 64 test images if left out."""
+    calibration_images: Count | None = None
+    """Use the first ones only."""
     mean: Numbers | str | None = None
     """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
     std: Numbers | None = None

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 CHIPS = 8
-"""Chips whose mean and spread training sees; the oldest leaves when a new one is drawn."""
+"""Chips whose mean and spread training sees; the oldest leaves when a new one is drawn. Where nothing is left to chance
+the newest is enough, since older ones were programmed with other weights."""
 FIRST_CHIPS = 4
 """Chips drawn before the first step."""
 CALIBRATION_IMAGES = 64
@@ -117,7 +118,7 @@ def finetune(
     record = api.load_hardware(hardware)
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration, np.float32))
 
-    from xbarsim.search.hardware_model import apply_chip, draw_chip, pool_chips
+    from xbarsim.search.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
     from xbarsim.search.torch_network import TorchNetwork, functional, torch, use_threads
 
     module = TorchNetwork(net)
@@ -129,12 +130,13 @@ def finetune(
         draw_chip, hardware=record, calibration=known, layers=layers, weight_bits=weight_bits,
         activation_bits=activation_bits, seed=seed,
     )  # fmt: skip
-    chips: deque[Chip] = deque(maxlen=CHIPS)
+    is_random = is_left_to_chance(net, record, layers)
+    chips: deque[Chip] = deque(maxlen=CHIPS if is_random else 1)
     trial = 0
     with use_threads(threads):
         for epoch in range(epochs):
             if epoch % refresh == 0:
-                for _ in range(1 if chips else FIRST_CHIPS):
+                for _ in range(FIRST_CHIPS if is_random and not chips else 1):
                     chips.append(draw(module.to_network(), trial=trial))
                     trial += 1
                 pooled = pool_chips(chips)
