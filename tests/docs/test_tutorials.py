@@ -1,4 +1,4 @@
-"""Every block of every tutorial and of the README runs: files are written, Python is executed, commands end with exit code 0.
+"""Every block of the tutorials and the README runs: files are written, Python executed, commands end with exit code 0.
 
 What a page shows as printed is compared with what the block before it prints.
 """
