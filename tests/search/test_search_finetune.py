@@ -124,13 +124,15 @@ def test_the_weights_found_are_those_that_the_arrays_apply(compiled_network, cha
     assert checked == ["stem", "grouped", "fc"]
 
 
-def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits):
+@pytest.mark.parametrize("name", ["reference", "nax"])
+def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits, name):
     """Errors of single layers: the model's against the simulator's, in decibels."""
     from xbarsim.search.torch_network import run_layer
 
     images = digits[0][:32]
     network = xs.load_network("digits")
-    hardware = xs.load_hardware("reference", {"device.programming.sigma": 0.2, "adc.bits": 6})
+    variation = {"device.programming.distribution": "normal", "device.programming.sigma": 0.2}
+    hardware = xs.load_hardware(name, {**variation, "adc.bits": 6})
     report = xs.simulate(network, hardware, images, calibration=images, seed=5)
     measured = dict(zip(report.layers["name"], report.layers["snr_db"]))
     chip = draw_chip(network, hardware, images, seed=5)

@@ -2,8 +2,9 @@
 
 A *chip* is one draw of programmed arrays for a whole network, solved by the same code that ``simulate`` runs. From it
 come, layer by layer, the weights that the arrays really apply (programming variation, stuck cells, drift and wires
-together), found by sending unit vectors through arrays with ideal converters, and mean and deviation of what is left
-between the real layer and those weights on calibration images (ADC rounding and clipping, read noise).
+together), found by sending unit vectors through arrays with ideal converters; the share of their deviation, and the
+gain, that remain behind real converters on calibration images; and mean and deviation of what is left (ADC rounding and
+clipping, read noise).
 
 Several chips make a :class:`Chip` with a mean shift of every weight (mostly the wires) and a spread from chip to chip
 (mostly variation). Training adds the shift to the quantised weights, draws the spread anew for every step and the
@@ -220,22 +221,40 @@ def draw_layer(
     with keep_arrays(KeptArrays()):  # both differ in their converters alone
         machine = program_layer(node, layer, plan, seed=seed, trial=trial).calibrate(codes)
         linear = find_weights(node, layer, plan, seed=seed, trial=trial)
-    sample = codes[:SAMPLE_IMAGES]
+    sample = codes[:SAMPLE_IMAGES].astype(np.float64)
+    asked, added = layer.weight.astype(np.float64), linear - layer.weight
+    inputs = torch.tensor(sample - layer.input_zero_point)
     with torch.no_grad():
-        inputs = torch.tensor(sample.astype(np.float64))
-        ideal = run_layer(node, inputs, torch.tensor(linear), None, float(layer.input_zero_point)).numpy()
-    residual = machine.accumulate(sample) * machine.lsb - ideal
-    axis = 1 if node.kind == "conv2d" else residual.ndim - 1
-    others = tuple(a for a in range(residual.ndim) if a != axis)
+        wanted, drawn = (run_layer(node, inputs, torch.tensor(part), None).numpy() for part in (asked, added))
+        digital = run_layer(node, torch.tensor(sample), torch.tensor(asked), None, float(layer.input_zero_point)).numpy()
+    # zero points are taken off digitally with the weights that were asked for
+    error = machine.accumulate(codes[:SAMPLE_IMAGES]) * machine.lsb - digital
+    axis = 1 if node.kind == "conv2d" else error.ndim - 1
+    (gain, share), mean, deviation = _explain(error, (wanted, drawn), axis)
     step = layer.input_scale * layer.weight_scale
-    shift = (linear - layer.weight) * _along(layer.weight_scale, layer.weight)
+    shift = (gain * asked + share * added) * _along(layer.weight_scale, layer.weight)
     return LayerChip(
         shift=torch.tensor(shift, dtype=torch.float32),
         spread=None,
-        # zero points are taken off digitally with the weights that were asked for
-        mean=torch.tensor(residual.mean(axis=others) * step, dtype=torch.float32),
-        deviation=torch.tensor(residual.std(axis=others) * step, dtype=torch.float32),
+        mean=torch.tensor(mean * step, dtype=torch.float32),
+        deviation=torch.tensor(deviation * step, dtype=torch.float32),
     )
+
+
+def _explain(error: np.ndarray, parts: Sequence[np.ndarray], axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit an error by multiples of some parts, one for all outputs; return them, and mean and deviation of the rest.
+
+    Converters that cannot go below zero undo half of what variation does to columns that hold little, and wide sums
+    are clipped: taken for noise beside the drawn weights, either would count twice.
+    """
+    flat = [np.moveaxis(part, axis, 0).reshape(part.shape[axis], -1) for part in (error, *parts)]
+    means = np.array([part.mean(axis=1) for part in flat])
+    rest, *explaining = (part - mean[:, np.newaxis] for part, mean in zip(flat, means))
+    matrix = np.array([part.ravel() for part in explaining])
+    # what is rounding beside the rest explains nothing
+    factors = np.linalg.pinv(matrix @ matrix.T, rcond=1e-9, hermitian=True) @ (matrix @ rest.ravel())
+    rest = rest - np.tensordot(factors, explaining, axes=1)
+    return factors, means[0] - factors @ means[1:], rest.std(axis=1)
 
 
 def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int) -> np.ndarray:

@@ -32,6 +32,9 @@ CHIPS = 8
 the newest is enough, since older ones were programmed with other weights."""
 FIRST_CHIPS = 4
 """Chips drawn before the first step."""
+STEEPEST = 1.0
+"""Norm that gradients are cut down to. The first steps on noisy arrays have norms above a hundred, which would fill the
+optimiser's second moments with what a step in a random direction costs."""
 CALIBRATION_IMAGES = 64
 
 
@@ -146,6 +149,7 @@ def finetune(
                 loss = functional.cross_entropy(outputs, torch.tensor(answer))
                 optimizer.zero_grad()
                 loss.backward()
+                torch.nn.utils.clip_grad_norm_(module.parameters(), STEEPEST)
                 optimizer.step()
                 schedule.step()
             if progress is not None:
