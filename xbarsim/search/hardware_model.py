@@ -223,10 +223,11 @@ def draw_layer(
         linear = find_weights(node, layer, plan, seed=seed, trial=trial)
     sample = codes[:SAMPLE_IMAGES].astype(np.float64)
     asked, added = layer.weight.astype(np.float64), linear - layer.weight
-    inputs = torch.tensor(sample - layer.input_zero_point)
+    zero = float(layer.input_zero_point)
+    inputs = torch.tensor(sample - zero)
     with torch.no_grad():
         wanted, drawn = (run_layer(node, inputs, torch.tensor(part), None).numpy() for part in (asked, added))
-        digital = run_layer(node, torch.tensor(sample), torch.tensor(asked), None, float(layer.input_zero_point)).numpy()
+        digital = run_layer(node, torch.tensor(sample), torch.tensor(asked), None, zero).numpy()
     # zero points are taken off digitally with the weights that were asked for
     error = machine.accumulate(codes[:SAMPLE_IMAGES]) * machine.lsb - digital
     axis = 1 if node.kind == "conv2d" else error.ndim - 1
