@@ -124,15 +124,21 @@ def test_the_weights_found_are_those_that_the_arrays_apply(compiled_network, cha
     assert checked == ["stem", "grouped", "fc"]
 
 
-@pytest.mark.parametrize("name", ["reference", "nax"])
-def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits, name):
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("reference", {"device.programming.sigma": 0.2, "adc.bits": 6}),
+        # converters of one polarity cannot go below zero and undo half of the variation of weak columns
+        ("nax", {"device.programming.sigma": 0.1, "crossbar.rows": 32, "crossbar.cols": 32}),
+    ],
+)
+def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits, name, changes):
     """Errors of single layers: the model's against the simulator's, in decibels."""
     from xbarsim.search.torch_network import run_layer
 
     images = digits[0][:32]
     network = xs.load_network("digits")
-    variation = {"device.programming.distribution": "normal", "device.programming.sigma": 0.2}
-    hardware = xs.load_hardware(name, {**variation, "adc.bits": 6})
+    hardware = xs.load_hardware(name, {"device.programming.distribution": "normal", **changes})
     report = xs.simulate(network, hardware, images, calibration=images, seed=5)
     measured = dict(zip(report.layers["name"], report.layers["snr_db"]))
     chip = draw_chip(network, hardware, images, seed=5)
@@ -147,7 +153,7 @@ def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits, name):
             clean = run_layer(node, x, weight, bias)
             noisy = apply_chip(chip, generator)(node, x, weight, bias)
         found = 10 * np.log10(float(clean.square().sum() / (noisy - clean).square().sum()))
-        assert abs(found - measured[node.name]) < 1.5
+        assert abs(found - measured[node.name]) < 1
 
 
 def test_several_chips_have_a_spread(digits):
