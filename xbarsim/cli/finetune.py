@@ -36,7 +36,7 @@ def finetune(
     activation_bits: _options.ActivationBits = None,
     epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the images.", show_default=True)] = 20,
     batch: Annotated[int, typer.Option(metavar="N", help="Images of a step.", show_default=True)] = 64,
-    rate: Annotated[float, typer.Option(metavar="R", help="Learning rate of Adam.", show_default=True)] = 2e-3,
+    rate: Annotated[float, typer.Option(metavar="R", help="Learning rate of Adam.", show_default=True)] = 3e-4,
     shift: Annotated[
         int, typer.Option(metavar="N", help="Move images by up to N pixels at random.", show_default=True)
     ] = 0,

@@ -50,7 +50,7 @@ def finetune(
     activation_bits: int | None = None,
     epochs: int = 20,
     batch: int = 64,
-    rate: float = 2e-3,
+    rate: float = 3e-4,
     weight_decay: float = 0.0,
     refresh: int = 1,
     shift: int = 0,
