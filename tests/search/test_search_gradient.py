@@ -156,18 +156,78 @@ def test_non_ideal_arrays_change_what_gates_see(task):
     assert all(torch.isfinite(slope).all() and slope.abs().max() > 0 for slope in slopes)
 
 
-def test_a_search_goes_on_where_it_stopped(task, oracle):
-    task.run_epoch()
-    saved = task.save()
-    task.run_epoch()
-    search = task.search
-    other = GradientSearch(search, task.space, oracle, *[np.concatenate(p) for p in zip(task.train, task.held)])
-    other.train, other.held = task.train, task.held
-    other.load(saved)
-    other.run_epoch()
-    assert len(other.history) == 2
-    for one, two in zip(task.net.parameters(), other.net.parameters()):
-        torch.testing.assert_close(one, two)
+def test_a_search_goes_on_where_it_stopped(oracle):
+    """Bit for bit, also between two draws of new arrays, whose weights and inputs are then those of an earlier epoch."""
+    settings = {**DIGITS["differentiable"], "warmup": 1, "refresh": 2}
+    search = make_search({**DIGITS, "differentiable": settings})
+    data = load_data("digits-train").take(120)
+    space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
+    straight, resumed = (
+        GradientSearch(search, space, oracle, normalize_images(data.images), data.labels) for _ in range(2)
+    )
+    for _ in range(2):
+        straight.run_epoch()
+    saved = straight.save()
+    straight.run_epoch()
+    resumed.load(saved)
+    resumed.run_epoch()
+    assert len(resumed.history) == 3
+    for name, value in straight.net.state_dict().items():
+        assert torch.equal(value, resumed.net.state_dict()[name]), name
+
+
+def test_arrays_do_not_depend_on_the_step_that_needs_them_first(task):
+    images, labels = (torch.tensor(part[:20]) for part in task.held)
+    candidate = task.net.candidate("conv2:3")
+    option = {"kernel": 3, "array": 16}
+    x = images[:, :1].expand(-1, candidate.weight.shape[1], -1, -1).relu()
+
+    def compute():
+        task.arrays.generator.manual_seed(0)
+        with torch.no_grad():
+            return task.arrays(candidate, x, *candidate.fold(), option)
+
+    first = compute()
+    task.arrays.load(task.arrays.save())
+    for _ in range(2):
+        task.step_gates(images, labels)
+    assert torch.equal(compute(), first)
+
+
+def test_gate_steps_follow_the_gradient_of_the_expected_loss(oracle):
+    """Mean step over many draws against the exact gradient, for chances far apart.
+
+    The loss is made quadratic in the layer's output, where the mean of both ends' slopes is exact.
+    """
+    settings = {"epochs": 1, "warmup": 0, "latency": 0, "energy": 0, "mode": "ideal", "gate_rate": 1.0}
+    search = make_search({**DIGITS, "space": {"fc": {"array": [16, 32, 64]}}, "differentiable": settings})
+    data = load_data("digits-train").take(40)
+    space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
+    task = GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+    factors = {16: 1.0, 32: 0.4, 64: -0.3}
+    task.arrays = lambda candidate, x, weight, bias, option: factors.get(option.get("array"), 1.0) * run_layer(
+        candidate.node, x, weight, bias
+    )
+    images, labels = (torch.tensor(part[:20]) for part in task.held)
+    start = torch.log(torch.tensor([0.8, 0.02, 0.18]))
+    with torch.no_grad():
+        (alpha,) = task.net.alphas
+        alpha.copy_(start)
+        outputs = task.net.eval()(images, {0: (0,)})
+        square = [0.01 * (factor * outputs - 1).square().mean() for factor in factors.values()]
+    losses = torch.stack(square)
+    chances = start.softmax(0)
+    exact = chances * (losses - (chances * losses).sum())
+    total = torch.zeros(3)
+    draws = 4000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functional, "cross_entropy", lambda y, _: 0.01 * (y - 1).square().mean())
+        for _ in range(draws):
+            with torch.no_grad():
+                alpha.copy_(start)
+            task.step_gates(images, labels)
+            total += (start - alpha.detach()) / draws
+    torch.testing.assert_close(total, exact, rtol=0.1, atol=0.05 * float(exact.abs().max()))
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +292,8 @@ def test_gates_have_the_slopes_of_the_sum_they_stand_for(task):
     loss = functional.cross_entropy(task.net.eval()(images, paths, gates), labels)
     slopes = torch.autograd.grad(loss, list(gates.values()))
 
-    def mixed(node, x, weight, bias, option):
+    def mixed(candidate, x, weight, bias, option):
+        node = candidate.node
         y = run_layer(node, x, weight, bias)
         return y if node.name != "conv2" else values.setdefault(repr(option), y)
 

@@ -6,6 +6,10 @@ arrays or through the simulator's model of the chosen hardware (wires, variation
 through). Loss: cross-entropy + decay * |w|^2 + lambda * expected latency + lambda * expected energy, the expectations
 from the oracle's table of every layer and option.
 
+Architecture steps follow the plain gradient, of which the sampled pairs give an unbiased estimate. Steps scaled to
+nearly one length, as Adam's are, would move an option that is seldom sampled by its price in every step and by its
+worth in few.
+
 At the end the most likely design and, for comparison, every uniform design are fine-tuned in the same way on the
 hardware they run on, and simulated.
 
@@ -26,7 +30,7 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError, SolverError
 from xbarsim.mapping import plan_network
-from xbarsim.network import Network, Node, QuantizedLayer, quantize_network
+from xbarsim.network import Network, QuantizedLayer, quantize_network, run_network
 from xbarsim.rng import stream
 from xbarsim.search.evaluate import Images, load_part, measure_design
 from xbarsim.search.hardware_model import LayerChip, draw_layer, run_on_chip
@@ -35,7 +39,7 @@ from xbarsim.search.reshape import describe_layer
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.space import SHAPE_AXES, Point, Space, expand_axis
 from xbarsim.search.store import Store
-from xbarsim.search.supernet import SuperNetwork
+from xbarsim.search.supernet import Candidate, SuperNetwork
 from xbarsim.search.task import Search
 from xbarsim.search.torch_network import Tensor, functional, torch, use_threads
 from xbarsim.search.train import finetune, iterate_batches
@@ -103,7 +107,10 @@ class Clock:
 
 
 class Arrays:
-    """Layers on the hardware of their options; arrays are drawn when they are first needed and renewed now and then.
+    """Layers on the hardware of their options, programmed now and then and drawn when they are first needed.
+
+    An array depends on the weights and inputs of the moment when all were programmed, not on the step that needs it
+    first, so that a search that was killed finds the same arrays again.
 
     Parameters
     ----------
@@ -117,33 +124,62 @@ class Arrays:
         self._hardware = hardware
         self._seed = seed
         self._drawn: dict[Any, tuple[QuantizedLayer, LayerChip]] = {}
-        self._trial = 0
+        self._programmed: dict[str, Any] = {}
         self.generator = torch.Generator().manual_seed(seed + 1)
 
-    def renew(self, trial: int) -> None:
-        """Forget all arrays; the next ones are those of another chip."""
+    def program(self, net: SuperNetwork, images: np.ndarray, trial: int) -> None:
+        """Program another chip with the weights of now.
+
+        Parameters
+        ----------
+        net : SuperNetwork
+            Where the weights are.
+        images : ndarray of float32, (images, *input_shape)
+            What layers see of them in float, behind the most likely layers, sets the ranges of inputs.
+        trial : int
+            Key of the chip's random streams.
+        """
+        point = net.best(may_vanish=False)
+        network = net.weights_of(net.space.design(point).network, point)
+        seen: dict[str, np.ndarray] = {}
+        run_network(network, images, observe=seen.__setitem__, block=len(images))
+        self._programmed = {
+            "trial": trial,
+            "weights": {name: [part.clone() for part in net.candidate(name).fold()] for name in net.candidates},
+            "inputs": {node.name: torch.tensor(seen[node.inputs[0]]) for node in network.layers},
+        }
         self._drawn.clear()
-        self._trial = trial
 
-    def __call__(self, node: Node, x: Tensor, weight: Tensor, bias: Tensor, option: Mapping[str, Any]) -> Tensor:
+    def save(self) -> dict[str, Any]:
+        """Return what arrays and noise depend on."""
+        return {"programmed": self._programmed, "noise": self.generator.get_state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`save` returned."""
+        self._programmed = state["programmed"]
+        self._drawn.clear()
+        self.generator.set_state(state["noise"])
+
+    def __call__(self, candidate: Candidate, x: Tensor, weight: Tensor, bias: Tensor, option: Any) -> Tensor:
         """Compute a layer on the hardware of an option."""
-        key = (node.name, repr(sorted(option.items(), key=lambda item: item[0])))
+        key = (candidate.name, repr(sorted(option.items(), key=lambda item: item[0])))
         if key not in self._drawn:
-            self._drawn[key] = self._draw(node, x, weight, bias, choose(option))
-        return run_on_chip(node, x, weight, bias, *self._drawn[key], self.generator)
+            self._drawn[key] = self._draw(candidate, choose(option))
+        return run_on_chip(candidate.node, x, weight, bias, *self._drawn[key], self.generator)
 
-    def _draw(
-        self, node: Node, x: Tensor, weight: Tensor, bias: Tensor, choice: dict[str, Any]
-    ) -> tuple[QuantizedLayer, LayerChip]:
-        sample = x.detach()[:CALIBRATION_IMAGES].numpy()
-        alone = dataclasses.replace(node, inputs=("input",), weight=weight.numpy(), bias=bias.numpy())
+    def _draw(self, candidate: Candidate, choice: dict[str, Any]) -> tuple[QuantizedLayer, LayerChip]:
+        node = candidate.node
+        sample = self._programmed["inputs"][node.name].numpy()
+        weight, bias = (part.numpy() for part in self._programmed["weights"][candidate.name])
+        alone = dataclasses.replace(node, inputs=("input",), weight=weight, bias=bias)
         network = Network(name=node.name, nodes=(alone,), input_shape=sample.shape[1:])
         choices = {node.name: choice} if choice else None
         plan = plan_network(network, self._hardware, layers=choices, may_cut=False).layer(node.name)
         layer = quantize_network(
             network, sample, weight_bits=plan.weight_bits, activation_bits=plan.activation_bits
         ).layers[node.name]
-        chip = draw_layer(network.node(node.name), layer, plan, sample, seed=self._seed, trial=self._trial)
+        trial = self._programmed["trial"]
+        chip = draw_layer(network.node(node.name), layer, plan, sample, seed=self._seed, trial=trial)
         return layer, chip
 
 
@@ -179,7 +215,7 @@ class GradientSearch:
         # |w|^2 belongs to the loss, so its decay goes through Adam's moments
         decay = self.settings.weight_decay
         self.weights = torch.optim.Adam(weights, lr=self.settings.rate, weight_decay=decay)
-        self.gates = torch.optim.Adam(self.net.alphas.parameters(), lr=self.settings.gate_rate, betas=(0.0, 0.999))
+        self.gates = torch.optim.SGD(self.net.alphas.parameters(), lr=self.settings.gate_rate)
         table = tabulate_options(space, oracle)
         self.table = {name: [torch.tensor(row, dtype=torch.float32) for row in rows] for name, rows in table.items()}
         uniform = [*space.homogeneous().values()] or [space.native()]
@@ -188,16 +224,22 @@ class GradientSearch:
             for name, rows in table.items()
         }
         self.arrays = Arrays(oracle.hardware, search.seed) if self.settings.mode == "non-ideal" else None
+        self.program_arrays(trial=0)
         self.generator = torch.Generator().manual_seed(search.seed)
         self.history: list[dict[str, float]] = []
+
+    def program_arrays(self, trial: int) -> None:
+        """Program new arrays with the weights of now, where architecture steps see any."""
+        if self.arrays is not None:
+            self.arrays.program(self.net, self.held[0][:CALIBRATION_IMAGES], trial)
 
     def run_epoch(self) -> None:
         """Train weights, and behind the warm-up architecture parameters in turn."""
         epoch, settings = len(self.history), self.settings
         clock = Clock()
         searched = epoch - settings.warmup
-        if self.arrays is not None and searched >= 0 and searched % settings.refresh == 0:
-            self.arrays.renew(searched // settings.refresh)
+        if searched >= 0 and searched % settings.refresh == 0:
+            self.program_arrays(trial=searched // settings.refresh)
         rng = stream(self.search.seed, "search.gradient", epoch)
         validation = iter(())
         losses, scores = [], []
@@ -234,14 +276,9 @@ class GradientSearch:
     def step_gates(self, images: Tensor, labels: Tensor) -> float:
         """Move the probabilities of two sampled options of every slot; returns the cross-entropy."""
         self.net.eval()
-        pairs, paths, gates = {}, {}, {}
+        paths, gates = {}, {}
         for number, alpha in enumerate(self.net.alphas):
-            chances = alpha.detach().softmax(0)
-            pair = torch.multinomial(chances, 2, generator=self.generator)
-            share = chances[pair] / chances[pair].sum()
-            if int(torch.multinomial(share, 1, generator=self.generator)):
-                pair, share = pair.flip(0), share.flip(0)
-            pairs[number], paths[number] = (pair, share), tuple(int(index) for index in pair)
+            paths[number] = self._draw_pair(alpha.detach().softmax(0))
             gates[number] = torch.tensor([1.0, 0.0], requires_grad=True)
         entropy = functional.cross_entropy(self.net(images, paths, gates, self.arrays), labels)
         # behind an active zero operator nothing depends on the gates before it
@@ -251,11 +288,27 @@ class GradientSearch:
         for term, name in TERMS.items():
             price = price + getattr(self.settings, term) * self.expect(name) / (self.scale[name] or 1.0)
         price.backward()
-        for number, slope in enumerate(slopes):
-            pair, share = pairs[number]
-            self.net.alphas[number].grad[pair] += share * (slope - (slope * share).sum())
+        for number, (alpha, slope) in enumerate(zip(self.net.alphas, slopes)):
+            active, other = paths[number]
+            chance = alpha.detach().softmax(0)[active]
+            # A pair is drawn with p_active p_other / (1 - p_active), the gradient of the expected loss is a sum over
+            # pairs of p_i p_j times what i costs beyond j. That cost is the mean of the slopes at either end, which is
+            # exact where loss is quadratic: at trained weights alone, leaving a layer out seems to cost nothing.
+            worth = (1 - chance) / 2 * (slope[0] - slope[1])
+            alpha.grad[active] += worth
+            alpha.grad[other] -= worth
         self.gates.step()
         return entropy.item()
+
+    def _draw_pair(self, chances: Tensor) -> tuple[int, int]:
+        """Draw the active option, and another one from the rest."""
+        active = int(torch.multinomial(chances, 1, generator=self.generator))
+        rest = chances.clone()
+        rest[active] = 0
+        if not rest.any():  # all but one have become too unlikely for single precision
+            rest = torch.ones_like(chances)
+            rest[active] = 0
+        return active, int(torch.multinomial(rest, 1, generator=self.generator))
 
     def expect(self, name: str) -> Tensor:
         """Return the expected value of a column of the table over all options, in its own unit."""
@@ -267,14 +320,14 @@ class GradientSearch:
         state = {
             "net": self.net.state_dict(), "weights": self.weights.state_dict(), "gates": self.gates.state_dict(),
             "generator": self.generator.get_state(), "history": self.history,
-            "noise": None if self.arrays is None else self.arrays.generator.get_state(),
+            "arrays": None if self.arrays is None else self.arrays.save(),
         }  # fmt: skip
         buffer = io.BytesIO()
         torch.save(state, buffer)
         return buffer.getvalue()
 
     def load(self, content: bytes) -> None:
-        """Go on from what :meth:`save` returned; arrays are programmed anew, with the weights of now."""
+        """Go on from what :meth:`save` returned."""
         state = torch.load(io.BytesIO(content), weights_only=True)
         self.net.load_state_dict(state["net"])
         self.weights.load_state_dict(state["weights"])
@@ -282,8 +335,7 @@ class GradientSearch:
         self.generator.set_state(state["generator"])
         self.history = state["history"]
         if self.arrays is not None:
-            self.arrays.generator.set_state(state["noise"])
-            self.arrays.renew(max(0, len(self.history) - 1 - self.settings.warmup) // self.settings.refresh)
+            self.arrays.load(state["arrays"])
 
 
 def run_gradient(

@@ -28,8 +28,6 @@ from xbarsim.search.torch_network import OPERATIONS, Tensor, nn, run_layer, torc
 
 Paths = Mapping[int, tuple[int, ...]]
 """Slot -> the active option, and in architecture steps the other one behind it."""
-OnChip = Callable[[Node, Tensor, Tensor, Tensor, Any], Tensor]
-"""(node, x, folded weight, folded bias, option) -> output on the hardware of an option."""
 
 
 class _Gate(torch.autograd.Function):
@@ -51,6 +49,8 @@ class Candidate(nn.Module):
 
     Parameters
     ----------
+    name : str
+        Key of the candidate in its network.
     node : Node
         The layer with that kernel.
     weight, bias : ndarray
@@ -59,8 +59,9 @@ class Candidate(nn.Module):
         Whether batch normalisation follows.
     """
 
-    def __init__(self, node: Node, weight: np.ndarray, bias: np.ndarray, has_norm: bool) -> None:
+    def __init__(self, name: str, node: Node, weight: np.ndarray, bias: np.ndarray, has_norm: bool) -> None:
         super().__init__()
+        self.name = name
         self.node = node
         self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float32))
         self.bias = nn.Parameter(torch.tensor(bias, dtype=torch.float32), requires_grad=not has_norm)
@@ -79,6 +80,10 @@ class Candidate(nn.Module):
         norm: Any = self.norm
         gain = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach()
         return weight * gain.reshape(-1, 1, 1, 1), norm.bias.detach() + (bias - norm.running_mean) * gain
+
+
+OnChip = Callable[[Candidate, Tensor, Tensor, Tensor, Any], Tensor]
+"""(candidate, x, folded weight, folded bias, option) -> output on the hardware of an option."""
 
 
 class SuperNetwork(nn.Module):
@@ -118,7 +123,8 @@ class SuperNetwork(nn.Module):
                 changed = change_layer(node, source, kernel, 1.0)
                 has_norm = node.kind == "conv2d" and not network.has_weights
                 weight, bias = _first_weights(node, changed, generator)
-                self.candidates[_key(node.name, kernel)] = Candidate(changed, weight, bias, has_norm)
+                name = _key(node.name, kernel)
+                self.candidates[name] = Candidate(name, changed, weight, bias, has_norm)
 
     def forward(
         self, images: Tensor, paths: Paths, gates: Mapping[int, Tensor] | None = None, on_chip: OnChip | None = None
@@ -175,9 +181,16 @@ class SuperNetwork(nn.Module):
                 if slot.can_vanish and slot.count > 1:
                     alpha[-1] = math.log(chance * (slot.count - 1) / (1 - chance))
 
-    def best(self) -> Point:
-        """Return the most likely option of every slot."""
-        return tuple(int(alpha.argmax()) for alpha in self.alphas)
+    def best(self, may_vanish: bool = True) -> Point:
+        """Return the most likely option of every slot, zero operators among them or not."""
+        parts = zip(self.space.slots, self.alphas)
+        return tuple(int((a if may_vanish or not slot.can_vanish else a[:-1]).argmax()) for slot, a in parts)
+
+    def candidate(self, name: str) -> Candidate:
+        """Return the candidate of a key of ``candidates``."""
+        found = self.candidates[name]
+        assert isinstance(found, Candidate)
+        return found
 
     def weights_of(self, network: Network, point: Point) -> Network:
         """Return a design's network with the weights of its candidates.
@@ -214,7 +227,7 @@ class SuperNetwork(nn.Module):
         weight, bias = candidate.fold()
         if on_chip is None:
             return run_layer(candidate.node, x, weight, bias)
-        return on_chip(candidate.node, x, weight, bias, option)
+        return on_chip(candidate, x, weight, bias, option)
 
     def _fixed(self, node: Node) -> dict[str, Any]:
         """Return the only option of a layer without a choice."""
@@ -228,9 +241,7 @@ class SuperNetwork(nn.Module):
 
     def _candidate(self, node: Node, option: Mapping[str, Any] | str) -> Candidate:
         kernel = option.get("kernel") if node.kind == "conv2d" and not isinstance(option, str) else None
-        found = self.candidates[_key(node.name, kernel)]
-        assert isinstance(found, Candidate)
-        return found
+        return self.candidate(_key(node.name, kernel))
 
 
 def _key(name: str, kernel: int | None) -> str:
