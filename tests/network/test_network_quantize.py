@@ -158,7 +158,10 @@ def test_layers_may_have_widths_of_their_own_by_name_or_glob():
         ({"weight_bits": 1}, "weight_bits: 1 is not a whole number between 2 and 16"),
         ({"activation_bits": 0}, "activation_bits: 0 is not"),
         ({"activation_bits": 8.5}, "activation_bits: 8.5 is not"),
-        ({"layers": {"conv9": {"weight_bits": 4}}}, "'conv9' matches no layer"),
+        (
+            {"layers": {"conv9": {"weight_bits": 4}}},
+            "layers.conv9: no layer of network \\w+ has this name; did you mean conv",
+        ),
         ({"calibration": None}, "needs calibration images"),
         ({"calibration": np.zeros((0, 1, 8, 8))}, "needs calibration images"),
     ],

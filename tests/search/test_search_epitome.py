@@ -108,7 +108,7 @@ def _options(result, entry):
     ("change", "message"),
     [
         ({"budget": 20}, "budget: 20 crossbars are met by no design; the smallest takes 56"),
-        ({"layers": ["stage*"]}, r"layers: 'stage\*' matches no convolution"),
+        ({"layers": ["stage*"]}, r"layers: 'stage\*': no convolution has this name"),
         ({"shapes": [{"rows": 8, "channels": 4}]}, "rows: 8 holds no 3 x 3 input channel; at least 9"),
         ({"objectives": ["accuracy"]}, "data: missing"),
         ({"uniform": {"rows": 0, "channels": 4}}, "uniform.rows"),

@@ -205,8 +205,8 @@ def test_gate_steps_follow_the_gradient_of_the_expected_loss(oracle):
     space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
     task = GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
     factors = {16: 1.0, 32: 0.4, 64: -0.3}
-    task.arrays = lambda candidate, x, weight, bias, option: factors.get(option.get("array"), 1.0) * run_layer(
-        candidate.node, x, weight, bias
+    task.arrays = lambda candidate, x, weight, bias, option: (
+        factors.get(option.get("array"), 1.0) * run_layer(candidate.node, x, weight, bias)
     )
     images, labels = (torch.tensor(part[:20]) for part in task.held)
     start = torch.log(torch.tensor([0.8, 0.02, 0.18]))

@@ -7,7 +7,6 @@ cell from one; overrides use dotted keys.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import json
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from xbarsim.config.device import Device
 from xbarsim.config.hardware import Hardware
 from xbarsim.errors import ConfigError
+from xbarsim.names import suggest, suggest_or_list
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
 
@@ -112,7 +112,7 @@ def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
         known = list_devices() if is_device else list_hardware()
         if text in known:
             return Path(str(resources.files("xbarsim.hwconfigs").joinpath(f"{text}.yaml")))
-        names = suggest(text, known) or f"; known: {', '.join(known)}"
+        names = suggest_or_list(text, known)
         raise ConfigError(f"hardware {text!r}: not a .yaml file and not a shipped name{names}")
     path = Path(text) if beside is None else beside / text
     if not path.is_file():
@@ -372,12 +372,6 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" where a known word is close, else nothing."""
-    close = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 @functools.cache

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
+from xbarsim.names import match_names
 
 PER_LAYER = (
     "weight_bits",
@@ -65,12 +64,7 @@ def choose_hardware(
     for glob, changes in (choices or {}).items():
         if not isinstance(changes, Mapping):
             raise ConfigError(f"layers.{glob}: {changes!r} is not a mapping of keys to values")
-        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
-        if not matched:
-            close = difflib.get_close_matches(glob, names, n=1, cutoff=0.0)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            of_network = f" of network {network}" * bool(network)
-            raise ConfigError(f"layers.{glob}: no layer{of_network} has this name{hint}")
+        matched = match_names(glob, names, f"layers.{glob}", f"layer of network {network}" if network else "layer")
         for key in _list_keys(changes):
             if key.split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
                 raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
@@ -109,7 +103,7 @@ def share_choices(choices: Choices | None, names: Sequence[str], parts: Mapping[
     shared: dict[str, Mapping[str, Any]] = {}
     own: dict[str, dict[str, Any]] = {part: {} for made in parts.values() for part in made}
     for glob, changes in (choices or {}).items():
-        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
+        matched = match_names(glob, names, f"layers.{glob}")
         if any(name not in parts for name in matched):
             shared[glob] = changes
         for name in matched:

@@ -5,11 +5,11 @@ It serves the zoo and the YAML form, so one table holds the settings that a kind
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from xbarsim.errors import ConfigError
+from xbarsim.names import suggest_or_list
 from xbarsim.network.graph import INPUT, Network, Node, as_pair, make_conv2d, make_linear
 from xbarsim.network.shapes import SHAPES, infer_shape
 
@@ -130,7 +130,7 @@ class NetworkBuilder:
             If kind, settings, inputs or shapes do not fit.
         """
         if kind not in SETTINGS:
-            raise ConfigError(f"kind: {kind!r} is unknown{suggest(kind, SETTINGS)}")
+            raise ConfigError(f"kind: {kind!r} is unknown{suggest_or_list(kind, SETTINGS)}")
         if name is None:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             name = f"{kind}{self._counts[kind]}"
@@ -177,7 +177,7 @@ def read_settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     known = SETTINGS[kind]
     for key in given:
         if key not in known:
-            raise ConfigError(f"{key}: unknown key of {kind}{suggest(key, known)}")
+            raise ConfigError(f"{key}: unknown key of {kind}{suggest_or_list(key, known)}")
     settings = {}
     for key, (default, read) in known.items():
         if key not in given and default is _REQUIRED:
@@ -188,9 +188,3 @@ def read_settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError as rule:
             raise ConfigError(f"{key}: {value!r} is not {rule}") from None
     return settings
-
-
-def suggest(word: Any, known: Iterable[str]) -> str:
-    """Return a "did you mean" for a misspelt word, or the known ones where nothing is close."""
-    close = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(known)) or 'none'}"

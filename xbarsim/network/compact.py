@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.names import match_names
 from xbarsim.network.epitome import Epitome, LayerEpitome, Sampler
 from xbarsim.network.graph import Network, Node
 
@@ -20,17 +19,12 @@ _ROUNDING = 1e-6
 def convert_network(network: Network, choices: Mapping[str, Epitome | None]) -> Network:
     """Replace convolutions by epitomes; see :meth:`Network.with_epitomes`."""
     convolutions = [node for node in network.nodes if node.kind == "conv2d"]
+    names = [node.name for node in convolutions]
     chosen: dict[str, Epitome | None] = {}
     for glob, epitome in choices.items():
         if epitome is not None and not isinstance(epitome, Epitome):
             raise ConfigError(f"epitomes.{glob}: {epitome!r} is not an Epitome")
-        names = [node.name for node in convolutions]
-        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
-        if not matched:
-            close = difflib.get_close_matches(glob, names, n=1, cutoff=0.0)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"epitomes.{glob}: no convolution has this name{hint}")
-        chosen.update(dict.fromkeys(matched, epitome))
+        chosen.update(dict.fromkeys(match_names(glob, names, f"epitomes.{glob}", "convolution"), epitome))
     changed = {}
     for node in convolutions:
         epitome = chosen.get(node.name)

@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.build import NetworkBuilder, suggest
+from xbarsim.names import suggest_or_list
+from xbarsim.network.build import NetworkBuilder
 from xbarsim.network.graph import Network
 
 _KEYS = ("name", "input_shape", "weights", "layers", "output")
@@ -77,7 +78,9 @@ def load_weights(network: Network, path: str | Path) -> Network:
     fields = [f"{layer.name}.{field}" for layer in network.layers for field in ("weight", "bias")]
     for name, values in arrays.items():
         if name not in fields and values.dtype.kind in "fiub":
-            raise ConfigError(f"{path}: {name}: no such weight in network {network.name}{suggest(name, fields)}")
+            raise ConfigError(
+                f"{path}: {name}: no such weight in network {network.name}{suggest_or_list(name, fields)}"
+            )
     changed = {}
     for layer in network.layers:
         if f"{layer.name}.weight" not in arrays:
@@ -112,7 +115,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 def _describe(stem: str, content: Mapping[str, Any]) -> Network:
     for key in content:
         if key not in _KEYS:
-            raise ConfigError(f"{key}: unknown key{suggest(key, _KEYS)}")
+            raise ConfigError(f"{key}: unknown key{suggest_or_list(key, _KEYS)}")
     for key in ("input_shape", "layers"):
         if key not in content:
             raise ConfigError(f"{key}: missing")

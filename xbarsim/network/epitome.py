@@ -15,7 +15,6 @@ Neglected: learned samplers with fractional indices, and grouped convolutions.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.names import suggest_or_list
 
 Ints = NDArray[np.int64]
 Shape = tuple[int, int, int, int]
@@ -85,8 +85,7 @@ class Epitome:
             raise ConfigError(f"epitome: {content!r} is not a mapping of {', '.join(known)}")
         for key in content:
             if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
-                raise ConfigError(f"epitome: {key}: unknown key; did you mean {close}?")
+                raise ConfigError(f"epitome: {key}: unknown key{suggest_or_list(key, known)}")
         return cls(**content)
 
     def shape(self, kernel: Sequence[int]) -> Shape:

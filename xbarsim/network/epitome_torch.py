@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.names import match_names
 from xbarsim.network.compact import attach_epitome, fit_gain, freeze_values
 from xbarsim.network.epitome import Epitome, LayerEpitome
 from xbarsim.network.graph import Network
@@ -156,10 +156,7 @@ def convert_module(module: nn.Module, choices: Mapping[str, Epitome | None]) -> 
     names = [name for name, part in converted.named_modules() if isinstance(part, nn.Conv2d)]
     chosen: dict[str, Epitome | None] = {}
     for glob, epitome in choices.items():
-        matched = [name for name in names if fnmatchcase(name, glob)]
-        if not matched:
-            raise ConfigError(f"epitomes.{glob}: no convolution has this name")
-        chosen.update(dict.fromkeys(matched, epitome))
+        chosen.update(dict.fromkeys(match_names(glob, names, f"epitomes.{glob}", "convolution"), epitome))
     for name, epitome in chosen.items():
         if epitome is None:
             continue

@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.names import match_names
 from xbarsim.network.calibrate import Histogram, choose_scale, collect_histograms
 from xbarsim.network.graph import Network, Node
 from xbarsim.network.quantize_epitome import QuantizedEpitome, find_settings, quantize_epitome
@@ -142,22 +142,19 @@ def resolve_bits(
     network: Network, weight_bits: int, activation_bits: int, layers: Mapping[str, Mapping[str, Any]] | None
 ) -> dict[str, tuple[int, int]]:
     """Return the (weight_bits, activation_bits) of every layer, checked."""
-    widths = {}
-    choices = layers or {}
     names = [layer.name for layer in network.layers]
-    for pattern in choices:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise ConfigError(f"layers: {pattern!r} matches no layer of network {network.name}")
-    for name in names:
-        chosen = {"weight_bits": weight_bits, "activation_bits": activation_bits}
-        for pattern, choice in choices.items():
-            if fnmatchcase(name, pattern):
-                chosen |= {key: choice[key] for key in chosen if choice.get(key) is not None}
-        widths[name] = (
-            _check_bits(name, "weight_bits", chosen["weight_bits"], 2),
-            _check_bits(name, "activation_bits", chosen["activation_bits"], 1),
+    chosen = {name: {"weight_bits": weight_bits, "activation_bits": activation_bits} for name in names}
+    for glob, choice in (layers or {}).items():
+        given = {key: choice[key] for key in ("weight_bits", "activation_bits") if choice.get(key) is not None}
+        for name in match_names(glob, names, f"layers.{glob}", f"layer of network {network.name}"):
+            chosen[name].update(given)
+    return {
+        name: (
+            _check_bits(name, "weight_bits", bits["weight_bits"], 2),
+            _check_bits(name, "activation_bits", bits["activation_bits"], 1),
         )
-    return widths
+        for name, bits in chosen.items()
+    }
 
 
 def _check_bits(layer: str, key: str, bits: Any, least: int) -> int:

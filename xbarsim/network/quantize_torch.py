@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.names import match_names
 from xbarsim.network.epitome import LayerEpitome
 from xbarsim.network.quantize import quantize_weights
 from xbarsim.network.quantize_epitome import choose_steps, find_settings
@@ -98,9 +98,7 @@ def round_module(
     }
     widths: dict[str, int] = {}
     for glob, width in bits.items():
-        matched = [name for name in parts if fnmatchcase(name, glob)]
-        if not matched:
-            raise ConfigError(f"bits.{glob}: no convolution or dense layer has this name")
+        matched = match_names(glob, list(parts), f"bits.{glob}", "convolution or dense layer")
         if isinstance(width, bool) or not isinstance(width, int) or not 2 <= width <= 16:
             raise ConfigError(f"bits.{glob}: {width!r} is not a whole number between 2 and 16")
         widths.update(dict.fromkeys(matched, width))

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.build import suggest
+from xbarsim.names import suggest_or_list
 from xbarsim.network.describe import load_description, load_weights
 from xbarsim.network.families import build_mobilenetv2, build_resnet, build_resnet_cifar
 from xbarsim.network.graph import Network
@@ -71,7 +71,7 @@ def _find(name: str) -> Network:
         return load_description(name)
     if name not in list_networks():
         form = "" if suffix in ("", name) else ", and files end in .onnx or .yaml"
-        names = suggest(name, list_networks()) or f"; known: {', '.join(list_networks())}"
+        names = suggest_or_list(name, list_networks())
         raise ConfigError(f"network {name!r}: not in the zoo{form}{names}")
     return _load_zoo(name)
 

@@ -17,17 +17,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from xbarsim.config import Hardware, load_yaml
-from xbarsim.config.load import explain_error, suggest
+from xbarsim.config.load import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
+from xbarsim.names import match_names
 from xbarsim.network import INPUT, Network, load_network
 from xbarsim.rng import stream
 from xbarsim.search.evaluate import Images, load_images, measure_design
@@ -351,10 +351,8 @@ def _vary(task: Task, wanted: EpitomeSearch) -> list[Point]:
 def _match_layers(network: Network, globs: tuple[str, ...]) -> list[str]:
     """Return the convolutions without groups that any glob matches."""
     names = [node.name for node in network.layers if node.kind == "conv2d" and node.groups == 1]
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in names):
-            raise ConfigError(f"layers: {glob!r} matches no convolution{suggest(glob, names)}")
-    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+    matched = {name for glob in globs for name in match_names(glob, names, f"layers: {glob!r}", "convolution")}
+    return [name for name in names if name in matched]
 
 
 def _find(slot: Slot, shape: Mapping[str, int] | None, widths: tuple[int, ...]) -> int:

@@ -22,24 +22,21 @@ import dataclasses
 import io
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError, SolverError
-from xbarsim.mapping import plan_network
-from xbarsim.network import Network, QuantizedLayer, quantize_network, run_network
 from xbarsim.rng import stream
+from xbarsim.search.arrays import Arrays, choose_hardware
 from xbarsim.search.evaluate import Images, load_part, measure_design
-from xbarsim.search.hardware_model import LayerChip, draw_layer, run_on_chip
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.reshape import describe_layer
 from xbarsim.search.result import Entry, Result
-from xbarsim.search.space import SHAPE_AXES, Point, Space, expand_axis
+from xbarsim.search.space import Point, Space
 from xbarsim.search.store import Store
-from xbarsim.search.supernet import Candidate, SuperNetwork
+from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.task import Search
 from xbarsim.search.torch_network import Tensor, functional, torch, use_threads
 from xbarsim.search.train import finetune, iterate_batches
@@ -76,20 +73,11 @@ def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndar
                 continue
             for layer in slot.layers:
                 kernel = option.get("kernel") if space.network.node(layer).kind == "conv2d" else None
-                cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose(option))
+                cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose_hardware(option))
                 found[:, index] += [getattr(cost, name) for name in TERMS.values()]
         for name, row in zip(TERMS.values(), found):
             table[name].append(row)
     return table
-
-
-def choose(option: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardware keys of an option."""
-    choice: dict[str, Any] = {}
-    for axis, value in option.items():
-        if axis not in SHAPE_AXES:
-            choice.update(expand_axis(axis, value))
-    return choice
 
 
 class Clock:
@@ -104,83 +92,6 @@ class Clock:
             "seconds": time.perf_counter() - self._started[0],
             "cpu_seconds": time.process_time() - self._started[1],
         }
-
-
-class Arrays:
-    """Layers on the hardware of their options, programmed now and then and drawn when they are first needed.
-
-    An array depends on the weights and inputs of the moment when all were programmed, not on the step that needs it
-    first, so that a search that was killed finds the same arrays again.
-
-    Parameters
-    ----------
-    hardware : Hardware
-        What holds where nothing is chosen.
-    seed : int
-        Seed of chips and noise.
-    """
-
-    def __init__(self, hardware: Hardware, seed: int) -> None:
-        self._hardware = hardware
-        self._seed = seed
-        self._drawn: dict[Any, tuple[QuantizedLayer, LayerChip]] = {}
-        self._programmed: dict[str, Any] = {}
-        self.generator = torch.Generator().manual_seed(seed + 1)
-
-    def program(self, net: SuperNetwork, images: np.ndarray, trial: int) -> None:
-        """Program another chip with the weights of now.
-
-        Parameters
-        ----------
-        net : SuperNetwork
-            Where the weights are.
-        images : ndarray of float32, (images, *input_shape)
-            What layers see of them in float, behind the most likely layers, sets the ranges of inputs.
-        trial : int
-            Key of the chip's random streams.
-        """
-        point = net.best(may_vanish=False)
-        network = net.weights_of(net.space.design(point).network, point)
-        seen: dict[str, np.ndarray] = {}
-        run_network(network, images, observe=seen.__setitem__, block=len(images))
-        self._programmed = {
-            "trial": trial,
-            "weights": {name: [part.clone() for part in net.candidate(name).fold()] for name in net.candidates},
-            "inputs": {node.name: torch.tensor(seen[node.inputs[0]]) for node in network.layers},
-        }
-        self._drawn.clear()
-
-    def save(self) -> dict[str, Any]:
-        """Return what arrays and noise depend on."""
-        return {"programmed": self._programmed, "noise": self.generator.get_state()}
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`save` returned."""
-        self._programmed = state["programmed"]
-        self._drawn.clear()
-        self.generator.set_state(state["noise"])
-
-    def __call__(self, candidate: Candidate, x: Tensor, weight: Tensor, bias: Tensor, option: Any) -> Tensor:
-        """Compute a layer on the hardware of an option."""
-        key = (candidate.name, repr(sorted(option.items(), key=lambda item: item[0])))
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(candidate, choose(option))
-        return run_on_chip(candidate.node, x, weight, bias, *self._drawn[key], self.generator)
-
-    def _draw(self, candidate: Candidate, choice: dict[str, Any]) -> tuple[QuantizedLayer, LayerChip]:
-        node = candidate.node
-        sample = self._programmed["inputs"][node.name].numpy()
-        weight, bias = (part.numpy() for part in self._programmed["weights"][candidate.name])
-        alone = dataclasses.replace(node, inputs=("input",), weight=weight, bias=bias)
-        network = Network(name=node.name, nodes=(alone,), input_shape=sample.shape[1:])
-        choices = {node.name: choice} if choice else None
-        plan = plan_network(network, self._hardware, layers=choices, may_cut=False).layer(node.name)
-        layer = quantize_network(
-            network, sample, weight_bits=plan.weight_bits, activation_bits=plan.activation_bits
-        ).layers[node.name]
-        trial = self._programmed["trial"]
-        chip = draw_layer(network.node(node.name), layer, plan, sample, seed=self._seed, trial=trial)
-        return layer, chip
 
 
 class GradientSearch:

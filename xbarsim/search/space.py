@@ -18,15 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from xbarsim.config import Hardware
-from xbarsim.config.load import suggest
 from xbarsim.errors import ConfigError
 from xbarsim.mapping.choose import PER_LAYER
+from xbarsim.names import match_names, suggest
 from xbarsim.network import Network
 from xbarsim.search.reshape import find_branches, reshape_network
 
@@ -234,9 +233,7 @@ def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware)
     merged: dict[str, dict[str, Any]] = {name: {} for name in names}
     ties: dict[str, str] = {}
     for glob, axes in content.items():
-        matched = [name for name in names if name == glob] or [name for name in names if fnmatchcase(name, glob)]
-        if not matched:
-            raise ConfigError(f"space.{glob}: no layer has this name{suggest(glob, names)}")
+        matched = match_names(glob, names, f"space.{glob}")
         if not isinstance(axes, Mapping):
             raise ConfigError(f"space.{glob}: {axes!r} is not a mapping of axes to lists")
         for axis, values in axes.items():

@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from xbarsim.config import load_yaml
 from xbarsim.config.hardware import Record
-from xbarsim.config.load import explain_error, suggest
+from xbarsim.config.load import explain_error
 from xbarsim.errors import ConfigError
+from xbarsim.names import suggest
 from xbarsim.report.document import COST_FIELDS
 
 Positive = Annotated[float, Field(gt=0)]
@@ -82,8 +83,9 @@ class GradientSettings(Record):
     """Learning rate of the weights (Adam)."""
     finetune_rate: Positive | None = None
     """Learning rate of the fine-tuning; ``rate`` if left out."""
-    gate_rate: Positive = 0.05
-    """Learning rate of the architecture parameters (Adam)."""
+    gate_rate: Positive = 1.0
+    """Learning rate of the architecture parameters, the logarithms of the options' chances (plain gradient steps). At 1
+    a layer is decided within some hundred steps; much more, and the noise of the first batches decides it."""
     zero_chance: Annotated[float, Field(gt=0, lt=1)] | None = None
     """First probability of a zero operator [-]; as likely as any other option if left out. Lower keeps a trained
     backbone whole while its kernels learn: paths that miss several branches at once teach it little."""

@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from xbarsim.config import Hardware
 from xbarsim.config.hardware import Record
-from xbarsim.config.load import explain_error, suggest
+from xbarsim.config.load import explain_error
 from xbarsim.errors import ConfigError
+from xbarsim.names import suggest
 
 TIED = "same as "
 """How the value of a tied axis begins; the key that it follows comes behind."""

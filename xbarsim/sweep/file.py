@@ -9,8 +9,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from xbarsim.config import load_yaml
 from xbarsim.config.hardware import Record
-from xbarsim.config.load import explain_error, suggest
+from xbarsim.config.load import explain_error
 from xbarsim.errors import ConfigError
+from xbarsim.names import suggest
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import Design
 from xbarsim.sweep.metric import ACCURACY_METRICS, DEFAULT_ACCURACY, DEFAULT_COST, METRICS

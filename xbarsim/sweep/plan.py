@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from xbarsim import __version__, api
 from xbarsim.config import Hardware, hash_hardware
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
+from xbarsim.names import match_names
 from xbarsim.network import Network, hash_network
 from xbarsim.sweep.axis import split_key
 from xbarsim.sweep.design import combine_axes
@@ -226,8 +226,8 @@ def _try(record: Hardware, settings: Mapping[str, Any]) -> ConfigError | None:
 
 def _check_glob(glob: str, networks: Iterable[Network], where: str) -> None:
     for network in networks:
-        if not any(fnmatchcase(layer.name, glob) for layer in network.layers):
-            raise ConfigError(f"{where}: {glob!r} matches no layer of network {network.name}")
+        names = [layer.name for layer in network.layers]
+        match_names(glob, names, f"{where}: {glob!r}", f"layer of network {network.name}")
 
 
 def _hash_arrays(arrays: Iterable[np.ndarray | None]) -> str:

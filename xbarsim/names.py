@@ -1,0 +1,51 @@
+"""Names that users type: which are meant by a glob, and which may have been meant by a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from xbarsim.errors import ConfigError
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" where a known word is close, else nothing."""
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def suggest_or_list(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" where a known word is close, else all known ones."""
+    words = sorted(known)
+    return suggest(word, words) or f"; known: {', '.join(words) or 'none'}"
+
+
+def match_names(glob: str, names: Sequence[str], where: str, kind: str = "layer") -> list[str]:
+    """Return the names that a name or glob stands for.
+
+    Parameters
+    ----------
+    glob : str
+        A name, which then stands for itself alone even where it reads as a glob; or a glob.
+    names : sequence of str
+        What there is, in order.
+    where : str
+        What messages begin with: file or key.
+    kind : str
+        What the names are names of, for messages.
+
+    Returns
+    -------
+    list of str
+        At least one name, in their order.
+
+    Raises
+    ------
+    ConfigError
+        If nothing matches.
+    """
+    matched = [glob] if glob in names else [name for name in names if fnmatchcase(name, glob)]
+    if not matched:
+        raise ConfigError(f"{where}: no {kind} has this name{suggest(glob, names)}")
+    return matched
