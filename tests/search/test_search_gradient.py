@@ -157,7 +157,7 @@ def test_non_ideal_arrays_change_what_gates_see(task):
 
 
 def test_a_search_goes_on_where_it_stopped(oracle):
-    """Bit for bit, also between two draws of new arrays, whose weights and inputs are then those of an earlier epoch."""
+    """Bit for bit, also between two draws of arrays, whose weights and inputs are then those of an earlier epoch."""
     settings = {**DIGITS["differentiable"], "warmup": 1, "refresh": 2}
     search = make_search({**DIGITS, "differentiable": settings})
     data = load_data("digits-train").take(120)

@@ -113,7 +113,7 @@ def test_keys_of_points_depend_on_contents_alone():
     [
         ({"axes": {"adc.bitz": [1]}}, "axes.adc.bitz: adc.bitz: unknown key; did you mean bits?"),
         ({"axes": {"adc.bits": [5, 0]}}, "axes.adc.bits: adc.bits: 0 is not allowed"),
-        ({"axes": {"convv*:adc.bits": [5]}}, "axes.convv*:adc.bits: 'convv*': no layer of network digits has this name"),
+        ({"axes": {"convv*:adc.bits": [5]}}, "axes.convv*:adc.bits: 'convv*': no layer of network digits has this"),
         ({"axes": {"a": []}}, "axes.a: holds no values"),
         ({"axes": {"a": [1, 1]}}, "axes.a: 1 given twice"),
         ({"axes": {"a": 3}}, "axes.a: 3 is not allowed: should be a list"),
