@@ -23,7 +23,8 @@ python benchmarks/validation/nax.py --shared ../shared --out nax-designs --found
 All accuracies: CIFAR-10, 500 lossless test images (95 % interval about 2.5 points to either side), hardware `nax`
 without variation: what is lost is lost in drivers, wires and converters. Ranges come from 64 training images.
 Fine-tuning: two epochs through the hardware on 4,660 lossless training images. EDAP is that of the whole chip. The
-search file has the settings of the last search below; the others differ in what is said of them.
+search file has the settings of the last search below; the others differ in what is said of them. Prices are lambdas of
+expected latency, energy and area, each as a share of the dearest uniform network's; NAX prices latency and energy.
 """
 TRENDS = """## Beside the published trends
 
@@ -85,7 +86,7 @@ def load_found(folder: Path) -> dict[str, Any]:
     """Return the architecture that a search chose, with its settings and a label that tells their prices."""
     found = json.loads((folder / "architecture.json").read_text())
     settings = json.loads((folder / "search.json").read_text())["search"]["differentiable"]
-    label = f"searched, prices {settings['latency']:g} and {settings['energy']:g}"
+    label = "searched, prices " + " / ".join(f"{settings[term]:g}" for term in ("latency", "energy", "area"))
     return {**found, "settings": settings, "label": label}
 
 
@@ -168,7 +169,7 @@ def describe_search(found: dict[str, Any]) -> str:
     """Say what a search was told, what it took and what it saw."""
     settings, last = found["settings"], found["history"][-1]
     text = (
-        f"*{found['label']}* (lambdas of the expected latency and energy; first chance of a zero operator "
+        f"*{found['label']}* (lambdas of expected latency, energy and area; first chance of a zero operator "
         f"{settings['zero_chance']:g}): epochs of weights alone: {settings['warmup']}, of weights and "
         f"probabilities in turn: {settings['epochs']}, on one thread. Cross-entropy on images held back, "
         f"seen through the arrays: {last['validation_loss']:.2f} in the last epoch. With fine-tuning and simulation "
@@ -190,7 +191,7 @@ def draw(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> Any:
                 left.plot([x, x], [start, y], color=PALETTE[kind], lw=0.8, alpha=0.5)
                 left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
             left.plot(x, y, "*" if kind == 2 else "o", ms=12 if kind == 2 else 6, color=PALETTE[kind])
-            name = row["label"].replace(" everywhere", "").replace(", prices ", "\n").replace(" and ", " / ")
+            name = row["label"].replace(" everywhere", "").replace(", prices ", "\n")
             shift = (0, -26) if kind == 2 else (12, -4) if name == "32" else (0, 7)
             left.annotate(name, (x, y), xytext=shift, textcoords="offset points", ha="center", fontsize=8)
         left.plot([], [], "o", ms=5, mfc="white", color=INK, label="as trained")
