@@ -3,12 +3,14 @@
     python benchmarks/speed/timing.py [--quick]
 
 Goals: ``estimate`` of ResNet-20 in at most 5 ms, ResNet-50 cycle-level and pipelined in at most 100 ms,
-``oracle.layer`` from cache in at most 20 us, the event loop at least 200 times as fast as the same loop without
+``oracle.layer`` from cache in at most 20 us, 10,000 answers as JSON lines and the table of NAX's space (every layer,
+kernel and array of ResNet-20) in at most a second, the event loop at least 200 times as fast as the same loop without
 compilation, and a cost that grows linearly with windows. Best of several, CPU time of the thread.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from collections.abc import Callable
 import xbarsim as xs
 from xbarsim.cost import price
 from xbarsim.mapping import plan_network
+from xbarsim.search import answer_lines, make_space
+from xbarsim.search.table import tabulate_options
 from xbarsim.timing import simulate_plan
 from xbarsim.timing.machine import build_machine
 from xbarsim.timing.simulate import run
@@ -55,6 +59,22 @@ def time_oracle(times: int) -> float:
     return best(lambda: [oracle.layer("conv2d", SHAPE, choice) for _ in range(100)], times) / 100
 
 
+def time_lines(times: int) -> float:
+    """Return the CPU time of 10,000 warm answers as JSON lines [s]."""
+    oracle, choice = xs.CostOracle(xs.load_hardware("reference"), cache=None), {"crossbar.rows": 64}
+    lines = [json.dumps({"id": i, "layer": "conv2d", "shape": SHAPE, "choice": choice}) for i in range(10_000)]
+    answer_lines(oracle, lines[:1])
+    return best(lambda: answer_lines(oracle, lines), times)
+
+
+def time_table(times: int) -> float:
+    """Return the CPU time of pricing NAX's space anew, nothing in any cache [s]."""
+    hardware = xs.load_hardware("nax")
+    content = {"*": {"kernel": [3, 5, 7], "array": [16, 32, 64, 128]}, "layer*": {"zero": True}}
+    space = make_space(content, xs.load_network("resnet20"), hardware)
+    return best(lambda: tabulate_options(space, xs.CostOracle(hardware, cache=None)), times)
+
+
 def time_estimate(name: str, times: int, placement: str = "order") -> float:
     """Return the CPU time of plan, run and price [s]."""
     network, hardware = xs.load_network(name), xs.load_hardware("reference")
@@ -76,6 +96,8 @@ def main() -> None:
         print(f"| estimate {name} | {time_estimate(name, times) * 1e3:.2f} | {goal} |")
     print(f"| estimate resnet50, placed for traffic | {time_estimate('resnet50', 1, 'traffic') * 1e3:.0f} | |")
     print(f"| oracle.layer from cache | {time_oracle(times) * 1e3:.4f} | 0.02 |")
+    print(f"| 10,000 answers from cache as JSON lines | {time_lines(times) * 1e3:.0f} | 1000 |")
+    print(f"| table of NAX's space, nothing cached | {time_table(min(times, 5)) * 1e3:.0f} | 1000 |")
     compiled, _ = time_loop("resnet20", times)
     folder = os.path.dirname(os.path.abspath(__file__))
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}

@@ -13,8 +13,9 @@ from xbarsim.errors import ConfigError
 from xbarsim.network import run_network
 from xbarsim.search import CostOracle, make_search, make_space, run_search
 from xbarsim.search.evaluate import load_images
-from xbarsim.search.gradient import GradientSearch, tabulate_options
+from xbarsim.search.gradient import GradientSearch
 from xbarsim.search.supernet import SuperNetwork
+from xbarsim.search.table import tabulate_options
 from xbarsim.search.torch_network import OPERATIONS, functional, run_layer, torch, use_threads
 
 DIGITS = {

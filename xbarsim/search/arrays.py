@@ -12,18 +12,9 @@ from xbarsim.config import Hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, QuantizedLayer, quantize_network, run_network
 from xbarsim.search.hardware_model import LayerChip, draw_layer, run_on_chip
-from xbarsim.search.space import SHAPE_AXES, expand_axis
 from xbarsim.search.supernet import Candidate, SuperNetwork
+from xbarsim.search.table import choose_hardware
 from xbarsim.search.torch_network import Tensor, torch
-
-
-def choose_hardware(option: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardware keys of an option."""
-    choice: dict[str, Any] = {}
-    for axis, value in option.items():
-        if axis not in SHAPE_AXES:
-            choice.update(expand_axis(axis, value))
-    return choice
 
 
 class Arrays:

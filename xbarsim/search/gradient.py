@@ -29,14 +29,14 @@ import numpy as np
 
 from xbarsim.errors import ConfigError, MappingError, SolverError
 from xbarsim.rng import stream
-from xbarsim.search.arrays import Arrays, choose_hardware
+from xbarsim.search.arrays import Arrays
 from xbarsim.search.evaluate import Images, load_part, measure_design
 from xbarsim.search.oracle import CostOracle
-from xbarsim.search.reshape import describe_layer
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.space import Point, Space
 from xbarsim.search.store import Store
 from xbarsim.search.supernet import SuperNetwork
+from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
 from xbarsim.search.torch_network import Tensor, functional, torch, use_threads
 from xbarsim.search.train import finetune, iterate_batches
@@ -44,40 +44,6 @@ from xbarsim.search.write_onnx import write_onnx
 
 Progress = Callable[[str, int, int], None]
 CALIBRATION_IMAGES = 16
-TERMS = {"latency": "delay_s", "energy": "energy_joule", "area": "area_m2"}
-"""Lambda -> what it weighs."""
-
-
-def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndarray]]:
-    """Ask the oracle for every option of every slot.
-
-    Parameters
-    ----------
-    space : Space
-        What can be chosen.
-    oracle : CostOracle
-        Who knows.
-
-    Returns
-    -------
-    dict
-        ``delay_s``, ``energy_joule`` and ``area_m2`` -> one array a slot, sums over the slot's layers; 0 for the zero
-        operator.
-    """
-    table: dict[str, list[np.ndarray]] = {name: [] for name in TERMS.values()}
-    for slot in space.slots:
-        found = np.zeros((len(TERMS), slot.count))
-        for index in range(slot.count):
-            option = slot.option(index)
-            if isinstance(option, str):
-                continue
-            for layer in slot.layers:
-                kernel = option.get("kernel") if space.network.node(layer).kind == "conv2d" else None
-                cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose_hardware(option))
-                found[:, index] += [getattr(cost, name) for name in TERMS.values()]
-        for name, row in zip(TERMS.values(), found):
-            table[name].append(row)
-    return table
 
 
 class Clock:

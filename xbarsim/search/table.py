@@ -1,0 +1,56 @@
+"""What every option of a space costs, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from xbarsim.search.oracle import CostOracle
+from xbarsim.search.reshape import describe_layer
+from xbarsim.search.space import SHAPE_AXES, Space, expand_axis
+
+TERMS = {"latency": "delay_s", "energy": "energy_joule", "area": "area_m2"}
+"""Lambda -> what it weighs."""
+
+
+def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndarray]]:
+    """Ask the oracle for every option of every slot.
+
+    Parameters
+    ----------
+    space : Space
+        What can be chosen.
+    oracle : CostOracle
+        Who knows.
+
+    Returns
+    -------
+    dict
+        ``delay_s``, ``energy_joule`` and ``area_m2`` -> one array a slot, sums over the slot's layers; 0 for the zero
+        operator.
+    """
+    table: dict[str, list[np.ndarray]] = {name: [] for name in TERMS.values()}
+    for slot in space.slots:
+        found = np.zeros((len(TERMS), slot.count))
+        for index in range(slot.count):
+            option = slot.option(index)
+            if isinstance(option, str):
+                continue
+            for layer in slot.layers:
+                kernel = option.get("kernel") if space.network.node(layer).kind == "conv2d" else None
+                cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose_hardware(option))
+                found[:, index] += [getattr(cost, name) for name in TERMS.values()]
+        for name, row in zip(TERMS.values(), found):
+            table[name].append(row)
+    return table
+
+
+def choose_hardware(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardware keys of an option."""
+    choice: dict[str, Any] = {}
+    for axis, value in option.items():
+        if axis not in SHAPE_AXES:
+            choice.update(expand_axis(axis, value))
+    return choice
