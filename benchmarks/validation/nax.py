@@ -31,7 +31,7 @@ from xbarsim.data import load_data, normalize_images
 from xbarsim.search import finetune, make_search, run_search, write_onnx
 
 SIZES = (16, 32, 64, 128)
-BUDGET = {"epochs": 2, "batch": 32, "rate": 3e-4, "weight_decay": 1e-4, "shift": 2, "flip": True}
+BUDGET = {"epochs": 2, "batch": 32, "rate": 1e-4, "weight_decay": 1e-4, "shift": 2, "flip": True}
 """Fine-tuning, as in examples/search_nax.yaml."""
 
 
