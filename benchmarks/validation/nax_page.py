@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,14 @@ leads from 82.7 to 87.3 %.
 """
 
 
-def load_found(folder: Path) -> dict[str, Any]:
+def load_found(folder: Path, as_trained: float) -> dict[str, Any]:
     """Return the architecture that a search chose, with its settings and a label that tells their prices."""
     found = json.loads((folder / "architecture.json").read_text())
-    settings = json.loads((folder / "search.json").read_text())["search"]["differentiable"]
+    search = json.loads((folder / "search.json").read_text())["search"]
+    settings = search["differentiable"]
     label = "searched, prices " + " / ".join(f"{settings[term]:g}" for term in ("latency", "energy", "area"))
-    return {**found, "settings": settings, "label": label}
+    label += f", seed {search['seed']}" if search["seed"] else ""
+    return {**found, "settings": settings, "label": label, "as_trained": as_trained}
 
 
 def list_designs(designs: list[dict[str, Any]], searched: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -101,7 +104,8 @@ def list_designs(designs: list[dict[str, Any]], searched: list[dict[str, Any]]) 
         metrics = found["metrics"]
         row = {name.partition(".")[2]: value for name, value in metrics.items() if name.startswith("cost.")}
         accuracy = {name: metrics[f"accuracy.{name}"] for name in ("quantized", "reference")}
-        row |= {**accuracy, "accuracy": metrics["accuracy.hardware"], "label": found["label"], "before": None}
+        row |= {**accuracy, "accuracy": metrics["accuracy.hardware"], "label": found["label"]}
+        row["before"] = found["as_trained"]
         rows.append(row)
     return rows
 
@@ -112,13 +116,12 @@ def tabulate(rows: list[dict[str, Any]]) -> str:
         "| arrays | as trained | fine-tuned | the same on ideal arrays | energy | delay | area | EDAP |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        before = "" if row["before"] is None else f"{row['before']:.1%}"
-        lines.append(
-            f"| {row['label']} | {before} | {row['accuracy']:.1%} | {row['quantized']:.1%} "
-            f"| {row['energy_joule'] * 1e6:.1f} uJ | {row['delay_s'] * 1e3:.3f} ms | {row['area_m2'] * 1e6:.2f} mm2 "
-            f"| {row['edap']:.3e} J s m2 |"
-        )
+    lines += [
+        f"| {row['label']} | {row['before']:.1%} | {row['accuracy']:.1%} | {row['quantized']:.1%} "
+        f"| {row['energy_joule'] * 1e6:.1f} uJ | {row['delay_s'] * 1e3:.3f} ms | {row['area_m2'] * 1e6:.2f} mm2 "
+        f"| {row['edap']:.3e} J s m2 |"
+        for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -156,7 +159,8 @@ def compare_trends(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -
         if row not in uniform:
             parts = [
                 f"EDAP {row['edap'] / other['edap'] - 1:+.0%} at "
-                f"{100 * (row['accuracy'] - other['accuracy']):+.1f} points against {other['label']} ({why})"
+                f"{100 * (row['accuracy'] - other['accuracy']):+.1f} points (as trained "
+                f"{100 * (row['before'] - other['before']):+.1f}) against {other['label']} ({why})"
                 for other, why in others
             ]
             against.append(f"{row['label']}: " + ", ".join(parts))
@@ -171,8 +175,9 @@ def describe_search(found: dict[str, Any]) -> str:
     text = (
         f"*{found['label']}* (lambdas of expected latency, energy and area; first chance of a zero operator "
         f"{settings['zero_chance']:g}): epochs of weights alone: {settings['warmup']}, of weights and "
-        f"probabilities in turn: {settings['epochs']}, on one thread. Cross-entropy on images held back, "
-        f"seen through the arrays: {last['validation_loss']:.2f} in the last epoch. With fine-tuning and simulation "
+        f"probabilities in turn: {settings['epochs']}, gate_rate {settings['gate_rate']:g}, on one thread. "
+        f"Cross-entropy on images held back, seen through the arrays: {last['validation_loss']:.2f} in the last epoch. "
+        "With fine-tuning and simulation "
         f"{found['cpu_seconds'] / 60:.1f} minutes of CPU time, {found['seconds'] / 60:.0f} minutes on a machine of two "
         "cores that had other work too."
     )
@@ -186,10 +191,9 @@ def draw(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> Any:
         for row in rows:
             kind = 0 if row["label"].endswith("everywhere") else 2 if row["label"].startswith("searched") else 1
             x, y = row["edap"] * 1e12, 100 * row["accuracy"]
-            if row["before"] is not None:
-                start = 100 * row["before"]
-                left.plot([x, x], [start, y], color=PALETTE[kind], lw=0.8, alpha=0.5)
-                left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
+            start = 100 * row["before"]
+            left.plot([x, x], [start, y], color=PALETTE[kind], lw=0.8, alpha=0.5)
+            left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
             left.plot(x, y, "*" if kind == 2 else "o", ms=12 if kind == 2 else 6, color=PALETTE[kind])
             name = row["label"].replace(" everywhere", "").replace(", prices ", "\n")
             shift = (0, -26) if kind == 2 else (12, -4) if name == "32" else (0, 7)
@@ -233,10 +237,10 @@ def write_page(
     designs: list[dict[str, Any]],
     sensing: dict[str, Any],
     ratios: list[dict[str, float]],
-    folders: list[Path],
+    folders: Mapping[Path, float],
 ) -> None:
-    """Write the page, and its figure beside it."""
-    searched = [load_found(folder) for folder in folders]
+    """Write the page, and its figure beside it; ``folders``: searches, and accuracies of their designs as trained."""
+    searched = [load_found(*item) for item in folders.items()]
     rows = list_designs(designs, searched)
     parts = [HEAD, "## Designs\n", tabulate(rows)]
     picture = page.parent / "figures" / "nax.png"
