@@ -10,6 +10,8 @@ from typing import Any
 
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
+FLOOR = 84
+"""Least accuracy that the figure shows [%]; what lies below is drawn at its edge, with its figure beside it."""
 HEAD = """# NAX: kernels and arrays searched together
 
 NAX (DAC 2022, arXiv 2106.12125) asks which kernel and which array size suits each layer of a network. Its space on
@@ -188,26 +190,42 @@ def draw(rows: list[dict[str, Any]], searched: list[dict[str, Any]]) -> Any:
     """Return the figure: accuracy against EDAP, and kernel and array of every layer of the last searched design."""
     with style():
         figure, ((left, right),) = new_figure(WIDTH_INCH, 3.9, cols=2, width_ratios=[1.15, 1])
-        for row in rows:
+        below = -30
+        for row in sorted(rows, key=lambda row: float(row["edap"])):
             kind = 0 if row["label"].endswith("everywhere") else 2 if row["label"].startswith("searched") else 1
             x, y = row["edap"] * 1e12, 100 * row["accuracy"]
-            start = 100 * row["before"]
+            start = max(100 * row["before"], FLOOR)
             left.plot([x, x], [start, y], color=PALETTE[kind], lw=0.8, alpha=0.5)
-            left.plot(x, start, "o", ms=5, mfc="white", color=PALETTE[kind])
-            left.plot(x, y, "*" if kind == 2 else "o", ms=12 if kind == 2 else 6, color=PALETTE[kind])
-            name = row["label"].replace(" everywhere", "").replace(", prices ", "\n")
-            shift = (0, -26) if kind == 2 else (12, -4) if name == "32" else (0, 7)
-            left.annotate(name, (x, y), xytext=shift, textcoords="offset points", ha="center", fontsize=8)
+            left.plot(x, start, "o" if 100 * row["before"] >= FLOOR else "v", ms=5, mfc="white", color=PALETTE[kind])
+            if 100 * row["before"] < FLOOR:
+                left.annotate(
+                    f"{row['before']:.0%}", (x, FLOOR), xytext=(-6, 0), textcoords="offset points", ha="right",
+                    va="center", fontsize=8,
+                )  # fmt: skip
+            left.plot(x, y, "*" if kind == 2 else "o", ms=11 if kind == 2 else 6, color=PALETTE[kind])
+            name = row["label"].replace(" everywhere", "").replace("searched, prices ", "")
+            higher = max(start, y)
+            if kind != 2:
+                side = "left" if kind == 1 else "center"
+                left.annotate(name, (x, higher), xytext=(0, 7), textcoords="offset points", ha=side, fontsize=8)
+                continue
+            left.annotate(
+                name, (x, min(start, y)), xytext=(6, below), textcoords="offset points", fontsize=8,
+                arrowprops={"arrowstyle": "-", "color": PALETTE[2], "lw": 0.6},
+            )  # fmt: skip
+            below -= 16
         left.plot([], [], "o", ms=5, mfc="white", color=INK, label="as trained")
         left.plot([], [], "o", ms=6, color=INK, label="fine-tuned through the hardware")
+        left.plot([], [], "*", ms=11, color=PALETTE[2], label="searched; prices")
         left.set_xlabel("EDAP of the chip [1e-12 J s m²]")
         left.set_ylabel("accuracy on the hardware [%]")
         left.set_xscale("log")
         left.set_xticks([1, 2, 3, 4, 5], labels=["1", "2", "3", "4", "5"])
         left.minorticks_off()
-        left.margins(x=0.18, y=0.12)
+        left.margins(x=0.12)
+        left.set_ylim(FLOOR - 1, 95)
         left.set_title("one size everywhere, and mixed")
-        left.legend(loc="lower right")
+        left.legend(loc="lower left")
         if searched:
             _draw_layers(right, searched[-1]["layers"])
     return figure
