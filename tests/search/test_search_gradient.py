@@ -1,6 +1,8 @@
 """The differentiable search: candidates, gates, expected costs, and a whole search on the digits."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -229,6 +231,15 @@ def test_gate_steps_follow_the_gradient_of_the_expected_loss(oracle):
             task.step_gates(images, labels)
             total += (start - alpha.detach()) / draws
     torch.testing.assert_close(total, exact, rtol=0.1, atol=0.05 * float(exact.abs().max()))
+
+
+def test_compiled_kernels_leave_pytorch_its_number_of_threads():
+    """In a process of its own, since Numba's threads start once."""
+    code = (
+        "import numba; from xbarsim.search.torch_network import torch, use_threads\n"
+        "with use_threads(1):\n    numba.set_num_threads(1); print(torch.get_num_threads())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"1"
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numba
 import numpy as np
 
 from xbarsim.errors import ConfigError
@@ -132,6 +133,8 @@ def use_threads(threads: int) -> Iterator[None]:
     threads : int
         Threads of one operation.
     """
+    # both may run on one OpenMP library, where the start of Numba's threads would raise the number again
+    numba.get_num_threads()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
