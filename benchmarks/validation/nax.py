@@ -25,6 +25,7 @@ from typing import Any
 
 import nax_ratio
 from nax_page import write_page
+from resnet20 import decode_jpegs
 
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
@@ -80,21 +81,36 @@ def measure_design(
     return found
 
 
-def measure_as_trained(folder: Path, search_folder: Path, train: Any, test: Any) -> float:
-    """Return the accuracy of a searched design with the backbone's own weights; kept likewise."""
+def open_searched(search_folder: Path) -> tuple[str, xs.Network, dict[str, Any]]:
+    """Return the hash of a search, and its design with the backbone's own weights."""
     about = json.loads((search_folder / "search.json").read_text())
-    kept = folder / f"searched-{about['hash']}.json"
+    search = make_search(about["search"])
+    space, _ = open_space(search)
+    point = space.point(json.loads((search_folder / "architecture.json").read_text())["options"])
+    design = space.design(point)
+    return about["hash"], SuperNetwork(space, search.seed).weights_of(design.network, point), design.layers
+
+
+def measure_as_trained(
+    folder: Path, name: str, network: Any, layers: dict[str, Any], train: Any, images: Any
+) -> dict[str, float]:
+    """Return accuracies of a design that is not fine-tuned; kept likewise."""
+    kept = folder / f"{name}.json"
     if not kept.exists():
-        search = make_search(about["search"])
-        space, hardware = open_space(search)
-        point = space.point(json.loads((search_folder / "architecture.json").read_text())["options"])
-        design = space.design(point)
-        network = SuperNetwork(space, search.seed).weights_of(design.network, point)
-        report = xs.simulate(
-            network, hardware, *test, calibration=train[0][:64], layers=design.layers or None, threads=1
-        )
-        kept.write_text(json.dumps({"accuracy": report.accuracy.hardware}) + "\n")
-    return float(json.loads(kept.read_text())["accuracy"])
+        report = xs.simulate(network, "nax", *images, calibration=train[0][:64], layers=layers, threads=1)
+        found = {"accuracy": report.accuracy.hardware, "reference": report.accuracy.reference}
+        kept.write_text(json.dumps({**found, "images": len(images[0])}, indent=2) + "\n")
+    return json.loads(kept.read_text())  # type: ignore[no-any-return]
+
+
+LOSSY_IMAGES = 5000
+"""Test images of the JPEG copy, on which designs as trained are compared once more."""
+
+
+def load_lossy(shared: Path) -> tuple[Any, Any]:
+    """Return normalised test images of the JPEG copy, and their labels."""
+    pixels, labels = decode_jpegs(shared / "data" / "cifar10_jpeg_test_5000.npz", LOSSY_IMAGES)
+    return normalize_images(pixels, "imagenet"), labels
 
 
 SENSING_IMAGES = 200
@@ -161,8 +177,18 @@ def main() -> None:
         print(f"{way:28s}", "  ".join(f"{size} {accuracy:.1%}" for size, accuracy in row.items()), flush=True)
     if arguments.page is not None:
         ratios = measure_ratios(arguments.out, arguments.shared)
-        searched = {each: measure_as_trained(arguments.out, each, *parts) for each in arguments.found}
-        write_page(arguments.page, found, sensing, ratios, searched)
+        lossy_images = load_lossy(arguments.shared)
+        lossy, searched = {}, {}
+        for label, layers in designs.items():
+            name = f"lossy-{label.replace(' ', '-')}"
+            lossy[label] = measure_as_trained(arguments.out, name, network, layers, parts[0], lossy_images)
+        for folder in arguments.found:
+            key, net, layers = open_searched(folder)
+            pair = [(f"searched-{key}", parts[1]), (f"lossy-{key}", lossy_images)]
+            searched[folder], lossy[str(folder)] = (
+                measure_as_trained(arguments.out, name, net, layers, parts[0], images) for name, images in pair
+            )
+        write_page(arguments.page, found, sensing, ratios, searched, lossy)
         print(f"wrote {arguments.page}")
 
 

@@ -116,19 +116,24 @@ def load_teacher(shared: Path) -> ResNet20:
 
 def load_images(shared: Path, jpegs: int) -> dict[str, Images]:
     """Return lossless test and training images, and so many of the JPEG copy of the training set."""
-    from PIL import Image
-
     data = shared / "data"
     found = {}
     for name, file in (("test", "cifar10_test_500.npz"), ("train", "cifar10_train_4660.npz")):
         with np.load(data / file) as content:
             found[name] = _images(content["images"], content["labels"])
-    with np.load(data / "cifar10_jpeg_train_50000.npz") as packed:
-        text, offsets, labels = packed["jpeg"], packed["offsets"], packed["labels"][:jpegs]
+    return {**found, "jpeg": _images(*decode_jpegs(data / "cifar10_jpeg_train_50000.npz", jpegs))}
+
+
+def decode_jpegs(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first images (uint8) and labels of a file of JPEGs end to end."""
+    from PIL import Image
+
+    with np.load(path) as packed:
+        text, offsets, labels = packed["jpeg"], packed["offsets"], packed["labels"][:count]
     pixels = np.empty((len(labels), 3, 32, 32), np.uint8)
     for i in range(len(labels)):
         pixels[i] = np.asarray(Image.open(io.BytesIO(text[offsets[i] : offsets[i + 1]].tobytes()))).transpose(2, 0, 1)
-    return {**found, "jpeg": _images(pixels, labels)}
+    return pixels, labels
 
 
 def _images(images: np.ndarray, labels: np.ndarray) -> Images:
