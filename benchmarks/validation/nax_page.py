@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
@@ -274,7 +275,7 @@ def write_page(
     """
     searched = [
         load_found(folder, found["accuracy"], lossy[str(folder)]["accuracy"], letter)
-        for (folder, found), letter in zip(folders.items(), "abcdefgh")
+        for (folder, found), letter in zip(folders.items(), ascii_lowercase)
     ]
     rows = list_designs(designs, searched, lossy)
     float_lossy = next(iter(lossy.values()))["reference"]

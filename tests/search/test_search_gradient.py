@@ -42,11 +42,22 @@ def oracle():
 
 @pytest.fixture
 def task(oracle):
-    """A search that has not begun."""
+    """A search that has not begun, with arrays for its first architecture steps."""
     search = make_search(DIGITS)
     data = load_data("digits-train").take(300)
     space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
-    return GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+    task = GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+    task.program_arrays(trial=0)
+    return task
+
+
+def test_an_option_next_to_certain_leaves_another_to_draw(task):
+    with torch.no_grad():
+        for alpha in task.net.alphas:
+            alpha.zero_()[0] = 200
+    assert float(task.net.alphas[0].detach().softmax(0)[1]) == 0
+    assert np.isfinite(task.step_gates(*(torch.tensor(part[:20]) for part in task.held)))
+    assert all(torch.isfinite(alpha).all() for alpha in task.net.alphas)
 
 
 def test_the_table_holds_what_the_oracle_says_and_nothing_for_zero(oracle):

@@ -44,6 +44,8 @@ from xbarsim.search.write_onnx import write_onnx
 
 Progress = Callable[[str, int, int], None]
 CALIBRATION_IMAGES = 16
+UNLIKELY = 1e-30
+"""Least chance of an option [-]; smaller ones may be 0 in single precision, where nothing could be drawn."""
 
 
 class Clock:
@@ -101,7 +103,6 @@ class GradientSearch:
             for name, rows in table.items()
         }
         self.arrays = Arrays(oracle.hardware, search.seed) if self.settings.mode == "non-ideal" else None
-        self.program_arrays(trial=0)
         self.generator = torch.Generator().manual_seed(search.seed)
         self.history: list[dict[str, float]] = []
 
@@ -151,12 +152,14 @@ class GradientSearch:
         return loss.item()
 
     def step_gates(self, images: Tensor, labels: Tensor) -> float:
-        """Move the probabilities of two sampled options of every slot; returns the cross-entropy."""
+        """Move the probabilities of two sampled options of every slot; returns the cross-entropy.
+
+        Arrays, where there are any, have been programmed.
+        """
         self.net.eval()
-        paths, gates = {}, {}
-        for number, alpha in enumerate(self.net.alphas):
-            paths[number] = self._draw_pair(alpha.detach().softmax(0))
-            gates[number] = torch.tensor([1.0, 0.0], requires_grad=True)
+        chances = [alpha.detach().softmax(0) for alpha in self.net.alphas]
+        paths = {number: self._draw_pair(chance) for number, chance in enumerate(chances)}
+        gates = {number: torch.tensor([1.0, 0.0], requires_grad=True) for number in paths}
         entropy = functional.cross_entropy(self.net(images, paths, gates, self.arrays), labels)
         # behind an active zero operator nothing depends on the gates before it
         slopes = torch.autograd.grad(entropy, list(gates.values()), allow_unused=True, materialize_grads=True)
@@ -167,11 +170,10 @@ class GradientSearch:
         price.backward()
         for number, (alpha, slope) in enumerate(zip(self.net.alphas, slopes)):
             active, other = paths[number]
-            chance = alpha.detach().softmax(0)[active]
             # A pair is drawn with p_active p_other / (1 - p_active), the gradient of the expected loss is a sum over
             # pairs of p_i p_j times what i costs beyond j. That cost is the mean of the slopes at either end, which is
             # exact where loss is quadratic: at trained weights alone, leaving a layer out seems to cost nothing.
-            worth = (1 - chance) / 2 * (slope[0] - slope[1])
+            worth = (1 - chances[number][active]) / 2 * (slope[0] - slope[1])
             alpha.grad[active] += worth
             alpha.grad[other] -= worth
         self.gates.step()
@@ -180,11 +182,8 @@ class GradientSearch:
     def _draw_pair(self, chances: Tensor) -> tuple[int, int]:
         """Draw the active option, and another one from the rest."""
         active = int(torch.multinomial(chances, 1, generator=self.generator))
-        rest = chances.clone()
+        rest = chances.clamp_min(UNLIKELY)
         rest[active] = 0
-        if not rest.any():  # all but one have become too unlikely for single precision
-            rest = torch.ones_like(chances)
-            rest[active] = 0
         return active, int(torch.multinomial(rest, 1, generator=self.generator))
 
     def expect(self, name: str) -> Tensor:
