@@ -166,7 +166,7 @@ def list_plugins() -> dict[str, str]:
 
 
 def _hash_source(cls: type[Any]) -> str:
-    """Hash the file that defines a class: what the class calls there belongs to it. Without a file, its qualified name."""
+    """Hash the file that defines a class, because what the class calls there belongs to it."""
     try:
         source = inspect.getsource(inspect.getmodule(cls) or cls)
     except (OSError, TypeError):

@@ -89,7 +89,7 @@ def measure() -> dict[str, Any]:
     for hardware in list_hardware():
         for network in NETWORKS:
             found["costs"][f"{network} on {hardware}"] = costs(network, hardware)
-    digits = load_data("digits")
+    digits = load_data("digits").images[:200].astype(np.float32) / 255
     for hardware in OUTPUT_HARDWARE:
         found["outputs"][f"digits on {hardware}"] = outputs(
             "digits", digits.images[:200].astype(np.float32) / 255, hardware
