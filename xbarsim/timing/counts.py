@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarsim.config.hardware import ACTIONS
+from xbarsim.component.action import ACTIONS
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.timing.dataflow import POOLS
 from xbarsim.timing.machine import Layout
