@@ -1,37 +1,67 @@
 """xbarsim: exact and fast simulation of memristive crossbars and processing-in-memory chips.
 
-The names below load what they need when they are first used, so that ``import xbarsim`` itself costs nothing.
+The names below load what they need when they are first used, so that ``import xbarsim`` itself costs nothing. Type
+checkers and editors see the imports under ``TYPE_CHECKING``; a test keeps the two lists equal.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xbarsim import config as config
+    from xbarsim import cost as cost
+    from xbarsim import crossbar as crossbar
+    from xbarsim import data as data
+    from xbarsim import device as device
+    from xbarsim import inference as inference
+    from xbarsim import mapping as mapping
+    from xbarsim import mvm as mvm
+    from xbarsim import network as network
+    from xbarsim import report as report
+    from xbarsim import search as search
+    from xbarsim import timing as timing
+    from xbarsim.api import Epitome as Epitome
+    from xbarsim.api import Hardware as Hardware
+    from xbarsim.api import estimate as estimate
+    from xbarsim.api import from_torch as from_torch
+    from xbarsim.api import load_hardware as load_hardware
+    from xbarsim.api import load_network as load_network
+    from xbarsim.api import simulate as simulate
+    from xbarsim.errors import ConfigError as ConfigError
+    from xbarsim.errors import MappingError as MappingError
+    from xbarsim.errors import ShapeError as ShapeError
+    from xbarsim.errors import SolverError as SolverError
+    from xbarsim.errors import XbarsimError as XbarsimError
+    from xbarsim.plugin import register as register
+    from xbarsim.search import CostOracle as CostOracle
 
 __version__ = "0.1.0"
 
 _FACADE = ("Epitome", "Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
 _SEARCH = ("CostOracle",)
 _ERRORS = ("ConfigError", "MappingError", "ShapeError", "SolverError", "XbarsimError")
+_PLUGIN = ("register",)
 _ROOMS = (
     "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",
     "timing",
 )  # fmt: skip
+_SOURCES = {"xbarsim.api": _FACADE, "xbarsim.search": _SEARCH, "xbarsim.errors": _ERRORS, "xbarsim.plugin": _PLUGIN}
+_HOMES = {name: module for module, names in _SOURCES.items() for name in names}
 
-__all__ = ["__version__", *_FACADE, *_SEARCH, *_ERRORS, *_ROOMS]
+__all__ = ["__version__", *_HOMES, *_ROOMS]
 
 
-def __getattr__(name: str) -> Any:
-    """Load the facade's functions and the rooms on first use (PEP 562)."""
-    if name in _FACADE:
-        return getattr(importlib.import_module("xbarsim.api"), name)
-    if name in _SEARCH:
-        return getattr(importlib.import_module("xbarsim.search"), name)
-    if name in _ERRORS:
-        return getattr(importlib.import_module("xbarsim.errors"), name)
-    if name in _ROOMS:
-        return importlib.import_module(f"xbarsim.{name}")
-    raise AttributeError(f"module 'xbarsim' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a module's __getattr__ tells type checkers that every name exists
+
+    def __getattr__(name: str) -> Any:
+        """Load the facade's functions and the rooms on first use (PEP 562)."""
+        if name in _HOMES:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        if name in _ROOMS:
+            return importlib.import_module(f"xbarsim.{name}")
+        raise AttributeError(f"module 'xbarsim' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
