@@ -11,7 +11,7 @@ import random
 import sys
 
 import xbarsim as xs
-from xbarsim.search.reshape import describe_layer
+from xbarsim.network.reshape import describe_layer
 
 KERNELS, SIZES = (3, 5, 7), (16, 32, 64, 128)
 ROWS_WANTED = 8000

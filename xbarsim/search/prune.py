@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node
-from xbarsim.search.reshape import reshape_network
+from xbarsim.network.reshape import reshape_network
 
 Ints = NDArray[np.int64]
 

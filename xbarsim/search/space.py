@@ -27,7 +27,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.names import match_names, suggest
 from xbarsim.network import Network
-from xbarsim.search.reshape import find_branches, reshape_network
+from xbarsim.network.reshape import find_branches, reshape_network
 
 ZERO = "zero"
 """The option that leaves a layer's residual branch out."""

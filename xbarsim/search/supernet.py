@@ -22,7 +22,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node
-from xbarsim.search.reshape import change_layer
+from xbarsim.network.reshape import change_layer
 from xbarsim.search.space import Point, Space
 from xbarsim.search.torch_network import OPERATIONS, Tensor, nn, run_layer, torch
 

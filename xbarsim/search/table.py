@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.network.reshape import describe_layer
 from xbarsim.search.oracle import CostOracle
-from xbarsim.search.reshape import describe_layer
 from xbarsim.search.space import SHAPE_AXES, Space, expand_axis
 
 TERMS = {"latency": "delay_s", "energy": "energy_joule", "area": "area_m2"}

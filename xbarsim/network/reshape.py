@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from xbarsim.errors import ConfigError
-from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.shapes import infer_shape
 
 
