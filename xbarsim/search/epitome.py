@@ -29,11 +29,11 @@ from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.names import match_names
 from xbarsim.network import INPUT, Network, load_network
+from xbarsim.network.prune import prune_channels
 from xbarsim.network.reshape import reshape_network
 from xbarsim.rng import stream
 from xbarsim.search.evaluate import Images, load_images, measure_design
 from xbarsim.search.oracle import CostOracle, fingerprint_code
-from xbarsim.search.prune import prune_channels
 from xbarsim.search.result import Result, write_rows
 from xbarsim.search.run import Progress, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import ConfigError
-from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.reshape import reshape_network
 
 Ints = NDArray[np.int64]

@@ -5,7 +5,7 @@ import pytest
 
 from xbarsim.errors import ConfigError
 from xbarsim.network import Network, Node, load_network, make_conv2d, run_network
-from xbarsim.search.prune import prune_channels
+from xbarsim.network.prune import prune_channels
 
 RNG = np.random.default_rng(0)
 
