@@ -1,5 +1,6 @@
 """Search: the cost oracle for outside searches, search spaces as data, and searches that ask the simulator."""
 
+from xbarsim.network.write_onnx import write_onnx
 from xbarsim.search.cache import AnswerCache
 from xbarsim.search.lines import answer, answer_lines
 from xbarsim.search.oracle import CostOracle
@@ -9,7 +10,6 @@ from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSample
 from xbarsim.search.space import Design, Slot, Space, make_space
 from xbarsim.search.task import Search, load_search, make_search
 from xbarsim.search.train import finetune
-from xbarsim.search.write_onnx import write_onnx
 
 __all__ = [
     "AnswerCache", "CostOracle", "Design", "Entry", "EvolutionSampler", "OptunaSampler", "RandomSampler", "Result",

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError, MappingError, SolverError
+from xbarsim.network.write_onnx import write_onnx
 from xbarsim.rng import stream
 from xbarsim.search.arrays import Arrays
 from xbarsim.search.evaluate import Images, load_part, measure_design
@@ -40,7 +41,6 @@ from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
 from xbarsim.search.torch_network import Tensor, functional, torch, use_threads
 from xbarsim.search.train import finetune, iterate_batches
-from xbarsim.search.write_onnx import write_onnx
 
 Progress = Callable[[str, int, int], None]
 CALIBRATION_IMAGES = 16

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.graph import INPUT, Network, Node
 
 OPSET = 17
 
