@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reference import naive_epitome, naive_network
 
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.network import Epitome, Network, Sampler, load_network, make_conv2d, run_network
+from xbarsim.network import Epitome, EpitomeSampler, Network, load_network, make_conv2d, run_network
 from xbarsim.network.compact import fit_gain
 
 few = settings(max_examples=30)
@@ -153,7 +153,7 @@ def test_epitome_refuses_what_is_no_count(settings):
 )
 def test_given_patches_leave_no_holes_in_the_weight(outputs, message):
     with pytest.raises(ConfigError, match=message):
-        Sampler(
+        EpitomeSampler(
             weight_shape=(8, 4, 3, 3),
             epitome_shape=(5, 4, 3, 3),
             outputs=np.array(outputs),

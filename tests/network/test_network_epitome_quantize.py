@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reference import naive_epitome
 
 from xbarsim.errors import ConfigError
-from xbarsim.network import Epitome, LayerEpitome, Network, Sampler, make_conv2d, quantize_network
+from xbarsim.network import Epitome, EpitomeSampler, LayerEpitome, Network, make_conv2d, quantize_network
 from xbarsim.network.quantize_epitome import METHODS, quantize_epitome
 
 SAMPLER = Epitome(rows=6 * 9, channels=8).sample((12, 16, 3, 3))
@@ -70,7 +70,7 @@ def test_scales_are_one_for_each_array():
 def test_often_used_elements_pull_the_range_towards_them():
     """Two channels, one of them sampled 15 times: the range follows the crowd."""
     starts = np.r_[np.zeros(15, int), 1]
-    sampler = Sampler(
+    sampler = EpitomeSampler(
         weight_shape=(16, 1, 3, 3),
         epitome_shape=(2, 1, 3, 3),
         outputs=np.stack([np.arange(16), np.arange(1, 17), starts], axis=1),

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
-from xbarsim.network import Node, Sampler
+from xbarsim.network import EpitomeSampler, Node
 
 Ints = NDArray[np.int64]
 
@@ -41,7 +41,7 @@ INPUT_BITS = 16
 class EpitomePlan:
     """A convolution that runs patch by patch."""
 
-    sampler: Sampler
+    sampler: EpitomeSampler
     """Where the patches lie."""
     rounds: Ints
     """(rounds, 2) output patch and input patch that are computed."""
@@ -175,12 +175,12 @@ def plan_epitome(node: Node, hardware: Hardware) -> EpitomePlan | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def make_tables(sampler: Sampler, output_wrapping: bool, input_wrapping: bool) -> EpitomePlan:
+def make_tables(sampler: EpitomeSampler, output_wrapping: bool, input_wrapping: bool) -> EpitomePlan:
     """Generate the index tables of a sampler.
 
     Parameters
     ----------
-    sampler : Sampler
+    sampler : EpitomeSampler
         Where the patches lie.
     output_wrapping, input_wrapping : bool
         Compute equal output patches once; add up equal input patches first.
@@ -216,7 +216,7 @@ def make_tables(sampler: Sampler, output_wrapping: bool, input_wrapping: bool) -
     )
 
 
-def _row_pattern(sampler: Sampler, output: int, inp: int) -> Ints:
+def _row_pattern(sampler: EpitomeSampler, output: int, inp: int) -> Ints:
     """Return the position in the fetch of the feature that drives each row, -1 where none does."""
     _, depth, p, q = sampler.epitome_shape
     kh, kw = sampler.weight_shape[2:]

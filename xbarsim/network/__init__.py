@@ -1,6 +1,6 @@
 """Networks: layer graph, import, executor, quantisation and the exact integer reference. Knows no hardware."""
 
-from xbarsim.network.epitome import Epitome, LayerEpitome, Sampler
+from xbarsim.network.epitome import Epitome, EpitomeSampler, LayerEpitome
 from xbarsim.network.execute import run_network
 from xbarsim.network.fingerprint import hash_network
 from xbarsim.network.graph import INPUT, LAYER_KINDS, Network, Node, make_conv2d, make_linear
@@ -13,8 +13,8 @@ from xbarsim.network.torch_import import from_torch
 from xbarsim.network.zoo import list_networks, load_network
 
 __all__ = [
-    "INPUT", "LAYER_KINDS", "Epitome", "LayerEpitome", "Network", "Node", "QuantizedLayer", "QuantizedNetwork",
-    "Sampler", "dequantize_output", "from_torch", "hash_network", "input_is_signed", "integer_layer", "list_networks",
-    "load_network", "load_onnx", "make_conv2d", "make_linear", "name_parts", "quantize_input", "quantize_network",
-    "run_integer", "run_network", "split_layers",
+    "INPUT", "LAYER_KINDS", "Epitome", "EpitomeSampler", "LayerEpitome", "Network", "Node", "QuantizedLayer",
+    "QuantizedNetwork", "dequantize_output", "from_torch", "hash_network", "input_is_signed", "integer_layer",
+    "list_networks", "load_network", "load_onnx", "make_conv2d", "make_linear", "name_parts", "quantize_input",
+    "quantize_network", "run_integer", "run_network", "split_layers",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
-from xbarsim.network.epitome import Epitome, LayerEpitome, Sampler
+from xbarsim.network.epitome import Epitome, EpitomeSampler, LayerEpitome
 from xbarsim.network.graph import Network, Node
 
 _ROUNDING = 1e-6
@@ -67,12 +67,12 @@ def convert_layer(node: Node, epitome: Epitome) -> Node:
     return attach_epitome(node, LayerEpitome(sampler=sampler, values=freeze_values(values), gain=gain))
 
 
-def find_gain(sampler: Sampler, weight: np.ndarray) -> np.ndarray | None:
+def find_gain(sampler: EpitomeSampler, weight: np.ndarray) -> np.ndarray | None:
     """Return by what factor every output was scaled after sampling.
 
     Parameters
     ----------
-    sampler : Sampler
+    sampler : EpitomeSampler
         How the weight would have been sampled.
     weight : ndarray, (Cout, Cin, kh, kw)
         A weight.
@@ -105,7 +105,7 @@ def _is_close(found: np.ndarray, weight: np.ndarray) -> bool:
     return bool(np.abs(found - weight).max(initial=0.0) <= _ROUNDING * np.abs(weight).max(initial=0.0))
 
 
-def sample_layer(node: Node, epitome: Epitome) -> Sampler:
+def sample_layer(node: Node, epitome: Epitome) -> EpitomeSampler:
     """Return the sampler of one convolution; ConfigError names the layer."""
     if node.groups != 1:
         raise ConfigError(f"layer {node.name}: a convolution of {node.groups} groups takes no epitome; leave it out")
@@ -121,14 +121,14 @@ def attach_epitome(node: Node, epitome: LayerEpitome) -> Node:
     return dataclasses.replace(node, epitome=epitome, weight=epitome.rebuild())
 
 
-def fit_gain(node: Node, sampler: Sampler, values: np.ndarray) -> Node:
+def fit_gain(node: Node, sampler: EpitomeSampler, values: np.ndarray) -> Node:
     """Attach a known epitome to a convolution whose outputs were scaled after sampling.
 
     Parameters
     ----------
     node : Node
         A convolution with weights, batch normalisation folded in.
-    sampler : Sampler
+    sampler : EpitomeSampler
         How the weight was sampled.
     values : ndarray, (Cout_e, Cin_e, p, q)
         The epitome.

@@ -116,7 +116,7 @@ class Epitome:
             raise ConfigError(f"epitome: rows: {self.rows} holds no {p} x {q} input channel; at least {p * q}")
         return self.channels, self.rows // (p * q), p, q
 
-    def sample(self, weight_shape: Sequence[int]) -> Sampler:
+    def sample(self, weight_shape: Sequence[int]) -> EpitomeSampler:
         """Lay patches over a convolution weight.
 
         Parameters
@@ -126,7 +126,7 @@ class Epitome:
 
         Returns
         -------
-        Sampler
+        EpitomeSampler
             Where every patch lies in the weight and in the epitome.
 
         Raises
@@ -140,7 +140,7 @@ class Epitome:
         rows, cols = shape[2] - high + 1, shape[3] - wide + 1
         number = np.arange(len(outputs) * len(inputs)).reshape(len(outputs), len(inputs)) % (rows * cols)
         places = np.stack([number // cols, number % cols], axis=-1)
-        return Sampler(
+        return EpitomeSampler(
             weight_shape=_as_shape(weight_shape), epitome_shape=shape, outputs=outputs, inputs=inputs, places=places
         )
 
@@ -159,7 +159,7 @@ class Epitome:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Sampler:
+class EpitomeSampler:
     """Where the patches of a convolution weight lie in its epitome.
 
     Attributes
@@ -279,7 +279,7 @@ class LayerEpitome:
 
     Attributes
     ----------
-    sampler : Sampler
+    sampler : EpitomeSampler
         How the weight is rebuilt.
     values : ndarray of float32, (Cout_e, Cin_e, p, q), or None
         Read-only; None in networks that carry shapes only.
@@ -287,7 +287,7 @@ class LayerEpitome:
         Factor of every output behind its samples; None counts as 1.
     """
 
-    sampler: Sampler
+    sampler: EpitomeSampler
     values: NDArray[np.float32] | None = None
     gain: NDArray[np.float64] | None = None
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network, Node
-from xbarsim.network.onnx_layers import BATCH, Grid, Operator, Unsupported, dequantize_constant
+from xbarsim.network.onnx_layers import BATCH, CodeGrid, Operator, Unsupported, dequantize_constant
 from xbarsim.network.onnx_operators import OPERATORS
 from xbarsim.network.shapes import infer_shape
 
@@ -107,7 +107,7 @@ class GraphReader:
         self._model, self._name = model, name
         self._constants: dict[str, np.ndarray] = {}
         self._roots: dict[str, str] = {}  # constant -> the initializer that it was made from
-        self.grids: dict[str, Grid] = {}  # constants that were dequantised
+        self.grids: dict[str, CodeGrid] = {}  # constants that were dequantised
         self._sources: dict[str, str] = {}
         self._nodes: dict[str, Node] = {}
         self._unknown: set[str] = set()

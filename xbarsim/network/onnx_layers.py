@@ -37,7 +37,7 @@ class Operator:
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
+class CodeGrid:
     """A constant on a quantisation grid: values are (codes - zero_point) * scale, scale and zero point along axis."""
 
     codes: np.ndarray
@@ -56,7 +56,7 @@ class Grid:
         )
 
 
-def dequantize_constant(graph: GraphReader, op: Operator) -> Grid:
+def dequantize_constant(graph: GraphReader, op: Operator) -> CodeGrid:
     """Read a DequantizeLinear whose inputs are all constant."""
     codes, scale, zero = graph.required(op, 0), graph.required(op, 1), graph.constant(op, 2)
     bits, _ = code_type(codes)
@@ -65,7 +65,7 @@ def dequantize_constant(graph: GraphReader, op: Operator) -> Grid:
         raise Unsupported("block-wise scales")
     scale, zero = (field.reshape(()) if field.size == 1 else field for field in (scale, zero))
     axis = op.attributes.get("axis", 1) % max(codes.ndim, 1)
-    return Grid(codes.astype(np.int64), scale.astype(np.float32), zero, axis, bits)
+    return CodeGrid(codes.astype(np.int64), scale.astype(np.float32), zero, axis, bits)
 
 
 def code_type(codes: np.ndarray) -> tuple[int, bool]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.epitome import LayerEpitome, Sampler
+from xbarsim.network.epitome import EpitomeSampler, LayerEpitome
 
 _FRACTIONS = np.linspace(1.0, 0.3, 36)
 _SHIFTS = 3
@@ -35,7 +35,7 @@ class QuantizedEpitome:
 
     Attributes
     ----------
-    sampler : Sampler
+    sampler : EpitomeSampler
         How the weight is rebuilt.
     codes : ndarray of int32, (rows, Cout_e)
         What the cells hold, within +-(2^(bits-1) - 1); rows are (Cin_e, p, q).
@@ -45,7 +45,7 @@ class QuantizedEpitome:
         Binary places that the partial sums of a row block are shifted up by.
     """
 
-    sampler: Sampler
+    sampler: EpitomeSampler
     codes: NDArray[np.int32]
     row_starts: NDArray[np.int64]
     shift: NDArray[np.int64]
