@@ -91,9 +91,7 @@ def measure() -> dict[str, Any]:
             found["costs"][f"{network} on {hardware}"] = costs(network, hardware)
     digits = load_data("digits").images[:200].astype(np.float32) / 255
     for hardware in OUTPUT_HARDWARE:
-        found["outputs"][f"digits on {hardware}"] = outputs(
-            "digits", digits.images[:200].astype(np.float32) / 255, hardware
-        )
+        found["outputs"][f"digits on {hardware}"] = outputs("digits", digits, hardware)
     folder = shared_folder()
     if (folder / "models").is_dir():
         network = xs.load_network(folder / "models" / "resnet20_cifar10.onnx")
