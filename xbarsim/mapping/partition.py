@@ -1,10 +1,10 @@
 """Cut one weight layer into arrays.
 
 A layer is a matrix of K rows (its flattened kernel) and N weight columns; a weight takes S physical columns,
-one for each bit slice. Rows are cut into row blocks and columns into column blocks, and one block of each
-meets in one crossbar. A grouped convolution is block diagonal: as many groups as fit into one array form a
-dense *stripe*, and every stripe is cut like a plain matrix, so that a depthwise layer is charged for the
-arrays that it really occupies.
+one for each bit slice. Rows are cut into row blocks and columns into column blocks (:mod:`xbarsim.mvm.layout`),
+and one block of each meets in one crossbar. A grouped convolution is block diagonal: as many groups as fit into
+one array form a dense *stripe*, and every stripe is cut like a plain matrix, so that a depthwise layer is charged
+for the arrays that it really occupies.
 
 Neglected: sparsity (zero weights take cells like any others) and spare columns.
 """
@@ -14,11 +14,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
-from xbarsim.mvm import columns_per_weight
+from xbarsim.mvm.layout import ColumnLayout, layout_columns
 from xbarsim.network import Node
 
 
@@ -48,12 +46,20 @@ class Stripe:
     """Number of groups."""
     rows: int
     """Rows of the block-diagonal matrix."""
-    cols: int
-    """Weight columns of the block-diagonal matrix."""
+    columns: ColumnLayout
+    """Where its physical columns lie."""
     row_starts: tuple[int, ...]
     """Boundaries of the row blocks, first 0, last ``rows``."""
-    col_blocks: int
-    """Column blocks."""
+
+    @property
+    def cols(self) -> int:
+        """Weight columns of the block-diagonal matrix."""
+        return self.columns.outputs
+
+    @property
+    def col_blocks(self) -> int:
+        """Column blocks."""
+        return self.columns.blocks
 
     @property
     def crossbars(self) -> int:
@@ -65,8 +71,6 @@ class Stripe:
 class Partition:
     """How a layer is cut; the last stripe may be smaller than the others."""
 
-    columns_per_weight: int
-    """Physical columns of a weight in one polarity."""
     rows_order: str
     """Order of a convolution's rows: ``packed`` (kh, kw, cin) or ``whole_kernels`` (cin, kh, kw)."""
     stripe: Stripe
@@ -110,14 +114,6 @@ def describe_matrix(node: Node) -> LayerMatrix:
     raise MappingError(f"{node.name}: a {node.kind} node holds no weights to map")
 
 
-def count_columns(hardware: Hardware) -> int:
-    """Return the physical columns of a weight in one polarity, the unit column of an array not counted."""
-    bits, cell_bits = hardware.weight_bits, hardware.device.cell_bits
-    if bits == 32:  # float weights stored bit by bit
-        return -(-32 // cell_bits)
-    return columns_per_weight(hardware.encoding, bits, cell_bits)
-
-
 def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") -> Partition:
     """Cut a layer into stripes, row blocks and column blocks.
 
@@ -144,60 +140,29 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") ->
         size = f"{matrix.groups} x {matrix.rows} x {matrix.cols} weights and {matrix.windows} windows"
         raise ConfigError(f"layer {name or '(unnamed)'}: nothing to map: {size}")
     crossbar = hardware.crossbar
-    columns = count_columns(hardware)
-    separate = hardware.mapping.slices == "separate"
-    width = 1 if separate else columns
-    per_stripe = max(1, min(crossbar.rows // matrix.rows, crossbar.cols // (matrix.cols * width)))
-    per_stripe = min(per_stripe, matrix.groups)
+    group = layout_columns(matrix.cols, hardware)
+    per_stripe = min(max(1, min(crossbar.rows // matrix.rows, group.fitting)), matrix.groups)
     order = hardware.mapping.rows
     if order == "whole_kernels" and (matrix.kernel_rows > crossbar.rows or matrix.kernel_rows == 1):
         order = "packed"
 
     def cut(first: int, groups: int) -> Stripe:
-        rows, cols = groups * matrix.rows, groups * matrix.cols
+        rows, columns = groups * matrix.rows, layout_columns(groups * matrix.cols, hardware)
         step = crossbar.rows
         if order == "whole_kernels":
             step -= step % matrix.kernel_rows
         starts = (*range(0, rows, step), rows)
-        blocks = columns * -(-cols // crossbar.cols) if separate else -(-cols * columns // crossbar.cols)
-        return Stripe(first_group=first, groups=groups, rows=rows, cols=cols, row_starts=starts, col_blocks=blocks)
+        return Stripe(first_group=first, groups=groups, rows=rows, columns=columns, row_starts=starts)
 
     stripes = -(-matrix.groups // per_stripe)
     whole = cut(0, per_stripe)
     first_of_last = (stripes - 1) * per_stripe
     last = whole if stripes == 1 else cut(first_of_last, matrix.groups - first_of_last)
     return Partition(
-        columns_per_weight=columns,
         rows_order=order,
         stripe=whole,
         stripes=stripes,
         last=last,
         crossbars=(stripes - 1) * whole.crossbars + last.crossbars,
-        used_cells=matrix.groups * matrix.rows * matrix.cols * columns,
+        used_cells=matrix.groups * matrix.rows * matrix.cols * group.slices,
     )
-
-
-def block_columns(stripe: Stripe, partition: Partition, hardware: Hardware) -> np.ndarray:
-    """Return the physical columns that every column block of a stripe uses.
-
-    Parameters
-    ----------
-    stripe : Stripe
-        One stripe of ``partition``.
-    partition : Partition
-        The cut layer.
-    hardware : Hardware
-        Hardware of the layer.
-
-    Returns
-    -------
-    ndarray of int64, (col_blocks,)
-        Used columns, at most ``crossbar.cols`` each.
-    """
-    size = hardware.crossbar.cols
-    separate = hardware.mapping.slices == "separate"
-    total = stripe.cols if separate else stripe.cols * partition.columns_per_weight
-    blocks = -(-total // size)
-    used = np.full(blocks, size, dtype=np.int64)
-    used[-1] = total - (blocks - 1) * size
-    return np.tile(used, partition.columns_per_weight) if separate else used

@@ -24,13 +24,13 @@ from xbarsim.mapping.partition import (
     LayerMatrix,
     Partition,
     Stripe,
-    block_columns,
     describe_matrix,
     partition_matrix,
 )
 from xbarsim.mapping.replicate import choose_copies
 from xbarsim.mapping.turn import assign_turns, count_parts, count_slots, fit_chips
 from xbarsim.mvm import is_paired, stream_count
+from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 
 
@@ -77,21 +77,14 @@ class LayerPlan:
             found["epitome"] = {
                 "quantization": self.hardware.epitome.quantization,
                 "row_starts": self.row_starts,
-                "column_starts": self.column_starts,
+                "column_starts": self.columns.starts,
             }
         return found
 
     @property
-    def column_starts(self) -> np.ndarray:
-        """Boundaries of the column blocks in outputs of a full stripe, (blocks + 1,) int64.
-
-        A weight that straddles two arrays counts to the one that holds its first slice; with separate slices every
-        block has an array for each slice.
-        """
-        slices = 1 if self.hardware.mapping.slices == "separate" else self.columns_per_weight
-        cols, width = self.partition.stripe.cols, self.hardware.crossbar.cols
-        blocks = -(-cols * slices // width)
-        return np.minimum(-(-np.arange(blocks + 1) * width // slices), cols).astype(np.int64)
+    def columns(self) -> ColumnLayout:
+        """Where the physical columns of a full stripe lie."""
+        return self.partition.stripe.columns
 
     @property
     def input_bits(self) -> int:
@@ -156,7 +149,7 @@ class LayerPlan:
     @property
     def columns_per_weight(self) -> int:
         """Physical columns of a weight in one polarity."""
-        return self.partition.columns_per_weight
+        return self.columns.slices
 
     @property
     def streams(self) -> int:
@@ -203,13 +196,13 @@ class LayerPlan:
         if index == self.stripes - 1:
             return last
         return full if index == 0 else Stripe(
-            first_group=index * full.groups, groups=full.groups, rows=full.rows, cols=full.cols,
-            row_starts=full.row_starts, col_blocks=full.col_blocks,
+            first_group=index * full.groups, groups=full.groups, rows=full.rows, columns=full.columns,
+            row_starts=full.row_starts,
         )  # fmt: skip
 
     def block_columns(self, index: int = 0) -> np.ndarray:
         """Return the physical columns used by every column block of a stripe."""
-        return block_columns(self.stripe(index), self.partition, self.hardware)
+        return self.stripe(index).columns.used
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from xbarsim.config import Hardware
 from xbarsim.converter import AdcRange, Streams, calibrate_range, encode_streams, nominal_range
 from xbarsim.errors import ShapeError
-from xbarsim.mvm.encoding import columns_per_weight, encode_weights
+from xbarsim.mvm.encoding import encode_weights
 from xbarsim.mvm.errors import ColumnErrors, sample_errors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import Grids, make_grids
@@ -383,8 +383,7 @@ def program_matrix(
         raise ShapeError(f"row_starts: {starts} do not cut {w.shape[0]} rows into arrays of at most {rows}")
     starts = starts.astype(np.int64)
     encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
-    slices = columns_per_weight(hardware.encoding, weight_bits, cell_bits)
-    layout = layout_columns(w.shape[1], slices, hardware.crossbar.cols, hardware.mapping.slices == "separate")
+    layout = layout_columns(w.shape[1], hardware, weight_bits)
     programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads)
     return Engine(
         hardware=hardware,

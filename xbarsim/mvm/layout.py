@@ -1,68 +1,163 @@
-"""Where the columns of a weight matrix sit in physical arrays.
+"""Where the columns of a weight matrix sit in physical arrays: the one place that knows.
 
-Adjacent slices: slice s of output o is column ``o * slices + s`` of a long row of columns that is cut every
-``cols`` columns, so a weight may straddle two arrays. Separate slices: every slice has arrays of its own. Column
-blocks are the same for every row block. Every array of an encoding with a unit column has that column behind
-its last regular one.
+The physical columns of a matrix form *runs*; a run is cut every ``cols`` columns, and each piece is a column block, one
+array for each row block. With adjacent slices there is one run, in which column s of output o is number
+``o * slices + s``: a weight may straddle two arrays. With separate slices every slice is a run of its own and begins in
+a new array. Column blocks are the same for every row block, and count run by run. Every array of an encoding with a
+unit column has that column behind its last regular one; it is not counted here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.mvm.encoding import columns_per_weight
+
+Ints = NDArray[np.int64]
 
 LANES = 16
 """Columns are padded to this many, one 512-bit register of float32."""
 MOST_TABLE_BITS = 2
 """Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
+FLOAT_BITS = 32
+"""Weights of this many bits are floats, stored bit by bit."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class ColumnLayout:
     """Physical place of every logical column (slice, output)."""
 
     outputs: int
+    """Outputs of the matrix."""
     slices: int
+    """Physical columns of a weight in one polarity."""
+    runs: int
+    """Rows of columns that begin in a new array; a divisor of ``slices``."""
     cols: int
     """Regular columns of an array."""
-    blocks: int
-    """Column blocks."""
-    block_of: NDArray[np.int64]
-    """(slices, outputs) column block."""
-    column_of: NDArray[np.int64]
-    """(slices, outputs) column within the array."""
+
+    @property
+    def width(self) -> int:
+        """Columns of a weight that lie side by side."""
+        return self.slices // self.runs
+
+    @property
+    def run_blocks(self) -> int:
+        """Column blocks of a run."""
+        return -(-self.outputs * self.width // self.cols)
+
+    @property
+    def blocks(self) -> int:
+        """Column blocks."""
+        return self.runs * self.run_blocks
+
+    @property
+    def fitting(self) -> int:
+        """Matrices like this one that fit side by side into one column block; 0 where not even one does."""
+        return self.cols // (self.outputs * self.width)
+
+    @cached_property
+    def block_of(self) -> Ints:
+        """(slices, outputs) column block."""
+        run, place = self._places
+        return run * self.run_blocks + place // self.cols
+
+    @cached_property
+    def column_of(self) -> Ints:
+        """(slices, outputs) column within the array."""
+        return self._places[1] % self.cols
+
+    @property
+    def _places(self) -> tuple[Ints, Ints]:
+        """Run, (slices, 1), and place in the run, (slices, outputs), of every column."""
+        run, rest = np.divmod(np.arange(self.slices, dtype=np.int64)[:, np.newaxis], self.width)
+        return run, np.arange(self.outputs, dtype=np.int64) * self.width + rest
+
+    @cached_property
+    def used(self) -> Ints:
+        """(blocks,) columns that every column block uses, at most ``cols``."""
+        used = np.full(self.run_blocks, self.cols, dtype=np.int64)
+        used[-1] = self.outputs * self.width - (self.run_blocks - 1) * self.cols
+        return np.tile(used, self.runs)
+
+    @cached_property
+    def held(self) -> Ints:
+        """(blocks, outputs) columns of every output that lie in each column block."""
+        held = np.zeros((self.blocks, self.outputs), dtype=np.int64)
+        np.add.at(held, (self.block_of, np.arange(self.outputs)), 1)
+        return held
+
+    @cached_property
+    def starts(self) -> Ints:
+        """(blocks of a run + 1,) first output of every column block, and the number of outputs.
+
+        A weight that straddles two arrays counts to the one that holds its first column. All runs are cut alike.
+        """
+        ends = -(-np.arange(self.run_blocks + 1) * self.cols // self.width)
+        return np.minimum(ends, self.outputs).astype(np.int64)
+
+    def count_touched(self, low: int, high: int) -> int:
+        """Return how many outputs have a column in the column blocks ``low`` .. ``high - 1``."""
+        if high - low >= self.run_blocks:
+            return self.outputs
+        first, end = low % self.run_blocks, (high - 1) % self.run_blocks + 1
+        if first < end:
+            return self._end(end) - self._start(first)
+        return self.outputs - max(0, self._start(first) - self._end(end))
+
+    def _start(self, block: int) -> int:
+        """Return the first output of which a block of a run holds a column."""
+        return block * self.cols // self.width
+
+    def _end(self, block: int) -> int:
+        """Return the output behind the last one of which the block before holds a column."""
+        return min(self.outputs, -(-block * self.cols // self.width))
 
 
-def layout_columns(outputs: int, slices: int, cols: int, separate: bool) -> ColumnLayout:
-    """Lay out the columns of one row block.
+def layout_columns(outputs: int, hardware: Hardware, weight_bits: int | None = None) -> ColumnLayout:
+    """Lay out the columns of a matrix.
 
     Parameters
     ----------
-    outputs, slices : int
-        Outputs of the matrix and columns per weight.
-    cols : int
-        Bit lines of an array.
-    separate : bool
-        Each slice in arrays of its own, or slices side by side.
+    outputs : int
+        Outputs of the matrix.
+    hardware : Hardware
+        Encoding, bits of a cell, bit lines of an array, and whether slices lie side by side (``mapping.slices``).
+    weight_bits : int, optional
+        Bits of a weight, sign included; those of the hardware by default.
 
     Returns
     -------
     ColumnLayout
         Place of every column.
     """
-    o = np.arange(outputs, dtype=np.int64)[np.newaxis]
-    s = np.arange(slices, dtype=np.int64)[:, np.newaxis]
-    if separate:
-        per_slice = -(-outputs // cols)
-        block_of, column_of, blocks = s * per_slice + o // cols, o % cols + 0 * s, slices * per_slice
-    else:
-        linear = o * slices + s
-        block_of, column_of, blocks = linear // cols, linear % cols, -(-outputs * slices // cols)
-    return ColumnLayout(
-        outputs=outputs, slices=slices, cols=cols, blocks=blocks, block_of=block_of, column_of=column_of
-    )
+    slices = count_slices(hardware, weight_bits)
+    runs = slices if hardware.mapping.slices == "separate" else 1
+    return ColumnLayout(outputs=outputs, slices=slices, runs=runs, cols=hardware.crossbar.cols)
+
+
+def count_slices(hardware: Hardware, weight_bits: int | None = None) -> int:
+    """Return the physical columns of a weight in one polarity, the unit column of an array not counted.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Encoding and bits of a cell.
+    weight_bits : int, optional
+        Bits of a weight, sign included; those of the hardware by default.
+
+    Returns
+    -------
+    int
+        Columns.
+    """
+    bits, cell_bits = weight_bits or hardware.weight_bits, hardware.device.cell_bits
+    return -(-bits // cell_bits) if bits == FLOAT_BITS else columns_per_weight(hardware.encoding, bits, cell_bits)
 
 
 def pad_lanes(count: int) -> int:

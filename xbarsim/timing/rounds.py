@@ -18,23 +18,9 @@ from xbarsim.mapping import EpitomePlan, LayerPlan
 Ints = NDArray[np.int64]
 
 
-def held_columns(layer: LayerPlan) -> Ints:
-    """Return how many physical columns of each output lie in each column block, (col_blocks, outputs)."""
-    width, slices = layer.hardware.crossbar.cols, layer.columns_per_weight
-    output = np.arange(layer.cols)
-    held = np.zeros((layer.col_blocks, layer.cols), dtype=np.int64)
-    for s in range(slices):
-        if layer.hardware.mapping.slices == "separate":
-            block = s * -(-layer.cols // width) + output // width
-        else:
-            block = (output * slices + s) // width
-        held[block, output] += 1
-    return held
-
-
 def wanted_columns(layer: LayerPlan, epitome: EpitomePlan) -> Ints:
     """Return how many physical columns each round converts in each column block, (rounds, col_blocks)."""
-    held = np.pad(np.cumsum(held_columns(layer), axis=1), ((0, 0), (1, 0)))
+    held = np.pad(np.cumsum(layer.columns.held, axis=1), ((0, 0), (1, 0)))
     return (held[:, epitome.columns[:, 1]] - held[:, epitome.columns[:, 0]]).T
 
 
@@ -56,6 +42,6 @@ def share_rounds(layer: LayerPlan, epitome: EpitomePlan, begin: int, end: int) -
     row, col = np.divmod(np.arange(begin, end), layer.row_blocks)[::-1]
     fetched, wanted = epitome.fetched(layer.row_starts), wanted_columns(layer, epitome) > 0
     rows = sum(int(fetched[wanted[:, col[row == r]].any(axis=1), r].sum()) for r in np.unique(row))
-    held = held_columns(layer)[np.unique(col)].any(axis=0)
+    held = layer.columns.held[np.unique(col)].any(axis=0)
     computed = epitome.columns[epitome.rounds[:, 1] == epitome.rounds[0, 1]]
     return rows, sum(int(held[first:last].sum()) for first, last in computed)

@@ -74,20 +74,8 @@ def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:
         else:
             starts = stripe.row_starts
             rows += sum(starts[i % blocks + 1] - starts[i % blocks] for i in range(low, high))
-        outputs += _outputs(layer, stripe.cols, low // blocks, -(-high // blocks))
+        outputs += stripe.columns.count_touched(low // blocks, -(-high // blocks))
     return rows, outputs
-
-
-def _outputs(layer: LayerPlan, cols: int, low: int, high: int) -> int:
-    """Return the outputs that the column blocks low..high of a stripe touch."""
-    width = layer.hardware.crossbar.cols
-    if layer.hardware.mapping.slices == "separate":
-        blocks = -(-cols // width)
-        if high - low >= blocks:
-            return cols
-        return sum(min(cols, (i % blocks + 1) * width) - (i % blocks) * width for i in range(low, high))
-    slices = layer.columns_per_weight
-    return min(cols, -(-high * width // slices)) - low * width // slices
 
 
 def read_period(layer: LayerPlan) -> int:
