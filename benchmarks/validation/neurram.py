@@ -3,7 +3,7 @@
 from figures import Figure, main
 
 import xbarsim as xs
-from xbarsim.config.rating import rate_component
+from xbarsim.component import rate_component
 from xbarsim.cost import rate_chip
 
 TITLE = "NeuRRAM (Nature 2022)"

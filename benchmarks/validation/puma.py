@@ -3,7 +3,7 @@
 from figures import Figure, main
 
 import xbarsim as xs
-from xbarsim.config.rating import count_instances, rate_component
+from xbarsim.component import count_instances, rate_component
 from xbarsim.cost import price_layer, rate_chip, rate_tile
 from xbarsim.timing.slots import pass_cycles, sweep_period
 

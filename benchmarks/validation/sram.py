@@ -7,8 +7,8 @@ paper's Table I as CiMLoop's reference figures transcribe them.
 from figures import Figure, main
 
 import xbarsim as xs
+from xbarsim.component import rate_component, read_energy
 from xbarsim.config import Hardware
-from xbarsim.config.rating import rate_component, read_energy
 from xbarsim.cost import rate_tile
 
 TITLE = "SRAM macro, 7 nm (ISSCC 2020, JSSC 2021)"

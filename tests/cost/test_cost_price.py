@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.residual_networks import resnet_cifar
 
+from xbarsim.component import count_instances, interpolate_rating, rate_component, read_energy
 from xbarsim.config import Rating, list_hardware, load_hardware
-from xbarsim.config.rating import count_instances, interpolate_rating, rate_component, read_energy
 from xbarsim.cost import Measured, price, price_layer
 from xbarsim.errors import ConfigError, ModelRangeWarning
 from xbarsim.mapping import plan_network

@@ -1,17 +1,16 @@
 """YAML -> frozen Hardware record. The only room that reads hardware YAML."""
 
+from xbarsim.config.component import Component, Rating
 from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Stuck
 from xbarsim.config.hardware import (
-    Activity,
     Adc,
+    AssumedActivity,
     Chip,
-    Component,
     Crossbar,
     Dac,
     EpitomeRules,
     Hardware,
     Mapping,
-    Rating,
     Timing,
 )
 from xbarsim.config.iv import Polynomial, Selector, Sinh
@@ -24,10 +23,11 @@ from xbarsim.config.load import (
     load_yaml,
     override_record,
 )
-from xbarsim.config.scaling import Process
+from xbarsim.config.process import Process
 
 __all__ = [
-    "Activity", "Adc", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware", "LogLaw",
-    "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Selector", "Sinh", "Stuck", "Timing",
-    "hash_hardware", "list_devices", "list_hardware", "load_device", "load_hardware", "load_yaml", "override_record",
+    "Adc", "AssumedActivity", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
+    "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Selector", "Sinh", "Stuck",
+    "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device", "load_hardware", "load_yaml",
+    "override_record",
 ]  # fmt: skip

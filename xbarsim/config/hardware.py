@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from xbarsim.config.component import PricedComponent
 from xbarsim.config.device import Device
+from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
-from xbarsim.config.scaling import Process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
@@ -173,76 +174,13 @@ class Timing(Record):
     """Values that a tile's pooling unit takes in a cycle."""
 
 
-class Activity(Record):
+class AssumedActivity(Record):
     """What ``estimate`` assumes where ``simulate`` measures."""
 
     mean_level: Fraction = 0.5
     """Mean cell level as a fraction of the highest level [-]."""
     input_activity: Fraction = 0.5
     """Mean squared word-line voltage as a fraction of full scale squared; the share of ones where dac.bits is 1 [-]."""
-
-
-ACTIONS = (
-    "array", "dac", "sample_hold", "adc", "shift_add", "input_register", "output_register", "buffer", "bus",
-    "accumulate", "activation", "pooling", "vector", "tile_register", "router", "link", "off_chip", "index_table",
-    "write",
-)  # fmt: skip
-"""What the timing machine counts. Bits for registers (inputs and results of the arrays, results of a tile), buffer,
-bus, router, link, off_chip and index_table; else operations: array reads, driven rows, sampled columns, conversions,
-shifted sums, written cells, added partial sums, activated values, pooled values, and the other digital operations."""
-
-
-class Rating(Record):
-    """Power, area and speed of one instance of a component."""
-
-    power_watt: NonNegative = 0.0
-    """Power when acting at ``rate_hz``, leakage included; always on where there is neither rate nor energy [W]."""
-    area_m2: NonNegative = 0.0
-    """Area [m2]."""
-    rate_hz: Positive | None = None
-    """Actions a second at that power [Hz]."""
-    energy_joule: Positive | None = None
-    """Energy of one action; None derives it as (power - leakage) / rate [J]."""
-    leakage_watt: NonNegative = 0.0
-    """Part of the power that is drawn whether or not it acts [W]."""
-
-    @property
-    def action_joule(self) -> float:
-        """Energy of one action; 0 where the component is always on [J]."""
-        if self.energy_joule is not None:
-            return self.energy_joule
-        return max(0.0, self.power_watt - self.leakage_watt) / self.rate_hz if self.rate_hz else 0.0
-
-    @property
-    def idle_watt(self) -> float:
-        """Power drawn whether or not it acts [W]."""
-        always_on = self.energy_joule is None and self.rate_hz is None
-        return self.power_watt if always_on else self.leakage_watt
-
-
-class Component(Rating):
-    """A kind of component: how many there are, and what one of them costs."""
-
-    per: Literal["row", "col", "adc", "array", "core", "tile", "chip"]
-    """What ``count`` is counted for; ``adc``: for each converter, of which an array has ``adc.per_array``."""
-    count: NonNegative = 1.0
-    """Instances for each ``per``; 0.25 where four tiles share one."""
-    action: str | None = None
-    """Counted action that it is charged for; None is the component's own name."""
-    from_device: bool = False
-    """Energy of an array read from conductances, voltage and pulse, in place of a constant."""
-    cells: Annotated[int, Field(ge=1)] | None = None
-    """Cells of the array that the rating holds for; power, area and energy grow in proportion. None: no scaling."""
-    by: Literal["bits", "rows"] = "bits"
-    """What the keys of ``table`` are: resolution (ADC, DAC) or word lines of the array."""
-    table: dict[int, Rating] | None = None
-    """Ratings by ``by``, in place of the component's own; geometric interpolation in between."""
-    process: Process | None = None
-    """Technology that the numbers hold for; they are scaled to that of the hardware. None: no scaling."""
-    survey: bool = False
-    """A converter priced by a regression over published ones, at its resolution and ``rate_hz``."""
-    source: Annotated[str, Field(min_length=1)]
-    """Where the numbers come from."""
 
 
 class Hardware(Record):
@@ -268,8 +206,8 @@ class Hardware(Record):
     process: Process | None = None
     """Technology that components with a ``process`` of their own are scaled to."""
     timing: Timing
-    activity: Activity = Activity()
-    components: dict[str, Component] = Field(default_factory=dict)
+    activity: AssumedActivity = AssumedActivity()
+    components: dict[str, PricedComponent] = Field(default_factory=dict)
     """Components by name; actions are charged to the name, and what is absent costs nothing."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Where the numbers come from: dotted key or section -> text."""
@@ -288,12 +226,7 @@ class Hardware(Record):
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")
         for name, component in self.components.items():
-            acts = component.rate_hz is not None or component.energy_joule is not None or component.table is not None
-            if acts and (component.action or name) not in ACTIONS:
-                action = component.action or name
-                raise ValueError(f"components.{name}.action: {action!r} is not counted; one of {', '.join(ACTIONS)}")
-            if component.survey and (component.rate_hz is None or not (component.process or self.process)):
-                raise ValueError(f"components.{name}.survey: needs its rate_hz, and a process here or of the hardware")
+            component.check(name, self)
         return self
 
     @property

@@ -19,10 +19,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from xbarsim.config.component import Component
 from xbarsim.config.device import Device
 from xbarsim.config.hardware import Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
+from xbarsim.plugin import find_table
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
 
@@ -259,6 +261,10 @@ def hash_hardware(hardware: Hardware) -> str:
         16 hexadecimal digits.
     """
     content = hardware.model_dump(mode="json", exclude={"name", "description", "sources"})
+    for component in content["components"].values():
+        kind = component.pop("kind")
+        if kind is not None:
+            component["kind"] = [kind, find_table("component_law").fingerprint(kind)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -309,6 +315,10 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
 
 def _fields(record: Any) -> dict[str, Any] | None:
     """Return the fields of a record class, None for anything else."""
+    record = getattr(record, "__origin__", record) if hasattr(record, "__metadata__") else record
+    if record is Component:  # any law may price it
+        laws = find_table("component_law")
+        return {name: field.annotation for law in laws for name, field in laws[law].model_fields.items()}
     if isinstance(record, type) and issubclass(record, BaseModel):
         return {name: field.annotation for name, field in record.model_fields.items()}
     return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xbarsim.component import count_instances, rate_component
 from xbarsim.config import Hardware
-from xbarsim.config.rating import count_instances, rate_component
 from xbarsim.mvm import is_paired, stream_count
 from xbarsim.mvm.layout import count_slices
 from xbarsim.timing.slots import pass_cycles, sweep_period

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xbarsim.component import count_instances, rate_component, write_energy
 from xbarsim.config import Hardware
-from xbarsim.config.rating import count_instances, rate_component, read_energy
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
-from xbarsim.timing.program import program_seconds, write_energy, written_cells
+from xbarsim.timing.program import program_seconds, written_cells
 
 PROGRAMMING = "programming"
 """Name of the component record for writing cells in turns."""
@@ -160,8 +160,6 @@ class Tag:
     """Power of those instances, whether or not they act [W]."""
     is_chip: bool
     """Whether it belongs to a whole chip."""
-    from_device: bool
-    """Whether the energy follows from conductances and voltages."""
 
 
 Tags = dict[str, Tag]
@@ -191,7 +189,6 @@ def list_prices(hardware: Hardware) -> Tags:
             area_m2=instances * rating.area_m2,
             idle_watt=instances * rating.idle_watt,
             is_chip=is_chip,
-            from_device=component.from_device,
         )
     return tags
 
@@ -223,7 +220,7 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
         area: dict[str, float] = {}
         if step.layer is not None:
             if step.counts.get("write"):
-                energy[PROGRAMMING] = step.counts["write"] * write_energy(step.layer)
+                energy[PROGRAMMING] = step.counts["write"] * write_energy(step.layer.hardware)
             held = step.layer.arrays * plan.arrays_held / plan.arrays
             for name, joule in price_share(tags, held, activity.interval_s, area).items():
                 energy[name] = energy.get(name, 0.0) + joule
@@ -240,8 +237,9 @@ def _price_actions(
     for name, tag in tags.items():
         count = counts.get(tag.action, 0)
         each = tag.action_joule
-        if count and tag.from_device and found is not None:
-            each = read_energy(hardware, found.mean_level, found.input_activity)
+        if count and found is not None:
+            at = {"mean_level": found.mean_level, "input_activity": found.input_activity}
+            each = rate_component(name, hardware, **at).action_joule
         if count and each:
             energy[name] = count * each
     return energy
@@ -360,7 +358,7 @@ def _sum_up(plan: Plan, activity: Activity, parts: list[LayerCost], components: 
         components=components,
         turns=plan.turn_count,
         programming_s=sum(program_seconds(plan)),
-        programming_joule=sum(written_cells(layer) * write_energy(layer) for layer in plan.layers),
+        programming_joule=sum(written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers),
         lifetime_inferences=_lifetime(plan),
     )
 

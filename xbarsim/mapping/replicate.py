@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from xbarsim.component import shared_area, slot_area
 from xbarsim.config import Hardware
-from xbarsim.config.rating import count_instances, rate_component
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping.epitome import EpitomePlan
 from xbarsim.mapping.partition import LayerMatrix, Partition
@@ -135,21 +135,3 @@ def _find_budget(hardware: Hardware) -> int | None:
         )
     count = 1 if chip.count == "auto" else chip.count
     return count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
-
-
-def slot_area(hardware: Hardware) -> float:
-    """Return the area of one array with its share of core and tile [m2]."""
-    return sum(
-        count_instances(component, hardware, "array") * rate_component(name, hardware).area_m2
-        for name, component in hardware.components.items()
-        if component.per != "chip"
-    )
-
-
-def shared_area(hardware: Hardware) -> float:
-    """Return the area of what belongs to a whole chip [m2]."""
-    return sum(
-        component.count * rate_component(name, hardware).area_m2
-        for name, component in hardware.components.items()
-        if component.per == "chip"
-    )

@@ -68,13 +68,3 @@ def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
 def written_cells(layer: LayerPlan) -> int:
     """Return the cells of a layer's arrays, weights or not."""
     return layer.arrays * layer.hardware.crossbar.rows * layer.hardware.crossbar.cols
-
-
-def write_energy(layer: LayerPlan) -> float:
-    """Return the energy of programming one cell: all its pulses through its mean conductance [J]."""
-    device = layer.hardware.device
-    if device.write is None:
-        return 0.0
-    level = layer.hardware.activity.mean_level
-    conductance = device.g_off_siemens + level * (device.g_on_siemens - device.g_off_siemens)
-    return conductance * device.write.volt**2 * device.write.pulse_s * device.write.pulses

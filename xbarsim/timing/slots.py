@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xbarsim.component import rate_component
 from xbarsim.config import Hardware
-from xbarsim.config.rating import rate_component
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.mvm.encoding import has_unit_column, is_paired
 from xbarsim.timing.rounds import share_rounds

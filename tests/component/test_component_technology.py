@@ -6,10 +6,10 @@ import warnings
 
 import pytest
 
+from xbarsim.component import rate_component
+from xbarsim.component.scaling import NODES_NM, scale_area, scale_energy
+from xbarsim.component.survey import survey_area, survey_energy
 from xbarsim.config import Process, load_hardware
-from xbarsim.config.rating import rate_component
-from xbarsim.config.scaling import NODES_NM, scale_area, scale_energy
-from xbarsim.config.survey import survey_area, survey_energy
 from xbarsim.errors import ConfigError, ModelRangeWarning
 
 HARDWARE = load_hardware("isaac")

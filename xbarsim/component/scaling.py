@@ -14,11 +14,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from typing import Annotated
 
-from pydantic import Field
-
-from xbarsim.config.record import Record
+from xbarsim.config.process import Process
 
 NODES_NM = (7, 10, 14, 16, 20, 32, 45, 65, 90, 130)
 AREAS = (0.0092, 0.016, 0.027, 0.03, 0.033, 0.072, 0.16, 0.23, 0.44, 1.0)
@@ -36,15 +33,6 @@ ENERGIES = (
     (7.171, -6.709, 2.904),
 )
 """Coefficients of supply voltage squared, supply voltage and one at each node [relative energy]."""
-
-
-class Process(Record):
-    """A CMOS technology and its supply."""
-
-    node_m: Annotated[float, Field(ge=7e-9, le=130e-9)]
-    """Technology node [m]."""
-    supply_volt: Annotated[float, Field(ge=0.5, le=1.3)]
-    """Supply voltage [V]."""
 
 
 def scale_area(old: Process, new: Process) -> float:

@@ -1,0 +1,58 @@
+"""Energies that follow from conductances and voltages: reading an array, writing a cell."""
+
+from __future__ import annotations
+
+from xbarsim.config import Hardware
+
+
+def read_energy(hardware: Hardware, mean_level: float | None = None, input_activity: float | None = None) -> float:
+    """Return the energy that the cells of one array dissipate in one read.
+
+    Every cell of a driven row conducts for the length of the pulse: rows * cols * mean conductance *
+    mean squared voltage * pulse. Wires and sneak paths are neglected.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Device, array size, pulse and clock.
+    mean_level, input_activity : float, optional
+        As in ``hardware.activity``, which holds where they are left out [-].
+
+    Returns
+    -------
+    float
+        Energy of one array and one read [J].
+    """
+    device, timing = hardware.device, hardware.timing
+    active = hardware.activity.input_activity if input_activity is None else input_activity
+    pulse = timing.pulse_s or hardware.read_cycles / timing.clock_hz
+    conductance = _mean_conductance(hardware, mean_level)
+    return hardware.crossbar.rows * hardware.crossbar.cols * conductance * active * device.read_volt**2 * pulse
+
+
+def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:
+    """Return the energy of programming one cell: all its pulses through its mean conductance.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        ``device`` and its key ``write``.
+    mean_level : float, optional
+        Mean cell level as a fraction of the highest level; that of ``hardware.activity`` where it is left out [-].
+
+    Returns
+    -------
+    float
+        Energy of one cell; 0 where ``device.write`` is not known [J].
+    """
+    write = hardware.device.write
+    if write is None:
+        return 0.0
+    return _mean_conductance(hardware, mean_level) * write.volt**2 * write.pulse_s * write.pulses
+
+
+def _mean_conductance(hardware: Hardware, mean_level: float | None) -> float:
+    """Return the mean conductance of a cell [S]."""
+    device = hardware.device
+    level = hardware.activity.mean_level if mean_level is None else mean_level
+    return device.g_off_siemens + level * (device.g_on_siemens - device.g_off_siemens)

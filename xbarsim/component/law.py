@@ -1,0 +1,257 @@
+"""The laws that price a component, one class each, in the table :data:`LAWS`.
+
+A law is a record: its fields are the keys that a component of this ``kind`` has in the hardware file, beside those of
+every component (``per``, ``count``, ``action``, ``source``, ...). Its one verb, ``rate``, gives the power, area, rate
+and energy of one instance. ``xbarsim.register("component_law", name, cls)`` adds a law of one's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
+
+from xbarsim.component.action import ACTIONS
+from xbarsim.component.energy import read_energy, write_energy
+from xbarsim.component.scaling import scale_area, scale_energy
+from xbarsim.component.survey import survey_area, survey_energy
+from xbarsim.component.table import interpolate_rating
+from xbarsim.config import Component, Hardware, Rating
+from xbarsim.errors import ConfigError
+from xbarsim.plugin import Table
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperatingPoint:
+    """Where a component works: what its rating may depend on."""
+
+    name: str
+    """Key of the component in ``hardware.components``."""
+    hardware: Hardware
+    """Hardware of the layer."""
+    mean_level: float
+    """Mean cell level as a fraction of the highest level [-]."""
+    input_activity: float
+    """Mean squared word-line voltage as a fraction of full scale squared [-]."""
+
+
+class Rated(Protocol):
+    """What every law offers."""
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return what one instance costs.
+
+        Parameters
+        ----------
+        at : OperatingPoint
+            Hardware, mean cell level and input activity.
+
+        Returns
+        -------
+        Rating
+            Power [W], area [m2], rate [Hz] and energy of one action [J].
+        """
+        ...
+
+
+class CostLaw(Component):
+    """A component with a law: derive a law of one's own from it, add fields and the method ``rate``."""
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check that the component is charged for an action that is counted; ValueError where it is not."""
+        acts = self.rate_hz is not None or self.energy_joule is not None or self.table is not None
+        action = self.action or name
+        if acts and action not in ACTIONS:
+            raise ValueError(f"components.{name}.action: {action!r} is not counted; one of {', '.join(ACTIONS)}")
+
+
+class ConstantLaw(CostLaw):
+    """The component's own numbers."""
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return the numbers of the file, scaled to technology and cells; see :class:`Rated`."""
+        return fit_rating(self, self, at.hardware)
+
+
+class TableLaw(CostLaw):
+    """Ratings by resolution or by the rows of the array; needs ``table``."""
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check action and table; ValueError where one is wrong."""
+        CostLaw.check(self, name, hardware)
+        if not self.table:
+            raise ValueError(f"components.{name}.table: needed for kind table")
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Look up or interpolate, then scale to technology and cells; see :class:`Rated`."""
+        return fit_rating(_look_up(self, at), self, at.hardware)
+
+
+class SurveyLaw(CostLaw):
+    """A converter as good as published ones at its resolution and ``rate_hz``; see :mod:`xbarsim.component.survey`."""
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check action, rate and technology; ValueError where one is wrong."""
+        CostLaw.check(self, name, hardware)
+        if self.rate_hz is None or not (self.process or hardware.process):
+            raise ValueError(f"components.{name}.survey: needs its rate_hz, and a process here or of the hardware")
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return energy and area of the survey's converter, in its own technology; see :class:`Rated`."""
+        process = self.process or at.hardware.process
+        assert self.rate_hz is not None
+        assert process is not None
+        bits = _count_bits(self.action or at.name, at.hardware)
+        energy = survey_energy(bits, self.rate_hz)
+        rating = Rating.model_construct(
+            power_watt=energy * self.rate_hz + self.leakage_watt,
+            area_m2=survey_area(bits, self.rate_hz, process.node_m),
+            rate_hz=self.rate_hz,
+            energy_joule=energy,
+            leakage_watt=self.leakage_watt,
+        )
+        scale = _cell_scale(self, at.hardware)
+        return scale_rating(rating, scale, scale)
+
+
+class ArrayReadLaw(CostLaw):
+    """Cells of an array: energy from conductances, voltage and pulse; power and area as in the file."""
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check the action, and that the energy has one origin; ValueError where it is not so."""
+        CostLaw.check(self, name, hardware)
+        if self.survey:
+            raise ValueError(f"components.{name}.survey: not together with from_device")
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return the file's numbers (or its table's) with the energy of one read; see :class:`Rated`."""
+        rating = fit_rating(_look_up(self, at) if self.table else self, self, at.hardware)
+        return _with_energy(rating, read_energy(at.hardware, at.mean_level, at.input_activity))
+
+
+class WriteLaw(CostLaw):
+    """Writing a cell: energy from conductance and the pulses of ``device.write``; power and area as in the file."""
+
+    action: str | None = "write"
+    """Counted action that it is charged for."""
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check action and device; ValueError where one is wrong."""
+        CostLaw.check(self, name, hardware)
+        if hardware.device.write is None:
+            raise ValueError(f"components.{name}.kind: write needs device.write")
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return the file's numbers with the energy of writing one cell; see :class:`Rated`."""
+        rating = fit_rating(self, self, at.hardware)
+        return _with_energy(rating, write_energy(at.hardware, at.mean_level))
+
+
+class PerValueLaw(CostLaw):
+    """A digital part that handles whole values: power, area and energy grow with ``activation_bits``."""
+
+    value_bits: Annotated[int, Field(ge=1)]
+    """Bits of a value that the numbers hold for."""
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return the file's numbers in proportion to the bits of a value; see :class:`Rated`."""
+        scale = at.hardware.activation_bits / self.value_bits
+        return scale_rating(fit_rating(self, self, at.hardware), scale, scale)
+
+
+def fit_rating(rating: Rating, component: Component, hardware: Hardware) -> Rating:
+    """Scale a rating from the technology and cells that a component's numbers hold for to those of the hardware.
+
+    Parameters
+    ----------
+    rating : Rating
+        Power [W], area [m2] and energy [J] as in the file.
+    component : Component
+        ``process`` and ``cells``; what is left out is not scaled.
+    hardware : Hardware
+        Its technology and array size.
+
+    Returns
+    -------
+    Rating
+        Scaled; the rate stays.
+    """
+    old, new = component.process, hardware.process
+    if old and new and old != new:
+        rating = scale_rating(rating, scale_energy(old, new), scale_area(old, new))
+    scale = _cell_scale(component, hardware)
+    return scale_rating(rating, scale, scale)
+
+
+def scale_rating(rating: Rating, energy_scale: float, area_scale: float) -> Rating:
+    """Return a rating with power and energy times one factor, area times another.
+
+    Parameters
+    ----------
+    rating : Rating
+        Power [W], area [m2] and energy [J].
+    energy_scale, area_scale : float
+        Factors [-].
+
+    Returns
+    -------
+    Rating
+        Scaled; the rate stays.
+    """
+    if energy_scale == area_scale == 1.0:
+        return rating
+    return Rating.model_construct(
+        power_watt=rating.power_watt * energy_scale,
+        area_m2=rating.area_m2 * area_scale,
+        rate_hz=rating.rate_hz,
+        energy_joule=None if rating.energy_joule is None else rating.energy_joule * energy_scale,
+        leakage_watt=rating.leakage_watt * energy_scale,
+    )
+
+
+def _with_energy(rating: Rating, energy_joule: float) -> Rating:
+    return Rating.model_construct(
+        power_watt=rating.power_watt,
+        area_m2=rating.area_m2,
+        rate_hz=rating.rate_hz,
+        energy_joule=energy_joule,
+        leakage_watt=rating.leakage_watt,
+    )
+
+
+def _look_up(component: Component, at: OperatingPoint) -> Rating:
+    """Return the entry of a component's table for the hardware."""
+    assert component.table is not None
+    by_rows = component.by == "rows"
+    key = at.hardware.crossbar.rows if by_rows else _count_bits(component.action or at.name, at.hardware)
+    return interpolate_rating(component.table, key, f"components.{at.name}")
+
+
+def _cell_scale(component: Component, hardware: Hardware) -> float:
+    return 1.0 if component.cells is None else hardware.crossbar.rows * hardware.crossbar.cols / component.cells
+
+
+def _count_bits(action: str, hardware: Hardware) -> int:
+    """Return the resolution that a converter's table is looked up for."""
+    if action == "dac":
+        return hardware.dac.bits
+    return hardware.adc_bits or 16  # ideal converters are priced as the widest
+
+
+def _check_law(name: str, cls: type[Any]) -> None:
+    if not issubclass(cls, CostLaw):
+        raise ConfigError(f"component_law {name!r}: {cls.__name__} is not derived from xbarsim.component.CostLaw")
+
+
+LAWS = Table("component_law", methods=("rate",), check=_check_law)
+"""Name -> law: what ``components.X.kind`` says."""
+for _name, _law in {
+    "constant": ConstantLaw,
+    "table": TableLaw,
+    "survey": SurveyLaw,
+    "array_read": ArrayReadLaw,
+    "write": WriteLaw,
+    "per_value": PerValueLaw,
+}.items():
+    LAWS.add(_name, _law)
