@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from xbarsim.config.iv import Iv
+from xbarsim.config.kind import check_kind
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 from xbarsim.config.write import Write
 
@@ -73,6 +74,25 @@ class Drift(Record):
     """Time after programming at which the array is read; 0 or anything up to ``reference_s`` means no drift [s]."""
 
 
+class DeviceLaw(Record):
+    """A law of one's own for programmed cells: the name that it was registered under, and beside it its settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    """Name of a class that ``xbarsim.register("device_law", NAME, CLASS)`` added; the other keys are its settings."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every key but ``kind``."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> DeviceLaw:
+        check_kind("device_law", self.kind, self.settings, only_added=True)
+        return self
+
+
 class Device(Record):
     """One memory cell."""
 
@@ -88,6 +108,8 @@ class Device(Record):
     read_noise: ReadNoise = ReadNoise()
     stuck: Stuck = Stuck()
     drift: Drift = Drift()
+    laws: tuple[DeviceLaw, ...] = ()
+    """Laws of one's own, applied to the conductances of programmed cells after the sections above, in this order."""
     iv: Iv | None = None
     """Curve of current over voltage; None is ohmic. Inference takes a cell's secant at ``read_volt``."""
     measured: str | None = None

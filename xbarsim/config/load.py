@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from xbarsim.config.component import Component
 from xbarsim.config.device import Device
 from xbarsim.config.hardware import Hardware
+from xbarsim.config.kind import stamp_kinds
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
 from xbarsim.plugin import find_table
@@ -260,7 +261,7 @@ def hash_hardware(hardware: Hardware) -> str:
     str
         16 hexadecimal digits.
     """
-    content = hardware.model_dump(mode="json", exclude={"name", "description", "sources"})
+    content = stamp_kinds(hardware.model_dump(mode="json", exclude={"name", "description", "sources"}))
     for component in content["components"].values():
         kind = component.pop("kind")
         if kind is not None:
@@ -299,6 +300,8 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
     where = f" ({origin})" if origin else ""
     if first["type"] == "extra_forbidden":
         return f"{'.'.join(path)}: unknown key{suggest(path[-1], _keys_at(record, path[:-1]))}{where}"
+    if first["type"] == "kind":
+        return f"{'.'.join(path)}.{first['msg']}{where}"
     if first["type"] == "missing":
         return f"{'.'.join(path)}: missing{where}"
     # members of a union report their own branch behind the key: cut it off

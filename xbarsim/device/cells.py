@@ -1,4 +1,4 @@
-"""Target level -> conductance that a cell really has when it is read.
+"""Target level -> conductance that a cell really has when it is read: the laws that ship with the package.
 
 Models, in this order: evenly spaced levels between off and on conductance; the error of one write (normal or
 lognormal, relative to the cell's target or to the whole range or a polynomial of the target, clipped at zero); cells
@@ -16,37 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config import Device, LogLaw
 from xbarsim.errors import ShapeError
-from xbarsim.rng import stream
 
 Array = NDArray[np.float64]
-
-
-def program_cells(digits: ArrayLike, device: Device, *, seed: int, trial: int = 0, layer: str = "") -> Array:
-    """Program digits into cells and return the conductances at the time of the read.
-
-    Parameters
-    ----------
-    digits : array_like of int, any shape
-        Level of each cell, 0 .. ``device.levels - 1``.
-    device : Device
-        Levels and imperfections of the cell.
-    seed, trial, layer : int, int, str
-        Key of the random streams ``device.programming``, ``device.stuck`` and ``device.drift``.
-
-    Returns
-    -------
-    ndarray, shape of ``digits``
-        Conductance of each cell [S].
-
-    Raises
-    ------
-    ShapeError
-        If a digit is not a whole number within the levels of the cell.
-    """
-    target = level_conductance(digits, device)
-    g = sample_programmed(target, device, stream(seed, "device.programming", trial, layer))
-    g = sample_stuck(g, device, stream(seed, "device.stuck", trial, layer))
-    return sample_drifted(g, device, stream(seed, "device.drift", trial, layer), target)
 
 
 def level_conductance(digits: ArrayLike, device: Device) -> Array:
@@ -170,7 +141,7 @@ def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator, g_tar
     target = g if g_target is None else np.asarray(g_target, dtype=np.float64)
     mean, spread = (_follow_law(law, target / device.g_on_siemens) for law in (model.nu, model.nu_sigma))
     if model.nu_sigma == 0:
-        return g * np.exp(exponent * mean)
+        return np.asarray(g * np.exp(exponent * mean))
     nu = rng.standard_normal(g.shape)
     nu *= spread
     nu += mean
@@ -184,7 +155,7 @@ def _follow_law(law: float | LogLaw, share: Array) -> Array | float:
     if not isinstance(law, LogLaw):
         return law
     with np.errstate(divide="ignore"):
-        return np.clip(law.at_on + law.slope * np.log(share), law.least, law.most)
+        return np.asarray(np.clip(law.at_on + law.slope * np.log(share), law.least, law.most))
 
 
 def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
@@ -210,7 +181,7 @@ def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
             share = np.power(np.maximum(g, 0.0) / device.g_on_siemens, -model.exponent)
         fraction = np.minimum(model.sigma * share, model.most)
     if model.relative_to == "target":
-        return fraction * g
+        return np.asarray(fraction * g)
     return np.broadcast_to(fraction * (device.g_on_siemens - device.g_off_siemens), g.shape).copy()
 
 
@@ -235,4 +206,4 @@ def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array
     if device.read_noise.sigma == 0:
         return g
     g += read_noise_sigma(g, device) * rng.standard_normal(g.shape)
-    return np.maximum(g, 0.0, out=g)
+    return np.asarray(np.maximum(g, 0.0, out=g))

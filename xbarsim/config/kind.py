@@ -1,0 +1,133 @@
+"""Sections that name a class of a table by ``kind``; the class itself says which settings there are.
+
+The tables belong to rooms above (``xbarsim.plugin`` finds them), so that a hardware file can name what a user
+registered without this room knowing it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from xbarsim.errors import ConfigError
+from xbarsim.names import suggest_or_list
+from xbarsim.plugin import find_table
+
+
+def setting_names(cls: type[Any]) -> list[str]:
+    """Return the names of the settings of a class.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass or a pydantic model.
+
+    Returns
+    -------
+    list of str
+        Fields, in order.
+
+    Raises
+    ------
+    ConfigError
+        If the class is neither, or has a setting called ``kind``.
+    """
+    if issubclass(cls, BaseModel):
+        names = list(cls.model_fields)
+    elif dataclasses.is_dataclass(cls):
+        names = [field.name for field in dataclasses.fields(cls) if field.init]
+    else:
+        raise ConfigError(f"{cls.__name__} is neither a dataclass nor a pydantic model")
+    if "kind" in names:
+        raise ConfigError(f"{cls.__name__}.kind: this name is taken; call the setting something else")
+    return names
+
+
+def build_kind(table: str, kind: str, settings: Mapping[str, Any]) -> Any:
+    """Make an object of a registered class from its settings.
+
+    Parameters
+    ----------
+    table : str
+        Key of ``xbarsim.plugin.OWNERS``.
+    kind : str
+        Name of the class.
+    settings : mapping
+        What hardware YAML says beside ``kind``.
+
+    Returns
+    -------
+    object
+        Of the class, which validated the settings.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such class, or a setting is unknown, missing or wrong; begins with the key.
+    """
+    known = find_table(table)
+    if kind not in known:
+        raise ConfigError(f"kind: {kind!r} is not a known {table}{suggest_or_list(kind, list(known))}")
+    cls = known[kind]
+    names = setting_names(cls)
+    for key in settings:
+        if key not in names:
+            what = suggest_or_list(key, names) if names else f"; {kind} has no settings"
+            raise ConfigError(f"{key}: unknown key{what}")
+    try:
+        return TypeAdapter(cls).validate_python(dict(settings))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "kind"
+        if first["type"] in ("missing", "missing_argument"):
+            raise ConfigError(f"{key}: missing; {kind} needs it") from None
+        rule = first["msg"].removeprefix("Value error, ").replace("Input should be ", "should be ")
+        raise ConfigError(f"{key}: {first['input']!r} is not allowed: {rule}") from None
+
+
+def check_kind(table: str, kind: str, settings: Mapping[str, Any], *, only_added: bool = False) -> None:
+    """Refuse, within a pydantic validator, a section whose class cannot be made.
+
+    Parameters
+    ----------
+    table, kind, settings
+        As in :func:`build_kind`.
+    only_added : bool
+        Refuse classes that ship with the package, too.
+
+    Raises
+    ------
+    PydanticCustomError
+        Of type ``kind``; its message begins with the key.
+    """
+    try:
+        build_kind(table, kind, settings)
+        if only_added and find_table(table).fingerprint(kind) is None:
+            raise ConfigError(f"kind: {kind!r} ships with the package and acts already; its section is {kind}")
+    except ConfigError as error:
+        raise PydanticCustomError("kind", "{message}", {"message": str(error)}) from None
+
+
+def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
+    """Prepare the content of a hardware record for its hash.
+
+    Parameters
+    ----------
+    content : dict
+        The record as plain data.
+
+    Returns
+    -------
+    dict
+        Without the keys of plug-ins where none is named, and with the source hashes of those that are.
+    """
+    device = dict(content["device"])
+    used = {("device_law", law["kind"]) for law in device["laws"]}
+    if not device["laws"]:
+        del device["laws"]
+    sources = {f"{table}:{kind}": find_table(table).fingerprint(kind) for table, kind in sorted(used)}
+    return {**content, "device": device, **({"plugins": sources} if used else {})}
