@@ -10,7 +10,7 @@ import math
 import simpy
 
 from xbarsim.timing.dataflow import POOLS, trace_dataflow
-from xbarsim.timing.machine import locate_tiles
+from xbarsim.timing.layout import locate_tiles
 from xbarsim.timing.route import make_fabric
 
 LAST = 2  # priority behind everything else that happens in a cycle

@@ -51,12 +51,12 @@ def test_counts_equal_a_walk_through_every_window(fan_in, fan_out, groups, rows,
 
 def test_digital_steps_and_ends_count_what_they_move():
     activity = simulate_plan(plan_network(resnet_cifar(1), HARDWARE))
-    flow, bits = activity.layout.flow, activity.layout.bits
-    for index, (step, found, width) in enumerate(zip(flow.steps, activity.steps, bits, strict=True)):
+    for own, found in zip(activity.layout.steps, activity.steps, strict=True):
+        step, width = own.step, own.bits
         results = step.windows * step.values * width
         if step.kind in ("add", "global_avg_pool"):
             expected = count_digital(step, width) + Counter(buffer=results, tile_register=results)
-            remote = activity.layout.remote[index][0]  # read once more to be sent, and written where it arrives
+            remote = len(own.copies[0].result.ends)  # read once more to be sent, and written where it arrives
             expected["buffer"] += results * (1 + remote if remote else 0)
             expected["activation"] = step.windows * step.activated
             walked = {action: count for action, count in expected.items() if count}

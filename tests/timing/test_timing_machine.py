@@ -90,7 +90,7 @@ def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, change
     assert result.is_done == (len(oracle.finish) == machine.total_windows)
     first = machine.first_window
     for (step, window), cycle in oracle.finish.items():
-        assert result.finish[first[step] + window] == cycle, (layout.flow.steps[step].name, window)
+        assert result.finish[first[step] + window] == cycle, (layout.steps[step].step.name, window)
     for (step, window), cycle in oracle.start.items():
         assert result.start[first[step] + window] == cycle
     busy = sum(server.busy for server in oracle.servers.values()) + sum(oracle.noc.busy.values())

@@ -81,7 +81,7 @@ def test_reuse_halves_activations_conversions_and_input_reads(reuse):
 
 
 def test_reuse_halves_what_is_fetched_from_the_buffer(reuse):
-    fetched = [sum(slot.rows for slot in activity.layout.slots[1][0]) for activity in reuse]
+    fetched = [sum(slot.rows for slot in activity.layout.steps[1].copies[0].slots) for activity in reuse]
     assert fetched[0] == 2 * fetched[1] > 0
 
 

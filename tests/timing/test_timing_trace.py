@@ -43,7 +43,7 @@ def test_buffers_never_hold_less_than_nothing_and_end_empty(tmp_path):
     for event in (event for event in events if event["ph"] == "C"):
         assert event["args"]["bits"] >= 0
         last[event["name"]] = event["args"]["bits"]
-    assert len(last) == sum(len(step.edges) for step in activity.layout.flow.steps)
+    assert len(last) == sum(len(each.edges) for each in activity.layout.steps)
     assert set(last.values()) == {0}
 
 

@@ -159,7 +159,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
 
         elif stage == BUS:
             s = m.first_slot[copy] + slot
-            resource = m.slot_port[s] + 2
+            resource = m.slot_wires[s]
             begin = max(now, free[resource])
             loaded = begin + m.slot_bus[s]
             free[resource] = loaded
@@ -200,7 +200,7 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
                 follow, follow_key = latest[at], base | (MERGE if m.merge_cycles[copy] > 0 else UNIT)
 
         elif stage == MERGE:
-            resource = m.home[copy] + 4
+            resource = m.merge_unit[copy]
             begin = max(now, free[resource])
             free[resource] = begin + m.merge_cycles[copy]
             busy[resource] += m.merge_cycles[copy]

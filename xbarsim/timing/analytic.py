@@ -66,7 +66,7 @@ def count_resources(machine: Machine) -> int:
     """Return the number of shared resources of a machine."""
     return 1 + max(
         int(each.max())
-        for each in (machine.unit, machine.tree_link, machine.home + 5, machine.slot_buffer, machine.write_port)
+        for each in (machine.unit, machine.tree_link, machine.merge_unit, machine.slot_buffer, machine.write_port)
         if each.size
     )
 
@@ -95,13 +95,12 @@ def _add_busy(machine: Machine, step: int, busy: Times) -> None:
     copies, windows = int(machine.copies[step]), int(machine.windows[step])
     for number in range(copies):
         copy, times = int(machine.first_copy[step]) + number, (windows - number + copies - 1) // copies
-        home = int(machine.home[copy])
         slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
         np.add.at(busy, machine.slot_buffer[slots], times * machine.slot_read[slots])
         if machine.kind[step] == LAYER_STEP:
-            np.add.at(busy, machine.slot_port[slots] + 2, times * machine.slot_bus[slots])
+            np.add.at(busy, machine.slot_wires[slots], times * machine.slot_bus[slots])
         busy[machine.unit[copy]] += times * machine.unit_cycles[step]
-        busy[home + 4] += times * machine.merge_cycles[copy]
+        busy[machine.merge_unit[copy]] += times * machine.merge_cycles[copy]
         if machine.kind[step] not in (INPUT_STEP, OUTPUT_STEP):
             busy[machine.write_port[copy]] += times * machine.write_cycles[step]
         for entries in _packets(machine, copy):

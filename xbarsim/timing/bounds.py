@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarsim.timing._kernels import LAYER_STEP
-from xbarsim.timing.simulate import Activity, name_resource
+from xbarsim.timing.simulate import Activity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ def find_bounds(activity: Activity) -> tuple[StepBound, ...]:
             if step.kind not in ("input", "output"):
                 used.add(int(machine.write_port[copy]))
             if machine.kind[index] == LAYER_STEP:
-                used.update((machine.slot_port[slots] + 2).tolist())
+                used.update(machine.slot_wires[slots].tolist())
                 for first, last in zip(machine.gather_first[slots], machine.gather_last[slots]):
                     used.update(machine.tree_link[first:last].tolist())
         resources = np.array(sorted(used))
         worst = int(resources[busy[resources].argmax()])
-        cycles, name = int(busy[worst]), name_resource(activity.plan, activity.layout, worst)
+        cycles, name = int(busy[worst]), activity.layout.resources.name(worst)
         if machine.kind[index] == LAYER_STEP and step.busy_cycles >= cycles:
             cycles, name = step.busy_cycles, "arrays"
         share = cycles / activity.interval_cycles

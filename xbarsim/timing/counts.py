@@ -11,7 +11,7 @@ import numpy as np
 from xbarsim.component.action import ACTIONS
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.timing.dataflow import POOLS
-from xbarsim.timing.machine import Layout
+from xbarsim.timing.layout import Layout, StepLayout
 from xbarsim.timing.program import written_cells
 from xbarsim.timing.rounds import wanted_columns
 from xbarsim.timing.slots import conversions_of, result_bits
@@ -35,10 +35,9 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
         Action -> count of one inference, by step; absent actions do not occur.
     """
     counted = []
-    for index, step in enumerate(layout.flow.steps):
-        layer = layout.layers[index]
+    for each in layout.steps:
+        step, layer, bits = each.step, each.layer, each.result_bits
         counts = dict.fromkeys(ACTIONS, 0)
-        bits = step.values * layout.bits[index]
         if layer is not None and layer.epitome is not None:
             _count_rounds(counts, layer, layer.epitome)
         elif layer is not None:
@@ -50,14 +49,14 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
             counts["buffer"] += step.windows * bits
         else:
             counts["pooling" if step.kind in POOLS else "vector"] += step.windows * step.operations
-            counts["buffer"] += step.windows * step.operands * layout.bits[index]
+            counts["buffer"] += step.windows * step.operands * each.bits
         if layer is not None and plan.turn_count > 1:
             counts["write"] += written_cells(layer)
         if step.kind not in ("input", "output"):
             counts["tile_register"] += step.windows * bits
         counts["activation"] += step.windows * step.activated
         if step.kind != "output":
-            _count_traffic(counts, layout, index, bits)
+            _count_traffic(counts, each)
         counted.append({action: count for action, count in counts.items() if count})
     return counted
 
@@ -103,18 +102,18 @@ def _count_rounds(counts: Counts, layer: LayerPlan, epitome: EpitomePlan) -> Non
     counts["index_table"] += windows * sum(epitome.lookup_bits.values())
 
 
-def _count_traffic(counts: Counts, layout: Layout, index: int, bits: int) -> None:
+def _count_traffic(counts: Counts, own: StepLayout) -> None:
     """Add what moves between buffers, copy by copy."""
-    step, layer = layout.flow.steps[index], layout.layers[index]
-    copies = len(layout.homes[index])
-    for copy in range(copies):
-        windows = (step.windows - copy + copies - 1) // copies
+    layer, bits = own.layer, own.result_bits
+    for number, copy in enumerate(own.copies):
+        windows, moved = own.windows_of(number), len(copy.result.links) * bits
         if layer is not None:
-            rows = sum(slot.rows for slot in layout.slots[index][copy])
+            rows = sum(slot.rows for slot in copy.slots)
             counts["buffer"] += windows * rows * layer.activation_bits
             counts["bus"] += windows * (rows * layer.activation_bits + bits)
-        moved = layout.hops[index][copy] * bits + layout.gathers[index][copy]
+            moved += copy.gathered_hops * result_bits(layer)
         counts["router"] += windows * moved
         counts["link"] += windows * moved
-        reread = 1 if layout.remote[index][copy] and step.kind != "input" else 0
-        counts["buffer"] += windows * bits * (1 + reread + layout.remote[index][copy])
+        targets = len(copy.result.ends)
+        reread = 1 if targets and own.step.kind != "input" else 0
+        counts["buffer"] += windows * bits * (1 + reread + targets)

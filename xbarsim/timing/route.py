@@ -26,6 +26,10 @@ class Tree:
     """Destination tile -> position of the last link on the way."""
 
 
+NO_LINKS = Tree((), (), {})
+"""The tree of a packet that stays in its tile."""
+
+
 @dataclass
 class Fabric:
     """The network between tiles; link ids are given out as paths are asked for."""

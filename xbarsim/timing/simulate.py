@@ -19,7 +19,8 @@ from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
 from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
 from xbarsim.timing.counts import count_actions
-from xbarsim.timing.machine import TILE_PARTS, Layout, Machine, build_machine, count_parts
+from xbarsim.timing.layout import Layout
+from xbarsim.timing.machine import Machine, build_machine
 from xbarsim.timing.program import step_offsets
 
 
@@ -123,7 +124,7 @@ def run(machine: Machine) -> Run:
     Run
         When every window started and finished, and how long every resource was busy.
     """
-    windows, slots = int(machine.first_window[-1]), machine.slot_port.size
+    windows, slots = int(machine.first_window[-1]), machine.slot_wires.size
     edges = machine.edge_to.size
     resources = count_resources(machine)
     free, busy = np.zeros(resources, dtype=np.int64), np.zeros(resources, dtype=np.int64)
@@ -215,18 +216,18 @@ def simulate_plan(plan: Plan) -> Activity:
     starts = np.minimum.reduceat(result.start, first[:-1])
     finishes = np.maximum.reduceat(result.finish, first[:-1])
     steps = []
-    for index, step in enumerate(layout.flow.steps):
+    for index, each in enumerate(layout.steps):
         slot = machine.first_slot[machine.first_copy[index]]
-        each = machine.slot_occupancy[slot] if machine.kind[index] == LAYER_STEP else machine.unit_cycles[index]
+        busy = machine.slot_occupancy[slot] if machine.kind[index] == LAYER_STEP else machine.unit_cycles[index]
         steps.append(
             StepActivity(
-                name=step.name,
-                kind=step.kind,
-                layer=layout.layers[index],
-                windows=step.windows,
+                name=each.step.name,
+                kind=each.step.kind,
+                layer=each.layer,
+                windows=each.step.windows,
                 start_cycles=int(starts[index]),
                 finish_cycles=int(finishes[index]),
-                busy_cycles=int(each) * -(-step.windows // int(machine.copies[index])),
+                busy_cycles=int(busy) * -(-each.step.windows // int(machine.copies[index])),
                 counts=counts[index],
             )
         )
@@ -238,7 +239,7 @@ def simulate_plan(plan: Plan) -> Activity:
 
 def _add_programming(plan: Plan, machine: Machine, layout: Layout, result: Run) -> Run:
     """Shift every step by the programming that comes before it; steps of a plan in turns never overlap."""
-    offsets, _ = step_offsets(plan, [step.name for step in layout.flow.steps])
+    offsets, _ = step_offsets(plan, [each.step.name for each in layout.steps])
     shift = np.repeat(np.array(offsets, dtype=np.int64), machine.windows)
     return Run(is_done=result.is_done, start=result.start + shift, finish=result.finish + shift, busy=result.busy)
 
@@ -310,30 +311,17 @@ def find_interval(plan: Plan, machine: Machine, layout: Layout, result: Run) -> 
     if not plan.pipelined:
         return result.cycles, "layer by layer"
     at = int(result.busy.argmax())
-    best, name = int(result.busy[at]), name_resource(plan, layout, at)
-    for index, step in enumerate(layout.flow.steps):
+    best, name = int(result.busy[at]), layout.resources.name(at)
+    for index, each in enumerate(layout.steps):
         if machine.kind[index] != LAYER_STEP:
             continue
-        copies = int(machine.copies[index])
-        for copy in range(copies):
-            windows = (step.windows - copy + copies - 1) // copies
+        for copy in range(len(each.copies)):
+            windows = each.windows_of(copy)
             at = int(machine.first_copy[index]) + copy
             span = slice(int(machine.first_slot[at]), int(machine.first_slot[at + 1]))
             occupancy = machine.slot_occupancy[span]
             refill = (occupancy + machine.slot_read[span] + machine.slot_bus[span]) / 2
             pace = math.ceil(windows * max(float(occupancy.max()), float(refill.max())))
             if pace > best:
-                best, name = pace, f"arrays of {step.name}"
+                best, name = pace, f"arrays of {each.step.name}"
     return best, name
-
-
-def name_resource(plan: Plan, layout: Layout, resource: int) -> str:
-    """Return the name of a shared resource of the machine."""
-    parts = count_parts(plan.hardware.timing)
-    tile, part = divmod(resource, parts)
-    if part >= len(TILE_PARTS) and tile < plan.tiles:
-        return f"tile {tile} {TILE_PARTS[part % 2]} {part // 2 - 2}"
-    if tile < plan.tiles:
-        return f"tile {tile} {TILE_PARTS[part]}"
-    ends = plan.tiles * parts + len(layout.links)
-    return layout.links.get(resource, "off-chip input" if resource == ends else "off-chip output")

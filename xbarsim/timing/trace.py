@@ -48,11 +48,11 @@ def _microseconds(activity: Activity) -> float:
 
 
 def _name_tracks(activity: Activity) -> Iterator[dict[str, Any]]:
-    tiles = sorted({home for homes in activity.layout.homes for home in homes})
+    tiles = sorted({copy.home for each in activity.layout.steps for copy in each.copies})
     for tile in tiles:
         yield {"ph": "M", "pid": tile, "name": "process_name", "args": {"name": f"tile {tile}"}}
     for index, step in enumerate(activity.steps):
-        for tile in sorted(set(activity.layout.homes[index])):
+        for tile in sorted({copy.home for copy in activity.layout.steps[index].copies}):
             yield {"ph": "M", "pid": tile, "tid": index, "name": "thread_name", "args": {"name": step.name}}
 
 
@@ -60,19 +60,19 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     """Yield a slice for every window on arrays or unit, several joined where there are many; rounds lie inside."""
     machine, unit = activity.machine, _microseconds(activity)
     for index, step in enumerate(activity.steps):
-        copies = len(activity.layout.homes[index])
+        homes = [copy.home for copy in activity.layout.steps[index].copies]
         starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
-        for copy, tile in enumerate(activity.layout.homes[index]):
-            own = starts[copy::copies]
+        for copy, tile in enumerate(homes):
+            own = starts[copy :: len(homes)]
             at = machine.first_copy[index] + copy
             is_layer = machine.kind[index] == LAYER_STEP
             busy = machine.slot_occupancy[machine.first_slot[at]] if is_layer else machine.unit_cycles[index]
             joined = -(-len(own) // most)
             for first in range(0, len(own), joined):
                 last = min(first + joined, len(own)) - 1
-                name = f"window {copy + first * copies}"
+                name = f"window {copy + first * len(homes)}"
                 if last > first:
-                    name = f"windows {copy + first * copies} to {copy + last * copies}"
+                    name = f"windows {copy + first * len(homes)} to {copy + last * len(homes)}"
                 span = int(own[last] + busy - own[first])
                 rounds = step.layer.rounds if step.layer is not None else 1
                 more = {"rounds": rounds} if rounds > 1 else {}
@@ -90,15 +90,15 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
 
 def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     """Yield the bits that wait in front of every step, one counter for each stream."""
-    machine, unit, steps = activity.machine, _microseconds(activity), activity.layout.flow.steps
-    for index, step in enumerate(steps):
-        tile = activity.layout.homes[index][0]
+    machine, unit, steps = activity.machine, _microseconds(activity), activity.layout.steps
+    for index, own in enumerate(steps):
+        step, tile = own.step, own.copies[0].home
         reads = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         for (source, _), keep in zip(step.edges, step.keeps):
-            window_bits = steps[source].values * activity.layout.bits[source]
+            window_bits = steps[source].result_bits
             first = machine.first_window[source]
             arrivals = np.sort(activity.finish[first : machine.first_window[source + 1]])
-            dropped = np.append(keep[1:], steps[source].windows)  # once a window has started, what lies before
+            dropped = np.append(keep[1:], steps[source].step.windows)  # once a window has started, what lies before
             changes = np.unique(np.concatenate([arrivals, reads]))
             changes = changes[:: -(-len(changes) // most)]
             arrived = np.searchsorted(arrivals, changes, side="right")
@@ -106,6 +106,6 @@ def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
             gone = np.where(started > 0, dropped[np.maximum(started, 1) - 1], keep[0])
             for cycle, held in zip(changes.tolist(), np.maximum(arrived - gone, 0).tolist()):
                 yield {
-                    "ph": "C", "pid": tile, "name": f"{steps[source].name} -> {step.name}", "ts": cycle * unit,
+                    "ph": "C", "pid": tile, "name": f"{steps[source].step.name} -> {step.name}", "ts": cycle * unit,
                     "args": {"bits": int(held) * window_bits},
                 }  # fmt: skip

@@ -1,0 +1,192 @@
+"""Plan -> layout: where every copy of every step lies, and the links that its packets take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.timing.dataflow import Dataflow, Step, trace_dataflow
+from xbarsim.timing.part import Resources, number_resources
+from xbarsim.timing.place import PORT, Packet, place_tiles
+from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
+from xbarsim.timing.slots import Slot, place_copy, result_bits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepCopy:
+    """One copy of a step: where it lies and what it sends for one window."""
+
+    home: int
+    """Tile where results are made."""
+    slots: tuple[Slot, ...]
+    """Shares of tiles; none for digital steps."""
+    gathers: tuple[Tree, ...]
+    """Links of the partial sums of every slot on their way home; none where the slot lies there."""
+    result: Tree
+    """Links of the result on its way to all consumers."""
+
+    @property
+    def gathered_hops(self) -> int:
+        """Outputs of every slot times the links that they take home, all slots together."""
+        return sum(slot.outputs * len(tree.links) for slot, tree in zip(self.slots, self.gathers))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edge:
+    """A stream of values from one step to another."""
+
+    consumer: int
+    """Receiving step."""
+    need: NDArray[np.int32]
+    """Last window that each window of the consumer needs, -1 where it needs none."""
+    keep: NDArray[np.int32]
+    """First window that this window of the consumer or any later one needs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepLayout:
+    """One step on the machine."""
+
+    step: Step
+    """The step."""
+    layer: LayerPlan | None
+    """Plan of a weight layer, None for digital steps."""
+    bits: int
+    """Bits of one value of its result."""
+    copies: tuple[StepCopy, ...]
+    """Copies, which take windows in turn."""
+    edges: tuple[Edge, ...]
+    """Streams to consumers."""
+
+    @property
+    def result_bits(self) -> int:
+        """Bits of one window's result."""
+        return self.step.values * self.bits
+
+    @property
+    def tiles(self) -> set[int]:
+        """Tiles that need its operands."""
+        if self.layer is None:
+            return {copy.home for copy in self.copies}
+        return {slot.tile for copy in self.copies for slot in copy.slots}
+
+    def windows_of(self, copy: int) -> int:
+        """Return the windows of one inference that a copy takes."""
+        return (self.step.windows - copy + len(self.copies) - 1) // len(self.copies)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What the machine means, for counting and naming."""
+
+    steps: tuple[StepLayout, ...]
+    """Steps in order, the input first and the output last."""
+    resources: Resources
+    """Numbers and names of the shared resources."""
+    chip_links: frozenset[int]
+    """Numbers of the links between chips, which are as wide as the off-chip link."""
+
+
+def lay_out(plan: Plan) -> Layout:
+    """Place every step and find the links of every packet.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+
+    Returns
+    -------
+    Layout
+        Steps, their copies and the resources.
+    """
+    fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
+    steps = _place_steps(plan, trace_dataflow(plan.network), locate_tiles(plan), port=0)
+    tiles = [each.tiles for each in steps]
+    routed = []
+    for each in steps:
+        reached = set().union(*(tiles[edge.consumer] for edge in each.edges))
+        copies = tuple(_route_copy(fabric, copy, reached) for copy in each.copies)
+        routed.append(dataclasses.replace(each, copies=copies))
+    names = tuple("link " + " ".join(str(part) for part in link) for link in fabric.ids)
+    return Layout(
+        steps=tuple(routed),
+        resources=number_resources(plan.hardware.timing, plan.tiles, names),
+        chip_links=frozenset(fabric.chip_links()),
+    )
+
+
+def locate_tiles(plan: Plan) -> Sequence[int]:
+    """Return the position of every tile of a plan: its number, or where ``mapping.placement`` puts it."""
+    if plan.hardware.mapping.placement == "order":
+        return range(plan.tiles)
+    steps = _place_steps(plan, trace_dataflow(plan.network), range(plan.tiles), port=PORT)
+    return place_tiles(make_fabric(plan.hardware, plan.tiles_per_chip), plan.tiles, _list_packets(steps))
+
+
+def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
+    """Yield what every copy of every step sends in one inference: partial sums to its home, and its results."""
+    for each in steps:
+        targets = tuple(sorted(set().union(*(steps[edge.consumer].tiles for edge in each.edges))))
+        for number, copy in enumerate(each.copies):
+            windows = each.windows_of(number)
+            yield Packet(copy.home, targets, windows * each.result_bits)
+            if each.layer is not None:
+                for slot in copy.slots:
+                    yield Packet(slot.tile, (copy.home,), windows * slot.outputs * result_bits(each.layer))
+
+
+def _place_steps(plan: Plan, flow: Dataflow, places: Sequence[int], port: int) -> tuple[StepLayout, ...]:
+    """Place every step; packets have no links yet."""
+    layers: dict[int, LayerPlan] = {flow.index[mapped.name]: mapped for mapped in plan.layers}
+    bits, edges = _propagate_bits(plan, flow, layers), _list_edges(flow)
+    placed: list[StepLayout] = []
+    for index, step in enumerate(flow.steps):
+        layer = layers.get(index)
+        if layer is not None:
+            slots = [tuple(place_copy(plan, layer, copy, places)) for copy in range(layer.replication)]
+            copies = tuple(_unrouted(each[0].tile, each) for each in slots)
+        else:
+            source = max((edge[0] for edge in step.edges), default=0)
+            at_port = source == 0 or step.kind == "output"
+            homes = [port] if at_port else [copy.home for copy in placed[source].copies]
+            copies = tuple(_unrouted(home, ()) for home in homes)
+        placed.append(StepLayout(step=step, layer=layer, bits=bits[index], copies=copies, edges=tuple(edges[index])))
+    return tuple(placed)
+
+
+def _unrouted(home: int, slots: tuple[Slot, ...]) -> StepCopy:
+    return StepCopy(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)
+
+
+def _propagate_bits(plan: Plan, flow: Dataflow, layers: dict[int, LayerPlan]) -> list[int]:
+    """Return the bits of a value of every step: the most that any consumer takes, from the output backwards."""
+    bits = [0] * len(flow.steps)
+    for index in reversed(range(len(flow.steps))):
+        layer = layers.get(index)
+        wanted = layer.activation_bits if layer is not None else bits[index] or plan.hardware.activation_bits
+        bits[index] = bits[index] or plan.hardware.activation_bits
+        for source, _ in flow.steps[index].edges:
+            bits[source] = max(bits[source], wanted)
+    return bits
+
+
+def _list_edges(flow: Dataflow) -> list[list[Edge]]:
+    """Return the edges of every step, by producer."""
+    out: list[list[Edge]] = [[] for _ in flow.steps]
+    for index, step in enumerate(flow.steps):
+        for (source, need), keep in zip(step.edges, step.keeps):
+            out[source].append(Edge(consumer=index, need=need, keep=keep))
+    return out
+
+
+def _route_copy(fabric: Fabric, copy: StepCopy, tiles: set[int]) -> StepCopy:
+    """Find the links of a copy's packets; partial sums first, since links are numbered as they are asked for."""
+    gathers = tuple(fabric.tree(slot.tile, (copy.home,)) if slot.tile != copy.home else NO_LINKS for slot in copy.slots)
+    result = fabric.tree(copy.home, tuple(sorted(tiles - {copy.home})))
+    return dataclasses.replace(copy, gathers=gathers, result=result)

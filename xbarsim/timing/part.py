@@ -1,0 +1,133 @@
+"""Shared resources of the machine: one record for each part of a tile, and the numbers that the event loop uses.
+
+A resource serves one request at a time. Resources are numbered tile by tile, then the links of the network on chip,
+then the off-chip input and output. Within a tile the first instance of every part comes first, in the order of the
+table, then the second instances, and so on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xbarsim.config.hardware import Timing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A kind of shared resource that every tile has."""
+
+    name: str
+    """Name in the names of resources, such as ``tile 3 bus``."""
+    width: str
+    """Key of ``timing`` for what one instance serves in a cycle."""
+    instances: str | None
+    """Key of ``timing`` for the instances of a tile, which steps use in turn; None is one instance."""
+
+
+BUFFER_READ = Part(name="buffer read", width="buffer_bits", instances="buffer_banks")
+BUFFER_WRITE = Part(name="buffer write", width="buffer_bits", instances="buffer_banks")
+BUS = Part(name="bus", width="bus_bits", instances=None)
+ACTIVATION = Part(name="activation", width="activation_lanes", instances=None)
+VECTOR = Part(name="vector", width="vector_lanes", instances=None)
+POOLING = Part(name="pooling", width="pooling_lanes", instances=None)
+
+PARTS = (BUFFER_READ, BUFFER_WRITE, BUS, ACTIVATION, VECTOR, POOLING)
+"""Parts of a tile. Offsets follow from the table; a further part may stand anywhere in it."""
+
+
+def check_parts(parts: tuple[Part, ...]) -> None:
+    """Check a table of parts.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If two parts share a name, or a part names a key that ``timing`` does not have.
+    """
+    names = [part.name for part in parts]
+    for part in parts:
+        if names.count(part.name) > 1:
+            raise ValueError(f"tile part {part.name!r}: name is used twice")
+        for field, key in (("width", part.width), ("instances", part.instances)):
+            if key is not None and key not in Timing.model_fields:
+                raise ValueError(f"tile part {part.name!r}: {field}: timing has no key {key!r}")
+
+
+check_parts(PARTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """Numbers and names of all shared resources of a machine."""
+
+    tiles: int
+    """Tiles of all chips."""
+    order: tuple[tuple[str, int], ...]
+    """Name and instance of every part of a tile, by offset."""
+    offsets: dict[str, tuple[int, ...]]
+    """Offsets of the instances of a part, by name."""
+    links: tuple[str, ...]
+    """Names of the links, by number."""
+
+    def part(self, part: Part, tile: int, step: int) -> int:
+        """Return the number of the part of a tile that a step uses."""
+        offsets = self.offsets[part.name]
+        return tile * len(self.order) + offsets[step % len(offsets)]
+
+    @property
+    def first_link(self) -> int:
+        """Number of the first link."""
+        return self.tiles * len(self.order)
+
+    @property
+    def input(self) -> int:
+        """Number of the off-chip input."""
+        return self.first_link + len(self.links)
+
+    @property
+    def output(self) -> int:
+        """Number of the off-chip output."""
+        return self.input + 1
+
+    def name(self, resource: int) -> str:
+        """Return the name of a resource, by its number."""
+        if resource >= self.input:
+            return "off-chip input" if resource == self.input else "off-chip output"
+        if resource >= self.first_link:
+            return self.links[resource - self.first_link]
+        tile, offset = divmod(resource, len(self.order))
+        name, instance = self.order[offset]
+        return f"tile {tile} {name} {instance}" if instance else f"tile {tile} {name}"
+
+
+def number_resources(timing: Timing, tiles: int, links: tuple[str, ...]) -> Resources:
+    """Number the shared resources of a machine.
+
+    Parameters
+    ----------
+    timing : Timing
+        Instances of the parts.
+    tiles : int
+        Tiles of all chips.
+    links : tuple of str
+        Names of the links, by number.
+
+    Returns
+    -------
+    Resources
+        Numbers and names.
+    """
+    counts = {part.name: getattr(timing, part.instances) if part.instances else 1 for part in PARTS}
+    order = [(name, each) for each in range(max(counts.values())) for name in counts if each < counts[name]]
+    offsets = {name: tuple(at for at, (other, _) in enumerate(order) if other == name) for name in counts}
+    return Resources(tiles=tiles, order=tuple(order), offsets=offsets, links=links)
+
+
+def part_width(part: Part, timing: Timing) -> int:
+    """Return what one instance of a part serves in a cycle: bits or values, as its key of ``timing`` says."""
+    width: int = getattr(timing, part.width)
+    return width
