@@ -30,6 +30,7 @@ from xbarsim.network import (
     run_network,
 )
 from xbarsim.network.execute import check_images
+from xbarsim.plugin import list_plugins
 from xbarsim.report import CostReport, Provenance, Report, Seconds
 from xbarsim.timing import Activity, simulate_plan
 
@@ -287,6 +288,7 @@ def _provenance(
             **settings,
         },
         sources=sources,
+        plugins=list_plugins(),
     )
 
 

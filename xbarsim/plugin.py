@@ -13,13 +13,18 @@ import hashlib
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest_or_list
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PREFIX = "_xbarsim_plugin_"
 
 OWNERS = {
     "device_law": ("xbarsim.device.law", "LAWS"),
@@ -155,14 +160,181 @@ def register(kind: str, name: str, cls: type[Any]) -> None:
 
 def list_plugins() -> dict[str, str]:
     """Return what plug-ins added, as ``kind:name`` -> hash of the source, sorted; rooms not yet imported have none."""
-    import sys
-
-    found = {}
-    for kind, (module, attribute) in OWNERS.items():
-        if module in sys.modules:
-            table: Table = getattr(sys.modules[module], attribute)
-            found |= {f"{kind}:{name}": value for name, value in table.added.items()}
+    found = {f"{kind}:{name}": value for kind, table in _find_loaded().items() for name, value in table.added.items()}
     return dict(sorted(found.items()))
+
+
+def select_plugins(*, metrics: Iterable[str] = (), samplers: Iterable[str] = ()) -> dict[str, str]:
+    """Return the plug-ins that a result depends on: those that hardware may name, and the given ones.
+
+    Parameters
+    ----------
+    metrics, samplers : iterable of str
+        Names in use; those that ship with the package are left out.
+
+    Returns
+    -------
+    dict
+        ``kind:name`` -> hash of the source, sorted.
+    """
+    used = {f"metric:{name}" for name in metrics} | {f"sampler:{name}" for name in samplers}
+    return {
+        name: value
+        for name, value in list_plugins().items()
+        if name in used or not name.startswith(("metric:", "sampler:"))
+    }
+
+
+def hash_plugins(plugins: Mapping[str, str]) -> str:
+    """Return one hash of what :func:`select_plugins` returned; 16 hex digits, nothing where there are none."""
+    return hashlib.sha256(repr(sorted(plugins.items())).encode()).hexdigest()[:16] if plugins else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """A class that a plug-in added, in the form that travels to another process."""
+
+    kind: str
+    """Key of :data:`OWNERS`."""
+    name: str
+    """Its name in the table."""
+    module: str
+    """Module that defines it."""
+    qualname: str
+    """Its name in that module."""
+    fingerprint: str
+    """Hash of its source."""
+    path: str
+    """File of the module."""
+    source: str
+    """Text of the file."""
+
+    @property
+    def can_travel(self) -> bool:
+        """Whether another process can import it: not from a notebook, the main program or a function's body."""
+        return self.module != "__main__" and "<locals>" not in self.qualname and bool(self.source)
+
+
+def pack_plugins() -> tuple[Parcel, ...]:
+    """Return every class that plug-ins added, to be sent to worker processes before anything else."""
+    return tuple(
+        _pack(kind, name, table[name], fingerprint)
+        for kind, table in _find_loaded().items()
+        for name, fingerprint in table.added.items()
+    )
+
+
+def unpack_plugins(parcels: Iterable[Parcel]) -> None:
+    """Add the classes that another process packed.
+
+    Parameters
+    ----------
+    parcels : iterable of Parcel
+        From :func:`pack_plugins`. A module that cannot be imported here is made from the text that came along.
+
+    Raises
+    ------
+    ConfigError
+        If a class here has another source than there, or cannot be imported.
+    """
+    for parcel in parcels:
+        table = find_table(parcel.kind)
+        if table.fingerprint(parcel.name) != parcel.fingerprint:
+            cls: Any = _import_module(parcel)
+            for part in parcel.qualname.split("."):
+                cls = getattr(cls, part)
+            if table.fingerprint(parcel.name) != parcel.fingerprint:  # else importing the module has registered it
+                table.add(parcel.name, cls, plugin=True)
+        if table.fingerprint(parcel.name) != parcel.fingerprint:
+            raise ConfigError(f"{parcel.kind} {parcel.name!r}: worker has another version of module {parcel.module}")
+
+
+def load_plugin(spec: str) -> None:
+    """Import a module that registers classes; a module that was loaded before is left as it is.
+
+    Parameters
+    ----------
+    spec : str
+        Name of a module on Python's path, or path of a ``.py`` file.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be imported; one line that says why.
+    """
+    try:
+        if spec.endswith(".py"):
+            _load_file(_name_file(Path(spec)), Path(spec))
+        else:
+            importlib.import_module(spec)
+    except ModuleNotFoundError as error:
+        hint = "" if error.name != spec else f"; a file is named with its ending, {spec}.py"
+        raise ConfigError(f"plug-in {spec}: {error}{hint}") from None
+    except ConfigError as error:
+        raise ConfigError(f"plug-in {spec}: {error}") from None
+    except SyntaxError as error:
+        raise ConfigError(f"plug-in {spec}: line {error.lineno}: {error.msg}") from None
+    except Exception as error:
+        raise ConfigError(f"plug-in {spec}: {type(error).__name__}: {error}") from None
+
+
+def _find_loaded() -> dict[str, Table]:
+    """Return the tables of the rooms that are imported; others hold no plug-in."""
+    return {
+        kind: getattr(sys.modules[module], name) for kind, (module, name) in OWNERS.items() if module in sys.modules
+    }
+
+
+def _pack(kind: str, name: str, cls: type[Any], fingerprint: str) -> Parcel:
+    path = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
+    try:
+        source = Path(path).read_text(encoding="utf-8") if path.endswith(".py") else ""
+    except OSError:
+        source = ""
+    return Parcel(
+        kind=kind, name=name, module=cls.__module__, qualname=cls.__qualname__, fingerprint=fingerprint, path=path,
+        source=source,
+    )  # fmt: skip
+
+
+def _import_module(parcel: Parcel) -> Any:
+    if parcel.module in sys.modules:
+        return sys.modules[parcel.module]
+    try:
+        if not parcel.module.startswith(_PREFIX):
+            return importlib.import_module(parcel.module)
+    except ModuleNotFoundError:
+        pass
+    import tempfile
+
+    path = Path(parcel.path)
+    if not path.is_file() or path.read_text(encoding="utf-8") != parcel.source:  # another machine
+        path = Path(tempfile.mkdtemp(prefix="xbarsim-plugin-"), path.name)
+        path.write_text(parcel.source, encoding="utf-8")
+    return _load_file(parcel.module, path)
+
+
+def _name_file(path: Path) -> str:
+    """Return the name under which a file is imported; files of one name in two folders are told apart."""
+    return f"{_PREFIX}{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+
+
+def _load_file(name: str, path: Path) -> Any:
+    if name in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
+        raise ConfigError("no such file")
+    spec = spec_from_file_location(name, path.resolve())
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _hash_source(cls: type[Any]) -> str:

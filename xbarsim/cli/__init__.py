@@ -12,14 +12,27 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import compare, demo, estimate, finetune, hardware, network, oracle, report, search, simulate, sweep
+from xbarsim.cli import (
+    _options,
+    compare,
+    demo,
+    estimate,
+    finetune,
+    hardware,
+    network,
+    oracle,
+    report,
+    search,
+    simulate,
+    sweep,
+)
 from xbarsim.errors import SolverError, XbarsimError
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 
-def build_app() -> typer.Typer:
-    """Assemble the command line from its subcommands, one file each."""
+def build_command() -> Any:
+    """Assemble the command line from its subcommands, one file each; each of them takes ``--plugin``."""
     app = typer.Typer(
         name="xbarsim",
         help="Simulate neural networks on memristive crossbars and processing-in-memory chips.",
@@ -37,7 +50,17 @@ def build_app() -> typer.Typer:
     app.add_typer(hardware.app, name="hardware")
     app.add_typer(network.app, name="network")
     app.add_typer(search.app, name="search")
-    return app
+    command = typer.main.get_command(app)
+    plugin = next(option for option in command.params if option.name == "plugin")
+    _add_option(command, plugin)
+    return command
+
+
+def _add_option(command: Any, option: Any) -> None:
+    """Give an option to every command below a group."""
+    for child in getattr(command, "commands", {}).values():
+        child.params.append(option)
+        _add_option(child, option)
 
 
 def _show_version(wanted: bool) -> None:
@@ -49,6 +72,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _take_options(
+    plugin: _options.Plugin = [],  # noqa: B006 (typer copies it)
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
@@ -71,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     _show_warnings_in_one_line()
     try:
-        code = build_app()(list(arguments) or ["--help"], standalone_mode=False, prog_name="xbarsim") or 0
+        code = build_command()(list(arguments) or ["--help"], standalone_mode=False, prog_name="xbarsim") or 0
         return _fail("interrupted", 130) if code == 130 else code
     except _USAGE_ERROR as error:
         context = getattr(error, "ctx", None)

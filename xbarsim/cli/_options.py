@@ -45,6 +45,25 @@ ReportFolder = Annotated[
 ]
 
 
+def load_plugins(specs: list[str]) -> list[str]:
+    """Import what ``--plugin`` names, before the command itself begins; ConfigError where that fails."""
+    if specs:
+        from xbarsim.plugin import load_plugin
+
+        for spec in specs:
+            load_plugin(spec)
+    return specs
+
+
+Plugin = Annotated[
+    list[str],
+    typer.Option(
+        "--plugin", metavar="MODULE", is_eager=True, expose_value=False, callback=load_plugins,
+        help="Import a module, or a .py file, that registers classes of your own.",
+    ),
+]  # fmt: skip
+
+
 def parse_value(text: str) -> Any:
     """Read a value as YAML would in a hardware file; ``1e-6`` is a number.
 

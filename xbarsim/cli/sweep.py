@@ -115,8 +115,8 @@ def _show_summary(plan: Plan, summary: Summary) -> None:
 def _table(plan: Plan, summary: Summary, width: int) -> Any:
     """Lay out the first points: what varies, and as many of the metrics as the width has room for."""
     from xbarsim.cli._tables import new_table
+    from xbarsim.report.metric import describe_metric
     from xbarsim.sweep.figures import show_level
-    from xbarsim.sweep.show import describe_metric
 
     rows = summary.table.head(_LONGEST)
     names = [name for name in ("network", "hardware") if summary.table[name].nunique() > 1]

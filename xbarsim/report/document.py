@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError
+from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.record import CostReport, Report, describe_record, is_scalar, join_records
 
 if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
 
-COST_FIELDS = (
-    "energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "cycles", "crossbars", "arrays",
-    "tiles", "utilization", "tops", "tops_per_watt", "tops_per_mm2",
-)  # fmt: skip
+COST_FIELDS = tuple(name.removeprefix("cost.") for name in REPORT_METRICS if name.startswith("cost."))
 """Fields of the cost in the order of the public form."""
 TURN_FIELDS = ("turns", "programming_s", "programming_joule", "lifetime_inferences")
 """Fields of the cost that follow where weights are reloaded in every inference."""
@@ -52,6 +50,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     document["layers"] = [_scalars(row) for row in layers]
     document["components"] = [_scalars(describe_record(record)) for record in report.cost.components]
     document["provenance"] = describe_record(report.provenance)
+    if not report.provenance.plugins:
+        del document["provenance"]["plugins"]
     return plain(document)
 
 

@@ -259,6 +259,7 @@ def _provenance_table(report: CostReport) -> str:
         for name in ("version", "hardware", "hardware_hash", "network", "network_hash", "seed")
     ]
     pairs += [(f"override {key}", value) for key, value in made.overrides.items()]
+    pairs += [(f"plug-in {key}", value) for key, value in made.plugins.items()]
     pairs += [(str(key).replace("_", " "), value) for key, value in made.settings.items()]
     if isinstance(report, Report):
         pairs += [

@@ -56,6 +56,8 @@ class Provenance:
     """Whatever else shaped the result: weight bits, trials, assumed activity."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where the hardware's numbers come from: key or component -> text."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """Classes that plug-ins added: ``kind:name`` -> hash of the source."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

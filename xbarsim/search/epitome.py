@@ -33,9 +33,9 @@ from xbarsim.network.prune import prune_channels
 from xbarsim.network.reshape import reshape_network
 from xbarsim.rng import stream
 from xbarsim.search.evaluate import Images, load_images, measure_design
-from xbarsim.search.oracle import CostOracle, fingerprint_code
+from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Result, write_rows
-from xbarsim.search.run import Progress, open_space, run_sampler
+from xbarsim.search.run import Progress, describe_search, name_search, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
 from xbarsim.search.space import Design, Point, Slot, Space
 from xbarsim.search.store import Store, write_text
@@ -232,8 +232,8 @@ def run_epitome_search(
     task = open_epitome_search(wanted)
     search, space = task.search, task.space
     oracle = CostOracle(task.hardware, cache)
-    name = f"epitome-{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
-    about = {"points_in_space": str(space.count), "search": wanted.model_dump(mode="json")}
+    name = f"epitome-{name_search(search, space, oracle)}"
+    about = {**describe_search(search, space), "search": wanted.model_dump(mode="json")}
     first = [*task.starts, *_vary(task, wanted)]
     sampler = EvolutionSampler(space, seed=wanted.seed, first=first, population=wanted.evolution.population)
     images = load_images(search)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarsim.report.metric import describe_metric
 from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, style
-from xbarsim.search.figures import describe_metric
 from xbarsim.search.task import ACCURACY
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
         figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(panels), sharey=True)
         for axes, key, colour in zip(grid[0], panels, PALETTE):
             values = np.array([float(row[key]) for row in rows])
-            column = describe_metric(key, values)
+            column = describe_metric(key if key == ACCURACY else f"cost.{key}", values)
             values *= column.factor
             heading, power = column.heading, math.floor(math.log10(values.max())) if values.max() > 0 else 0
             if abs(power) > 3:  # no prefix fits: say the power of ten beside the unit
                 values, heading = values / 10.0**power, heading.replace("[", f"[1e{power} ")
             axes.barh(range(len(names)), values, height=0.7, color=colour)
-            axes.set_xlabel("accuracy [%]" if key == ACCURACY else heading)
+            axes.set_xlabel(heading)
         grid[0, 0].set_yticks(range(len(names)), names)
         grid[0, 0].invert_yaxis()
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.quantity import Column, describe_column
+from xbarsim.report.metric import describe_metric
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
 if TYPE_CHECKING:
@@ -110,11 +110,3 @@ def _draw_axis(axes: Any, rows: list[dict[str, Any]], name: str, colour: str) ->
 def _order(value: Any) -> tuple[int, float, str]:
     is_number = isinstance(value, (int, float))
     return (0, float(value), "") if is_number else (1, 0.0, str(value))
-
-
-def describe_metric(name: str, values: np.ndarray) -> Column:
-    """Return heading, unit and factor of a metric such as ``cost.edap``, ``edap`` or ``accuracy.hardware``."""
-    kind, _, field = name.rpartition(".")
-    if kind == "accuracy":
-        return Column(title=f"accuracy, {field}", unit="%", factor=100.0)
-    return describe_column(field, values)

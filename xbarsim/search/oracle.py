@@ -22,6 +22,7 @@ from xbarsim.cost.layer import DEFAULTS, SHAPES
 from xbarsim.errors import ConfigError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network, load_network
+from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.search.cache import open_cache
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
 
@@ -55,7 +56,7 @@ class CostOracle:
     ) -> None:
         self.hardware = api.load_hardware(hardware)
         self.hash = config.hash_hardware(self.hardware)
-        self._base = (fingerprint_code(), self.hash)
+        self._base = (fingerprint_code() + hash_plugins(select_plugins()), self.hash)
         self._disk = open_cache(cache)
         self._memory: dict[Hashable, Any] = {}
         self._limit = max(1, memory)
@@ -250,7 +251,7 @@ def fingerprint_code() -> str:
     digest = hashlib.sha256(__version__.encode())
     root = Path(__file__).resolve().parents[1]
     for path in sorted(root.rglob("*.py")):
-        if path.parent.name not in ("cli", "report", "search", "sweep"):
+        if path.parent.name not in ("cli", "report", "search", "store", "sweep", "train"):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 

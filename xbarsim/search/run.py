@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import operator
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 from xbarsim import api
 from xbarsim.errors import ConfigError, MappingError, SolverError
 from xbarsim.network import Network, load_network
+from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.search.evaluate import Images, load_images, measure_design, weigh_metrics
 from xbarsim.search.oracle import CostOracle, fingerprint_code
 from xbarsim.search.result import Entry, Result
-from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSampler, Sampler
+from xbarsim.search.sampler import SAMPLERS, Sampler
 from xbarsim.search.space import Point, Space, make_space
 from xbarsim.search.store import Store
-from xbarsim.search.task import Search
+from xbarsim.search.task import GRADIENT, Search
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,7 +43,7 @@ def open_space(search: Search) -> tuple[Space, api.Hardware]:
     network: Network = load_network(search.network, search.weights, search.seed)
     hardware = api.load_hardware(search.hardware, search.set)
     space = make_space(search.space, network, hardware)
-    if search.method != "differentiable" and search.data is not None:
+    if search.method != GRADIENT and search.data is not None:
         if not network.has_weights:
             raise ConfigError(f"network {network.name}: has no weights; accuracy needs a trained network")
         if any(axis in slot.axes for slot in (*space.slots, *space.fixed) for axis in ("kernel", "width")):
@@ -71,18 +72,14 @@ def make_sampler(search: Search, space: Space) -> Sampler:
         If Optuna is asked for and missing.
     """
     first = [space.native(), *space.homogeneous().values()]
-    makers: dict[str, Callable[..., Sampler]] = {
-        "random": RandomSampler,
-        "evolution": functools.partial(EvolutionSampler, population=search.evolution.population),
-        "optuna": functools.partial(
-            OptunaSampler,
-            objectives=len(search.goals),
-            sampler=search.optuna.sampler,
-            storage=search.optuna.storage,
-            study=f"xbarsim-{search.hash()}",
-        ),
-    }
-    return makers[search.method](space, seed=search.seed, first=first)
+    return SAMPLERS[search.method](space, seed=search.seed, first=first, **search.sampler_settings())
+
+
+def name_search(search: Search, space: Space, oracle: CostOracle) -> str:
+    """Return a hash of everything that decides which points are asked for and what they are worth."""
+    name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
+    plugins = select_plugins(samplers=(search.method,))
+    return f"{name}-{hash_plugins(plugins)}" if plugins else name
 
 
 def run_search(
@@ -118,10 +115,9 @@ def run_search(
     space, hardware = open_space(search)
     images = load_images(search)
     oracle = CostOracle(hardware, cache)
-    name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
-    about = {"points_in_space": str(space.count), "search": search.model_dump(mode="json")}
-    with Store(folder, name, about) as store:
-        if search.method == "differentiable":
+    about = describe_search(search, space)
+    with Store(folder, name_search(search, space, oracle), about) as store:
+        if search.method == GRADIENT:
             from xbarsim.search.gradient import run_gradient
 
             result = run_gradient(search, space, oracle, images, store, progress)
@@ -130,6 +126,13 @@ def run_search(
             result = Result(search=search, space=space, entries=tuple(entries), extra={})
         result.write(store.folder)
     return result
+
+
+def describe_search(search: Search, space: Space) -> dict[str, Any]:
+    """Return what a store says about its search, for readers."""
+    about = {"points_in_space": str(space.count), "search": search.model_dump(mode="json")}
+    plugins = select_plugins(samplers=(search.method,))
+    return {**about, "plugins": plugins} if plugins else about
 
 
 def evaluate_point(
@@ -192,9 +195,10 @@ def run_sampler(
         labels = {point: f"array {size}" for size, point in space.homogeneous().items()}
     entries: list[Entry] = []
     while len(entries) < search.points:
-        point = sampler.ask()
-        if point is None:
+        asked = sampler.ask()
+        if asked is None:
             break
+        point = _check_point(search, space, asked)
         known = store.known[len(entries)] if len(entries) < len(store.known) else None
         if known is not None and tuple(known["point"]) != point:
             raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
@@ -207,3 +211,16 @@ def run_sampler(
         if progress is not None:
             progress("points", len(entries), search.points)
     return entries
+
+
+def _check_point(search: Search, space: Space, asked: Any) -> Point:
+    """Return what a sampler asked for as whole numbers; ConfigError where it is no point of the space."""
+    try:
+        point = tuple(operator.index(index) for index in asked)
+    except TypeError:
+        point = ()
+    fits = len(point) == len(space.slots)
+    if not fits or not all(0 <= index < slot.count for index, slot in zip(point, space.slots)):
+        counts = ", ".join(str(slot.count) for slot in space.slots)
+        raise ConfigError(f"method: {search.method}: {asked!r} is no point of the space (options by slot: {counts})")
+    return point

@@ -2,16 +2,23 @@
 
 A sampler is a function of its seed and of what it was told. A search that was killed is resumed by asking again and
 telling what is known, and then goes on as if nothing had happened.
+
+:data:`SAMPLERS` holds them under the names that ``method`` takes. Users add theirs by
+``xbarsim.register("sampler", name, cls)``: a class that is called as ``cls(space, seed=..., first=..., **settings)``,
+``first`` being points to begin with and ``settings`` those of the search file, and that has the methods of
+:class:`Sampler`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.plugin import Table
 from xbarsim.rng import stream
 from xbarsim.search.pareto import crowd_points, rank_points
 from xbarsim.search.space import Point, Space
@@ -283,3 +290,36 @@ def _make_optuna(optuna: Any, name: str, seed: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # samplers that Optuna calls experimental
         return makers[name]()
+
+
+def check_settings(name: str, cls: type[Any], settings: Mapping[str, Any]) -> None:
+    """Refuse settings that a sampler does not take.
+
+    Parameters
+    ----------
+    name : str
+        Name of the sampler.
+    cls : type
+        Its class.
+    settings : mapping
+        Argument -> value.
+
+    Raises
+    ------
+    ConfigError
+        If the class cannot be called as ``cls(space, seed=..., first=..., **settings)``.
+    """
+    try:
+        inspect.signature(cls).bind(None, seed=0, first=(), **settings)
+    except TypeError as error:
+        given = "".join(f", {key}=..." for key in settings)
+        raise ConfigError(
+            f"sampler {name!r}: {cls.__name__}(space, seed=..., first=...{given}) cannot be called: {error}"
+        ) from None
+
+
+SAMPLERS = Table("sampler", methods=("ask", "tell"), check=lambda name, cls: check_settings(name, cls, {}))
+"""Name in search files (``method``) -> class."""
+SAMPLERS.add("random", RandomSampler)
+SAMPLERS.add("evolution", EvolutionSampler)
+SAMPLERS.add("optuna", OptunaSampler)

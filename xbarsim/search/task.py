@@ -13,8 +13,9 @@ from xbarsim.config import load_yaml
 from xbarsim.config.hardware import Record
 from xbarsim.config.load import explain_error
 from xbarsim.errors import ConfigError
-from xbarsim.names import suggest
-from xbarsim.report.document import COST_FIELDS
+from xbarsim.names import suggest, suggest_or_list
+from xbarsim.report.metric import REPORT_METRICS
+from xbarsim.search.sampler import SAMPLERS, check_settings
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -23,11 +24,8 @@ Numbers = float | tuple[float, ...]
 
 ACCURACY = "accuracy.hardware"
 """The metric that needs images."""
-METRICS = (
-    ACCURACY, "accuracy.degradation", "accuracy.quantized", "accuracy.reference",
-    *(f"cost.{name}" for name in COST_FIELDS),
-)  # fmt: skip
-"""What objectives and constraints may name."""
+GRADIENT = "differentiable"
+"""The method that is no sampler: it trains."""
 
 
 class Bound(Record):
@@ -118,8 +116,10 @@ class Search(Record):
     """Random weights for a backbone that ships shapes alone."""
     space: dict[str, dict[str, Any]]
     """Layer or glob -> axis -> list of values; see :mod:`xbarsim.search.space`."""
-    method: Literal["random", "evolution", "optuna", "differentiable"] = "evolution"
-    """How points are chosen."""
+    method: str = "evolution"
+    """How points are chosen: ``random``, ``evolution``, ``optuna``, ``differentiable``, or a sampler of one's own."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of a sampler of one's own: arguments of its class."""
     points: Count = 100
     """Points to evaluate; not used by ``differentiable``."""
     objectives: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
@@ -165,6 +165,14 @@ class Search(Record):
     def needs_images(self) -> bool:
         """Whether an objective or a constraint is an accuracy."""
         return any(name.startswith("accuracy.") for name in (*self.goals, *self.constraints))
+
+    def sampler_settings(self) -> dict[str, Any]:
+        """Return the arguments of the sampler that ``method`` names, beside space, seed and first points."""
+        if self.method == "evolution":
+            return self.evolution.model_dump()
+        if self.method == "optuna":
+            return {**self.optuna.model_dump(), "objectives": len(self.goals), "study": f"xbarsim-{self.hash()}"}
+        return dict(self.settings)
 
     def hash(self) -> str:
         """Return a hash of what decides which points are evaluated and what they are worth.
@@ -226,16 +234,31 @@ def make_search(content: dict[str, Any], origin: str = "") -> Search:
         raise ConfigError(explain_error(error, Search, origin)) from None
     for section in ("objectives", "constraints"):
         for metric in getattr(search, section):
-            if metric not in METRICS:
-                raise ConfigError(f"{section}.{metric}: unknown metric{suggest(metric, METRICS)}{where}")
+            known = [name for name, record in REPORT_METRICS.items() if record.is_searched]
+            if metric not in known:
+                raise ConfigError(f"{section}.{metric}: unknown metric{suggest(metric, known)}{where}")
+    _check_method(search, where)
     if search.needs_images and search.data is None:
         raise ConfigError(f"data: missing; accuracy needs test images, for example digits{where}")
-    if search.method == "differentiable" and (search.train is None or search.data is None):
+    if search.method == GRADIENT and (search.train is None or search.data is None):
         missing = "train" if search.train is None else "data"
         raise ConfigError(f"{missing}: missing; a differentiable search needs training and test images{where}")
     if not search.space:
         raise ConfigError(f"space: empty; name a layer or glob and its axes{where}")
     return _resolve_paths(search, Path(origin).parent) if origin else search
+
+
+def _check_method(search: Search, where: str) -> None:
+    """Refuse a method that does not exist, and settings that it does not take."""
+    if search.method != GRADIENT and search.method not in SAMPLERS:
+        raise ConfigError(
+            f"method: {search.method!r}: unknown{suggest_or_list(search.method, [*SAMPLERS, GRADIENT])}{where}"
+        )
+    if not search.settings:
+        return
+    if search.method in ("evolution", "optuna", GRADIENT):
+        raise ConfigError(f"settings: method {search.method} has a section of its own, {search.method}{where}")
+    check_settings(search.method, SAMPLERS[search.method], search.settings)
 
 
 def _resolve_paths(search: Search, folder: Path) -> Search:

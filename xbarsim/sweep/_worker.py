@@ -19,13 +19,18 @@ def main(channel: int, lifeline: int) -> None:
     Parameters
     ----------
     channel : int
-        Descriptor of a socket: a factory's name and its argument come first, then points; results go back.
+        Descriptor of a socket: plug-ins come first, then a factory's name and its arguments, then points; results go
+        back.
     lifeline : int
         Descriptor of a pipe that nobody writes to; it ends when the parent does, however it ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
     connection = Connection(channel)
+
+    from xbarsim.plugin import unpack_plugins
+
+    unpack_plugins(connection.recv())  # before anything that may name them
     factory, workload, threads = connection.recv()
 
     from xbarsim.sweep.evaluate import compute_point

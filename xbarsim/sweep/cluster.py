@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError, SolverError
+from xbarsim.plugin import pack_plugins, unpack_plugins
 from xbarsim.sweep.local import ATTEMPTS, FACTORY
 from xbarsim.sweep.plan import Point, Workload
 from xbarsim.sweep.store import Result
@@ -99,7 +100,7 @@ def run_dask(
 
     if not points:
         return
-    packed = pickle.dumps((factory, workload), protocol=5)
+    packed = pack_workload(factory, workload)
     waiting = sorted(points, key=lambda point: point.group, reverse=True)
     tries: dict[str, int] = {}
     owner: dict[str, Point] = {}
@@ -131,6 +132,16 @@ def run_dask(
         raise SolverError(f"the cluster was lost ({said}); finished points are kept") from None
 
 
+def pack_workload(factory: str, workload: Workload | Any) -> bytes:
+    """Return what every worker of the cluster needs: plug-ins, and the function that computes points."""
+    plugins = pack_plugins()
+    for parcel in plugins:
+        if not parcel.can_travel:
+            where = "defined in the main program or in a function; workers need it in a module"
+            raise ConfigError(f"{parcel.kind} {parcel.name!r}: {where}")
+    return pickle.dumps((plugins, pickle.dumps((factory, workload), protocol=5)), protocol=5)
+
+
 def compute_remote(packed: bytes, point: Point) -> Result:
     """Compute one point on a worker of the cluster."""
     import hashlib
@@ -141,7 +152,9 @@ def compute_remote(packed: bytes, point: Point) -> Result:
     with _one_at_a_time:
         name = hashlib.sha256(packed).hexdigest()
         if name not in _unpacked:
-            factory, workload = pickle.loads(packed)
+            plugins, rest = pickle.loads(packed)
+            unpack_plugins(plugins)  # before anything that may name them
+            factory, workload = pickle.loads(rest)
             module, _, function = factory.partition(":")
             _unpacked.clear()  # of an earlier sweep
             _unpacked[name] = getattr(importlib.import_module(module), function)(workload, 1)

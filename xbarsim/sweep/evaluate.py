@@ -57,7 +57,7 @@ class Evaluator:
                 network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,
                 trials=work.trials, seed=work.seed, threads=self._threads, shared=self._shared,
             )  # fmt: skip
-        return collect_metrics(report)
+        return collect_metrics(report, work.metrics, work.labels)
 
 
 def compute_point(function: Function, point: Point) -> Result:

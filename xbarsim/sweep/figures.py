@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarsim.report.metric import describe_metric, find_metric
 from xbarsim.report.quantity import Column
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, label_bars, new_figure, style
 from xbarsim.sweep.analysis import Effect, Factor, find_front, level_factor
-from xbarsim.sweep.metric import INTERVAL
-from xbarsim.sweep.show import SMALLER_IS_BETTER, describe_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +92,7 @@ def plot_heat(table: pd.DataFrame, metrics: Sequence[str], across: Factor, up: F
             column = describe_metric(metric, rows[metric])
             cells = rows[metric].groupby([level_factor(rows, up), level_factor(rows, across)]).mean().unstack()
             values = cells.to_numpy(dtype=float) * column.factor
-            cmap = "viridis_r" if metric in SMALLER_IS_BETTER else "viridis"
+            cmap = "viridis" if find_metric(metric).higher_is_better else "viridis_r"
             is_log = bool(values.size and np.nanmin(values) > 0 and np.nanmax(values) > 30 * np.nanmin(values))
             image = axes.imshow(
                 values, cmap=cmap, aspect="auto", origin="lower", norm="log" if is_log else None, rasterized=True
@@ -183,7 +182,7 @@ def plot_sensitivity(effects: dict[str, list[Effect]]) -> Figure:
 def find_fronts(rows: pd.DataFrame, cost: str, value: str) -> list[pd.DataFrame]:
     """Return the rows that no other row beats, the cheapest first: over all networks where accuracy tells what they
     are worth, else network by network."""
-    sign = -1 if value in SMALLER_IS_BETTER else 1
+    sign = 1 if find_metric(value).higher_is_better else -1
     parts = [rows] if value.startswith("accuracy") else [part for _, part in rows.groupby("network", sort=False)]
     return [part.iloc[find_front(part[cost].to_numpy(float), sign * part[value].to_numpy(float))] for part in parts]
 
@@ -213,8 +212,9 @@ def _draw_line(
         levels = levels.astype(str)
     groups = rows.groupby(levels)
     means = groups[metric].agg(["mean", "std", "size"])
-    if means["size"].max() == 1 and metric == "accuracy.hardware" and all(name in rows for name in INTERVAL):
-        low, high = (groups[name].mean() for name in INTERVAL)
+    ends = find_metric(metric).interval
+    if means["size"].max() == 1 and ends is not None and all(name in rows for name in ends):
+        low, high = (groups[name].mean() for name in ends)
     else:
         half = _student(means["size"].to_numpy()) * (means["std"] / np.sqrt(means["size"])).fillna(0.0)
         low, high = means["mean"] - half, means["mean"] + half

@@ -12,10 +12,14 @@ from xbarsim.config.hardware import Record
 from xbarsim.config.load import explain_error
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
+from xbarsim.report.metric import REPORT_METRICS, find_metric, list_metrics
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import Design
-from xbarsim.sweep.metric import ACCURACY_METRICS, DEFAULT_ACCURACY, DEFAULT_COST, METRICS
 
+OTHER_COLUMNS = (
+    "network", "hardware", "status", "error", "point", "trials", "seed", "version", "network_hash", "hardware_hash",
+)  # fmt: skip
+"""Columns of the table of points that are neither axes nor metrics."""
 Names = tuple[str, ...]
 Numbers = float | tuple[float, ...]
 
@@ -72,7 +76,9 @@ class Sweep(Record):
     @property
     def chosen_metrics(self) -> tuple[str, ...]:
         """The metrics asked for, or the usual ones."""
-        return self.metrics or (*(DEFAULT_ACCURACY if self.data else ()), *DEFAULT_COST)
+        return self.metrics or tuple(
+            name for name, metric in REPORT_METRICS.items() if metric.is_usual and (self.data or metric.needs == "cost")
+        )
 
 
 def load_sweep(path: str | Path) -> Sweep:
@@ -127,11 +133,7 @@ def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
             raise ConfigError(f"{name}: names nothing{where}")
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: a name is given twice{where}")
-    for metric in sweep.metrics:
-        if metric not in METRICS:
-            raise ConfigError(f"metrics: {metric!r} is unknown{suggest(metric, METRICS)}{where}")
-        if metric in ACCURACY_METRICS and sweep.data is None:
-            raise ConfigError(f"metrics: {metric} needs images; name some under data, for example digits{where}")
+    _check_metrics(sweep, where)
     if sweep.design.kind != "grid" and sweep.design.points is None:
         raise ConfigError(f"design.points: missing; a {sweep.design.kind} design needs a number of points{where}")
     if sweep.design.kind == "grid" and sweep.design.points is not None:
@@ -140,6 +142,17 @@ def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
     for key in [key for axis in axes for key in axis.keys if key in sweep.set]:
         raise ConfigError(f"axes.{key}: also stands under set{where}")
     return _resolve_paths(sweep, Path(origin).parent) if origin else sweep
+
+
+def _check_metrics(sweep: Sweep, where: str) -> None:
+    """Refuse metrics that are unknown, need images where there are none, or are called as another column."""
+    for name in sweep.metrics:
+        if name not in list_metrics():
+            raise ConfigError(f"metrics: {name!r} is unknown{suggest(name, list_metrics())}{where}")
+        if name in OTHER_COLUMNS:
+            raise ConfigError(f"metrics: {name!r} is the name of another column; register it under another name{where}")
+        if find_metric(name).needs != "cost" and sweep.data is None:
+            raise ConfigError(f"metrics: {name} needs images; name some under data, for example digits{where}")
 
 
 def _resolve_paths(sweep: Sweep, folder: Path) -> Sweep:

@@ -8,6 +8,8 @@ given out again; a point on which workers keep dying fails.
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import json
 import os
 import socket
@@ -20,6 +22,7 @@ from typing import Any
 
 from xbarsim.errors import SolverError
 from xbarsim.network.execute import available_cores
+from xbarsim.plugin import Parcel, pack_plugins
 from xbarsim.sweep.plan import Point, Workload
 from xbarsim.sweep.store import Result
 
@@ -51,7 +54,8 @@ def run_local(
     workers : int, optional
         Processes; one for each core if left out.
     factory : str
-        ``module:name`` of what makes the function of points from workload and threads.
+        ``module:name`` of what makes the function of points from workload and threads. Where a registered class was
+        defined in the main program or in a function, worker processes cannot import it, and this process computes.
 
     Yields
     ------
@@ -68,14 +72,19 @@ def run_local(
     cores = available_cores()
     count = min(workers or cores, len(points))
     threads = max(1, cores // count) if workers is None else 1
+    plugins = pack_plugins()
+    if not all(parcel.can_travel for parcel in plugins):
+        yield from _compute_here(points, workload, factory)
+        return
     queue = Queue(points)
     team: list[Worker] = []
+    hire = functools.partial(Worker, plugins, factory, workload, threads)
     try:
-        team.extend(Worker(factory, workload, threads) for _ in range(count))
+        team.extend(hire() for _ in range(count))
         while team:
             for connection in wait([worker.connection for worker in team]):
                 worker = next(item for item in team if item.connection is connection)
-                yield from _serve(worker, team, queue, lambda: Worker(factory, workload, threads))
+                yield from _serve(worker, team, queue, hire)
     finally:
         for worker in team:
             worker.stop()
@@ -84,7 +93,7 @@ def run_local(
 class Worker:
     """One process and the point that it is computing."""
 
-    def __init__(self, factory: str, workload: Any, threads: int) -> None:
+    def __init__(self, plugins: tuple[Parcel, ...], factory: str, workload: Any, threads: int) -> None:
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         try:
@@ -100,6 +109,7 @@ class Worker:
         self.point: Point | None = None
         self.is_ready = False
         with contextlib.suppress(OSError):  # a process that died at once is found out when its answer is missing
+            self.connection.send(plugins)
             self.connection.send((factory, workload, threads))
 
     def give(self, point: Point | None) -> None:
@@ -162,6 +172,16 @@ class Queue:
             return False
         self._groups[point.group].append(point)
         return True
+
+
+def _compute_here(points: Sequence[Point], workload: Any, factory: str) -> Iterator[Result]:
+    """Compute points in this process, where a plug-in was defined that no other process can import."""
+    from xbarsim.sweep.evaluate import compute_point
+
+    module, _, name = factory.partition(":")
+    function = getattr(importlib.import_module(module), name)(workload, available_cores())
+    for point in sorted(points, key=lambda point: point.group):
+        yield compute_point(function, point)
 
 
 def _serve(worker: Worker, team: list[Worker], queue: Queue, hire: Callable[[], Worker]) -> Iterator[Result]:

@@ -11,11 +11,10 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
+from xbarsim.report.metric import INTERVAL, describe_metric, find_metric
 from xbarsim.report.style import save_figure
 from xbarsim.sweep import figures
 from xbarsim.sweep.analysis import Effect, Factor, find_factors, rank_effects
-from xbarsim.sweep.metric import INTERVAL
-from xbarsim.sweep.show import SMALLER_IS_BETTER, describe_metric
 from xbarsim.sweep.store import Stored, read_store
 from xbarsim.sweep.table import tabulate_points
 
@@ -182,7 +181,7 @@ def _cards(table: pd.DataFrame, metrics: list[str]) -> Iterable[str]:
         yield lay_out_card("still to come", f"{pending:,}")
     for name in metrics:
         column = describe_metric(name, table[name])
-        is_cost = name in SMALLER_IS_BETTER
+        is_cost = not find_metric(name).higher_is_better
         best = table[name].min() if is_cost else table[name].max()
         text = f"{column.show(float(best))} {column.unit}".strip()
         yield lay_out_card(f"{'lowest' if is_cost else 'highest'} {column.title}", text)

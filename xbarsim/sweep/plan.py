@@ -21,6 +21,8 @@ from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
 from xbarsim.network import Network, hash_network
+from xbarsim.plugin import select_plugins
+from xbarsim.report.metric import find_metric
 from xbarsim.sweep.axis import split_key
 from xbarsim.sweep.design import combine_axes
 from xbarsim.sweep.file import Sweep
@@ -68,6 +70,8 @@ class Workload:
     calibration: np.ndarray | None
     trials: int
     seed: int
+    metrics: tuple[str, ...]
+    """Names of what is measured."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,6 +170,7 @@ def _load_workload(sweep: Sweep) -> Workload:
     return Workload(
         networks=networks, hardware=hardware, layers=sweep.layers, images=images, labels=labels,
         calibration=calibration, trials=sweep.trials, seed=sweep.seed,
+        metrics=sweep.chosen_metrics,
     )  # fmt: skip
 
 
@@ -173,8 +178,9 @@ def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np
     if sweep.data is None:
         return None, None, None
     data = load_data(sweep.data).take(sweep.images)
-    if data.labels is None and any(metric.startswith("accuracy.") for metric in sweep.chosen_metrics):
-        raise ConfigError(f"data: {sweep.data} has no labels, which accuracy needs")
+    for name in sweep.chosen_metrics if data.labels is None else ():
+        if find_metric(name).needs == "labels":
+            raise ConfigError(f"data: {sweep.data} has no labels, which {name} needs")
     images = normalize_images(data.images, sweep.mean, sweep.std)
     if sweep.calibration is None:
         return images, data.labels, None
@@ -183,7 +189,9 @@ def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np
 
 def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
     arrays = (workload.images, workload.labels, workload.calibration)
+    plugins = select_plugins(metrics=sweep.chosen_metrics)
     return {
+        **({"plugins": plugins} if plugins else {}),
         "version": __version__,
         "seed": sweep.seed,
         "trials": sweep.trials if sweep.data is not None else 1,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.sweep.metric import INTERVAL
+from xbarsim.report.metric import find_metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +37,7 @@ def tabulate_points(
     """
     import pandas as pd
 
-    axes, metrics = [key for keys in document["axes"] for key in keys], list(document["metrics"])
-    if "accuracy.hardware" in metrics:
-        at = metrics.index("accuracy.hardware") + 1
-        metrics[at:at] = [name for name in INTERVAL if name not in metrics]
+    axes, metrics = [key for keys in document["axes"] for key in keys], _add_intervals(document["metrics"])
     made = document["provenance"]
     rows = []
     for key, network, hardware, settings in document["points"]:
@@ -94,6 +91,16 @@ def encode_parquet(table: pd.DataFrame, provenance: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"xbarsim": about}), buffer)
     return buffer.getvalue()
+
+
+def _add_intervals(names: Iterable[str]) -> list[str]:
+    """Put both ends of a metric's interval behind it, unless they are named themselves."""
+    names = list(names)
+    found = []
+    for name in names:
+        found.append(name)
+        found += [end for end in find_metric(name).interval or () if end not in names]
+    return found
 
 
 def _cell(value: Any) -> Any:

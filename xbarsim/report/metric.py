@@ -1,0 +1,306 @@
+"""Metrics: what a sweep can tabulate and a search can pursue, one record each.
+
+:data:`REPORT_METRICS` holds what every report says, under dotted names (``accuracy.hardware``, ``cost.edap``).
+:data:`METRICS` holds metrics of the raw outputs, under plain names: classes that users add by
+``xbarsim.register("metric", name, cls)``, each with
+
+* ``higher_is_better``: a boolean;
+* ``measure(outputs, labels) -> float``: ``outputs`` (images, classes) are the raw outputs of one chip, ``labels``
+  (images,) the true classes. A unit closes the metric's name (``margin_volt``), as everywhere.
+
+A metric of the outputs is measured on each chip; its value is the mean over the chips.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.names import suggest
+from xbarsim.plugin import Table
+from xbarsim.report.quantity import Column, describe_column
+
+Needs = Literal["cost", "images", "labels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric: how it is read, called and compared."""
+
+    read: Callable[[Mapping[str, Any]], float | None]
+    """Report as a document (:func:`~xbarsim.report.describe_report`) -> value, None where it does not exist."""
+    needs: Needs
+    """What a simulation must be given: nothing, images, or images with labels."""
+    higher_is_better: bool
+    """Direction."""
+    title: str | None
+    """Name for people; None takes it from the name, as :func:`~xbarsim.report.describe_column` does."""
+    unit: str | None
+    """Unit as displayed; None takes unit and prefix from the name."""
+    interval: tuple[str, str] | None
+    """Metrics that are the ends of its 95 % confidence interval; tabulated beside it."""
+    is_usual: bool
+    """Whether it is tabulated where a sweep names no metrics."""
+    is_searched: bool
+    """Whether objectives and constraints of a search may name it: the cost oracle answers it."""
+
+
+def _read(*path: str) -> Callable[[Mapping[str, Any]], float | None]:
+    """Return a function that looks up a value of a document; None where a part of the path is missing."""
+
+    def read(document: Mapping[str, Any]) -> float | None:
+        value: Any = document
+        for name in path:
+            value = (value or {}).get(name)
+        return value
+
+    return read
+
+
+def _read_end(at: int) -> Callable[[Mapping[str, Any]], float | None]:
+    def read(document: Mapping[str, Any]) -> float | None:
+        accuracy = document.get("accuracy")
+        return None if accuracy is None else accuracy["interval"][at]
+
+    return read
+
+
+def _read_ratios(reduce: Callable[[list[float]], float]) -> Callable[[Mapping[str, Any]], float | None]:
+    def read(document: Mapping[str, Any]) -> float | None:
+        ratios = [row["snr_db"] for row in document["layers"] if row.get("snr_db") is not None]
+        return reduce(ratios) if ratios else None
+
+    return read
+
+
+def _average(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+INTERVAL = ("accuracy.low", "accuracy.high")
+"""Ends of the 95 % confidence interval of ``accuracy.hardware``."""
+REPORT_METRICS: dict[str, Metric] = {
+    "accuracy.hardware": Metric(
+        read=_read("accuracy", "hardware"), needs="labels", higher_is_better=True,
+        title="accuracy", unit="%", interval=INTERVAL, is_usual=True, is_searched=True,
+    ),
+    "accuracy.degradation": Metric(
+        read=_read("accuracy", "degradation"), needs="labels", higher_is_better=False,
+        title="accuracy lost", unit="%", interval=None, is_usual=True, is_searched=True,
+    ),
+    "accuracy.quantized": Metric(
+        read=_read("accuracy", "quantized"), needs="labels", higher_is_better=True,
+        title="accuracy, integers", unit="%", interval=None, is_usual=False, is_searched=True,
+    ),
+    "accuracy.reference": Metric(
+        read=_read("accuracy", "reference"), needs="labels", higher_is_better=True,
+        title="accuracy, float", unit="%", interval=None, is_usual=False, is_searched=True,
+    ),
+    "accuracy.low": Metric(
+        read=_read_end(0), needs="labels", higher_is_better=True,
+        title="accuracy, low", unit="%", interval=None, is_usual=False, is_searched=False,
+    ),
+    "accuracy.high": Metric(
+        read=_read_end(1), needs="labels", higher_is_better=True,
+        title="accuracy, high", unit="%", interval=None, is_usual=False, is_searched=False,
+    ),
+    "accuracy.hardware.top5": Metric(
+        read=_read("accuracy", "top5", "hardware"), needs="labels", higher_is_better=True,
+        title="top-5 accuracy", unit="%", interval=None, is_usual=False, is_searched=False,
+    ),
+    "accuracy.quantized.top5": Metric(
+        read=_read("accuracy", "top5", "quantized"), needs="labels", higher_is_better=True,
+        title="top-5 accuracy, integers", unit="%", interval=None, is_usual=False, is_searched=False,
+    ),
+    "accuracy.reference.top5": Metric(
+        read=_read("accuracy", "top5", "reference"), needs="labels", higher_is_better=True,
+        title="top-5 accuracy, float", unit="%", interval=None, is_usual=False, is_searched=False,
+    ),
+    "layers.snr_db.min": Metric(
+        read=_read_ratios(min), needs="images", higher_is_better=True,
+        title="lowest SNR", unit="dB", interval=None, is_usual=False, is_searched=False,
+    ),
+    "layers.snr_db.mean": Metric(
+        read=_read_ratios(_average), needs="images", higher_is_better=True,
+        title="mean SNR", unit="dB", interval=None, is_usual=False, is_searched=False,
+    ),
+    "cost.energy_joule": Metric(
+        read=_read("cost", "energy_joule"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=True, is_searched=True,
+    ),
+    "cost.delay_s": Metric(
+        read=_read("cost", "delay_s"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=True, is_searched=True,
+    ),
+    "cost.throughput_hz": Metric(
+        read=_read("cost", "throughput_hz"), needs="cost", higher_is_better=True,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.area_m2": Metric(
+        read=_read("cost", "area_m2"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=True, is_searched=True,
+    ),
+    "cost.edap": Metric(
+        read=_read("cost", "edap"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=True, is_searched=True,
+    ),
+    "cost.power_watt": Metric(
+        read=_read("cost", "power_watt"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.cycles": Metric(
+        read=_read("cost", "cycles"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.crossbars": Metric(
+        read=_read("cost", "crossbars"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.arrays": Metric(
+        read=_read("cost", "arrays"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.tiles": Metric(
+        read=_read("cost", "tiles"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.utilization": Metric(
+        read=_read("cost", "utilization"), needs="cost", higher_is_better=True,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.tops": Metric(
+        read=_read("cost", "tops"), needs="cost", higher_is_better=True,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.tops_per_watt": Metric(
+        read=_read("cost", "tops_per_watt"), needs="cost", higher_is_better=True,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "cost.tops_per_mm2": Metric(
+        read=_read("cost", "tops_per_mm2"), needs="cost", higher_is_better=True,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
+    "seconds.setup": Metric(
+        read=_read("seconds", "setup"), needs="images", higher_is_better=False,
+        title="setup time", unit="s", interval=None, is_usual=False, is_searched=False,
+    ),
+    "seconds.run": Metric(
+        read=_read("seconds", "run"), needs="images", higher_is_better=False,
+        title="run time", unit="s", interval=None, is_usual=False, is_searched=False,
+    ),
+}  # fmt: skip
+"""Every metric that reports hold. Seconds vary from run to run; everything else repeats bit for bit."""
+
+
+def _check_class(name: str, cls: type[Any]) -> None:
+    """Refuse a class without a direction, or that cannot be made without arguments."""
+    if not isinstance(getattr(cls, "higher_is_better", None), bool):
+        raise ConfigError(f"metric {name!r}: {cls.__name__} has no field higher_is_better, which is True or False")
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as error:
+        raise ConfigError(f"metric {name!r}: {cls.__name__}() should need no arguments: {error}") from None
+
+
+METRICS = Table("metric", methods=("measure",), check=_check_class)
+"""Metrics of the raw outputs, which users add."""
+
+
+def list_metrics() -> tuple[str, ...]:
+    """Return the names of all metrics, those that users added last."""
+    return (*REPORT_METRICS, *METRICS)
+
+
+def find_metric(name: str) -> Metric:
+    """Return a metric by its name.
+
+    Parameters
+    ----------
+    name : str
+        Dotted name of a number in reports, or name of a metric that was registered.
+
+    Returns
+    -------
+    Metric
+        Its record.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such metric.
+    """
+    if name in REPORT_METRICS:
+        return REPORT_METRICS[name]
+    if name not in METRICS:
+        known = suggest(name, list_metrics()) or "; --plugin MODULE adds metrics of your own"
+        raise ConfigError(f"metric {name!r}: unknown{known}")
+    return Metric(
+        read=_read("outputs", name), needs="labels", higher_is_better=METRICS[name].higher_is_better, title=None,
+        unit=None, interval=None, is_usual=False, is_searched=False,
+    )  # fmt: skip
+
+
+def measure_outputs(name: str, outputs: np.ndarray, labels: np.ndarray) -> float | None:
+    """Measure a registered metric on every chip.
+
+    Parameters
+    ----------
+    name : str
+        Name in :data:`METRICS`.
+    outputs : ndarray of float, (trials, images, classes)
+        Raw outputs of every chip.
+    labels : ndarray of int, (images,)
+        True classes.
+
+    Returns
+    -------
+    float or None
+        Mean over the chips; None where it is not finite.
+
+    Raises
+    ------
+    ConfigError
+        If the class returns something else than a number.
+    """
+    metric = METRICS[name]()
+    values = []
+    for chip in outputs:
+        value = metric.measure(chip, labels)
+        try:
+            values.append(float(value))
+        except (TypeError, ValueError):
+            raise ConfigError(f"metric {name!r}: measure returned {value!r}, which is not a number") from None
+    mean = _average(values)
+    return mean if math.isfinite(mean) else None
+
+
+def describe_metric(name: str, values: Iterable[Any] = ()) -> Column:
+    """Choose title, unit and prefix for a metric.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+    values : iterable, optional
+        What the column holds; the greatest magnitude picks the prefix.
+
+    Returns
+    -------
+    Column
+        Title, unit and factor.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such metric.
+    """
+    metric = find_metric(name)
+    if metric.title is None or metric.unit is None:
+        return describe_column(name.rpartition(".")[2], values)
+    return Column(title=metric.title, unit=metric.unit, factor=100.0 if metric.unit == "%" else 1.0)
