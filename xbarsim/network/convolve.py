@@ -7,12 +7,27 @@ fixed order. The same code serves integers carried in floats, where every sum is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from xbarsim.network.shapes import slide_sizes
+
+def slide_sizes(size: Sequence[int], attributes: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the output height and width of a kernel that slides over an image of the given size."""
+    (kh, kw), (sh, sw) = attributes["kernel"], attributes["stride"]
+    top, left, bottom, right = attributes["padding"]
+    dh, dw = attributes.get("dilation", (1, 1))
+    high, wide = size[0] + top + bottom - dh * (kh - 1) - 1, size[1] + left + right - dw * (kw - 1) - 1
+    if attributes.get("ceil_mode", False):
+        return _ceil_count(high, sh, size[0] + top), _ceil_count(wide, sw, size[1] + left)
+    return high // sh + 1, wide // sw + 1
+
+
+def _ceil_count(span: int, stride: int, end: int) -> int:
+    """Count windows when the last may hang over, as long as it starts inside the image or its front padding."""
+    count = -(-span // stride) + 1
+    return count - 1 if (count - 1) * stride >= end else count
 
 
 def convolve(x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], pad_value: float = 0.0) -> np.ndarray:

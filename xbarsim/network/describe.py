@@ -14,7 +14,7 @@
       - {name: fc, kind: linear, features: 10}
     output: fc                   # the last layer if left out
 
-Kinds and their settings are those of :data:`xbarsim.network.build.SETTINGS`.
+Kinds and their settings are those of :data:`xbarsim.network.kinds.KINDS`.
 """
 
 from __future__ import annotations

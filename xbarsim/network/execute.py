@@ -19,7 +19,7 @@ import numpy as np
 
 from xbarsim.errors import ShapeError
 from xbarsim.network.graph import INPUT, Network, Node
-from xbarsim.network.operations import OPERATIONS, run_layer
+from xbarsim.network.kinds import KINDS
 
 LayerFunction = Callable[[Node, np.ndarray], np.ndarray]
 Observer = Callable[[str, np.ndarray], None]
@@ -79,7 +79,7 @@ def run_network(
     size = block or block_size(network, _FLOAT_BLOCK_BYTES if layer_function is None else _LAYER_BLOCK_BYTES)
     if concurrent is None:
         concurrent = layer_function is None and observe is None
-    run = functools.partial(_run_block, network, layer_function=layer_function or run_layer, observe=observe)
+    run = functools.partial(_run_block, network, layer_function=layer_function, observe=observe)
     outputs = np.empty((len(x), *network.output_shape), np.float32)
     workers = (threads or available_cores()) if concurrent else 1
     starts = range(0, len(x), size)
@@ -113,8 +113,9 @@ def block_size(network: Network, block_bytes: int) -> int:
     largest = max(math.prod(network.input_shape), 1)
     for node in network.nodes:
         values = math.prod(node.shape)
-        if node.kind == "conv2d":
-            values = max(values, node.windows * node.rows * node.groups)
+        layer = KINDS[node.kind].layer
+        if layer is not None:
+            values = max(values, layer.scratch(node))
         largest = max(largest, values)
     return min(256, max(1, block_bytes // (4 * largest)))
 
@@ -146,7 +147,9 @@ def _in_order(run: Callable[[np.ndarray], np.ndarray], blocks: list[np.ndarray],
         yield from pool.map(run, blocks)
 
 
-def _run_block(network: Network, x: np.ndarray, layer_function: LayerFunction, observe: Observer | None) -> np.ndarray:
+def _run_block(
+    network: Network, x: np.ndarray, layer_function: LayerFunction | None, observe: Observer | None
+) -> np.ndarray:
     values = {INPUT: x}
     readers = {name: len(nodes) for name, nodes in network.consumers.items()}
     readers[network.output] += 1
@@ -154,7 +157,10 @@ def _run_block(network: Network, x: np.ndarray, layer_function: LayerFunction, o
         observe(INPUT, x)
     for node in network.nodes:
         inputs = [values[source] for source in node.inputs]
-        value = layer_function(node, inputs[0]) if node.is_layer else OPERATIONS[node.kind](node, inputs)
+        if layer_function is not None and node.is_layer:
+            value = layer_function(node, inputs[0])
+        else:
+            value = KINDS[node.kind].run(node, inputs)
         if value.shape != (len(x), *node.shape):
             raise ShapeError(f"layer {node.name}: output has shape {value.shape}, expected {(len(x), *node.shape)}")
         values[node.name] = value

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.network.kinds import KINDS, LAYER_KINDS, LayerRule
 from xbarsim.network.shapes import infer_shape
 
 if TYPE_CHECKING:
     from xbarsim.network.epitome import Epitome, LayerEpitome
 
 INPUT = "input"
-LAYER_KINDS = ("conv2d", "linear")
 
 Pair = int | tuple[int, int]
 
@@ -37,7 +36,7 @@ class Node:
     name : str
         Unique in the network; ``"input"`` is taken by the network's input.
     kind : str
-        Key of :data:`xbarsim.network.shapes.SHAPES`, for example ``"conv2d"``, ``"relu"`` or ``"add"``.
+        Key of :data:`xbarsim.network.kinds.KINDS`, for example ``"conv2d"``, ``"relu"`` or ``"add"``.
     inputs : tuple of str
         Names of the nodes that feed this one, or ``"input"``.
     attributes : mapping
@@ -70,25 +69,24 @@ class Node:
     @property
     def groups(self) -> int:
         """Number of groups of a convolution, 1 for a linear layer."""
-        return self.attributes.get("groups", 1)
+        groups: int = self.attributes.get("groups", 1)
+        return groups
 
     @property
     def rows(self) -> int:
         """Weights that one output sums over: the flattened kernel of one group."""
-        if self.kind == "linear":
-            return self.attributes["in_features"]
-        return self.attributes["in_channels"] // self.groups * math.prod(self.attributes["kernel"])
+        return rule_of(self).rows(self)
 
     @property
     def columns(self) -> int:
         """Outputs of one group."""
-        outputs = self.attributes["out_features" if self.kind == "linear" else "out_channels"]
+        outputs: int = self.attributes[rule_of(self).outputs]
         return outputs // self.groups
 
     @property
     def windows(self) -> int:
         """Input vectors that one inference multiplies with this layer."""
-        return math.prod(self.shape[:-1]) if self.kind == "linear" else math.prod(self.shape[1:])
+        return rule_of(self).windows(self)
 
     @property
     def weight_count(self) -> int:
@@ -99,6 +97,14 @@ class Node:
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
         return self.weight_count * self.windows
+
+
+def rule_of(node: Node) -> LayerRule:
+    """Return what a weight layer is to arrays; ConfigError for any other node."""
+    rule = KINDS[node.kind].layer
+    if rule is None:
+        raise ConfigError(f"node {node.name}: a {node.kind} node holds no weights in arrays")
+    return rule
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,9 +10,8 @@ import numpy as np
 
 from xbarsim.errors import ShapeError
 from xbarsim.network.calibrate import code_range
-from xbarsim.network.convolve import convolve
 from xbarsim.network.execute import Observer, Progress, run_network
-from xbarsim.network.graph import Node
+from xbarsim.network.graph import Node, rule_of
 from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork
 
 
@@ -67,12 +66,7 @@ def integer_layer(layer: QuantizedLayer, node: Node, codes: np.ndarray) -> np.nd
         Sums of weight times code.
     """
     weight = layer.exact_weight
-    x = codes.astype(weight.dtype)
-    if node.kind == "conv2d":
-        sums = convolve(x, weight, node.attributes, layer.input_zero_point)
-    else:
-        sums = np.matmul(x, weight.T)
-    return sums.astype(np.int64)
+    return rule_of(node).multiply(node, codes.astype(weight.dtype), weight, layer.input_zero_point).astype(np.int64)
 
 
 def dequantize_output(layer: QuantizedLayer, acc: np.ndarray, lsb: float = 1.0) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network, Node
+from xbarsim.network.kinds import OPERATORS
 from xbarsim.network.onnx_layers import BATCH, CodeGrid, Operator, Unsupported, dequantize_constant
-from xbarsim.network.onnx_operators import OPERATORS
 from xbarsim.network.shapes import infer_shape
 
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
@@ -183,14 +184,43 @@ class GraphReader:
         self._nodes[node.name] = dataclasses.replace(node, shape=self._nodes[node.name].shape)
         self._sources[operator.outputs[0]] = node.name
 
-    def emit(self, operator: Operator, node: Node, output: int = 0) -> None:
-        """Add a node whose inputs are named by tensors; it becomes the value of one output of the operator."""
-        sources = tuple(self._source(tensor) for tensor in node.inputs)
-        name = self._unique(node.name)
+    def add(
+        self,
+        operator: Operator,
+        kind: str,
+        inputs: Sequence[str],
+        attributes: Mapping[str, Any] = {},
+        *,
+        name: str | None = None,
+        weight: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+        output: int = 0,
+    ) -> None:
+        """Add a node.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        kind : str
+            Kind of the node.
+        inputs : sequence of str
+            Tensors that it reads.
+        attributes : mapping
+            Attributes of the node.
+        name : str, optional
+            The operator's name if left out; a number makes it unique.
+        weight, bias : ndarray, optional
+            Arrays of the node.
+        output : int
+            Which output of the operator the node computes.
+        """
+        sources = tuple(self._source(tensor) for tensor in inputs)
+        unique = self._unique(name or operator.name)
         shapes = [self._input_shape if source == INPUT else self._nodes[source].shape for source in sources]
-        node = dataclasses.replace(node, name=name, inputs=sources)
-        self._nodes[name] = dataclasses.replace(node, shape=infer_shape(node, shapes))
-        self._sources[operator.outputs[output]] = name
+        node = Node(name=unique, kind=kind, inputs=sources, attributes=attributes, weight=weight, bias=bias)
+        self._nodes[unique] = dataclasses.replace(node, shape=infer_shape(node, shapes))
+        self._sources[operator.outputs[output]] = unique
 
     def layer_name(self, operator: Operator, weight: str) -> str:
         """Name a layer after the initializer of its weight, or after its node where that says nothing."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import XbarsimError
-from xbarsim.network.graph import Node
 
 if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
     from xbarsim.network.onnx_import import GraphReader
 
 BATCH = 1_000_003
@@ -76,7 +76,7 @@ def code_type(codes: np.ndarray) -> tuple[int, bool]:
     return _CODE_BITS[name]
 
 
-def convert_conv(graph: GraphReader, op: Operator) -> None:
+def read_conv(graph: GraphReader, op: Operator) -> None:
     """Read a Conv over two axes: groups, dilation, any padding, scales of its weights where they were quantised."""
     weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
     if weight.ndim != 4 or len(shape) != 3:
@@ -86,12 +86,10 @@ def convert_conv(graph: GraphReader, op: Operator) -> None:
         raise Unsupported(f"weight of shape {weight.shape} on {shape[0]} channels")
     attributes |= read_sliding(op, shape, weight.shape[2:]) | _weight_grid(graph, op.inputs[1], 0)
     name = graph.layer_name(op, op.inputs[1])
-    graph.emit(
-        op, Node(name=name, kind="conv2d", inputs=op.inputs[:1], attributes=attributes, weight=weight, bias=bias)
-    )
+    graph.add(op, "conv2d", op.inputs[:1], attributes, name=name, weight=weight, bias=bias)
 
 
-def convert_gemm(graph: GraphReader, op: Operator) -> None:
+def read_gemm(graph: GraphReader, op: Operator) -> None:
     """Read a Gemm with a constant second operand as a linear layer; alpha and beta go into weight and bias."""
     weight, bias = graph.required(op, 1), graph.constant(op, 2)
     if op.attributes.get("transA", 0) or len(graph.shape(op.inputs[0])) != 1:
@@ -103,13 +101,13 @@ def convert_gemm(graph: GraphReader, op: Operator) -> None:
         add_bias(graph, op, graph.node_of(op.outputs[0]), bias * beta)
 
 
-def convert_matmul(graph: GraphReader, op: Operator) -> None:
+def read_matmul(graph: GraphReader, op: Operator) -> None:
     """Read a MatMul: a linear layer where its second operand is constant, else a product of two activations."""
     first, second = (graph.is_constant(tensor) for tensor in op.inputs)
     if first:
         raise Unsupported("a constant as its first operand")
     if not second:
-        graph.emit(op, Node(name=op.name, kind="matmul", inputs=op.inputs))
+        graph.add(op, "matmul", op.inputs)
         return
     weight = graph.required(op, 1)
     if weight.ndim != 2:
@@ -124,7 +122,7 @@ def _linear(graph: GraphReader, op: Operator, weight: np.ndarray, axis: int, alp
         grid = grid and {**grid, "weight_scale": grid["weight_scale"] * alpha}
     attributes = {"in_features": weight.shape[1], "out_features": weight.shape[0], **grid}
     name = graph.layer_name(op, op.inputs[1])
-    graph.emit(op, Node(name=name, kind="linear", inputs=op.inputs[:1], attributes=attributes, weight=weight))
+    graph.add(op, "linear", op.inputs[:1], attributes, name=name, weight=weight)
 
 
 def _weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
@@ -150,7 +148,7 @@ def add_bias(graph: GraphReader, op: Operator, node: Node | None, bias: np.ndarr
     graph.replace(op, dataclasses.replace(node, bias=flat if node.bias is None else node.bias + flat))
 
 
-def convert_batch_norm(graph: GraphReader, op: Operator) -> None:
+def read_batch_norm(graph: GraphReader, op: Operator) -> None:
     """Fold a BatchNormalization into the weight layer before it; an affine node of its own where that cannot be."""
     gain, shift, mean, variance = (graph.required(op, i) for i in range(1, 5))
     if op.attributes.get("training_mode", 0):
@@ -160,10 +158,7 @@ def convert_batch_norm(graph: GraphReader, op: Operator) -> None:
     before = graph.node_of(op.inputs[0])
     folds = before is not None and before.is_layer and len(before.shape) in (1, 3) and graph.reads[op.inputs[0]] == 1
     if before is None or not folds or "weight_scale" in before.attributes:
-        graph.emit(
-            op,
-            Node(name=op.name, kind="scale", inputs=op.inputs[:1], weight=as_float32(scale), bias=as_float32(offset)),
-        )
+        graph.add(op, "scale", op.inputs[:1], weight=as_float32(scale), bias=as_float32(offset))
         return
     assert before.weight is not None
     weight = before.weight * scale.reshape((-1,) + (1,) * (before.weight.ndim - 1))

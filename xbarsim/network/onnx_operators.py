@@ -1,40 +1,30 @@
-"""One table: ONNX operator -> function that adds its nodes to the network being read."""
+"""Readers of ONNX operators that become no weight layer: what each adds to the network being read.
+
+The records of :mod:`xbarsim.network.kinds` name them. :data:`ALIASES` holds the operators that become no node.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.network.graph import Node
-from xbarsim.network.onnx_layers import (
-    BATCH,
-    Operator,
-    Unsupported,
-    add_bias,
-    as_float32,
-    code_type,
-    convert_batch_norm,
-    convert_conv,
-    convert_gemm,
-    convert_matmul,
-    read_sliding,
-)
+from xbarsim.network.onnx_layers import BATCH, Operator, Unsupported, add_bias, as_float32, code_type, read_sliding
 
 if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+    from xbarsim.network.kinds.record import Reader
     from xbarsim.network.onnx_import import GraphReader
 
 
-def _add(graph: GraphReader, op: Operator, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
-    graph.emit(op, Node(name=op.name, kind=kind, inputs=tuple(inputs), attributes=attributes))
+def read_simple(kind: str, **defaults: float) -> Reader:
+    """Return the reader of an operator on single values whose attributes are numbers; defaults are those of ONNX."""
 
-
-def _simple(kind: str, **defaults: float) -> Callable[[GraphReader, Operator], None]:
     def convert(graph: GraphReader, op: Operator) -> None:
         settings = {key: float(op.attributes.get(key, value)) for key, value in defaults.items()}
-        _add(graph, op, kind, op.inputs[:1], **settings)
+        graph.add(op, kind, op.inputs[:1], settings)
 
     return convert
 
@@ -54,7 +44,9 @@ def _cast(graph: GraphReader, op: Operator) -> None:
 # ---- sliding windows
 
 
-def _pool(kind: str) -> Callable[[GraphReader, Operator], None]:
+def read_pool(kind: str) -> Reader:
+    """Return the reader of a pool under a sliding kernel."""
+
     def convert(graph: GraphReader, op: Operator) -> None:
         shape, kernel = graph.shape(op.inputs[0]), tuple(op.attributes["kernel_shape"])
         if len(kernel) != 2 or len(shape) != 3:
@@ -64,25 +56,27 @@ def _pool(kind: str) -> Callable[[GraphReader, Operator], None]:
         attributes = read_sliding(op, shape, kernel) | {"ceil_mode": bool(op.attributes.get("ceil_mode", 0))}
         if kind == "avg_pool":
             attributes["count_include_pad"] = bool(op.attributes.get("count_include_pad", 0))
-        _add(graph, op, kind, op.inputs[:1], **attributes)
+        graph.add(op, kind, op.inputs[:1], attributes)
 
     return convert
 
 
-def _global_pool(graph: GraphReader, op: Operator) -> None:
-    _add(graph, op, "global_avg_pool", op.inputs[:1], keepdims=True)
+def read_global_pool(graph: GraphReader, op: Operator) -> None:
+    """Read a mean over height and width."""
+    graph.add(op, "global_avg_pool", op.inputs[:1], {"keepdims": True})
 
 
-def _reduce_mean(graph: GraphReader, op: Operator) -> None:
+def read_reduce_mean(graph: GraphReader, op: Operator) -> None:
+    """Read a mean along fixed axes; over height and width it is a global pool."""
     rank = len(graph.shape(op.inputs[0])) + 1
     axes = _axes(graph, op, rank)
     if axes is None or 0 in axes:
         raise Unsupported("a mean over the batch")
     keepdims = bool(op.attributes.get("keepdims", 1))
     if rank == 4 and axes == (2, 3):
-        _add(graph, op, "global_avg_pool", op.inputs[:1], keepdims=keepdims)
+        graph.add(op, "global_avg_pool", op.inputs[:1], {"keepdims": keepdims})
     else:
-        _add(graph, op, "mean", op.inputs[:1], axes=axes, keepdims=keepdims)
+        graph.add(op, "mean", op.inputs[:1], {"axes": axes, "keepdims": keepdims})
 
 
 def _axes(graph: GraphReader, op: Operator, rank: int, index: int = 1) -> tuple[int, ...] | None:
@@ -95,36 +89,34 @@ def _axes(graph: GraphReader, op: Operator, rank: int, index: int = 1) -> tuple[
 # ---- elementwise
 
 
-def _clip(graph: GraphReader, op: Operator) -> None:
+def read_clip(graph: GraphReader, op: Operator) -> None:
+    """Read limits given as attributes or constants."""
     limits = {}
     for index, key in ((1, "min"), (2, "max")):
         given = graph.constant(op, index)
         value = op.attributes.get(key) if given is None else given.reshape(())
         if value is not None:
             limits[key] = float(value)
-    _add(graph, op, "clip", op.inputs[:1], **limits)
+    graph.add(op, "clip", op.inputs[:1], limits)
 
 
-def _binary(kind: str) -> Callable[[GraphReader, Operator], None]:
+def read_binary(kind: str) -> Reader:
+    """Return the reader of an operator on two or more operands; a constant added to a linear layer is its bias."""
+
     def convert(graph: GraphReader, op: Operator) -> None:
         constants = [graph.is_constant(tensor) for tensor in op.inputs]
         if not any(constants):
-            _add(graph, op, kind, op.inputs)
+            graph.add(op, kind, op.inputs)
             return
         if len(op.inputs) != 2:
             raise Unsupported("constants among more than two operands")
         index = constants.index(True)
         constant, tensor = graph.required(op, index), op.inputs[1 - index]
         before = graph.node_of(tensor)
-        fits = kind == "add" and before is not None and before.kind == "linear" and graph.reads[tensor] == 1
-        if (
-            fits
-            and before is not None
-            and constant.shape[-1:] == (before.attributes["out_features"],) == (constant.size,)
-        ):
+        if kind == "add" and _is_bias(graph, before, tensor, constant):
             add_bias(graph, op, before, constant)
             return
-        _add(graph, op, kind, [tensor], constant=as_float32(constant), reverse=index == 0)
+        graph.add(op, kind, [tensor], {"constant": as_float32(constant), "reverse": index == 0})
 
     return convert
 
@@ -136,27 +128,30 @@ def _is_bias(graph: GraphReader, before: Node | None, tensor: str, constant: np.
     return constant.shape[-1:] == (constant.size,) == (before.attributes["out_features"],)
 
 
-def _softmax(graph: GraphReader, op: Operator) -> None:
+def read_softmax(graph: GraphReader, op: Operator) -> None:
+    """Read a softmax along one axis."""
     rank = len(graph.shape(op.inputs[0])) + 1
     axis = op.attributes.get("axis", -1 if graph.opset >= 13 else 1) % rank
     if axis == 0 or (graph.opset < 13 and axis != rank - 1):
         raise Unsupported(f"axis {axis} of {rank}")
-    _add(graph, op, "softmax", op.inputs, axis=axis)
+    graph.add(op, "softmax", op.inputs, {"axis": axis})
 
 
-def _gelu(graph: GraphReader, op: Operator) -> None:
-    _add(graph, op, "gelu", op.inputs, approximate=op.attributes.get("approximate", "none") == "tanh")
+def read_gelu(graph: GraphReader, op: Operator) -> None:
+    """Read a GELU, exact or with tanh."""
+    graph.add(op, "gelu", op.inputs, {"approximate": op.attributes.get("approximate", "none") == "tanh"})
 
 
-def _layer_norm(graph: GraphReader, op: Operator) -> None:
+def read_layer_norm(graph: GraphReader, op: Operator) -> None:
+    """Read a layer normalisation with its gains and offsets."""
     rank = len(graph.shape(op.inputs[0])) + 1
     attributes = {"axis": op.attributes.get("axis", -1) % rank, "epsilon": float(op.attributes.get("epsilon", 1e-5))}
     weight, bias = graph.constant(op, 1), graph.constant(op, 2)
-    node = Node(name=op.name, kind="layer_norm", inputs=op.inputs[:1], attributes=attributes, weight=weight, bias=bias)
-    graph.emit(op, node)
+    graph.add(op, "layer_norm", op.inputs[:1], attributes, weight=weight, bias=bias)
 
 
-def _quantize(graph: GraphReader, op: Operator) -> None:
+def read_quantize(graph: GraphReader, op: Operator) -> None:
+    """Read the grid of an activation."""
     scale, zero = graph.required(op, 1), graph.constant(op, 2)
     if scale.size != 1:
         raise Unsupported("activation scales by channel")
@@ -165,20 +160,22 @@ def _quantize(graph: GraphReader, op: Operator) -> None:
     bits, signed = (8, False) if zero is None else code_type(zero)
     point = 0 if zero is None else int(zero.reshape(()))
     attributes = {"scale": float(scale.reshape(())), "zero_point": point, "bits": bits, "signed": signed}
-    _add(graph, op, "quantize", op.inputs[:1], **attributes)
+    graph.add(op, "quantize", op.inputs[:1], attributes)
 
 
 # ---- shape
 
 
-def _concat(graph: GraphReader, op: Operator) -> None:
+def read_concat(graph: GraphReader, op: Operator) -> None:
+    """Read a concatenation along an axis other than the batch."""
     axis = op.attributes["axis"] % (len(graph.shape(op.inputs[0])) + 1)
     if axis == 0:
         raise Unsupported("along the batch")
-    _add(graph, op, "concat", op.inputs, axis=axis)
+    graph.add(op, "concat", op.inputs, {"axis": axis})
 
 
-def _pad(graph: GraphReader, op: Operator) -> None:
+def read_pad(graph: GraphReader, op: Operator) -> None:
+    """Read padding of any axis but the batch."""
     rank = len(graph.shape(op.inputs[0])) + 1
     given, value = graph.constant(op, 1), graph.constant(op, 2)
     sides = op.attributes["pads"] if given is None else given.tolist()
@@ -190,10 +187,11 @@ def _pad(graph: GraphReader, op: Operator) -> None:
         raise Unsupported("padding of the batch, negative padding, or an unknown mode")
     fill = float(op.attributes.get("value", 0.0) if value is None else value.reshape(()))
     each = tuple(tuple(map(int, pads.get(axis, (0, 0)))) for axis in range(1, rank))
-    _add(graph, op, "pad", op.inputs[:1], pads=each, mode=mode, value=fill)
+    graph.add(op, "pad", op.inputs[:1], {"pads": each, "mode": mode, "value": fill})
 
 
-def _slice(graph: GraphReader, op: Operator) -> None:
+def read_slice(graph: GraphReader, op: Operator) -> None:
+    """Read ranges along any axis but the batch."""
     shape = graph.shape(op.inputs[0])
     starts: Sequence[int] | np.ndarray
     axes: Any
@@ -216,23 +214,24 @@ def _slice(graph: GraphReader, op: Operator) -> None:
         ranges[axis - 1] = slice(int(start), int(end), int(step)).indices(shape[axis - 1])
     # a range that runs down to the first entry ends at -1, which would count from the back
     each = tuple((a, None if step < 0 and b < 0 else b, step) for a, b, step in ranges)
-    _add(graph, op, "slice", op.inputs[:1], ranges=each)
+    graph.add(op, "slice", op.inputs[:1], {"ranges": each})
 
 
-def _gather(graph: GraphReader, op: Operator) -> None:
+def read_gather(graph: GraphReader, op: Operator) -> None:
+    """Read one entry along an axis: a slice and a reshape."""
     shape, index = graph.shape(op.inputs[0]), graph.constant(op, 1)
     axis = op.attributes.get("axis", 0) % (len(shape) + 1)
     if index is None or index.ndim or axis == 0:
         raise Unsupported("anything but one fixed entry along an axis other than the batch")
     at = int(index) % shape[axis - 1]
     ranges = tuple((at, at + 1, 1) if i == axis - 1 else (0, size, 1) for i, size in enumerate(shape))
-    _add(graph, op, "slice", op.inputs[:1], ranges=ranges)
+    graph.add(op, "slice", op.inputs[:1], {"ranges": ranges})
     shorter = shape[: axis - 1] + shape[axis:]
-    node = Node(name=f"{op.name}_reshape", kind="reshape", inputs=op.outputs[:1], attributes={"shape": shorter})
-    graph.emit(op, node)
+    graph.add(op, "reshape", op.outputs[:1], {"shape": shorter}, name=f"{op.name}_reshape")
 
 
-def _split(graph: GraphReader, op: Operator) -> None:
+def read_split(graph: GraphReader, op: Operator) -> None:
+    """Read a split: one slice for each output."""
     shape = graph.shape(op.inputs[0])
     axis, given = op.attributes.get("axis", 0) % (len(shape) + 1), graph.constant(op, 1)
     if axis == 0:
@@ -244,18 +243,19 @@ def _split(graph: GraphReader, op: Operator) -> None:
     start = 0
     for output, size in enumerate(sizes):
         ranges = tuple((start, start + size, 1) if i == axis - 1 else (0, n, 1) for i, n in enumerate(shape))
-        node = Node(name=f"{op.name}_{output}", kind="slice", inputs=op.inputs[:1], attributes={"ranges": ranges})
-        graph.emit(op, node, output)
+        graph.add(op, "slice", op.inputs[:1], {"ranges": ranges}, name=f"{op.name}_{output}", output=output)
         start += size
 
 
-def _flatten(graph: GraphReader, op: Operator) -> None:
+def read_flatten(graph: GraphReader, op: Operator) -> None:
+    """Read a flattening of all but the batch."""
     if op.attributes.get("axis", 1) % (len(graph.shape(op.inputs[0])) + 1) != 1:
         raise Unsupported("an axis other than 1")
-    _add(graph, op, "flatten", op.inputs)
+    graph.add(op, "flatten", op.inputs)
 
 
-def _reshape(graph: GraphReader, op: Operator) -> None:
+def read_reshape(graph: GraphReader, op: Operator) -> None:
+    """Read a reshape that keeps the batch."""
     shape, given = graph.shape(op.inputs[0]), graph.constant(op, 1)
     target = op.attributes["shape"] if given is None else [int(size) for size in given]
     keeps_zero = bool(op.attributes.get("allowzero", 0))
@@ -268,29 +268,32 @@ def _reshape(graph: GraphReader, op: Operator) -> None:
     if not keeps_batch or math.prod(rest) != total:
         raise Unsupported(f"a reshape of {shape} to {tuple(target)} that does not keep the batch")
     if len(rest) == 1:
-        _add(graph, op, "flatten", op.inputs[:1])
+        graph.add(op, "flatten", op.inputs[:1])
     else:
-        _add(graph, op, "reshape", op.inputs[:1], shape=tuple(rest))
+        graph.add(op, "reshape", op.inputs[:1], {"shape": tuple(rest)})
 
 
-def _transpose(graph: GraphReader, op: Operator) -> None:
+def read_transpose(graph: GraphReader, op: Operator) -> None:
+    """Read a transposition that keeps the batch first."""
     rank = len(graph.shape(op.inputs[0])) + 1
     order = tuple(op.attributes.get("perm", range(rank)[::-1]))
     if order[0] != 0:
         raise Unsupported("a transpose that moves the batch")
-    _add(graph, op, "transpose", op.inputs, order=order)
+    graph.add(op, "transpose", op.inputs, {"order": order})
 
 
-def _squeeze(graph: GraphReader, op: Operator) -> None:
+def read_squeeze(graph: GraphReader, op: Operator) -> None:
+    """Read the removal of axes of size 1: a reshape."""
     shape = graph.shape(op.inputs[0])
     axes = _axes(graph, op, len(shape) + 1)
     drop = {i + 1 for i, size in enumerate(shape) if size == 1} if axes is None else set(axes)
     if 0 in drop:
         raise Unsupported("the batch axis")
-    _add(graph, op, "reshape", op.inputs[:1], shape=tuple(size for i, size in enumerate(shape) if i + 1 not in drop))
+    graph.add(op, "reshape", op.inputs[:1], {"shape": tuple(size for i, size in enumerate(shape) if i + 1 not in drop)})
 
 
-def _unsqueeze(graph: GraphReader, op: Operator) -> None:
+def read_unsqueeze(graph: GraphReader, op: Operator) -> None:
+    """Read the insertion of axes of size 1: a reshape."""
     shape = list(graph.shape(op.inputs[0]))
     given: Any = graph.constant(op, 1)
     given = op.attributes["axes"] if given is None else given
@@ -299,21 +302,13 @@ def _unsqueeze(graph: GraphReader, op: Operator) -> None:
         raise Unsupported("an axis before the batch")
     for axis in axes:
         shape.insert(axis - 1, 1)
-    _add(graph, op, "reshape", op.inputs[:1], shape=tuple(shape))
+    graph.add(op, "reshape", op.inputs[:1], {"shape": tuple(shape)})
 
 
-OPERATORS: dict[str, Callable[[GraphReader, Operator], None]] = {
-    "Conv": convert_conv, "Gemm": convert_gemm, "MatMul": convert_matmul, "BatchNormalization": convert_batch_norm,
-    "Relu": _simple("relu"), "LeakyRelu": _simple("leaky_relu", alpha=0.01), "Sigmoid": _simple("sigmoid"),
-    "HardSigmoid": _simple("hard_sigmoid", alpha=0.2, beta=0.5), "Tanh": _simple("tanh"), "Erf": _simple("erf"),
-    "HardSwish": _simple("hard_swish"), "Sqrt": _simple("sqrt"), "Clip": _clip, "Softmax": _softmax, "Gelu": _gelu,
-    "LayerNormalization": _layer_norm,
-    "MaxPool": _pool("max_pool"), "AveragePool": _pool("avg_pool"), "GlobalAveragePool": _global_pool,
-    "ReduceMean": _reduce_mean,
-    "Add": _binary("add"), "Sub": _binary("sub"), "Mul": _binary("mul"), "Div": _binary("div"), "Sum": _binary("add"),
-    "Concat": _concat, "Pad": _pad, "Slice": _slice, "Gather": _gather, "Split": _split, "Flatten": _flatten,
-    "Reshape": _reshape, "Transpose": _transpose, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
-    "Identity": _identity, "Dropout": _identity, "Cast": _cast,
-    "QuantizeLinear": _quantize, "DequantizeLinear": _identity,
-}  # fmt: skip
-"""ONNX operator -> what it adds to the network."""
+ALIASES: dict[str, Reader] = {
+    "Identity": _identity,
+    "Dropout": _identity,
+    "Cast": _cast,
+    "DequantizeLinear": _identity,
+}
+"""ONNX operator whose output is its input -> its reader."""

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.graph import Network, Node
+from xbarsim.network.graph import Network, Node, rule_of
 
 
 def split_layers(network: Network, parts: Mapping[str, int]) -> Network:
@@ -59,7 +59,7 @@ def name_parts(name: str, count: int) -> list[str]:
 def _cut(node: Node, count: int) -> list[Node]:
     if not node.is_layer or node.groups > 1 or node.epitome is not None or not 1 <= count <= node.columns:
         raise ConfigError(f"node {node.name}: cannot be cut into {count} parts of its outputs")
-    key = "out_features" if node.kind == "linear" else "out_channels"
+    rule = rule_of(node)
     names, made = name_parts(node.name, count), []
     for part, name in enumerate(names):
         first, last = node.columns * part // count, node.columns * (part + 1) // count
@@ -67,11 +67,11 @@ def _cut(node: Node, count: int) -> list[Node]:
             dataclasses.replace(
                 node,
                 name=name,
-                attributes={**node.attributes, key: last - first},
+                attributes={**node.attributes, rule.outputs: last - first},
                 weight=None if node.weight is None else node.weight[first:last],
                 bias=None if node.bias is None else node.bias[first:last],
                 shape=(),
             )
         )
-    axis = len(node.shape) if node.kind == "linear" else 1
+    axis = rule.output_axis % (len(node.shape) + 1)
     return [*made, Node(name=node.name, kind="concat", inputs=tuple(names), attributes={"axis": axis})]

@@ -16,7 +16,6 @@ Where a rearrangement hides which window needs which, all windows are needed: a 
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.kinds import KINDS, Timing
+from xbarsim.network.kinds.record import Reach
+from xbarsim.network.kinds.rule import raster
 
-POOLS = ("max_pool", "avg_pool", "global_avg_pool", "mean")
-TWO_OPERANDS = ("add", "sub", "mul", "div")
-MOVES = ("pad", "slice", "concat", "flatten", "reshape", "transpose", "quantize")
+POOLS = tuple(name for name, kind in KINDS.items() if kind.timing is Timing.POOL)
+"""Kinds of step on the pooling unit; other digital steps run on the vector unit."""
 
 Need = NDArray[np.int32]
 View = tuple[tuple[int, Need, Need], ...]
@@ -83,7 +84,7 @@ def trace_dataflow(network: Network) -> Dataflow:
     Dataflow
         Cached for each network.
     """
-    windows, values = _raster(network.input_shape)
+    windows, values = raster(network.input_shape)
     width = network.input_shape[-1] if len(network.input_shape) == 3 else 1
     steps = [Step(name="input", kind="input", windows=windows // width, values=values * width)]
     rows = (np.arange(windows) // width).astype(np.int32)
@@ -94,79 +95,71 @@ def trace_dataflow(network: Network) -> Dataflow:
         inputs = [views[name] for name in node.inputs]
         before = [shapes[name] for name in node.inputs]
         shapes[node.name] = node.shape
-        if node.is_layer or _is_digital(node):
-            step = _make_step(node, inputs, before)
-            index[node.name] = len(steps)
-            own = np.arange(step.windows, dtype=np.int32)
-            views[node.name] = ((len(steps), own, own),)
-            steps.append(step)
-        elif node.kind in MOVES:
-            views[node.name] = _move(node, inputs, before)
-        else:
-            views[node.name] = inputs[0]
-            for source, _, _ in inputs[0]:
-                steps[source].activated += steps[source].values
+        match _class_of(node):
+            case Timing.MOVE:
+                views[node.name] = _join(_look(node, inputs, before))
+            case Timing.VALUES:
+                views[node.name] = inputs[0]
+                each = KINDS[node.kind].work(node, before).activations
+                for source, _, _ in inputs[0]:
+                    steps[source].activated += steps[source].values * each
+            case Timing.LAYER | Timing.POOL | Timing.BINARY | Timing.PRODUCT | Timing.VECTOR:
+                step = _make_step(node, inputs, before)
+                index[node.name] = len(steps)
+                own = np.arange(step.windows, dtype=np.int32)
+                views[node.name] = ((len(steps), own, own),)
+                steps.append(step)
     final = views[network.output]
-    count, width = _raster(network.output_shape)
+    count, width = raster(network.output_shape)
     output = Step(name="output", kind="output", windows=count, values=width, operands=width)
     _connect(output, [_through(final, None, count)])
     steps.append(output)
     return Dataflow(steps=tuple(steps), index=index)
 
 
-def _is_digital(node: Node) -> bool:
-    return node.kind in POOLS or node.kind == "matmul" or (node.kind in TWO_OPERANDS and len(node.inputs) > 1)
-
-
-def _raster(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return windows and numbers of each for the shape of a value."""
-    if len(shape) == 3:
-        return shape[1] * shape[2], shape[0]
-    return math.prod(shape[:-1]), shape[-1]
+def _class_of(node: Node) -> Timing:
+    """Return the timing class of a node: a binary operation with a constant works on single values."""
+    timing = KINDS[node.kind].timing
+    return Timing.VALUES if timing is Timing.BINARY and len(node.inputs) == 1 else timing
 
 
 def _make_step(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> Step:
     if node.is_layer:
-        windows = node.windows
-        values = node.columns * node.groups
-        step = Step(name=node.name, kind=node.kind, windows=windows, values=values)
-        window = node.attributes if node.kind == "conv2d" else None
+        windows, values = node.windows, node.columns * node.groups
     else:
-        windows, values = _raster(node.shape)
-        operands = sum(math.prod(shape) for shape in shapes) // windows
-        window, operations = None, operands - values
-        if node.kind in ("max_pool", "avg_pool"):
-            window, operands = node.attributes, values * math.prod(node.attributes["kernel"])
-            operations = operands
-        elif node.kind in POOLS:
-            operations = operands
-        elif node.kind == "matmul":
-            operations = values * shapes[0][-1]
-        step = Step(
-            name=node.name,
-            kind=node.kind,
-            windows=windows,
-            values=values,
-            operands=operands,
-            operations=max(1, operations),
-        )
-    if node.kind == "matmul":
-        _connect(step, _multiply(inputs, windows, is_matrix=len(node.shape) == 2))
-    elif window is None:
-        _connect(step, [_through(view, None, windows) for view in inputs])
-    else:
-        operands_of = _find_operands(window, shapes[0], node.shape)
-        _connect(step, [_through(view, operands_of, windows) for view in inputs])
+        windows, values = raster(node.shape)
+    work = KINDS[node.kind].work(node, shapes)
+    step = Step(
+        name=node.name, kind=node.kind, windows=windows, values=values, operands=work.operands,
+        operations=work.operations,
+    )  # fmt: skip
+    _connect(step, _look(node, inputs, shapes))
     return step
 
 
-def _multiply(inputs: list[View], windows: int, *, is_matrix: bool) -> list[View]:
-    """Return what a product of activations needs: its own row of the first matrix, everything of the second.
-
-    Of stacks of matrices everything is needed: their windows are no rows.
-    """
-    first, second = inputs
-    return [_through(first, None, windows) if is_matrix else _all_of(first, windows), _all_of(second, windows)]
+def _look(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> list[View]:
+    """Return what the windows of a node need of each input."""
+    windows = node.windows if node.is_layer else raster(node.shape)[0]
+    operands: Operands | None = None
+    match KINDS[node.kind].reach(node, shapes):
+        case Reach.ALL:
+            return [_all_of(view, windows) for view in inputs]
+        case Reach.ROW_AND_ALL:
+            first, *rest = inputs
+            return [_through(first, None, windows), *(_all_of(view, windows) for view in rest)]
+        case Reach.LAST:
+            inputs = [tuple((source, need[-1:], keep[:1]) for source, need, keep in view) for view in inputs]
+        case Reach.KERNEL:
+            operands = _find_operands(node.attributes, shapes[0], node.shape)
+        case Reach.RANGES:
+            ranges = zip(shapes[0][1:], node.attributes["ranges"][1:])
+            ends = [np.array(range(size)[slice(*each)]) for size, each in ranges]
+            operands = (_flat(ends, shapes[0][2]),) * 2
+        case Reach.PADS:
+            operands = _find_padded(node.attributes["pads"][1:], shapes[0])
+        case Reach.OWN:
+            pass
+    return [_through(view, operands, windows) for view in inputs]
 
 
 def _all_of(view: View, windows: int) -> View:
@@ -190,7 +183,8 @@ def _find_operands(attributes: Any, before: tuple[int, ...], after: tuple[int, .
 
 
 def _flat(ends: list[Any], width: int) -> Need:
-    return (np.asarray(ends[0])[:, np.newaxis] * width + np.asarray(ends[1])).astype(np.int32).ravel()
+    flat: Need = (np.asarray(ends[0])[:, np.newaxis] * width + np.asarray(ends[1])).astype(np.int32).ravel()
+    return flat
 
 
 def _through(view: View, operands: Operands | None, windows: int) -> View:
@@ -226,21 +220,6 @@ def _join(views: list[View]) -> View:
                 need, keep = np.maximum(need, other_need), np.minimum(keep, other_keep)
             merged[source] = (source, need, keep)
     return tuple(merged[source] for source in sorted(merged))
-
-
-def _move(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> View:
-    windows, _ = _raster(node.shape)
-    operands: Operands | None = None
-    if node.kind == "transpose" or (node.kind == "reshape" and len(node.shape) != len(shapes[0])):
-        return _join([_all_of(view, windows) for view in inputs])
-    if len(node.shape) == 3 and node.kind == "slice":
-        ends = [np.array(range(size)[slice(*each)]) for size, each in zip(shapes[0][1:], node.attributes["ranges"][1:])]
-        operands = (_flat(ends, shapes[0][2]),) * 2
-    elif len(node.shape) == 3 and node.kind == "pad":
-        operands = _find_padded(node.attributes["pads"][1:], shapes[0])
-    elif node.kind == "concat" and len(node.shape) == 3 and node.attributes.get("axis", 1) != 1:
-        inputs = [((source, need[-1:], keep[:1]),) for view in inputs for source, need, keep in view]
-    return _join([_through(view, operands, windows) for view in inputs])
 
 
 def _find_padded(pads: Any, shape: tuple[int, ...]) -> Operands:

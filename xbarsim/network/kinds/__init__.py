@@ -1,0 +1,99 @@
+"""Operator kinds: one record each, by subject; :data:`KINDS` holds them all.
+
+A new kind is one :class:`Kind` in the module of its subject. Everything else reads the record: shapes, executor,
+integer network, quantisation, timing, the YAML form, ONNX in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xbarsim.network.kinds import activations, arithmetic, layers, moves, normalisation, pools
+from xbarsim.network.kinds.record import (
+    NOT_IN_YAML,
+    REQUIRED,
+    Codes,
+    Kind,
+    LayerRule,
+    Reader,
+    Setting,
+    Timing,
+)
+from xbarsim.network.onnx_operators import ALIASES
+
+
+def collect_kinds(records: Iterable[Kind]) -> dict[str, Kind]:
+    """Return records by name.
+
+    Parameters
+    ----------
+    records : iterable of Kind
+        All records.
+
+    Returns
+    -------
+    dict
+        Name -> record.
+
+    Raises
+    ------
+    ValueError
+        If two records share a name.
+    """
+    found: dict[str, Kind] = {}
+    for record in records:
+        if record.name in found:
+            raise ValueError(f"kind {record.name!r}: has two records")
+        found[record.name] = record
+    return found
+
+
+def collect_readers(kinds: Iterable[Kind]) -> dict[str, Reader]:
+    """Return what reads every ONNX operator.
+
+    Parameters
+    ----------
+    kinds : iterable of Kind
+        All records.
+
+    Returns
+    -------
+    dict
+        ONNX operator -> its reader.
+
+    Raises
+    ------
+    ValueError
+        If two records read one operator.
+    """
+    found = dict(ALIASES)
+    for kind in kinds:
+        for operator, reader in kind.onnx_read.items():
+            if operator in found:
+                raise ValueError(f"kind {kind.name!r}: onnx_read: {operator} is read by another record too")
+            found[operator] = reader
+    return found
+
+
+KINDS = collect_kinds(
+    (
+        *layers.RECORDS,
+        *activations.RECORDS,
+        *pools.RECORDS,
+        *arithmetic.RECORDS,
+        *moves.RECORDS,
+        *normalisation.RECORDS,
+    )
+)
+"""Kind of node -> its record."""
+
+OPERATORS = collect_readers(KINDS.values())
+"""ONNX operator -> what it adds to the network."""
+
+LAYER_KINDS = tuple(name for name, kind in KINDS.items() if kind.timing is Timing.LAYER)
+"""Kinds that hold weights in arrays."""
+
+__all__ = [
+    "KINDS", "LAYER_KINDS", "NOT_IN_YAML", "OPERATORS", "REQUIRED", "Codes", "Kind", "LayerRule", "Setting", "Timing",
+    "collect_kinds", "collect_readers",
+]  # fmt: skip

@@ -1,0 +1,207 @@
+"""Arithmetic on two or more activations, and with constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.kinds.record import (
+    MANY,
+    NO_LAYER,
+    TWO,
+    Codes,
+    Kind,
+    Moments,
+    Operation,
+    Reach,
+    Shape,
+    Timing,
+    Work,
+)
+from xbarsim.network.kinds.rule import (
+    always,
+    count_operands,
+    one_activation,
+    raster,
+    same_moments,
+    show_shapes,
+    sign_of_inputs,
+    unknown_sign,
+)
+from xbarsim.network.kinds.setting import as_given
+from xbarsim.network.onnx_layers import read_matmul
+from xbarsim.network.onnx_operators import read_binary
+from xbarsim.network.onnx_writers import write_binary, write_simple
+
+if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+
+
+def _broadcast(node: Node, inputs: Sequence[Shape]) -> Shape:
+    shapes = [(1, *shape) for shape in inputs]
+    if "constant" in node.attributes:
+        shapes.append(tuple(node.attributes["constant"].shape))
+    rank = max(map(len, shapes))
+    shape = []
+    for sizes in zip(*((1,) * (rank - len(each)) + tuple(each) for each in shapes), strict=True):
+        wide = {size for size in sizes if size != 1}
+        if len(wide) > 1:
+            raise ConfigError(f"node {node.name}: {node.kind} of shapes {show_shapes(inputs)} that do not match")
+        shape.append(max(sizes))
+    if shape[0] != 1 or rank > max(len(each) + 1 for each in inputs):
+        raise ConfigError(f"node {node.name}: {node.kind} with a constant that reaches over the batch")
+    return tuple(shape[1:])
+
+
+def _binary(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Operation:
+    def run(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+        constant = node.attributes.get("constant")
+        if constant is not None:
+            first, second = (constant, inputs[0]) if node.attributes.get("reverse") else (inputs[0], constant)
+            return function(first, second)
+        result = inputs[0]
+        for other in inputs[1:]:
+            result = function(result, other)
+        return result
+
+    return run
+
+
+def _binary_sign(node: Node, inputs: Sequence[bool]) -> bool:
+    return all(inputs) and bool(np.all(node.attributes.get("constant", np.zeros(1)) >= 0))
+
+
+def _binary_work(node: Node, inputs: Sequence[Shape]) -> Work:
+    """Combine operands pairwise: one operation less than operands a value. With a constant, change single values."""
+    if len(inputs) == 1:
+        return one_activation(node, inputs)
+    operands = count_operands(node, inputs)
+    _, values = raster(node.shape)
+    return Work(operands=operands, operations=max(1, operands - values), activations=0)
+
+
+def _added_moments(inputs: Sequence[Moments]) -> Moments:
+    return sum(mean for mean, _ in inputs), sum(variance for _, variance in inputs)
+
+
+def _multiplied_moments(inputs: Sequence[Moments]) -> Moments:
+    if len(inputs) == 1:
+        return inputs[0]
+    (mean, variance), (other, spread) = inputs[:2]
+    return mean * other, (mean**2 + variance) * (other**2 + spread) - (mean * other) ** 2
+
+
+def _matmul_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    first, second = inputs
+    if len(first) < 2 or len(first) != len(second) or first[:-2] != second[:-2] or first[-1] != second[-2]:
+        raise ConfigError(f"node {node.name}: matmul of {first} and {second}")
+    return (*first[:-1], second[-1])
+
+
+def _matmul(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    y: np.ndarray = np.matmul(np.ascontiguousarray(inputs[0]), np.ascontiguousarray(inputs[1]))
+    return y
+
+
+def _matmul_work(node: Node, inputs: Sequence[Shape]) -> Work:
+    """Multiply and add along the inner axis for every value."""
+    _, values = raster(node.shape)
+    operations = values * inputs[0][-1]
+    return Work(operands=count_operands(node, inputs), operations=max(1, operations), activations=0)
+
+
+def _matmul_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
+    """Need a row of the first matrix and all of the second; of stacks of matrices all, since windows are no rows."""
+    return Reach.ROW_AND_ALL if len(node.shape) == 2 else Reach.ALL
+
+
+RECORDS = (
+    Kind(
+        name="add",
+        inputs=MANY,
+        shape=_broadcast,
+        sign=_binary_sign,
+        run=_binary(np.add),
+        codes=Codes.LOSES,
+        moments=_added_moments,
+        layer=NO_LAYER,
+        timing=Timing.BINARY,
+        work=_binary_work,
+        reach=always(Reach.OWN),
+        settings={},
+        attributes=as_given,
+        onnx_read={"Add": read_binary("add"), "Sum": read_binary("add")},
+        onnx_write=write_binary("Add"),
+    ),
+    Kind(
+        name="sub",
+        inputs=MANY,
+        shape=_broadcast,
+        sign=unknown_sign,
+        run=_binary(np.subtract),
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.BINARY,
+        work=_binary_work,
+        reach=always(Reach.OWN),
+        settings={},
+        attributes=as_given,
+        onnx_read={"Sub": read_binary("sub")},
+        onnx_write=write_binary("Sub"),
+    ),
+    Kind(
+        name="mul",
+        inputs=MANY,
+        shape=_broadcast,
+        sign=_binary_sign,
+        run=_binary(np.multiply),
+        codes=Codes.LOSES,
+        moments=_multiplied_moments,
+        layer=NO_LAYER,
+        timing=Timing.BINARY,
+        work=_binary_work,
+        reach=always(Reach.OWN),
+        settings={},
+        attributes=as_given,
+        onnx_read={"Mul": read_binary("mul")},
+        onnx_write=write_binary("Mul"),
+    ),
+    Kind(
+        name="div",
+        inputs=MANY,
+        shape=_broadcast,
+        sign=_binary_sign,
+        run=_binary(np.divide),
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.BINARY,
+        work=_binary_work,
+        reach=always(Reach.OWN),
+        settings={},
+        attributes=as_given,
+        onnx_read={"Div": read_binary("div")},
+        onnx_write=write_binary("Div"),
+    ),
+    Kind(
+        name="matmul",
+        inputs=TWO,
+        shape=_matmul_shape,
+        sign=sign_of_inputs,
+        run=_matmul,
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.PRODUCT,
+        work=_matmul_work,
+        reach=_matmul_reach,
+        settings={},
+        attributes=as_given,
+        onnx_read={"MatMul": read_matmul},
+        onnx_write=write_simple("MatMul"),
+    ),
+)

@@ -1,0 +1,161 @@
+"""Weight layers: convolution and fully connected layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.convolve import convolve, slide_sizes
+from xbarsim.network.kinds.record import ONE, REQUIRED, Codes, Kind, LayerRule, Moments, Reach, Setting, Shape, Timing
+from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sign
+from xbarsim.network.kinds.setting import read_pair, read_sides, read_whole
+from xbarsim.network.onnx_layers import read_conv, read_gemm
+from xbarsim.network.onnx_writers import write_conv, write_gemm
+
+if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+
+
+def _check_weight(node: Node, weight: Shape, outputs: int) -> None:
+    if node.weight is not None and node.weight.shape != weight:
+        raise ConfigError(f"layer {node.name}: weight has shape {node.weight.shape}, expected {weight}")
+    if node.bias is not None and node.bias.shape != (outputs,):
+        raise ConfigError(f"layer {node.name}: bias has shape {node.bias.shape}, expected {(outputs,)}")
+
+
+def _unit_moments(inputs: Sequence[Moments]) -> Moments:
+    """Return what random weights are drawn for: mean 0, variance 1."""
+    return 0.0, 1.0
+
+
+# ---- conv2d
+
+
+def _conv2d_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    channels, height, width = check_image(node, inputs[0])
+    a = node.attributes
+    fan_in, outputs, groups = a["in_channels"], a["out_channels"], a["groups"]
+    if channels != fan_in:
+        raise ConfigError(f"layer {node.name}: expects {fan_in} input channels, its input has {channels}")
+    if min(fan_in, outputs, groups, *a["kernel"], *a["stride"], *a["dilation"]) < 1 or min(a["padding"]) < 0:
+        raise ConfigError(f"layer {node.name}: channels, kernel, stride, dilation and groups must be at least 1")
+    if fan_in % groups or outputs % groups:
+        raise ConfigError(f"layer {node.name}: {fan_in} and {outputs} channels do not divide into {groups} groups")
+    _check_weight(node, _conv2d_weight(node), outputs)
+    return (outputs, *slide_sizes((height, width), a))
+
+
+def _conv2d_weight(node: Node) -> Shape:
+    a = node.attributes
+    return (a["out_channels"], a["in_channels"] // a["groups"], *a["kernel"])
+
+
+def _conv2d_rows(node: Node) -> int:
+    rows: int = node.attributes["in_channels"] // node.groups * math.prod(node.attributes["kernel"])
+    return rows
+
+
+def _conv2d_attributes(settings: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    settings = dict(settings)
+    return {"in_channels": shape[0], "out_channels": settings.pop("channels"), **settings}
+
+
+def _run_conv2d(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    assert node.weight is not None
+    y = convolve(inputs[0], node.weight, node.attributes)
+    return y if node.bias is None else np.add(y, node.bias[:, None, None])
+
+
+# ---- linear
+
+
+def _linear_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    fan_in, outputs = node.attributes["in_features"], node.attributes["out_features"]
+    if min(fan_in, outputs) < 1:
+        raise ConfigError(f"layer {node.name}: in_features and out_features must be at least 1")
+    if inputs[0][-1] != fan_in:
+        raise ConfigError(f"layer {node.name}: expects {fan_in} input features, its input has {inputs[0][-1]}")
+    _check_weight(node, _linear_weight(node), outputs)
+    return (*inputs[0][:-1], outputs)
+
+
+def _linear_weight(node: Node) -> Shape:
+    return node.attributes["out_features"], node.attributes["in_features"]
+
+
+def _linear_rows(node: Node) -> int:
+    rows: int = node.attributes["in_features"]
+    return rows
+
+
+def _run_linear(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    assert node.weight is not None
+    x = inputs[0]
+    vectors = np.ascontiguousarray(x).reshape(len(x), -1, x.shape[-1])
+    y: np.ndarray = np.matmul(vectors, node.weight.T).reshape(*x.shape[:-1], -1)  # one product an image
+    return y if node.bias is None else np.add(y, node.bias)
+
+
+RECORDS = (
+    Kind(
+        name="conv2d",
+        inputs=ONE,
+        shape=_conv2d_shape,
+        sign=unknown_sign,
+        run=_run_conv2d,
+        codes=Codes.MULTIPLIES,
+        moments=_unit_moments,
+        layer=LayerRule(
+            rows=_conv2d_rows,
+            outputs="out_channels",
+            windows=lambda node: math.prod(node.shape[1:]),
+            weight_shape=_conv2d_weight,
+            output_axis=1,
+            scratch=lambda node: node.windows * node.rows * node.groups,  # windows laid out for one product
+            multiply=lambda node, codes, weight, pad: convolve(codes, weight, node.attributes, pad),
+        ),
+        timing=Timing.LAYER,
+        work=no_work,
+        reach=always(Reach.KERNEL),
+        settings={
+            "channels": Setting(default=REQUIRED, read=read_whole),
+            "kernel": Setting(default=REQUIRED, read=read_pair),
+            "stride": Setting(default=1, read=read_pair),
+            "padding": Setting(default=0, read=read_sides),
+            "dilation": Setting(default=1, read=read_pair),
+            "groups": Setting(default=1, read=read_whole),
+        },
+        attributes=_conv2d_attributes,
+        onnx_read={"Conv": read_conv},
+        onnx_write=write_conv,
+    ),
+    Kind(
+        name="linear",
+        inputs=ONE,
+        shape=_linear_shape,
+        sign=unknown_sign,
+        run=_run_linear,
+        codes=Codes.MULTIPLIES,
+        moments=_unit_moments,
+        layer=LayerRule(
+            rows=_linear_rows,
+            outputs="out_features",
+            windows=lambda node: math.prod(node.shape[:-1]),
+            weight_shape=_linear_weight,
+            output_axis=-1,
+            scratch=lambda node: 0,
+            multiply=lambda node, codes, weight, pad: np.matmul(codes, weight.T),
+        ),
+        timing=Timing.LAYER,
+        work=no_work,
+        reach=always(Reach.OWN),
+        settings={"features": Setting(default=REQUIRED, read=read_whole)},
+        attributes=lambda settings, shape: {"in_features": shape[-1], "out_features": settings["features"]},
+        onnx_read={"Gemm": read_gemm},
+        onnx_write=write_gemm,
+    ),
+)

@@ -1,0 +1,272 @@
+"""Operators that move values or leave some out, and rounding to the grid of a quantised network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.kinds.record import (
+    MANY,
+    NO_LAYER,
+    NOT_IN_YAML,
+    NOT_WRITTEN,
+    ONE,
+    REQUIRED,
+    Codes,
+    Kind,
+    Reach,
+    Setting,
+    Shape,
+    Timing,
+)
+from xbarsim.network.kinds.rule import always, no_work, same_moments, same_shape, show_shapes, sign_of_inputs
+from xbarsim.network.kinds.setting import as_given, count_axis, read_ranges, read_real, read_whole, read_wholes
+from xbarsim.network.onnx_operators import (
+    read_concat,
+    read_flatten,
+    read_gather,
+    read_pad,
+    read_quantize,
+    read_reshape,
+    read_slice,
+    read_split,
+    read_squeeze,
+    read_transpose,
+    read_unsqueeze,
+)
+from xbarsim.network.onnx_writers import (
+    write_concat,
+    write_flatten,
+    write_pad,
+    write_reshape,
+    write_slice,
+    write_transpose,
+)
+
+if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+
+
+def _concat_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    axis = node.attributes.get("axis", 1) - 1
+    rest = {shape[:axis] + shape[axis + 1 :] for shape in inputs}
+    if len(rest) > 1 or axis >= len(inputs[0]):
+        raise ConfigError(f"node {node.name}: concat of shapes {show_shapes(inputs)} along axis {axis + 1}")
+    return (*inputs[0][:axis], sum(shape[axis] for shape in inputs), *inputs[0][axis + 1 :])
+
+
+def _concat(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(inputs, axis=node.attributes.get("axis", 1))
+
+
+def _concat_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
+    """Need whole images where they are joined along height or width."""
+    return Reach.LAST if len(node.shape) == 3 and node.attributes.get("axis", 1) != 1 else Reach.OWN
+
+
+def _pad_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    pads = node.attributes["pads"]
+    if len(pads) != len(inputs[0]):
+        raise ConfigError(f"node {node.name}: {len(pads)} pads for an input of {inputs[0]}")
+    return tuple(size + before + after for size, (before, after) in zip(inputs[0], pads, strict=True))
+
+
+def _pad(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    mode, pads = node.attributes.get("mode", "constant"), ((0, 0), *node.attributes["pads"])
+    if mode == "constant":
+        return np.pad(inputs[0], pads, constant_values=np.float32(node.attributes.get("value", 0.0)))
+    return np.pad(inputs[0], pads, mode=mode)
+
+
+def _pad_sign(node: Node, inputs: Sequence[bool]) -> bool:
+    return all(inputs) and bool(node.attributes.get("value", 0.0) >= 0)
+
+
+def _pad_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
+    return Reach.PADS if len(node.shape) == 3 else Reach.OWN
+
+
+def _slice_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    ranges = node.attributes["ranges"]
+    if len(ranges) != len(inputs[0]):
+        raise ConfigError(f"node {node.name}: {len(ranges)} ranges for an input of {inputs[0]}")
+    return tuple(len(range(size)[slice(*each)]) for size, each in zip(inputs[0], ranges, strict=True))
+
+
+def _slice(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    return inputs[0][(slice(None), *(slice(*each) for each in node.attributes["ranges"]))]
+
+
+def _slice_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
+    return Reach.RANGES if len(node.shape) == 3 else Reach.OWN
+
+
+def _flatten_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    return (math.prod(inputs[0]),)
+
+
+def _reshape_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    shape = tuple(node.attributes["shape"])
+    if math.prod(shape) != math.prod(inputs[0]):
+        raise ConfigError(f"node {node.name}: reshape of {inputs[0]} to {shape}")
+    return shape
+
+
+def _reshape(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    return inputs[0].reshape(len(inputs[0]), *node.shape)
+
+
+def _reshape_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
+    """Need everything where the number of axes changes: which window needs which is not followed."""
+    return Reach.ALL if len(node.shape) != len(inputs[0]) else Reach.OWN
+
+
+def _transpose_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    order = tuple(node.attributes["order"])
+    if sorted(order) != list(range(len(inputs[0]) + 1)) or order[0] != 0:
+        raise ConfigError(f"node {node.name}: transpose order {order} of {inputs[0]} must leave the batch first")
+    return tuple(inputs[0][axis - 1] for axis in order[1:])
+
+
+def _transpose(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    return np.ascontiguousarray(inputs[0].transpose(node.attributes["order"]))
+
+
+def _quantize(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Round values to the grid and return them as float32."""
+    scale, zero = np.float32(node.attributes["scale"]), np.float32(node.attributes["zero_point"])
+    bits, signed = node.attributes["bits"], node.attributes["signed"]
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    codes = np.clip(np.rint(inputs[0] / scale) + zero, low, high)
+    return np.multiply(codes - zero, scale)
+
+
+def _quantize_sign(node: Node, inputs: Sequence[bool]) -> bool:
+    return all(inputs) or (not node.attributes["signed"] and node.attributes["zero_point"] == 0)
+
+
+RECORDS = (
+    Kind(
+        name="concat",
+        inputs=MANY,
+        shape=_concat_shape,
+        sign=sign_of_inputs,
+        run=_concat,
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=_concat_reach,
+        settings={"axis": Setting(default=1, read=read_whole)},
+        attributes=count_axis,
+        onnx_read={"Concat": read_concat},
+        onnx_write=write_concat,
+    ),
+    Kind(
+        name="pad",
+        inputs=ONE,
+        shape=_pad_shape,
+        sign=_pad_sign,
+        run=_pad,
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=_pad_reach,
+        settings={"pads": Setting(default=REQUIRED, read=read_ranges), "value": Setting(default=0.0, read=read_real)},
+        attributes=as_given,
+        onnx_read={"Pad": read_pad},
+        onnx_write=write_pad,
+    ),
+    Kind(
+        name="slice",
+        inputs=ONE,
+        shape=_slice_shape,
+        sign=sign_of_inputs,
+        run=_slice,
+        codes=Codes.KEEPS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=_slice_reach,
+        settings={"ranges": Setting(default=REQUIRED, read=read_ranges)},
+        attributes=as_given,
+        onnx_read={"Slice": read_slice, "Gather": read_gather, "Split": read_split},
+        onnx_write=write_slice,
+    ),
+    Kind(
+        name="flatten",
+        inputs=ONE,
+        shape=_flatten_shape,
+        sign=sign_of_inputs,
+        run=_reshape,
+        codes=Codes.KEEPS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=always(Reach.OWN),
+        settings={},
+        attributes=as_given,
+        onnx_read={"Flatten": read_flatten},
+        onnx_write=write_flatten,
+    ),
+    Kind(
+        name="reshape",
+        inputs=ONE,
+        shape=_reshape_shape,
+        sign=sign_of_inputs,
+        run=_reshape,
+        codes=Codes.KEEPS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=_reshape_reach,
+        settings={"shape": Setting(default=REQUIRED, read=read_wholes)},
+        attributes=as_given,
+        onnx_read={"Reshape": read_reshape, "Squeeze": read_squeeze, "Unsqueeze": read_unsqueeze},
+        onnx_write=write_reshape,
+    ),
+    Kind(
+        name="transpose",
+        inputs=ONE,
+        shape=_transpose_shape,
+        sign=sign_of_inputs,
+        run=_transpose,
+        codes=Codes.KEEPS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=always(Reach.ALL),
+        settings={"order": Setting(default=REQUIRED, read=read_wholes)},
+        attributes=as_given,
+        onnx_read={"Transpose": read_transpose},
+        onnx_write=write_transpose,
+    ),
+    Kind(
+        name="quantize",
+        inputs=ONE,
+        shape=same_shape,
+        sign=_quantize_sign,
+        run=_quantize,
+        codes=Codes.SETS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=Timing.MOVE,
+        work=no_work,
+        reach=always(Reach.OWN),
+        settings=NOT_IN_YAML,
+        attributes=as_given,
+        onnx_read={"QuantizeLinear": read_quantize},
+        onnx_write=NOT_WRITTEN,
+    ),
+)

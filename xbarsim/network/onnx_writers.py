@@ -1,0 +1,155 @@
+"""Writers of ONNX operators: what each kind of node becomes in a file. The records of kinds name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+    from xbarsim.network.kinds.record import Writer
+    from xbarsim.network.write_onnx import GraphWriter
+
+
+def write_conv(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a convolution."""
+    operands = [*inputs, graph.constant(f"{node.name}.weight", node.weight)]
+    if node.bias is not None:
+        operands.append(graph.constant(f"{node.name}.bias", node.bias))
+    given = node.attributes
+    graph.add(
+        "Conv", node, operands, kernel_shape=given["kernel"], strides=given["stride"], pads=given["padding"],
+        dilations=given["dilation"], group=given["groups"],
+    )  # fmt: skip
+
+
+def write_gemm(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a fully connected layer over one vector."""
+    if len(node.shape) != 1:
+        raise ConfigError(f"{node.name}: a linear layer over several vectors cannot be written as ONNX")
+    weight = graph.constant(f"{node.name}.weight", node.weight)
+    bias = graph.constant(f"{node.name}.bias", np.zeros(node.columns) if node.bias is None else node.bias)
+    graph.add("Gemm", node, [*inputs, weight, bias], transB=1)
+
+
+def write_simple(operator: str, *attributes: str) -> Writer:
+    """Return the writer of an operator with numbers as attributes and no constants."""
+
+    def write(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+        graph.add(operator, node, inputs, **{key: float(node.attributes[key]) for key in attributes})
+
+    return write
+
+
+def write_binary(operator: str) -> Writer:
+    """Return the writer of an operator on two operands, one of them perhaps a constant."""
+
+    def write(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+        constant = node.attributes.get("constant")
+        operands = list(inputs)
+        if constant is not None:
+            operands.insert(
+                0 if node.attributes.get("reverse") else 1, graph.constant(f"{node.name}.constant", constant)
+            )
+        if len(operands) > 2 and operator != "Add":
+            raise ConfigError(f"{node.name}: {node.kind} of {len(operands)} operands cannot be written as ONNX")
+        graph.add("Sum" if len(operands) > 2 else operator, node, operands)
+
+    return write
+
+
+def write_pool(operator: str) -> Writer:
+    """Return the writer of a pool under a sliding kernel: ``MaxPool`` or ``AveragePool``."""
+
+    def write(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+        given = node.attributes
+        own: dict[str, Any] = {"ceil_mode": int(given.get("ceil_mode", False))}
+        if operator == "AveragePool":
+            own["count_include_pad"] = int(given.get("count_include_pad", False))
+        elif tuple(given.get("dilation", (1, 1))) != (1, 1):
+            own["dilations"] = given["dilation"]
+        sides = {"kernel_shape": given["kernel"], "strides": given["stride"], "pads": given["padding"]}
+        graph.add(operator, node, inputs, **sides, **own)
+
+    return write
+
+
+def write_mean(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a mean along axes."""
+    axes = list(node.attributes.get("axes", (2, 3)))
+    graph.add("ReduceMean", node, inputs, axes=axes, keepdims=int(node.attributes.get("keepdims", True)))
+
+
+def write_clip(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write limits as constants."""
+    limits = [
+        graph.constant(f"{node.name}.{key}", node.attributes[key]) if key in node.attributes else ""
+        for key in ("min", "max")
+    ]
+    graph.add("Clip", node, [*inputs, *limits])
+
+
+def write_scale(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a factor and an offset by channel as a batch normalisation."""
+    channels = node.shape[0]
+    parts = {
+        "scale": np.ones(channels) if node.weight is None else node.weight,
+        "shift": np.zeros(channels) if node.bias is None else node.bias,
+        "mean": np.zeros(channels),
+        "variance": np.ones(channels),
+    }
+    names = [graph.constant(f"{node.name}.{key}", values) for key, values in parts.items()]
+    graph.add("BatchNormalization", node, [*inputs, *names], epsilon=0.0)
+
+
+def write_pad(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write sides and value of padding as constants."""
+    pads = node.attributes["pads"]
+    sides = [0, *(before for before, _ in pads), 0, *(after for _, after in pads)]
+    operands = [*inputs, graph.constant(f"{node.name}.pads", sides, np.int64)]
+    mode = node.attributes.get("mode", "constant")
+    if mode == "constant":
+        operands.append(graph.constant(f"{node.name}.value", node.attributes.get("value", 0.0)))
+    graph.add("Pad", node, operands, mode=mode)
+
+
+def write_slice(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write ranges as constants."""
+    far = np.iinfo(np.int64)
+    starts, ends, steps = [], [], []
+    for start, stop, step in node.attributes["ranges"]:
+        starts.append(start)
+        ends.append((far.min if step < 0 else far.max) if stop is None else stop)
+        steps.append(step)
+    columns = {"starts": starts, "ends": ends, "axes": range(1, len(starts) + 1), "steps": steps}
+    names = [graph.constant(f"{node.name}.{key}", list(values), np.int64) for key, values in columns.items()]
+    graph.add("Slice", node, [*inputs, *names])
+
+
+def write_reshape(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a reshape that keeps the batch."""
+    graph.add("Reshape", node, [*inputs, graph.constant(f"{node.name}.shape", [-1, *node.shape], np.int64)])
+
+
+def write_softmax(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a softmax along an axis."""
+    graph.add("Softmax", node, inputs, axis=node.attributes.get("axis", 1))
+
+
+def write_flatten(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a flattening of all but the batch."""
+    graph.add("Flatten", node, inputs, axis=1)
+
+
+def write_concat(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a concatenation along an axis."""
+    graph.add("Concat", node, inputs, axis=node.attributes.get("axis", 1))
+
+
+def write_transpose(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a transposition."""
+    graph.add("Transpose", node, inputs, perm=node.attributes["order"])
