@@ -2,6 +2,7 @@
 
 from xbarsim.cost.layer import price_layer
 from xbarsim.cost.peak import Peak, rate_chip, rate_tile
-from xbarsim.cost.price import ComponentCost, Cost, LayerCost, Measured, price
+from xbarsim.cost.price import price
+from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 
 __all__ = ["ComponentCost", "Cost", "LayerCost", "Measured", "Peak", "price", "price_layer", "rate_chip", "rate_tile"]

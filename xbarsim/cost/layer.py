@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xbarsim.config import Hardware
-from xbarsim.cost.price import Cost, list_prices, price, price_share
+from xbarsim.cost.price import list_prices, price, price_idle
+from xbarsim.cost.record import Cost
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, Node, make_conv2d, make_linear
@@ -59,22 +60,16 @@ def price_layer(
     clock = hardware.timing.clock_hz
     cycles = step.finish_cycles - step.start_cycles
     # idle components draw power while the layer works, not while its input arrives
-    idle = sum(price_share(list_prices(plan.layers[0].hardware), part.arrays, activity.interval_s, {}).values())
+    idle = sum(price_idle(list_prices(plan.layers[0].hardware), part.arrays, activity.interval_s).values())
     energy = part.energy_joule - idle * (1 - step.busy_cycles / activity.interval_cycles)
     throughput, delay = clock / step.busy_cycles, cycles / clock
-    tops, power = 2e-12 * part.macs * throughput, energy * throughput
     return dataclasses.replace(
         whole,
         energy_joule=energy,
         delay_s=delay,
         throughput_hz=throughput,
         area_m2=part.area_m2,
-        edap=energy * delay * part.area_m2,
-        power_watt=power,
         cycles=cycles,
-        tops=tops,
-        tops_per_watt=tops / power if power else 0.0,
-        tops_per_mm2=tops / (part.area_m2 * 1e6) if part.area_m2 else 0.0,
         layers=(dataclasses.replace(part, energy_joule=energy),),
         components=(),
     )

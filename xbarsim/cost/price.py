@@ -12,10 +12,11 @@ programming of a chip that holds all weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from xbarsim.component import count_instances, rate_component, write_energy
 from xbarsim.config import Hardware
+from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
 from xbarsim.timing.program import program_seconds, written_cells
@@ -24,124 +25,6 @@ PROGRAMMING = "programming"
 """Name of the component record for writing cells in turns."""
 REST = "chip"
 """Name of the record for unused arrays, chip-wide components and off-chip traffic."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What a simulation found for one layer, in place of the hardware file's assumptions."""
-
-    mean_level: float
-    """Mean cell level as a fraction of the highest level [-]."""
-    input_activity: float
-    """Mean squared word-line voltage as a fraction of full scale squared [-]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerCost:
-    """Cost of one layer, digital operation, end of the network, or the rest of the chip."""
-
-    name: str
-    """Name of the network node; ``input``, ``output`` or ``chip``."""
-    kind: str
-    """Kind of the node; ``input``, ``output`` or ``chip``."""
-    crossbars: int = 0
-    """Crossbars, a pair of opposite polarity counted once."""
-    arrays: int = 0
-    """Physical arrays; array slots without weights for ``chip``."""
-    replication: int = 1
-    """Copies."""
-    utilization: float = 0.0
-    """Share of the cells that hold a weight slice [-]."""
-    windows: int = 0
-    """Windows of one inference."""
-    rounds: int = 1
-    """Passes through the arrays that one window takes, one after the other; more than one for epitomes."""
-    index_table_bits: int = 0
-    """Size of the tables that run its epitome: IFAT, IFRT and OFAT [bit]."""
-    macs: int = 0
-    """Multiply-accumulate operations of one inference."""
-    start_s: float = 0.0
-    """When its first window starts [s]."""
-    finish_s: float = 0.0
-    """When its last result has arrived [s]."""
-    busy_s: float = 0.0
-    """How long its busiest arrays or its unit work in one inference [s]."""
-    energy_joule: float = 0.0
-    """Energy of one inference [J]."""
-    area_m2: float = 0.0
-    """Its arrays' share of core and tile area [m2]."""
-    energy_by_component: dict[str, float] = field(default_factory=dict)
-    """Component -> energy [J]."""
-    area_by_component: dict[str, float] = field(default_factory=dict)
-    """Component -> area [m2]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComponentCost:
-    """Cost of one kind of component over the whole chip."""
-
-    component: str
-    """Name in the hardware file."""
-    action: str
-    """Counted action it is charged for."""
-    actions: int
-    """How often in one inference."""
-    instances: float
-    """How many there are."""
-    action_energy_joule: float
-    """Energy of all actions of one inference [J]."""
-    idle_energy_joule: float
-    """Energy drawn whether or not it acts, for the time between two inferences [J]."""
-    energy_joule: float
-    """Both together [J]."""
-    area_m2: float
-    """Area of all instances [m2]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What one inference costs, and the chip it runs on."""
-
-    energy_joule: float
-    """Energy of one inference, idle components included [J]."""
-    delay_s: float
-    """Input to output of one inference [s]."""
-    throughput_hz: float
-    """Inferences a second in steady state [Hz]."""
-    area_m2: float
-    """All chips, unused tiles and I/O included [m2]."""
-    edap: float
-    """Energy times delay times area [J s m2]."""
-    power_watt: float
-    """Energy times throughput [W]."""
-    cycles: int
-    """Delay in cycles."""
-    crossbars: int
-    """Crossbars, a pair of opposite polarity counted once."""
-    arrays: int
-    """Physical arrays that hold weights."""
-    tiles: int
-    """Tiles, unused ones included."""
-    utilization: float
-    """Share of the cells of used crossbars that hold a weight slice [-]."""
-    tops: float
-    """Operations a second, two for each multiply-accumulate of the network's weight layers [1e12/s]."""
-    tops_per_watt: float
-    """The same for each watt [1e12/J]."""
-    tops_per_mm2: float
-    """The same for each square millimetre [1e12/s/mm2]."""
-    layers: tuple[LayerCost, ...] = ()
-    """Parts that sum to ``energy_joule`` and ``area_m2``."""
-    components: tuple[ComponentCost, ...] = ()
-    """The same sums, cut the other way."""
-    turns: int = 1
-    """How often the arrays are programmed in one inference; 1: once for all, not part of the cost."""
-    programming_s: float = 0.0
-    """Time to program all weights once; in the delay where there are several turns [s]."""
-    programming_joule: float = 0.0
-    """Energy to program all weights once; in the energy where there are several turns [J]."""
-    lifetime_inferences: float | None = None
-    """Inferences until cells that are rewritten in each are worn out [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +46,16 @@ class Tag:
 
 
 Tags = dict[str, Tag]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PriceList:
+    """What the components of one hardware record cost, which several layers may share."""
+
+    hardware: Hardware
+    """The record itself, not an equal one."""
+    tags: Tags
+    """Component -> what it costs."""
 
 
 def list_prices(hardware: Hardware) -> Tags:
@@ -193,6 +86,20 @@ def list_prices(hardware: Hardware) -> Tags:
     return tags
 
 
+def _list_all(plan: Plan) -> list[PriceList]:
+    """Return one price list for each hardware record of a plan, that of the whole chip first."""
+    lists = [PriceList(hardware=plan.hardware, tags=list_prices(plan.hardware))]
+    for layer in plan.layers:
+        if all(layer.hardware is not each.hardware for each in lists):
+            lists.append(PriceList(hardware=layer.hardware, tags=list_prices(layer.hardware)))
+    return lists
+
+
+def _find_tags(lists: list[PriceList], hardware: Hardware) -> Tags:
+    """Return what the components of a hardware record cost."""
+    return next(each.tags for each in lists if each.hardware is hardware)
+
+
 def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | None = None) -> Cost:
     """Price one inference.
 
@@ -210,22 +117,22 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     Cost
         The whole, by layer and by component.
     """
-    used = {id(hardware): hardware for hardware in (plan.hardware, *(layer.hardware for layer in plan.layers))}
-    lists = {key: list_prices(hardware) for key, hardware in used.items()}
+    lists = _list_all(plan)
     parts: list[LayerCost] = []
     for step in activity.steps:
         hardware = step.layer.hardware if step.layer else plan.hardware
-        tags = lists[id(hardware)]
+        tags = _find_tags(lists, hardware)
         energy = _price_actions(hardware, tags, step.counts, (measured or {}).get(step.name))
         area: dict[str, float] = {}
         if step.layer is not None:
             if step.counts.get("write"):
                 energy[PROGRAMMING] = step.counts["write"] * write_energy(step.layer.hardware)
             held = step.layer.arrays * plan.arrays_held / plan.arrays
-            for name, joule in price_share(tags, held, activity.interval_s, area).items():
+            for name, joule in price_idle(tags, held, activity.interval_s).items():
                 energy[name] = energy.get(name, 0.0) + joule
+            area = share_area(tags, held)
         parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.timing.clock_hz))
-    parts.append(_price_rest(plan, lists[id(plan.hardware)], activity.interval_s))
+    parts.append(_price_rest(plan, lists[0].tags, activity.interval_s))
     return _sum_up(plan, activity, parts, _by_component(plan, activity, lists, parts))
 
 
@@ -245,15 +152,44 @@ def _price_actions(
     return energy
 
 
-def price_share(tags: Tags, arrays: float, interval_s: float, area: dict[str, float]) -> dict[str, float]:
-    """Return the idle energy of so many arrays with their share of core and tile, by component; fill in ``area``."""
-    energy = {}
-    for name, tag in tags.items():
-        if not tag.is_chip:
-            area[name] = arrays * tag.area_m2
-            if tag.idle_watt:
-                energy[name] = arrays * tag.idle_watt * interval_s
-    return energy
+def price_idle(tags: Tags, arrays: float, interval_s: float) -> dict[str, float]:
+    """Return what so many arrays draw, with their share of core and tile, whether or not they act.
+
+    Parameters
+    ----------
+    tags : dict
+        What the components cost.
+    arrays : float
+        Physical arrays [-].
+    interval_s : float
+        Time between two inferences [s].
+
+    Returns
+    -------
+    dict
+        Component -> energy of one inference [J]; absent where it is zero.
+    """
+    return {
+        name: arrays * tag.idle_watt * interval_s for name, tag in tags.items() if tag.idle_watt and not tag.is_chip
+    }
+
+
+def share_area(tags: Tags, arrays: float) -> dict[str, float]:
+    """Return the area of so many arrays with their share of core and tile.
+
+    Parameters
+    ----------
+    tags : dict
+        What the components cost.
+    arrays : float
+        Physical arrays [-].
+
+    Returns
+    -------
+    dict
+        Component -> area [m2].
+    """
+    return {name: arrays * tag.area_m2 for name, tag in tags.items() if not tag.is_chip}
 
 
 def _layer_cost(
@@ -282,9 +218,8 @@ def _layer_cost(
 
 def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
     """Return the record of unused array slots and of what belongs to whole chips."""
-    area: dict[str, float] = {}
     unused = plan.tiles * plan.arrays_per_tile - plan.arrays_held
-    energy = price_share(tags, unused, interval_s, area)
+    energy, area = price_idle(tags, unused, interval_s), share_area(tags, unused)
     for name, tag in tags.items():
         if tag.is_chip:
             area[name] = plan.chips * tag.area_m2
@@ -297,18 +232,24 @@ def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
 
 
 def _by_component(
-    plan: Plan, activity: Activity, lists: Mapping[int, Tags], parts: list[LayerCost]
+    plan: Plan, activity: Activity, lists: list[PriceList], parts: list[LayerCost]
 ) -> tuple[ComponentCost, ...]:
     """Cut the same energy and area by component."""
-    base = id(plan.hardware)
     share = plan.arrays_held / plan.arrays
-    held: dict[int, float] = {base: plan.tiles * plan.arrays_per_tile - plan.arrays_held}
-    for layer in plan.layers:
-        held[id(layer.hardware)] = held.get(id(layer.hardware), 0) + layer.arrays * share
+    held: list[tuple[float, Tags]] = []
+    for each in lists:
+        arrays: float = plan.tiles * plan.arrays_per_tile - plan.arrays_held if each is lists[0] else 0
+        for layer in plan.layers:
+            if layer.hardware is each.hardware:
+                arrays += layer.arrays * share
+        held.append((arrays, each.tags))
     totals = activity.totals
     found = []
-    for name, own in lists[base].items():
-        shares = [(plan.chips, own)] if own.is_chip else [(arrays, lists[key][name]) for key, arrays in held.items()]
+    for name, own in lists[0].tags.items():
+        if own.is_chip:
+            shares: list[tuple[float, Tag]] = [(plan.chips, own)]
+        else:
+            shares = [(arrays, tags[name]) for arrays, tags in held]
         idle = sum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
         energy = sum(part.energy_by_component.get(name, 0.0) for part in parts)
         found.append(
@@ -337,23 +278,16 @@ def _by_component(
 def _sum_up(plan: Plan, activity: Activity, parts: list[LayerCost], components: tuple[ComponentCost, ...]) -> Cost:
     energy, area = sum(part.energy_joule for part in parts), sum(part.area_m2 for part in parts)
     throughput = 1 / activity.interval_s
-    power = energy * throughput
-    tops = 2e-12 * sum(layer.macs for layer in plan.layers) * throughput
     return Cost(
         energy_joule=energy,
         delay_s=activity.delay_s,
         throughput_hz=throughput,
         area_m2=area,
-        edap=energy * activity.delay_s * area,
-        power_watt=power,
         cycles=activity.cycles,
         crossbars=plan.crossbars,
         arrays=plan.arrays_held,
         tiles=plan.tiles,
         utilization=plan.utilization,
-        tops=tops,
-        tops_per_watt=tops / power if power else 0.0,
-        tops_per_mm2=tops / (area * 1e6) if area else 0.0,
         layers=tuple(parts),
         components=components,
         turns=plan.turn_count,
