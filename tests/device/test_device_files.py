@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from xbarsim.config import Device, list_devices, load_device, load_hardware, load_yaml
+from xbarsim.config import Device, list_devices, load_device, load_hardware
 from xbarsim.config.load import find_hardware
 from xbarsim.device import program_cells, read_noise_sigma
 from xbarsim.errors import ConfigError
+from xbarsim.yaml_file import load_yaml
 
 
 @pytest.mark.parametrize("name", list_devices())

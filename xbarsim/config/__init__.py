@@ -20,14 +20,14 @@ from xbarsim.config.load import (
     list_hardware,
     load_device,
     load_hardware,
-    load_yaml,
     override_record,
 )
 from xbarsim.config.process import Process
+from xbarsim.config.record import Record
 
 __all__ = [
     "Adc", "AssumedActivity", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
-    "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Selector", "Sinh", "Stuck",
-    "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device", "load_hardware", "load_yaml",
+    "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record", "Selector", "Sinh",
+    "Stuck", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device", "load_hardware",
     "override_record",
 ]  # fmt: skip

@@ -54,7 +54,7 @@ def load_description(path: str | Path) -> Network:
     ConfigError
         If a file, key or value is wrong; the message names file and key.
     """
-    from xbarsim.config.load import load_yaml
+    from xbarsim.yaml_file import load_yaml
 
     path = Path(path)
     content = load_yaml(path)

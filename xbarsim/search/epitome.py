@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from xbarsim.config import Hardware, load_yaml
+from xbarsim.config import Hardware
 from xbarsim.config.load import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
@@ -40,6 +40,7 @@ from xbarsim.search.sampler import EvolutionSampler
 from xbarsim.search.space import Design, Point, Slot, Space
 from xbarsim.search.store import Store, write_text
 from xbarsim.search.task import EvolutionSettings, Search, make_search
+from xbarsim.yaml_file import load_yaml
 
 Count = Annotated[int, Field(ge=1)]
 GOALS = {

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from xbarsim.config import load_yaml
-from xbarsim.config.hardware import Record
 from xbarsim.config.load import explain_error
+from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.search.sampler import SAMPLERS, check_settings
+from xbarsim.yaml_file import load_yaml
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from xbarsim.config import Hardware
-from xbarsim.config.hardware import Record
 from xbarsim.config.load import explain_error
+from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
 

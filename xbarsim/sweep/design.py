@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from xbarsim import rng
-from xbarsim.config.hardware import Record
+from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.sweep.axis import Axis
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from xbarsim.config import load_yaml
-from xbarsim.config.hardware import Record
 from xbarsim.config.load import explain_error
+from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
 from xbarsim.report.metric import REPORT_METRICS, find_metric, list_metrics
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import Design
+from xbarsim.yaml_file import load_yaml
 
 OTHER_COLUMNS = (
     "network", "hardware", "status", "error", "point", "trials", "seed", "version", "network_hash", "hardware_hash",
