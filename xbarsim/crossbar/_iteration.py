@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._simd import LANES
 from xbarsim.crossbar import _kernels
-from xbarsim.crossbar._kernels import LANES
 from xbarsim.crossbar.wires import Wires
 
 STRONG = 0.9

@@ -12,10 +12,9 @@ import math
 import numpy as np
 
 from xbarsim._numba import kernel
-from xbarsim.crossbar._lanes import load, multiply_add, scale, store, zero_lanes
+from xbarsim._simd import LANES, load, multiply_add, scale, store, zeros
 
-LANES = 16
-"""Driven bit lines, or trial modes, that are worked on side by side [-]."""
+# LANES is the number of driven bit lines, or of trial modes, that are worked on side by side
 SQUARE = LANES * LANES
 
 
@@ -88,16 +87,17 @@ def sweep(upwards, is_last, first, end, g, word, old, new, field, w, current, ou
     currents ``out`` (rows, lanes) alone.
     """
     rows, cols = g.shape
+    zero = zeros(field, LANES)
     for step in range(rows):
         i = rows - 1 - step if upwards else step
         base = (i + 1) * len(w)
         last = base + len(w) if upwards else base - len(w)
         before = min(i + 1, rows - 1) if upwards else max(i - 1, 0)
-        c = zero_lanes()
+        c = zero
         a = 0.0
         for k in range(end - 1, first - 1, -1):
-            y = scale(old[1, i, k], load(field, base + k * LANES))
-            y = multiply_add(old[0, i, k], load(w, k * LANES), y)
+            y = scale(old[1, i, k], load(field, base + k * LANES, zero))
+            y = multiply_add(old[0, i, k], load(w, k * LANES, zero), y)
             store(w, k * LANES, y)
             c = multiply_add(a, c, scale(g[i, k], y))
             a = word[0, i, k]
@@ -109,10 +109,10 @@ def sweep(upwards, is_last, first, end, g, word, old, new, field, w, current, ou
         store(out, i * LANES, scale(a, c))
         if is_last:
             continue
-        u = zero_lanes()
+        u = zero
         for k in range(cols):
-            u = multiply_add(word[1, i, k], load(current, k * LANES), scale(word[0, i, k], u))
-            x = multiply_add(new[0, before, k], load(field, last + k * LANES), scale(g[i, k], u))
+            u = multiply_add(word[1, i, k], load(current, k * LANES, zero), scale(word[0, i, k], u))
+            x = multiply_add(new[0, before, k], load(field, last + k * LANES, zero), scale(g[i, k], u))
             store(field, base + k * LANES, x)
 
 
@@ -160,14 +160,15 @@ def seed_modes(g, up, across, along, field):
 @kernel
 def add_products(x, f, gram):
     """Add ``x^T f`` to ``gram`` (modes, modes) for one row of cells; ``x`` and ``f`` (cols, modes); all flat."""
+    zero = zeros(gram, LANES)
     for column in range(0, LANES, 4):
         m = column * LANES
-        c0 = load(gram, m)
-        c1 = load(gram, m + LANES)
-        c2 = load(gram, m + 2 * LANES)
-        c3 = load(gram, m + 3 * LANES)
+        c0 = load(gram, m, zero)
+        c1 = load(gram, m + LANES, zero)
+        c2 = load(gram, m + 2 * LANES, zero)
+        c3 = load(gram, m + 3 * LANES, zero)
         for k in range(0, len(x), LANES):
-            y = load(f, k)
+            y = load(f, k, zero)
             c0 = multiply_add(x[k + column], y, c0)
             c1 = multiply_add(x[k + column + 1], y, c1)
             c2 = multiply_add(x[k + column + 2], y, c2)
@@ -187,27 +188,28 @@ def sweep_modes(g, word, up, field, w, current, known, out, grams):
     stored. ``known`` (cols, modes) is scratch; the other arguments are those of :func:`sweep`.
     """
     rows, cols = g.shape
+    zero = zeros(field, LANES)
     clear(w, 0, len(w))
     clear(grams[0], 0, SQUARE)
     clear(grams[1], 0, SQUARE)
     for i in range(rows):
         base = (i + 1) * len(w)
         before = min(i + 1, rows - 1)
-        c = zero_lanes()
+        c = zero
         a = 0.0
         for k in range(cols - 1, -1, -1):
-            x = load(field, base + k * LANES)
-            store(known, k * LANES, multiply_add(-up[0, before, k], load(field, base + len(w) + k * LANES), x))
-            y = multiply_add(up[0, i, k], load(w, k * LANES), scale(up[1, i, k], x))
+            x = load(field, base + k * LANES, zero)
+            store(known, k * LANES, multiply_add(-up[0, before, k], load(field, base + len(w) + k * LANES, zero), x))
+            y = multiply_add(up[0, i, k], load(w, k * LANES, zero), scale(up[1, i, k], x))
             store(w, k * LANES, y)
             c = multiply_add(a, c, scale(g[i, k], y))
             a = word[0, i, k]
             store(current, k * LANES, c)
         store(out, i * LANES, scale(a, c))
         add_products(w, known, grams[0])
-        u = zero_lanes()
+        u = zero
         for k in range(cols):
-            u = multiply_add(word[1, i, k], load(current, k * LANES), scale(word[0, i, k], u))
+            u = multiply_add(word[1, i, k], load(current, k * LANES, zero), scale(word[0, i, k], u))
             store(known, k * LANES, scale(g[i, k], u))
         add_products(w, known, grams[1])
 
@@ -215,10 +217,11 @@ def sweep_modes(g, word, up, field, w, current, known, out, grams):
 @kernel
 def multiply(a, b, c):
     """Write ``a b`` to ``c``; ``b`` is square, all are flat and LANES wide; ``c`` may be ``a``."""
+    zero = zeros(c, LANES)
     for r in range(0, len(a), LANES):
-        y = zero_lanes()
+        y = zero
         for m in range(LANES):
-            y = multiply_add(a[r + m], load(b, m * LANES), y)
+            y = multiply_add(a[r + m], load(b, m * LANES, zero), y)
         store(c, r, y)
 
 
@@ -251,6 +254,7 @@ def sum_passes(count, columns, weights, corrections, driven, sensed, outs, t):
     of the two sums misses of the modes, ``driven`` (rows * modes) and ``sensed`` (cols, modes) the modes' currents.
     """
     rows, cols = t.shape
+    zero = zeros(driven, LANES)
     end = min(columns + LANES, cols)
     shares = np.zeros(2 * SQUARE)
     for k in range(columns, end):
@@ -261,16 +265,16 @@ def sum_passes(count, columns, weights, corrections, driven, sensed, outs, t):
     change = 0.0
     both = np.empty(2 * LANES)
     for i in range(rows):
-        x = zero_lanes()
-        y = zero_lanes()
+        x = zero
+        y = zero
         for n in range(count):
-            z = load(outs[n], i * LANES)
+            z = load(outs[n], i * LANES, zero)
             x = multiply_add(weights[0, n], z, x)
             y = multiply_add(weights[1, n], z, y)
         for m in range(LANES):
             s = driven[i * LANES + m]
-            x = multiply_add(s, load(shares, m * LANES), x)
-            y = multiply_add(s, load(shares, SQUARE + m * LANES), y)
+            x = multiply_add(s, load(shares, m * LANES, zero), x)
+            y = multiply_add(s, load(shares, SQUARE + m * LANES, zero), y)
         store(both, 0, x)
         store(both, LANES, y)
         for k in range(columns, end):

@@ -16,102 +16,69 @@ scaled down together every few rows.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
-from numba.core import config
-from numba.extending import intrinsic
 
 from xbarsim._numba import parallel_kernel
-from xbarsim.crossbar._lanes import LANES_TYPE, WIDTH, load, multiply_add, scale, store, zero_lanes
+from xbarsim._simd import LANES, add, divide, load, multiply, multiply_add, scale, store, zeros
 
 LARGEST = 1e100
 """Continuants are brought back to 1 before they can grow by this factor [-]."""
 
 
-def _add_product(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fadd(builder.fmul(*args[:2], flags=("contract",)), args[2], flags=("contract",))
-
-    return LANES_TYPE(LANES_TYPE, LANES_TYPE, LANES_TYPE), generate
-
-
-def _divide(typing_context: Any, x: Any, y: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fdiv(*args)
-
-    return LANES_TYPE(LANES_TYPE, LANES_TYPE), generate
-
-
-add_product: Any
-divide: Any
-
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
-
-    def add_product(x: Any, y: Any, z: Any) -> Any:
-        return x * y + z
-
-    def divide(x: Any, y: Any) -> Any:
-        return x / y
-
-else:
-    add_product, divide = intrinsic(_add_product), intrinsic(_divide)
-
-
 @parallel_kernel
 def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
-    """Write the column currents of blocks of ``WIDTH`` vectors to ``out`` (blocks, cols * WIDTH).
+    """Write the column currents of blocks of ``LANES`` vectors to ``out`` (blocks, cols * LANES).
 
-    ``g`` (cols, rows) its rows counted from the end away from the drivers, ``share`` (blocks, rows * WIDTH) opening of
-    the gates, ``volt`` (blocks, WIDTH) read voltage of a vector, ``ohm`` both segments, ``fixed_ohm`` all else in
-    series, ``every`` rows between two scalings, ``ones`` (WIDTH,).
+    ``g`` (cols, rows) its rows counted from the end away from the drivers, ``share`` (blocks, rows * LANES) opening of
+    the gates, ``volt`` (blocks, LANES) read voltage of a vector, ``ohm`` both segments, ``fixed_ohm`` all else in
+    series, ``every`` rows between two scalings, ``ones`` (LANES,).
     """
     blocks = len(share)
     cols, rows = g.shape
     beta = 1.0 - alpha
     for block in prange(blocks):
         x = share[block]
-        v = load(volt[block], 0)
-        one = load(ones, 0)
+        zero = zeros(ones, LANES)
+        v = load(volt[block], 0, zero)
+        one = load(ones, 0, zero)
         start = scale(-ohm, one)
         j = 0
         while j < cols:
             other = min(j + 1, cols - 1)  # two columns side by side keep the arithmetic units busy
-            d, n, k, m, s = one, zero_lanes(), start, one, one
-            e, p, q, r, u = one, zero_lanes(), start, one, one
+            d, n, k, m, s = one, zero, start, one, one
+            e, p, q, r, u = one, zero, start, one, one
             i = 0
             while i < rows:
                 stop = min(i + every, rows)
                 while i < stop:
-                    row = load(x, i * WIDTH)
+                    row = load(x, i * LANES, zero)
                     left = scale(g[j, i], row)
                     right = scale(g[other, i], row)
                     d = multiply_add(ohm, n, d)
-                    n = add_product(left, d, n)
+                    n = add(multiply(left, d), n)
                     k = multiply_add(ohm, m, k)
-                    m = add_product(left, k, m)
+                    m = add(multiply(left, k), m)
                     e = multiply_add(ohm, p, e)
-                    p = add_product(right, e, p)
+                    p = add(multiply(right, e), p)
                     q = multiply_add(ohm, r, q)
-                    r = add_product(right, q, r)
+                    r = add(multiply(right, q), r)
                     i += 1
                 if i < rows:
                     down = divide(one, d)
-                    zero = zero_lanes()
-                    d, n = add_product(down, d, zero), add_product(down, n, zero)
-                    k, m = add_product(down, k, zero), add_product(down, m, zero)
-                    s = add_product(down, s, zero)
+                    d, n = add(multiply(down, d), zero), add(multiply(down, n), zero)
+                    k, m = add(multiply(down, k), zero), add(multiply(down, m), zero)
+                    s = add(multiply(down, s), zero)
                     down = divide(one, e)
-                    e, p = add_product(down, e, zero), add_product(down, p, zero)
-                    q, r = add_product(down, q, zero), add_product(down, r, zero)
-                    u = add_product(down, u, zero)
+                    e, p = add(multiply(down, e), zero), add(multiply(down, p), zero)
+                    q, r = add(multiply(down, q), zero), add(multiply(down, r), zero)
+                    u = add(multiply(down, u), zero)
             total = multiply_add(fixed_ohm, n, scale(alpha * alpha, d))
             total = multiply_add(beta * beta, m, multiply_add(2.0 * alpha * beta, s, total))
-            store(out[block], j * WIDTH, divide(add_product(v, n, zero_lanes()), total))
+            store(out[block], j * LANES, divide(add(multiply(v, n), zero), total))
             total = multiply_add(fixed_ohm, p, scale(alpha * alpha, e))
             total = multiply_add(beta * beta, r, multiply_add(2.0 * alpha * beta, u, total))
-            store(out[block], other * WIDTH, divide(add_product(v, p, zero_lanes()), total))
+            store(out[block], other * LANES, divide(add(multiply(v, p), zero), total))
             j += 2
 
 

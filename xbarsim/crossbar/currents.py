@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim._numba import limit_threads
+from xbarsim._simd import LANES
 from xbarsim.crossbar import _ladder
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.nodal import solve_nodes
@@ -208,7 +209,7 @@ def _multiply_transfer(question: Question, threads: int | None) -> Array:
 
 def _solve_columns(question: Question, threads: int | None) -> Array:
     """Gate-driven array whose columns decouple: closed form, blocks of vectors side by side."""
-    layout, lines, width = question.topology, question.lines, _ladder.WIDTH
+    layout, lines, width = question.topology, question.lines, LANES
     wires = lines.wires
     g = question.g / (1.0 + lines.r_access_ohm * question.g)
     rows, cols = g.shape[1:]

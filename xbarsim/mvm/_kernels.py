@@ -14,7 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from xbarsim._numba import inlined, kernel
-from xbarsim.mvm._lanes import (
+from xbarsim._simd import (
+    LANES,
+    WIDE,
     add,
     address,
     fill,
@@ -32,8 +34,7 @@ from xbarsim.mvm._lanes import (
     to_float,
     to_int32,
     to_int64,
-    zeros16,
-    zeros64,
+    zeros,
 )  # fmt: skip
 from xbarsim.mvm._records import BlockErrors, SurveyPlaces
 
@@ -239,14 +240,14 @@ def convert(x, variance, word, column, adc, errors, floats):
 @inlined
 def shift_add(codes, v, target, plane_weights, lanes, out, padded):
     """Add weighted codes, int32 lanes, to the outputs of vector v."""
-    quarter = zeros16(plane_weights)
+    quarter = zeros(plane_weights, LANES)
     store(lanes, 0, codes)
     output = target % padded
-    for k in range(0, lane_count(codes), 16):
+    for k in range(0, lane_count(codes), LANES):
         at = v * padded + output
         part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
         store(out, at, add(load(out, at, quarter), part))
-        output += 16
+        output += LANES
         if output == padded:
             output = 0
 
@@ -363,21 +364,21 @@ def multiply_tables(
 ):
     """Multiply a block of vectors, as bit planes, by some columns of every row block.
 
-    ``blocks`` lists (column, width of 64 or 16). Unit columns, as many as ``unit_weights`` has, lie behind the
+    ``blocks`` lists (column, width, WIDE or LANES). Unit columns, as many as ``unit_weights`` has, lie behind the
     others and go to ``unit_codes`` (row blocks, vectors, unit columns).
     """
-    zero, noise_zero = zeros64(scratch.table), zeros64(scratch.noise_table)
-    quarter, noise_quarter = zeros16(scratch.table), zeros16(scratch.noise_table)
+    zero, noise_zero = zeros(scratch.table, WIDE), zeros(scratch.noise_table, WIDE)
+    quarter, noise_quarter = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
     for r in range(cells.row_starts.size - 1):
         list_rows(reads, inputs, r, scratch.starts, scratch.rows)
-        for block in range(blocks.shape[0] + unit_weights.size // 16):
+        for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
-            unit = 16 * (block - blocks.shape[0])
+            unit = LANES * (block - blocks.shape[0])
             column = plane_weights.shape[1] + unit if is_unit else blocks[block, 0]
             target = unit if is_unit else column
             weights = unit_weights if is_unit else plane_weights[r]
             result = unit_codes[r] if is_unit else out
-            if not is_unit and blocks[block, 1] == 64:
+            if not is_unit and blocks[block, 1] == WIDE:
                 tabulate_and_read(
                     reads, cells, adc, errors, survey, r, column, target, weights, zero, noise_zero, scratch, result
                 )
@@ -404,26 +405,26 @@ def multiply_products(
     reads, codes, cells, adc, errors, survey, plane_weights, blocks, unit_weights, scratch, out, unit_codes
 ):
     """As :func:`multiply_tables`, from plain codes and without tables."""
-    zero = zeros64(scratch.sums)
-    quarter = zeros16(scratch.sums)
+    zero = zeros(scratch.sums, WIDE)
+    quarter = zeros(scratch.sums, LANES)
     for r in range(cells.row_starts.size - 1):
         begin, end = cells.row_starts[r], cells.row_starts[r + 1]
         count = codes.shape[0] * reads.shifts.size
         values = scratch.values[: (count + 3) * (end - begin)].reshape(count + 3, end - begin)
         values[count:] = 0
         split_values(reads, codes, begin, end, values)
-        for block in range(blocks.shape[0] + unit_weights.size // 16):
+        for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
-            unit = 16 * (block - blocks.shape[0])
+            unit = LANES * (block - blocks.shape[0])
             column = plane_weights.shape[1] + unit if is_unit else blocks[block, 0]
-            width = 16 if is_unit else blocks[block, 1]
+            width = LANES if is_unit else blocks[block, 1]
             target = unit if is_unit else column
             weights = unit_weights if is_unit else plane_weights[r]
             result = unit_codes[r] if is_unit else out
             round_cells(cells, begin, end, column, width, scratch.cells)
             if errors is not None and scratch.noise_cells.size:
                 copy_noise(cells, begin, end, column, width, scratch.noise_cells)
-            if width == 64:
+            if width == WIDE:
                 read_products(
                     reads, adc, errors, survey, r, column, target, weights, values, scratch.cells,
                     scratch.noise_cells, zero, scratch, result,

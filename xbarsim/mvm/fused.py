@@ -17,10 +17,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records
 from xbarsim.mvm.grid import Grid
-from xbarsim.mvm.layout import LANES, MOST_TABLE_BITS
+from xbarsim.mvm.layout import MOST_TABLE_BITS
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
@@ -30,7 +31,7 @@ TABLE_VECTORS = 1024
 PRODUCT_READS = 1024
 """Reads of a block that is multiplied plainly: their inputs stay in a core's second-level cache."""
 TABLE_CELLS = 1 << 19
-"""Values of a table up to which 64 columns are read at a time, 16 beyond."""
+"""Values of a table up to which ``WIDE`` columns are read at a time, ``LANES`` beyond."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +71,7 @@ class FusedMatrix:
     @property
     def widest(self) -> int:
         """Columns that are read at a time through tables."""
-        return 64 if self.entries * 64 <= TABLE_CELLS else LANES
+        return WIDE if self.entries * WIDE <= TABLE_CELLS else LANES
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,8 +149,8 @@ def survey_fused(
     def work(task: Task) -> None:
         size = task.vectors.stop - task.vectors.start
         survey = _records.Survey(
-            np.full(64, np.inf, dtype=np.float32),
-            np.full(64, -np.inf, dtype=np.float32),
+            np.full(WIDE, np.inf, dtype=np.float32),
+            np.full(WIDE, -np.inf, dtype=np.float32),
             np.zeros(bins, dtype=np.int64),
             np.float32(bins_per_unit / matrix.grid.step),
             np.zeros(1, dtype=np.int64),
@@ -214,15 +215,15 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
     return _records.Scratch(
         starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
         rows=np.empty(reads * matrix.groups + 1 if is_table else 0, dtype=np.int32),
-        cells=_allocate(matrix.most_rows * 64, kind),
-        noise_cells=_allocate(matrix.most_rows * 64 if is_noisy else 0, np.uint8),
+        cells=_allocate(matrix.most_rows * WIDE, kind),
+        noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.uint8),
         table=_allocate(table, kind),
         noise_table=_allocate(table if is_noisy else 0, np.uint8),
         values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
-        lanes=np.empty(64, dtype=np.int32),
-        floats=np.empty(64, dtype=np.float32),
-        sums=_allocate(4 * 64, np.float32),
-        variances=_allocate(4 * 64, np.float32),
+        lanes=np.empty(WIDE, dtype=np.int32),
+        floats=np.empty(WIDE, dtype=np.float32),
+        sums=_allocate(4 * WIDE, np.float32),
+        variances=_allocate(4 * WIDE, np.float32),
     )
 
 
@@ -237,7 +238,7 @@ def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: in
     """Cut the work into tasks: blocks of vectors, and ranges of outputs where those are few."""
     is_table = isinstance(inputs, PackedInputs)
     most = _most_vectors(matrix, inputs)
-    widest = matrix.widest if is_table else 64
+    widest = matrix.widest if is_table else WIDE
     recipe = matrix.recipe
     count = max(1, -(-vectors // most))
     if count % workers and vectors >= 128 * workers:
@@ -257,7 +258,7 @@ def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: in
 
 
 def _split_columns(planes: int, padded: int, widest: int, outputs: range | None) -> NDArray[np.int64]:
-    """Cut columns into blocks of ``widest`` and 16, for a range of outputs of every plane (None: all)."""
+    """Cut columns into blocks of ``widest`` and ``LANES``, for a range of outputs of every plane (None: all)."""
     spans = [(0, planes * padded)]
     if outputs is not None:
         spans = [(plane * padded + outputs.start, plane * padded + outputs.stop) for plane in range(planes)]

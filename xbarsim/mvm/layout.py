@@ -15,13 +15,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._simd import LANES
 from xbarsim.config import Hardware
 from xbarsim.mvm.encoding import columns_per_weight
 
 Ints = NDArray[np.int64]
 
-LANES = 16
-"""Columns are padded to this many, one 512-bit register of float32."""
 MOST_TABLE_BITS = 2
 """Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
 FLOAT_BITS = 32
@@ -161,5 +160,5 @@ def count_slices(hardware: Hardware, weight_bits: int | None = None) -> int:
 
 
 def pad_lanes(count: int) -> int:
-    """Round a number of columns up to whole registers."""
+    """Round a number of columns up to whole :data:`~xbarsim._simd.LANES`."""
     return -(-count // LANES) * LANES

@@ -1,0 +1,411 @@
+"""Vectors in registers, for kernels: plain functions on short NumPy arrays, which Numba compiles to LLVM vectors.
+
+Numba keeps no arrays in registers, and vectorises a loop only where it can prove that arrays do not overlap. Lanes are
+a type of their own, so the question does not arise: ``zeros(table, LANES)`` makes them, ``load`` and ``store`` move
+them, the other functions compute. ``zeros(float32_array, 64)`` is 64 floats: four 512-bit registers, or eight of 256
+bits. Every operation is elementwise, so results do not depend on the width of the machine's registers. Integers wrap.
+Compiled code checks no bounds.
+
+Each operation is defined by a plain function, which runs as it stands where nothing is compiled
+(``NUMBA_DISABLE_JIT=1``), and an entry of ``COMPILED``, which says how calls from kernels are typed and compiled.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import lower_builtin, register_model, type_callable
+from numpy.typing import NDArray
+
+LANES = 16
+"""Values that are worked on side by side; one 512-bit register of float32 [-]."""
+WIDE = 4 * LANES
+"""Columns that are read at a time where there are enough [-]."""
+
+Array: TypeAlias = NDArray[Any]
+Vector: TypeAlias = NDArray[Any]
+"""Lanes, as the plain functions see them."""
+
+_SUMS = {"int16": "int32", "uint8": "int16"}
+"""Type of a table -> type in which its rows are summed; the table's own where it is not listed."""
+
+
+# --- plain ---------------------------------------------------------------------------------------------------------
+
+
+def address(array: Array) -> Array:
+    """Return a bare pointer to an array's values, for :func:`load`, :func:`peek`, :func:`store` and :func:`poke`.
+
+    Arrays count their references, atomically and at every call that they are handed to; pointers do not.
+    """
+    if not array.flags.c_contiguous:
+        raise ValueError("address: the array is not contiguous")
+    return array.reshape(-1)
+
+
+def zeros(table: Array, count: int) -> Vector:
+    """Return ``count`` lanes of zeros, of the type in which rows of ``table`` are summed; ``count`` is a constant."""
+    return np.zeros(count, dtype=_SUMS.get(table.dtype.name, table.dtype))
+
+
+def load(array: Array, index: int, like: Vector) -> Vector:
+    """Load as many values as ``like`` has: int16 widened to int32, uint8 to int16, or to float32 where ``like`` is."""
+    values = array[index : index + like.size]
+    if index < 0 or values.size != like.size:
+        raise IndexError(f"load: {like.size} values from {index} on, of {array.size}")
+    as_float = array.dtype == np.uint8 and like.dtype == np.float32
+    return values.astype(like.dtype if as_float else _SUMS.get(array.dtype.name, array.dtype))
+
+
+def store(array: Array, index: int, lanes: Vector) -> None:
+    """Store lanes into an array, narrowed to its type."""
+    if index < 0 or index + lanes.size > array.size:
+        raise IndexError(f"store: {lanes.size} values from {index} on, of {array.size}")
+    array[index : index + lanes.size] = lanes.astype(array.dtype)
+
+
+def peek(array: Array, index: int) -> Any:
+    """Return one value of an array at an index that is never negative, so that none is spent on wrapping it around."""
+    return array[index]
+
+
+def poke(array: Array, index: int, value: Any) -> None:
+    """Set one value of an array at an index that is never negative."""
+    array[index] = value
+
+
+def lane_count(lanes: Vector) -> int:
+    """Return how many values lanes hold."""
+    return lanes.size
+
+
+def fill(value: Any, like: Vector) -> Vector:
+    """Return lanes that all hold ``value``, of its type, as many as ``like`` has."""
+    return np.full(like.size, value)
+
+
+def spread(value: int, like: Vector) -> Vector:
+    """Return lanes like ``like`` that all hold an integer value, cast to their type."""
+    return np.full(like.size, value, dtype=like.dtype)
+
+
+def add(x: Vector, y: Vector) -> Vector:
+    """Return ``x + y``."""
+    return np.add(x, y)
+
+
+def multiply(x: Vector, y: Vector) -> Vector:
+    """Return ``x y``."""
+    return np.multiply(x, y)
+
+
+def divide(x: Vector, y: Vector) -> Vector:
+    """Return ``x / y`` of float lanes."""
+    return np.divide(x, y)
+
+
+def scale(s: float, x: Vector) -> Vector:
+    """Return ``s x``."""
+    return np.multiply(x.dtype.type(s), x)
+
+
+def multiply_add(s: float, x: Vector, y: Vector) -> Vector:
+    """Return ``s x + y``."""
+    return np.add(np.multiply(x.dtype.type(s), x), y)
+
+
+def round_even(x: Vector) -> Vector:
+    """Round float lanes to whole numbers, halves to even ones."""
+    return np.rint(x)
+
+
+def square_root(x: Vector) -> Vector:
+    """Return the square roots of float lanes."""
+    return np.sqrt(x)
+
+
+def smaller(x: Vector, y: Vector) -> Vector:
+    """Return the smaller of two float lanes, ``y`` where they do not compare."""
+    return np.where(x < y, x, y)
+
+
+def larger(x: Vector, y: Vector) -> Vector:
+    """Return the larger of two float lanes, ``y`` where they do not compare."""
+    return np.where(x > y, x, y)
+
+
+def to_float(x: Vector) -> Vector:
+    """Convert lanes to float32."""
+    return x.astype(np.float32)
+
+
+def to_int32(x: Vector) -> Vector:
+    """Convert lanes to int32; floats are cut toward zero."""
+    return x.astype(np.int32)
+
+
+def to_int64(x: Vector) -> Vector:
+    """Convert lanes to int64; floats are cut toward zero."""
+    return x.astype(np.int64)
+
+
+# --- compiled ------------------------------------------------------------------------------------------------------
+
+
+class Lanes(types.Type):  # type: ignore[misc]
+    """Numba's type of a fixed number of values in vector registers."""
+
+    def __init__(self, dtype: Any, count: int) -> None:
+        self.dtype, self.count = dtype, count
+        super().__init__(name=f"Lanes({dtype}, {count})")
+
+    @property
+    def vector(self) -> ir.VectorType:
+        """The LLVM type."""
+        return _vector(self.dtype, self.count)
+
+
+class LanesModel(PrimitiveModel):  # type: ignore[misc]
+    """How lanes are kept: as LLVM's vector."""
+
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        super().__init__(manager, lanes, lanes.vector)
+
+
+register_model(Lanes)(LanesModel)
+
+_FLOATS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
+
+
+def _vector(dtype: Any, count: int) -> ir.VectorType:
+    return ir.VectorType(_FLOATS[dtype.name] if dtype.name in _FLOATS else ir.IntType(dtype.bitwidth), count)
+
+
+def _sum_type(dtype: Any) -> Any:
+    return getattr(types, _SUMS[dtype.name]) if dtype.name in _SUMS else dtype
+
+
+def _data(context: Any, builder: Any, array: Any, value: Any) -> Any:
+    return value if isinstance(array, types.CPointer) else context.make_array(array)(context, builder, value).data
+
+
+def _place(context: Any, builder: Any, array: Any, args: Any) -> Any:
+    """Point to the element that the first two arguments, an array and an index, name."""
+    return builder.gep(_data(context, builder, array, args[0]), [args[1]])
+
+
+def _splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
+    """Repeat a scalar over all lanes."""
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
+
+
+Definition: TypeAlias = "tuple[Any, Callable[[Any, Any, Any, Any], Any]] | None"
+"""Signature of a call, and what generates its code; None where the types do not serve."""
+
+
+def _address(array: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _data(context, builder, array, args[0])
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+def _zeros(table: Any, count: Any) -> Definition:
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    result = Lanes(_sum_type(table.dtype), count.literal_value)
+    return result(table, count), lambda *_: ir.Constant(result.vector, None)
+
+
+def _load(array: Any, index: Any, like: Any) -> Definition:
+    result = Lanes(_sum_type(array.dtype), like.count)
+    if array.dtype == types.uint8 and like.dtype == types.float32:
+        result = like
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        stored = _vector(array.dtype, like.count)
+        value = builder.load(builder.bitcast(_place(context, builder, array, args), stored.as_pointer()))
+        value.align = array.dtype.bitwidth // 8
+        if array.dtype.name in _SUMS and result.dtype == types.float32:
+            value = builder.uitofp(value, result.vector)
+        elif array.dtype.name in _SUMS:
+            value = (builder.sext if array.dtype.signed else builder.zext)(value, result.vector)
+        return value
+
+    return result(array, types.intp, like), generate
+
+
+def _store(array: Any, index: Any, lanes: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        stored, value = _vector(array.dtype, lanes.count), args[2]
+        if array.dtype.bitwidth < lanes.dtype.bitwidth:
+            value = builder.trunc(value, stored)
+        pointer = builder.bitcast(_place(context, builder, array, args), stored.as_pointer())
+        builder.store(value, pointer).align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+def _peek(array: Any, index: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_place(context, builder, array, args))
+
+    return array.dtype(array, types.intp), generate
+
+
+def _poke(array: Any, index: Any, value: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(context.cast(builder, args[2], value, array.dtype), _place(context, builder, array, args))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
+
+
+def _lane_count(lanes: Any) -> Definition:
+    return types.intp(lanes), lambda *_: ir.IntType(64)(lanes.count)
+
+
+def _fill(value: Any, like: Any) -> Definition:
+    result = Lanes(types.unliteral(value), like.count)
+    return result(result.dtype, like), lambda _, builder, __, args: _splat(builder, args[0], result.vector)
+
+
+def _spread(value: Any, like: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, context.cast(builder, args[0], value, like.dtype), like.vector)
+
+    return like(value, like), generate
+
+
+def _scale(s: Any, x: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fmul(_splat(builder, args[0], x.vector), args[1], flags=("contract",))
+
+    return x(x.dtype, x), generate
+
+
+def _multiply_add(s: Any, x: Any, y: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        product = builder.fmul(_splat(builder, args[0], x.vector), args[1], flags=("contract",))
+        return builder.fadd(product, args[2], flags=("contract",))
+
+    return x(x.dtype, x, x), generate
+
+
+def _binary(on_float: str, on_integer: str) -> Callable[[Any, Any], Definition]:
+    """Define an elementwise operation of two lanes of one type."""
+
+    def define(x: Any, y: Any) -> Definition:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if isinstance(x.dtype, types.Float):
+                return getattr(builder, on_float)(*args, flags=("contract",))
+            return getattr(builder, on_integer)(*args)
+
+        return x(x, x), generate
+
+    return define
+
+
+def _divide(x: Any, y: Any) -> Definition:
+    return x(x, x), lambda _, builder, __, args: builder.fdiv(*args)
+
+
+def _unary(name: str) -> Callable[[Any], Definition]:
+    """Define an elementwise LLVM intrinsic of float lanes."""
+
+    def define(x: Any) -> Definition:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.FunctionType(x.vector, [x.vector])
+            symbol = f"llvm.{name}.v{x.count}f{x.dtype.bitwidth}"
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+
+        return x(x), generate
+
+    return define
+
+
+def _select(comparison: str) -> Callable[[Any, Any], Definition]:
+    """Define the choice of the first of two float lanes where the comparison holds."""
+
+    def define(x: Any, y: Any) -> Definition:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.select(builder.fcmp_ordered(comparison, *args), *args)
+
+        return x(x, x), generate
+
+    return define
+
+
+def _convert(target: Any) -> Callable[[Any], Definition]:
+    """Define the conversion of lanes to another type."""
+
+    def define(x: Any) -> Definition:
+        result = Lanes(target, x.count)
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if x.dtype == target:
+                return args[0]
+            if target == types.float32:
+                return builder.sitofp(args[0], result.vector)
+            change = builder.fptosi if isinstance(x.dtype, types.Float) else builder.sext
+            return change(args[0], result.vector)
+
+        return result(x), generate
+
+    return define
+
+
+COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
+    address: _address,
+    zeros: _zeros,
+    load: _load,
+    store: _store,
+    peek: _peek,
+    poke: _poke,
+    lane_count: _lane_count,
+    fill: _fill,
+    spread: _spread,
+    add: _binary("fadd", "add"),
+    multiply: _binary("fmul", "mul"),
+    divide: _divide,
+    scale: _scale,
+    multiply_add: _multiply_add,
+    round_even: _unary("rint"),
+    square_root: _unary("sqrt"),
+    smaller: _select("<"),
+    larger: _select(">"),
+    to_float: _convert(types.float32),
+    to_int32: _convert(types.int32),
+    to_int64: _convert(types.int64),
+}
+"""Plain function -> types of its arguments to a signature and a generator of code."""
+
+
+def _register(plain: Callable[..., Any], define: Callable[..., Definition]) -> None:
+    """Tell Numba how to type and to compile calls of a plain function."""
+
+    @functools.wraps(define)
+    def type_call(*args: Any) -> Any:
+        found = define(*args)
+        return None if found is None else found[0]
+
+    def lower_call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = define(*signature.args)
+        assert found is not None
+        return found[1](context, builder, signature, args)
+
+    type_callable(plain)(lambda context: type_call)
+    lower_builtin(plain, types.VarArg(types.Any))(lower_call)
+
+
+for _plain, _define in COMPILED.items():
+    _register(_plain, _define)
