@@ -9,19 +9,94 @@ Division by zero follows IEEE instead of raising, so kernels stay vectorisable; 
 give different last digits after an innocent edit. Kernels that profit pick single flags here by name:
 ``contract`` (fused multiply-add) keeps NaN and the order of operations.
 
-Numba's cache does not notice edits in *another* file: a kernel and everything it calls share one file.
+Numba's own cache notices edits of the file that a kernel stands in, and of no other. Here machine code is stale as
+soon as any module changes that the kernel's module imports from the package, directly or through others: the operations
+on lanes in :mod:`xbarsim._simd`, constants, kernels that it calls. A module of kernels therefore imports few others,
+since every edit of what it imports compiles its kernels again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.dispatcher import Dispatcher
 
-kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-parallel_kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, parallel=True)
-inlined = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_ROOT = Path(__file__).parent
+_IMPORT = re.compile(rf"^(?:from|import) ({_ROOT.name}(?:\.\w+)*)(?: import (\([^)]*\)|.*))?", re.M)
+
+
+@functools.cache
+def find_sources(path: Path) -> frozenset[Path]:
+    """Return the files of the package that a module is made from.
+
+    Parameters
+    ----------
+    path : Path
+        File of a module.
+
+    Returns
+    -------
+    frozenset of Path
+        The file, the modules of the package that its import statements name, what those import, and so on.
+    """
+    found: set[Path] = set()
+    ahead = [path]
+    while ahead:
+        file = ahead.pop()
+        if file in found or not file.is_file():
+            continue
+        found.add(file)
+        for module, names in _IMPORT.findall(file.read_text(encoding="utf-8")):
+            place = _ROOT.parent.joinpath(*module.split("."))
+            inside = [place / f"{name}.py" for name in re.findall(r"\w+", names)]
+            ahead += [place.with_suffix(".py"), *inside]
+            if not all(each.is_file() for each in inside):
+                ahead.append(place / "__init__.py")
+    return frozenset(found)
+
+
+@functools.cache
+def hash_sources(path: Path) -> str:
+    """Return the SHA-256, in hexadecimal digits, of the files from :func:`find_sources`."""
+    digest = hashlib.sha256()
+    for file in sorted(find_sources(path)):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """Machine code on disk, beside the source of a kernel or where Numba is told to put it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = hash_sources(Path(inspect.getfile(function)))
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+
+def _make_decorator(**flags: bool) -> Callable[[Function], Function]:
+    def compile_kernel(function: Function) -> Function:
+        compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, **flags)(function)
+        if isinstance(compiled, Dispatcher):  # the function itself with NUMBA_DISABLE_JIT=1
+            compiled._cache = KernelCache(function)
+        return compiled  # type: ignore[no-any-return]
+
+    return compile_kernel
+
+
+kernel = _make_decorator()
+parallel_kernel = _make_decorator(parallel=True)
+inlined = _make_decorator(forceinline=True)
 
 
 @contextmanager
