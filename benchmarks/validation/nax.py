@@ -29,8 +29,10 @@ from resnet20 import decode_jpegs
 
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
-from xbarsim.search import finetune, make_search, open_space, run_search, write_onnx
+from xbarsim.network.write_onnx import write_onnx
+from xbarsim.search import make_search, open_space, run_search
 from xbarsim.search.supernet import SuperNetwork
+from xbarsim.train import finetune
 
 SIZES = (16, 32, 64, 128)
 BUDGET = {"epochs": 2, "batch": 32, "rate": 1e-4, "weight_decay": 1e-4, "shift": 2, "flip": True}

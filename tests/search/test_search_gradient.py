@@ -18,7 +18,7 @@ from xbarsim.search.evaluate import load_images
 from xbarsim.search.gradient import GradientSearch
 from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import tabulate_options
-from xbarsim.search.torch_network import OPERATIONS, functional, run_layer, torch, use_threads
+from xbarsim.train.torch_network import OPERATIONS, functional, run_layer, torch, use_threads
 
 DIGITS = {
     "network": "digits", "hardware": "nax", "method": "differentiable", "data": "digits", "train": "digits",
@@ -247,7 +247,7 @@ def test_gate_steps_follow_the_gradient_of_the_expected_loss(oracle):
 def test_compiled_kernels_leave_pytorch_its_number_of_threads():
     """In a process of its own, since Numba's threads start once."""
     code = (
-        "import numba; from xbarsim.search.torch_network import torch, use_threads\n"
+        "import numba; from xbarsim.train.torch_network import torch, use_threads\n"
         "with use_threads(1):\n    numba.set_num_threads(1); print(torch.get_num_threads())"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"1"

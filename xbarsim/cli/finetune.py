@@ -60,10 +60,11 @@ def finetune(
 
     import dataclasses
 
-    from xbarsim import api, search
+    from xbarsim import api, train
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli.simulate import load_images
     from xbarsim.data import load_data, normalize_images
+    from xbarsim.network.write_onnx import write_onnx
 
     record = api.load_hardware(hardware).override(changes)
     before = api.load_network(network)
@@ -76,12 +77,12 @@ def finetune(
             raise ConfigError(f"--{name}: {part.name} has no labels")
     assert training.labels is not None
     with ProgressDisplay() as progress:
-        after = search.finetune(
+        after = train.finetune(
             before, record, training.images, training.labels, layers=layers or None, weight_bits=weight_bits,
             activation_bits=activation_bits, epochs=epochs, batch=batch, rate=rate, shift=shift, flip=flip, seed=seed,
             threads=threads, progress=progress,
         )  # fmt: skip
-        search.write_onnx(after, out)
+        write_onnx(after, out)
         for title, net in (("before", before), ("after", after)):
             if held is None:
                 break

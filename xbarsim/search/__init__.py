@@ -1,6 +1,5 @@
 """Search: the cost oracle for outside searches, search spaces as data, and searches that ask the simulator."""
 
-from xbarsim.network.write_onnx import write_onnx
 from xbarsim.search.cache import AnswerCache
 from xbarsim.search.lines import answer, answer_lines
 from xbarsim.search.oracle import CostOracle
@@ -9,10 +8,9 @@ from xbarsim.search.run import evaluate_point, make_sampler, open_space, run_sea
 from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSampler, Sampler
 from xbarsim.search.space import Design, Slot, Space, make_space
 from xbarsim.search.task import Search, load_search, make_search
-from xbarsim.search.train import finetune
 
 __all__ = [
     "AnswerCache", "CostOracle", "Design", "Entry", "EvolutionSampler", "OptunaSampler", "RandomSampler", "Result",
-    "Sampler", "Search", "Slot", "Space", "answer", "answer_lines", "evaluate_point", "finetune", "load_search",
-    "make_sampler", "make_search", "make_space", "open_space", "run_search", "write_onnx",
+    "Sampler", "Search", "Slot", "Space", "answer", "answer_lines", "evaluate_point", "load_search",
+    "make_sampler", "make_search", "make_space", "open_space", "run_search",
 ]  # fmt: skip

@@ -11,10 +11,10 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, QuantizedLayer, quantize_network, run_network
-from xbarsim.search.hardware_model import LayerChip, draw_layer, run_on_chip
 from xbarsim.search.supernet import Candidate, SuperNetwork
 from xbarsim.search.table import choose_hardware
-from xbarsim.search.torch_network import Tensor, torch
+from xbarsim.train.hardware_model import LayerChip, draw_layer, run_on_chip
+from xbarsim.train.torch_network import Tensor, torch
 
 
 class Arrays:

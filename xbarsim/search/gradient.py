@@ -39,8 +39,8 @@ from xbarsim.search.store import Store
 from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
-from xbarsim.search.torch_network import Tensor, functional, torch, use_threads
-from xbarsim.search.train import finetune, iterate_batches
+from xbarsim.train.finetune import finetune, iterate_batches
+from xbarsim.train.torch_network import Tensor, functional, torch, use_threads
 
 Progress = Callable[[str, int, int], None]
 CALIBRATION_IMAGES = 16

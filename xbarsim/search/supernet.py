@@ -24,7 +24,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node
 from xbarsim.network.reshape import change_layer
 from xbarsim.search.space import Point, Space
-from xbarsim.search.torch_network import OPERATIONS, Tensor, nn, run_layer, torch
+from xbarsim.train.torch_network import OPERATIONS, Tensor, nn, run_layer, torch
 
 Paths = Mapping[int, tuple[int, ...]]
 """Slot -> the active option, and in architecture steps the other one behind it."""

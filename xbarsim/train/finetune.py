@@ -23,7 +23,7 @@ from xbarsim.network.execute import check_images
 from xbarsim.rng import stream
 
 if TYPE_CHECKING:
-    from xbarsim.search.hardware_model import Chip
+    from xbarsim.train.hardware_model import DrawnChip
 
 Progress = Callable[[str, int, int], None]
 
@@ -121,8 +121,8 @@ def finetune(
     record = api.load_hardware(hardware)
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration, np.float32))
 
-    from xbarsim.search.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
-    from xbarsim.search.torch_network import TorchNetwork, functional, torch, use_threads
+    from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
+    from xbarsim.train.torch_network import TorchNetwork, functional, torch, use_threads
 
     module = TorchNetwork(net)
     optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=weight_decay)
@@ -134,7 +134,7 @@ def finetune(
         activation_bits=activation_bits, seed=seed,
     )  # fmt: skip
     is_random = is_left_to_chance(net, record, layers)
-    chips: deque[Chip] = deque(maxlen=CHIPS if is_random else 1)
+    chips: deque[DrawnChip] = deque(maxlen=CHIPS if is_random else 1)
     trial = 0
     with use_threads(threads):
         for epoch in range(epochs):

@@ -6,7 +6,7 @@ together), found by sending unit vectors through arrays with ideal converters; t
 gain, that remain behind real converters on calibration images; and mean and deviation of what is left (ADC rounding and
 clipping, read noise).
 
-Several chips make a :class:`Chip` with a mean shift of every weight (mostly the wires) and a spread from chip to chip
+Several chips make a :class:`DrawnChip` with a mean shift of every weight (mostly the wires) and a spread from chip to chip
 (mostly variation). Training adds the shift to the quantised weights, draws the spread anew for every step and the
 residual for every output; gradients pass straight through.
 
@@ -31,7 +31,7 @@ from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
 from xbarsim.network.calibrate import code_range
 from xbarsim.network.integer import quantize_input
-from xbarsim.search.torch_network import Tensor, run_layer, torch
+from xbarsim.train.torch_network import Tensor, run_layer, torch
 
 SAMPLE_IMAGES = 8
 """Calibration images on which the residual of a layer is measured."""
@@ -52,7 +52,7 @@ class LayerChip:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Chip:
+class DrawnChip:
     """One draw of the hardware for a network."""
 
     quantized: QuantizedNetwork
@@ -71,7 +71,7 @@ def draw_chip(
     activation_bits: int | None = None,
     seed: int = 0,
     trial: int = 0,
-) -> Chip:
+) -> DrawnChip:
     """Program a network into arrays and measure what they do to every layer.
 
     Parameters
@@ -91,7 +91,7 @@ def draw_chip(
 
     Returns
     -------
-    Chip
+    DrawnChip
         Layer by layer.
 
     Raises
@@ -121,7 +121,7 @@ def draw_chip(
             return run_layer(node, clean, weight, torch.tensor(layer.bias, dtype=torch.float32)).numpy()
 
     run_network(network, calibration, program, block=len(calibration))
-    return Chip(quantized=quantized, layers=found)
+    return DrawnChip(quantized=quantized, layers=found)
 
 
 def is_left_to_chance(
@@ -158,23 +158,23 @@ def is_left_to_chance(
     return False
 
 
-def pool_chips(chips: Sequence[Chip]) -> Chip:
+def pool_chips(chips: Sequence[DrawnChip]) -> DrawnChip:
     """Turn several chips into their mean and spread.
 
     Parameters
     ----------
-    chips : sequence of Chip
+    chips : sequence of DrawnChip
         Draws for one network; scales are those of the last one.
 
     Returns
     -------
-    Chip
+    DrawnChip
         The last chip itself where there is only one.
     """
     if len(chips) == 1:
         return chips[0]
     layers = {name: pool_layers([chip.layers[name] for chip in chips]) for name in chips[-1].layers}
-    return Chip(quantized=chips[-1].quantized, layers=layers)
+    return DrawnChip(quantized=chips[-1].quantized, layers=layers)
 
 
 def pool_layers(draws: Sequence[LayerChip]) -> LayerChip:
@@ -284,12 +284,12 @@ def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: in
     return np.concatenate([_unpack(part, plan.stripe(i), plan, layer) for i, part in enumerate(parts)])
 
 
-def apply_chip(chip: Chip | None, generator: Any) -> Any:
+def apply_chip(chip: DrawnChip | None, generator: Any) -> Any:
     """Return a layer function that computes as a chip does, gradients passing straight through.
 
     Parameters
     ----------
-    chip : Chip or None
+    chip : DrawnChip or None
         None computes in plain float.
     generator : torch.Generator
         Draws the residual of every output.
@@ -297,7 +297,7 @@ def apply_chip(chip: Chip | None, generator: Any) -> Any:
     Returns
     -------
     callable
-        ``(node, x, weight, bias) -> y`` for :class:`~xbarsim.search.torch_network.TorchNetwork`.
+        ``(node, x, weight, bias) -> y`` for :class:`~xbarsim.train.torch_network.TorchNetwork`.
     """
     if chip is None:
         return run_layer

@@ -12,9 +12,10 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mapping import plan_network
 from xbarsim.network import list_networks, load_onnx, quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
-from xbarsim.search import finetune, write_onnx
-from xbarsim.search.hardware_model import apply_chip, draw_chip, find_weights, is_left_to_chance, pool_chips
-from xbarsim.search.torch_network import TorchNetwork, torch, use_threads
+from xbarsim.network.write_onnx import write_onnx
+from xbarsim.train import finetune
+from xbarsim.train.hardware_model import apply_chip, draw_chip, find_weights, is_left_to_chance, pool_chips
+from xbarsim.train.torch_network import TorchNetwork, torch, use_threads
 
 IDEAL = {
     "crossbar.method": "ideal", "device.programming.distribution": "none", "adc.bits": "ideal",
@@ -100,7 +101,7 @@ def test_ideal_hardware_is_the_integer_network(digits):
 def test_the_weights_found_are_those_that_the_arrays_apply(compiled_network, changes):
     """Products of random inputs on arrays with ideal converters, against a product with the weights found."""
     from xbarsim.inference.machine import program_layer
-    from xbarsim.search.torch_network import run_layer
+    from xbarsim.train.torch_network import run_layer
 
     hardware = xs.load_hardware("reference", {"adc.bits": "ideal", "crossbar.rows": 16, "crossbar.cols": 16, **changes})
     images = np.random.default_rng(1).random((4, *compiled_network.input_shape), dtype=np.float32)
@@ -134,7 +135,7 @@ def test_the_weights_found_are_those_that_the_arrays_apply(compiled_network, cha
 )
 def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits, name, changes):
     """Errors of single layers: the model's against the simulator's, in decibels."""
-    from xbarsim.search.torch_network import run_layer
+    from xbarsim.train.torch_network import run_layer
 
     images = digits[0][:32]
     network = xs.load_network("digits")

@@ -1,0 +1,8 @@
+"""Training through hardware: networks as PyTorch modules, the model of the arrays in them, and fine-tuning.
+
+Modules that need PyTorch (extra ``torch``) import it when they are imported; this one does not.
+"""
+
+from xbarsim.train.finetune import finetune
+
+__all__ = ["finetune"]
