@@ -211,10 +211,10 @@ def test_a_killed_search_is_resumed_by_the_same_command(tmp_path):
 
 
 def test_two_runs_do_not_write_into_one_folder(tmp_path):
-    from xbarsim.search.store import Store
+    from xbarsim.search.store import SearchStore
 
-    with Store(tmp_path, "name", {}), pytest.raises(ConfigError, match="another search writes"):
-        Store(tmp_path, "name", {})
+    with SearchStore(tmp_path, "name", {}), pytest.raises(ConfigError, match="another search writes"):
+        SearchStore(tmp_path, "name", {})
 
 
 def test_a_folder_of_another_search_is_refused(tmp_path):

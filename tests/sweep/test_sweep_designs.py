@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbarsim.errors import ConfigError
-from xbarsim.sweep.axis import Range, is_whole, parse_axes
-from xbarsim.sweep.design import Design, combine_axes
+from xbarsim.sweep.axis import Span, is_whole, parse_axes
+from xbarsim.sweep.design import SweepDesign, combine_axes
 from xbarsim.sweep.file import load_sweep, make_sweep
 from xbarsim.sweep.plan import plan_sweep, split_settings
 
@@ -73,7 +73,7 @@ def test_keys_that_move_together_and_keys_that_follow():
 @given(points=st.integers(1, 60), seed=st.integers(0, 100))
 def test_a_latin_hypercube_uses_every_stratum_of_every_axis_once(points, seed):
     axes = parse_axes({"x.y": {"from": 0, "to": 1.0}, "x.z": {"from": 1, "to": 100.0, "scale": "log"}}, is_grid=False)
-    rows = combine_axes(axes, Design(kind="latin_hypercube", points=points, seed=seed))
+    rows = combine_axes(axes, SweepDesign(kind="latin_hypercube", points=points, seed=seed))
     first = np.sort([row["x.y"] for row in rows])
     second = np.sort([np.log10(row["x.z"]) / 2 for row in rows])
     for values in (first, second):
@@ -167,4 +167,4 @@ def test_paths_are_relative_to_the_sweep_file(tmp_path, monkeypatch):
 
 
 def test_a_range_speaks_of_both_its_ends():
-    assert Range(**{"from": 0.1, "to": 0.3, "step": 0.1}).values() == pytest.approx([0.1, 0.2, 0.3])
+    assert Span(**{"from": 0.1, "to": 0.3, "step": 0.1}).values() == pytest.approx([0.1, 0.2, 0.3])

@@ -21,7 +21,7 @@ from xbarsim.sweep.log import encode_record
 from xbarsim.sweep.page import write_sweep_page
 from xbarsim.sweep.plan import plan_sweep
 from xbarsim.sweep.run import run_sweep
-from xbarsim.sweep.store import LOG, Store, read_store
+from xbarsim.sweep.store import LOG, SweepStore, read_store
 from xbarsim.sweep.table import tabulate_points, write_tables
 
 GRID = {
@@ -46,7 +46,7 @@ def invent(settings):
 
 def fill(folder, plan, count=None):
     """Store invented results for the first points of a plan."""
-    with Store(folder, plan):
+    with SweepStore(folder, plan):
         pass
     records = [{"key": point.key, "seconds": 1.0, "metrics": invent(point.settings)} for point in plan.points[:count]]
     (folder / LOG).write_bytes(b"".join(map(encode_record, records)))
@@ -105,7 +105,7 @@ def test_ten_thousand_points_open_and_plot_in_seconds(tmp_path):
     table = tabulate_points(stored.document, stored.results)
     opened = time.perf_counter() - started
     write_sweep_page(tmp_path)
-    with Store(tmp_path, plan) as store:
+    with SweepStore(tmp_path, plan) as store:
         write_tables(store, stored.document)
     total = time.perf_counter() - started
     assert len(table) == 10080
@@ -158,7 +158,7 @@ def test_a_front_holds_the_points_that_no_other_beats(points):
 def test_a_folder_without_a_sweep_or_without_results_says_so(tmp_path):
     with pytest.raises(ConfigError, match="holds no sweep"):
         write_sweep_page(tmp_path)
-    with Store(tmp_path, make_plan()):
+    with SweepStore(tmp_path, make_plan()):
         pass
     with pytest.raises(ConfigError, match="no point is finished yet"):
         write_sweep_page(tmp_path)

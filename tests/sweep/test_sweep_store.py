@@ -16,7 +16,7 @@ from xbarsim.errors import ConfigError, SolverError
 from xbarsim.sweep.lock import Lock
 from xbarsim.sweep.log import Log, encode_record, read_records
 from xbarsim.sweep.run import run_sweep
-from xbarsim.sweep.store import Result, Store, read_store
+from xbarsim.sweep.store import PointResult, SweepStore, read_store
 
 RECORDS = [{"key": f"{number:04x}", "metrics": {"cost.edap": number / 3}} for number in range(12)]
 HOLDER = textwrap.dedent("""
@@ -147,8 +147,8 @@ def test_a_result_is_on_the_device_before_append_returns(tmp_path, monkeypatch):
     synced = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_ino), real(descriptor)))
-    with Store(tmp_path, sweep_samples.make_plan()) as store:
+    with SweepStore(tmp_path, sweep_samples.make_plan()) as store:
         synced.clear()
-        store.append(Result(key="00", metrics={}))
+        store.append(PointResult(key="00", metrics={}))
         assert (tmp_path / "points.log").stat().st_ino in synced
     assert json.loads((tmp_path / "points.log").read_bytes().splitlines()[-1][9:])["key"] == "00"

@@ -11,7 +11,7 @@ from xbarsim.cli import _options
 from xbarsim.errors import ConfigError
 
 if TYPE_CHECKING:
-    from xbarsim.sweep import Plan, Summary
+    from xbarsim.sweep import Summary, SweepPlan
 
 _LONGEST = 20
 _GAP = 3
@@ -75,7 +75,7 @@ def sweep(
     _show_summary(plan, summary)
 
 
-def _show_plan(plan: Plan, out: Path, workers: int | None) -> None:
+def _show_plan(plan: SweepPlan, out: Path, workers: int | None) -> None:
     from xbarsim.cli._progress import format_duration
     from xbarsim.network.execute import available_cores
     from xbarsim.sweep import estimate_seconds
@@ -95,7 +95,7 @@ def _show_plan(plan: Plan, out: Path, workers: int | None) -> None:
         typer.echo(f"{missing:,} to compute, about {format_duration(seconds)} {processes}")
 
 
-def _show_summary(plan: Plan, summary: Summary) -> None:
+def _show_summary(plan: SweepPlan, summary: Summary) -> None:
     from xbarsim.cli._progress import format_duration
     from xbarsim.cli._tables import make_console
 
@@ -112,7 +112,7 @@ def _show_summary(plan: Plan, summary: Summary) -> None:
     typer.echo(f"next: xbarsim report {summary.folder}")
 
 
-def _table(plan: Plan, summary: Summary, width: int) -> Any:
+def _table(plan: SweepPlan, summary: Summary, width: int) -> Any:
     """Lay out the first points: what varies, and as many of the metrics as the width has room for."""
     from xbarsim.cli._tables import new_table
     from xbarsim.report.metric import describe_metric

@@ -6,11 +6,11 @@ from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.run import evaluate_point, make_sampler, open_space, run_search
 from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSampler, Sampler
-from xbarsim.search.space import Design, Slot, Space, make_space
+from xbarsim.search.space import Design, SearchSlot, Space, make_space
 from xbarsim.search.task import Search, load_search, make_search
 
 __all__ = [
     "AnswerCache", "CostOracle", "Design", "Entry", "EvolutionSampler", "OptunaSampler", "RandomSampler", "Result",
-    "Sampler", "Search", "Slot", "Space", "answer", "answer_lines", "evaluate_point", "load_search",
+    "Sampler", "Search", "SearchSlot", "Space", "answer", "answer_lines", "evaluate_point", "load_search",
     "make_sampler", "make_search", "make_space", "open_space", "run_search",
 ]  # fmt: skip

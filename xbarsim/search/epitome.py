@@ -37,8 +37,8 @@ from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Result, write_rows
 from xbarsim.search.run import Progress, describe_search, name_search, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
-from xbarsim.search.space import Design, Point, Slot, Space
-from xbarsim.search.store import Store, write_text
+from xbarsim.search.space import Design, Point, SearchSlot, Space
+from xbarsim.search.store import SearchStore, write_text
 from xbarsim.search.task import EvolutionSettings, Search, make_search
 from xbarsim.yaml_file import load_yaml
 
@@ -117,7 +117,7 @@ class EpitomeSearch(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class EpitomeTask:
     """A search for epitomes, ready to run."""
 
     search: Search
@@ -152,7 +152,7 @@ def make_epitome_search(content: dict[str, Any], origin: str = "") -> EpitomeSea
     return search
 
 
-def open_epitome_search(wanted: EpitomeSearch) -> Task:
+def open_epitome_search(wanted: EpitomeSearch) -> EpitomeTask:
     """Turn a search for epitomes into a space, a budget and first designs.
 
     Parameters
@@ -162,7 +162,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> Task:
 
     Returns
     -------
-    Task
+    EpitomeTask
         Ready for :func:`run_epitome_search`.
 
     Raises
@@ -197,7 +197,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> Task:
     if smallest > budget:
         raise ConfigError(f"budget: {budget} crossbars are met by no design; the smallest takes {smallest}")
     search = make_search({**content, "constraints": {"cost.crossbars": {"max": budget}}})
-    return Task(search=search, space=space, hardware=hardware, starts=starts, budget=budget)
+    return EpitomeTask(search=search, space=space, hardware=hardware, starts=starts, budget=budget)
 
 
 def run_epitome_search(
@@ -238,7 +238,7 @@ def run_epitome_search(
     first = [*task.starts, *_vary(task, wanted)]
     sampler = EvolutionSampler(space, seed=wanted.seed, first=first, population=wanted.evolution.population)
     images = load_images(search)
-    with Store(folder, name, about) as store:
+    with SearchStore(folder, name, about) as store:
         entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler, labels=task.starts)
         result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
         result.write(store.folder)
@@ -249,7 +249,7 @@ def run_epitome_search(
 
 
 def compare_designs(
-    result: Result, task: Task, oracle: CostOracle, images: Images | None = None
+    result: Result, task: EpitomeTask, oracle: CostOracle, images: Images | None = None
 ) -> list[dict[str, Any]]:
     """Set the designs found against the plain network, the uniform epitome and pruning to as many arrays.
 
@@ -257,7 +257,7 @@ def compare_designs(
     ----------
     result : Result
         What the search found.
-    task : Task
+    task : EpitomeTask
         What was searched.
     oracle : CostOracle
         Who prices the plain and the pruned network.
@@ -298,7 +298,7 @@ def name_designs(result: Result) -> list[tuple[str, int]]:
     return [*named, ("chosen", result.chosen)]
 
 
-def prune_network(task: Task) -> tuple[Network, float]:
+def prune_network(task: EpitomeTask) -> tuple[Network, float]:
     """Keep one share of the channels of every searched layer, as large as fits the budget.
 
     Returns
@@ -333,7 +333,7 @@ def prune_network(task: Task) -> tuple[Network, float]:
         return reshape_network(network, widths=dict.fromkeys(free, share)), share
 
 
-def _vary(task: Task, wanted: EpitomeSearch) -> list[Point]:
+def _vary(task: EpitomeTask, wanted: EpitomeSearch) -> list[Point]:
     """Return neighbours of the first designs, two layers changed, that fill up the first generation.
 
     A design drawn evenly hardly ever meets a budget; stream ``"search.epitome"``, one by neighbour.
@@ -356,14 +356,14 @@ def _match_layers(network: Network, globs: tuple[str, ...]) -> list[str]:
     return [name for name in names if name in matched]
 
 
-def _find(slot: Slot, shape: Mapping[str, int] | None, widths: tuple[int, ...]) -> int:
+def _find(slot: SearchSlot, shape: Mapping[str, int] | None, widths: tuple[int, ...]) -> int:
     option: dict[str, Any] = {"epitome": dict(shape) if shape is not None else None}
     if widths:
         option["weight_bits"] = max(widths)
     return slot.index(option)
 
 
-def _spare(slot: Slot, counts: list[int], uniform: Mapping[str, int], wanted: EpitomeSearch) -> int:
+def _spare(slot: SearchSlot, counts: list[int], uniform: Mapping[str, int], wanted: EpitomeSearch) -> int:
     """Return the plain layer where it takes no more crossbars than the uniform epitome, else the epitome."""
     epitome = _find(slot, uniform, wanted.weight_bits)
     if not wanted.plain:
@@ -372,7 +372,7 @@ def _spare(slot: Slot, counts: list[int], uniform: Mapping[str, int], wanted: Ep
     return plain if counts[plain] <= counts[epitome] else epitome
 
 
-def _count(space: Space, hardware: Hardware, slot: Slot, option: int) -> int:
+def _count(space: Space, hardware: Hardware, slot: SearchSlot, option: int) -> int:
     """Return the crossbars of a slot's layer on its own for one of its options."""
     design = Space(network=space.network, slots=(slot,)).design((option,))
     node = design.network.node(slot.layers[0])

@@ -35,7 +35,7 @@ from xbarsim.search.evaluate import Images, load_part, measure_design
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.space import Point, Space
-from xbarsim.search.store import Store
+from xbarsim.search.store import SearchStore
 from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
@@ -215,7 +215,12 @@ class GradientSearch:
 
 
 def run_gradient(
-    search: Search, space: Space, oracle: CostOracle, images: Images | None, store: Store, progress: Progress | None
+    search: Search,
+    space: Space,
+    oracle: CostOracle,
+    images: Images | None,
+    store: SearchStore,
+    progress: Progress | None,
 ) -> Result:
     """Search, train what was found and every uniform design, and simulate them.
 
@@ -223,7 +228,7 @@ def run_gradient(
     ----------
     search, space, oracle, images
         What is searched, who knows, and the test images.
-    store : Store
+    store : SearchStore
         The folder; ``state.pt`` in it holds the last epoch, ``network-*.onnx`` the trained designs.
     progress : callable or None
         ``(stage, done, total)``.
@@ -263,7 +268,7 @@ def run_gradient(
     return Result(search=search, space=space, entries=tuple(entries), extra=extra)
 
 
-def _run_epochs(task: GradientSearch, store: Store, progress: Progress | None) -> None:
+def _run_epochs(task: GradientSearch, store: SearchStore, progress: Progress | None) -> None:
     """Run all epochs, each kept on disk before the next one begins."""
     state = store.folder / "state.pt"
     total = task.settings.warmup + task.settings.epochs
@@ -286,7 +291,7 @@ def _finish(
     oracle: CostOracle,
     images: Images | None,
     training: tuple[np.ndarray, np.ndarray],
-    store: Store,
+    store: SearchStore,
     point: Point,
     label: str,
 ) -> dict[str, Any]:

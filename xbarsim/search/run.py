@@ -16,7 +16,7 @@ from xbarsim.search.oracle import CostOracle, fingerprint_code
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.sampler import SAMPLERS, Sampler
 from xbarsim.search.space import Point, Space, make_space
-from xbarsim.search.store import Store
+from xbarsim.search.store import SearchStore
 from xbarsim.search.task import GRADIENT, Search
 
 Progress = Callable[[str, int, int], None]
@@ -116,7 +116,7 @@ def run_search(
     images = load_images(search)
     oracle = CostOracle(hardware, cache)
     about = describe_search(search, space)
-    with Store(folder, name_search(search, space, oracle), about) as store:
+    with SearchStore(folder, name_search(search, space, oracle), about) as store:
         if search.method == GRADIENT:
             from xbarsim.search.gradient import run_gradient
 
@@ -163,7 +163,7 @@ def run_sampler(
     space: Space,
     oracle: CostOracle,
     images: Images | None,
-    store: Store,
+    store: SearchStore,
     progress: Progress | None,
     *,
     sampler: Sampler | None = None,

@@ -40,7 +40,7 @@ Point = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class SearchSlot:
     """One choice, of one layer or of several that are tied."""
 
     name: str
@@ -98,9 +98,9 @@ class Space:
 
     network: Network
     """The backbone."""
-    slots: tuple[Slot, ...]
+    slots: tuple[SearchSlot, ...]
     """Choices with more than one option, in the order of the network."""
-    fixed: tuple[Slot, ...] = ()
+    fixed: tuple[SearchSlot, ...] = ()
     """Choices with one option."""
     natives: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Layer -> axis -> what it is without a choice."""
@@ -199,7 +199,7 @@ class Space:
         """Run through all points in order."""
         yield from (tuple(map(int, index)) for index in np.ndindex(*(slot.count for slot in self.slots)))
 
-    def _own(self, slot: Slot, wanted: Option) -> Option | str:
+    def _own(self, slot: SearchSlot, wanted: Option) -> Option | str:
         if not slot.axes:
             return {}
         own = {**self.natives.get(slot.layers[0], {}), **{k: v for k, v in wanted.items() if k in slot.axes}}
@@ -264,7 +264,7 @@ def expand_axis(axis: str, value: Any) -> dict[str, Any]:
     return {"crossbar.rows": value, "crossbar.cols": value} if axis == "array" else {axis: value}
 
 
-def _collect_slots(merged: Mapping[str, dict[str, Any]], ties: Mapping[str, str]) -> list[Slot]:
+def _collect_slots(merged: Mapping[str, dict[str, Any]], ties: Mapping[str, str]) -> list[SearchSlot]:
     """Turn the axes of every layer into slots; tied layers must offer the same."""
     groups: dict[str, list[str]] = {}
     for name, axes in merged.items():
@@ -277,7 +277,7 @@ def _collect_slots(merged: Mapping[str, dict[str, Any]], ties: Mapping[str, str]
         for layer in layers:
             joint.update({key: value for key, value in merged[layer].items() if key != "zero"})
         can_vanish = any(merged[layer].get("zero", False) for layer in layers)
-        slots.append(Slot(name=name, layers=tuple(layers), axes=joint, can_vanish=can_vanish))
+        slots.append(SearchSlot(name=name, layers=tuple(layers), axes=joint, can_vanish=can_vanish))
     return slots
 
 

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from xbarsim.errors import ConfigError
 
 
-class Store:
+class SearchStore:
     """The folder of one search.
 
     Parameters
@@ -60,7 +60,7 @@ class Store:
         self._file.close()
         self._lock.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> SearchStore:
         """Return the store itself."""
         return self
 

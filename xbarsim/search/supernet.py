@@ -27,7 +27,7 @@ from xbarsim.search.space import Point, Space
 from xbarsim.train.torch_network import OPERATIONS, Tensor, nn, run_layer, torch
 
 Paths = Mapping[int, tuple[int, ...]]
-"""Slot -> the active option, and in architecture steps the other one behind it."""
+"""SearchSlot -> the active option, and in architecture steps the other one behind it."""
 
 
 class _Gate(torch.autograd.Function):
@@ -136,9 +136,9 @@ class SuperNetwork(nn.Module):
         images : Tensor
             Normalised images.
         paths : mapping
-            Slot -> options.
+            SearchSlot -> options.
         gates : mapping, optional
-            Slot -> (1, 0), for an architecture step: weights are folded and take no gradient.
+            SearchSlot -> (1, 0), for an architecture step: weights are folded and take no gradient.
         on_chip : callable, optional
             Computes a layer on the hardware of an option; ideal arrays if left out.
 

@@ -1,12 +1,12 @@
 """Grids and random designs over networks, hardware and its keys; a store that survives; local processes or Dask."""
 
 from xbarsim.sweep.file import Sweep, load_sweep, make_sweep
-from xbarsim.sweep.plan import Plan, Point, plan_sweep
+from xbarsim.sweep.plan import Point, SweepPlan, plan_sweep
 from xbarsim.sweep.run import Summary, estimate_seconds, run_sweep
 from xbarsim.sweep.store import read_store
 from xbarsim.sweep.table import tabulate_points
 
 __all__ = [
-    "Plan", "Point", "Summary", "Sweep", "estimate_seconds", "load_sweep", "make_sweep", "plan_sweep", "read_store",
-    "run_sweep", "tabulate_points",
+    "Point", "Summary", "Sweep", "SweepPlan", "estimate_seconds", "load_sweep", "make_sweep", "plan_sweep",
+    "read_store", "run_sweep", "tabulate_points",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ TIED = "same as "
 """How the value of a tied axis begins; the key that it follows comes behind."""
 
 
-class Range(Record):
+class Span(Record):
     """Values between two ends, both included."""
 
     start: Annotated[float, Field(alias="from")]
@@ -42,7 +42,7 @@ class Range(Record):
     """How values are spread, and drawn in random designs."""
 
     @model_validator(mode="after")
-    def _check(self) -> Range:
+    def _check(self) -> Span:
         if self.stop < self.start:
             raise ValueError(f"to: {self.stop:g} is below from: {self.start:g}")
         if sum(value is not None for value in (self.count, self.step, self.factor)) > 1:
@@ -90,7 +90,7 @@ class Axis:
     """Dotted keys, tied ones behind the one that they follow."""
     levels: tuple[tuple[Any, ...], ...]
     """One value a key, level by level; empty for a continuous range."""
-    range: Range | None = None
+    range: Span | None = None
     """A continuous range, for random designs alone."""
 
     def draw(self, share: float) -> tuple[Any, ...]:
@@ -191,9 +191,9 @@ def _parse_axis(keys: tuple[str, ...], value: Any, is_grid: bool, where: str) ->
 
 def _parse_range(name: str, value: Mapping[str, Any], is_grid: bool, where: str) -> Axis:
     try:
-        item = Range.model_validate(dict(value))
+        item = Span.model_validate(dict(value))
     except ValidationError as error:
-        raise ConfigError(f"axes.{name}.{explain_error(error, Range, '')}{where}") from None
+        raise ConfigError(f"axes.{name}.{explain_error(error, Span, '')}{where}") from None
     if is_whole(name):
         if not item.is_listed:
             item = item.model_copy(update={"factor": 2.0} if item.is_log else {"step": 1.0})

@@ -18,7 +18,7 @@ from xbarsim.errors import ConfigError, SolverError
 from xbarsim.plugin import pack_plugins, unpack_plugins
 from xbarsim.sweep.local import ATTEMPTS, FACTORY
 from xbarsim.sweep.plan import Point, Workload
-from xbarsim.sweep.store import Result
+from xbarsim.sweep.store import PointResult
 from xbarsim.sweep.tls import Tls, explain_refusal, make_security
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def connect(address: str, tls: Tls | None = None) -> Client:
 
 def run_dask(
     points: Sequence[Point], workload: Workload | Any, *, client: Client, factory: str = FACTORY
-) -> Iterator[Result]:
+) -> Iterator[PointResult]:
     """Compute points on a cluster.
 
     Parameters
@@ -88,7 +88,7 @@ def run_dask(
 
     Yields
     ------
-    Result
+    PointResult
         One for each point, in the order in which they finish.
 
     Raises
@@ -126,7 +126,7 @@ def run_dask(
                 continue
             if waiting:
                 running.add(submit(waiting.pop()))
-            yield result or Result(key=point.key, error=f"its worker was lost {ATTEMPTS} times")
+            yield result or PointResult(key=point.key, error=f"its worker was lost {ATTEMPTS} times")
     except (OSError, asyncio.TimeoutError) as error:  # not an OSError before Python 3.11
         said = " ".join(str(error).split()) or type(error).__name__
         raise SolverError(f"the cluster was lost ({said}); finished points are kept") from None
@@ -142,7 +142,7 @@ def pack_workload(factory: str, workload: Workload | Any) -> bytes:
     return pickle.dumps((plugins, pickle.dumps((factory, workload), protocol=5)), protocol=5)
 
 
-def compute_remote(packed: bytes, point: Point) -> Result:
+def compute_remote(packed: bytes, point: Point) -> PointResult:
     """Compute one point on a worker of the cluster."""
     import hashlib
     import importlib
@@ -166,7 +166,7 @@ def _capacity(client: Client) -> int:
     return AHEAD * max(1, threads)
 
 
-def _take(future: Any) -> Result | None:
+def _take(future: Any) -> PointResult | None:
     """Return what a finished future holds, None where its worker was lost; its own errors are bugs and rise."""
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

@@ -25,7 +25,7 @@ LARGEST = 1_000_000
 """Most points of one sweep."""
 
 
-class Design(Record):
+class SweepDesign(Record):
     """How points are chosen."""
 
     kind: Literal["grid", "random", "latin_hypercube"] = "grid"
@@ -36,14 +36,14 @@ class Design(Record):
     """Seed of the draws."""
 
 
-def combine_axes(axes: Sequence[Axis], design: Design) -> list[dict[str, Any]]:
+def combine_axes(axes: Sequence[Axis], design: SweepDesign) -> list[dict[str, Any]]:
     """Return the settings of every point.
 
     Parameters
     ----------
     axes : sequence of Axis
         What varies.
-    design : Design
+    design : SweepDesign
         How.
 
     Returns
@@ -71,7 +71,7 @@ def combine_axes(axes: Sequence[Axis], design: Design) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _draw_shares(axes: Sequence[Axis], design: Design) -> np.ndarray:
+def _draw_shares(axes: Sequence[Axis], design: SweepDesign) -> np.ndarray:
     """Return where every point lies on every axis, (points, axes), each in [0, 1)."""
     count = design.points or 1
     shares = np.empty((count, len(axes)))

@@ -15,7 +15,7 @@ from xbarsim.errors import XbarsimError
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.sweep.metric import collect_metrics
 from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
-from xbarsim.sweep.store import Result
+from xbarsim.sweep.store import PointResult
 
 _LONGEST_ERROR = 400
 
@@ -60,7 +60,7 @@ class Evaluator:
         return collect_metrics(report, work.metrics, work.labels)
 
 
-def compute_point(function: Function, point: Point) -> Result:
+def compute_point(function: Function, point: Point) -> PointResult:
     """Compute one point, whatever happens.
 
     Parameters
@@ -72,7 +72,7 @@ def compute_point(function: Function, point: Point) -> Result:
 
     Returns
     -------
-    Result
+    PointResult
         Metrics, or the error in one line.
     """
     started = time.perf_counter()
@@ -87,7 +87,7 @@ def compute_point(function: Function, point: Point) -> Result:
             error = _one_line(f"{type(problem).__name__}: {problem}")
     said = dict.fromkeys(_one_line(str(item.message)) for item in caught if _is_ours(item.category))
     seconds = time.perf_counter() - started
-    return Result(key=point.key, metrics=metrics, error=error, seconds=seconds, warnings=tuple(said))
+    return PointResult(key=point.key, metrics=metrics, error=error, seconds=seconds, warnings=tuple(said))
 
 
 def _one_line(text: str) -> str:

@@ -13,7 +13,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
 from xbarsim.report.metric import REPORT_METRICS, find_metric, list_metrics
 from xbarsim.sweep.axis import Axis, parse_axes
-from xbarsim.sweep.design import Design
+from xbarsim.sweep.design import SweepDesign
 from xbarsim.yaml_file import load_yaml
 
 OTHER_COLUMNS = (
@@ -49,7 +49,7 @@ class Sweep(Record):
     """Changes for some layers that hold for every point: glob -> dotted key -> value."""
     axes: dict[str, Any] = Field(default_factory=dict)
     """What varies: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
-    design: Design = Design()
+    design: SweepDesign = SweepDesign()
     """Grid, random draws or a Latin hypercube."""
     trials: Annotated[int, Field(ge=1)] = 1
     """Chips that are drawn for every point."""

@@ -24,7 +24,7 @@ from xbarsim.errors import SolverError
 from xbarsim.network.execute import available_cores
 from xbarsim.plugin import Parcel, pack_plugins
 from xbarsim.sweep.plan import Point, Workload
-from xbarsim.sweep.store import Result
+from xbarsim.sweep.store import PointResult
 
 FACTORY = "xbarsim.sweep.evaluate:Evaluator"
 """What turns a workload and a number of threads into a function of points, as ``module:name``."""
@@ -42,7 +42,7 @@ _START = (
 
 def run_local(
     points: Sequence[Point], workload: Workload | Any, *, workers: int | None = None, factory: str = FACTORY
-) -> Iterator[Result]:
+) -> Iterator[PointResult]:
     """Compute points on processes of this machine.
 
     Parameters
@@ -59,7 +59,7 @@ def run_local(
 
     Yields
     ------
-    Result
+    PointResult
         One for each point, in the order in which they finish.
 
     Raises
@@ -174,7 +174,7 @@ class Queue:
         return True
 
 
-def _compute_here(points: Sequence[Point], workload: Any, factory: str) -> Iterator[Result]:
+def _compute_here(points: Sequence[Point], workload: Any, factory: str) -> Iterator[PointResult]:
     """Compute points in this process, where a plug-in was defined that no other process can import."""
     from xbarsim.sweep.evaluate import compute_point
 
@@ -184,7 +184,7 @@ def _compute_here(points: Sequence[Point], workload: Any, factory: str) -> Itera
         yield compute_point(function, point)
 
 
-def _serve(worker: Worker, team: list[Worker], queue: Queue, hire: Callable[[], Worker]) -> Iterator[Result]:
+def _serve(worker: Worker, team: list[Worker], queue: Queue, hire: Callable[[], Worker]) -> Iterator[PointResult]:
     """Take what a worker sends and give it its next point; replace it if it died."""
     try:
         answer = worker.connection.recv()
@@ -197,7 +197,7 @@ def _serve(worker: Worker, team: list[Worker], queue: Queue, hire: Callable[[], 
         if worker.point is None:
             team.remove(worker)
             worker.stop()
-        if isinstance(answer, Result):
+        if isinstance(answer, PointResult):
             yield answer  # the worker is busy again while this one is stored
         return
     team.remove(worker)
@@ -207,4 +207,4 @@ def _serve(worker: Worker, team: list[Worker], queue: Queue, hire: Callable[[], 
     team.append(hire())
     if last is not None and not queue.give_back(last):
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        yield Result(key=last.key, error=f"its worker process died {ATTEMPTS} times ({how})")
+        yield PointResult(key=last.key, error=f"its worker process died {ATTEMPTS} times ({how})")

@@ -75,7 +75,7 @@ class Workload:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
+class SweepPlan:
     """A sweep, ready to run."""
 
     sweep: Sweep
@@ -87,7 +87,7 @@ class Plan:
     """What all results were made from: version, seed, hashes."""
 
 
-def plan_sweep(sweep: Sweep) -> Plan:
+def plan_sweep(sweep: Sweep) -> SweepPlan:
     """Load what a sweep names, check its axes and list its points.
 
     Parameters
@@ -97,7 +97,7 @@ def plan_sweep(sweep: Sweep) -> Plan:
 
     Returns
     -------
-    Plan
+    SweepPlan
         Points in order: networks, then hardware, then the axes, the last one fastest.
 
     Raises
@@ -126,7 +126,7 @@ def plan_sweep(sweep: Sweep) -> Plan:
     )
     _check_axes([key for group in keys for key in group], rows, workload)
     common = {**common, "network_hash": networks, "hardware_hash": hardware}
-    return Plan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
+    return SweepPlan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
 
 
 def split_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.errors import ConfigError, ModelRangeWarning, XbarsimError
 from xbarsim.sweep.evaluate import Evaluator, compute_point
 from xbarsim.sweep.local import run_local
-from xbarsim.sweep.plan import Plan, Point, Workload
-from xbarsim.sweep.store import Result, Store, describe_plan, read_store
+from xbarsim.sweep.plan import Point, SweepPlan, Workload
+from xbarsim.sweep.store import PointResult, SweepStore, describe_plan, read_store
 from xbarsim.sweep.table import tabulate_points, write_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[str, int, int], None]
-Backend = Callable[[Sequence[Point], Workload], Iterator[Result]]
+Backend = Callable[[Sequence[Point], Workload], Iterator[PointResult]]
 
 TABLE_INTERVAL_S = 30.0
 """Time between two writings of the tables while a sweep runs [s]."""
@@ -56,7 +56,7 @@ class Summary:
 
 
 def run_sweep(
-    plan: Plan,
+    plan: SweepPlan,
     folder: str | Path,
     *,
     workers: int | None = None,
@@ -68,7 +68,7 @@ def run_sweep(
 
     Parameters
     ----------
-    plan : Plan
+    plan : SweepPlan
         From :func:`~xbarsim.sweep.plan.plan_sweep`.
     folder : str or Path
         Where results are kept; a sweep that was interrupted goes on.
@@ -98,7 +98,7 @@ def run_sweep(
     document = describe_plan(plan)
     said: set[str] = set()
     computed = 0
-    with Store(folder, plan) as store:
+    with SweepStore(folder, plan) as store:
         if store.damaged:
             _warn(f"{store.folder}: {store.damaged} damaged records were dropped and are computed again", said)
         missing = [point for point in plan.points if _is_missing(store.results.get(point.key), retry)]
@@ -126,12 +126,14 @@ def run_sweep(
         return _summarize(plan, store, document, computed, time.perf_counter() - started)
 
 
-def estimate_seconds(plan: Plan, folder: str | Path | None = None, *, workers: int = 1) -> tuple[int, float | None]:
+def estimate_seconds(
+    plan: SweepPlan, folder: str | Path | None = None, *, workers: int = 1
+) -> tuple[int, float | None]:
     """Count the points that are missing and estimate how long they take.
 
     Parameters
     ----------
-    plan : Plan
+    plan : SweepPlan
         The sweep.
     folder : str or Path, optional
         Where results may already be; nothing is written.
@@ -144,7 +146,7 @@ def estimate_seconds(plan: Plan, folder: str | Path | None = None, *, workers: i
         Points to compute, and seconds: for every network and hardware from points that are stored, else from one that
         is tried with a few images; None where one of those fails.
     """
-    results: Mapping[str, Result] = {}
+    results: Mapping[str, PointResult] = {}
     if folder is not None and (Path(folder) / "sweep.json").exists():
         results = read_store(folder).results
     missing = [point for point in plan.points if point.key not in results]
@@ -186,7 +188,9 @@ def _probe(work: Workload, point: Point) -> float | None:
     return rest + work.trials * (setup + run * len(work.images) / count)
 
 
-def _summarize(plan: Plan, store: Store, document: Mapping[str, Any], computed: int, seconds: float) -> Summary:
+def _summarize(
+    plan: SweepPlan, store: SweepStore, document: Mapping[str, Any], computed: int, seconds: float
+) -> Summary:
     results = [store.results[point.key] for point in plan.points if point.key in store.results]
     failed = {result.key: result.error or "" for result in results if not result.is_done}
     if failed and len(failed) == len(plan.points):
@@ -197,7 +201,7 @@ def _summarize(plan: Plan, store: Store, document: Mapping[str, Any], computed: 
     )  # fmt: skip
 
 
-def _is_missing(result: Result | None, retry: bool) -> bool:
+def _is_missing(result: PointResult | None, retry: bool) -> bool:
     return result is None or (retry and not result.is_done)
 
 

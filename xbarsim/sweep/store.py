@@ -21,14 +21,14 @@ from typing import Any
 from xbarsim.errors import ConfigError, SolverError
 from xbarsim.sweep.lock import Lock, identify_machine
 from xbarsim.sweep.log import Log, read_records, replace_file
-from xbarsim.sweep.plan import Plan
+from xbarsim.sweep.plan import SweepPlan
 
 FORMAT = 1
 LOG, DOCUMENT = "points.log", "sweep.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class PointResult:
     """What became of one point."""
 
     key: str
@@ -54,20 +54,20 @@ class Stored:
 
     document: Mapping[str, Any]
     """The sweep, its points and where they come from."""
-    results: Mapping[str, Result]
+    results: Mapping[str, PointResult]
     """Key -> result of every finished point."""
     damaged: int = 0
     """Records that could not be read; their points are computed again."""
 
 
-class Store:
+class SweepStore:
     """Writes one sweep's folder; to be used in a ``with`` statement.
 
     Parameters
     ----------
     folder : str or Path
         Folder; made where missing.
-    plan : Plan
+    plan : SweepPlan
         The sweep.
 
     Raises
@@ -76,13 +76,13 @@ class Store:
         If the folder cannot be written, another run writes there, or it holds another sweep.
     """
 
-    def __init__(self, folder: str | Path, plan: Plan) -> None:
+    def __init__(self, folder: str | Path, plan: SweepPlan) -> None:
         self.folder = Path(folder)
         self._plan = plan
-        self.results: dict[str, Result] = {}
+        self.results: dict[str, PointResult] = {}
         self.damaged = 0
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> SweepStore:
         """Take the lock, repair the log and write down what is asked for."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -109,12 +109,12 @@ class Store:
         self._log.close()
         self._lock.release()
 
-    def append(self, result: Result) -> None:
+    def append(self, result: PointResult) -> None:
         """Make one result durable.
 
         Parameters
         ----------
-        result : Result
+        result : PointResult
             To be on the device when this returns.
 
         Raises
@@ -195,7 +195,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     return document
 
 
-def describe_plan(plan: Plan) -> dict[str, Any]:
+def describe_plan(plan: SweepPlan) -> dict[str, Any]:
     """Return a plan in the form that a store keeps."""
     return {
         "format": FORMAT,
@@ -241,7 +241,7 @@ def _read_logs(folder: Path) -> tuple[list[dict[str, Any]], int]:
     return records, damaged
 
 
-def _describe(result: Result) -> dict[str, Any]:
+def _describe(result: PointResult) -> dict[str, Any]:
     record: dict[str, Any] = {"key": result.key, "seconds": round(result.seconds, 6)}
     if result.is_done:
         record["metrics"] = dict(result.metrics or {})
@@ -250,10 +250,10 @@ def _describe(result: Result) -> dict[str, Any]:
     return record
 
 
-def _collect(records: Iterable[Mapping[str, Any]]) -> dict[str, Result]:
+def _collect(records: Iterable[Mapping[str, Any]]) -> dict[str, PointResult]:
     """Return the last result of every key."""
     return {
-        record["key"]: Result(
+        record["key"]: PointResult(
             key=record["key"],
             metrics=record.get("metrics"),
             error=record.get("error"),

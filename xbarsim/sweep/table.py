@@ -12,11 +12,11 @@ from xbarsim.report.metric import find_metric
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xbarsim.sweep.store import Result, Store
+    from xbarsim.sweep.store import PointResult, SweepStore
 
 
 def tabulate_points(
-    document: Mapping[str, Any], results: Mapping[str, Result], *, pending: bool = False
+    document: Mapping[str, Any], results: Mapping[str, PointResult], *, pending: bool = False
 ) -> pd.DataFrame:
     """Lay out a sweep as a table.
 
@@ -61,12 +61,12 @@ def tabulate_points(
     return table
 
 
-def write_tables(store: Store, document: Mapping[str, Any]) -> None:
+def write_tables(store: SweepStore, document: Mapping[str, Any]) -> None:
     """Write ``points.csv`` and ``points.parquet`` into a store's folder.
 
     Parameters
     ----------
-    store : Store
+    store : SweepStore
         Open for writing.
     document : mapping
         The sweep and its points.

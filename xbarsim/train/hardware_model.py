@@ -6,8 +6,8 @@ together), found by sending unit vectors through arrays with ideal converters; t
 gain, that remain behind real converters on calibration images; and mean and deviation of what is left (ADC rounding and
 clipping, read noise).
 
-Several chips make a :class:`DrawnChip` with a mean shift of every weight (mostly the wires) and a spread from chip to chip
-(mostly variation). Training adds the shift to the quantised weights, draws the spread anew for every step and the
+Several chips make a :class:`DrawnChip` with a mean shift of every weight (mostly the wires) and a spread from chip to
+chip (mostly variation). Training adds the shift to the quantised weights, draws the spread anew for every step and the
 residual for every output; gradients pass straight through.
 
 Neglected: the change of a chip's error while weights move between two draws, and correlation of errors between
