@@ -64,8 +64,8 @@ class Shared:
         self._kept = {key: value for key, value in self._kept.items() if key[0] == "float reference"}
 
 
-class Hardware(config.Hardware):
-    """A hardware record that also knows its rating plate."""
+class RatedHardware(config.Hardware):
+    """A hardware record that also knows its rating plate; users see it as ``xbarsim.Hardware``."""
 
     @property
     def peak(self) -> Peak | None:
@@ -78,7 +78,11 @@ class Hardware(config.Hardware):
         return rate_tile(self)
 
 
-def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, Any] | None = None) -> Hardware:
+Hardware = RatedHardware
+"""Public name of the record that :func:`load_hardware` returns."""
+
+
+def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, Any] | None = None) -> RatedHardware:
     """Load a hardware description.
 
     Parameters
@@ -98,11 +102,11 @@ def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, An
     ConfigError
         If a file, key or value is wrong.
     """
-    if isinstance(name, Hardware):
+    if isinstance(name, RatedHardware):
         return name.override(overrides) if overrides else name
     if isinstance(name, config.Hardware):
-        return config.override_record(name, overrides or {}, Hardware)
-    return config.load_hardware(name, overrides, Hardware)
+        return config.override_record(name, overrides or {}, RatedHardware)
+    return config.load_hardware(name, overrides, RatedHardware)
 
 
 def estimate(
@@ -271,7 +275,7 @@ def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ..
 
 
 def _provenance(
-    plan: Plan, hardware: Hardware, layers: Layers | None, seed: int, settings: Mapping[str, Any]
+    plan: Plan, hardware: RatedHardware, layers: Layers | None, seed: int, settings: Mapping[str, Any]
 ) -> Provenance:
     sources = {**hardware.sources, **{f"components.{k}": v.source for k, v in hardware.components.items()}}
     return Provenance(
