@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from xbarsim.config.component import PricedComponent
 from xbarsim.config.device import Device
+from xbarsim.config.kind import check_kind
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 
@@ -52,6 +53,10 @@ class Dac(Record):
 class Adc(Record):
     """Bit-line converters."""
 
+    kind: str = "uniform"
+    """Where thresholds lie: ``uniform``, or a name that ``xbarsim.register("converter", NAME, CLASS)`` added."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of a converter of one's own."""
     bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
     """Resolution; ``auto`` has a code for every sum that could occur, ``ideal`` neither rounds nor clips."""
     full_scale: Literal["whole", "calibrated"] = "calibrated"
@@ -81,6 +86,12 @@ class Adc(Record):
     normalisation would (a remedy for anything that shifts or shrinks outputs)."""
     per_array: Annotated[float, Field(gt=0)] = 1.0
     """Converters of one array; below 1 several arrays share one."""
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Adc:
+        if self.kind != "uniform" or self.settings:
+            check_kind("converter", self.kind, self.settings, prefix="settings.")
+        return self
 
 
 class Mapping(Record):

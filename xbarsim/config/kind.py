@@ -89,7 +89,9 @@ def build_kind(table: str, kind: str, settings: Mapping[str, Any]) -> Any:
         raise ConfigError(f"{key}: {first['input']!r} is not allowed: {rule}") from None
 
 
-def check_kind(table: str, kind: str, settings: Mapping[str, Any], *, only_added: bool = False) -> None:
+def check_kind(
+    table: str, kind: str, settings: Mapping[str, Any], *, only_added: bool = False, prefix: str = ""
+) -> None:
     """Refuse, within a pydantic validator, a section whose class cannot be made.
 
     Parameters
@@ -98,6 +100,8 @@ def check_kind(table: str, kind: str, settings: Mapping[str, Any], *, only_added
         As in :func:`build_kind`.
     only_added : bool
         Refuse classes that ship with the package, too.
+    prefix : str
+        Put before the name of a setting in messages.
 
     Raises
     ------
@@ -109,7 +113,8 @@ def check_kind(table: str, kind: str, settings: Mapping[str, Any], *, only_added
         if only_added and find_table(table).fingerprint(kind) is None:
             raise ConfigError(f"kind: {kind!r} ships with the package and acts already; its section is {kind}")
     except ConfigError as error:
-        raise PydanticCustomError("kind", "{message}", {"message": str(error)}) from None
+        message = str(error) if str(error).startswith("kind: ") else f"{prefix}{error}"
+        raise PydanticCustomError("kind", "{message}", {"message": message}) from None
 
 
 def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
@@ -125,9 +130,13 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
     dict
         Without the keys of plug-ins where none is named, and with the source hashes of those that are.
     """
-    device = dict(content["device"])
-    used = {("device_law", law["kind"]) for law in device["laws"]}
-    if not device["laws"]:
+    device, adc = dict(content["device"]), dict(content["adc"])
+    used = [("device_law", law["kind"]) for law in device["laws"]]
+    if not used:
         del device["laws"]
-    sources = {f"{table}:{kind}": find_table(table).fingerprint(kind) for table, kind in sorted(used)}
-    return {**content, "device": device, **({"plugins": sources} if used else {})}
+    if adc["kind"] == "uniform":
+        del adc["kind"], adc["settings"]
+    else:
+        used.append(("converter", adc["kind"]))
+    sources = {f"{table}:{kind}": find_table(table).fingerprint(kind) for table, kind in used}
+    return {**content, "device": device, "adc": adc, **({"plugins": sources} if sources else {})}

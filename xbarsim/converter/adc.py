@@ -5,6 +5,7 @@ codes 0 .. 2**b - 1 for a single column, and for the difference of two columns e
 2**(b-1) - 1 (``adc.sign: included``) or -(2**b - 1) .. 2**b - 1 (``extra``: a comparator finds the sign).
 ``code = clip(round(sum / lsb), lowest, highest)``, halves to even. The step ``lsb`` is one number per layer and
 never finer than one level unit, so that a converter that is wide enough is the identity on whole levels.
+A converter of unequal steps (``converter.kind``) has :class:`Levels` in place of the rounding.
 Sample-and-hold droop and missing codes are neglected.
 """
 
@@ -19,6 +20,20 @@ from xbarsim.config import Hardware
 from xbarsim.errors import ShapeError
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Levels:
+    """Thresholds and values of a converter whose steps are not equal."""
+
+    thresholds: NDArray[np.float64]
+    """(codes - 1,) rising sums from which on the next code is given [lsb]."""
+    values: NDArray[np.float64]
+    """(codes,) what each code counts in shift-add [lsb]."""
+
+    def find_codes(self, sums: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the code of every sum, any shape, counted from 0 [lsb]."""
+        return np.searchsorted(self.thresholds, sums, side="right").astype(np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdcRange:
     """Step and codes of the converters of one layer."""
@@ -31,10 +46,31 @@ class AdcRange:
     """Largest code."""
     is_ideal: bool
     """Neither rounds nor clips; the other fields then do not matter."""
+    levels: Levels | None = None
+    """Thresholds and values within the range; None: steps of one lsb, each code its own value."""
+
+    @property
+    def codes(self) -> int:
+        """Number of codes."""
+        return self.highest - self.lowest + 1 if self.levels is None else len(self.levels.values)
 
     def with_full_scale(self, full_scale: float) -> AdcRange:
         """Return the range whose largest code stands for ``full_scale``, but with a step of at least 1."""
-        return replace(self, lsb=max(float(full_scale) / self.highest, 1.0))
+        return replace(self, lsb=max(float(full_scale) / self.highest, 1.0), levels=None)
+
+    def find_codes(self, sums: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the code of every sum, any shape [lsb], counted from 0 for the lowest."""
+        if self.levels is not None:
+            return self.levels.find_codes(sums)
+        return np.rint(np.clip(sums, self.lowest, self.highest)).astype(np.int64) - self.lowest
+
+    def convert(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what a converter says of every sum, any shape [lsb]; the sum itself where it is ideal."""
+        if self.is_ideal:
+            return sums
+        if self.levels is not None:
+            return self.levels.values[self.levels.find_codes(sums)]
+        return np.clip(np.rint(sums), self.lowest, self.highest)
 
 
 def nominal_range(hardware: Hardware) -> AdcRange:
@@ -108,9 +144,8 @@ def convert_sums(sums: ArrayLike, adc: AdcRange) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64
-        Whole codes, or the sums themselves where the converter is ideal.
+        Whole codes, values of codes [lsb] where steps are unequal, or the sums themselves where the converter is
+        ideal.
     """
     values = np.asarray(sums, dtype=np.float64)
-    if adc.is_ideal:
-        return values
-    return np.clip(np.rint(values / adc.lsb), adc.lowest, adc.highest)
+    return values if adc.is_ideal else adc.convert(values / adc.lsb)

@@ -2,7 +2,8 @@
 
 from xbarsim.converter import stream_count
 from xbarsim.mvm.encoding import EncodedWeights, columns_per_weight, encode_weights, is_paired
-from xbarsim.mvm.engine import Engine, Statistics, program_matrix
+from xbarsim.mvm.engine import Engine, program_matrix
+from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, make_geometry
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.converter import AdcRange, Streams, calibrate_range, encode_streams, nominal_range
+from xbarsim.converter import AdcRange, Streams, calibrate_range, encode_streams, nominal_range, place_levels
 from xbarsim.errors import ShapeError
 from xbarsim.mvm.encoding import encode_weights
 from xbarsim.mvm.errors import ColumnErrors, sample_errors
@@ -22,10 +22,11 @@ from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import Grids, make_grids
 from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.packing import PackedInputs, as_raw, can_pack_pixels, pack_pixels, pack_vectors
-from xbarsim.mvm.product import multiply_collapsed, multiply_plain
+from xbarsim.mvm.product import multiply_collapsed, multiply_plain, sample_sums
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe, make_recipe
 from xbarsim.mvm.reuse import recall_arrays
+from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
 METHODS = ("auto", "collapsed", "fixed", "float", "product")
@@ -34,22 +35,6 @@ WINDOW_CELLS = 1 << 25
 """Inputs of windows that are materialised at a time."""
 HISTOGRAM_BINS = 1 << 15
 """Bins of column sums for a calibration that may clip."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Statistics:
-    """What the converters of a layer do on some inputs, before noise."""
-
-    conversions: int
-    """Conversions."""
-    clipped_share: float
-    """Share of conversions beyond the range [-]."""
-    used_range: float
-    """Largest magnitude seen as a fraction of the range [-]."""
-    lowest: float
-    """Smallest column sum [level units]."""
-    highest: float
-    """Largest column sum [level units]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,10 +100,14 @@ class Engine:
         bins = HISTOGRAM_BINS if quantile < 1 else 0
         seen, _ = self._survey(codes, geometry, bins, bins / bound if bins else 0.0, threads, **window)
         top = max(seen.highest, -seen.lowest)
-        if not bins:
-            return replace(self, adc=self.adc.with_full_scale(top))
-        edges = np.minimum((np.arange(bins) + 1) * (bound / bins), top)
-        return replace(self, adc=calibrate_range(self.adc, seen.counts, edges, quantile))
+        if bins:
+            edges = np.minimum((np.arange(bins) + 1) * (bound / bins), top)
+            adc = calibrate_range(self.adc, seen.counts, edges, quantile)
+        else:
+            adc = self.adc.with_full_scale(top)
+        if self.adc.levels is not None:
+            adc = place_levels(self.hardware.adc, adc, self._sample_sums(codes, geometry, **window))
+        return replace(self, adc=adc)
 
     def survey(
         self, codes: ArrayLike, *, geometry: Geometry | None = None, threads: int | None = None, **window: Any
@@ -154,7 +143,7 @@ class Engine:
         Returns
         -------
         ndarray of int64, (vectors, outputs)
-            Sums in units of ``lsb``; float64 where the ADC is ideal.
+            Sums in units of ``lsb``; float64 where the ADC is ideal or has unequal steps.
 
         Raises
         ------
@@ -236,6 +225,10 @@ class Engine:
         """Return the method that :meth:`multiply` takes for ``method``."""
         if method not in METHODS:
             raise ShapeError(f"method: {method!r} is not one of {', '.join(METHODS)}")
+        if self.adc.levels is not None:
+            if method in ("auto", "product"):
+                return "product"
+            raise ShapeError(f"method: {method} needs converters of equal steps; product is general")
         if method == "collapsed" and not self._collapses:
             raise ShapeError("method: collapsed needs converters that neither round nor clip, and no errors")
         if method in ("collapsed", "product"):
@@ -311,6 +304,15 @@ class Engine:
         columns = self.outputs * self.programmed.planes + self.recipe.units.shape[1]
         seen = survey_fused(matrix, inputs, bins, bins_per_unit, threads)
         return seen, vectors * len(self.streams) * (len(self.row_starts) - 1) * columns
+
+    def _sample_sums(
+        self, x: ArrayLike, geometry: Geometry | None, pad_code: int = 0, row_order: str = "auto"
+    ) -> NDArray[np.float64]:
+        """Return column sums, without errors, of reads of vectors spread evenly over ``x`` [level units]."""
+        if geometry is not None:
+            is_last = self._is_channels_last(row_order)
+            x = gather_windows(np.asarray(x), geometry, channels_last=is_last, pad_code=pad_code)
+        return sample_sums(self._matrix("float", 0), self._check(x))
 
     def _is_channels_last(self, row_order: str) -> bool:
         return self.hardware.mapping.rows == "packed" if row_order == "auto" else row_order == "channels_last"
@@ -390,7 +392,7 @@ def program_matrix(
         programmed=programmed,
         row_starts=starts,
         streams=encode_streams(activation_bits, hardware.dac.bits, signed),
-        adc=nominal_range(hardware),
+        adc=place_levels(hardware.adc, nominal_range(hardware), None),
         recipe=make_recipe(
             encoded, layout, planes=programmed.planes, row_blocks=len(starts) - 1, level=hardware.device.levels - 1
         ),

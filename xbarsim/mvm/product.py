@@ -20,6 +20,8 @@ from xbarsim.mvm.noise import draw_normal
 
 BLOCK = 256
 """Vectors that go through one product."""
+SAMPLES = 1 << 18
+"""Column sums that a converter of unequal steps is calibrated on, at most about."""
 
 
 def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
@@ -35,10 +37,11 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     ndarray, (vectors, outputs)
-        int64 in units of the converter's step; float64 level units where the converter is ideal.
+        int64 in units of the converter's step, float64 where its steps are unequal; float64 level units where it is
+        ideal.
     """
     adc, errors, streams = matrix.adc, matrix.errors, matrix.streams
-    kind = np.float64 if adc.is_ideal else np.int64
+    kind = np.float64 if adc.is_ideal or adc.levels is not None else np.int64
     result = np.zeros((len(codes), matrix.recipe.outputs), dtype=kind)
     cells = matrix.programmed.matrix.astype(np.float64)
     for first, block in _blocks(codes):
@@ -52,8 +55,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
                     y += _draw_noise(matrix, x, first, r, t)
                     y = _bend(matrix, y)
-                if not adc.is_ideal:
-                    y = np.clip(np.rint(y), adc.lowest, adc.highest)
+                y = adc.convert(y)
                 result[first : first + size] += streams.weights[t] * matrix.recipe.combine(y[:size].astype(kind), r)
     return result
 
@@ -74,14 +76,35 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
     return result
 
 
-def column_sums(matrix: FusedMatrix, codes: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
-    """Yield the column sums of every read in float64, (vectors, columns), errors and padding included."""
+def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:
+    """Return column sums in float64 as converters see them, without errors.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and columns.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    most : int
+        About as many sums are returned at most, those of vectors spread evenly over ``codes``.
+
+    Returns
+    -------
+    ndarray of float64, (samples,)
+        Column sums of every read, padding left out [level units].
+    """
     cells = matrix.programmed.matrix.astype(np.float64)
+    columns = matrix.recipe.used_columns
+    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * len(columns)
+    codes = codes[:: max(1, len(codes) * reads // most)]
+    found = []
     for first, block in _blocks(codes):
         values = split_inputs(block, matrix.streams).astype(np.float64)
         for begin, end in pairwise(matrix.row_starts):
             for t in range(len(matrix.streams)):
-                yield (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
+                sums = (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
+                found.append(sums[:, columns].ravel())
+    return np.concatenate(found)
 
 
 def _blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -111,5 +134,4 @@ def _bend(matrix: FusedMatrix, y: NDArray[np.float64]) -> NDArray[np.float64]:
     adc, errors = matrix.adc, matrix.errors
     if errors is None or not errors.inl.size:
         return y
-    codes = np.rint(np.clip(y, adc.lowest, adc.highest)).astype(np.int64)
-    return y + errors.inl[codes - adc.lowest]
+    return y + errors.inl[adc.find_codes(y)]

@@ -63,6 +63,13 @@ class Recipe:
         return total
 
     @cached_property
+    def used_columns(self) -> NDArray[np.int64]:
+        """(columns,) columns that are not padding."""
+        first = self.planes * self.padded
+        main = (np.arange(self.planes)[:, np.newaxis] * self.padded + np.arange(self.outputs)).ravel()
+        return np.concatenate([main, first + np.arange(self.units.shape[1])])
+
+    @cached_property
     def column_weights(self) -> NDArray[np.int32]:
         """(row blocks, planes * padded) signed weight of every column, 0 for padding."""
         blocks = len(self.columns)

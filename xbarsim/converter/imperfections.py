@@ -36,22 +36,22 @@ def sample_column_errors(
     return 1.0 + adc.gain_sigma * draws[0], adc.offset_sigma_lsb * draws[1]
 
 
-def tabulate_nonlinearity(adc: Adc, codes: AdcRange) -> NDArray[np.float64]:
+def tabulate_nonlinearity(adc: Adc, adc_range: AdcRange) -> NDArray[np.float64]:
     """Return the integral nonlinearity at every code.
 
     Parameters
     ----------
     adc : Adc
         ``inl_lsb``, points spread evenly from the lowest to the highest code.
-    codes : AdcRange
+    adc_range : AdcRange
         Codes of the converter.
 
     Returns
     -------
-    ndarray, (highest - lowest + 1,)
+    ndarray, (codes,)
         Shift of the converter's input [lsb]; empty without nonlinearity.
     """
     if not adc.inl_lsb:
         return np.zeros(0)
-    at = np.linspace(0.0, 1.0, codes.highest - codes.lowest + 1)
+    at = np.linspace(0.0, 1.0, adc_range.codes)
     return np.interp(at, np.linspace(0.0, 1.0, len(adc.inl_lsb)), adc.inl_lsb)

@@ -1,0 +1,21 @@
+"""What the converters of a layer do on some inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Statistics:
+    """What the converters of a layer do on some inputs, before noise."""
+
+    conversions: int
+    """Conversions."""
+    clipped_share: float
+    """Share of conversions beyond the range [-]."""
+    used_range: float
+    """Largest magnitude seen as a fraction of the range [-]."""
+    lowest: float
+    """Smallest column sum [level units]."""
+    highest: float
+    """Largest column sum [level units]."""
