@@ -62,6 +62,7 @@ def convolve(x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], p
         windows = np.empty((batch, channels, kh * kw, high, wide), x.dtype)
         for tap, values in enumerate(_taps(_padded(x, attributes, pad_value, high, wide), attributes, high, wide)):
             windows[:, :, tap] = values
+    product: np.ndarray
     if groups == 1:
         product = np.matmul(weight.reshape(outputs, -1), windows.reshape(batch, -1, high * wide))
     else:

@@ -210,7 +210,7 @@ class EpitomeSampler:
         row = place[..., 0, None, None] + np.arange(kh)[:, None]
         col = place[..., 1, None, None] + np.arange(kw)
         channel = (out[:, None] * depth + inp)[..., None, None]
-        index = ((channel * p + row) * q + col).astype(np.int32)
+        index: np.ndarray = ((channel * p + row) * q + col).astype(np.int32)
         index.flags.writeable = False
         return index
 

@@ -36,7 +36,7 @@ def quantize_input(layer: QuantizedLayer, x: np.ndarray) -> np.ndarray:
         If a value is NaN.
     """
     low, high = code_range(layer.activation_bits, layer.signed)
-    steps = np.rint(np.divide(x, np.float32(layer.input_scale), dtype=np.float32))
+    steps: np.ndarray = np.rint(np.divide(x, np.float32(layer.input_scale), dtype=np.float32))
     if layer.input_zero_point:
         steps += np.float32(layer.input_zero_point)
     if np.isnan(steps).any():
@@ -87,7 +87,7 @@ def dequantize_output(layer: QuantizedLayer, acc: np.ndarray, lsb: float = 1.0) 
         ``(acc * lsb - zero_point * weight_sum) * input_scale * weight_scale + bias``, computed in float64.
     """
     shape = (-1, 1, 1) if layer.weight.ndim == 4 else (-1,)
-    y = np.multiply(acc, lsb, dtype=np.float64)
+    y: np.ndarray = np.multiply(acc, lsb, dtype=np.float64)
     if layer.input_zero_point:
         y -= (layer.input_zero_point * layer.weight_sum).reshape(shape)
     y *= (layer.input_scale * layer.weight_scale).reshape(shape)

@@ -48,7 +48,9 @@ class CodeGrid:
 
     def values(self) -> np.ndarray:
         """Return the real values, float32."""
-        return (self.codes - self._along(self.zero_point)).astype(np.float32) * self._along(self.scale)
+        steps = (self.codes - self._along(self.zero_point)).astype(np.float32)
+        values: np.ndarray = steps * self._along(self.scale)
+        return values
 
     def _along(self, field: np.ndarray) -> np.ndarray:
         return (

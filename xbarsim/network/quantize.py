@@ -67,19 +67,21 @@ class QuantizedLayer:
     @functools.cached_property
     def weight_sum(self) -> np.ndarray:
         """Sum of the integer weights of each output, (out,) int64."""
-        return self.weight.reshape(len(self.weight), -1).sum(axis=1, dtype=np.int64)
+        total: np.ndarray = self.weight.reshape(len(self.weight), -1).sum(axis=1, dtype=np.int64)
+        return total
 
     @functools.cached_property
     def largest_sum(self) -> int:
         """Bound on the magnitude of every partial sum of an output."""
         magnitudes = np.abs(self.weight.astype(np.int64)).reshape(len(self.weight), -1).sum(axis=1)
-        return int(magnitudes.max()) * 2**self.activation_bits
+        return int(magnitudes.max()) << self.activation_bits
 
     @functools.cached_property
     def exact_weight(self) -> np.ndarray:
         """The weights in the narrowest type in which every sum is exact: float32, float64 or int64."""
         bound = self.largest_sum
-        return self.weight.astype(np.float32 if bound < 2**24 else np.float64 if bound < 2**53 else np.int64)
+        narrow: Any = np.float32 if bound < 2**24 else np.float64 if bound < 2**53 else np.int64
+        return self.weight.astype(narrow)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -244,7 +246,8 @@ def quantize_weights(weight: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndar
 def _round_weights(weight: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
     limit = 2 ** (bits - 1) - 1
     steps = weight / scale.reshape((-1,) + (1,) * (weight.ndim - 1))
-    return np.clip(np.rint(steps), -limit, limit).astype(np.int32)
+    codes: np.ndarray = np.clip(np.rint(steps), -limit, limit).astype(np.int32)
+    return codes
 
 
 def _check_given(layer: str, key: str, given: int, asked: int) -> None:

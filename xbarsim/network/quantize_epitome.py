@@ -223,4 +223,5 @@ METHODS: Mapping[str, Callable[[Floats, Floats, int, Cuts, Cuts], Choice]] = {
 
 def find_settings(layers: Mapping[str, Mapping[str, Any]] | None, name: str) -> Mapping[str, Any]:
     """Return what :func:`quantize_epitome` is told for one layer: the ``epitome`` entry under its name."""
-    return (layers or {}).get(name, {}).get("epitome", {})
+    settings: Mapping[str, Any] = (layers or {}).get(name, {}).get("epitome", {})
+    return settings

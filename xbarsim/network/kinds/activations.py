@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 
 def _relu(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    return np.maximum(inputs[0], np.float32(0))
+    y: np.ndarray = np.maximum(inputs[0], np.float32(0))
+    return y
 
 
 def _clip(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     low, high = node.attributes.get("min", -np.inf), node.attributes.get("max", np.inf)
-    return np.minimum(np.maximum(inputs[0], np.float32(low)), np.float32(high))
+    y: np.ndarray = np.minimum(np.maximum(inputs[0], np.float32(low)), np.float32(high))
+    return y
 
 
 def _clip_sign(node: Node, inputs: Sequence[bool]) -> bool:
@@ -48,12 +50,14 @@ def _leaky_relu(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 def _hard_sigmoid(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     alpha, beta = np.float32(node.attributes["alpha"]), np.float32(node.attributes["beta"])
-    return np.minimum(np.maximum(inputs[0] * alpha + beta, np.float32(0)), np.float32(1))
+    y: np.ndarray = np.minimum(np.maximum(inputs[0] * alpha + beta, np.float32(0)), np.float32(1))
+    return y
 
 
 def _hard_swish(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     x = inputs[0]
-    return np.multiply(x, np.minimum(np.maximum(x / np.float32(6) + np.float32(0.5), np.float32(0)), np.float32(1)))
+    y: np.ndarray = x * np.minimum(np.maximum(x / np.float32(6) + np.float32(0.5), np.float32(0)), np.float32(1))
+    return y
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

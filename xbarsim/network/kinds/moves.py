@@ -142,7 +142,8 @@ def _quantize(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     bits, signed = node.attributes["bits"], node.attributes["signed"]
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     codes = np.clip(np.rint(inputs[0] / scale) + zero, low, high)
-    return np.multiply(codes - zero, scale)
+    values: np.ndarray = (codes - zero) * scale
+    return values
 
 
 def _quantize_sign(node: Node, inputs: Sequence[bool]) -> bool:
