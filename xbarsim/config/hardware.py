@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
 from xbarsim.config.component import PricedComponent
 from xbarsim.config.device import Device
 from xbarsim.config.kind import check_kind
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
+from xbarsim.noc import NOCS, list_nocs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
@@ -142,6 +144,18 @@ class Chip(Record):
     """Chips; ``auto`` is as many as needed, a number refuses what does not fit."""
 
 
+def _check_noc(name: str) -> str:
+    if name not in NOCS:
+        raise PydanticCustomError("noc", f"Input should be {list_nocs()}")
+    return name
+
+
+NocName = Annotated[
+    str, AfterValidator(_check_noc), Field(json_schema_extra=lambda schema: schema.update(enum=list(NOCS)))
+]
+"""Name of a network on chip in :data:`xbarsim.noc.NOCS`."""
+
+
 class Timing(Record):
     """Clock, widths and latencies of the tile pipeline."""
 
@@ -167,7 +181,7 @@ class Timing(Record):
     """Banks of a tile's buffer, which work side by side; layers and operations use them in turn, each one bank."""
     bus_bits: Annotated[int, Field(ge=1)] = 256
     """Bits that the tile bus moves in a cycle."""
-    noc: Literal["mesh", "bus", "htree"] = "mesh"
+    noc: NocName = "mesh"
     """Network between the tiles of a chip: mesh with XY routing, one shared bus, or a binary tree."""
     link_bits: Annotated[int, Field(ge=1)] = 32
     """Bits that a link between tiles moves in a cycle."""

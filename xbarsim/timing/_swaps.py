@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from xbarsim._numba import kernel
 
+XY, BINARY, SHARED, LISTED = range(4)
+FORMS = {"xy": XY, "binary": BINARY, "shared": SHARED, "listed": LISTED}
+"""How links are counted, by the ``links`` of a network on chip."""
+
 
 @kernel
 def _count_mesh(ends, first, last, place, x, y, up, down):
@@ -55,24 +59,40 @@ def _count_bus(ends, first, last, place):
 
 
 @kernel
-def _count(ends, first, last, place, x, y, depth, up, down, seen, stamp):
-    if depth < 0:
-        return _count_bus(ends, first, last, place)
-    if depth > 0:
-        return _count_htree(ends, first, last, place, depth, seen, stamp)
-    return _count_mesh(ends, first, last, place, x, y, up, down)
+def _count_listed(ends, first, last, place, tiles, path_first, path_link, seen, stamp):
+    """Count the links of all paths from the source, each once."""
+    source = place[ends[first]]
+    links = 0
+    for k in range(first + 1, last):
+        pair = source * tiles + place[ends[k]]
+        for i in range(path_first[pair], path_first[pair + 1]):
+            if seen[path_link[i]] != stamp:
+                seen[path_link[i]] = stamp
+                links += 1
+    return links
 
 
 @kernel
-def count_links(clock, ends, first, place, x, y, depth, links, up, down, seen):
-    """Fill in the links of every packet; ``depth`` is the height of a binary tree, 0 for a mesh, -1 for a bus.
+def _count(form, ends, first, last, place, x, y, depth, path_first, path_link, up, down, seen, stamp):
+    if form == XY:
+        return _count_mesh(ends, first, last, place, x, y, up, down)
+    if form == BINARY:
+        return _count_htree(ends, first, last, place, depth, seen, stamp)
+    if form == SHARED:
+        return _count_bus(ends, first, last, place)
+    return _count_listed(ends, first, last, place, x.size, path_first, path_link, seen, stamp)
+
+
+@kernel
+def count_links(form, clock, ends, first, place, x, y, depth, path_first, path_link, links, up, down, seen):
+    """Fill in the links of every packet; ``form`` says how they are counted, ``depth`` is the height of a binary tree.
 
     ``clock`` is a number above all that ``seen`` holds; the next such number is returned.
     """
     for packet in range(links.size):
         clock += 1
         begin, end = first[packet], first[packet + 1]
-        links[packet] = _count(ends, begin, end, place, x, y, depth, up, down, seen, clock)
+        links[packet] = _count(form, ends, begin, end, place, x, y, depth, path_first, path_link, up, down, seen, clock)
     return clock
 
 
@@ -83,13 +103,15 @@ def _swap(a, b, place):
 
 @kernel
 def exchange(
-    pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, place, links, score, best, fresh, touched,
-    up, down, seen,
+    form, pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, path_first, path_link, place, links,
+    score, best, fresh, touched, up, down, seen,
 ):  # fmt: skip
     """Exchange pairs of tiles one after the other wherever that costs at most the pair's limit.
 
     Parameters
     ----------
+    form : int
+        How links are counted, a value of :data:`FORMS`.
     pairs : (count, 2)
         Tiles to try.
     limits : (count,)
@@ -101,7 +123,9 @@ def exchange(
     owner_first, owner : arrays
         Packets of every tile, one tile after the other.
     x, y, depth : arrays, int
-        Positions on a mesh; height of the tree, as in :func:`count_links`.
+        Positions on a mesh; height of a binary tree.
+    path_first, path_link : arrays
+        Links of the path from every position to every other, where they are listed.
     place, links : arrays
         Position of every tile and links of every packet, kept up to date.
     score, best : (2,), array
@@ -129,7 +153,10 @@ def exchange(
                     continue
                 touched[packet] = mark
                 clock += 1
-                now = _count(ends, first[packet], first[packet + 1], place, x, y, depth, up, down, seen, clock)
+                now = _count(
+                    form, ends, first[packet], first[packet + 1], place, x, y, depth, path_first, path_link, up, down,
+                    seen, clock,
+                )  # fmt: skip
                 fresh[packet] = now
                 cost += (now - links[packet]) * bits[packet]
         if cost < limits[k]:

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim import rng
-from xbarsim.timing._swaps import count_links, exchange
+from xbarsim.noc import Link
+from xbarsim.timing._swaps import BINARY, FORMS, LISTED, count_links, exchange
 from xbarsim.timing.route import Fabric
 
 ROUNDS, SMALLEST_ROUND, LARGEST_ROUND = 64, 1 << 10, 1 << 16
@@ -98,7 +99,7 @@ def _share_out(packets: Iterable[Packet], size: int, chips: int) -> list[dict[tu
 
 def _place_chip(fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) -> Ints:
     """Place the tiles of one chip, numbered from 0; ``size`` is the port."""
-    search = _Search(fabric, size, packets)
+    search = _Placement(fabric, size, packets)
     draws = rng.stream(0, "timing.placement")
     if size <= LARGEST_CHIP:
         pairs = np.stack(np.triu_indices(size, 1), axis=1).astype(np.int64)
@@ -112,7 +113,7 @@ def _place_chip(fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) 
     return search.best[:-1]
 
 
-class _Search:
+class _Placement:
     """State of the search on one chip: where every tile lies, and the links that every packet takes."""
 
     def __init__(self, fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) -> None:
@@ -126,11 +127,13 @@ class _Search:
         self.place = np.append(np.arange(size), 0).astype(np.int64)
         coordinates = np.array([fabric.place(tile)[1:] for tile in range(size)], dtype=np.int64)
         self.x, self.y = coordinates[:, 0].copy(), coordinates[:, 1].copy()
-        self.depth = {"mesh": 0, "bus": -1}.get(fabric.kind, max(1, (size - 1).bit_length()))
+        self.form, self.depth = FORMS[fabric.noc.links], max(1, (size - 1).bit_length())
+        self.path_first, self.path_link = _list_paths(fabric, size if self.form == LISTED else 0)
         self.links = np.zeros(len(packets), dtype=np.int64)
         self.fresh, self.touched = np.zeros_like(self.links), np.zeros_like(self.links)
-        self.up, self.down = np.zeros((2, fabric.width), dtype=np.int64)
-        self.seen = np.zeros(2 << max(self.depth, 0), dtype=np.int64)
+        self.up, self.down = np.zeros((2, int(self.x.max()) + 1), dtype=np.int64)
+        marks = 2 << self.depth if self.form == BINARY else int(self.path_link.max(initial=0)) + 1
+        self.seen = np.zeros(marks, dtype=np.int64)
         self.best = self.place.copy()
         self.clock = 0
         self.count()
@@ -139,8 +142,8 @@ class _Search:
     def count(self) -> None:
         """Count the links of every packet anew."""
         self.clock = count_links(
-            self.clock, self.ends, self.first, self.place, self.x, self.y, self.depth, self.links, self.up, self.down,
-            self.seen,
+            self.form, self.clock, self.ends, self.first, self.place, self.x, self.y, self.depth, self.path_first,
+            self.path_link, self.links, self.up, self.down, self.seen,
         )  # fmt: skip
 
     def descend(self, pairs: Ints) -> None:
@@ -159,8 +162,21 @@ class _Search:
     def exchange(self, pairs: Ints, limits: NDArray[np.float64]) -> int:
         """Try exchanges; return how many were done."""
         done, self.clock = exchange(
-            pairs, limits, self.clock, self.ends, self.first, self.bits, self.owner_first, self.owner, self.x, self.y,
-            self.depth, self.place, self.links, self.score, self.best, self.fresh, self.touched, self.up, self.down,
-            self.seen,
+            self.form, pairs, limits, self.clock, self.ends, self.first, self.bits, self.owner_first, self.owner,
+            self.x, self.y, self.depth, self.path_first, self.path_link, self.place, self.links, self.score, self.best,
+            self.fresh, self.touched, self.up, self.down, self.seen,
         )  # fmt: skip
         return int(done)
+
+
+def _list_paths(fabric: Fabric, size: int) -> tuple[Ints, Ints]:
+    """Return where the path of each pair of positions begins, the source's first, and the links of all paths."""
+    numbers: dict[Link, int] = {}
+    sizes: list[int] = [0]
+    links: list[int] = []
+    for source in range(size):
+        for target in range(size):
+            path = fabric.path(source, target)
+            sizes.append(len(path))
+            links.extend(numbers.setdefault(link, len(numbers)) for link in path)
+    return np.cumsum(sizes, dtype=np.int64), np.array(links, dtype=np.int64)
