@@ -2,8 +2,9 @@
 
 from xbarsim.mapping.choose import choose_hardware
 from xbarsim.mapping.epitome import EpitomePlan, make_tables, plan_epitome
+from xbarsim.mapping.layer import LayerPlan
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
-from xbarsim.mapping.plan import LayerPlan, Plan, plan_network
+from xbarsim.mapping.plan import Plan, plan_network
 from xbarsim.mapping.replicate import balance_copies
 from xbarsim.mapping.turn import assign_turns, fit_chips
 

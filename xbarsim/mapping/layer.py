@@ -1,0 +1,186 @@
+"""One layer on its way to the chip: its own hardware, how it is cut, and where it lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarsim.config import Hardware
+from xbarsim.mapping.epitome import EpitomePlan
+from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe
+from xbarsim.mvm import is_paired, stream_count
+from xbarsim.mvm.layout import ColumnLayout
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlan:
+    """One weight layer on its arrays."""
+
+    name: str
+    """Layer name."""
+    kind: str
+    """``conv2d`` or ``linear``."""
+    hardware: Hardware
+    """Hardware of this layer, per-layer choices included."""
+    matrix: LayerMatrix
+    """The layer as matrices."""
+    partition: Partition
+    """How they are cut."""
+    signed: bool
+    """Whether inputs can be negative."""
+    replication: int
+    """Copies that share the windows."""
+    first_array: int
+    """Position of the first array in placement order, within its turn."""
+    turn: int = 0
+    """Which load of the arrays it belongs to."""
+    epitome: EpitomePlan | None = None
+    """Index tables of a convolution that runs patch by patch; the matrix is then its epitome."""
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight."""
+        return self.hardware.weight_bits
+
+    @property
+    def activation_bits(self) -> int:
+        """Bits of an input."""
+        return self.hardware.activation_bits
+
+    @property
+    def quantization(self) -> dict[str, Any]:
+        """What quantisation has to know of the layer's hardware: widths, and the arrays of an epitome."""
+        found: dict[str, Any] = {"weight_bits": self.weight_bits, "activation_bits": self.activation_bits}
+        if self.epitome is not None:
+            found["epitome"] = {
+                "quantization": self.hardware.epitome.quantization,
+                "row_starts": self.row_starts,
+                "column_starts": self.columns.starts,
+            }
+        return found
+
+    @property
+    def columns(self) -> ColumnLayout:
+        """Where the physical columns of a full stripe lie."""
+        return self.partition.stripe.columns
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of what drives the arrays: an input, or a sum of several (see :class:`EpitomePlan`)."""
+        return self.activation_bits + (self.epitome.extra_bits if self.epitome else 0)
+
+    @property
+    def rounds(self) -> int:
+        """Passes through the arrays that one window takes, one after the other."""
+        return self.epitome.round_count if self.epitome else 1
+
+    @property
+    def windows(self) -> int:
+        """Input vectors of one inference."""
+        return self.matrix.windows
+
+    @property
+    def rows(self) -> int:
+        """K: rows of one group's matrix."""
+        return self.matrix.rows
+
+    @property
+    def cols(self) -> int:
+        """N: weight columns of one group's matrix."""
+        return self.matrix.cols
+
+    @property
+    def groups(self) -> int:
+        """Groups of the convolution (1 for a dense layer)."""
+        return self.matrix.groups
+
+    @property
+    def stripes(self) -> int:
+        """Block-diagonal matrices that the groups are gathered in."""
+        return self.partition.stripes
+
+    @property
+    def groups_per_stripe(self) -> int:
+        """Groups of a full stripe."""
+        return self.partition.stripe.groups
+
+    @property
+    def row_starts(self) -> np.ndarray:
+        """Row-block boundaries of a full stripe, (row_blocks + 1,) int64."""
+        return np.array(self.partition.stripe.row_starts, dtype=np.int64)
+
+    @property
+    def rows_order(self) -> str:
+        """Order of a convolution's rows: ``packed`` (kh, kw, cin) or ``whole_kernels`` (cin, kh, kw)."""
+        return self.partition.rows_order
+
+    @property
+    def row_blocks(self) -> int:
+        """Row blocks of a full stripe."""
+        return len(self.partition.stripe.row_starts) - 1
+
+    @property
+    def col_blocks(self) -> int:
+        """Column blocks of a full stripe."""
+        return self.partition.stripe.col_blocks
+
+    @property
+    def columns_per_weight(self) -> int:
+        """Physical columns of a weight in one polarity."""
+        return self.columns.slices
+
+    @property
+    def streams(self) -> int:
+        """Array reads of one pass of a window."""
+        return stream_count(self.input_bits, self.hardware.dac.bits, self.signed)
+
+    @property
+    def paired(self) -> bool:
+        """Whether a crossbar is two arrays of opposite polarity."""
+        return is_paired(self.hardware)
+
+    @property
+    def crossbars(self) -> int:
+        """Crossbars of all copies, a pair of opposite polarity counted once."""
+        return self.partition.crossbars * self.replication
+
+    @property
+    def arrays(self) -> int:
+        """Physical arrays of all copies."""
+        return self.crossbars * (2 if self.paired else 1)
+
+    @property
+    def used_cells(self) -> int:
+        """Cells of one polarity that hold a weight slice, all copies."""
+        return self.partition.used_cells * self.replication
+
+    @property
+    def utilization(self) -> float:
+        """Share of the cells that hold a weight slice [-]."""
+        crossbar = self.hardware.crossbar
+        return self.used_cells / (self.crossbars * crossbar.rows * crossbar.cols)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulate operations of one inference."""
+        matrix = self.matrix
+        if self.epitome is not None:
+            return math.prod(self.epitome.sampler.weight_shape) * matrix.windows
+        return matrix.groups * matrix.rows * matrix.cols * matrix.windows
+
+    def stripe(self, index: int) -> Stripe:
+        """Return one stripe, counted from 0."""
+        full, last = self.partition.stripe, self.partition.last
+        if index == self.stripes - 1:
+            return last
+        return full if index == 0 else Stripe(
+            first_group=index * full.groups, groups=full.groups, rows=full.rows, columns=full.columns,
+            row_starts=full.row_starts,
+        )  # fmt: skip
+
+    def block_columns(self, index: int = 0) -> np.ndarray:
+        """Return the physical columns used by every column block of a stripe."""
+        return self.stripe(index).columns.used
