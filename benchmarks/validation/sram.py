@@ -30,7 +30,7 @@ def efficiency(hardware: Hardware, output: int) -> float:
 def collect() -> list[Figure]:
     """Compare every published figure."""
     hardware = xs.load_hardware("sram_7nm")
-    pairs = hardware.chip.arrays_per_core * hardware.chip.cores_per_tile / 2
+    pairs = hardware.chip.arrays_per_tile / 2
     found = [
         Figure(
             what="throughput at 0.8 V [GOPS]", published=372.4, ours=rate_tile(hardware).tops * 1e3 / pairs,

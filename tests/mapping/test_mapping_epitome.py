@@ -138,4 +138,4 @@ def test_copies_follow_the_rounds(epim):
     hardware = epim.override({"mapping.replication": "balanced", "mapping.array_budget": 500})
     plan = plan_network(network, hardware)
     assert plan.layer("layer1.0.conv1").rounds == 4
-    assert plan.layer("layer1.0.conv1").replication > plan.layer("layer1.0.conv2").replication
+    assert plan.layer("layer1.0.conv1").replicas > plan.layer("layer1.0.conv2").replicas

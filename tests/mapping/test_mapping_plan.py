@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from reference.residual_networks import Builder, resnet_bottleneck, resnet_cifar
 import xbarsim as xs
 from xbarsim.config import load_hardware
 from xbarsim.errors import ConfigError, MappingError
-from xbarsim.mapping import balance_copies, plan_network
+from xbarsim.mapping import balance_replicas, plan_network
 from xbarsim.network import Network, make_linear
 
 HARDWARE = load_hardware("reference")
@@ -48,7 +49,7 @@ def test_float_resnets_need_the_crossbars_that_epim_publishes(depths, crossbars)
 def test_two_columns_hold_a_three_bit_weight_in_a_pair():
     layer = plan_network(one_layer(16, 32), load_hardware("epim"), weight_bits=3).layers[0]
     assert layer.columns_per_weight == 2
-    assert layer.paired
+    assert layer.polarities == 2
 
 
 @pytest.mark.parametrize(
@@ -179,27 +180,33 @@ def test_arrays_of_the_layers_lie_end_to_end():
     assert plan.tiles_of(plan.layers[-1])[-1] == plan.tiles_used - 1
 
 
-def slowest(copies, work):
-    return max(math.ceil(load / copy) for load, copy in zip(work, copies, strict=True))
+class Load(NamedTuple):
+    work: int
+    windows: int
+
+
+def slowest(replicas, work):
+    return max(math.ceil(load / copy) for load, copy in zip(work, replicas, strict=True))
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 4)), min_size=1, max_size=3), st.integers(0, 12))
-def test_balanced_copies_are_as_fast_as_any_within_the_budget(layers, spare):
+def test_balanced_replicas_are_as_fast_as_any_within_the_budget(layers, spare):
     work, arrays = zip(*layers, strict=True)
     budget = sum(arrays) + spare
-    copies = balance_copies(work, work, lambda n: sum(c * a for c, a in zip(n, arrays, strict=True)) <= budget)
-    assert sum(c * a for c, a in zip(copies, arrays, strict=True)) <= budget
+    loads = [Load(work=each, windows=each) for each in work]
+    replicas = balance_replicas(loads, lambda n: sum(c * a for c, a in zip(n, arrays, strict=True)) <= budget)
+    assert sum(c * a for c, a in zip(replicas, arrays, strict=True)) <= budget
     every = itertools.product(*(range(1, (budget - sum(arrays)) // a + 2) for a in arrays))
     fits = (c for c in every if sum(n * a for n, a in zip(c, arrays, strict=True)) <= budget)
     best = min(slowest([min(n, w) for n, w in zip(c, work, strict=True)], work) for c in fits)
-    assert slowest(copies, work) == best
+    assert slowest(replicas, work) == best
 
 
 def test_replication_spends_at_most_its_budget():
     hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": 600})
     plan = plan_network(resnet_cifar(), hardware)
     assert plan.arrays <= 600
-    assert plan.layer("layer1.0.conv1").replication > plan.layer("layer3.1.conv1").replication
+    assert plan.layer("layer1.0.conv1").replicas > plan.layer("layer3.1.conv1").replicas
 
 
 def test_replication_spends_at_most_its_area_and_nearly_all_of_it():

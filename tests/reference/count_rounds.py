@@ -57,10 +57,10 @@ def columns_of(layer, block):
 
 def share_rounds(plan, layer, copy):
     """Return tile -> (fetched features, results that leave), by walking through all arrays of a copy."""
-    tiles, at = {}, layer.first_array + copy * (layer.arrays // layer.replication)
+    tiles, at = {}, layer.first_array + copy * (layer.arrays // layer.replicas)
     for block in range(layer.col_blocks):
         for r in range(layer.row_blocks):
-            for _ in range(2 if layer.paired else 1):
+            for _ in range(layer.polarities):
                 tiles.setdefault(at // plan.arrays_per_tile, set()).add((r, block))
                 at += 1
     return {tile: _share(layer, places) for tile, places in tiles.items()}

@@ -92,10 +92,10 @@ class Network:
 
 def share_tiles(plan, layer, copy, places):
     """Return position -> (distinct rows, touched outputs), in the order of arrays, by walking through all of them."""
-    each = 2 if layer.paired else 1
+    each = layer.polarities
     hardware, slices = layer.hardware, layer.columns_per_weight
     cols = hardware.crossbar.cols
-    tiles, at = {}, layer.first_array + copy * (layer.arrays // layer.replication)
+    tiles, at = {}, layer.first_array + copy * (layer.arrays // layer.replicas)
     for index in range(layer.stripes):
         stripe = layer.stripe(index)
         separate = hardware.mapping.slices == "separate"
@@ -144,7 +144,7 @@ class Pipeline:
     def place(self, step):
         layer = self.layers.get(step.name)
         if layer:
-            self.shares.append([share_tiles(self.plan, layer, copy, self.places) for copy in range(layer.replication)])
+            self.shares.append([share_tiles(self.plan, layer, copy, self.places) for copy in range(layer.replicas)])
             self.homes.append([next(iter(share)) for share in self.shares[-1]])
         else:
             source = max((source for source, _ in step.edges), default=0)
@@ -249,7 +249,7 @@ class Pipeline:
             return read
         columns = int(layer.block_columns().max()) + (hardware.encoding in ("offset", "flip"))
         each = 1
-        if layer.paired:
+        if layer.polarities == 2:
             each = 2 if hardware.adc.subtract == "analog" else 1
         table = hardware.components["adc"].table
         rate = table[hardware.adc_bits].rate_hz if table else hardware.components["adc"].rate_hz

@@ -137,7 +137,7 @@ def test_windows_of_one_copy_never_overlap_on_their_arrays():
     for index, step in enumerate(activity.steps):
         if step.layer is None:
             continue
-        copies = step.layer.replication
+        copies = step.layer.replicas
         starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         occupancy = machine.slot_occupancy[machine.first_slot[machine.first_copy[index]]]
         for copy in range(copies):

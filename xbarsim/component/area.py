@@ -29,7 +29,7 @@ def count_instances(component: Component, hardware: Hardware, per: str) -> float
     chip, crossbar = hardware.chip, hardware.crossbar
     arrays = {
         "row": 1 / crossbar.rows, "col": 1 / crossbar.cols, "adc": 1 / hardware.adc.per_array, "array": 1,
-        "core": chip.arrays_per_core, "tile": chip.arrays_per_core * chip.cores_per_tile,
+        "core": chip.arrays_per_core, "tile": chip.arrays_per_tile,
     }  # fmt: skip
     return component.count * arrays[per] / arrays[component.per]
 

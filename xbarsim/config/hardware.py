@@ -143,6 +143,11 @@ class Chip(Record):
     count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Chips; ``auto`` is as many as needed, a number refuses what does not fit."""
 
+    @property
+    def arrays_per_tile(self) -> int:
+        """Physical arrays of a tile."""
+        return self.arrays_per_core * self.cores_per_tile
+
 
 def _check_noc(name: str) -> str:
     if name not in NOCS:

@@ -200,7 +200,7 @@ def _layer_cost(
         kind=step.kind,
         crossbars=layer.crossbars if layer else 0,
         arrays=layer.arrays if layer else 0,
-        replication=layer.replication if layer else 1,
+        replication=layer.replicas if layer else 1,
         utilization=layer.utilization if layer else 0.0,
         windows=step.windows,
         rounds=layer.rounds if layer else 1,

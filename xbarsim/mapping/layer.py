@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from xbarsim.config import Hardware
-from xbarsim.mapping.epitome import EpitomePlan
-from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe
-from xbarsim.mvm import is_paired, stream_count
-from xbarsim.mvm.layout import ColumnLayout
+from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
+from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
+from xbarsim.mvm import stream_count
+from xbarsim.mvm.layout import ColumnLayout, count_polarities
+from xbarsim.network import Node
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerPlan:
-    """One weight layer on its arrays."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerDraft:
+    """One weight layer that is cut, but has no place yet."""
 
-    name: str
-    """Layer name."""
-    kind: str
-    """``conv2d`` or ``linear``."""
+    node: Node
+    """The layer in its network."""
     hardware: Hardware
     """Hardware of this layer, per-layer choices included."""
     matrix: LayerMatrix
@@ -31,14 +33,22 @@ class LayerPlan:
     """How they are cut."""
     signed: bool
     """Whether inputs can be negative."""
-    replication: int
-    """Copies that share the windows."""
-    first_array: int
-    """Position of the first array in placement order, within its turn."""
-    turn: int = 0
-    """Which load of the arrays it belongs to."""
-    epitome: EpitomePlan | None = None
+    epitome: EpitomePlan | None
     """Index tables of a convolution that runs patch by patch; the matrix is then its epitome."""
+    turn: int
+    """Which load of the arrays it belongs to."""
+    replicas: int
+    """Replicas that share the windows."""
+
+    @property
+    def name(self) -> str:
+        """Layer name."""
+        return self.node.name
+
+    @property
+    def kind(self) -> str:
+        """``conv2d`` or ``linear``."""
+        return self.node.kind
 
     @property
     def weight_bits(self) -> int:
@@ -138,24 +148,34 @@ class LayerPlan:
         return stream_count(self.input_bits, self.hardware.dac.bits, self.signed)
 
     @property
-    def paired(self) -> bool:
-        """Whether a crossbar is two arrays of opposite polarity."""
-        return is_paired(self.hardware)
+    def work(self) -> int:
+        """Array reads of one inference, one after the other, in a single replica."""
+        return self.windows * self.streams * self.rounds
+
+    @property
+    def polarities(self) -> int:
+        """Physical arrays of a crossbar: 2 of opposite polarity, or 1."""
+        return count_polarities(self.hardware)
+
+    @property
+    def replica_arrays(self) -> int:
+        """Physical arrays of one replica."""
+        return self.partition.crossbars * self.polarities
 
     @property
     def crossbars(self) -> int:
-        """Crossbars of all copies, a pair of opposite polarity counted once."""
-        return self.partition.crossbars * self.replication
+        """Crossbars of all replicas, a pair of opposite polarity counted once."""
+        return self.partition.crossbars * self.replicas
 
     @property
     def arrays(self) -> int:
-        """Physical arrays of all copies."""
-        return self.crossbars * (2 if self.paired else 1)
+        """Physical arrays of all replicas."""
+        return self.crossbars * self.polarities
 
     @property
     def used_cells(self) -> int:
-        """Cells of one polarity that hold a weight slice, all copies."""
-        return self.partition.used_cells * self.replication
+        """Cells of one polarity that hold a weight slice, all replicas."""
+        return self.partition.used_cells * self.replicas
 
     @property
     def utilization(self) -> float:
@@ -184,3 +204,65 @@ class LayerPlan:
     def block_columns(self, index: int = 0) -> np.ndarray:
         """Return the physical columns used by every column block of a stripe."""
         return self.stripe(index).columns.used
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerPlan(LayerDraft):
+    """One weight layer on its arrays."""
+
+    first_array: int
+    """Position of the first array in placement order, within its turn."""
+
+
+def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
+    """Cut a layer into arrays.
+
+    Parameters
+    ----------
+    node : Node
+        A weight layer.
+    hardware : Hardware
+        What it runs on, per-layer choices included.
+    signed : bool
+        Whether its inputs can be negative.
+
+    Returns
+    -------
+    LayerDraft
+        One replica in the first turn.
+
+    Raises
+    ------
+    MappingError
+        If the node is no weight layer.
+    ConfigError
+        If the layer is empty, or inputs that an epitome adds up become too wide.
+    """
+    matrix = describe_matrix(node)
+    partition = partition_matrix(matrix, hardware, node.name)
+    return LayerDraft(
+        node=node, hardware=hardware, matrix=matrix, partition=partition, signed=signed,
+        epitome=plan_epitome(node, hardware), turn=0, replicas=1,
+    )  # fmt: skip
+
+
+def place_layers(drafts: Sequence[LayerDraft]) -> tuple[LayerPlan, ...]:
+    """Place the arrays of layers end to end, from the first array on in every turn.
+
+    Parameters
+    ----------
+    drafts : sequence of LayerDraft
+        Layers in the order of the network, their turns and replicas chosen.
+
+    Returns
+    -------
+    tuple of LayerPlan
+        The same layers with their places.
+    """
+    ends: Counter[int] = Counter()
+    placed = []
+    for draft in drafts:
+        kept = {field.name: getattr(draft, field.name) for field in dataclasses.fields(LayerDraft)}
+        placed.append(LayerPlan(**kept, first_array=ends[draft.turn]))
+        ends[draft.turn] += draft.arrays
+    return tuple(placed)

@@ -1,6 +1,6 @@
-"""Network x hardware -> plan: every layer's own hardware, its arrays, copies and place on the chip.
+"""Network x hardware -> plan: every layer's own hardware, its arrays, replicas and place on the chip.
 
-Arrays are placed in the order of the layers: copy by copy, stripe by stripe, column block by column block, row
+Arrays are placed in the order of the layers: replica by replica, stripe by stripe, column block by column block, row
 blocks (and the two arrays of a pair) side by side, so that most partial sums meet inside one tile. Tiles are
 filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size. Where
 on the chip a tile lies is decided where traffic is known (``mapping.placement``, :mod:`xbarsim.timing.place`).
@@ -16,12 +16,9 @@ from typing import Any
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.mapping.choose import choose_hardware, share_choices
-from xbarsim.mapping.epitome import plan_epitome
-from xbarsim.mapping.layer import LayerPlan
-from xbarsim.mapping.partition import LayerMatrix, Partition, describe_matrix, partition_matrix
-from xbarsim.mapping.replicate import choose_copies
-from xbarsim.mapping.turn import assign_turns, count_parts, count_slots, fit_chips
-from xbarsim.mvm import is_paired
+from xbarsim.mapping.layer import LayerPlan, draft_layer, place_layers
+from xbarsim.mapping.replicate import choose_replicas
+from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 
 
@@ -35,15 +32,13 @@ class Plan:
     """Hardware without per-layer choices, network-wide bits included."""
     layers: tuple[LayerPlan, ...]
     """Weight layers in the order of the network."""
-    arrays_per_tile: int
-    """Array slots of a tile."""
     tiles_used: int
     """Tiles that hold arrays."""
     tiles_per_chip: int
     """Tiles of one chip."""
     chips: int
     """Number of chips."""
-    turn_count: int = 1
+    turn_count: int
     """How often the arrays are programmed in one inference; 1: once for all."""
 
     @functools.cached_property
@@ -60,6 +55,11 @@ class Plan:
     def arrays_held(self) -> int:
         """Physical arrays that hold weights at once; fewer than ``arrays`` where layers take turns."""
         return max(layer.first_array + layer.arrays for layer in self.layers)
+
+    @property
+    def arrays_per_tile(self) -> int:
+        """Array slots of a tile."""
+        return self.hardware.chip.arrays_per_tile
 
     @property
     def pipelined(self) -> bool:
@@ -85,10 +85,10 @@ class Plan:
         """Return the plan of one layer; KeyError where there is none."""
         return self._by_name[name]
 
-    def tiles_of(self, layer: LayerPlan, copy: int = 0) -> range:
-        """Return the tiles that one copy of a layer touches, in order."""
-        size = layer.arrays // layer.replication
-        first = layer.first_array + copy * size
+    def tiles_of(self, layer: LayerPlan, replica: int = 0) -> range:
+        """Return the tiles that one replica of a layer touches, in order."""
+        size = layer.replica_arrays
+        first = layer.first_array + replica * size
         return range(first // self.arrays_per_tile, (first + size - 1) // self.arrays_per_tile + 1)
 
 
@@ -134,63 +134,24 @@ def plan_network(
     nodes = network.layers
     if not nodes:
         raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
-    chosen = choose_hardware([node.name for node in nodes], hardware, layers, network.name)
-    matrices = [describe_matrix(node) for node in nodes]
-    cuts = [partition_matrix(matrix, chosen[node.name], node.name) for matrix, node in zip(matrices, nodes)]
-    signs = [input_is_signed(network, node.name) for node in nodes]
-    epitomes = [plan_epitome(node, chosen[node.name]) for node in nodes]
-    own = [chosen[node.name] for node in nodes]
-    split = _cut_for_turns(network, hardware, matrices, cuts, own) if may_cut else {}
+    names = [node.name for node in nodes]
+    chosen = choose_hardware(names, hardware, layers, network.name)
+    drafts = [draft_layer(node, chosen[node.name], signed=input_is_signed(network, node.name)) for node in nodes]
+    split = cut_for_turns(drafts, hardware) if may_cut else {}
     if split:
-        names = {name: name_parts(name, count) for name, count in split.items()}
-        shared = share_choices(layers, [node.name for node in nodes], names)
+        shared = share_choices(layers, names, {name: name_parts(name, count) for name, count in split.items()})
         return plan_network(split_layers(network, split), hardware, layers=shared)
-    once = [cut.crossbars * (2 if is_paired(each) else 1) for cut, each in zip(cuts, own)]
-    turns = assign_turns([node.name for node in nodes], once, hardware)
-    copies = [1] * len(nodes) if turns[-1] else choose_copies(hardware, own, matrices, cuts, signs, epitomes)
-    placed: list[LayerPlan] = []
-    at = 0
-    for index, (node, matrix, cut, signed, copy, epitome) in enumerate(
-        zip(nodes, matrices, cuts, signs, copies, epitomes)
-    ):
-        if index and turns[index] != turns[index - 1]:
-            at = 0
-        layer = LayerPlan(
-            name=node.name, kind=node.kind, hardware=chosen[node.name], matrix=matrix, partition=cut, signed=signed,
-            replication=copy, first_array=at, epitome=epitome, turn=turns[index],
-        )  # fmt: skip
-        placed.append(layer)
-        at += layer.arrays
-    per_tile = hardware.chip.arrays_per_core * hardware.chip.cores_per_tile
+    drafts = assign_turns(drafts, hardware)
+    turn_count = drafts[-1].turn + 1
+    placed = place_layers(drafts if turn_count > 1 else choose_replicas(drafts, hardware))
     held = max(layer.first_array + layer.arrays for layer in placed)
     tiles_per_chip, chips = fit_chips(held, hardware)
     return Plan(
         network=network,
         hardware=hardware,
-        layers=tuple(placed),
-        arrays_per_tile=per_tile,
-        tiles_used=-(-held // per_tile),
+        layers=placed,
+        tiles_used=-(-held // hardware.chip.arrays_per_tile),
         tiles_per_chip=tiles_per_chip,
         chips=chips,
-        turn_count=turns[-1] + 1,
+        turn_count=turn_count,
     )
-
-
-def _cut_for_turns(
-    network: Network,
-    hardware: Hardware,
-    matrices: list[LayerMatrix],
-    cuts: list[Partition],
-    own: list[Hardware],
-) -> dict[str, int]:
-    """Return the parts of every layer that is to be cut because all chips hold fewer arrays than it takes."""
-    slots = count_slots(hardware)
-    if hardware.mapping.reload == "never" or slots is None or hardware.device.write is None:
-        return {}
-    split = {}
-    for node, matrix, cut, each in zip(network.layers, matrices, cuts, own):
-        if cut.crossbars * (2 if is_paired(each) else 1) > slots and node.groups == 1 and node.epitome is None:
-            parts = count_parts(matrix, each, slots)
-            if parts is not None:
-                split[node.name] = parts
-    return split

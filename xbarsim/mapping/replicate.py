@@ -1,128 +1,124 @@
-"""Copies of layers with many windows, so that a pipeline is not held up by its first layers."""
+"""Replicas of layers with many windows, so that a pipeline is not held up by its first layers."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from xbarsim.component import shared_area, slot_area
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
-from xbarsim.mapping.epitome import EpitomePlan
-from xbarsim.mapping.partition import LayerMatrix, Partition
+from xbarsim.mapping.layer import LayerDraft
 from xbarsim.mapping.turn import count_slots, fit_chips
-from xbarsim.mvm import is_paired, stream_count
 
 
-def balance_copies(work: Sequence[int], windows: Sequence[int], fits: Callable[[Sequence[int]], bool]) -> list[int]:
-    """Choose copies that make the slowest layer as fast as a budget allows.
+class Load(Protocol):
+    """What replicas share out; a :class:`~xbarsim.mapping.layer.LayerDraft` is one."""
 
-    The least interval T is found by bisection: a layer of ``work`` w needs ceil(w / T) copies to keep up, and what
+    @property
+    def work(self) -> int:
+        """Array reads of one inference, one after the other, in a single replica."""
+
+    @property
+    def windows(self) -> int:
+        """Windows of one inference; more replicas than windows are useless."""
+
+
+def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool]) -> list[int]:
+    """Choose replicas that make the slowest layer as fast as a budget allows.
+
+    The least interval T is found by bisection: a layer of ``work`` w needs ceil(w / T) replicas to keep up, and what
     they take falls with T. What is left of the budget is not spent, since no layer would become the faster
     bottleneck.
 
     Parameters
     ----------
-    work : sequence of int
-        Cycles that the arrays of one copy are busy in one inference, by layer.
-    windows : sequence of int
-        Windows of one inference, by layer; more copies than windows are useless.
+    loads : sequence of Load
+        Layers.
     fits : callable
-        Tells whether so many copies, by layer, are within the budget; single copies are.
+        Tells whether so many replicas, by layer, are within the budget; a single replica of every layer is.
 
     Returns
     -------
     list of int
-        Copies, at least 1 each.
+        Replicas, at least 1 each.
     """
-    if not work:
+    if not loads:
         return []
 
-    def copies(interval: int) -> list[int]:
-        return [min(w, -(-load // interval)) for load, w in zip(work, windows)]
+    def replicas(interval: int) -> list[int]:
+        return [min(load.windows, -(-load.work // interval)) for load in loads]
 
-    low, high = 1, max(work)
+    low, high = 1, max(load.work for load in loads)
     while low < high:
         middle = (low + high) // 2
-        if fits(copies(middle)):
+        if fits(replicas(middle)):
             high = middle
         else:
             low = middle + 1
-    return copies(high)
+    return replicas(high)
 
 
-def choose_copies(
-    hardware: Hardware,
-    chosen: Sequence[Hardware],
-    matrices: Sequence[LayerMatrix],
-    cuts: Sequence[Partition],
-    signs: Sequence[bool],
-    epitomes: Sequence[EpitomePlan | None],
-) -> list[int]:
-    """Choose the copies of every layer within the budgets of arrays and area.
+def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[LayerDraft]:
+    """Choose the replicas of every layer within the budgets of arrays and area.
 
     Parameters
     ----------
+    drafts : sequence of LayerDraft
+        Layers, one replica each, in one turn.
     hardware : Hardware
-        ``mapping`` says whether there are copies and what they may take, ``chip`` what there is.
-    chosen : sequence of Hardware
-        Hardware of every layer.
-    matrices, cuts, signs, epitomes : sequences
-        Every layer as matrices, how they are cut, whether its inputs can be negative, and its index tables or None.
+        ``mapping`` says whether there are replicas and what they may take, ``chip`` what there is.
 
     Returns
     -------
-    list of int
-        Copies, at least 1 each.
+    list of LayerDraft
+        The same layers with their replicas.
 
     Raises
     ------
     ConfigError
-        If nothing limits the copies, or an area is to limit them and no component has one.
+        If nothing limits the replicas, or an area is to limit them and no component has one.
     MappingError
-        If one copy of every layer is already more than a budget.
+        If one replica of every layer is already more than a budget.
     """
     mapping = hardware.mapping
     if mapping.replication == "none":
-        return [1] * len(matrices)
+        return list(drafts)
     budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
-    wider = [(each.extra_bits, each.round_count) if each else (0, 1) for each in epitomes]
-    streams = [
-        stream_count(hw.activation_bits + extra, hw.dac.bits, s) * rounds
-        for hw, s, (extra, rounds) in zip(chosen, signs, wider)
-    ]
-    work = [matrix.windows * count for matrix, count in zip(matrices, streams)]
-    arrays = [cut.crossbars * (2 if is_paired(hw) else 1) for cut, hw in zip(cuts, chosen)]
-    each_m2 = {id(hw): slot_area(hw) for hw in (hardware, *chosen)}
+    areas = {id(each): slot_area(each) for each in (hardware, *(draft.hardware for draft in drafts))}
 
-    def area_of(copies: Sequence[int]) -> float:
-        held = [count * own for count, own in zip(copies, arrays)]
+    def area_of(replicas: Sequence[int]) -> float:
+        held = [count * draft.replica_arrays for count, draft in zip(replicas, drafts)]
         tiles_per_chip, chips = fit_chips(sum(held), hardware)
-        slots = tiles_per_chip * chips * hardware.chip.arrays_per_core * hardware.chip.cores_per_tile
-        used = sum(count * each_m2[id(hw)] for count, hw in zip(held, chosen))
-        return used + (slots - sum(held)) * each_m2[id(hardware)] + chips * shared_area(hardware)
+        slots = tiles_per_chip * chips * hardware.chip.arrays_per_tile
+        used = sum(count * areas[id(draft.hardware)] for count, draft in zip(held, drafts))
+        return used + (slots - sum(held)) * areas[id(hardware)] + chips * shared_area(hardware)
 
-    def fits(copies: Sequence[int]) -> bool:
-        if budget is not None and sum(count * own for count, own in zip(copies, arrays)) > budget:
+    def fits(replicas: Sequence[int]) -> bool:
+        held = sum(count * draft.replica_arrays for count, draft in zip(replicas, drafts))
+        if budget is not None and held > budget:
             return False
-        return area_budget is None or area_of(copies) <= area_budget
+        return area_budget is None or area_of(replicas) <= area_budget
 
-    once = [1] * len(arrays)
-    if budget is not None and sum(arrays) > budget:
-        more = f"{sum(arrays) - budget} more than {budget}"
-        raise MappingError(f"mapping.array_budget: {sum(arrays)} arrays hold the weights once, {more}")
+    once = sum(draft.replica_arrays for draft in drafts)
+    if budget is not None and once > budget:
+        more = f"{once - budget} more than {budget}"
+        raise MappingError(f"mapping.array_budget: {once} arrays hold the weights once, {more}")
     if area_budget is not None:
-        least = area_of(once)
+        least = area_of([1] * len(drafts))
         if not least:
             raise ConfigError("mapping.area_budget_m2: no component of this hardware has an area")
         if least > area_budget:
             raise MappingError(
                 f"mapping.area_budget_m2: the weights once take {least:.4g} m2, more than {area_budget:g}"
             )
-    return balance_copies(work, [matrix.windows for matrix in matrices], fits)
+    chosen = balance_replicas(drafts, fits)
+    return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
 
 
 def _find_budget(hardware: Hardware) -> int | None:
-    """Return the arrays that copies may use, None where only their area is limited."""
+    """Return the arrays that replicas may use, None where only their area is limited."""
     mapping, chip = hardware.mapping, hardware.chip
     if mapping.array_budget is not None:
         return mapping.array_budget
@@ -134,4 +130,4 @@ def _find_budget(hardware: Hardware) -> int | None:
             "(or mapping.area_budget_m2)"
         )
     count = 1 if chip.count == "auto" else chip.count
-    return count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
+    return count * chip.tiles * chip.arrays_per_tile

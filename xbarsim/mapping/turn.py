@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
-from xbarsim.mapping.partition import LayerMatrix, partition_matrix
-from xbarsim.mvm import is_paired
+from xbarsim.mapping.layer import LayerDraft
+from xbarsim.mapping.partition import partition_matrix
 
 
 def count_slots(hardware: Hardware) -> int | None:
@@ -16,25 +16,23 @@ def count_slots(hardware: Hardware) -> int | None:
     chip = hardware.chip
     if chip.tiles == "auto" or chip.count == "auto":
         return None
-    return chip.count * chip.tiles * chip.arrays_per_core * chip.cores_per_tile
+    return chip.count * chip.tiles * chip.arrays_per_tile
 
 
-def assign_turns(names: Sequence[str], arrays: Sequence[int], hardware: Hardware) -> list[int]:
+def assign_turns(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[LayerDraft]:
     """Share layers out into turns: in their order, each turn as many as the chips hold.
 
     Parameters
     ----------
-    names : sequence of str
-        Layer names.
-    arrays : sequence of int
-        Physical arrays of every layer.
+    drafts : sequence of LayerDraft
+        Layers in the order of the network, one replica each.
     hardware : Hardware
         Chips, and whether weights may be reloaded (``mapping.reload``).
 
     Returns
     -------
-    list of int
-        Turn of every layer, from 0; all 0 where everything fits, or where nothing may be reloaded.
+    list of LayerDraft
+        The same layers with their turns; all 0 where everything fits, or where nothing may be reloaded.
 
     Raises
     ------
@@ -44,50 +42,71 @@ def assign_turns(names: Sequence[str], arrays: Sequence[int], hardware: Hardware
         If a single layer does not fit.
     """
     slots = count_slots(hardware)
-    if hardware.mapping.reload == "never" or slots is None or sum(arrays) <= slots:
-        return [0] * len(arrays)
+    if hardware.mapping.reload == "never" or slots is None or sum(draft.arrays for draft in drafts) <= slots:
+        return list(drafts)
     if hardware.device.write is None:
         raise ConfigError("device.write: needed for mapping.reload: turns, where the network does not fit at once")
-    turns: list[int] = []
+    assigned: list[LayerDraft] = []
     turn = held = 0
-    for name, count in zip(names, arrays):
-        if count > slots:
-            per_tile = hardware.chip.arrays_per_core * hardware.chip.cores_per_tile
+    for draft in drafts:
+        if draft.arrays > slots:
             raise MappingError(
-                f"layer {name}: {count} arrays do not fit into {slots}, and it is not cut by outputs; "
-                f"{-(-count // per_tile)} tiles in all would fit"
+                f"layer {draft.name}: {draft.arrays} arrays do not fit into {slots}, and it is not cut by outputs; "
+                f"{-(-draft.arrays // hardware.chip.arrays_per_tile)} tiles in all would fit"
             )
-        if held + count > slots:
+        if held + draft.arrays > slots:
             turn, held = turn + 1, 0
-        held += count
-        turns.append(turn)
-    return turns
+        held += draft.arrays
+        assigned.append(dataclasses.replace(draft, turn=turn))
+    return assigned
 
 
-def count_parts(matrix: LayerMatrix, hardware: Hardware, slots: int) -> int | None:
-    """Return into how many parts of its outputs a layer has to be cut so that each fits; None where none does.
+def cut_for_turns(drafts: Sequence[LayerDraft], hardware: Hardware) -> dict[str, int]:
+    """Find the layers that are cut by their outputs because all chips hold fewer arrays than they take.
 
     Parameters
     ----------
-    matrix : LayerMatrix
-        The layer, one group.
+    drafts : sequence of LayerDraft
+        Layers, one replica each.
     hardware : Hardware
-        Hardware of the layer.
+        Chips, and whether weights may be reloaded (``mapping.reload``).
+
+    Returns
+    -------
+    dict
+        Layer name -> parts, of the layers that are cut.
+    """
+    slots = count_slots(hardware)
+    if hardware.mapping.reload == "never" or slots is None or hardware.device.write is None:
+        return {}
+    parts = {draft.name: count_parts(draft, slots) for draft in drafts if draft.arrays > slots}
+    return {name: count for name, count in parts.items() if count is not None}
+
+
+def count_parts(draft: LayerDraft, slots: int) -> int | None:
+    """Return the number of parts into which the outputs of a layer are cut so that each part fits.
+
+    Parameters
+    ----------
+    draft : LayerDraft
+        The layer.
     slots : int
         Arrays that all chips hold.
 
     Returns
     -------
     int or None
-        Parts.
+        Parts; None where a part of one output does not fit, and for grouped convolutions and epitomes, which are not
+        cut.
     """
-    each = 2 if is_paired(hardware) else 1
+    if draft.groups > 1 or draft.epitome is not None:
+        return None
 
     def arrays(parts: int) -> int:
-        part = dataclasses.replace(matrix, cols=-(-matrix.cols // parts))
-        return partition_matrix(part, hardware).crossbars * each
+        part = dataclasses.replace(draft.matrix, cols=-(-draft.cols // parts))
+        return partition_matrix(part, draft.hardware).crossbars * draft.polarities
 
-    low, high = 1, matrix.cols
+    low, high = 1, draft.cols
     if arrays(high) > slots:
         return None
     while low < high:
@@ -117,8 +136,7 @@ def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
         If ``chip.tiles`` and ``chip.count`` are numbers and the arrays do not fit.
     """
     chip = hardware.chip
-    per_tile = chip.arrays_per_core * chip.cores_per_tile
-    tiles = -(-arrays // per_tile)
+    tiles = -(-arrays // chip.arrays_per_tile)
     if chip.tiles == "auto":
         chips = 1 if chip.count == "auto" else chip.count
         return -(-tiles // chips), chips
@@ -126,7 +144,7 @@ def fit_chips(arrays: int, hardware: Hardware) -> tuple[int, int]:
     if chip.count == "auto":
         return chip.tiles, needed
     if needed > chip.count:
-        held = chip.count * chip.tiles * per_tile
+        held = chip.count * chip.tiles * chip.arrays_per_tile
         raise MappingError(
             f"{arrays} arrays do not fit: {chip.count} chip{'s' * (chip.count > 1)} of {chip.tiles} tiles hold {held}, "
             f"{arrays - held} are missing; chip.count: {needed}, or chip.tiles: {-(-tiles // chip.count)}, would fit"

@@ -63,7 +63,7 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
 
 def _count_arrays(counts: Counts, layer: LayerPlan) -> None:
     """Add what the arrays of a layer and their converters do."""
-    each, hardware = (2 if layer.paired else 1), layer.hardware
+    each, hardware = layer.polarities, layer.hardware
     passes = layer.windows * layer.streams
     for index, times in ((0, layer.stripes - 1), (layer.stripes - 1, 1)):
         if times < 1:
@@ -84,7 +84,7 @@ def _count_arrays(counts: Counts, layer: LayerPlan) -> None:
 
 def _count_rounds(counts: Counts, layer: LayerPlan, epitome: EpitomePlan) -> None:
     """Add what the arrays of an epitome, its tables and its joint module do."""
-    each, windows = (2 if layer.paired else 1), layer.windows
+    each, windows = layer.polarities, layer.windows
     driven, wanted = epitome.driven(layer.row_starts), wanted_columns(layer, epitome)
     rows_read, cols_read = (driven > 0).sum(axis=1), (wanted > 0).sum(axis=1)
     converted = np.array([[conversions_of(layer.hardware, n) if n else 0 for n in row] for row in wanted.tolist()])

@@ -149,7 +149,7 @@ def _place_steps(plan: Plan, flow: Dataflow, places: Sequence[int], port: int) -
     for index, step in enumerate(flow.steps):
         layer = layers.get(index)
         if layer is not None:
-            slots = [tuple(place_copy(plan, layer, copy, places)) for copy in range(layer.replication)]
+            slots = [tuple(place_copy(plan, layer, copy, places)) for copy in range(layer.replicas)]
             copies = tuple(_unrouted(each[0].tile, each) for each in slots)
         else:
             source = max((edge[0] for edge in step.edges), default=0)

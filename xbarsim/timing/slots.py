@@ -10,6 +10,7 @@ from xbarsim.component import rate_component
 from xbarsim.config import Hardware
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.mvm.encoding import has_unit_column, is_paired
+from xbarsim.mvm.layout import count_polarities
 from xbarsim.timing.rounds import share_rounds
 
 
@@ -46,7 +47,7 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -
     list of Slot
         One for each tile, in the order in which arrays fill tiles.
     """
-    each = 2 if layer.paired else 1
+    each = layer.polarities
     size = layer.partition.crossbars * each
     first = layer.first_array + copy * size
     slots = []
@@ -93,7 +94,7 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
     rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
     if rate is None:
         return hardware.read_cycles
-    converters = hardware.adc.per_array * (2 if is_paired(hardware) else 1)
+    converters = hardware.adc.per_array * count_polarities(hardware)
     sweep = conversions_of(hardware, columns) / converters * hardware.timing.clock_hz / rate
     return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
 
