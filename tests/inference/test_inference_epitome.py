@@ -7,7 +7,7 @@ import pytest
 
 from xbarsim.config import load_hardware
 from xbarsim.inference import simulate_network
-from xbarsim.inference.machine import program_layer
+from xbarsim.inference.layer import program_layer
 from xbarsim.mapping import plan_network
 from xbarsim.network import (
     Epitome,

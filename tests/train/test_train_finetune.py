@@ -100,7 +100,7 @@ def test_ideal_hardware_is_the_integer_network(digits):
 @pytest.mark.parametrize("changes", [{}, {"encoding": "offset"}, {"mapping.rows": "whole_kernels"}])
 def test_the_weights_found_are_those_that_the_arrays_apply(compiled_network, changes):
     """Products of random inputs on arrays with ideal converters, against a product with the weights found."""
-    from xbarsim.inference.machine import program_layer
+    from xbarsim.inference.layer import program_layer
     from xbarsim.train.torch_network import run_layer
 
     hardware = xs.load_hardware("reference", {"adc.bits": "ideal", "crossbar.rows": 16, "crossbar.cols": 16, **changes})

@@ -10,22 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xbarsim.inference.epitome import EpitomeMachine
-from xbarsim.inference.machine import LayerMachine
+from xbarsim.inference.machine import Codes, Machine
 from xbarsim.mapping import LayerPlan
 from xbarsim.mvm import Statistics
-from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
+from xbarsim.network import Node, QuantizedLayer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CorrectedMachine:
-    """A layer on hardware and its correction; the same face as :class:`~xbarsim.inference.machine.LayerMachine`."""
+    """A layer on hardware and the correction of its outputs."""
 
-    machine: LayerMachine | EpitomeMachine
-    gain: np.ndarray
+    machine: Machine
+    gain: NDArray[np.float64]
     """(outputs,) factor [-]."""
-    offset: np.ndarray
+    offset: NDArray[np.float64]
     """(outputs,) what is added, in weight steps times input steps [-]."""
 
     @property
@@ -53,35 +53,27 @@ class CorrectedMachine:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
         return self.machine.mean_level
 
-    def accumulate(self, codes: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
-        """Return corrected results, float64 in units of the layer's ADC step; arguments as for a machine."""
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float64]:
+        """Return corrected results, float64 in units of the layer's ADC step; see :meth:`Machine.accumulate`."""
         shape = (-1, 1, 1) if self.node.kind == "conv2d" else (-1,)
         acc = self.machine.accumulate(codes, first_image=first_image, threads=threads)
         return acc * self.gain.reshape(shape) + (self.offset / self.lsb).reshape(shape)
 
-    def run(self, x: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
-        """Return the layer's float output for float inputs; arguments as for a machine."""
-        codes = quantize_input(self.quantized, x)
-        acc = self.accumulate(codes, first_image=first_image, threads=threads)
-        return dequantize_output(self.quantized, acc, self.lsb)
-
-    def survey(self, codes: np.ndarray, *, threads: int = 1) -> list[Statistics]:
+    def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters do on quantised inputs."""
         return self.machine.survey(codes, threads=threads)
 
-    def input_activity(self, codes: np.ndarray) -> float:
+    def input_activity(self, codes: Codes) -> float:
         """Return the mean squared word-line voltage as a fraction of full scale squared [-]."""
         return self.machine.input_activity(codes)
 
 
-def correct_outputs(
-    machine: LayerMachine | EpitomeMachine, codes: np.ndarray, exact: np.ndarray, *, threads: int = 1
-) -> CorrectedMachine:
+def correct_outputs(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, threads: int = 1) -> CorrectedMachine:
     """Fit a gain and an offset for every output.
 
     Parameters
     ----------
-    machine : LayerMachine or EpitomeMachine
+    machine : Machine
         The layer, its ADC range set.
     codes : ndarray of int, (images, ...)
         Quantised inputs of the calibration images.

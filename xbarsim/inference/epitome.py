@@ -15,17 +15,18 @@ import numpy as np
 
 from xbarsim.converter import split_inputs
 from xbarsim.errors import MappingError
+from xbarsim.inference.machine import Codes, Sums
 from xbarsim.mapping import EpitomePlan, LayerPlan
-from xbarsim.mapping.epitome import OVERWRITE
+from xbarsim.mapping.epitome import OVERWRITE, Ints
 from xbarsim.mvm import Engine, Statistics, program_matrix
 from xbarsim.mvm.window import gather_windows, make_geometry
-from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
+from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.quantize_epitome import QuantizedEpitome
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EpitomeMachine:
-    """A convolution as programmed hardware; the same face as :class:`~xbarsim.inference.machine.LayerMachine`."""
+    """A convolution as programmed hardware."""
 
     node: Node
     quantized: QuantizedLayer
@@ -46,23 +47,8 @@ class EpitomeMachine:
         sizes = [engine.rows for engine in self.engines]
         return float(np.average([engine.programmed.mean_level for engine in self.engines], weights=sizes))
 
-    def accumulate(self, codes: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
-        """Multiply quantised inputs with the programmed epitome, round by round.
-
-        Parameters
-        ----------
-        codes : ndarray of int, (images, channels, height, width)
-            Quantised inputs of the whole layer.
-        first_image : int
-            Index of the first image within the run; it keys the noise of single reads, so that batches do not.
-        threads : int
-            Threads within the engine.
-
-        Returns
-        -------
-        ndarray, (images, outputs, height, width)
-            Results in units of the layer's ADC step; int64, float64 with ideal converters.
-        """
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
+        """Multiply quantised inputs with the programmed epitome, round by round; see :meth:`Machine.accumulate`."""
         rounds = self.tables.round_count
         first = first_image * self.plan.windows * rounds
         total = None
@@ -82,35 +68,16 @@ class EpitomeMachine:
         shape = (len(codes), *self.node.shape[1:], -1)
         return np.ascontiguousarray(result.reshape(shape).transpose(0, 3, 1, 2))
 
-    def run(self, x: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
-        """Return the layer's float output on the hardware for float inputs; axes as in :meth:`accumulate`."""
-        codes = quantize_input(self.quantized, x)
-        acc = self.accumulate(codes, first_image=first_image, threads=threads)
-        return dequantize_output(self.quantized, acc, self.lsb)
-
-    def calibrate(self, codes: np.ndarray, *, threads: int = 1) -> EpitomeMachine:
-        """Return the layer with its ADC range set from the quantised inputs of calibration images.
-
-        Parameters
-        ----------
-        codes : ndarray of int
-            Quantised inputs, axes as in :meth:`accumulate`.
-        threads : int
-            Threads within the engine.
-
-        Returns
-        -------
-        EpitomeMachine
-            The layer with one step for all arrays: the largest that any of them needs.
-        """
+    def calibrate(self, codes: Codes, *, threads: int = 1) -> EpitomeMachine:
+        """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
         step = max(engine.calibrate(lines, threads=threads).lsb for _, engine, lines in self._lines(codes))
         return replace(self, engines=tuple(engine.with_lsb(step) for engine in self.engines))
 
-    def survey(self, codes: np.ndarray, *, threads: int = 1) -> list[Statistics]:
+    def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each row block do on quantised inputs."""
         return [engine.survey(lines, threads=threads) for _, engine, lines in self._lines(codes)]
 
-    def input_activity(self, codes: np.ndarray) -> float:
+    def input_activity(self, codes: Codes) -> float:
         """Return the mean squared word-line voltage as a fraction of full scale squared, resting lines included [-]."""
         streams = self.engines[0].streams
         highest = (1 << streams.dac_bits) - 1
@@ -120,17 +87,18 @@ class EpitomeMachine:
             lines_count += lines.shape[1]
         return squares / lines_count
 
-    def _shift(self, block: int) -> np.ndarray:
+    def _shift(self, block: int) -> Ints:
         """Return the binary places by which the results of a row block are shifted up, by column."""
         place = np.searchsorted(self.epitome.row_starts, self.plan.row_starts[block], side="right") - 1
-        return self.epitome.shift[place]
+        shift: Ints = self.epitome.shift[place]
+        return shift
 
     @cached_property
-    def _driven(self) -> np.ndarray:
+    def _driven(self) -> Ints:
         """Word lines that each round drives in each row block, (rounds, row blocks)."""
         return self.tables.driven(self.plan.row_starts)
 
-    def _lines(self, codes: np.ndarray) -> Iterator[tuple[int, Engine, np.ndarray]]:
+    def _lines(self, codes: Codes) -> Iterator[tuple[int, Engine, Codes]]:
         """Yield row block, engine and word-line inputs (windows * rounds, rows of the block), rounds innermost."""
         features = self._fetch(codes)
         starts = self.plan.row_starts
@@ -142,7 +110,7 @@ class EpitomeMachine:
                 lines[:, r, driven] = features[r][:, pattern[driven]]
             yield block, engine, lines.reshape(-1, engine.rows)
 
-    def _fetch(self, codes: np.ndarray) -> list[np.ndarray]:
+    def _fetch(self, codes: Codes) -> list[Codes]:
         """Return the features (windows, features) that each round fetches, several fetches added up."""
         attributes = self.node.attributes
         geometry = make_geometry(
@@ -150,7 +118,7 @@ class EpitomeMachine:
         )
         windows = gather_windows(codes, geometry, channels_last=False, pad_code=self.quantized.input_zero_point)
         size = attributes["kernel"][0] * attributes["kernel"][1]
-        found: list[np.ndarray] = []
+        found: list[Codes] = []
         for r in range(self.tables.round_count):
             fetches = self.tables.ifat[self.tables.ifat[:, 0] == r, 1:] * size
             if len(fetches) == 1:
@@ -166,7 +134,7 @@ class EpitomeMachine:
 def program_epitome(
     node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
 ) -> EpitomeMachine:
-    """Program an epitome into its arrays; arguments as in :func:`~xbarsim.inference.machine.program_layer`.
+    """Program an epitome into its arrays; arguments as in :func:`~xbarsim.inference.layer.program_layer`.
 
     Returns
     -------

@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xbarsim.inference.correction import CorrectedMachine
-from xbarsim.inference.machine import Machine
+from xbarsim.inference.machine import Codes, Machine
 
 _SAMPLE_IMAGES = 8
 
@@ -60,14 +60,12 @@ class LayerError:
         return replace(records[0], **means)
 
 
-def measure_layer(
-    machine: Machine | CorrectedMachine, codes: np.ndarray, exact: np.ndarray, *, threads: int = 1
-) -> LayerError:
+def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, threads: int = 1) -> LayerError:
     """Compare a programmed layer with exact integers.
 
     Parameters
     ----------
-    machine : LayerMachine, EpitomeMachine or CorrectedMachine
+    machine : Machine
         The layer, calibrated.
     codes : ndarray of int, (images, ...)
         Quantised inputs; the first 8 images are used.

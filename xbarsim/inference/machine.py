@@ -1,54 +1,50 @@
-"""One weight layer programmed into arrays: quantised inputs in, integer results out.
+"""What every programmed weight layer offers, whatever its arrays hold.
 
-A layer is cut into stripes (groups of a grouped convolution that share arrays; one stripe otherwise), and each
-stripe is one matrix in the MVM engine. All stripes share the layer's one ADC step.
+Three kinds of machine exist: :class:`~xbarsim.inference.layer.LayerMachine` (dense and grouped layers),
+:class:`~xbarsim.inference.epitome.EpitomeMachine`, and :class:`~xbarsim.inference.correction.CorrectedMachine`, which
+corrects the results of one of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xbarsim.converter import split_inputs
-from xbarsim.inference.epitome import EpitomeMachine, program_epitome
 from xbarsim.mapping import LayerPlan
-from xbarsim.mapping import Stripe as PlannedStripe
-from xbarsim.mvm import Engine, Statistics, program_matrix
-from xbarsim.mvm.window import make_geometry
+from xbarsim.mvm import Statistics
 from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stripe:
-    """Part of a layer that is one matrix: an engine, and the input channels that drive it."""
-
-    engine: Engine
-    inputs: slice
+Codes = NDArray[np.integer[Any]]
+Sums = NDArray[np.int64] | NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LayerMachine:
-    """A weight layer as programmed hardware."""
+class Machine(Protocol):
+    """A weight layer as programmed hardware; calls do not change it."""
 
-    node: Node
-    quantized: QuantizedLayer
-    plan: LayerPlan
-    stripes: tuple[Stripe, ...]
+    @property
+    def node(self) -> Node:
+        """The layer."""
+
+    @property
+    def quantized(self) -> QuantizedLayer:
+        """Its integer weights and its scales."""
+
+    @property
+    def plan(self) -> LayerPlan:
+        """How it is cut, and the hardware that it runs on."""
 
     @property
     def lsb(self) -> float:
         """ADC step of the layer, in level steps of current [-]."""
-        return self.stripes[0].engine.lsb
 
     @property
     def mean_level(self) -> float:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
-        return float(np.mean([stripe.engine.programmed.mean_level for stripe in self.stripes]))
 
-    def accumulate(self, codes: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
         """Multiply quantised inputs with the programmed weights.
 
         Parameters
@@ -63,71 +59,11 @@ class LayerMachine:
         Returns
         -------
         ndarray, (images, outputs, height, width) or (images, ..., outputs)
-            Results in units of the layer's ADC step; int64, float64 with ideal converters.
+            Results in units of the layer's ADC step; int64, or float64 where converters are ideal or outputs corrected.
         """
-        first = first_image * self.plan.windows
-        if self.node.kind == "linear":
-            vectors = codes.reshape(-1, codes.shape[-1])
-            result = self.stripes[0].engine.multiply(vectors, first_vector=first, threads=threads)
-            return result.reshape(*codes.shape[:-1], -1)
-        parts = [
-            stripe.engine.convolve(
-                codes[:, stripe.inputs],
-                **self._geometry(),
-                pad_code=self.quantized.input_zero_point,
-                row_order=self._row_order,
-                first_vector=first,
-                threads=threads,
-            )
-            for stripe in self.stripes
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def run(self, x: np.ndarray, *, first_image: int = 0, threads: int = 1) -> np.ndarray:
-        """Return the layer's float output on the hardware for float inputs.
-
-        Parameters
-        ----------
-        x : ndarray of float32
-            Input activations, axes as in :meth:`accumulate`.
-        first_image : int
-            Index of the first image within the run.
-        threads : int
-            Threads within the engine.
-
-        Returns
-        -------
-        ndarray of float32
-            Output activations.
-        """
-        codes = quantize_input(self.quantized, x)
-        acc = self.accumulate(codes, first_image=first_image, threads=threads)
-        return dequantize_output(self.quantized, acc, self.lsb)
-
-    def calibrate(self, codes: np.ndarray, *, threads: int = 1) -> LayerMachine:
-        """Return the layer with its ADC range set from the quantised inputs of calibration images.
-
-        Parameters
-        ----------
-        codes : ndarray of int
-            Quantised inputs, axes as in :meth:`accumulate`.
-        threads : int
-            Threads within the engine.
-
-        Returns
-        -------
-        LayerMachine
-            The layer with one step for all stripes: the largest that any of them needs.
-        """
-        found = [
-            stripe.engine.calibrate(*args, threads=threads, **window) for stripe, args, window in self._parts(codes)
-        ]
-        step = max(engine.lsb for engine in found)
-        stripes = tuple(replace(stripe, engine=stripe.engine.with_lsb(step)) for stripe in self.stripes)
-        return replace(self, stripes=stripes)
-
-    def survey(self, codes: np.ndarray, *, threads: int = 1) -> list[Statistics]:
-        """Return what the converters of each stripe do on quantised inputs.
+    def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
+        """Return what the converters do on quantised inputs.
 
         Parameters
         ----------
@@ -139,122 +75,63 @@ class LayerMachine:
         Returns
         -------
         list of Statistics
-            One for each stripe.
+            One for each engine.
         """
-        return [stripe.engine.survey(*args, threads=threads, **window) for stripe, args, window in self._parts(codes)]
 
-    def input_activity(self, codes: np.ndarray) -> float:
+    def input_activity(self, codes: Codes) -> float:
         """Return the mean squared word-line voltage as a fraction of full scale squared [-].
 
         Parameters
         ----------
         codes : ndarray of int
-            Quantised inputs.
+            Quantised inputs, axes as in :meth:`accumulate`.
 
         Returns
         -------
         float
-            Mean over inputs and streams.
+            Mean over word lines and streams [-].
         """
-        streams = self.stripes[0].engine.streams
-        highest = (1 << streams.dac_bits) - 1
-        return float(np.mean(np.square(split_inputs(codes, streams) / highest)))
-
-    def _parts(self, codes: np.ndarray) -> Iterator[tuple[Stripe, tuple[np.ndarray], dict[str, Any]]]:
-        """Yield each stripe with its inputs and the windows that cut them."""
-        if self.node.kind == "linear":
-            yield self.stripes[0], (codes.reshape(-1, codes.shape[-1]),), {}
-            return
-        for stripe in self.stripes:
-            part = codes[:, stripe.inputs]
-            geometry = make_geometry(part.shape, **self._geometry())
-            pad_code = self.quantized.input_zero_point
-            yield stripe, (part,), {"geometry": geometry, "pad_code": pad_code, "row_order": self._row_order}
-
-    def _geometry(self) -> dict[str, Any]:
-        return {key: self.node.attributes[key] for key in ("kernel", "stride", "padding", "dilation")}
-
-    @property
-    def _row_order(self) -> str:
-        return "channels_last" if self.plan.rows_order == "packed" else "channels_first"
 
 
-Machine = LayerMachine | EpitomeMachine
-"""A weight layer on hardware."""
+class AdjustableMachine(Machine, Protocol):
+    """A machine whose ADC range can still be set; none of its results depends on an earlier one."""
+
+    def calibrate(self, codes: Codes, *, threads: int = 1) -> AdjustableMachine:
+        """Return the layer with its ADC range set from the quantised inputs of calibration images.
+
+        Parameters
+        ----------
+        codes : ndarray of int
+            Quantised inputs, axes as in :meth:`accumulate`.
+        threads : int
+            Threads within the engine.
+
+        Returns
+        -------
+        AdjustableMachine
+            The layer with one step for all its engines: the largest that any of them needs.
+        """
 
 
-def program_layer(
-    node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
-) -> Machine:
-    """Program a layer's integer weights into its arrays.
+def run_machine(machine: Machine, x: Floats, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float32]:
+    """Return a layer's float output on the hardware for float inputs.
 
     Parameters
     ----------
-    node : Node
+    machine : Machine
         The layer.
-    quantized : QuantizedLayer
-        Its integer weights.
-    plan : LayerPlan
-        How it is cut, and the hardware that it runs on.
-    seed, trial : int
-        Key of the device's random streams, with the layer's name.
-    threads : int, optional
-        Threads for solving arrays.
+    x : ndarray of float32, (images, channels, height, width) or (images, ..., features)
+        Input activations.
+    first_image : int
+        Index of the first image within the run.
+    threads : int
+        Threads within the engine.
 
     Returns
     -------
-    LayerMachine or EpitomeMachine
-        With the ADC range that the hardware has without calibration.
+    ndarray of float32, (images, outputs, height, width) or (images, ..., outputs)
+        Output activations.
     """
-    if plan.epitome is not None:
-        return program_epitome(node, quantized, plan, seed=seed, trial=trial, threads=threads)
-    stripes = []
-    for index in range(plan.stripes):
-        cut = plan.stripe(index)
-        matrix = stripe_matrix(quantized.weight, cut, plan)
-        engine = program_matrix(
-            matrix,
-            plan.hardware,
-            weight_bits=quantized.weight_bits,
-            activation_bits=quantized.activation_bits,
-            signed=quantized.signed,
-            row_starts=np.array(cut.row_starts, dtype=np.int64),
-            seed=seed,
-            trial=trial,
-            layer=node.name if plan.stripes == 1 else f"{node.name}#{index}",
-            threads=threads,
-        )
-        channels = quantized.weight.shape[1]
-        inputs = slice(cut.first_group * channels, (cut.first_group + cut.groups) * channels)
-        stripes.append(Stripe(engine=engine, inputs=inputs))
-    return LayerMachine(node=node, quantized=quantized, plan=plan, stripes=tuple(stripes))
-
-
-def stripe_matrix(weight: np.ndarray, cut: PlannedStripe, plan: LayerPlan) -> np.ndarray:
-    """Lay the weights of one stripe out as the block-diagonal matrix that its arrays hold.
-
-    Parameters
-    ----------
-    weight : ndarray of int, (outputs, inputs / groups, kernel height, kernel width) or (outputs, inputs)
-        Integer weights of the whole layer.
-    cut : Stripe
-        Groups of the stripe.
-    plan : LayerPlan
-        Groups and row order of the layer.
-
-    Returns
-    -------
-    ndarray of int, (K, N)
-        Rows in the order of the plan, outputs in the order of the layer.
-    """
-    if weight.ndim == 2:
-        return weight.T
-    outputs = weight.shape[0] // plan.groups
-    channels = weight.shape[1]
-    dense = np.zeros((cut.groups * outputs, cut.groups * channels, *weight.shape[2:]), dtype=weight.dtype)
-    for g in range(cut.groups):
-        first = (cut.first_group + g) * outputs
-        rows = slice(g * outputs, (g + 1) * outputs)
-        dense[rows, g * channels : (g + 1) * channels] = weight[first : first + outputs]
-    order = (2, 3, 1, 0) if plan.rows_order == "packed" else (1, 2, 3, 0)
-    return dense.transpose(order).reshape(-1, dense.shape[0])
+    codes = quantize_input(machine.quantized, x)
+    sums = machine.accumulate(codes, first_image=first_image, threads=threads)
+    return dequantize_output(machine.quantized, sums, machine.lsb)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarsim.inference.correction import CorrectedMachine, correct_outputs
+from xbarsim.inference.correction import correct_outputs
 from xbarsim.inference.fidelity import LayerError, measure_layer
-from xbarsim.inference.machine import Machine, program_layer
+from xbarsim.inference.layer import program_layer
+from xbarsim.inference.machine import Machine, run_machine
 from xbarsim.mapping import Plan
 from xbarsim.network import (
     Network,
@@ -125,7 +126,7 @@ def program_network(
     trial: int,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, Machine | CorrectedMachine], list[LayerError]]:
+) -> tuple[dict[str, Machine], list[LayerError]]:
     """Program and calibrate every layer, and measure each layer's own error.
 
     Parameters
@@ -148,18 +149,17 @@ def program_network(
     tuple
         Layer name -> machine, and one error record a layer in the order of the network.
     """
-    machines: dict[str, Machine | CorrectedMachine] = {}
+    machines: dict[str, Machine] = {}
     errors: list[LayerError] = []
 
     def program(node: Node, x: np.ndarray) -> np.ndarray:
         layer = quantized.layers[node.name]
         codes = quantize_input(layer, x)
-        bare = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
-        bare = bare.calibrate(codes, threads=threads)
-        machine: Machine | CorrectedMachine = bare
+        programmed = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
+        machine: Machine = programmed.calibrate(codes, threads=threads)
         exact = integer_layer(layer, node, codes)
-        if bare.plan.hardware.adc.output_correction:
-            machine = correct_outputs(bare, codes, exact, threads=threads)
+        if machine.plan.hardware.adc.output_correction:
+            machine = correct_outputs(machine, codes, exact, threads=threads)
         errors.append(measure_layer(machine, codes, exact, threads=threads))
         machines[node.name] = machine
         if progress is not None:
@@ -172,7 +172,7 @@ def program_network(
 
 def run_machines(
     network: Network,
-    machines: Mapping[str, Machine | CorrectedMachine],
+    machines: Mapping[str, Machine],
     images: np.ndarray,
     outputs: np.ndarray,
     *,
@@ -209,7 +209,7 @@ def run_machines(
         outputs[start : start + size] = run_network(
             network,
             block,
-            lambda node, x: machines[node.name].run(x, first_image=start, threads=inner),
+            lambda node, x: run_machine(machines[node.name], x, first_image=start, threads=inner),
             block=len(block),
         )
         return len(block)

@@ -25,7 +25,7 @@ import numpy as np
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
-from xbarsim.inference.machine import LayerMachine, program_layer
+from xbarsim.inference.layer import LayerMachine, program_layer
 from xbarsim.mapping import LayerPlan, plan_network
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
@@ -276,9 +276,9 @@ def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: in
     assert isinstance(machine, LayerMachine)
     high = code_range(layer.activation_bits, layer.signed)[1]
     parts = []
-    for stripe in machine.stripes:
-        rows = stripe.engine.rows
-        parts.append(stripe.engine.multiply(np.eye(rows, dtype=np.int64) * high) / high)
+    for block in machine.blocks:
+        rows = block.engine.rows
+        parts.append(block.engine.multiply(np.eye(rows, dtype=np.int64) * high) / high)
     if node.kind == "linear":
         return parts[0].T
     return np.concatenate([_unpack(part, plan.stripe(i), plan, layer) for i, part in enumerate(parts)])

@@ -1,0 +1,181 @@
+"""One weight layer programmed into arrays: quantised inputs in, integer results out.
+
+A layer is cut into stripes (groups of a grouped convolution that share arrays; one stripe otherwise), and each
+stripe is one matrix in the MVM engine, a *block* of the machine. All blocks share the layer's one ADC step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xbarsim.converter import split_inputs
+from xbarsim.inference.epitome import program_epitome
+from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
+from xbarsim.mapping import LayerPlan, Stripe
+from xbarsim.mvm import Engine, Statistics, program_matrix
+from xbarsim.mvm.window import make_geometry
+from xbarsim.network import Node, QuantizedLayer
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Block:
+    """Part of a layer that is one matrix: an engine, and the input channels that drive it."""
+
+    engine: Engine
+    inputs: slice
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerMachine:
+    """A dense or grouped weight layer as programmed hardware."""
+
+    node: Node
+    quantized: QuantizedLayer
+    plan: LayerPlan
+    blocks: tuple[Block, ...]
+
+    @property
+    def lsb(self) -> float:
+        """ADC step of the layer, in level steps of current [-]."""
+        return self.blocks[0].engine.lsb
+
+    @property
+    def mean_level(self) -> float:
+        """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
+        return float(np.mean([block.engine.programmed.mean_level for block in self.blocks]))
+
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
+        """Multiply quantised inputs with the programmed weights; see :meth:`Machine.accumulate`."""
+        first = first_image * self.plan.windows
+        if self.node.kind == "linear":
+            vectors = codes.reshape(-1, codes.shape[-1])
+            result = self.blocks[0].engine.multiply(vectors, first_vector=first, threads=threads)
+            return result.reshape(*codes.shape[:-1], -1)
+        parts = [
+            block.engine.convolve(
+                codes[:, block.inputs],
+                **self._geometry(),
+                pad_code=self.quantized.input_zero_point,
+                row_order=self._row_order,
+                first_vector=first,
+                threads=threads,
+            )
+            for block in self.blocks
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def calibrate(self, codes: Codes, *, threads: int = 1) -> LayerMachine:
+        """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
+        found = [block.engine.calibrate(*args, threads=threads, **window) for block, args, window in self._parts(codes)]
+        step = max(engine.lsb for engine in found)
+        blocks = tuple(replace(block, engine=block.engine.with_lsb(step)) for block in self.blocks)
+        return replace(self, blocks=blocks)
+
+    def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
+        """Return what the converters of each block do on quantised inputs; see :meth:`Machine.survey`."""
+        return [block.engine.survey(*args, threads=threads, **window) for block, args, window in self._parts(codes)]
+
+    def input_activity(self, codes: Codes) -> float:
+        """Return the mean squared word-line voltage as a fraction of full scale squared [-]; padding not counted."""
+        streams = self.blocks[0].engine.streams
+        highest = (1 << streams.dac_bits) - 1
+        return float(np.mean(np.square(split_inputs(codes, streams) / highest)))
+
+    def _parts(self, codes: Codes) -> Iterator[tuple[Block, tuple[Codes], dict[str, Any]]]:
+        """Yield each block with its inputs and the windows that cut them."""
+        if self.node.kind == "linear":
+            yield self.blocks[0], (codes.reshape(-1, codes.shape[-1]),), {}
+            return
+        for block in self.blocks:
+            part = codes[:, block.inputs]
+            geometry = make_geometry(part.shape, **self._geometry())
+            pad_code = self.quantized.input_zero_point
+            yield block, (part,), {"geometry": geometry, "pad_code": pad_code, "row_order": self._row_order}
+
+    def _geometry(self) -> dict[str, Any]:
+        return {key: self.node.attributes[key] for key in ("kernel", "stride", "padding", "dilation")}
+
+    @property
+    def _row_order(self) -> str:
+        return "channels_last" if self.plan.rows_order == "packed" else "channels_first"
+
+
+def program_layer(
+    node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
+) -> AdjustableMachine:
+    """Program a layer's integer weights into its arrays.
+
+    Parameters
+    ----------
+    node : Node
+        The layer.
+    quantized : QuantizedLayer
+        Its integer weights.
+    plan : LayerPlan
+        How it is cut, and the hardware that it runs on.
+    seed, trial : int
+        Key of the device's random streams, with the layer's name.
+    threads : int, optional
+        Threads for solving arrays.
+
+    Returns
+    -------
+    AdjustableMachine
+        With the ADC range that the hardware has without calibration.
+    """
+    if plan.epitome is not None:
+        return program_epitome(node, quantized, plan, seed=seed, trial=trial, threads=threads)
+    blocks = []
+    for index in range(plan.stripes):
+        cut = plan.stripe(index)
+        matrix = stripe_matrix(quantized.weight, cut, plan)
+        engine = program_matrix(
+            matrix,
+            plan.hardware,
+            weight_bits=quantized.weight_bits,
+            activation_bits=quantized.activation_bits,
+            signed=quantized.signed,
+            row_starts=np.array(cut.row_starts, dtype=np.int64),
+            seed=seed,
+            trial=trial,
+            layer=node.name if plan.stripes == 1 else f"{node.name}#{index}",
+            threads=threads,
+        )
+        channels = quantized.weight.shape[1]
+        inputs = slice(cut.first_group * channels, (cut.first_group + cut.groups) * channels)
+        blocks.append(Block(engine=engine, inputs=inputs))
+    return LayerMachine(node=node, quantized=quantized, plan=plan, blocks=tuple(blocks))
+
+
+def stripe_matrix(weight: np.ndarray, cut: Stripe, plan: LayerPlan) -> np.ndarray:
+    """Lay the weights of one stripe out as the block-diagonal matrix that its arrays hold.
+
+    Parameters
+    ----------
+    weight : ndarray of int, (outputs, inputs / groups, kernel height, kernel width) or (outputs, inputs)
+        Integer weights of the whole layer.
+    cut : Stripe
+        Groups of the stripe.
+    plan : LayerPlan
+        Groups and row order of the layer.
+
+    Returns
+    -------
+    ndarray of int, (K, N)
+        Rows in the order of the plan, outputs in the order of the layer.
+    """
+    if weight.ndim == 2:
+        return weight.T
+    outputs = weight.shape[0] // plan.groups
+    channels = weight.shape[1]
+    dense = np.zeros((cut.groups * outputs, cut.groups * channels, *weight.shape[2:]), dtype=weight.dtype)
+    for g in range(cut.groups):
+        first = (cut.first_group + g) * outputs
+        rows = slice(g * outputs, (g + 1) * outputs)
+        dense[rows, g * channels : (g + 1) * channels] = weight[first : first + outputs]
+    order = (2, 3, 1, 0) if plan.rows_order == "packed" else (1, 2, 3, 0)
+    return dense.transpose(order).reshape(-1, dense.shape[0])
