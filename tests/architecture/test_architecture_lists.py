@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "xbarsim"
-ROOMS = ("mapping", "inference")
+ROOMS = ("config", "device", "crossbar", "converter", "mvm", "mapping", "inference")
 """Rooms that keep the rule."""
 SEQUENCES = {"list", "List", "Sequence", "MutableSequence", "Iterable", "Iterator", "Collection"}
 MOST_ZIPPED = 2
