@@ -61,7 +61,7 @@ class Engine:
     @property
     def rows(self) -> int:
         """Inputs of a vector."""
-        return self.programmed.matrix.shape[0]
+        return int(self.programmed.matrix.shape[0])
 
     @property
     def outputs(self) -> int:

@@ -33,7 +33,7 @@ class Recipe:
     @property
     def planes(self) -> int:
         """Codes of one output in one row block, unit columns not counted."""
-        return self.columns.shape[1]
+        return int(self.columns.shape[1])
 
     def plane_signs(self, r: int) -> NDArray[np.int64]:
         """Return the signed weight of every column of a row block: (planes, outputs)."""
@@ -56,7 +56,7 @@ class Recipe:
             In the type of ``codes``.
         """
         main = codes[:, : self.planes * self.padded].reshape(len(codes), self.planes, self.padded)
-        total = (main[:, :, : self.outputs] * self.plane_signs(r).astype(codes.dtype)).sum(axis=1)
+        total: NDArray[Any] = (main[:, :, : self.outputs] * self.plane_signs(r).astype(codes.dtype)).sum(axis=1)
         if self.units.shape[1]:
             first = self.planes * self.padded
             total += codes[:, first : first + self.units.shape[1]] @ self.units[r].astype(codes.dtype)
@@ -82,7 +82,8 @@ class Recipe:
     def unit_weights(self) -> NDArray[np.int32]:
         """(unit columns, padded) 1 for every unit column, 0 for padding; empty where there are none."""
         count = self.units.shape[1]
-        return (np.arange(pad_lanes(count)) < count).astype(np.int32)
+        weights: NDArray[np.int32] = (np.arange(pad_lanes(count)) < count).astype(np.int32)
+        return weights
 
     def combine_units(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Add up what unit columns count: (row blocks, vectors, columns) -> (vectors, outputs), exact below 2**53."""
