@@ -364,8 +364,8 @@ def test_a_search_on_the_digits_chooses_trains_and_resumes(tmp_path):
     assert sum(found["probabilities"]["conv1"]) == pytest.approx(1.0, abs=1e-4)
     network = xs.load_network(str(tmp_path / "network-searched.onnx"))
     assert len(network.layers) == 3
-    lines = (tmp_path / "points.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "points.jsonl").write_text("".join(lines[:2]))
+    lines = (tmp_path / "points.log").read_text().splitlines(keepends=True)
+    (tmp_path / "points.log").write_text("".join(lines[:2]))
     again = run_search(search, tmp_path, cache=None)
     assert again.entries == result.entries
     images = load_images(search)

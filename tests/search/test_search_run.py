@@ -168,11 +168,11 @@ def count_questions(monkeypatch):
 def test_a_search_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch, method):
     search = make_search({**ARRAYS, "method": method, "points": 16, "evolution": {"population": 6}})
     whole = run_search(search, tmp_path / "whole", cache=None)
-    lines = (tmp_path / "whole" / "points.jsonl").read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "whole" / "points.log").read_bytes().splitlines(keepends=True)
     cut = tmp_path / "cut"
     cut.mkdir()
     (cut / "search.json").write_bytes((tmp_path / "whole" / "search.json").read_bytes())
-    (cut / "points.jsonl").write_bytes(b"".join(lines[:9]) + lines[9][:40])
+    (cut / "points.log").write_bytes(b"".join(lines[:9]) + lines[9][:40])
     asked = count_questions(monkeypatch)
     again = run_search(search, cut, cache=None)
     assert len(asked) == 16 - 9
@@ -196,7 +196,7 @@ def test_a_killed_search_is_resumed_by_the_same_command(tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-c", code, "search", "nax", str(file), "--out", str(out), "--cache", "none"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    points = out / "points.jsonl"
+    points = out / "points.log"
     limit = time.monotonic() + 60
     while not (points.exists() and points.read_bytes().count(b"\n") >= 5):
         assert time.monotonic() < limit
@@ -213,7 +213,7 @@ def test_a_killed_search_is_resumed_by_the_same_command(tmp_path):
 def test_two_runs_do_not_write_into_one_folder(tmp_path):
     from xbarsim.search.store import SearchStore
 
-    with SearchStore(tmp_path, "name", {}), pytest.raises(ConfigError, match="another search writes"):
+    with SearchStore(tmp_path, "name", {}), pytest.raises(ConfigError, match="is writing here"):
         SearchStore(tmp_path, "name", {})
 
 

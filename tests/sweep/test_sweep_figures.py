@@ -14,10 +14,10 @@ from sweep_samples import cheap_backend, make_plan
 
 import xbarsim.cli
 from xbarsim.errors import ConfigError
+from xbarsim.store.log import encode_record
 from xbarsim.sweep.analysis import find_factors, find_front, rank_effects
 from xbarsim.sweep.figures import plot_lines
 from xbarsim.sweep.file import make_sweep
-from xbarsim.sweep.log import encode_record
 from xbarsim.sweep.page import write_sweep_page
 from xbarsim.sweep.plan import plan_sweep
 from xbarsim.sweep.run import run_sweep

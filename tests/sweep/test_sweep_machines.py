@@ -19,9 +19,9 @@ import sweep_samples
 from sweep_samples import cheap_backend, make_plan
 
 from xbarsim.errors import ConfigError, SolverError
-from xbarsim.sweep import lock as lock_module
+from xbarsim.store import lock as lock_module
+from xbarsim.store.lock import Lock, identify_machine
 from xbarsim.sweep import store as store_module
-from xbarsim.sweep.lock import Lock, identify_machine
 from xbarsim.sweep.run import run_sweep
 from xbarsim.sweep.store import read_store
 
@@ -120,7 +120,7 @@ def test_another_host_name_on_the_same_kernel_is_the_same_machine(tmp_path):
     if shutil.which("unshare") is None or subprocess.run(["unshare", "--uts", "true"], capture_output=True).returncode:
         pytest.skip("this user may not change host names")
     holder = (
-        "import sys, time, pathlib; from xbarsim.sweep.lock import Lock; "
+        "import sys, time, pathlib; from xbarsim.store.lock import Lock; "
         "Lock(pathlib.Path(sys.argv[1])).acquire(); print('held', flush=True); time.sleep(60)"
     )
     renamed = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"]
@@ -197,7 +197,7 @@ def test_each_machine_appends_to_a_log_of_its_own(tmp_path, monkeypatch, undistu
 
 def test_two_machines_that_write_at_once_lose_nothing_even_without_a_lock(tmp_path, undisturbed):
     script = (
-        "import sys; from xbarsim.sweep import lock, store; import sweep_samples as s; "
+        "import sys; from xbarsim.store import lock; from xbarsim.sweep import store; import sweep_samples as s; "
         "lock.identify_machine = store.identify_machine = lambda: sys.argv[2]; "
         "lock.Lock.acquire = lock.Lock.check = lock.Lock.release = lambda self: None; "
         "s.run_sweep(s.make_plan(), sys.argv[1], backend=s.cheap_backend('make_slow'))"

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xbarsim.errors import ConfigError, SolverError
-from xbarsim.sweep.lock import Lock
-from xbarsim.sweep.log import Log, encode_record, read_records
+from xbarsim.store.lock import Lock
+from xbarsim.store.log import Log, encode_record, read_records
 from xbarsim.sweep.run import run_sweep
 from xbarsim.sweep.store import PointResult, SweepStore, read_store
 
@@ -22,7 +22,7 @@ RECORDS = [{"key": f"{number:04x}", "metrics": {"cost.edap": number / 3}} for nu
 HOLDER = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from xbarsim.sweep.lock import Lock
+    from xbarsim.store.lock import Lock
     Lock(Path(sys.argv[1])).acquire()
     print("held", flush=True)
     time.sleep(60)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.errors import ConfigError
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.record import CostReport, Report, describe_record, is_scalar, join_records
+from xbarsim.store import write_file
 
 if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
@@ -93,12 +94,7 @@ def write_json(report: CostReport, path: str | Path) -> Path:
     ConfigError
         If the file cannot be written.
     """
-    path = Path(path)
-    try:
-        path.write_text(json.dumps(describe_report(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
-    return path
+    return write_file(path, json.dumps(describe_report(report), indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

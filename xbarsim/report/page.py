@@ -18,6 +18,7 @@ from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, l
 from xbarsim.report.quantity import describe_column
 from xbarsim.report.record import CostReport, Report
 from xbarsim.report.style import save_figure
+from xbarsim.store import write_file
 from xbarsim.units import format_si
 
 if TYPE_CHECKING:
@@ -87,12 +88,10 @@ def write_page(report: CostReport, folder: str | Path) -> Path:
         report.components.to_csv(folder / "components.csv", index=False)
         if report.bounds is not None:
             report.bounds.to_csv(folder / "bounds.csv", index=False)
-        page = folder / "index.html"
-        page.write_text(render_page(report, drawings), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
     write_json(report, folder / "report.json")
-    return page
+    return write_file(folder / "index.html", render_page(report, drawings))
 
 
 def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:

@@ -14,11 +14,11 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from xbarsim.errors import ConfigError
+from xbarsim.store import hold_file
 
 FILE = "oracle.sqlite"
 """Name of the file in its folder."""
@@ -152,7 +152,7 @@ class AnswerCache:
     def _set_aside(self) -> None:
         """Move a broken or overgrown file away, unless another process has done so already."""
         self._close()
-        with _lock(self.folder / f"{FILE}.lock"):
+        with hold_file(self.folder / f"{FILE}.lock"):
             if _is_sound(self.path):
                 return
             with contextlib.suppress(FileNotFoundError):
@@ -227,16 +227,3 @@ def _is_sound(path: Path) -> bool:
             return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
     except (OSError, sqlite3.Error):
         return False
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a file's lock, which the system drops with the process; no lock where the system has none."""
-    with open(path, "a+b") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except ImportError:
-            pass
-        yield

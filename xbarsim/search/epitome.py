@@ -38,8 +38,9 @@ from xbarsim.search.result import Result, write_rows
 from xbarsim.search.run import Progress, describe_search, name_search, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
 from xbarsim.search.space import Design, Point, SearchSlot, Space
-from xbarsim.search.store import SearchStore, write_text
+from xbarsim.search.store import SearchStore
 from xbarsim.search.task import EvolutionSettings, Search, make_search
+from xbarsim.store import write_file
 from xbarsim.yaml_file import load_yaml
 
 Count = Annotated[int, Field(ge=1)]
@@ -243,7 +244,7 @@ def run_epitome_search(
         result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
         result.write(store.folder)
         rows = compare_designs(result, task, oracle, images)
-        write_text(store.folder / "comparison.csv", write_rows(rows))
+        write_file(store.folder / "comparison.csv", write_rows(rows))
         save_figure(plot_comparison(rows), store.folder / "comparison")
     return dataclasses.replace(result, extra={**result.extra, "comparison": rows})
 

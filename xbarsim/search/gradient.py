@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +38,7 @@ from xbarsim.search.store import SearchStore
 from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
+from xbarsim.store import write_file
 from xbarsim.train.finetune import finetune, iterate_batches
 from xbarsim.train.torch_network import Tensor, functional, torch, use_threads
 
@@ -279,9 +279,7 @@ def _run_epochs(task: GradientSearch, store: SearchStore, progress: Progress | N
             raise ConfigError(f"{state}: damaged ({type(error).__name__}); remove it to search anew") from None
     while len(task.history) < total:
         task.run_epoch()
-        part = state.with_name(f".{state.name}.{os.getpid()}")
-        part.write_bytes(task.save())
-        os.replace(part, state)
+        write_file(state, task.save())
         if progress is not None:
             progress("epochs", len(task.history), total)
 

@@ -16,8 +16,8 @@ from xbarsim.errors import ConfigError
 from xbarsim.search.evaluate import weigh_metrics
 from xbarsim.search.pareto import find_front
 from xbarsim.search.space import Option, Point, Space
-from xbarsim.search.store import write_text
 from xbarsim.search.task import ACCURACY, Search
+from xbarsim.store import write_file
 
 CLOSE = 0.01
 """Accuracy below the best that the chosen design may have for a better second objective [-]."""
@@ -130,7 +130,7 @@ class Result:
                 "architecture.csv": write_rows(self.tabulate_layers(self.chosen)),
             }
         for name, text in texts.items():
-            write_text(folder / name, text)
+            write_file(folder / name, text)
         written = [folder / name for name in texts]
         if not front:
             raise ConfigError(explain_failure(self.search, self.entries))

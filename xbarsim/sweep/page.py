@@ -13,6 +13,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.metric import INTERVAL, describe_metric, find_metric
 from xbarsim.report.style import save_figure
+from xbarsim.store import write_file
 from xbarsim.sweep import figures
 from xbarsim.sweep.analysis import Effect, Factor, find_factors, rank_effects
 from xbarsim.sweep.store import Stored, read_store
@@ -72,11 +73,9 @@ def write_sweep_page(folder: str | Path) -> Path:
         drawings = {
             name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()
         }
-        page = folder / "index.html"
-        page.write_text(render_sweep(stored, table, factors, drawings), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    return page
+    return write_file(folder / "index.html", render_sweep(stored, table, factors, drawings))
 
 
 def draw_figures(done: pd.DataFrame, factors: list[Factor], metrics: list[str]) -> dict[str, tuple[Figure, str]]:

@@ -1,7 +1,7 @@
 """The folder of a sweep: what was asked for, every finished point, and the tables made from them.
 
 ``sweep.json`` holds the sweep and the list of its points, ``points.log`` every finished point (see
-:mod:`xbarsim.sweep.log`), ``lock`` the run that writes. Tables and pages are made from these and can be made again.
+:mod:`xbarsim.store.log`), ``lock`` the run that writes. Tables and pages are made from these and can be made again.
 
 ``points.log`` belongs to the machine that made it, which its first record names; another machine that goes on with
 the sweep appends to ``points-MACHINE.log``. All are read together. Two machines therefore never write to one file,
@@ -19,8 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from xbarsim.errors import ConfigError, SolverError
-from xbarsim.sweep.lock import Lock, identify_machine
-from xbarsim.sweep.log import Log, read_records, replace_file
+from xbarsim.store import Lock, Log, identify_machine, make_folder, read_records, replace_file
 from xbarsim.sweep.plan import SweepPlan
 
 FORMAT = 1
@@ -84,10 +83,7 @@ class SweepStore:
 
     def __enter__(self) -> SweepStore:
         """Take the lock, repair the log and write down what is asked for."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{self.folder}: cannot be written: {error.strerror or error}") from None
+        make_folder(self.folder)
         self._lock = Lock(self.folder)
         self._lock.acquire()
         try:

@@ -10,6 +10,11 @@ What two runs can still do at the same moment (start on an empty folder, take ov
 wake after a suspension) ends with one of them at most: whoever finds another token in the file stops before it
 writes. Should even that come too late, nothing is lost: machines append to logs of their own (see
 :mod:`xbarsim.sweep.store`).
+
+The library ``filelock`` is not used. Its ``FileLock`` is the same ``flock``, which tells nothing where a network file
+system keeps file locks to one machine or has none, and its ``SoftFileLock`` is a file that stays behind when its holder
+is killed; neither notices that a folder was taken over. What is left once ``flock`` is a call of the standard library
+is what stands below.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +144,23 @@ class Lock:
     def _refuse(self, held: dict[str, Any]) -> ConfigError:
         who = f"process {held['pid']} on {held['host']}" if held.keys() >= {"pid", "host"} else "another run"
         return ConfigError(f"{self._path.parent}: {who} is writing here; wait for it, or choose another folder")
+
+
+@contextlib.contextmanager
+def hold_file(path: Path) -> Iterator[None]:
+    """Hold the operating system's lock of a file for a moment, waiting for it; no lock where the system has none.
+
+    Parameters
+    ----------
+    path : Path
+        File; made where missing, and left behind.
+    """
+    with path.open("a+b") as file:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def identify_machine() -> str:

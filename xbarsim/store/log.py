@@ -1,4 +1,4 @@
-"""An append-only file of results that survives being killed at any moment.
+"""An append-only file of records that survives being killed at any moment.
 
 A record is one line: the CRC-32 of the text in eight hex digits, a space, the text as JSON. It is written by one
 call, and flushed to the device before :meth:`Log.append` returns. A line that was half written when its process died
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xbarsim.errors import ConfigError
+from xbarsim.store.file import sync_folder
 
 
 class Log:
@@ -81,7 +82,18 @@ class Log:
 
 
 def encode_record(record: dict[str, Any]) -> bytes:
-    """Return a record as its line."""
+    """Return a record as its line.
+
+    Parameters
+    ----------
+    record : dict
+        What JSON knows.
+
+    Returns
+    -------
+    bytes
+        Sum, text and end of line.
+    """
     text = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
@@ -117,29 +129,6 @@ def read_records(path: Path) -> tuple[list[dict[str, Any]], int, int]:
         records.append(record)
         end = at
     return records, damaged, end
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        sync_folder(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _decode(line: bytes) -> dict[str, Any] | None:
