@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from llvmlite import ir
@@ -33,6 +33,8 @@ Array: TypeAlias = NDArray[Any]
 Vector: TypeAlias = NDArray[Any]
 """Lanes, as the plain functions see them."""
 
+Record = TypeVar("Record", bound="tuple[Any, ...]")
+
 _SUMS = {"int16": "int32", "uint8": "int16"}
 """Type of a table -> type in which its rows are summed; the table's own where it is not listed."""
 
@@ -48,6 +50,11 @@ def address(array: Array) -> Array:
     if not array.flags.c_contiguous:
         raise ValueError("address: the array is not contiguous")
     return array.reshape(-1)
+
+
+def point(record: Record) -> Record:
+    """Return a named tuple with a bare pointer in the place of every array; see :func:`address`."""
+    return type(record)(*(address(value) if isinstance(value, np.ndarray) else value for value in record))
 
 
 def zeros(table: Array, count: int) -> Vector:
@@ -218,6 +225,19 @@ def _address(array: Any) -> Definition:
     return types.CPointer(array.dtype)(array), generate
 
 
+def _point(record: Any) -> Definition:
+    kinds = [types.CPointer(kind.dtype) if isinstance(kind, types.Array) else kind for kind in record.types]
+    result = types.BaseTuple.from_types(kinds, record.instance_class)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = cgutils.unpack_tuple(builder, args[0])
+        pairs = zip(record.types, values, strict=True)
+        pointers = [_data(context, builder, *pair) if isinstance(pair[0], types.Array) else pair[1] for pair in pairs]
+        return context.make_tuple(builder, result, pointers)
+
+    return result(record), generate
+
+
 def _zeros(table: Any, count: Any) -> Definition:
     if not isinstance(count, types.IntegerLiteral):
         return None
@@ -366,6 +386,7 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     address: _address,
+    point: _point,
     zeros: _zeros,
     load: _load,
     store: _store,

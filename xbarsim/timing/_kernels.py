@@ -8,13 +8,21 @@ copy of a layer that lies in one tile; its arrays work in lock step and belong t
 Where streams are limited, a window starts only if its consumers have room for its result: room is given back, before
 anything else happens in a cycle, when a consumer has read the last window that needs a value.
 
+The loop works on bare pointers: an array that is handed to a function counts its references at every call.
+
 Numbers that serve as indices are unsigned in the machine's arrays: the compiler then leaves out Python's rule for
 negative indices, a third of the time of the loop.
 """
 
 from __future__ import annotations
 
-from xbarsim._numba import kernel
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim._numba import inlined, kernel
+from xbarsim._simd import point
 
 READ, BUS, GATHER, MERGE, UNIT, WRITE, SEND, ARRIVE, FREE = range(9)
 INPUT_STEP, LAYER_STEP, DIGITAL_STEP, OUTPUT_STEP = range(4)
@@ -22,6 +30,51 @@ DONE, HEAP_FULL, STUCK = range(3)
 SLOT_SHIFT, WINDOW_SHIFT, STEP_SHIFT = 4, 20, 45
 SLOT_LIMIT, WINDOW_LIMIT, STEP_LIMIT = 1 << 16, 1 << 25, 1 << 16
 FIRST = 1 << 62  # taken off a key: before all others of its cycle
+
+
+class LoopState(NamedTuple):
+    """What the event loop writes; all but results and the heap begin at zero unless said otherwise."""
+
+    free: NDArray[np.int64]
+    """By resource: cycle from which it is free."""
+    busy: NDArray[np.int64]
+    """By resource: cycles of use; a result."""
+    slot_free: NDArray[np.int64]
+    """By slot: cycle from which its arrays are free."""
+    slot_passed: NDArray[np.int64]
+    """By slot: passes begun."""
+    slot_end: NDArray[np.int64]
+    """By slot and input register: cycle in which its pass is over."""
+    released: NDArray[np.int64]
+    """By step: windows that have asked for their operands."""
+    prefix: NDArray[np.int64]
+    """By edge: last window up to which all have arrived; begins at -1."""
+    arrived: NDArray[np.uint8]
+    """By edge and window of the producer: 2 has arrived, 1 has been noted."""
+    waiting: NDArray[np.int32]
+    """By window: slots whose partial sums are not at home; begins at the slots of its copy."""
+    latest: NDArray[np.int64]
+    """By window: cycle in which the last partial sums came home."""
+    left: NDArray[np.int64]
+    """By step: results that have not arrived; begins at windows times edges."""
+    taken: NDArray[np.int32]
+    """By window: slots that have not read their operands; begins at the slots of its copy."""
+    read: NDArray[np.int64]
+    """By step: windows up to which all operands have been read."""
+    room: NDArray[np.int64]
+    """By edge: windows of the producer that have room."""
+    start: NDArray[np.int64]
+    """By window: first array read or use of the unit; begins at the largest number. A result."""
+    finish: NDArray[np.int64]
+    """By window: arrival at the last consumer; a result."""
+    heads: NDArray[np.int64]
+    """By entry of a tree: cycle in which a packet's head comes out."""
+    tails: NDArray[np.int64]
+    """By entry of a tree: cycle in which its tail comes out."""
+    times: NDArray[np.int64]
+    """Heap of events: cycles."""
+    keys: NDArray[np.int64]
+    """Heap of events: keys."""
 
 
 @kernel
@@ -55,83 +108,277 @@ def _sink(times, keys, count, time, key):
     times[at], keys[at] = time, key
 
 
-@kernel
-def _book(first, last, time, hop_cycles, tree_link, tree_parent, tree_cycles, free, busy, heads, tails):
+@inlined
+def _book(m, s, first, last, time):
     """Book the links first..last of a tree for a packet injected at ``time``; fill in when head and tail come out."""
     for i in range(first, last):
-        parent = tree_parent[i]
-        head, tail = (time, time) if parent < 0 else (heads[parent], tails[parent])
-        link, cycles = tree_link[i], tree_cycles[i]
-        start = max(head, free[link])
-        free[link] = start + cycles
-        busy[link] += cycles
-        heads[i] = start + hop_cycles
-        tails[i] = max(tail, start + cycles) + hop_cycles
+        parent = m.tree_parent[i]
+        head, tail = (time, time) if parent < 0 else (s.heads[parent], s.tails[parent])
+        link, cycles = m.tree_link[i], m.tree_cycles[i]
+        start = max(head, s.free[link])
+        s.free[link] = start + cycles
+        s.busy[link] += cycles
+        s.heads[i] = start + m.hop_cycles
+        s.tails[i] = max(tail, start + cycles) + m.hop_cycles
 
 
-@kernel
-def _release(
-    step, is_layer, copies, first_copy, first_slot, first, until, now, slot_passed, slot_end, times, keys, count,
-    follow, follow_key,
-):  # fmt: skip
-    """Let the windows first..until of a step ask for their operands as soon as an input register is free.
+@inlined
+def _use(s, resource, now, cycles):
+    """Book a shared resource from ``now`` on; return the cycle in which it is free again."""
+    end = max(now, s.free[resource]) + cycles
+    s.free[resource] = end
+    s.busy[resource] += cycles
+    return end
+
+
+@inlined
+def _read(m, s, step, copy, slot, now, base, count):
+    """Read the operands of a window's part in one slot from the buffer; return events and what follows."""
+    n = m.first_slot[copy] + slot
+    end = _use(s, m.slot_buffer[n], now, m.slot_read[n])
+    is_layer = m.kind[step] == LAYER_STEP
+    if m.limited and not is_layer:
+        count = _push(s.times, s.keys, count, end, (base | FREE) - FIRST)
+    return count, end, base | (slot << SLOT_SHIFT) | (BUS if is_layer else UNIT)
+
+
+@inlined
+def _load(m, s, step, copy, window, slot, at, now, base, count):
+    """Load operands over the bus into an input register and start the arrays; return events and what follows."""
+    n = m.first_slot[copy] + slot
+    loaded = _use(s, m.slot_wires[n], now, m.slot_bus[n])
+    if m.limited:
+        count = _push(s.times, s.keys, count, loaded, (base | FREE) - FIRST)
+    begin = max(loaded, s.slot_free[n])
+    end = begin + m.slot_occupancy[n]
+    s.slot_free[n] = end
+    place = s.slot_passed[n]
+    s.slot_passed[n] = place + 1
+    s.slot_end[2 * n + (place & 1)] = end
+    ahead = window + 2 * m.copies[step]  # its input register is free again at the end of this pass
+    if ahead < s.released[step]:
+        other = (step << STEP_SHIFT) | (ahead << WINDOW_SHIFT) | (slot << SLOT_SHIFT) | READ
+        count = _push(s.times, s.keys, count, end, other)
+    if begin < s.start[at]:
+        s.start[at] = begin
+    done = begin + m.slot_latency[n]
+    if m.gather_first[n] < m.gather_last[n]:
+        return count, done, base | (slot << SLOT_SHIFT) | GATHER
+    follow, follow_key = _join(m, s, copy, at, done, base)
+    return count, follow, follow_key
+
+
+@inlined
+def _join(m, s, copy, at, done, base):
+    """Note that one slot's partial sums are at home at ``done``; return what follows once all are."""
+    s.latest[at] = max(s.latest[at], done)
+    s.waiting[at] -= 1
+    if s.waiting[at] == 0:
+        return s.latest[at], base | (MERGE if m.merge_cycles[copy] > 0 else UNIT)
+    return -1, 0
+
+
+@inlined
+def _gather(m, s, copy, slot, at, now, base):
+    """Send one slot's partial sums home; return what follows."""
+    n = m.first_slot[copy] + slot
+    _book(m, s, m.gather_first[n], m.gather_last[n], now)
+    return _join(m, s, copy, at, s.tails[m.gather_last[n] - 1], base)
+
+
+@inlined
+def _finish(m, s, step, copy, at, now, base):
+    """Use the unit of a step for one window; return what follows."""
+    cycles = m.unit_cycles[step]
+    end = _use(s, m.unit[copy], now, cycles)
+    s.start[at] = min(s.start[at], end - cycles)
+    kind = m.kind[step]
+    if kind == OUTPUT_STEP:
+        s.finish[at] = end
+        return -1, 0
+    return end, base | (SEND if kind == INPUT_STEP else WRITE)
+
+
+@inlined
+def _send(m, s, step, copy, window, at, now, base, count):
+    """Inject the packet of a window's result; return the events."""
+    _book(m, s, m.first_tree[copy], m.last_tree[copy], now)
+    s.finish[at] = now
+    first = m.first_out[step]
+    for e in range(first, m.first_out[step + 1]):
+        to = m.first_dest[copy] + e - first
+        arrival = now
+        for d in range(m.dest_first[to], m.dest_last[to]):
+            arrival = max(arrival, s.tails[m.dest_tree[d]])
+        s.finish[at] = max(s.finish[at], arrival)
+        if arrival > now:
+            count = _push(s.times, s.keys, count, arrival, base | ((e - first) << SLOT_SHIFT) | ARRIVE)
+        else:
+            s.arrived[m.edge_flag[e] + window] = 2
+    return count
+
+
+@inlined
+def _give_back(m, s, step, at):
+    """Note that one part of a window has been read; return whether room became free for the producers."""
+    s.taken[at] -= 1
+    seen = s.read[step]
+    while seen < m.windows[step] and s.taken[m.first_window[step] + seen] == 0:
+        seen += 1
+    if seen == s.read[step]:
+        return False
+    s.read[step] = seen
+    return True
+
+
+@inlined
+def _make_room(m, s, step, e):
+    """Work out how many windows of the producer of edge ``e`` have room with the consumer; return the producer."""
+    producer = m.edge_from[e]
+    if s.read[step] < m.windows[step]:
+        s.room[e] = m.keep[m.edge_need[e] + s.read[step]] + m.capacity[e]
+    else:
+        s.room[e] = m.windows[producer]
+    return producer
+
+
+@inlined
+def _take_in(m, s, step, e, window):
+    """Note that a window has arrived over edge ``e``; return the consumer."""
+    s.arrived[m.edge_flag[e] + window] = 1
+    s.left[step] -= 1
+    seen = s.prefix[e]
+    while seen + 1 < m.windows[step] and s.arrived[m.edge_flag[e] + seen + 1] == 1:
+        seen += 1
+    s.prefix[e] = seen
+    return m.edge_to[e]
+
+
+@inlined
+def _count_ready(m, s, step):
+    """Return how many windows of a step have their operands, and room for their results."""
+    ahead = s.released[step]
+    while ahead < m.windows[step]:
+        for j in range(m.first_in[step], m.first_in[step + 1]):
+            e = m.in_edge[j]
+            if s.prefix[e] < m.need[m.edge_need[e] + ahead]:
+                return ahead
+        if m.limited:
+            for e in range(m.first_out[step], m.first_out[step + 1]):
+                if ahead >= s.room[e]:
+                    return ahead
+        ahead += 1
+    return ahead
+
+
+@inlined
+def _release(m, s, step, ahead, now, count, follow, follow_key):
+    """Let the windows up to ``ahead`` of a step ask for their operands as soon as an input register is free.
 
     A step asks for at most as much as the heap has kept room for; the first to ask need not enter the heap.
     """
-    for window in range(first, until):
+    copies, first_copy, is_layer = m.copies[step], m.first_copy[step], m.kind[step] == LAYER_STEP
+    for window in range(s.released[step], ahead):
+        if step == 0:
+            count = _push(s.times, s.keys, count, now, (window << WINDOW_SHIFT) | UNIT)
+            continue
         copy, place = first_copy, window
         if copies > 1:
             copy, place = first_copy + window % copies, window // copies
-        for s in range(first_slot[copy], first_slot[copy + 1]):
+        for n in range(m.first_slot[copy], m.first_slot[copy + 1]):
             when = now
             if is_layer and place >= 2:
-                if slot_passed[s] < place - 1:
+                if s.slot_passed[n] < place - 1:
                     continue  # the pass that frees the register will ask
-                when = max(now, slot_end[s, place & 1])
-            key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | ((s - first_slot[copy]) << SLOT_SHIFT) | READ
+                when = max(now, s.slot_end[2 * n + (place & 1)])
+            key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | ((n - m.first_slot[copy]) << SLOT_SHIFT) | READ
             if follow < 0:
                 follow, follow_key = when, key
             else:
-                count = _push(times, keys, count, when, key)
+                count = _push(s.times, s.keys, count, when, key)
+    s.released[step] = ahead
+    return count, follow, follow_key
+
+
+@inlined
+def _start(m, s, edges, limit):
+    """Let the first windows of the input go; return the events, -1 where the heap is too small."""
+    ahead = m.windows[0]
+    for e in range(edges):
+        s.room[e] = m.keep[m.edge_need[e]] + m.capacity[e] if m.limited else m.windows[m.edge_from[e]]
+        if m.edge_from[e] == 0:
+            ahead = min(ahead, s.room[e])
+    s.released[0] = ahead
+    if ahead > limit + 1:
+        return -1
+    count = 0
+    for window in range(ahead):
+        count = _push(s.times, s.keys, count, 0, (window << WINDOW_SHIFT) | UNIT)
+    return count
+
+
+@inlined
+def _next(s, count, follow, follow_key):
+    """Take the first event, of the heap or the one that the last led to; return its cycle, its key and the events."""
+    times, keys = s.times, s.keys
+    if follow >= 0 and (count == 0 or follow < times[0] or (follow == times[0] and follow_key < keys[0])):
+        return follow, follow_key, count
+    now, key = times[0], keys[0]
+    if follow >= 0:
+        _sink(times, keys, count, follow, follow_key)
+        return now, key, count
+    count -= 1
+    if count > 0:
+        _sink(times, keys, count, times[count], keys[count])
+    return now, key, count
+
+
+@inlined
+def _wake(m, s, steps, limit, stage, step, window, now, count):
+    """Release windows that a result, its arrival or room given back allows; return events (-1: too many) and the next.
+
+    Results concern the consumers of a step, room the producers.
+    """
+    follow, follow_key = -1, 0
+    first, last = m.first_out[step], m.first_out[step + 1]
+    if stage == FREE:
+        first, last = m.first_in[step], m.first_in[step + 1]
+    for i in range(first, last):
+        if stage == FREE:
+            other = _make_room(m, s, step, m.in_edge[i])
+        elif s.arrived[m.edge_flag[i] + window] == 2:
+            other = _take_in(m, s, step, i, window)
+        else:
+            continue
+        ahead = s.released[other]
+        if m.pipelined:
+            ahead = _count_ready(m, s, other)
+        elif s.left[step] == 0 and step + 1 < steps:
+            other = step + 1
+            ahead = m.windows[other]
+        if ahead > s.released[other]:
+            if count + (ahead - s.released[other]) * m.most_slots > limit:
+                return -1, follow, follow_key
+            count, follow, follow_key = _release(m, s, other, ahead, now, count, follow, follow_key)
     return count, follow, follow_key
 
 
 @kernel
-def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefix, arrived, waiting, latest, left,
-                taken, read, room, start, finish, heads, tails, times, keys):  # fmt: skip
-    """Run all windows through the machine ``m`` (a :class:`~xbarsim.timing.machine.Machine`).
+def run_machine(machine, state):
+    """Run all windows through a :class:`~xbarsim.timing.machine.Machine`; return (code, windows finished).
 
     Fills ``start`` (first array read or use of the unit) and ``finish`` (arrival at the last consumer) of every
-    window and ``busy`` cycles of every resource. Returns (code, windows finished).
+    window and ``busy`` cycles of every resource.
     """
-    count = 0
-    steps = m.windows.size
+    steps, edges, limit = machine.windows.size, state.room.size, state.times.size - 8
+    m, s = point(machine), point(state)
     finished = 0
-    limit = times.size - 8
     follow, follow_key = -1, 0  # the event that the last one led to; most often it is also the next of all
-    ahead = m.windows[0]
-    for e in range(room.size):
-        room[e] = m.keep[m.edge_need[e]] + m.capacity[e] if m.limited else m.windows[m.edge_from[e]]
-        if m.edge_from[e] == 0:
-            ahead = min(ahead, room[e])
-    for window in range(ahead):
-        if count > limit:
-            return HEAP_FULL, finished
-        count = _push(times, keys, count, 0, (window << WINDOW_SHIFT) | UNIT)
-    released[0] = ahead
+    count = _start(m, s, edges, limit)
     while count > 0 or follow >= 0:
         if count > limit:
             return HEAP_FULL, finished
-        if follow >= 0 and (count == 0 or follow < times[0] or (follow == times[0] and follow_key < keys[0])):
-            now, key = follow, follow_key
-        elif follow >= 0:
-            now, key = times[0], keys[0]
-            _sink(times, keys, count, follow, follow_key)
-        else:
-            now, key = times[0], keys[0]
-            count -= 1
-            if count > 0:
-                _sink(times, keys, count, times[count], keys[count])
+        now, key, count = _next(s, count, follow, follow_key)
         follow = -1
         if key < 0:
             key += FIRST
@@ -140,173 +387,32 @@ def run_machine(m, free, busy, slot_free, slot_passed, slot_end, released, prefi
         window = (key >> WINDOW_SHIFT) & (WINDOW_LIMIT - 1)
         step = (key >> STEP_SHIFT) & (STEP_LIMIT - 1)
         base = (step << STEP_SHIFT) | (window << WINDOW_SHIFT)
-        kind = m.kind[step]
         at = m.first_window[step] + window
         copy = m.first_copy[step]
         if m.copies[step] > 1:
             copy += window % m.copies[step]
-
         if stage == READ:
-            s = m.first_slot[copy] + slot
-            resource = m.slot_buffer[s]
-            begin = max(now, free[resource])
-            free[resource] = begin + m.slot_read[s]
-            busy[resource] += m.slot_read[s]
-            after = BUS if kind == LAYER_STEP else UNIT
-            follow, follow_key = begin + m.slot_read[s], base | (slot << SLOT_SHIFT) | after
-            if m.limited and kind != LAYER_STEP:
-                count = _push(times, keys, count, follow, (base | FREE) - FIRST)
-
+            count, follow, follow_key = _read(m, s, step, copy, slot, now, base, count)
         elif stage == BUS:
-            s = m.first_slot[copy] + slot
-            resource = m.slot_wires[s]
-            begin = max(now, free[resource])
-            loaded = begin + m.slot_bus[s]
-            free[resource] = loaded
-            busy[resource] += m.slot_bus[s]
-            if m.limited:
-                count = _push(times, keys, count, loaded, (base | FREE) - FIRST)
-            begin = max(loaded, slot_free[s])
-            end = begin + m.slot_occupancy[s]
-            slot_free[s] = end
-            place = slot_passed[s]
-            slot_passed[s] = place + 1
-            slot_end[s, place & 1] = end
-            ahead = window + 2 * m.copies[step]  # its input register is free again at the end of this pass
-            if ahead < released[step]:
-                other = (step << STEP_SHIFT) | (ahead << WINDOW_SHIFT) | (slot << SLOT_SHIFT) | READ
-                count = _push(times, keys, count, end, other)
-            if begin < start[at]:
-                start[at] = begin
-            done = begin + m.slot_latency[s]
-            if m.gather_first[s] < m.gather_last[s]:
-                follow, follow_key = done, base | (slot << SLOT_SHIFT) | GATHER
-            else:
-                latest[at] = max(latest[at], done)
-                waiting[at] -= 1
-                if waiting[at] == 0:
-                    after = MERGE if m.merge_cycles[copy] > 0 else UNIT
-                    follow, follow_key = latest[at], base | after
-
+            count, follow, follow_key = _load(m, s, step, copy, window, slot, at, now, base, count)
         elif stage == GATHER:
-            s = m.first_slot[copy] + slot
-            _book(
-                m.gather_first[s], m.gather_last[s], now, m.hop_cycles, m.tree_link, m.tree_parent, m.tree_cycles,
-                free, busy, heads, tails,
-            )  # fmt: skip
-            latest[at] = max(latest[at], tails[m.gather_last[s] - 1])
-            waiting[at] -= 1
-            if waiting[at] == 0:
-                follow, follow_key = latest[at], base | (MERGE if m.merge_cycles[copy] > 0 else UNIT)
-
+            follow, follow_key = _gather(m, s, copy, slot, at, now, base)
         elif stage == MERGE:
-            resource = m.merge_unit[copy]
-            begin = max(now, free[resource])
-            free[resource] = begin + m.merge_cycles[copy]
-            busy[resource] += m.merge_cycles[copy]
-            follow, follow_key = free[resource], base | UNIT
-
+            follow, follow_key = _use(s, m.merge_unit[copy], now, m.merge_cycles[copy]), base | UNIT
         elif stage == UNIT:
-            resource = m.unit[copy]
-            begin = max(now, free[resource])
-            end = begin + m.unit_cycles[step]
-            free[resource] = end
-            busy[resource] += m.unit_cycles[step]
-            start[at] = min(start[at], begin)
-            if kind == OUTPUT_STEP:
-                finish[at] = end
-                finished += 1
-            elif kind == INPUT_STEP:
-                follow, follow_key = end, base | SEND
-            else:
-                follow, follow_key = end, base | WRITE
-
+            finished += m.kind[step] == OUTPUT_STEP
+            follow, follow_key = _finish(m, s, step, copy, at, now, base)
         elif stage == WRITE:
-            resource = m.write_port[copy]
-            begin = max(now, free[resource])
-            free[resource] = begin + m.write_cycles[step]
-            busy[resource] += m.write_cycles[step]
-            follow, follow_key = free[resource], base | SEND
-
+            follow, follow_key = _use(s, m.write_port[copy], now, m.write_cycles[step]), base | SEND
         else:
-            first, last = m.first_out[step], m.first_out[step + 1]
             if stage == SEND:
                 finished += 1
-                if m.first_tree[copy] < m.last_tree[copy]:
-                    _book(
-                        m.first_tree[copy], m.last_tree[copy], now, m.hop_cycles, m.tree_link, m.tree_parent,
-                        m.tree_cycles, free, busy, heads, tails,
-                    )  # fmt: skip
-                finish[at] = now
-                for e in range(first, last):
-                    to = m.first_dest[copy] + e - first
-                    arrival = now
-                    for d in range(m.dest_first[to], m.dest_last[to]):
-                        arrival = max(arrival, tails[m.dest_tree[d]])
-                    finish[at] = max(finish[at], arrival)
-                    if arrival > now:
-                        count = _push(times, keys, count, arrival, base | ((e - first) << SLOT_SHIFT) | ARRIVE)
-                    else:
-                        arrived[m.edge_flag[e] + window] = 2
+                count = _send(m, s, step, copy, window, at, now, base, count)
             elif stage == ARRIVE:
-                arrived[m.edge_flag[first + slot] + window] = 2
-            else:
-                first, last = m.first_in[step], m.first_in[step + 1]
-                taken[at] -= 1
-                seen = read[step]
-                while seen < m.windows[step] and taken[m.first_window[step] + seen] == 0:
-                    seen += 1
-                if seen == read[step]:
-                    continue
-                read[step] = seen
-
-            for i in range(first, last):
-                if stage == FREE:  # a producer may find room again
-                    e = m.in_edge[i]
-                    c = m.edge_from[e]
-                    if read[step] < m.windows[step]:
-                        room[e] = m.keep[m.edge_need[e] + read[step]] + m.capacity[e]
-                    else:
-                        room[e] = m.windows[c]
-                elif arrived[m.edge_flag[i] + window] == 2:  # a consumer may find its operands
-                    arrived[m.edge_flag[i] + window] = 1
-                    left[step] -= 1
-                    c = m.edge_to[i]
-                    seen = prefix[i]
-                    while seen + 1 < m.windows[step] and arrived[m.edge_flag[i] + seen + 1] == 1:
-                        seen += 1
-                    prefix[i] = seen
-                else:
-                    continue
-                ahead = released[c]
-                if m.pipelined:
-                    ready = True
-                    while ahead < m.windows[c]:
-                        for j in range(m.first_in[c], m.first_in[c + 1]):
-                            other = m.in_edge[j]
-                            if prefix[other] < m.need[m.edge_need[other] + ahead]:
-                                ready = False
-                                break
-                        if m.limited:
-                            for other in range(m.first_out[c], m.first_out[c + 1]):
-                                if ahead >= room[other]:
-                                    ready = False
-                        if not ready:
-                            break
-                        ahead += 1
-                elif left[step] == 0 and step + 1 < steps:
-                    c = step + 1
-                    ahead = m.windows[c]
-                if ahead > released[c]:
-                    if count + (ahead - released[c]) * m.most_slots > limit:
-                        return HEAP_FULL, finished
-                    if c == 0:
-                        for other in range(released[c], ahead):
-                            count = _push(times, keys, count, now, (other << WINDOW_SHIFT) | UNIT)
-                    else:
-                        count, follow, follow_key = _release(
-                            c, m.kind[c] == LAYER_STEP, m.copies[c], m.first_copy[c], m.first_slot, released[c], ahead,
-                            now, slot_passed, slot_end, times, keys, count, follow, follow_key,
-                        )  # fmt: skip
-                    released[c] = ahead
+                s.arrived[m.edge_flag[m.first_out[step] + slot] + window] = 2
+            elif not _give_back(m, s, step, at):
+                continue
+            count, follow, follow_key = _wake(m, s, steps, limit, stage, step, window, now, count)
+    if count < 0:
+        return HEAP_FULL, finished
     return (DONE if finished == m.total_windows else STUCK), finished

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_machine
+from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, LoopState, run_machine
 from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import Layout
@@ -141,15 +141,17 @@ def run(machine: Machine) -> Run:
     capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
     while True:
         times, keys = np.empty(capacity, dtype=np.int64), np.empty(capacity, dtype=np.int64)
-        code, _ = run_machine(
-            machine, free, busy, np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64),
-            np.zeros((slots, 2), dtype=np.int64), np.zeros(machine.windows.size, dtype=np.int64),
-            np.full(edges, -1, dtype=np.int64), np.zeros(int(machine.windows[producers].sum()), dtype=np.uint8),
-            waiting.copy(), latest, machine.windows * outgoing, waiting.copy(),
-            np.zeros(machine.windows.size, dtype=np.int64), np.zeros(edges, dtype=np.int64), start, finish,
-            np.zeros(machine.tree_link.size, dtype=np.int64), np.zeros(machine.tree_link.size, dtype=np.int64),
-            times, keys,
+        state = LoopState(
+            free=free, busy=busy, slot_free=np.zeros(slots, dtype=np.int64),
+            slot_passed=np.zeros(slots, dtype=np.int64), slot_end=np.zeros(2 * slots, dtype=np.int64),
+            released=np.zeros(machine.windows.size, dtype=np.int64), prefix=np.full(edges, -1, dtype=np.int64),
+            arrived=np.zeros(int(machine.windows[producers].sum()), dtype=np.uint8), waiting=waiting.copy(),
+            latest=latest, left=machine.windows * outgoing, taken=waiting.copy(),
+            read=np.zeros(machine.windows.size, dtype=np.int64), room=np.zeros(edges, dtype=np.int64), start=start,
+            finish=finish, heads=np.zeros(machine.tree_link.size, dtype=np.int64),
+            tails=np.zeros(machine.tree_link.size, dtype=np.int64), times=times, keys=keys,
         )  # fmt: skip
+        code, _ = run_machine(machine, state)
         if code != HEAP_FULL:
             break
         capacity *= 4
