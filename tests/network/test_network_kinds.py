@@ -99,3 +99,15 @@ def test_a_binary_operation_with_a_constant_works_on_single_values():
 def test_a_product_takes_two_inputs():
     with pytest.raises(ConfigError, match="matmul takes two inputs, not 1"):
         Network(name="one", nodes=(Node(name="op", kind="matmul"),), input_shape=(4, 4))
+
+
+@pytest.mark.parametrize("name", sorted(SINGLE_VALUES - {"scale"} | {"softmax", "layer_norm"}))
+def test_tensors_are_computed_as_arrays_are(name):
+    torch = pytest.importorskip("torch")
+    kind = KINDS[name]
+    given = {key: setting.default for key, setting in kind.settings.items()}
+    attributes = kind.attributes({**given, **({"min": -0.5, "max": 1.0} if name == "clip" else {})}, (4, 6))
+    node = Node(name="op", kind=name, attributes=attributes, shape=(4, 6))
+    x = np.abs(np.random.default_rng(0).normal(size=(3, 4, 6))).astype(np.float32) - np.float32(name != "sqrt")
+    found = kind.torch(torch, node, [torch.tensor(x)]).numpy()
+    np.testing.assert_allclose(found, kind.run(node, [x]), rtol=1e-4, atol=1e-6)

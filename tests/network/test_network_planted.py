@@ -22,6 +22,7 @@ Kind(
     shape=same_shape,
     sign=never_negative,
     run=elementwise(lambda x: np.logaddexp(x, np.float32(0))),
+    torch=torch_elementwise("nn.functional.softplus"),
     codes=Codes.LOSES,
     moments=rectified_moments,
     layer=NO_LAYER,
@@ -78,6 +79,15 @@ np.testing.assert_array_equal(run_network(again, x), y)
 costs = [xs.estimate(each, "isaac") for each in (network, relu)]
 assert costs[0].activity.totals["activation"] == 24
 assert costs[0].energy_joule == costs[1].energy_joule
+try:
+    import torch
+except ImportError:
+    pass
+else:
+    from xbarsim.train.torch_network import TorchNetwork
+
+    with torch.no_grad():
+        np.testing.assert_allclose(TorchNetwork(network)(torch.tensor(x)).numpy(), y, rtol=1e-4, atol=1e-5)
 print("works")
 """
 

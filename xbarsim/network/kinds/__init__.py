@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from xbarsim.network.kinds import activations, arithmetic, layers, moves, normalisation, pools
 from xbarsim.network.kinds.record import (
+    NO_TORCH,
     NOT_IN_YAML,
     REQUIRED,
     Codes,
@@ -94,6 +95,6 @@ LAYER_KINDS = tuple(name for name, kind in KINDS.items() if kind.timing is Timin
 """Kinds that hold weights in arrays."""
 
 __all__ = [
-    "KINDS", "LAYER_KINDS", "NOT_IN_YAML", "OPERATORS", "REQUIRED", "Codes", "Kind", "LayerRule", "Setting", "Timing",
-    "collect_kinds", "collect_readers",
+    "KINDS", "LAYER_KINDS", "NOT_IN_YAML", "NO_TORCH", "OPERATORS", "REQUIRED", "Codes", "Kind", "LayerRule", "Setting",
+    "Timing", "collect_kinds", "collect_readers",
 ]  # fmt: skip

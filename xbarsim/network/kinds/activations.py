@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from xbarsim.network.kinds.rule import (
     same_moments,
     same_shape,
     sign_of_inputs,
+    torch_elementwise,
 )
 from xbarsim.network.kinds.setting import as_given, read_flag, read_real
 from xbarsim.network.onnx_operators import read_clip, read_gelu, read_simple
@@ -84,6 +85,15 @@ def _gelu(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     return y
 
 
+def _hard_sigmoid_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    return (inputs[0] * node.attributes["alpha"] + node.attributes["beta"]).clamp(0, 1)
+
+
+def _gelu_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    mode = "tanh" if node.attributes.get("approximate") else "none"
+    return torch.nn.functional.gelu(inputs[0], approximate=mode)
+
+
 RECORDS = (
     Kind(
         name="relu",
@@ -91,6 +101,7 @@ RECORDS = (
         shape=same_shape,
         sign=never_negative,
         run=_relu,
+        torch=torch_elementwise("relu"),
         codes=Codes.KEEPS,
         moments=rectified_moments,
         layer=NO_LAYER,
@@ -108,6 +119,7 @@ RECORDS = (
         shape=same_shape,
         sign=_clip_sign,
         run=_clip,
+        torch=lambda torch, node, inputs: inputs[0].clamp(node.attributes.get("min"), node.attributes.get("max")),
         codes=Codes.LOSES,
         moments=rectified_moments,
         layer=NO_LAYER,
@@ -125,6 +137,7 @@ RECORDS = (
         shape=same_shape,
         sign=sign_of_inputs,
         run=_leaky_relu,
+        torch=lambda torch, node, inputs: torch.nn.functional.leaky_relu(inputs[0], node.attributes["alpha"]),
         codes=Codes.LOSES,
         moments=rectified_moments,
         layer=NO_LAYER,
@@ -142,6 +155,7 @@ RECORDS = (
         shape=same_shape,
         sign=never_negative,
         run=elementwise(_sigmoid),
+        torch=torch_elementwise("sigmoid"),
         codes=Codes.LOSES,
         moments=logistic_moments,
         layer=NO_LAYER,
@@ -159,6 +173,7 @@ RECORDS = (
         shape=same_shape,
         sign=never_negative,
         run=_hard_sigmoid,
+        torch=_hard_sigmoid_torch,
         codes=Codes.LOSES,
         moments=logistic_moments,
         layer=NO_LAYER,
@@ -176,6 +191,7 @@ RECORDS = (
         shape=same_shape,
         sign=sign_of_inputs,
         run=elementwise(np.tanh),
+        torch=torch_elementwise("tanh"),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -193,6 +209,7 @@ RECORDS = (
         shape=same_shape,
         sign=sign_of_inputs,
         run=_hard_swish,
+        torch=torch_elementwise("nn.functional.hardswish"),
         codes=Codes.LOSES,
         moments=rectified_moments,
         layer=NO_LAYER,
@@ -210,6 +227,7 @@ RECORDS = (
         shape=same_shape,
         sign=sign_of_inputs,
         run=elementwise(_erf),
+        torch=torch_elementwise("erf"),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -227,6 +245,7 @@ RECORDS = (
         shape=same_shape,
         sign=never_negative,
         run=elementwise(np.sqrt),
+        torch=torch_elementwise("sqrt"),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -244,6 +263,7 @@ RECORDS = (
         shape=same_shape,
         sign=sign_of_inputs,
         run=_gelu,
+        torch=_gelu_torch,
         codes=Codes.LOSES,
         moments=rectified_moments,
         layer=NO_LAYER,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from xbarsim.network.kinds.record import (
     Reach,
     Shape,
     Timing,
+    TorchOperation,
     Work,
 )
 from xbarsim.network.kinds.rule import (
@@ -118,6 +119,21 @@ def _matmul_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
     return Reach.ROW_AND_ALL if len(node.shape) == 2 else Reach.ALL
 
 
+def _binary_torch(name: str) -> TorchOperation:
+    def run(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+        function, constant = getattr(torch, name), node.attributes.get("constant")
+        if constant is not None:
+            other = torch.as_tensor(np.asarray(constant), device=inputs[0].device)
+            pair = (other, inputs[0]) if node.attributes.get("reverse") else (inputs[0], other)
+            return function(*pair)
+        result = inputs[0]
+        for other in inputs[1:]:
+            result = function(result, other)
+        return result
+
+    return run
+
+
 RECORDS = (
     Kind(
         name="add",
@@ -125,6 +141,7 @@ RECORDS = (
         shape=_broadcast,
         sign=_binary_sign,
         run=_binary(np.add),
+        torch=_binary_torch("add"),
         codes=Codes.LOSES,
         moments=_added_moments,
         layer=NO_LAYER,
@@ -142,6 +159,7 @@ RECORDS = (
         shape=_broadcast,
         sign=unknown_sign,
         run=_binary(np.subtract),
+        torch=_binary_torch("sub"),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -159,6 +177,7 @@ RECORDS = (
         shape=_broadcast,
         sign=_binary_sign,
         run=_binary(np.multiply),
+        torch=_binary_torch("mul"),
         codes=Codes.LOSES,
         moments=_multiplied_moments,
         layer=NO_LAYER,
@@ -176,6 +195,7 @@ RECORDS = (
         shape=_broadcast,
         sign=_binary_sign,
         run=_binary(np.divide),
+        torch=_binary_torch("div"),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -193,6 +213,7 @@ RECORDS = (
         shape=_matmul_shape,
         sign=sign_of_inputs,
         run=_matmul,
+        torch=lambda torch, node, inputs: inputs[0] @ inputs[1],
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,

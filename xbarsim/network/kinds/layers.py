@@ -10,7 +10,19 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.convolve import convolve, slide_sizes
-from xbarsim.network.kinds.record import ONE, REQUIRED, Codes, Kind, LayerRule, Moments, Reach, Setting, Shape, Timing
+from xbarsim.network.kinds.record import (
+    NO_TORCH,
+    ONE,
+    REQUIRED,
+    Codes,
+    Kind,
+    LayerRule,
+    Moments,
+    Reach,
+    Setting,
+    Shape,
+    Timing,
+)
 from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sign
 from xbarsim.network.kinds.setting import read_pair, read_sides, read_whole
 from xbarsim.network.onnx_layers import read_conv, read_gemm
@@ -107,6 +119,7 @@ RECORDS = (
         shape=_conv2d_shape,
         sign=unknown_sign,
         run=_run_conv2d,
+        torch=NO_TORCH,
         codes=Codes.MULTIPLIES,
         moments=_unit_moments,
         layer=LayerRule(
@@ -139,6 +152,7 @@ RECORDS = (
         shape=_linear_shape,
         sign=unknown_sign,
         run=_run_linear,
+        torch=NO_TORCH,
         codes=Codes.MULTIPLIES,
         moments=_unit_moments,
         layer=LayerRule(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.kinds.record import (
     MANY,
     NO_LAYER,
+    NO_TORCH,
     NOT_IN_YAML,
     NOT_WRITTEN,
     ONE,
@@ -150,6 +151,30 @@ def _quantize_sign(node: Node, inputs: Sequence[bool]) -> bool:
     return all(inputs) or (not node.attributes["signed"] and node.attributes["zero_point"] == 0)
 
 
+def _pad_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    given = node.attributes
+    sides = [side for pair in reversed(given["pads"]) for side in pair]
+    mode = {"edge": "replicate"}.get(given.get("mode", "constant"), given.get("mode", "constant"))
+    if mode == "constant":
+        return torch.nn.functional.pad(inputs[0], sides, value=float(given.get("value", 0.0)))
+    while len(sides) > 2 and sides[-2:] == [0, 0]:
+        sides = sides[:-2]
+    return torch.nn.functional.pad(inputs[0], sides, mode=mode)
+
+
+def _slice_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    y = inputs[0]
+    for axis, (start, stop, step) in enumerate(node.attributes["ranges"], start=1):
+        chosen = range(y.shape[axis])[slice(start, stop, step)]
+        if len(chosen) < y.shape[axis] or chosen.step != 1:
+            y = y.index_select(axis, torch.tensor(list(chosen), device=y.device))
+    return y
+
+
+def _reshape_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    return inputs[0].reshape(len(inputs[0]), *node.shape)
+
+
 RECORDS = (
     Kind(
         name="concat",
@@ -157,6 +182,7 @@ RECORDS = (
         shape=_concat_shape,
         sign=sign_of_inputs,
         run=_concat,
+        torch=lambda torch, node, inputs: torch.cat(list(inputs), dim=node.attributes.get("axis", 1)),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -174,6 +200,7 @@ RECORDS = (
         shape=_pad_shape,
         sign=_pad_sign,
         run=_pad,
+        torch=_pad_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -191,6 +218,7 @@ RECORDS = (
         shape=_slice_shape,
         sign=sign_of_inputs,
         run=_slice,
+        torch=_slice_torch,
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
@@ -208,6 +236,7 @@ RECORDS = (
         shape=_flatten_shape,
         sign=sign_of_inputs,
         run=_reshape,
+        torch=_reshape_torch,
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
@@ -225,6 +254,7 @@ RECORDS = (
         shape=_reshape_shape,
         sign=sign_of_inputs,
         run=_reshape,
+        torch=_reshape_torch,
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
@@ -242,6 +272,7 @@ RECORDS = (
         shape=_transpose_shape,
         sign=sign_of_inputs,
         run=_transpose,
+        torch=lambda torch, node, inputs: inputs[0].permute(tuple(node.attributes["order"])),
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
@@ -259,6 +290,7 @@ RECORDS = (
         shape=same_shape,
         sign=_quantize_sign,
         run=_quantize,
+        torch=NO_TORCH,
         codes=Codes.SETS,
         moments=same_moments,
         layer=NO_LAYER,

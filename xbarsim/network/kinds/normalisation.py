@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,6 +83,21 @@ def _layer_norm(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(y if node.bias is None else y + node.bias).astype(np.float32)
 
 
+def _scale_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    shape = (-1,) + (1,) * (inputs[0].ndim - 2)
+    y = inputs[0]
+    if node.weight is not None:
+        y = y * torch.tensor(node.weight, device=y.device).reshape(shape)
+    return y if node.bias is None else y + torch.tensor(node.bias, device=y.device).reshape(shape)
+
+
+def _layer_norm_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    x = inputs[0]
+    weight, bias = (None if part is None else torch.tensor(part) for part in (node.weight, node.bias))
+    axes = x.shape[node.attributes["axis"] :]
+    return torch.nn.functional.layer_norm(x, axes, weight, bias, node.attributes["epsilon"])
+
+
 Axes = Callable[["Node", Shape], tuple[int, ...]]
 
 
@@ -138,6 +153,7 @@ RECORDS = (
         shape=_scale_shape,
         sign=_scale_sign,
         run=_scale,
+        torch=_scale_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -155,6 +171,7 @@ RECORDS = (
         shape=same_shape,
         sign=never_negative,
         run=_softmax,
+        torch=lambda torch, node, inputs: inputs[0].softmax(dim=node.attributes.get("axis", 1)),
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -172,6 +189,7 @@ RECORDS = (
         shape=same_shape,
         sign=unknown_sign,
         run=_layer_norm,
+        torch=_layer_norm_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,

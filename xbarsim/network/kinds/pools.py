@@ -69,6 +69,30 @@ def _mean_work(node: Node, inputs: Sequence[Shape]) -> Work:
     return Work(operands=operands, operations=max(1, operands), activations=0)
 
 
+def _even_padding(node: Node) -> tuple[int, int]:
+    top, left, bottom, right = node.attributes["padding"]
+    if (top, left) != (bottom, right):
+        raise ConfigError(f"{node.name}: cannot train through a pool with uneven padding {node.attributes['padding']}")
+    return top, left
+
+
+def _max_pool_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    given, padding = node.attributes, _even_padding(node)
+    dilation, ceil = given.get("dilation", (1, 1)), bool(given.get("ceil_mode", False))
+    return torch.nn.functional.max_pool2d(inputs[0], given["kernel"], given["stride"], padding, dilation, ceil)
+
+
+def _avg_pool_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    given, padding = node.attributes, _even_padding(node)
+    ceil, counts = bool(given.get("ceil_mode", False)), bool(given.get("count_include_pad", False))
+    return torch.nn.functional.avg_pool2d(inputs[0], given["kernel"], given["stride"], padding, ceil, counts)
+
+
+def _mean_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    axes = tuple(node.attributes.get("axes", (2, 3)))
+    return inputs[0].mean(dim=axes, keepdim=node.attributes.get("keepdims", True))
+
+
 _SLIDING = {
     "kernel": Setting(default=REQUIRED, read=read_pair),
     "stride": Setting(default=None, read=read_pair),
@@ -83,6 +107,7 @@ RECORDS = (
         shape=_pool_shape,
         sign=sign_of_inputs,
         run=lambda node, inputs: pool_max(inputs[0], node.attributes),
+        torch=_max_pool_torch,
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
@@ -100,6 +125,7 @@ RECORDS = (
         shape=_pool_shape,
         sign=sign_of_inputs,
         run=lambda node, inputs: pool_mean(inputs[0], node.attributes),
+        torch=_avg_pool_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -117,6 +143,7 @@ RECORDS = (
         shape=_global_shape,
         sign=sign_of_inputs,
         run=_mean,
+        torch=_mean_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -134,6 +161,7 @@ RECORDS = (
         shape=_mean_shape,
         sign=sign_of_inputs,
         run=_mean,
+        torch=_mean_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,

@@ -23,6 +23,7 @@ Moments = tuple[float, float]
 ShapeRule = Callable[["Node", Sequence[Shape]], Shape]
 SignRule = Callable[["Node", Sequence[bool]], bool]
 Operation = Callable[["Node", Sequence[np.ndarray]], np.ndarray]
+TorchOperation = Callable[[Any, "Node", Sequence[Any]], Any]
 MomentsRule = Callable[[Sequence[Moments]], Moments]
 AttributesRule = Callable[[dict[str, Any], Shape], dict[str, Any]]
 Reader = Callable[["GraphReader", "Operator"], None]
@@ -140,6 +141,8 @@ class Kind:
     """``(node, for each input whether it is never negative) -> whether the output is never negative``."""
     run: Operation
     """``(node, inputs) -> output`` in float32; elementwise or image by image."""
+    torch: TorchOperation | None
+    """``(PyTorch, node, inputs) -> output``, the same on tensors; :data:`NO_TORCH` where training cannot pass it."""
     codes: Codes
     """What it does in a quantised network."""
     moments: MomentsRule
@@ -171,7 +174,7 @@ class Kind:
             fits = (
                 isinstance(value, wanted[field.name])  # type: ignore[arg-type]
                 if field.name in wanted
-                else callable(value) or (field.name == "onnx_write" and value is NOT_WRITTEN)
+                else callable(value) or (field.name in ("onnx_write", "torch") and value is None)
             )
             if not fits:
                 raise TypeError(f"kind {self.name!r}: {field.name}: {value!r} does not fit this field")
@@ -186,6 +189,8 @@ REQUIRED = object()
 """Default of a setting that must be given."""
 NO_LAYER = None
 """Of a kind that holds no weights in arrays."""
+NO_TORCH = None
+"""Of a kind that cannot be trained through, and of weight layers, whose weights train."""
 NOT_IN_YAML = None
 """Of a kind that YAML does not offer."""
 NOT_READ: Mapping[str, Reader] = {}

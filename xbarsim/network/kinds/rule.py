@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.kinds.record import Moments, Operation, Reach, ReachRule, Shape, Work
+from xbarsim.network.kinds.record import Moments, Operation, Reach, ReachRule, Shape, TorchOperation, Work
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -129,3 +130,8 @@ def always(reach: Reach) -> ReachRule:
 def elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Operation:
     """Return the operation that applies a function of NumPy to single values."""
     return lambda node, inputs: function(np.ascontiguousarray(inputs[0]))
+
+
+def torch_elementwise(path: str) -> TorchOperation:
+    """Return the operation that applies a function of PyTorch, such as ``nn.functional.hardswish``."""
+    return lambda torch, node, inputs: operator.attrgetter(path)(torch)(inputs[0])
