@@ -138,5 +138,11 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
         del adc["kind"], adc["settings"]
     else:
         used.append(("converter", adc["kind"]))
+    components = {}
+    for name, component in content["components"].items():
+        components[name] = {key: value for key, value in component.items() if (key, value) != ("kind", None)}
+        if component["kind"] is not None:
+            used.append(("component_law", component["kind"]))
     sources = {f"{table}:{kind}": find_table(table).fingerprint(kind) for table, kind in used}
-    return {**content, "device": device, "adc": adc, **({"plugins": sources} if sources else {})}
+    stamped = {**content, "device": device, "adc": adc, "components": components}
+    return {**stamped, "plugins": sources} if sources else stamped

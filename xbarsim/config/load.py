@@ -196,10 +196,6 @@ def hash_hardware(hardware: Hardware) -> str:
         16 hexadecimal digits.
     """
     content = stamp_kinds(hardware.model_dump(mode="json", exclude={"name", "description", "sources"}))
-    for component in content["components"].values():
-        kind = component.pop("kind")
-        if kind is not None:
-            component["kind"] = [kind, find_table("component_law").fingerprint(kind)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
