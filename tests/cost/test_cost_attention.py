@@ -53,7 +53,7 @@ def test_a_single_head_takes_its_queries_row_by_row(tmp_path):
     activity = simulate_plan(plan_network(load_network(str(path)), load_hardware("reference")))
     steps = {step.name: step for step in activity.steps}
     assert steps["scores"].start_cycles >= steps["key"].finish_cycles
-    edges = dict(activity.layout.flow.steps[3].edges)
+    edges = dict(activity.layout.steps[3].step.edges)
     assert edges[2].tolist() == list(range(16))
     assert edges[1].tolist() == [15] * 16
 
