@@ -9,7 +9,7 @@ import pytest
 import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.network import Network, Node, make_linear
-from xbarsim.network.kinds import KINDS, LAYER_KINDS, OPERATORS, Kind, Timing, collect_kinds, collect_readers
+from xbarsim.network.kinds import KINDS, LAYER_KINDS, OPERATORS, Kind, TimingClass, collect_kinds, collect_readers
 from xbarsim.timing import trace_dataflow
 
 SINGLE_VALUES = {
@@ -27,12 +27,12 @@ def write_network(folder, kind, shape=(256,)):
 
 
 def test_every_kind_says_which_part_of_the_machine_computes_it():
-    classes = {timing: {name for name, kind in KINDS.items() if kind.timing is timing} for timing in Timing}
-    assert classes[Timing.LAYER] == set(LAYER_KINDS) == {"conv2d", "linear"}
-    assert classes[Timing.VALUES] == SINGLE_VALUES
-    assert classes[Timing.VECTOR] == {"softmax", "layer_norm"}
-    assert classes[Timing.PRODUCT] == {"matmul"}
-    assert classes[Timing.BINARY] == {"add", "sub", "mul", "div"}
+    classes = {timing: {name for name, kind in KINDS.items() if kind.timing is timing} for timing in TimingClass}
+    assert classes[TimingClass.LAYER] == set(LAYER_KINDS) == {"conv2d", "linear"}
+    assert classes[TimingClass.VALUES] == SINGLE_VALUES
+    assert classes[TimingClass.VECTOR] == {"softmax", "layer_norm"}
+    assert classes[TimingClass.PRODUCT] == {"matmul"}
+    assert classes[TimingClass.BINARY] == {"add", "sub", "mul", "div"}
 
 
 def test_two_records_of_one_kind_or_of_one_onnx_operator_are_refused():

@@ -26,7 +26,7 @@ Kind(
     codes=Codes.LOSES,
     moments=rectified_moments,
     layer=NO_LAYER,
-    timing=Timing.VALUES,
+    timing=TimingClass.VALUES,
     work=one_activation,
     reach=always(Reach.OWN),
     settings={},
@@ -135,4 +135,4 @@ def test_a_record_without_a_field_fails_at_import_and_names_it(field):
 def test_a_kind_without_a_timing_class_cannot_exist():
     for timing in ("None", "'activation'"):
         with pytest.raises(TypeError, match="kind 'softplus': timing"):
-            run_module(source_with(RECORD.replace("Timing.VALUES", timing)))
+            run_module(source_with(RECORD.replace("TimingClass.VALUES", timing)))

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.network import INPUT, Network, Node
-from xbarsim.network.kinds import KINDS, Timing
+from xbarsim.network.kinds import KINDS, TimingClass
 from xbarsim.network.kinds.record import Reach
 from xbarsim.network.kinds.rule import raster
 
-POOLS = tuple(name for name, kind in KINDS.items() if kind.timing is Timing.POOL)
+POOLS = tuple(name for name, kind in KINDS.items() if kind.timing is TimingClass.POOL)
 """Kinds of step on the pooling unit; other digital steps run on the vector unit."""
 
 Need = NDArray[np.int32]
@@ -96,14 +96,14 @@ def trace_dataflow(network: Network) -> Dataflow:
         before = [shapes[name] for name in node.inputs]
         shapes[node.name] = node.shape
         match _class_of(node):
-            case Timing.MOVE:
+            case TimingClass.MOVE:
                 views[node.name] = _join(_look(node, inputs, before))
-            case Timing.VALUES:
+            case TimingClass.VALUES:
                 views[node.name] = inputs[0]
                 each = KINDS[node.kind].work(node, before).activations
                 for source, _, _ in inputs[0]:
                     steps[source].activated += steps[source].values * each
-            case Timing.LAYER | Timing.POOL | Timing.BINARY | Timing.PRODUCT | Timing.VECTOR:
+            case TimingClass.LAYER | TimingClass.POOL | TimingClass.BINARY | TimingClass.PRODUCT | TimingClass.VECTOR:
                 step = _make_step(node, inputs, before)
                 index[node.name] = len(steps)
                 own = np.arange(step.windows, dtype=np.int32)
@@ -117,10 +117,10 @@ def trace_dataflow(network: Network) -> Dataflow:
     return Dataflow(steps=tuple(steps), index=index)
 
 
-def _class_of(node: Node) -> Timing:
+def _class_of(node: Node) -> TimingClass:
     """Return the timing class of a node: a binary operation with a constant works on single values."""
     timing = KINDS[node.kind].timing
-    return Timing.VALUES if timing is Timing.BINARY and len(node.inputs) == 1 else timing
+    return TimingClass.VALUES if timing is TimingClass.BINARY and len(node.inputs) == 1 else timing
 
 
 def _make_step(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> Step:

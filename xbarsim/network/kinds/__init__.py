@@ -18,7 +18,7 @@ from xbarsim.network.kinds.record import (
     LayerRule,
     Reader,
     Setting,
-    Timing,
+    TimingClass,
 )
 from xbarsim.network.onnx_operators import ALIASES
 
@@ -91,10 +91,10 @@ KINDS = collect_kinds(
 OPERATORS = collect_readers(KINDS.values())
 """ONNX operator -> what it adds to the network."""
 
-LAYER_KINDS = tuple(name for name, kind in KINDS.items() if kind.timing is Timing.LAYER)
+LAYER_KINDS = tuple(name for name, kind in KINDS.items() if kind.timing is TimingClass.LAYER)
 """Kinds that hold weights in arrays."""
 
 __all__ = [
     "KINDS", "LAYER_KINDS", "NOT_IN_YAML", "NO_TORCH", "OPERATORS", "REQUIRED", "Codes", "Kind", "LayerRule", "Setting",
-    "Timing", "collect_kinds", "collect_readers",
+    "TimingClass", "collect_kinds", "collect_readers",
 ]  # fmt: skip

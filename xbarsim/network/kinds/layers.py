@@ -21,7 +21,7 @@ from xbarsim.network.kinds.record import (
     Reach,
     Setting,
     Shape,
-    Timing,
+    TimingClass,
 )
 from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sign
 from xbarsim.network.kinds.setting import read_pair, read_sides, read_whole
@@ -131,7 +131,7 @@ RECORDS = (
             scratch=lambda node: node.windows * node.rows * node.groups,  # windows laid out for one product
             multiply=lambda node, codes, weight, pad: convolve(codes, weight, node.attributes, pad),
         ),
-        timing=Timing.LAYER,
+        timing=TimingClass.LAYER,
         work=no_work,
         reach=always(Reach.KERNEL),
         settings={
@@ -164,7 +164,7 @@ RECORDS = (
             scratch=lambda node: 0,
             multiply=lambda node, codes, weight, pad: np.matmul(codes, weight.T),
         ),
-        timing=Timing.LAYER,
+        timing=TimingClass.LAYER,
         work=no_work,
         reach=always(Reach.OWN),
         settings={"features": Setting(default=REQUIRED, read=read_whole)},

@@ -10,7 +10,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.convolve import pool_max, pool_mean, slide_sizes
-from xbarsim.network.kinds.record import NO_LAYER, ONE, REQUIRED, Codes, Kind, Reach, Setting, Shape, Timing, Work
+from xbarsim.network.kinds.record import NO_LAYER, ONE, REQUIRED, Codes, Kind, Reach, Setting, Shape, TimingClass, Work
 from xbarsim.network.kinds.rule import always, check_image, count_operands, raster, same_moments, sign_of_inputs
 from xbarsim.network.kinds.setting import as_given, read_flag, read_pair, read_sides, read_wholes
 from xbarsim.network.onnx_operators import read_global_pool, read_pool, read_reduce_mean
@@ -111,7 +111,7 @@ RECORDS = (
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
-        timing=Timing.POOL,
+        timing=TimingClass.POOL,
         work=_pool_work,
         reach=always(Reach.KERNEL),
         settings=_SLIDING,
@@ -129,7 +129,7 @@ RECORDS = (
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
-        timing=Timing.POOL,
+        timing=TimingClass.POOL,
         work=_pool_work,
         reach=always(Reach.KERNEL),
         settings={**_SLIDING, "count_include_pad": Setting(default=True, read=read_flag)},
@@ -147,7 +147,7 @@ RECORDS = (
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
-        timing=Timing.POOL,
+        timing=TimingClass.POOL,
         work=_mean_work,
         reach=always(Reach.OWN),
         settings={"keepdims": Setting(default=False, read=read_flag)},
@@ -165,7 +165,7 @@ RECORDS = (
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
-        timing=Timing.POOL,
+        timing=TimingClass.POOL,
         work=_mean_work,
         reach=always(Reach.OWN),
         settings={

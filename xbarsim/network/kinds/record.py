@@ -30,7 +30,7 @@ Reader = Callable[["GraphReader", "Operator"], None]
 Writer = Callable[["GraphWriter", "Node", Sequence[str]], None]
 
 
-class Timing(enum.Enum):
+class TimingClass(enum.Enum):
     """Which part of the machine computes an operator."""
 
     LAYER = "layer"
@@ -149,7 +149,7 @@ class Kind:
     """``(mean and variance of each input) -> mean and variance``, for random weights of a sensible size."""
     layer: LayerRule | None
     """What it is to arrays; :data:`NO_LAYER` for all but weight layers."""
-    timing: Timing
+    timing: TimingClass
     """Which part of the machine computes it."""
     work: WorkRule
     """``(node, input shapes) -> Work`` of one window."""
@@ -166,7 +166,7 @@ class Kind:
 
     def __post_init__(self) -> None:
         wanted = {
-            "name": str, "codes": Codes, "timing": Timing, "layer": (LayerRule, type(NO_LAYER)), "inputs": tuple,
+            "name": str, "codes": Codes, "timing": TimingClass, "layer": (LayerRule, type(NO_LAYER)), "inputs": tuple,
             "settings": (Mapping, type(NOT_IN_YAML)), "onnx_read": Mapping,
         }  # fmt: skip
         for field in dataclasses.fields(self):
@@ -178,7 +178,7 @@ class Kind:
             )
             if not fits:
                 raise TypeError(f"kind {self.name!r}: {field.name}: {value!r} does not fit this field")
-        if (self.timing is Timing.LAYER) != (self.layer is not NO_LAYER):
+        if (self.timing is TimingClass.LAYER) != (self.layer is not NO_LAYER):
             raise TypeError(f"kind {self.name!r}: layer: given for weight layers, and for them alone")
 
 
