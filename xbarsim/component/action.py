@@ -1,12 +1,16 @@
 """The actions that the timing machine counts, one record each.
 
-A component of the hardware file is charged for one of them: that of its own name, or its ``action``.
+A component of the hardware file is charged for one of them: that of its own name, or its ``action``. A record says how
+its action is counted, from what a step of the network does on the machine; to count another action, add a record.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from xbarsim.component.work import StepWork
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +23,8 @@ class Action:
     """What one count is."""
     counted: str
     """What is counted."""
+    count: Callable[[StepWork], int]
+    """How often a step acts in one inference."""
 
 
 def tabulate_actions(*records: Action) -> dict[str, Action]:
@@ -46,25 +52,148 @@ def tabulate_actions(*records: Action) -> dict[str, Action]:
     return table
 
 
+def _count_conversions(work: StepWork) -> int:
+    return work.reads * work.arrays.conversions
+
+
+def _count_input_bits(work: StepWork) -> int:
+    return work.windows * work.arrays.rows * work.arrays.input_bits
+
+
+def _count_buffered_bits(work: StepWork) -> int:
+    """Count operands read, and results written at home, read once more to be sent, and written where they arrive."""
+    read = sum(copy.windows * copy.read_bits for copy in work.copies)
+    if work.kind == "output":
+        return read
+    stored = 0
+    for copy in work.copies:
+        reread = 1 if copy.targets and work.kind != "input" else 0
+        stored += copy.windows * work.result_bits * (1 + reread + copy.targets)
+    return read + stored
+
+
+def _count_hop_bits(work: StepWork) -> int:
+    return sum(copy.windows * copy.hop_bits for copy in work.copies)
+
+
+def _count_operations(work: StepWork, unit: str) -> int:
+    return work.windows * work.operations if work.unit == unit else 0
+
+
 ACTIONS = tabulate_actions(
-    Action(name="array", unit="operations", counted="reads of a physical array"),
-    Action(name="dac", unit="operations", counted="word lines driven in an array read"),
-    Action(name="sample_hold", unit="operations", counted="columns sampled in an array read"),
-    Action(name="adc", unit="operations", counted="conversions"),
-    Action(name="shift_add", unit="operations", counted="converted sums shifted and added"),
-    Action(name="input_register", unit="bits", counted="inputs of the arrays"),
-    Action(name="output_register", unit="bits", counted="results of the arrays"),
-    Action(name="buffer", unit="bits", counted="values written to and read from the buffers of tiles"),
-    Action(name="bus", unit="bits", counted="values moved over the buses of tiles"),
-    Action(name="accumulate", unit="operations", counted="partial sums of row blocks added"),
-    Action(name="activation", unit="operations", counted="values that pass an activation function"),
-    Action(name="pooling", unit="operations", counted="values that are pooled"),
-    Action(name="vector", unit="operations", counted="the other digital additions, multiplications and MACs"),
-    Action(name="tile_register", unit="bits", counted="results of a layer or an operation, in its tile"),
-    Action(name="router", unit="bits", counted="values that pass a router between tiles, once for each hop"),
-    Action(name="link", unit="bits", counted="values that pass a link between tiles, once for each hop"),
-    Action(name="off_chip", unit="bits", counted="inputs and outputs of the network"),
-    Action(name="index_table", unit="bits", counted="entries read from the index tables of epitomes"),
-    Action(name="write", unit="operations", counted="cells written where weights are reloaded in every inference"),
+    Action(
+        name="array",
+        unit="operations",
+        counted="reads of a physical array",
+        count=lambda work: work.reads * work.arrays.crossbars * work.arrays.polarities,
+    ),
+    Action(
+        name="dac",
+        unit="operations",
+        counted="word lines driven in an array read",
+        count=lambda work: work.reads * work.arrays.rows * work.arrays.polarities,
+    ),
+    Action(
+        name="sample_hold",
+        unit="operations",
+        counted="columns sampled in an array read",
+        count=_count_conversions,
+    ),
+    Action(
+        name="adc",
+        unit="operations",
+        counted="conversions",
+        count=_count_conversions,
+    ),
+    Action(
+        name="shift_add",
+        unit="operations",
+        counted="converted sums shifted and added",
+        count=_count_conversions,
+    ),
+    Action(
+        name="input_register",
+        unit="bits",
+        counted="inputs of the arrays",
+        count=_count_input_bits,
+    ),
+    Action(
+        name="output_register",
+        unit="bits",
+        counted="results of the arrays",
+        count=lambda work: work.windows * work.arrays.results * work.arrays.sum_bits,
+    ),
+    Action(
+        name="buffer",
+        unit="bits",
+        counted="values written to and read from the buffers of tiles",
+        count=_count_buffered_bits,
+    ),
+    Action(
+        name="bus",
+        unit="bits",
+        counted="values moved over the buses of tiles",
+        count=lambda work: sum(copy.windows * copy.bus_bits for copy in work.copies),
+    ),
+    Action(
+        name="accumulate",
+        unit="operations",
+        counted="partial sums of row blocks added",
+        count=lambda work: work.windows * work.arrays.additions,
+    ),
+    Action(
+        name="activation",
+        unit="operations",
+        counted="values that pass an activation function",
+        count=lambda work: work.windows * work.activated,
+    ),
+    Action(
+        name="pooling",
+        unit="operations",
+        counted="values that are pooled",
+        count=lambda work: _count_operations(work, "pooling"),
+    ),
+    Action(
+        name="vector",
+        unit="operations",
+        counted="the other digital additions, multiplications and MACs",
+        count=lambda work: _count_operations(work, "vector") + work.windows * work.arrays.input_additions,
+    ),
+    Action(
+        name="tile_register",
+        unit="bits",
+        counted="results of a layer or an operation, in its tile",
+        count=lambda work: 0 if work.is_end else work.windows * work.result_bits,
+    ),
+    Action(
+        name="router",
+        unit="bits",
+        counted="values that pass a router between tiles, once for each hop",
+        count=_count_hop_bits,
+    ),
+    Action(
+        name="link",
+        unit="bits",
+        counted="values that pass a link between tiles, once for each hop",
+        count=_count_hop_bits,
+    ),
+    Action(
+        name="off_chip",
+        unit="bits",
+        counted="inputs and outputs of the network",
+        count=lambda work: work.windows * work.result_bits if work.is_end else 0,
+    ),
+    Action(
+        name="index_table",
+        unit="bits",
+        counted="entries read from the index tables of epitomes",
+        count=lambda work: work.windows * work.arrays.lookup_bits,
+    ),
+    Action(
+        name="write",
+        unit="operations",
+        counted="cells written where weights are reloaded in every inference",
+        count=lambda work: work.arrays.cells if work.is_reloaded else 0,
+    ),
 )
 """Name -> what the timing machine counts, in the order of the reports."""

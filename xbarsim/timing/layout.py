@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.timing.dataflow import Dataflow, Step, trace_dataflow
-from xbarsim.timing.part import Resources, number_resources
+from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
+from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, Part, Resources, number_resources
 from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
 from xbarsim.timing.slots import Slot, place_copy, result_bits
@@ -74,6 +74,13 @@ class StepLayout:
         if self.layer is None:
             return {copy.home for copy in self.copies}
         return {slot.tile for copy in self.copies for slot in copy.slots}
+
+    @property
+    def unit(self) -> Part:
+        """Part of the home tile that works on its results; the ends of the network leave it alone."""
+        if self.layer is not None:
+            return ACTIVATION
+        return POOLING if self.step.kind in POOLS else VECTOR
 
     def windows_of(self, copy: int) -> int:
         """Return the windows of one inference that a copy takes."""

@@ -21,9 +21,8 @@ from xbarsim.timing._kernels import (
     STEP_LIMIT,
     WINDOW_LIMIT,
 )
-from xbarsim.timing.dataflow import POOLS, Step
 from xbarsim.timing.layout import Layout, lay_out
-from xbarsim.timing.part import ACTIVATION, BUFFER_READ, BUFFER_WRITE, BUS, POOLING, VECTOR, Part, part_width
+from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, part_width
 from xbarsim.timing.route import Tree
 from xbarsim.timing.slots import result_bits, window_cycles
 
@@ -145,18 +144,6 @@ def _columns(rows: list[Any]) -> Arrays:
     return {name: _ints(column) for name, column in zip(rows[0]._fields, zip(*rows))}
 
 
-def _choose_unit(step: Step, *, is_layer: bool) -> Part:
-    """Return the part of the home tile that works on a step's results."""
-    if is_layer:
-        return ACTIVATION
-    return POOLING if step.kind in POOLS else VECTOR
-
-
-def _work_of(step: Step, *, is_layer: bool) -> int:
-    """Return the operations of one window on its unit."""
-    return step.values if is_layer else step.operations
-
-
 class StepRow(NamedTuple):
     """Numbers of one step."""
 
@@ -178,8 +165,7 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
             )
         else:
             kind = LAYER_STEP if is_layer else DIGITAL_STEP
-            width = part_width(_choose_unit(step, is_layer=is_layer), timing)
-            work = _cycles(_work_of(step, is_layer=is_layer), width)
+            work = _cycles(step.values if is_layer else step.operations, part_width(each.unit, timing))
         write = _cycles(each.result_bits, part_width(BUFFER_WRITE, timing))
         rows.append(StepRow(kind, step.windows * images, len(each.copies), work, write))
     arrays = _columns(rows)
@@ -199,10 +185,9 @@ class CopyRow(NamedTuple):
 def _tabulate_copies(layout: Layout, timing: Timing) -> Arrays:
     rows, resources, lanes = [], layout.resources, part_width(VECTOR, timing)
     for index, each in enumerate(layout.steps):
-        part = _choose_unit(each.step, is_layer=each.layer is not None)
         for copy in each.copies:
             ends = {"input": resources.input, "output": resources.output}
-            unit = ends.get(each.step.kind, resources.part(part, copy.home, index))
+            unit = ends.get(each.step.kind, resources.part(each.unit, copy.home, index))
             merge_unit = resources.part(VECTOR, copy.home, index)
             write_port = resources.part(BUFFER_WRITE, copy.home, index)
             merged = sum(slot.outputs for slot in copy.slots if slot.tile != copy.home)

@@ -1,0 +1,99 @@
+"""What one step of a network does on the machine: what actions are counted from.
+
+The timing machine fills these records in; every record of :data:`~xbarsim.component.action.ACTIONS` counts from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xbarsim.config.hardware import Hardware
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArrayWork:
+    """What the arrays of a layer do for one window; zeros where a step has none."""
+
+    streams: int
+    """Array reads, one after the other, of one window."""
+    polarities: int
+    """Physical arrays of a crossbar."""
+    crossbars: int
+    """Crossbars read in one stream, each once for every round that reads it."""
+    rows: int
+    """Word lines of these crossbars that are driven."""
+    conversions: int
+    """Conversions of their columns in one stream."""
+    input_bits: int
+    """Bits of an input."""
+    results: int
+    """Sums of products that leave the crossbars, partial sums of row blocks counted apart."""
+    sum_bits: int
+    """Bits of a sum of products."""
+    additions: int
+    """Additions of partial sums of row blocks and rounds."""
+    input_additions: int
+    """Additions of inputs before they reach the arrays of an epitome."""
+    lookup_bits: int
+    """Bits read from the index tables of an epitome."""
+    cells: int
+    """Cells of all arrays, weights or not."""
+
+
+NO_ARRAYS = ArrayWork(
+    streams=0, polarities=0, crossbars=0, rows=0, conversions=0, input_bits=0, results=0, sum_bits=0, additions=0,
+    input_additions=0, lookup_bits=0, cells=0,
+)  # fmt: skip
+"""What a step without weights does with arrays."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CopyWork:
+    """What one copy of a step moves for one window."""
+
+    windows: int
+    """Windows of one inference that the copy takes."""
+    read_bits: int
+    """Bits of operands read from buffers."""
+    bus_bits: int
+    """Bits moved over the buses of tiles."""
+    hop_bits: int
+    """Bits of partial sums and results, once for every link that they pass."""
+    targets: int
+    """Other tiles that the result goes to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepWork:
+    """What one step does in one inference."""
+
+    kind: str
+    """Kind of the operator; ``input`` and ``output`` for the ends of the network."""
+    unit: str
+    """Name of the part of a tile that works on its windows, such as ``vector``."""
+    hardware: Hardware
+    """Hardware of the layer, for other steps that of the plan."""
+    is_reloaded: bool
+    """Whether its weights are written in every inference."""
+    windows: int
+    """Windows of one inference."""
+    operations: int
+    """Operations of one window on a digital unit."""
+    activated: int
+    """Values of one window that pass an activation function."""
+    result_bits: int
+    """Bits of the result of one window."""
+    arrays: ArrayWork
+    """Arrays of a layer."""
+    copies: tuple[CopyWork, ...]
+    """Copies of the step."""
+
+    @property
+    def is_end(self) -> bool:
+        """Whether this is the input or the output of the network."""
+        return self.kind in ("input", "output")
+
+    @property
+    def reads(self) -> int:
+        """Reads of every crossbar in one inference."""
+        return self.windows * self.arrays.streams
