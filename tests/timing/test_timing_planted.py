@@ -1,4 +1,4 @@
-"""Planted changes: a part of a tile and a network on chip are each one record in one place."""
+"""Planted changes: a part of a tile, a network on chip and a counted action are each one record in one place."""
 
 import dataclasses
 from collections import Counter
@@ -8,9 +8,13 @@ import pytest
 
 import xbarsim as xs
 from xbarsim import noc
+from xbarsim.component import ACTIONS, Action
 from xbarsim.mapping import plan_network
+from xbarsim.mvm.layout import count_polarities
 from xbarsim.noc import NOCS, Noc, find_noc, tabulate_nocs
 from xbarsim.timing import find_bounds, part, simulate_plan
+from xbarsim.timing.counts import describe_work
+from xbarsim.timing.layout import lay_out
 from xbarsim.timing.part import PARTS, Part, check_parts
 from xbarsim.timing.route import Fabric
 
@@ -116,3 +120,45 @@ def test_paths_that_join_again_are_refused():
     with pytest.raises(ValueError, match="'ring': two records"):
         tabulate_nocs([Noc(path=route_ring, **RING)] * 2)
     assert noc.list_nocs() == "'mesh', 'bus' or 'htree'"
+
+
+DECODER = {"per": "array", "power_watt": 1e-6, "rate_hz": 1e7, "source": "planted"}
+
+
+def test_a_counted_action_is_one_record(monkeypatch):
+    with pytest.raises(xs.ConfigError, match=r"components\.row_decoder\.action: 'row_decoder' is not counted"):
+        HARDWARE.override({"components.row_decoder": DECODER})
+    before = xs.estimate("lenet5", HARDWARE)
+    planted = Action(
+        name="row_decoder",
+        unit="operations",
+        counted="crossbars whose rows are selected",
+        count=lambda work: work.reads * work.arrays.crossbars,
+    )
+    monkeypatch.setitem(ACTIONS, planted.name, planted)
+    after = xs.estimate("lenet5", HARDWARE.override({"components.row_decoder": DECODER}))
+    count = after.activity.totals.pop("row_decoder")
+    assert after.activity.totals == before.activity.totals
+    assert count * count_polarities(HARDWARE) == before.activity.totals["array"]
+    (priced,) = (each for each in after.cost.components if each.component == "row_decoder")
+    assert priced.actions == count
+    assert priced.energy_joule == pytest.approx(count * 1e-13)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Action)])
+def test_an_action_without_a_field_is_an_error_that_names_it(field):
+    given = {"name": "row_decoder", "unit": "operations", "counted": "rows", "count": lambda work: 0}
+    del given[field]
+    with pytest.raises(TypeError, match=field):
+        Action(**given)
+
+
+@pytest.mark.parametrize("network", ["lenet5", "resnet20"])
+def test_every_action_is_a_whole_number_of_one_step(network):
+    plan = plan_network(xs.load_network(network), xs.load_hardware("isaac"))
+    for step in lay_out(plan).steps:
+        work = describe_work(plan, step)
+        for name, action in ACTIONS.items():
+            assert action.name == name
+            assert type(action.count(work)) is int, name
+            assert action.count(work) >= 0, name

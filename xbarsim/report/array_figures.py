@@ -115,11 +115,11 @@ def _draw_map(figure: Figure, axes: Axes, values: np.ndarray, label: str, *, cma
     axes.set(xlabel="bit line (sensed past the last row)", ylabel="word line (driven from the left)")
     axes.grid(visible=False)
     bar = figure.colorbar(image, ax=axes, shrink=0.85, label=label)
-    bar.outline.set_edgecolor(INK)  # type: ignore[operator]
+    bar.outline.set_edgecolor(INK)
 
 
 def _matrix(name: str, values: Any) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 2 or values.size == 0:
-        raise ShapeError(f"{name}: shape {values.shape} is not (rows, cols)")
-    return values
+    matrix: np.ndarray = np.asarray(values, dtype=float)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise ShapeError(f"{name}: shape {matrix.shape} is not (rows, cols)")
+    return matrix

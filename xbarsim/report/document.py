@@ -53,7 +53,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     document["provenance"] = describe_record(report.provenance)
     if not report.provenance.plugins:
         del document["provenance"]["plugins"]
-    return plain(document)
+    described: dict[str, Any] = plain(document)
+    return described
 
 
 def describe_accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:

@@ -58,7 +58,8 @@ def _read(*path: str) -> Callable[[Mapping[str, Any]], float | None]:
         value: Any = document
         for name in path:
             value = (value or {}).get(name)
-        return value
+        found: float | None = value
+        return found
 
     return read
 

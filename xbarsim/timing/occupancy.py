@@ -41,4 +41,5 @@ def _work_until(when: NDArray[np.float64], starts: NDArray[np.int64], each: int)
     """Return the cycles that pieces of work of equal length, begun at sorted ``starts``, have taken by then."""
     sums = np.concatenate(([0], np.cumsum(starts)))
     begun, done = np.searchsorted(starts, when), np.searchsorted(starts + each, when)
-    return done * each + (begun - done) * when - (sums[begun] - sums[done])
+    worked: NDArray[np.float64] = done * each + (begun - done) * when - (sums[begun] - sums[done])
+    return worked
