@@ -178,10 +178,14 @@ class LayerDraft:
         return self.partition.used_cells * self.replicas
 
     @property
+    def cells(self) -> int:
+        """Cells of one polarity, used or not, all replicas."""
+        return self.crossbars * self.hardware.crossbar.rows * self.hardware.crossbar.cols
+
+    @property
     def utilization(self) -> float:
         """Share of the cells that hold a weight slice [-]."""
-        crossbar = self.hardware.crossbar
-        return self.used_cells / (self.crossbars * crossbar.rows * crossbar.cols)
+        return self.used_cells / self.cells
 
     @property
     def macs(self) -> int:

@@ -74,8 +74,7 @@ class Plan:
     @functools.cached_property
     def utilization(self) -> float:
         """Share of the cells of all used crossbars that hold a weight slice [-]."""
-        sizes = (layer.crossbars * layer.hardware.crossbar.rows * layer.hardware.crossbar.cols for layer in self.layers)
-        return sum(layer.used_cells for layer in self.layers) / sum(sizes)
+        return sum(layer.used_cells for layer in self.layers) / sum(layer.cells for layer in self.layers)
 
     @functools.cached_property
     def _by_name(self) -> dict[str, LayerPlan]:

@@ -67,4 +67,4 @@ def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
 
 def written_cells(layer: LayerPlan) -> int:
     """Return the cells of a layer's arrays, weights or not."""
-    return layer.arrays * layer.hardware.crossbar.rows * layer.hardware.crossbar.cols
+    return layer.cells * layer.polarities
