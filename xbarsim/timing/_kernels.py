@@ -364,8 +364,8 @@ def _wake(m, s, steps, limit, stage, step, window, now, count):
 
 
 @kernel
-def run_machine(machine, state):
-    """Run all windows through a :class:`~xbarsim.timing.machine.Machine`; return (code, windows finished).
+def run_events(machine, state):
+    """Run all windows through a :class:`~xbarsim.timing.machine.EventTables`; return (code, windows finished).
 
     Fills ``start`` (first array read or use of the unit) and ``finish`` (arrival at the last consumer) of every
     window and ``busy`` cycles of every resource.

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.timing._kernels import INPUT_STEP, LAYER_STEP, OUTPUT_STEP
-from xbarsim.timing.machine import Machine
+from xbarsim.timing.machine import EventTables
 
 Times = NDArray[np.int64]
 
 
-def predict_windows(machine: Machine) -> tuple[Times, Times]:
+def predict_windows(machine: EventTables) -> tuple[Times, Times]:
     """Predict when every window starts and when its result has arrived.
 
     Parameters
     ----------
-    machine : Machine
+    machine : EventTables
         From :func:`~xbarsim.timing.machine.build_machine`, with unlimited streams.
 
     Returns
@@ -62,7 +62,7 @@ def predict_windows(machine: Machine) -> tuple[Times, Times]:
     return start, finish
 
 
-def count_resources(machine: Machine) -> int:
+def count_resources(machine: EventTables) -> int:
     """Return the number of shared resources of a machine."""
     return 1 + max(
         int(each.max())
@@ -71,12 +71,12 @@ def count_resources(machine: Machine) -> int:
     )
 
 
-def count_busy(machine: Machine) -> Times:
+def count_busy(machine: EventTables) -> Times:
     """Count how long every shared resource is busy in one run; exact.
 
     Parameters
     ----------
-    machine : Machine
+    machine : EventTables
         From :func:`~xbarsim.timing.machine.build_machine`.
 
     Returns
@@ -90,7 +90,7 @@ def count_busy(machine: Machine) -> Times:
     return busy
 
 
-def _add_busy(machine: Machine, step: int, busy: Times) -> None:
+def _add_busy(machine: EventTables, step: int, busy: Times) -> None:
     """Add the cycles that one step keeps every shared resource busy."""
     copies, windows = int(machine.copies[step]), int(machine.windows[step])
     for number in range(copies):
@@ -107,14 +107,14 @@ def _add_busy(machine: Machine, step: int, busy: Times) -> None:
             np.add.at(busy, machine.tree_link[entries], times * machine.tree_cycles[entries])
 
 
-def _packets(machine: Machine, copy: int) -> list[slice]:
+def _packets(machine: EventTables, copy: int) -> list[slice]:
     """Return the tree entries of the packets that one window sends: partial sums, then its result."""
     slots = range(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
     gathers = [slice(int(machine.gather_first[slot]), int(machine.gather_last[slot])) for slot in slots]
     return [*gathers, slice(int(machine.first_tree[copy]), int(machine.last_tree[copy]))]
 
 
-def _travel(machine: Machine, entries: slice) -> int:
+def _travel(machine: EventTables, entries: slice) -> int:
     """Return the cycles until the tail of a packet is out of its longest path, nothing in its way."""
     heads: dict[int, tuple[int, int]] = {-1: (0, 0)}
     for entry in range(entries.start, entries.stop):
@@ -124,7 +124,7 @@ def _travel(machine: Machine, entries: slice) -> int:
     return max(tail for _, tail in heads.values())
 
 
-def _stages(machine: Machine, step: int, copy: int) -> tuple[int, int, int]:
+def _stages(machine: EventTables, step: int, copy: int) -> tuple[int, int, int]:
     """Return the cycles from operands to start, between two starts on one copy, and from start to arrival."""
     slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
     unit = int(machine.unit_cycles[step])

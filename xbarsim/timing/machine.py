@@ -31,7 +31,7 @@ Indices = NDArray[np.uint32]
 Arrays = dict[str, Any]
 
 
-class Machine(NamedTuple):
+class EventTables(NamedTuple):
     """What the event loop reads. Steps, copies, slots, edges and tree entries are numbered through."""
 
     pipelined: bool
@@ -89,7 +89,7 @@ INDICES = (
 """Arrays that hold indices of others; unsigned, see the event loop."""
 
 
-def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
+def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
     """Work out every duration and every path.
 
     Parameters
@@ -101,7 +101,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
 
     Returns
     -------
-    Machine, Layout
+    EventTables, Layout
         Arrays for the event loop, and their meaning.
     """
     layout, timing = lay_out(plan), plan.hardware.timing
@@ -123,7 +123,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[Machine, Layout]:
     _check_limits(arrays)
     for name in INDICES:
         arrays[name] = np.asarray(arrays[name], dtype=np.uint32)
-    return Machine(**arrays), layout
+    return EventTables(**arrays), layout
 
 
 def _cycles(work: int, width: int) -> int:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, LoopState, run_machine
+from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, LoopState, run_events
 from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import Layout
-from xbarsim.timing.machine import Machine, build_machine
+from xbarsim.timing.machine import EventTables, build_machine
 from xbarsim.timing.program import step_offsets
 
 
@@ -60,7 +60,7 @@ class Activity:
     """Name of what sets the interval."""
     steps: tuple[StepActivity, ...]
     """All steps in order, input first, output last."""
-    machine: Machine
+    machine: EventTables
     """What the event loop read."""
     layout: Layout
     """Meaning of its numbers."""
@@ -111,12 +111,12 @@ class Run:
         return int(self.finish.max())
 
 
-def run(machine: Machine) -> Run:
+def run(machine: EventTables) -> Run:
     """Run a machine; allocates what the event loop needs.
 
     Parameters
     ----------
-    machine : Machine
+    machine : EventTables
         From :func:`~xbarsim.timing.machine.build_machine`.
 
     Returns
@@ -151,7 +151,7 @@ def run(machine: Machine) -> Run:
             finish=finish, heads=np.zeros(machine.tree_link.size, dtype=np.int64),
             tails=np.zeros(machine.tree_link.size, dtype=np.int64), times=times, keys=keys,
         )  # fmt: skip
-        code, _ = run_machine(machine, state)
+        code, _ = run_events(machine, state)
         if code != HEAP_FULL:
             break
         capacity *= 4
@@ -160,12 +160,12 @@ def run(machine: Machine) -> Run:
     return Run(is_done=code == DONE, start=start, finish=finish, busy=busy)
 
 
-def predict(machine: Machine) -> Run:
+def predict(machine: EventTables) -> Run:
     """Predict a run in closed form, without waiting for shared resources.
 
     Parameters
     ----------
-    machine : Machine
+    machine : EventTables
         From :func:`~xbarsim.timing.machine.build_machine`.
 
     Returns
@@ -239,14 +239,14 @@ def simulate_plan(plan: Plan) -> Activity:
     )  # fmt: skip
 
 
-def _add_programming(plan: Plan, machine: Machine, layout: Layout, result: Run) -> Run:
+def _add_programming(plan: Plan, machine: EventTables, layout: Layout, result: Run) -> Run:
     """Shift every step by the programming that comes before it; steps of a plan in turns never overlap."""
     offsets, _ = step_offsets(plan, [each.step.name for each in layout.steps])
     shift = np.repeat(np.array(offsets, dtype=np.int64), machine.windows)
     return Run(is_done=result.is_done, start=result.start + shift, finish=result.finish + shift, busy=result.busy)
 
 
-def _least_stream_bits(plan: Plan, machine: Machine, is_done: bool) -> int | None:
+def _least_stream_bits(plan: Plan, machine: EventTables, is_done: bool) -> int | None:
     """Return the least size of a stream's buffer that lets every window finish, None where the given one does."""
     given = plan.hardware.timing.stream_bits
     if given is None:
@@ -266,7 +266,7 @@ def _least_stream_bits(plan: Plan, machine: Machine, is_done: bool) -> int | Non
     return high
 
 
-def bound_cycles(machine: Machine) -> tuple[int, int]:
+def bound_cycles(machine: EventTables) -> tuple[int, int]:
     """Return closed-form bounds on the cycles of one inference.
 
     Below: the windows of any one step, one after the other on the arrays or unit of one copy, and the chain of
@@ -303,7 +303,7 @@ def bound_cycles(machine: Machine) -> tuple[int, int]:
     return max(low, int(chain.max())), high
 
 
-def find_interval(plan: Plan, machine: Machine, layout: Layout, result: Run) -> tuple[int, str]:
+def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run) -> tuple[int, str]:
     """Return the cycles between two inferences in steady state, and what sets them.
 
     A pipeline with room for all results runs at the pace of its busiest resource. Arrays are fed by two input
