@@ -3,7 +3,7 @@
 from figures import Figure, main
 
 import xbarsim as xs
-from xbarsim.component import rate_component
+from xbarsim.component import action_energy, rate_component
 from xbarsim.cost import rate_chip
 
 TITLE = "NeuRRAM (Nature 2022)"
@@ -23,9 +23,8 @@ def collect() -> list[Figure]:
         changes = {"adc.bits": outputs, "dac.bits": inputs, "activation_bits": inputs}
         hardware = xs.load_hardware("neurram").override(changes)
         rows, cols = 2 * hardware.crossbar.rows, hardware.crossbar.cols
-        energy = (
-            rows * rate_component("dac", hardware).action_joule + cols * rate_component("adc", hardware).action_joule
-        )
+        dac, adc = (action_energy(rate_component(name, hardware)) for name in ("dac", "adc"))
+        energy = rows * dac + cols * adc
         ours = rows * cols / energy * 1e-12  # two operations for each of rows / 2 x cols weights
         place = f"{outputs}-bit outputs of {inputs}-bit inputs"
         apart = APART.get((outputs, inputs))

@@ -7,7 +7,7 @@ paper's Table I as CiMLoop's reference figures transcribe them.
 from figures import Figure, main
 
 import xbarsim as xs
-from xbarsim.component import rate_component, read_energy
+from xbarsim.component import action_energy, rate_component, read_energy
 from xbarsim.config import Hardware
 from xbarsim.cost import rate_tile
 
@@ -23,7 +23,7 @@ SCALED = "predicted: digital scaling of the fixed part, voltage squared for the 
 def efficiency(hardware: Hardware, output: int) -> float:
     """Return the TOPS/W of one macro whose outputs are ``output`` of 15."""
     rows, cols = hardware.crossbar.rows, hardware.crossbar.cols
-    fixed = cols * rate_component("adc", hardware).action_joule
+    fixed = cols * action_energy(rate_component("adc", hardware))
     return 2e-12 * rows * cols / (fixed + read_energy(hardware, mean_level=output / 15, input_activity=1.0))
 
 

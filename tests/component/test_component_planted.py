@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 import xbarsim as xs
-from xbarsim.component import ACTIONS, LAWS, Action, CostLaw, OperatingPoint, Rating, rate_component
+from xbarsim.component import ACTIONS, LAWS, Action, CostLaw, OperatingPoint, Rating, action_energy, rate_component
 from xbarsim.component.action import tabulate_actions
 from xbarsim.config import hash_hardware, list_hardware
 from xbarsim.config.record import Positive
@@ -182,7 +182,7 @@ def test_every_shipped_law_can_be_named(name):
         "reference", {"components.mine": keys, "process": {"node_m": 32e-9, "supply_volt": 0.9}}
     )
     assert type(hardware.components["mine"]) is LAWS[name]
-    assert rate_component("mine", hardware).action_joule > 0
+    assert action_energy(rate_component("mine", hardware)) > 0
     assert xs.estimate("lenet5", hardware).energy_joule > xs.estimate("lenet5", "reference").energy_joule
 
 

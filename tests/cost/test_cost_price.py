@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.residual_networks import resnet_cifar
 
-from xbarsim.component import count_instances, interpolate_rating, rate_component, read_energy
+from xbarsim.component import action_energy, count_instances, interpolate_rating, rate_component, read_energy
 from xbarsim.config import Rating, list_hardware, load_hardware
 from xbarsim.cost import Measured, price, price_layer
 from xbarsim.errors import ConfigError, ModelRangeWarning
@@ -114,7 +114,7 @@ def test_array_ratings_grow_with_the_cells():
     hardware = load_hardware("isaac")
     large = rate_component("array", hardware.override({"crossbar.rows": 256, "crossbar.cols": 256}))
     assert large.power_watt == pytest.approx(4 * 3e-4)
-    assert large.action_joule == pytest.approx(4 * 3e-11)
+    assert action_energy(large) == pytest.approx(4 * 3e-11)
 
 
 @settings(max_examples=20)

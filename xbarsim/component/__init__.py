@@ -1,14 +1,15 @@
 """Counted actions, and the laws that price the components of a hardware file: joules, watts and square metres."""
 
 from xbarsim.component.action import ACTIONS, Action
-from xbarsim.component.area import count_instances, shared_area, slot_area
-from xbarsim.component.energy import read_energy, write_energy
+from xbarsim.component.area import ChipArea, count_instances, measure_chip, shared_area, slot_area
+from xbarsim.component.energy import action_energy, idle_power, read_energy, write_energy
 from xbarsim.component.law import LAWS, CostLaw, OperatingPoint, Rated, fit_rating, scale_rating
 from xbarsim.component.rate import rate_component
 from xbarsim.component.table import interpolate_rating
 from xbarsim.config import Rating
 
 __all__ = [
-    "ACTIONS", "LAWS", "Action", "CostLaw", "OperatingPoint", "Rated", "Rating", "count_instances", "fit_rating",
-    "interpolate_rating", "rate_component", "read_energy", "scale_rating", "shared_area", "slot_area", "write_energy",
+    "ACTIONS", "LAWS", "Action", "ChipArea", "CostLaw", "OperatingPoint", "Rated", "Rating", "action_energy",
+    "count_instances", "fit_rating", "idle_power", "interpolate_rating", "measure_chip", "rate_component",
+    "read_energy", "scale_rating", "shared_area", "slot_area", "write_energy",
 ]  # fmt: skip

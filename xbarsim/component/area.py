@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from xbarsim.component.rate import rate_component
 from xbarsim.config import Component, Hardware
 
@@ -71,4 +74,62 @@ def shared_area(hardware: Hardware) -> float:
         component.count * rate_component(name, hardware).area_m2
         for name, component in hardware.components.items()
         if component.per == "chip"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChipArea:
+    """What decides the area of all chips together."""
+
+    layer_m2: tuple[float, ...]
+    """One array of every layer, with its share of core and tile [m2]."""
+    unused_m2: float
+    """The same for an array that no layer uses [m2]."""
+    shared_m2: float
+    """What belongs to one whole chip [m2]."""
+
+    def sum_up(self, held: Sequence[int], slots: int, chips: int) -> float:
+        """Return the area of all chips.
+
+        Parameters
+        ----------
+        held : sequence of int
+            Arrays of every layer.
+        slots : int
+            Arrays of all chips, unused ones included.
+        chips : int
+            Chips.
+
+        Returns
+        -------
+        float
+            Area [m2].
+        """
+        used = sum(count * each for count, each in zip(held, self.layer_m2))
+        return used + (slots - sum(held)) * self.unused_m2 + chips * self.shared_m2
+
+
+def measure_chip(hardware: Hardware, layers: Sequence[Hardware]) -> ChipArea:
+    """Work out what decides the area of all chips together.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        The accelerator.
+    layers : sequence of Hardware
+        Hardware of every layer; layers usually share few records.
+
+    Returns
+    -------
+    ChipArea
+        Areas of arrays and of what chips share [m2].
+    """
+    known = [(hardware, slot_area(hardware))]
+    for layer in layers:
+        if all(layer is not each for each, _ in known):
+            known.append((layer, slot_area(layer)))
+    return ChipArea(
+        layer_m2=tuple(next(area for each, area in known if each is layer) for layer in layers),
+        unused_m2=known[0][1],
+        shared_m2=shared_area(hardware),
     )

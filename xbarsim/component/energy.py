@@ -1,8 +1,43 @@
-"""Energies that follow from conductances and voltages: reading an array, writing a cell."""
+"""Energies of one action: of a rating, and those that follow from conductances and voltages."""
 
 from __future__ import annotations
 
-from xbarsim.config import Hardware
+from xbarsim.config import Hardware, Rating
+
+
+def action_energy(rating: Rating) -> float:
+    """Return the energy of one action.
+
+    Parameters
+    ----------
+    rating : Rating
+        Its own energy counts first, else (power - leakage) / rate.
+
+    Returns
+    -------
+    float
+        Energy; 0 where the component is always on [J].
+    """
+    if rating.energy_joule is not None:
+        return rating.energy_joule
+    return max(0.0, rating.power_watt - rating.leakage_watt) / rating.rate_hz if rating.rate_hz else 0.0
+
+
+def idle_power(rating: Rating) -> float:
+    """Return the power that is drawn whether or not a component acts.
+
+    Parameters
+    ----------
+    rating : Rating
+        Neither energy nor rate: the component is always on.
+
+    Returns
+    -------
+    float
+        Power [W].
+    """
+    always_on = rating.energy_joule is None and rating.rate_hz is None
+    return rating.power_watt if always_on else rating.leakage_watt
 
 
 def read_energy(hardware: Hardware, mean_level: float | None = None, input_activity: float | None = None) -> float:

@@ -35,19 +35,6 @@ class Rating(Record):
     leakage_watt: NonNegative = 0.0
     """Part of the power that is drawn whether or not it acts [W]."""
 
-    @property
-    def action_joule(self) -> float:
-        """Energy of one action; 0 where the component is always on [J]."""
-        if self.energy_joule is not None:
-            return self.energy_joule
-        return max(0.0, self.power_watt - self.leakage_watt) / self.rate_hz if self.rate_hz else 0.0
-
-    @property
-    def idle_watt(self) -> float:
-        """Power drawn whether or not it acts [W]."""
-        always_on = self.energy_joule is None and self.rate_hz is None
-        return self.power_watt if always_on else self.leakage_watt
-
 
 class Component(Rating):
     """A kind of component: how many there are, and what one of them costs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbarsim.component import count_instances, rate_component
+from xbarsim.component import action_energy, count_instances, rate_component
 from xbarsim.config import Hardware
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import count_polarities, count_slices
@@ -74,13 +74,13 @@ def rate_chip(hardware: Hardware) -> Peak | None:
 def rated_power(name: str, hardware: Hardware) -> float:
     """Return the power of one instance at full speed [W]."""
     rating = rate_component(name, hardware)
-    if rating.power_watt or not rating.action_joule:
+    if rating.power_watt or not action_energy(rating):
         return rating.power_watt
     component = hardware.components[name]
     rate = rating.rate_hz
     if rate is None and component.action in ("array", None) and name == "array":
         rate = hardware.timing.clock_hz / hardware.read_cycles
-    return rating.leakage_watt + rating.action_joule * (rate or 0.0)
+    return rating.leakage_watt + action_energy(rating) * (rate or 0.0)
 
 
 def _rate_parts(hardware: Hardware, per: str) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xbarsim.component import count_instances, rate_component, write_energy
+from xbarsim.component import action_energy, count_instances, idle_power, rate_component, write_energy
 from xbarsim.config import Hardware
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.mapping import LayerPlan, Plan
@@ -77,10 +77,10 @@ def list_prices(hardware: Hardware) -> Tags:
         instances = component.count if is_chip else count_instances(component, hardware, "array")
         tags[name] = Tag(
             action=component.action or name,
-            action_joule=rating.action_joule,
+            action_joule=action_energy(rating),
             instances=instances,
             area_m2=instances * rating.area_m2,
-            idle_watt=instances * rating.idle_watt,
+            idle_watt=instances * idle_power(rating),
             is_chip=is_chip,
         )
     return tags
@@ -146,7 +146,7 @@ def _price_actions(
         each = tag.action_joule
         if count and found is not None:
             at = {"mean_level": found.mean_level, "input_activity": found.input_activity}
-            each = rate_component(name, hardware, **at).action_joule
+            each = action_energy(rate_component(name, hardware, **at))
         if count and each:
             energy[name] = count * each
     return energy

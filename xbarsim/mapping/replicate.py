@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from xbarsim.component import shared_area, slot_area
+from xbarsim.component import measure_chip
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping.layer import LayerDraft
@@ -86,27 +86,25 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
     if mapping.replication == "none":
         return list(drafts)
     budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
-    areas = {id(each): slot_area(each) for each in (hardware, *(draft.hardware for draft in drafts))}
+    chip = None if area_budget is None else measure_chip(hardware, [draft.hardware for draft in drafts])
 
-    def area_of(replicas: Sequence[int]) -> float:
+    def square_metres(replicas: Sequence[int]) -> float:
         held = [count * draft.replica_arrays for count, draft in zip(replicas, drafts)]
         tiles_per_chip, chips = fit_chips(sum(held), hardware)
-        slots = tiles_per_chip * chips * hardware.chip.arrays_per_tile
-        used = sum(count * areas[id(draft.hardware)] for count, draft in zip(held, drafts))
-        return used + (slots - sum(held)) * areas[id(hardware)] + chips * shared_area(hardware)
+        return chip.sum_up(held, tiles_per_chip * chips * hardware.chip.arrays_per_tile, chips) if chip else 0.0
 
     def fits(replicas: Sequence[int]) -> bool:
         held = sum(count * draft.replica_arrays for count, draft in zip(replicas, drafts))
         if budget is not None and held > budget:
             return False
-        return area_budget is None or area_of(replicas) <= area_budget
+        return area_budget is None or square_metres(replicas) <= area_budget
 
     once = sum(draft.replica_arrays for draft in drafts)
     if budget is not None and once > budget:
         more = f"{once - budget} more than {budget}"
         raise MappingError(f"mapping.array_budget: {once} arrays hold the weights once, {more}")
     if area_budget is not None:
-        least = area_of([1] * len(drafts))
+        least = square_metres([1] * len(drafts))
         if not least:
             raise ConfigError("mapping.area_budget_m2: no component of this hardware has an area")
         if least > area_budget:
