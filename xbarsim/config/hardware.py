@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from xbarsim.config.component import PricedComponent
 from xbarsim.config.device import Device
+from xbarsim.config.encoding import ENCODINGS, EncodingName
 from xbarsim.config.kind import check_kind
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
@@ -220,7 +221,7 @@ class Hardware(Record):
     """Name, usually that of the file."""
     description: str = ""
     """One line on what it models."""
-    encoding: Literal["differential", "offset", "flip", "twos_complement"] = "differential"
+    encoding: EncodingName = "differential"
     """How signed weights are stored."""
     weight_bits: Annotated[int, Field(ge=2, le=16)] | Literal[32] = 8
     """Bits of a weight, sign included; 32 stores float weights bit by bit (cost only)."""
@@ -260,9 +261,24 @@ class Hardware(Record):
         return self
 
     @property
+    def polarities(self) -> int:
+        """Physical arrays that hold a weight: 2 of opposite sign, or 1."""
+        return ENCODINGS[self.encoding].polarities
+
+    @property
+    def converted_polarities(self) -> int:
+        """Column sums of a weight slice that are converted: 1, or 2 where both polarities are converted apart."""
+        return 1 if self.has_signed_sums else self.polarities
+
+    @property
+    def has_unit_column(self) -> bool:
+        """Whether arrays hold a column of level-1 cells that measures the sum of the inputs."""
+        return ENCODINGS[self.encoding].has_unit_column
+
+    @property
     def has_signed_sums(self) -> bool:
         """Whether a converter sees the difference of two columns instead of one."""
-        return self.encoding == "differential" and self.adc.subtract == "analog"
+        return self.polarities == 2 and self.adc.subtract == "analog"
 
     @property
     def has_reference_column(self) -> bool:
@@ -275,9 +291,7 @@ class Hardware(Record):
 
         Flipped columns hold at most half the sum of levels; their unit column always holds level 1.
         """
-        level = float(self.device.levels - 1)
-        if self.encoding == "flip":
-            level = max(level / 2, 1.0)
+        level = ENCODINGS[self.encoding].highest_mean(float(self.device.levels - 1))
         return self.crossbar.rows * level * ((1 << self.dac.bits) - 1)
 
     @property

@@ -100,11 +100,10 @@ class Engine:
         bins = HISTOGRAM_BINS if quantile < 1 else 0
         seen, _ = self._survey(codes, geometry, bins, bins / bound if bins else 0.0, threads, **window)
         top = max(seen.highest, -seen.lowest)
+        adc = self.adc.with_full_scale(top)
         if bins:
             edges = np.minimum((np.arange(bins) + 1) * (bound / bins), top)
             adc = calibrate_range(self.adc, seen.counts, edges, quantile)
-        else:
-            adc = self.adc.with_full_scale(top)
         if self.adc.levels is not None:
             adc = place_levels(self.hardware.adc, adc, self._sample_sums(codes, geometry, **window))
         return replace(self, adc=adc)

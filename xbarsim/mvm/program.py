@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
+from xbarsim.config.encoding import EncodedWeights
 from xbarsim.crossbar import solve_transfer
 from xbarsim.device import load_measured, program_cells, read_noise_sigma, secant_conductance
-from xbarsim.mvm.encoding import EncodedWeights, has_unit_column
 from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout, pad_lanes
 from xbarsim.mvm.remap import remap_columns
 
@@ -86,10 +86,9 @@ def program_arrays(
         Effective matrix in level units.
     """
     polarities, slices, rows, outputs = encoded.digits.shape
-    merged = hardware.has_signed_sums
-    planes = slices if merged else polarities * slices
+    planes = hardware.converted_polarities * slices
     padded = pad_lanes(outputs)
-    has_unit = has_unit_column(hardware.encoding)
+    has_unit = hardware.has_unit_column
     columns = planes * padded + (pad_lanes(layout.blocks) if has_unit else 0)
     blocks = len(row_starts) - 1
     matrix = np.zeros((rows, columns), dtype=np.float32)

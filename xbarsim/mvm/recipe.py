@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.mvm.encoding import EncodedWeights
+from xbarsim.config.encoding import EncodedWeights
 from xbarsim.mvm.layout import ColumnLayout, pad_lanes
 
 

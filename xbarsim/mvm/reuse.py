@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.mvm.encoding import EncodedWeights
+from xbarsim.config.encoding import EncodedWeights
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
 

@@ -1,0 +1,202 @@
+"""The table of encodings: signed integer weights as digits that cells can hold, one record an encoding.
+
+Everything that depends on the encoding reads its record: arrays of opposite sign, unit columns, column sums, columns of
+a weight, digits. What the columns count is data (:class:`EncodedWeights`), from which the shift-add is made. Digits are
+base 2**c for cells of c bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFormat:
+    """How wide weights and cells are."""
+
+    weight_bits: int
+    """Bits of a weight, sign included."""
+    cell_bits: int
+    """Bits of a cell."""
+    slices: int
+    """Columns of a weight in one polarity."""
+
+    @property
+    def half(self) -> int:
+        """What the sign bit of a weight counts."""
+        return 1 << (self.weight_bits - 1)
+
+    @property
+    def level(self) -> int:
+        """Highest level of a cell."""
+        return (1 << self.cell_bits) - 1
+
+    @property
+    def slice_weights(self) -> Ints:
+        """(slices,) what a slice counts that holds plain digits, lowest first."""
+        return np.int64(1) << (self.cell_bits * np.arange(self.slices, dtype=np.int64))
+
+    def cut(self, values: Ints, slices: int) -> NDArray[np.uint8]:
+        """Cut integers of zero or more, (rows, outputs), into digits, lowest first: (slices, rows, outputs)."""
+        digits = np.empty((slices, *values.shape), dtype=np.uint8)
+        for s in range(slices):
+            digits[s] = (values >> (self.cell_bits * s)) & self.level
+        return digits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedWeights:
+    """Digits of a weight matrix and what the columns count."""
+
+    digits: NDArray[np.uint8]
+    """(polarities, slices, rows, outputs) level of each cell."""
+    slice_weights: Ints
+    """(slices,) what a slice's column sum counts."""
+    is_flipped: NDArray[np.bool_] | None
+    """(row blocks, slices, outputs) columns stored as level - digit; None where there are none."""
+    unit_weight: int
+    """What the unit column's sum counts for every output, 0 where there is no unit column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """One way to hold signed weights in cells."""
+
+    name: str
+    """What hardware YAML says."""
+    covers: str
+    """What it does, in a line."""
+    polarities: int
+    """Arrays that hold a weight: 1, or 2 of opposite sign, whose currents may be subtracted before conversion."""
+    has_unit_column: bool
+    """Whether every array has an extra column of level-1 cells that measures the sum of the inputs."""
+    count_slices: Callable[[int, int], int]
+    """(bits of a weight, bits of a cell) -> columns of a weight in one polarity, the unit column not counted."""
+    lowest_weight: Callable[[CellFormat], int]
+    """Smallest weight that fits."""
+    highest_mean: Callable[[float], float]
+    """Highest level of a cell -> largest mean level that a column can have."""
+    encode: Callable[[Ints, CellFormat, Ints], EncodedWeights]
+    """(weights (rows, outputs), format, first row of every array and K) -> digits."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the arrays cannot hold."""
+        if self.polarities not in (1, 2):
+            raise ValueError(f"encoding {self.name}: polarities: {self.polarities} is neither 1 nor 2")
+
+
+def _fill_magnitude(weight_bits: int, cell_bits: int) -> int:
+    """Return the cells that hold a weight without its sign."""
+    return max(1, -(-(weight_bits - 1) // cell_bits))
+
+
+def _fill_all(weight_bits: int, cell_bits: int) -> int:
+    """Return the cells that hold all bits of a weight."""
+    return -(-weight_bits // cell_bits)
+
+
+def _encode_pair(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
+    """Put the magnitude into the array of its sign."""
+    digits = np.stack([cells.cut(np.maximum(part, 0), cells.slices) for part in (weights, -weights)])
+    return EncodedWeights(digits=digits, slice_weights=cells.slice_weights, is_flipped=None, unit_weight=0)
+
+
+def _encode_offset(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
+    """Add half of the range, which the unit column takes away again."""
+    digits = cells.cut(weights + cells.half, cells.slices)[np.newaxis]
+    return EncodedWeights(digits=digits, slice_weights=cells.slice_weights, is_flipped=None, unit_weight=-cells.half)
+
+
+def _encode_flipped(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
+    """Encode with an offset, and flip the columns of each array whose digits sum to more than half."""
+    digits = cells.cut(weights + cells.half, cells.slices)
+    slices, _, outputs = digits.shape
+    flipped = np.zeros((len(starts) - 1, slices, outputs), dtype=np.bool_)
+    for r, (begin, end) in enumerate(pairwise(starts)):
+        block = digits[:, begin:end]
+        flipped[r] = 2 * block.sum(axis=1, dtype=np.int64) > cells.level * (end - begin)
+        np.copyto(block, cells.level - block, where=flipped[r][:, np.newaxis, :])
+    return EncodedWeights(
+        digits=digits[np.newaxis], slice_weights=cells.slice_weights, is_flipped=flipped, unit_weight=-cells.half
+    )
+
+
+def _encode_complement(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
+    """Put the lower bits into digits and the sign bit into a column of its own."""
+    magnitude = cells.cut(weights & (cells.half - 1), cells.slices - 1)
+    sign = (weights < 0).astype(np.uint8)[np.newaxis]
+    slice_weights = cells.slice_weights
+    slice_weights[-1] = -cells.half
+    digits = np.concatenate([magnitude, sign])[np.newaxis]
+    return EncodedWeights(digits=digits, slice_weights=slice_weights, is_flipped=None, unit_weight=0)
+
+
+_TABLE = (
+    Encoding(
+        name="differential",
+        covers="magnitude digits in one of two arrays of opposite polarity",
+        polarities=2,
+        has_unit_column=False,
+        count_slices=_fill_magnitude,
+        lowest_weight=lambda cells: -min(cells.half, (1 << (cells.cell_bits * cells.slices)) - 1),
+        highest_mean=lambda level: level,
+        encode=_encode_pair,
+    ),
+    Encoding(
+        name="offset",
+        covers="digits of w + 2**(b-1); a unit column measures the sum of the inputs, counted -2**(b-1) times",
+        polarities=1,
+        has_unit_column=True,
+        count_slices=_fill_all,
+        lowest_weight=lambda cells: -cells.half,
+        highest_mean=lambda level: level,
+        encode=_encode_offset,
+    ),
+    Encoding(
+        name="flip",
+        covers="as offset; a column of more than half of what it could sum to holds level - digit (ISAAC, ISCA 2016)",
+        polarities=1,
+        has_unit_column=True,
+        count_slices=_fill_all,
+        lowest_weight=lambda cells: -cells.half,
+        highest_mean=lambda level: max(level / 2, 1.0),  # the unit column always holds level 1
+        encode=_encode_flipped,
+    ),
+    Encoding(
+        name="twos_complement",
+        covers="digits of the lower b - 1 bits, and the sign bit in a column that counts -2**(b-1)",
+        polarities=1,
+        has_unit_column=False,
+        count_slices=lambda weight_bits, cell_bits: _fill_magnitude(weight_bits, cell_bits) + 1,
+        lowest_weight=lambda cells: -cells.half,
+        highest_mean=lambda level: level,
+        encode=_encode_complement,
+    ),
+)
+
+ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in _TABLE}
+"""Every encoding by name."""
+
+
+def _check_name(value: Any) -> str:
+    if isinstance(value, str) and value in ENCODINGS:
+        return value
+    *names, last = (repr(name) for name in ENCODINGS)
+    rule = f"Input should be {', '.join(names)} or {last}"
+    raise PydanticCustomError("literal_error", "{rule}", {"rule": rule})
+
+
+EncodingName: TypeAlias = Annotated[
+    str, PlainValidator(_check_name), WithJsonSchema({"type": "string", "enum": list(ENCODINGS)})
+]
+"""A name in :data:`ENCODINGS`, as a field of a record."""
