@@ -1,5 +1,7 @@
 """Sensed currents: exact properties of every topology, oracles, certificates, and bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
@@ -10,7 +12,7 @@ from reference.nodal_solve import solve_nodal_transfer
 from reference.two_rails import solve_column
 
 from xbarsim.config.iv import Polynomial, Selector, Sinh
-from xbarsim.crossbar import TOPOLOGIES, Topology, solve_currents, solve_currents_report
+from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report
 from xbarsim.errors import ConfigError, ShapeError, SolverError
 
 LINEAR = [name for name, item in TOPOLOGIES.items() if not item.has_selector]
@@ -107,7 +109,7 @@ def test_gate_driven_columns_survive_what_would_overflow():
 
 
 def test_a_drive_from_the_far_end_mirrors_the_array():
-    far = Topology(name="mine", covers="all lines turned", drive="far", sense="near")
+    far = replace(TOPOLOGIES["passive"], name="mine", covers="all lines turned", drive="far", sense="near")
     g, v = sample_cells((9, 7)), sample_inputs(2, 9)
     turned = solve_currents(g[::-1, ::-1], v[:, ::-1], **WIRES)[:, ::-1]
     np.testing.assert_allclose(solve_currents(g, v, topology=far, **WIRES), turned, rtol=1e-9)

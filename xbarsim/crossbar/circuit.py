@@ -73,7 +73,7 @@ class Circuit:
 
         zero = self.wire[self.wire_ohm == 0]
         graph = coo_matrix((np.ones(len(zero)), (zero[:, 0], zero[:, 1])), shape=(self.nodes, self.nodes))
-        return connected_components(graph, directed=False)[1].astype(np.int64)
+        return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
     @cached_property
     def names(self) -> list[str]:

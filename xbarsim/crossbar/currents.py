@@ -1,7 +1,7 @@
 """Sensed currents of any topology and any cell, input vector by input vector.
 
-Where the circuit is linear and passive, the transfer operator gives them at once; where inputs open gates and columns
-decouple, each column is solved in closed form; everything else goes through nodal analysis.
+The record of a topology says how ohmic cells are solved: by the transfer operator, column by column in closed form
+where inputs open gates and columns decouple, or by nodal analysis, which nonlinear cells always take.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ def solve_currents(
     check_threads(threads)
     layout = question.topology
     with np.errstate(over="ignore", invalid="ignore"):
-        if iv is None and layout.is_plain:
+        if iv is None and layout.solver == "operator":
             currents = _multiply_transfer(question, threads)
-        elif iv is None and layout.is_ladder:
+        elif iv is None and layout.solver == "columns":
             currents = _solve_columns(question, threads)
         else:
             currents = _solve_all(question, max_iterations).currents

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.crossbar.circuit import Circuit, Lines
-from xbarsim.crossbar.nodal import Network
+from xbarsim.crossbar.nodal import NodalEquations
 from xbarsim.crossbar.question import Question, arrange, check_question
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.wires import Wires
@@ -103,9 +103,9 @@ def _write_sources(circuit: Circuit, volt: np.ndarray) -> list[str]:
 
 def _write_branches(circuit: Circuit, siemens: np.ndarray, question: Question) -> list[str]:
     """Write the wires and cells that a conducting path joins to a source."""
-    network = Network(circuit)
-    on = np.concatenate([network.wire_siemens, siemens.ravel()])
-    live = ~network.is_free | network.reached(on)
+    equations = NodalEquations(circuit)
+    on = np.concatenate([equations.wire_siemens, siemens.ravel()])
+    live = ~equations.is_free | equations.reached(on)
     node, names = circuit.merged, circuit.names
     cards = []
     for k, ((a, b), ohm) in enumerate(zip(circuit.wire.tolist(), circuit.wire_ohm.tolist())):

@@ -54,7 +54,7 @@ class Solution:
     """(vectors,) Newton steps; 1 where cells are ohmic."""
 
 
-class Network:
+class NodalEquations:
     """A circuit whose zero-ohm wires are merged: incidence of branches to free and to fixed nodes."""
 
     def __init__(self, circuit: Circuit) -> None:
@@ -146,46 +146,46 @@ def solve_nodes(
     SolverError
         If Newton does not converge.
     """
-    network = Network(circuit)
-    volt = network.fix(driver_volt)
+    equations = NodalEquations(circuit)
+    volt = equations.fix(driver_volt)
     iterations = np.ones(len(volt), dtype=np.int64)
-    _solve_ohmic(network, g, volt)
+    _solve_ohmic(equations, g, volt)
     if iv is not None:
         for n, vector in enumerate(vectors):
-            volt[n], iterations[n] = _solve_newton(network, g, volt[n], iv, max_iterations, vector)
-    return _measure(network, g, volt, iv, iterations)
+            volt[n], iterations[n] = _solve_newton(equations, g, volt[n], iv, max_iterations, vector)
+    return _measure(equations, g, volt, iv, iterations)
 
 
-def _solve_ohmic(network: Network, g: Array, volt: Array) -> None:
+def _solve_ohmic(equations: NodalEquations, g: Array, volt: Array) -> None:
     """Solve for the free nodes in place, with one factorisation and one step of refinement."""
-    siemens = np.concatenate([network.wire_siemens, g.ravel()])
-    free = network.reached(siemens)
+    siemens = np.concatenate([equations.wire_siemens, g.ravel()])
+    free = equations.reached(siemens)
     if not (free.any() and len(volt)):
         return
-    inner = network.incidence[:, free].tocsc()
+    inner = equations.incidence[:, free].tocsc()
     lu = _factor(inner, siemens)
     for one in volt:
         for _ in range(2):
-            one[free] -= lu.solve(inner.T @ (siemens * (network.incidence @ one)))
+            one[free] -= lu.solve(inner.T @ (siemens * (equations.incidence @ one)))
 
 
 def _solve_newton(
-    network: Network, g: Array, volt: Array, iv: Curve, max_iterations: int, vector: int
+    equations: NodalEquations, g: Array, volt: Array, iv: Curve, max_iterations: int, vector: int
 ) -> tuple[Array, int]:
     """Improve the voltages of one vector from the ohmic solution; return them and the steps taken."""
-    siemens = np.concatenate([network.wire_siemens, g.ravel()])
-    wires = len(network.wire_siemens)
-    free = network.reached(siemens)
+    siemens = np.concatenate([equations.wire_siemens, g.ravel()])
+    wires = len(equations.wire_siemens)
+    free = equations.reached(siemens)
     if not free.any():
         return volt, 0
-    inner = network.incidence[:, free].tocsc()
-    fixed = volt[~network.is_free]
+    inner = equations.incidence[:, free].tocsc()
+    fixed = volt[~equations.is_free]
     low, high = fixed.min(), fixed.max()
     swing = max(high - low, np.finfo(np.float64).tiny)
     reach = np.abs(inner).T
 
     def kirchhoff(at: Array) -> tuple[Array, Array, Array]:
-        across = network.incidence @ at
+        across = equations.incidence @ at
         current, slope = siemens * across, siemens.copy()
         shape, bend = cell_current(iv, across[wires:])
         current[wires:], slope[wires:] = siemens[wires:] * shape, siemens[wires:] * bend
@@ -193,7 +193,7 @@ def _solve_newton(
 
     excess, slope, current = kirchhoff(volt)
     for step in range(max_iterations + 1):
-        largest = _largest_line(network.circuit, current[wires:])
+        largest = _largest_line(equations.circuit, current[wires:])
         rounding = ROUNDING * (reach @ (slope * swing + np.abs(current)))
         if (np.abs(excess) <= TOLERANCE * largest + rounding).all():
             return volt, step
@@ -223,19 +223,21 @@ def _largest_line(circuit: Circuit, cell: Array) -> float:
     return float(max(cell.sum(axis=0).max(), cell.sum(axis=1).max()))
 
 
-def _measure(network: Network, g: Array, volt: Array, iv: Curve | None, iterations: NDArray[np.int64]) -> Solution:
+def _measure(
+    equations: NodalEquations, g: Array, volt: Array, iv: Curve | None, iterations: NDArray[np.int64]
+) -> Solution:
     """Work out currents and the certificate from node voltages."""
-    circuit = network.circuit
-    wires = len(network.wire_siemens)
+    circuit = equations.circuit
+    wires = len(equations.wire_siemens)
     vectors = len(volt)
-    across = volt @ network.incidence.T
+    across = volt @ equations.incidence.T
     current = across.copy()
-    current[:, :wires] *= network.wire_siemens
+    current[:, :wires] *= equations.wire_siemens
     current[:, wires:] = cell_current(iv, across[:, wires:])[0] * g.ravel()
-    excess = current @ network.incidence
+    excess = current @ equations.incidence
     cell = current[:, wires:].reshape(vectors, circuit.rows, circuit.cols)
     line = np.maximum(np.abs(cell).sum(axis=1).max(axis=1), np.abs(cell).sum(axis=2).max(axis=1))
-    worst = np.abs(excess[:, network.is_free]).max(axis=1, initial=0.0)
+    worst = np.abs(excess[:, equations.is_free]).max(axis=1, initial=0.0)
     drivers = np.unique(circuit.merged[circuit.driver])
     return Solution(
         node_volt=volt[:, circuit.merged],

@@ -19,77 +19,180 @@ from xbarsim.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """How the lines of an array are laid out, driven and sensed."""
+    """How the lines of an array are laid out, driven and sensed, and how its circuit is solved."""
 
     name: str
     """What callers type."""
     covers: str
     """What it stands for, in a line."""
-    inputs: Literal["rows", "gates"] = "rows"
+    inputs: Literal["rows", "gates"]
     """What inputs do: drive the rows' lines, or open the rows' gates."""
-    source_lines: Literal["rows", "columns"] = "rows"
+    source_lines: Literal["rows", "columns"]
     """Which way the cells' first line runs."""
-    drive: Literal["near", "far", "both", "alternate"] = "near"
+    drive: Literal["near", "far", "both", "alternate"]
     """End of the first line that is driven: at column 0 (or row 0 for lines along the columns), the other, both, or
     in turn: even lines at the near end and odd lines at the far end."""
-    sense: Literal["far", "near", "alternate"] = "far"
+    sense: Literal["far", "near", "alternate"]
     """End of the bit line that is sensed: past the last row, before row 0, or in turn."""
-    floating: bool = False
+    floating: bool
     """Rows without input and columns that are not sensed are left open instead of grounded."""
-    has_selector: bool = False
+    has_selector: bool
     """Cells are in series with a selector, so that ``iv`` must be given."""
+    solver: Literal["operator", "columns", "nodes"]
+    """How ohmic cells are solved: by the transfer operator of the passive array (up to a flip of axes), column by
+    column in closed form, or by nodal analysis, which any topology allows and nonlinear cells always take."""
+
+    def __post_init__(self) -> None:
+        """Refuse a way of solving that does not hold for the circuit."""
+        one_end = self.drive in ("near", "far") and self.sense in ("near", "far") and not self.floating
+        fits = {
+            "operator": one_end and self.is_linear and self.source_lines == "rows",
+            "columns": one_end and self.inputs == "gates" and self.source_lines == "columns",
+            "nodes": True,
+        }
+        if not fits.get(self.solver, False):
+            raise ConfigError(
+                f"topology {self.name}: solver: {self.solver!r} does not hold for its circuit; 'nodes' does"
+            )
 
     @property
-    def is_ladder(self) -> bool:
-        """Whether columns decouple into ladders of two rails, each driven and sensed at one end."""
-        return self.inputs == "gates" and self.source_lines == "columns" and self.drive in ("near", "far")
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is, up to a flip of axes, the passive array of the transfer operator."""
-        one_end = self.drive in ("near", "far") and self.sense in ("near", "far")
-        return self.inputs == "rows" and one_end and not self.floating
+    def is_linear(self) -> bool:
+        """Whether one operator holds for all inputs where cells are ohmic; else the circuit depends on the input."""
+        return self.inputs == "rows" and not self.floating
 
 
 _TABLE = (
-    Topology(name="passive", covers="passive array, rows driven at column 0, columns sensed past the last row"),
-    Topology(name="passive_near", covers="passive array, sensed at the end of row 0", sense="near"),
-    Topology(name="passive_both", covers="passive array, rows driven from both sides", drive="both"),
-    Topology(name="passive_interleaved", covers="passive array, odd rows driven from the far side", drive="alternate"),
+    Topology(
+        name="passive",
+        covers="passive array, rows driven at column 0, columns sensed past the last row",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        solver="operator",
+    ),
+    Topology(
+        name="passive_near",
+        covers="passive array, sensed at the end of row 0",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="near",
+        floating=False,
+        has_selector=False,
+        solver="operator",
+    ),
+    Topology(
+        name="passive_both",
+        covers="passive array, rows driven from both sides",
+        inputs="rows",
+        source_lines="rows",
+        drive="both",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        solver="nodes",
+    ),
+    Topology(
+        name="passive_interleaved",
+        covers="passive array, odd rows driven from the far side",
+        inputs="rows",
+        source_lines="rows",
+        drive="alternate",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        solver="nodes",
+    ),
     Topology(
         name="passive_interleaved_both",
         covers="passive array, odd rows driven from the far side and odd columns sensed at row 0",
+        inputs="rows",
+        source_lines="rows",
         drive="alternate",
         sense="alternate",
+        floating=False,
+        has_selector=False,
+        solver="nodes",
     ),
     Topology(
-        name="passive_floating", covers="passive array, rows of no input and columns not sensed open", floating=True
+        name="passive_floating",
+        covers="passive array, rows of no input and columns not sensed open",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=True,
+        has_selector=False,
+        solver="nodes",
     ),
-    Topology(name="1t1r", covers="1T1R array, all gates open, inputs drive the source lines along the rows"),
+    Topology(
+        name="1t1r",
+        covers="1T1R array, all gates open, inputs drive the source lines along the rows",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        solver="operator",
+    ),
     Topology(
         name="1t1r_gate",
         covers="1T1R array, inputs open gates, source lines along the columns driven at row 0; columns decouple",
         inputs="gates",
         source_lines="columns",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        solver="columns",
     ),
     Topology(
         name="1t1r_gate_near",
         covers="as 1t1r_gate, bit lines sensed at the end where the source lines are driven",
         inputs="gates",
         source_lines="columns",
+        drive="near",
         sense="near",
+        floating=False,
+        has_selector=False,
+        solver="columns",
     ),
     Topology(
         name="1t1r_gate_rows",
         covers="1T1R array, inputs open gates, source lines along the rows; columns stay coupled",
         inputs="gates",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        solver="nodes",
     ),
-    Topology(name="1s1r", covers="passive array of cells with a selector, given as iv", has_selector=True),
+    Topology(
+        name="1s1r",
+        covers="passive array of cells with a selector, given as iv",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=True,
+        solver="operator",
+    ),
     Topology(
         name="1s1r_floating",
         covers="as 1s1r, rows of no input and columns not sensed open",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
         floating=True,
         has_selector=True,
+        solver="nodes",
     ),
 )
 
