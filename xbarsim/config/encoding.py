@@ -93,6 +93,8 @@ class Encoding:
         """Refuse what the arrays cannot hold."""
         if self.polarities not in (1, 2):
             raise ValueError(f"encoding {self.name}: polarities: {self.polarities} is neither 1 nor 2")
+        if self.has_unit_column and self.polarities == 2:
+            raise ValueError(f"encoding {self.name}: has_unit_column: the sum of the inputs needs polarities: 1")
 
 
 def _fill_magnitude(weight_bits: int, cell_bits: int) -> int:

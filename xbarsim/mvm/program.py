@@ -14,21 +14,20 @@ and what their cells and the subtraction cost.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
-from xbarsim.crossbar import solve_transfer
+from xbarsim.crossbar import Wires, solve_response
 from xbarsim.device import load_measured, program_cells, read_noise_sigma, secant_conductance
-from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout, pad_lanes
-from xbarsim.mvm.remap import remap_columns
+from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout
+from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 
-CHUNK_CELLS = 1 << 21
-"""Cells that are programmed and solved at a time: 16 MB of float64 conductances."""
+WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
+"""Resistances of ``hardware.crossbar``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,71 +84,68 @@ def program_arrays(
     ProgrammedMatrix
         Effective matrix in level units.
     """
-    polarities, slices, rows, outputs = encoded.digits.shape
-    planes = hardware.converted_polarities * slices
-    padded = pad_lanes(outputs)
-    has_unit = hardware.has_unit_column
-    columns = planes * padded + (pad_lanes(layout.blocks) if has_unit else 0)
-    blocks = len(row_starts) - 1
-    matrix = np.zeros((rows, columns), dtype=np.float32)
-    loss = np.ones((blocks, columns), dtype=np.float32)
-    is_noisy = hardware.device.read_noise.sigma > 0
-    noise = np.zeros((rows, columns) if is_noisy else (0, 0), dtype=np.uint8)
-    noise_unit = np.zeros((blocks, columns if is_noisy else 0), dtype=np.float32)
-    noise_levels = count_noise_levels(hardware.dac.bits)
-    has_reference = hardware.has_reference_column
-    width = layout.cols + has_unit + has_reference
-    chunk = max(1, CHUNK_CELLS // (polarities * hardware.crossbar.rows * width))
-    measured = _load_arrays(hardware, layer, (blocks, layout.blocks, polarities), width)
-    for r, (begin, end) in enumerate(pairwise(row_starts)):
-        for first in range(0, layout.blocks, chunk):
-            last = min(first + chunk, layout.blocks)
-            s, o = np.nonzero((layout.block_of >= first) & (layout.block_of < last))
-            place = (layout.block_of[s, o] - first, layout.column_of[s, o])
-            digits = np.zeros((last - first, width, polarities, hardware.crossbar.rows), dtype=np.uint8)
-            digits[place[0], place[1], :, : end - begin] = encoded.digits[:, s, begin:end, o]  # (column, polarity, row)
-            if has_unit:
-                digits[:, layout.cols, :, : end - begin] = 1
-            key = f"{layer}/{r}/{first}"
-            unit_place = np.full(last - first, layout.cols)
-            reference = np.full(last - first, width - 1) if has_reference else None
-            if hardware.mapping.remap == "columns" and measured is None:
-                counts = np.zeros((last - first, width))
-                counts[place] = encoded.slice_weights[s]
-                if has_unit:  # all outputs share it
-                    counts[:, layout.cols] = encoded.unit_weight * np.sqrt(layout.cols / slices)
-                if has_reference:  # and all columns this one
-                    counts[:, -1] = np.sqrt(np.square(counts).sum(axis=1))
-                moved = remap_columns(digits, counts, hardware.device, seed=seed, trial=trial, layer=key)
-                place, unit_place = (place[0], moved[place]), moved[:, layout.cols - 1 + has_unit]
-                reference = moved[:, -1] if has_reference else None
-                np.put_along_axis(digits, moved[:, :, np.newaxis, np.newaxis], digits.copy(), axis=1)
-            given = None if measured is None else measured[r, first:last]
-            result = _respond(
-                digits, given, hardware, reference=reference, seed=seed, trial=trial, layer=key, threads=threads
-            )
-            target = s * padded + o
-            units = planes * padded + np.arange(first, last)
-            for p, (response, ideal, variance) in enumerate(result):
-                into = target + p * slices * padded
-                for column, at in ((into, place), (units, (np.arange(last - first), unit_place))):
-                    if column is units and not has_unit:
-                        continue
-                    found = response[at][:, : end - begin]
-                    matrix[begin:end, column] = found.T
-                    loss[r, column] = _loss(found, ideal[at][:, : end - begin])
-                    if is_noisy:
-                        found, unit = _round_variance(variance[at][:, : end - begin], noise_levels)
-                        noise[begin:end, column], noise_unit[r, column] = found.T, unit
+    sheet = make_sheet(encoded, layout, hardware)
+    collected = _Collected.make(len(row_starts) - 1, encoded.digits.shape[2], sheet, hardware)
+    stack = (len(row_starts) - 1, layout.blocks, encoded.digits.shape[0])
+    measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
+    for chunk in place_digits(encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer):
+        given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
+        collected.add(chunk, _respond(chunk, given, hardware, seed=seed, trial=trial, threads=threads))
     return ProgrammedMatrix(
-        matrix=matrix,
-        noise=noise,
-        noise_unit=noise_unit,
-        loss=loss,
-        planes=planes,
-        padded=padded,
+        matrix=collected.matrix,
+        noise=collected.noise,
+        noise_unit=collected.noise_unit,
+        loss=collected.loss,
+        planes=sheet.planes,
+        padded=sheet.padded,
         mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
     )
+
+
+class ColumnPart(NamedTuple):
+    """What columns of arrays do, (array, column, row), in level units: one polarity, or the difference of two."""
+
+    response: NDArray[Any]
+    """Response to a row."""
+    digits: NDArray[Any]
+    """Response that ideal cells would have."""
+    variance: NDArray[Any]
+    """Variance of the response from read to read."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Collected:
+    """The effective matrix while arrays are added to it; arrays as in :class:`ProgrammedMatrix`."""
+
+    matrix: NDArray[np.float32]
+    noise: NDArray[np.uint8]
+    noise_unit: NDArray[np.float32]
+    loss: NDArray[np.float32]
+    noise_levels: int
+
+    @classmethod
+    def make(cls, blocks: int, rows: int, sheet: Sheet, hardware: Hardware) -> _Collected:
+        """Allocate room for the row blocks of a matrix."""
+        is_noisy = hardware.device.read_noise.sigma > 0
+        return cls(
+            matrix=np.zeros((rows, sheet.columns), dtype=np.float32),
+            noise=np.zeros((rows, sheet.columns) if is_noisy else (0, 0), dtype=np.uint8),
+            noise_unit=np.zeros((blocks, sheet.columns if is_noisy else 0), dtype=np.float32),
+            loss=np.ones((blocks, sheet.columns), dtype=np.float32),
+            noise_levels=count_noise_levels(hardware.dac.bits),
+        )
+
+    def add(self, chunk: Chunk, parts: list[ColumnPart]) -> None:
+        """Put the columns of some arrays back in logical order."""
+        at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
+        for p, part in enumerate(parts):
+            column = chunk.target + p * chunk.stride
+            found = part.response[at][:, :rows]
+            self.matrix[chunk.begin : chunk.end, column] = found.T
+            self.loss[r, column] = _loss(found, part.digits[at][:, :rows])
+            if self.noise.size:
+                noise, unit = _round_variance(part.variance[at][:, :rows], self.noise_levels)
+                self.noise[chunk.begin : chunk.end, column], self.noise_unit[r, column] = noise.T, unit
 
 
 def _load_arrays(hardware: Hardware, layer: str, stack: tuple[int, int, int], width: int) -> NDArray[np.float64] | None:
@@ -161,52 +157,40 @@ def _load_arrays(hardware: Hardware, layer: str, stack: tuple[int, int, int], wi
 
 
 def _respond(
-    digits: NDArray[np.uint8],
+    chunk: Chunk,
     measured: NDArray[np.float64] | None,
     hardware: Hardware,
     *,
-    reference: NDArray[np.int64] | None,
     seed: int,
     trial: int,
-    layer: str,
     threads: int | None,
-) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Program arrays given as (array, column, polarity, row); return response, digits and variance by polarity.
+) -> list[ColumnPart]:
+    """Program arrays and return what their columns do, by polarity, or merged where currents are subtracted.
 
-    Arrays come back as (array, column, row) in level units, the two polarities merged where currents are
-    subtracted before conversion. ``measured`` (array, polarity, row, column) are conductances to take as they are,
-    ``reference`` the column of off cells of each array.
+    ``measured`` (array, polarity, row, column) are conductances to take as they are [S].
     """
-    device, wires = hardware.device, hardware.crossbar
-    arrays = digits.transpose(0, 2, 3, 1)
+    device, crossbar = hardware.device, hardware.crossbar
+    arrays = chunk.digits.transpose(0, 2, 3, 1)
     g = measured
     if g is None:
-        g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=layer)
+        g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=chunk.key)
         if device.iv is not None:
             g *= secant_conductance(device.iv, device.read_volt)
-    t = solve_transfer(
-        g,
-        r_wl_ohm=wires.r_wl_ohm,
-        r_bl_ohm=wires.r_bl_ohm,
-        r_source_ohm=wires.r_source_ohm,
-        r_sink_ohm=wires.r_sink_ohm,
-        method=wires.method,
-        threads=threads,
-    )
+    wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
+    t = solve_response(g, wires, method=crossbar.method, threads=threads).linear
     step = device.g_step_siemens
     sigma = (read_noise_sigma(t, device) / step) ** 2 if device.read_noise.sigma > 0 else np.zeros_like(t)
     if hardware.has_signed_sums:
         signed = arrays.astype(np.int16)
-        parts: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]
-        parts = [((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], sigma[:, 0] + sigma[:, 1])]
+        parts = [ColumnPart((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], sigma[:, 0] + sigma[:, 1])]
     else:
         off: Any = device.g_off_siemens
-        if reference is not None:
-            at = reference[:, np.newaxis, np.newaxis, np.newaxis]
+        if chunk.reference is not None:
+            at = chunk.reference[:, np.newaxis, np.newaxis, np.newaxis]
             off = np.take_along_axis(t, at, axis=3)
             sigma = sigma + np.take_along_axis(sigma, at, axis=3)
-        parts = [(a / step, arrays[:, p], sigma[:, p]) for p, a in enumerate((t - off).swapaxes(0, 1))]
-    return [(a.transpose(0, 2, 1), b.transpose(0, 2, 1), c.transpose(0, 2, 1)) for a, b, c in parts]
+        parts = [ColumnPart(a / step, arrays[:, p], sigma[:, p]) for p, a in enumerate((t - off).swapaxes(0, 1))]
+    return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
 
 
 def count_noise_levels(dac_bits: int) -> int:
