@@ -15,7 +15,7 @@ from xbarsim.config import Hardware
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
 from xbarsim.mvm import stream_count
-from xbarsim.mvm.layout import ColumnLayout, count_polarities
+from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.network import Node
 
 
@@ -155,7 +155,7 @@ class LayerDraft:
     @property
     def polarities(self) -> int:
         """Physical arrays of a crossbar: 2 of opposite polarity, or 1."""
-        return count_polarities(self.hardware)
+        return self.hardware.polarities
 
     @property
     def replica_arrays(self) -> int:

@@ -2,12 +2,12 @@
 
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.converter import stream_count
-from xbarsim.mvm.encoding import columns_per_weight, decode_weights, encode_weights, is_paired
+from xbarsim.mvm.encoding import columns_per_weight, decode_weights, encode_weights
 from xbarsim.mvm.engine import Engine, program_matrix
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, make_geometry
 
 __all__ = [
     "EncodedWeights", "Engine", "Geometry", "Statistics", "columns_per_weight", "decode_weights", "encode_weights",
-    "is_paired", "make_geometry", "program_matrix", "stream_count",
+    "make_geometry", "program_matrix", "stream_count",
 ]  # fmt: skip

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.config import Hardware
 from xbarsim.config.encoding import ENCODINGS, CellFormat, EncodedWeights
 from xbarsim.errors import ShapeError
 
@@ -30,26 +29,6 @@ def columns_per_weight(encoding: str, weight_bits: int, cell_bits: int) -> int:
         Number of slices.
     """
     return ENCODINGS[encoding].count_slices(weight_bits, cell_bits)
-
-
-def is_paired(hardware: Hardware) -> bool:
-    """Tell whether a crossbar is two physical arrays of opposite polarity.
-
-    Parameters
-    ----------
-    hardware : Hardware
-        Its encoding decides.
-
-    Returns
-    -------
-    bool
-    """
-    return hardware.polarities == 2
-
-
-def has_unit_column(encoding: str) -> bool:
-    """Whether every array has an extra column of level-1 cells that measures the sum of the inputs."""
-    return ENCODINGS[encoding].has_unit_column
 
 
 def encode_weights(

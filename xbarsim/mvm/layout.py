@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xbarsim._simd import LANES
 from xbarsim.config import Hardware
-from xbarsim.mvm.encoding import columns_per_weight, is_paired
+from xbarsim.mvm.encoding import columns_per_weight
 
 Ints = NDArray[np.int64]
 
@@ -157,11 +157,6 @@ def count_slices(hardware: Hardware, weight_bits: int | None = None) -> int:
     """
     bits, cell_bits = weight_bits or hardware.weight_bits, hardware.device.cell_bits
     return -(-bits // cell_bits) if bits == FLOAT_BITS else columns_per_weight(hardware.encoding, bits, cell_bits)
-
-
-def count_polarities(hardware: Hardware) -> int:
-    """Return the physical arrays that make up one crossbar: 2 of opposite polarity, or 1."""
-    return 2 if is_paired(hardware) else 1
 
 
 def pad_lanes(count: int) -> int:

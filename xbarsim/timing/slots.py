@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from xbarsim.component import rate_component
 from xbarsim.config import Hardware
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.mvm.encoding import has_unit_column, is_paired
-from xbarsim.mvm.layout import count_polarities
 from xbarsim.timing.rounds import share_rounds
 
 
@@ -94,7 +92,7 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
     rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
     if rate is None:
         return hardware.read_cycles
-    converters = hardware.adc.per_array * count_polarities(hardware)
+    converters = hardware.adc.per_array * hardware.polarities
     sweep = conversions_of(hardware, columns) / converters * hardware.timing.clock_hz / rate
     return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
 
@@ -113,8 +111,8 @@ def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int
 
 def conversions_of(hardware: Hardware, columns: int) -> int:
     """Return the conversions of one read of a crossbar with so many used columns."""
-    unit = 1 if has_unit_column(hardware.encoding) else 0
-    twice = 2 if is_paired(hardware) and hardware.adc.subtract == "digital" else 1
+    unit = int(hardware.has_unit_column)
+    twice = hardware.converted_polarities
     return (columns + unit) * twice
 
 
