@@ -97,7 +97,7 @@ def trace_dataflow(network: Network) -> Dataflow:
         shapes[node.name] = node.shape
         match _class_of(node):
             case TimingClass.MOVE:
-                views[node.name] = _join(_look(node, inputs, before))
+                views[node.name] = _join(_look(node, inputs, before, raster(node.shape)[0]))
             case TimingClass.VALUES:
                 views[node.name] = inputs[0]
                 each = KINDS[node.kind].work(node, before).activations
@@ -133,15 +133,18 @@ def _make_step(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) ->
         name=node.name, kind=node.kind, windows=windows, values=values, operands=work.operands,
         operations=work.operations,
     )  # fmt: skip
-    _connect(step, _look(node, inputs, shapes))
+    _connect(step, _look(node, inputs, shapes, windows))
     return step
 
 
-def _look(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> list[View]:
+def _look(node: Node, inputs: list[View], shapes: list[tuple[int, ...]], windows: int) -> list[View]:
     """Return what the windows of a node need of each input."""
-    windows = node.windows if node.is_layer else raster(node.shape)[0]
     operands: Operands | None = None
     match KINDS[node.kind].reach(node, shapes):
+        case Reach.OWN:
+            pass
+        case Reach.KERNEL:
+            operands = _find_operands(node.attributes, shapes[0], node.shape)
         case Reach.ALL:
             return [_all_of(view, windows) for view in inputs]
         case Reach.ROW_AND_ALL:
@@ -149,16 +152,12 @@ def _look(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> list
             return [_through(first, None, windows), *(_all_of(view, windows) for view in rest)]
         case Reach.LAST:
             inputs = [tuple((source, need[-1:], keep[:1]) for source, need, keep in view) for view in inputs]
-        case Reach.KERNEL:
-            operands = _find_operands(node.attributes, shapes[0], node.shape)
         case Reach.RANGES:
             ranges = zip(shapes[0][1:], node.attributes["ranges"][1:])
             ends = [np.array(range(size)[slice(*each)]) for size, each in ranges]
             operands = (_flat(ends, shapes[0][2]),) * 2
         case Reach.PADS:
             operands = _find_padded(node.attributes["pads"][1:], shapes[0])
-        case Reach.OWN:
-            pass
     return [_through(view, operands, windows) for view in inputs]
 
 
