@@ -143,7 +143,7 @@ def convert_sums(sums: ArrayLike, adc: AdcRange) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of float64
+    ndarray of float64, shape of ``sums``
         Whole codes, values of codes [lsb] where steps are unequal, or the sums themselves where the converter is
         ideal.
     """

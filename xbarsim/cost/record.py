@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -49,9 +50,9 @@ class LayerCost:
     """Energy of one inference [J]."""
     area_m2: float = 0.0
     """Its arrays' share of core and tile area [m2]."""
-    energy_by_component: dict[str, float] = field(default_factory=dict)
+    energy_by_component: Mapping[str, float] = field(default_factory=dict)
     """Component -> energy [J]."""
-    area_by_component: dict[str, float] = field(default_factory=dict)
+    area_by_component: Mapping[str, float] = field(default_factory=dict)
     """Component -> area [m2]."""
 
 

@@ -145,10 +145,18 @@ def solve_currents_report(
 
     Parameters
     ----------
-    g, v_in, r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm
+    g : array_like, (..., rows, cols)
+        Conductance of the cells [S].
+    v_in : array_like, (vectors, rows) or (rows,)
+        Inputs [V].
+    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm : float
+        Resistances as in :func:`solve_currents` [ohm].
+    topology, iv, max_iterations
         As in :func:`solve_currents`.
-    topology, iv, read_volt, sensed, max_iterations
-        As in :func:`solve_currents`.
+    read_volt : float, optional
+        Voltage of the source lines where inputs drive gates; the largest input of each vector by default [V].
+    sensed : array_like of bool, (cols,), optional
+        Columns that are sensed; all by default.
 
     Returns
     -------

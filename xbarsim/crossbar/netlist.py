@@ -45,10 +45,14 @@ def write_netlist(
         Conductance of the cells [S].
     v_in : array_like, (rows,) or (1, rows)
         Inputs of one vector [V].
-    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm
+    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm : float
+        Resistances as in :func:`~xbarsim.crossbar.solve_currents` [ohm].
+    topology, iv
         As in :func:`~xbarsim.crossbar.solve_currents`.
-    topology, iv, read_volt, sensed
-        As in :func:`~xbarsim.crossbar.solve_currents`.
+    read_volt : float, optional
+        Voltage of the source lines where inputs drive gates; the largest input by default [V].
+    sensed : array_like of bool, (cols,), optional
+        Columns that are sensed; all by default.
     title : str
         First line of the deck.
 

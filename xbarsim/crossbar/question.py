@@ -66,8 +66,16 @@ def check_question(
 
     Parameters
     ----------
-    g, v_in, topology, iv, read_volt, sensed
+    g : array_like, (..., rows, cols)
+        Conductance of the cells [S].
+    v_in : array_like, (vectors, rows) or (rows,)
+        Inputs [V].
+    topology, iv
         As in :func:`~xbarsim.crossbar.solve_currents`.
+    read_volt : float or None
+        Voltage of the source lines where inputs drive gates; None takes the largest input of each vector [V].
+    sensed : array_like of bool, (cols,), or None
+        Columns that are sensed; None is all.
     lines : Lines
         Resistances.
 

@@ -112,7 +112,11 @@ def solve_transfer_report(
 
     Parameters
     ----------
-    g, r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, method, threads
+    g : array_like, (..., rows, cols)
+        Conductance of the cells [S].
+    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm : float
+        Word-line segment, bit-line segment, driver and sensor [ohm].
+    method, threads
         As in :func:`solve_transfer`.
 
     Returns

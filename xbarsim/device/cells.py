@@ -199,8 +199,8 @@ def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array
 
     Returns
     -------
-    ndarray
-        Same shape [S], clipped at zero.
+    ndarray, shape of ``g``
+        Conductances of this read, clipped at zero [S].
     """
     g = np.array(g, dtype=np.float64)
     if device.read_noise.sigma == 0:

@@ -27,7 +27,7 @@ def load_measured(path: str | Path, layer: str, shape: tuple[int, int, int]) -> 
 
     Returns
     -------
-    ndarray, ``shape``
+    ndarray, (arrays, rows, cols)
         Conductances [S].
 
     Raises

@@ -137,9 +137,25 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 def survey_fused(
     matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], bins: int, bins_per_unit: float, threads: int | None
 ) -> Seen:
-    """Note what the converters see, before errors; arguments as in :func:`multiply_fused`.
+    """Note what the converters see, before errors.
 
-    ``bins`` counts magnitudes, ``bins_per_unit`` of them to a level unit; 0 keeps the extremes only.
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and converters.
+    inputs : PackedInputs or ndarray of uint8 or uint16, (vectors, K)
+        As in :func:`multiply_fused`.
+    bins : int
+        Bins of the histogram of magnitudes; 0 keeps the extremes only.
+    bins_per_unit : float
+        Bins to a level unit.
+    threads : int, optional
+        Threads.
+
+    Returns
+    -------
+    Seen
+        Extremes, counts and clipped sums.
     """
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
     units = matrix.recipe.unit_weights

@@ -29,8 +29,19 @@ def make_pool(columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw a pool of mean 0, variance 1 and no autocorrelation; repeat its beginning for ``columns`` behind its end.
 
     Waves of every frequency, all of one size and each of a random phase, add up to a normal law (central limit
-    theorem); as their power is the same at every frequency, the sum is white. Draws
-    ``POOL / 2 + 1`` phases from ``rng``.
+    theorem); as their power is the same at every frequency, the sum is white.
+
+    Parameters
+    ----------
+    columns : int
+        Values of the beginning that are repeated.
+    rng : numpy.random.Generator
+        ``POOL / 2 + 1`` uniform draws, one a phase.
+
+    Returns
+    -------
+    ndarray of float32, (POOL + columns,)
+        Normals [-].
     """
     waves = np.exp(2j * np.pi * rng.random(POOL // 2 + 1))
     waves[0], waves[-1] = 0.0, np.copysign(1.0, waves[-1].real)
@@ -39,7 +50,13 @@ def make_pool(columns: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def make_turns() -> NDArray[np.float32]:
-    """Return cosine and sine of the angles, (TURNS, 2)."""
+    """Return cosine and sine of the angles that the pool is rotated by.
+
+    Returns
+    -------
+    ndarray of float32, (TURNS, 2)
+        Cosine and sine [-].
+    """
     angle = 2 * np.pi * (np.arange(TURNS) + 0.5) / TURNS
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
 
@@ -51,7 +68,7 @@ def draw_normal(
 
     Parameters
     ----------
-    pool : ndarray of float32
+    pool : ndarray of float32, (POOL + columns,)
         From :func:`make_pool`.
     key : int
         64-bit key of the layer and trial.

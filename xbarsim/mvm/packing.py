@@ -30,14 +30,42 @@ class PackedInputs:
 
 
 def as_raw(codes: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Return codes as unsigned numbers of one or two bytes; two's complement keeps its bits."""
+    """Return codes as unsigned numbers of one or two bytes; two's complement keeps its bits.
+
+    Parameters
+    ----------
+    codes : ndarray of int, any shape
+        Inputs.
+    bits : int
+        Bits of an input.
+
+    Returns
+    -------
+    ndarray of uint8 or uint16, shape of ``codes``
+        Contiguous.
+    """
     kind = np.dtype(np.uint8 if bits <= 8 else np.uint16)
     raw = codes.view(kind) if codes.dtype.itemsize == kind.itemsize else codes.astype(kind)
     return np.ascontiguousarray(raw)
 
 
 def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: Streams) -> PackedInputs:
-    """Pack vectors, (vectors, K) integers."""
+    """Pack vectors into bit planes, eight rows to a byte.
+
+    Parameters
+    ----------
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    streams : Streams
+        Bits and sign of an input.
+
+    Returns
+    -------
+    PackedInputs
+        Bit planes of every vector.
+    """
     byte_starts = np.r_[0, np.cumsum(-(-np.diff(row_starts) // 8))].astype(np.int64)
     count = int(byte_starts[-1])
     planes = np.empty((codes.shape[0], streams.bits, count), dtype=np.uint8)
@@ -56,14 +84,46 @@ def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: St
 
 
 def can_pack_pixels(geometry: Geometry, row_starts: NDArray[np.int64]) -> bool:
-    """Whether windows can share packed pixels: whole bytes of channels, and arrays that begin with a byte."""
+    """Whether windows can share packed pixels: whole bytes of channels, and arrays that begin with a byte.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Windows.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+
+    Returns
+    -------
+    bool
+        Whether :func:`pack_pixels` applies.
+    """
     return geometry.channels % 8 == 0 and not np.any(row_starts % 8)
 
 
 def pack_pixels(
     codes: NDArray[Any], geometry: Geometry, row_starts: NDArray[np.int64], streams: Streams, pad_code: int
 ) -> PackedInputs:
-    """Pack images, (images, channels, height, width), once per pixel; rows are (kh, kw, channel)."""
+    """Pack images once per pixel, so that overlapping windows share bytes; rows are (kh, kw, channel).
+
+    Parameters
+    ----------
+    codes : ndarray of int, (images, channels, height, width)
+        Inputs.
+    geometry : Geometry
+        Windows.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    streams : Streams
+        Bits and sign of an input.
+    pad_code : int
+        Input that padding drives.
+
+    Returns
+    -------
+    PackedInputs
+        Bit planes of every window.
+    """
     top, left, bottom, right = geometry.padding
     images, channels = codes.shape[:2]
     height, width, count = codes.shape[2] + top + bottom, codes.shape[3] + left + right, channels // 8

@@ -65,6 +65,18 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
 
     Streams, slices and row blocks are linear without a converter between them, so they collapse into one float64
     product; exact where cells are whole levels, and within float64 rounding elsewhere.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells and shift-add.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+
+    Returns
+    -------
+    ndarray of float64, (vectors, outputs)
+        Sums in units of one weight step times one input step.
     """
     cells = matrix.programmed.matrix.astype(np.float64)
     whole = np.concatenate(

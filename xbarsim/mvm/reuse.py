@@ -84,7 +84,9 @@ def recall_arrays(
 
     Parameters
     ----------
-    encoded, layout, row_starts, hardware, seed, trial, layer, threads
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    encoded, layout, hardware, seed, trial, layer, threads
         As there.
 
     Returns

@@ -149,7 +149,18 @@ def fit_gain(node: Node, sampler: EpitomeSampler, values: np.ndarray) -> Node:
 
 
 def freeze_values(values: np.ndarray) -> np.ndarray:
-    """Return an epitome as read-only float32."""
+    """Return an epitome as read-only float32.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        Values of the epitome.
+
+    Returns
+    -------
+    ndarray of float32, shape of ``values``
+        A read-only copy.
+    """
     frozen = np.array(values, dtype=np.float32)
     frozen.flags.writeable = False
     return frozen

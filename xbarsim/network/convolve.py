@@ -72,7 +72,20 @@ def convolve(x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], p
 
 
 def pool_max(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Return the largest value under a sliding kernel, (B, C, OH, OW); padding never wins."""
+    """Return the largest value under a sliding kernel; padding never wins.
+
+    Parameters
+    ----------
+    x : ndarray, (B, C, H, W)
+        Images.
+    attributes : mapping
+        ``kernel``, ``stride``, ``padding``, ``dilation`` and ``ceil_mode`` of a pooling node.
+
+    Returns
+    -------
+    ndarray, (B, C, OH, OW)
+        Of the type of ``x``.
+    """
     high, wide = slide_sizes(x.shape[2:], attributes)
     taps = _taps(_padded(x, attributes, -np.inf, high, wide), attributes, high, wide)
     best = next(taps).copy()
@@ -82,9 +95,21 @@ def pool_max(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
 
 
 def pool_mean(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Return the mean under a sliding kernel, (B, C, OH, OW).
+    """Return the mean under a sliding kernel.
 
     The count of a window leaves out what hangs over in ``ceil_mode``, and padding too unless ``count_include_pad``.
+
+    Parameters
+    ----------
+    x : ndarray, (B, C, H, W)
+        Images.
+    attributes : mapping
+        ``kernel``, ``stride``, ``padding``, ``ceil_mode`` and ``count_include_pad`` of a pooling node.
+
+    Returns
+    -------
+    ndarray, (B, C, OH, OW)
+        Of the type of ``x``.
     """
     high, wide = slide_sizes(x.shape[2:], attributes)
     total = np.zeros((*x.shape[:2], high, wide), x.dtype)

@@ -93,7 +93,25 @@ def run_network(
 
 
 def check_images(network: Network, images: np.ndarray) -> np.ndarray:
-    """Return images as float32 of the network's input shape; ShapeError names what is wrong."""
+    """Check images and return them as float32.
+
+    Parameters
+    ----------
+    network : Network
+        Its ``input_shape`` is what an image must have.
+    images : ndarray of numbers, (images, *input_shape)
+        Normalised images.
+
+    Returns
+    -------
+    ndarray of float32, (images, *input_shape)
+        The same values.
+
+    Raises
+    ------
+    ShapeError
+        If the shape differs, the values are raw uint8 pixels or no numbers, or one is NaN or infinite.
+    """
     x = np.asarray(images)
     expected = ", ".join(("images", *map(str, network.input_shape)))
     if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape:

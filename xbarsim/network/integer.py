@@ -22,12 +22,12 @@ def quantize_input(layer: QuantizedLayer, x: np.ndarray) -> np.ndarray:
     ----------
     layer : QuantizedLayer
         Scale, zero point, sign and width.
-    x : ndarray
+    x : ndarray, any shape
         Real values.
 
     Returns
     -------
-    ndarray
+    ndarray, shape of ``x``
         ``clip(round(x / scale) + zero_point)``: uint8 or uint16 if unsigned, int16 or int32 if signed.
 
     Raises
@@ -110,7 +110,9 @@ def run_integer(
     ----------
     quantized : QuantizedNetwork
         From :func:`~xbarsim.network.quantize.quantize_network`.
-    images, threads, observe, block, progress
+    images : ndarray of float32, (images, *input_shape)
+        Normalised images.
+    threads, observe, block, progress
         As in :func:`~xbarsim.network.execute.run_network`.
 
     Returns

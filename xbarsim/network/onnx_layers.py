@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Operator:
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    attributes: dict[str, Any]
+    attributes: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,18 @@ def dequantize_constant(graph: GraphReader, op: Operator) -> CodeGrid:
 
 
 def code_type(codes: np.ndarray) -> tuple[int, bool]:
-    """Return bits and sign of integer codes by their type."""
+    """Return bits and sign of integer codes by their type.
+
+    Parameters
+    ----------
+    codes : ndarray of int, any shape
+        Codes; their type alone counts.
+
+    Returns
+    -------
+    int, bool
+        Bits, and whether codes are signed.
+    """
     name = str(codes.dtype)
     if name not in _CODE_BITS:
         raise Unsupported(f"codes of type {name}")
@@ -141,7 +152,19 @@ def _weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
 
 
 def add_bias(graph: GraphReader, op: Operator, node: Node | None, bias: np.ndarray) -> None:
-    """Add constants to the bias of a linear layer that has been read."""
+    """Add constants to the bias of a linear layer that has been read.
+
+    Parameters
+    ----------
+    graph : GraphReader
+        What has been read so far.
+    op : Operator
+        The addition.
+    node : Node
+        The linear layer.
+    bias : ndarray, () or (..., outputs)
+        Constants; one value, or one an output.
+    """
     assert node is not None
     outputs = node.attributes["out_features"]
     if bias.size not in (1, outputs) or (bias.ndim and bias.shape[-1] not in (1, outputs)):
@@ -169,7 +192,18 @@ def read_batch_norm(graph: GraphReader, op: Operator) -> None:
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:
-    """Round weights that were computed in float64 to what a network holds."""
+    """Round weights that were computed in float64 to what a network holds.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        Weights.
+
+    Returns
+    -------
+    ndarray of float32, shape of ``values``
+        Rounded.
+    """
     return values.astype(np.float32)
 
 

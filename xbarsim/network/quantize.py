@@ -89,7 +89,7 @@ class QuantizedNetwork:
     """A network with its weight layers in integers; everything between layers stays float32."""
 
     network: Network
-    layers: dict[str, QuantizedLayer]
+    layers: Mapping[str, QuantizedLayer]
 
 
 def quantize_network(

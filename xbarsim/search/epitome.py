@@ -124,7 +124,7 @@ class EpitomeTask:
     search: Search
     space: Space
     hardware: Hardware
-    starts: dict[Point, str]
+    starts: Mapping[Point, str]
     """First designs and what they are called."""
     budget: int
     """Crossbars that a design may take."""
@@ -272,7 +272,7 @@ def compare_designs(
     """
     network = task.space.network
     pruned, share = prune_network(task)
-    rows = []
+    rows: list[tuple[str, Mapping[str, float]]] = []
     for name, each in (("plain", network), (f"pruned to {100 * share:.1f} %", pruned)):
         design = Design(network=each, layers={}, removed=())
         rows.append((name, measure_design(task.search, oracle, design, images if each.has_weights else None)))

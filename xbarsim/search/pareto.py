@@ -53,7 +53,7 @@ def find_front(values: NDArray[np.float64], violations: NDArray[np.float64]) -> 
 
     Returns
     -------
-    ndarray of int
+    ndarray of int, (points on the front,)
         Indices; the first of equal points stands for all of them.
     """
     ranks = rank_points(values, violations)

@@ -29,7 +29,7 @@ class Entry:
 
     point: Point
     """Option of every slot."""
-    metrics: dict[str, float] | None
+    metrics: Mapping[str, float] | None
     """Dotted metric -> value; None where it failed."""
     error: str = ""
     """Why it failed."""

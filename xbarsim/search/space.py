@@ -47,7 +47,7 @@ class SearchSlot:
     """Layer, or the glob of tied layers."""
     layers: tuple[str, ...]
     """Layers that take the choice."""
-    axes: dict[str, tuple[Any, ...]]
+    axes: Mapping[str, tuple[Any, ...]]
     """Axis -> values."""
     can_vanish: bool = False
     """Whether the zero operator is among the options; it is the last one."""
@@ -62,7 +62,7 @@ class SearchSlot:
         if self.can_vanish and index == self.count - 1:
             return ZERO
         chosen = {}
-        for axis, values in reversed(self.axes.items()):
+        for axis, values in reversed(tuple(self.axes.items())):
             index, at = divmod(index, len(values))
             chosen[axis] = values[at]
         return dict(reversed(chosen.items()))
@@ -86,7 +86,7 @@ class Design:
 
     network: Network
     """Backbone with the chosen shapes; without weights where a shape is new."""
-    layers: dict[str, dict[str, Any]]
+    layers: Mapping[str, dict[str, Any]]
     """Layer -> dotted key -> value."""
     removed: tuple[str, ...] = ()
     """Layers left out."""
@@ -102,7 +102,7 @@ class Space:
     """Choices with more than one option, in the order of the network."""
     fixed: tuple[SearchSlot, ...] = ()
     """Choices with one option."""
-    natives: dict[str, dict[str, Any]] = field(default_factory=dict)
+    natives: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Layer -> axis -> what it is without a choice."""
 
     @property

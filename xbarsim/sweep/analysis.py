@@ -140,7 +140,7 @@ def find_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of int
+    ndarray of int, (points on the front,)
         Indices of the front, the cheapest first; of points that are equal in both the first one.
     """
     order = np.lexsort((np.arange(len(cost)), -value, cost))

@@ -16,6 +16,7 @@ Where a rearrangement hides which window needs which, all windows are needed: a 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +67,7 @@ class Dataflow:
 
     steps: tuple[Step, ...]
     """The steps."""
-    index: dict[str, int]
+    index: Mapping[str, int]
     """Name of a weight layer -> its step."""
 
 

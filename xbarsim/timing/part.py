@@ -7,6 +7,7 @@ table, then the second instances, and so on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xbarsim.config.hardware import Timing
@@ -68,7 +69,7 @@ class Resources:
     """Tiles of all chips."""
     order: tuple[tuple[str, int], ...]
     """Name and instance of every part of a tile, by offset."""
-    offsets: dict[str, tuple[int, ...]]
+    offsets: Mapping[str, tuple[int, ...]]
     """Offsets of the instances of a part, by name."""
     links: tuple[str, ...]
     """Names of the links, by number."""

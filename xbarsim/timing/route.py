@@ -7,6 +7,7 @@ packet for all of them uses each link once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xbarsim.config import Hardware
@@ -21,7 +22,7 @@ class Tree:
     """Link ids."""
     parents: tuple[int, ...]
     """Position of the link before, -1 where the packet enters the network."""
-    ends: dict[int, int]
+    ends: Mapping[int, int]
     """Destination tile -> position of the last link on the way."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ class StepActivity:
     """Cycle in which the last result has arrived at its consumers."""
     busy_cycles: int
     """Cycles that the busiest arrays of the layer (the unit of a digital step) work for it in one inference."""
-    counts: dict[str, int]
+    counts: Mapping[str, int]
     """Action -> how often in one inference."""
 
 

@@ -71,7 +71,7 @@ def finetune(
         Training images, normalised as the network expects.
     labels : array_like of int, (images,)
         Class of each image.
-    calibration : array_like, optional
+    calibration : array_like of float, (images, *input_shape), optional
         Images that set scales and ranges; the first 64 training images if left out.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
@@ -164,8 +164,10 @@ def iterate_batches(
 
     Parameters
     ----------
-    images, labels : ndarray
-        The whole.
+    images : ndarray, (images, *input_shape)
+        All images.
+    labels : ndarray of int, (images,)
+        Class of each image.
     batch : int
         Images of a batch; a rest of less than half a batch is left out.
     rng : numpy.random.Generator

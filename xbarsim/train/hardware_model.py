@@ -57,7 +57,7 @@ class DrawnChip:
 
     quantized: QuantizedNetwork
     """Scales that held when it was programmed."""
-    layers: dict[str, LayerChip]
+    layers: Mapping[str, LayerChip]
     """Layer -> what the arrays do to it."""
 
 
@@ -205,8 +205,8 @@ def draw_layer(
         Its integer weights.
     plan : LayerPlan
         How it is cut, and its hardware.
-    x : ndarray of float32
-        Inputs of the calibration images.
+    x : ndarray of float32, (images, channels, height, width) or (images, ..., features)
+        Inputs of the layer for the calibration images.
     seed, trial : int
         Key of the device's random streams.
 
@@ -317,8 +317,12 @@ def run_on_chip(
     ----------
     node : Node
         The layer.
-    x, weight, bias : Tensor
-        Operands in float.
+    x : Tensor, (B, C, H, W) or (B, ..., features)
+        Inputs.
+    weight : Tensor, (outputs, C / groups, kh, kw) or (outputs, features)
+        Weights in float.
+    bias : Tensor, (outputs,)
+        Bias in float.
     layer : QuantizedLayer
         Grids of inputs and weights.
     chip : LayerChip or None
@@ -328,7 +332,7 @@ def run_on_chip(
 
     Returns
     -------
-    Tensor
+    Tensor, (B, outputs, OH, OW) or (B, ..., outputs)
         The layer's output.
     """
     low, high = code_range(layer.activation_bits, layer.signed)

@@ -106,14 +106,18 @@ def run_layer(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None, pad_va
     ----------
     node : Node
         ``conv2d`` or ``linear``.
-    x, weight, bias : Tensor
-        Operands.
+    x : Tensor, (B, C, H, W) or (B, ..., features)
+        Inputs.
+    weight : Tensor, (outputs, C / groups, kh, kw) or (outputs, features)
+        Weights.
+    bias : Tensor, (outputs,), optional
+        Bias.
     pad_value : float
         What padding holds.
 
     Returns
     -------
-    Tensor
+    Tensor, (B, outputs, OH, OW) or (B, ..., outputs)
         The layer's output.
     """
     if node.kind == "linear":
