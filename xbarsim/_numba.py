@@ -75,13 +75,24 @@ def hash_sources(path: Path) -> str:
     return digest.hexdigest()
 
 
+class KernelIndex(IndexDataCacheFile):  # type: ignore[misc]
+    """List of the machine code of one kernel, by types of its arguments."""
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            found: dict[Any, str] = super()._load_index()
+        except (AttributeError, ImportError):  # it names a class that the sources of today do not have
+            return {}
+        return found
+
+
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """Machine code on disk, beside the source of a kernel or where Numba is told to put it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         stamp = hash_sources(Path(inspect.getfile(function)))
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self._cache_file = KernelIndex(self._cache_path, self._impl.filename_base, stamp)
 
 
 def _make_decorator(**flags: bool) -> Callable[[Function], Function]:

@@ -65,7 +65,7 @@ class Schedule:
     modes: Modes
 
 
-class Scratch:
+class LineScratch:
     """What one worker writes to."""
 
     def __init__(self, rows: int, cols: int) -> None:
@@ -106,10 +106,10 @@ def iterate_stack(
     error = np.zeros((arrays, blocks))
     whole = arrays >= 2 * threads
     workers = max(1, min(threads, arrays if whole else blocks))
-    scratches = [Scratch(rows, cols) for _ in range(workers)]
+    scratches = [LineScratch(rows, cols) for _ in range(workers)]
     queue = iter(range(arrays))
 
-    def solve_blocks(array: int, schedule: Schedule, scratch: Scratch, lines: Floats, parts: range) -> None:
+    def solve_blocks(array: int, schedule: Schedule, scratch: LineScratch, lines: Floats, parts: range) -> None:
         for block in parts:
             if not error[array].max() <= tolerance:
                 return  # some block has failed
@@ -117,7 +117,7 @@ def iterate_stack(
                 g[array], schedule, scratch, lines, block * LANES, tolerance, t[array]
             )
 
-    def solve_queue(scratch: Scratch) -> None:
+    def solve_queue(scratch: LineScratch) -> None:
         for array in queue:
             schedule = prepare_array(g[array], wires, tolerance, scratch)
             solve_blocks(array, schedule, scratch, scratch.lines, range(blocks))
@@ -143,7 +143,7 @@ def iterate_stack(
     return passes.max(axis=1), error.max(axis=1)
 
 
-def prepare_array(g: Floats, wires: Wires, tolerance: float, scratch: Scratch) -> Schedule:
+def prepare_array(g: Floats, wires: Wires, tolerance: float, scratch: LineScratch) -> Schedule:
     """Eliminate the lines of one array, find its modes where that pays, and plan the passes."""
     rows, cols = g.shape
     values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
@@ -165,7 +165,7 @@ def _no_modes(rows: int, cols: int) -> Modes:
     return Modes(np.zeros(LANES), np.zeros(rows * LANES), np.zeros((cols, LANES)))
 
 
-def find_modes(g: Floats, wires: Wires, rounds: int, scratch: Scratch) -> Modes:
+def find_modes(g: Floats, wires: Wires, rounds: int, scratch: LineScratch) -> Modes:
     """Find the slow modes of one array by subspace iteration.
 
     Each round makes four passes and takes the products of a Rayleigh-Ritz step; between rounds the modes are made
@@ -251,7 +251,7 @@ def tail_ratio(slowest: float) -> float:
 
 
 def solve_block(
-    g: Floats, schedule: Schedule, scratch: Scratch, lines: Floats, first: int, tolerance: float, t: Floats
+    g: Floats, schedule: Schedule, scratch: LineScratch, lines: Floats, first: int, tolerance: float, t: Floats
 ) -> tuple[int, float]:
     """Solve the bit lines from ``first`` on; return passes and estimated relative error.
 

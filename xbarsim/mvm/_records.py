@@ -98,7 +98,7 @@ class SurveyPlaces(NamedTuple):
     clipped: Any
 
 
-class Scratch(NamedTuple):
+class FusedScratch(NamedTuple):
     """Working memory of one thread."""
 
     starts: NDArray[np.int64]

@@ -121,7 +121,7 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 
     workers = threads or numba.get_num_threads()
     tasks = _share(matrix, inputs, vectors, workers)
-    spare: list[_records.Scratch] = []
+    spare: list[_records.FusedScratch] = []
 
     def work(task: Task) -> None:
         part = task.vectors
@@ -160,7 +160,7 @@ def survey_fused(
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
     units = matrix.recipe.unit_weights
     surveys: list[_records.Survey] = []
-    spare: list[_records.Scratch] = []
+    spare: list[_records.FusedScratch] = []
 
     def work(task: Task) -> None:
         size = task.vectors.stop - task.vectors.start
@@ -193,7 +193,7 @@ def _call(
     survey: _records.Survey | None,
     out: NDArray[np.int64],
     unit_codes: NDArray[np.int64],
-    spare: list[_records.Scratch],
+    spare: list[_records.FusedScratch],
 ) -> None:
     """Call the kernel of one task with working memory from ``spare``, and leave it there for the next one."""
     streams, programmed, grid = matrix.streams, matrix.programmed, matrix.grid
@@ -220,7 +220,7 @@ def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> i
     return TABLE_VECTORS if isinstance(inputs, PackedInputs) else max(16, PRODUCT_READS // len(matrix.streams))
 
 
-def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _records.Scratch:
+def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _records.FusedScratch:
     """Allocate the working memory of one task of any size."""
     is_table = isinstance(inputs, PackedInputs)
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
@@ -228,7 +228,7 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
     kind = np.int16 if is_table and matrix.grid.is_fixed else np.float32
     table = matrix.entries * matrix.widest if is_table else 0
     is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
-    return _records.Scratch(
+    return _records.FusedScratch(
         starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
         rows=np.empty(reads * matrix.groups + 1 if is_table else 0, dtype=np.int32),
         cells=_allocate(matrix.most_rows * WIDE, kind),

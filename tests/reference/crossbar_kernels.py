@@ -1,0 +1,201 @@
+"""Kernels of the crossbar room and their twins: dense linear algebra in the place of ladders."""
+
+from __future__ import annotations
+
+import numpy as np
+from reference.kernel_case import KernelCase, plain
+from reference.two_rails import solve_column
+
+from xbarsim.crossbar import _kernels, _ladder
+
+ROWS, COLS, LANES = 18, 20, 16
+R_WL, R_BL, R_SOURCE, R_SINK = 2.5, 1.5, 10.0, 5.0
+RTOL = 1e-9
+
+
+def cells():
+    """Conductances of a small array that is a little wider than one block of bit lines [S]."""
+    return np.random.default_rng(0).uniform(1e-6, 1e-3, (ROWS, COLS))
+
+
+def normal(*shape):
+    """Standard normals."""
+    return np.random.default_rng(1).standard_normal(shape)
+
+
+def lines():
+    """Eliminated ladders."""
+    found = np.zeros((3, 2, ROWS, COLS))
+    _kernels.factor_lines(cells(), R_WL, R_BL, R_SOURCE, R_SINK, found)
+    return found
+
+
+def scratch():
+    """Field, bit-line voltages and currents, all at zero."""
+    return np.zeros((ROWS + 2) * COLS * LANES), np.zeros(COLS * LANES), np.zeros(COLS * LANES)
+
+
+def ladder(g, r, r_end, end):
+    """Return the nodal matrix of a line with cells to ground and a resistance ``r + r_end`` at node ``end``."""
+    n = len(g)
+    matrix = np.diag(g)
+    for a in range(n - 1):
+        matrix[a : a + 2, a : a + 2] += np.array([[1.0, -1.0], [-1.0, 1.0]]) / r
+    matrix[end, end] += 1.0 / (r + r_end)
+    return matrix
+
+
+def word_lines(g):
+    """Return the nodal matrices of the word lines."""
+    return [ladder(g[i], R_WL, R_SOURCE, 0) for i in range(len(g))]
+
+
+def bit_lines(g):
+    """Return the nodal matrices of the bit lines."""
+    return [ladder(g[:, k], R_BL, R_SINK, len(g) - 1) for k in range(g.shape[1])]
+
+
+def make_passes(start, count, columns, is_last, g, lines, field, w, current, outs):
+    """Solve word lines for given bit lines and the reverse, densely, one driven bit line after the other."""
+    rows, cols = g.shape
+    words, bits = word_lines(g), bit_lines(g)
+    for lane, driven in enumerate(range(columns, min(columns + LANES, cols))):
+        v = np.zeros((rows, cols))
+        push = np.zeros(rows)
+        push[-1] = 1.0 / (R_BL + R_SINK)
+        v[:, driven] = np.linalg.solve(bits[driven], push)
+        for n in range(start, count):
+            u = np.array([np.linalg.solve(words[i], g[i] * v[i]) for i in range(rows)])
+            outs.reshape(len(outs), rows, LANES)[n, :, lane] = u[:, 0] / (R_WL + R_SOURCE)
+            v = np.array([np.linalg.solve(bits[k], g[:, k] * u[:, k]) for k in range(cols)]).T
+
+
+def closed_form(r_wl, r_bl, r_source, r_sink, g, t):
+    """Solve every word line with grounded bit lines, and every bit line for a current into each node."""
+    rows, cols = g.shape
+    words, bits = word_lines(g), bit_lines(g)
+    for i in range(rows):
+        drive = np.zeros(cols)
+        drive[0] = 1.0 / (r_wl + r_source)
+        t[i] = g[i] * np.linalg.solve(words[i], drive)
+    for k in range(cols):
+        t[:, k] *= np.linalg.inv(bits[k])[-1] / (r_bl + r_sink)
+
+
+def clear(x, first, end):
+    """Set a slice."""
+    x[first:end] = 0.0
+
+
+def add_products(x, f, gram):
+    """Use matrix products."""
+    gram += (x.reshape(-1, LANES).T @ f.reshape(-1, LANES)).ravel()
+
+
+def multiply(a, b, c):
+    """Use matrix products."""
+    c[:] = (a.reshape(-1, LANES) @ b.reshape(LANES, LANES)).ravel()
+
+
+def weigh_passes(highest, weights):
+    """Divide ``1 - p(s)``, p from its roots, by ``1 - s``."""
+    count = len(weights)
+    p = np.poly(0.5 * highest * (1.0 + np.cos(np.pi * (np.arange(count) + 0.5) / count)))
+    p /= p.sum()
+    rest = np.append(-p[:-1], 1.0 - p[-1])
+    quotient, _ = np.polydiv(rest, [-1.0, 1.0])
+    weights[:] = quotient[::-1]
+
+
+def sum_passes(count, columns, weights, corrections, driven, sensed, outs, t):
+    """Add up passes and modes as matrix products."""
+    rows, cols = t.shape
+    end = min(columns + LANES, cols)
+    passes = outs.reshape(len(outs), rows, LANES)[:count, :, : end - columns]
+    modes = driven.reshape(rows, LANES)
+    both = [np.tensordot(weights[n], passes, 1) + (modes * corrections[n]) @ sensed[columns:end].T for n in range(2)]
+    t[:, columns:end] = both[0]
+    return np.abs(both[0]).max(), np.abs(both[0] - both[1]).max()
+
+
+def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
+    """Solve every column as two rails, node by node."""
+    cols, rows = g.shape
+    r_sl, r_bl = alpha * ohm, (1.0 - alpha) * ohm
+    ends = fixed_ohm - ohm - (rows - 1) * alpha * r_bl
+    for block in range(len(share)):
+        for lane in range(LANES):
+            opening = share[block].reshape(rows, LANES)[:, lane]
+            for k in range(cols):
+                column = (opening * g[k])[::-1]
+                out[block, k * LANES + lane] = solve_column(column, volt[block, lane], r_sl, r_bl, ends, 0.0)
+
+
+def passes_inputs():
+    return 0, 3, 2, True, cells(), lines(), *scratch(), np.zeros((3, ROWS * LANES))
+
+
+def sweep_inputs():
+    word, down, up = lines()
+    _, w, current = scratch()
+    field = normal((ROWS + 2) * COLS * LANES)
+    field[: COLS * LANES] = field[-COLS * LANES :] = 0.0
+    return False, False, 0, COLS, cells(), word, up, down, field, w, current, np.zeros(ROWS * LANES)
+
+
+def modes_inputs():
+    word, _, up = lines()
+    _, w, current = scratch()
+    field = normal((ROWS + 2) * COLS * LANES)
+    field[: COLS * LANES] = field[-COLS * LANES :] = 0.0
+    known, out = np.zeros(COLS * LANES), np.zeros(ROWS * LANES)
+    return cells(), word, up, field, w, current, known, out, np.zeros((2, LANES * LANES))
+
+
+def seed_inputs():
+    field = np.zeros((ROWS + 2) * COLS * LANES)
+    return cells(), lines()[2], normal(COLS, LANES), normal(ROWS, LANES), field
+
+
+def sum_inputs():
+    outs, t = normal(4, ROWS * LANES), np.zeros((ROWS, COLS))
+    return 3, 16, normal(2, 3), normal(2, LANES), normal(ROWS * LANES), normal(COLS, LANES), outs, t
+
+
+def ladder_inputs():
+    rows, blocks, r_sl, r_bl = 7, 2, 1.0, 2.0
+    alpha = r_sl / (r_sl + r_bl)
+    fixed = 7.0 + r_sl + r_bl + (rows - 1) * alpha * r_bl
+    rng = np.random.default_rng(2)
+    g, share = rng.uniform(1e-5, 1e-3, (3, rows)), rng.uniform(0.0, 1.0, (blocks, rows * LANES))
+    volt = rng.uniform(0.1, 1.0, (blocks, LANES))
+    return alpha, r_sl + r_bl, fixed, 3, g, share, volt, np.ones(LANES), np.zeros((blocks, 3 * LANES))
+
+
+def closed_inputs():
+    return R_WL, R_BL, R_SOURCE, R_SINK, cells(), np.zeros((ROWS, COLS))
+
+
+def factor_inputs():
+    return cells(), R_WL, R_BL, R_SOURCE, R_SINK, np.zeros((3, 2, ROWS, COLS))
+
+
+def case(kernel, twin, inputs, outputs, rtol=RTOL):
+    """Return the record of a kernel that Python can call."""
+    return KernelCase(kernel=kernel, call=kernel, twin=twin, inputs=inputs, outputs=outputs, rtol=rtol)
+
+
+CROSSBAR = (
+    case(_kernels.factor_lines, plain(_kernels.factor_lines), factor_inputs, (5,)),
+    case(_kernels.clear, clear, lambda: (normal(9), 2, 7), (0,), 0.0),
+    case(_kernels.sweep, plain(_kernels.sweep), sweep_inputs, (8, 9, 10, 11)),
+    case(_kernels.make_passes, make_passes, passes_inputs, (9,)),
+    case(_kernels.seed_modes, plain(_kernels.seed_modes), seed_inputs, (4,)),
+    case(_kernels.add_products, add_products, lambda: (normal(80), normal(80), normal(256)), (2,)),
+    case(_kernels.sweep_modes, plain(_kernels.sweep_modes), modes_inputs, (4, 7, 8)),
+    case(_kernels.multiply, multiply, lambda: (normal(48), normal(256), np.zeros(48)), (2,)),
+    case(_kernels.weigh_passes, weigh_passes, lambda: (0.7, np.zeros(6)), (1,)),
+    case(_kernels.sum_passes, sum_passes, sum_inputs, (7,)),
+    case(_kernels.closed_form, closed_form, closed_inputs, (5,)),
+    case(_ladder.solve_ladders, solve_ladders, ladder_inputs, (8,)),
+)

@@ -1,0 +1,30 @@
+"""The table of all kernels. A new kernel needs a record here: see :class:`~reference.kernel_case.KernelCase`.
+
+    python -m reference.kernels FILE
+
+writes what every kernel of the table returns and leaves in its arguments, as it runs in this process.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+
+from reference.crossbar_kernels import CROSSBAR
+from reference.kernel_case import KernelCase
+from reference.mvm_kernels import MVM
+from reference.timing_kernels import TIMING
+
+KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *MVM, *TIMING)
+"""Every kernel at least once."""
+
+
+def main(path: str) -> None:
+    """Write the table's results to a file."""
+    found = [(case.name, case.run(case.call)) for case in KERNELS]
+    Path(path).write_bytes(pickle.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

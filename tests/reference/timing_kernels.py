@@ -1,0 +1,390 @@
+"""Kernels of the event loop and of placement, and what they must equal: SimPy, heaps of the standard library, sets."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import heapq
+
+import numpy as np
+from reference.kernel_case import KernelCase, plain
+from reference.pipeline_simpy import Pipeline
+from reference.residual_networks import Builder
+
+from xbarsim.config import load_hardware
+from xbarsim.mapping import plan_network
+from xbarsim.network import Network, make_linear
+from xbarsim.timing import _kernels, _swaps, simulate
+from xbarsim.timing.machine import build_machine
+
+CHANGES = {
+    "chip.arrays_per_core": 1, "chip.cores_per_tile": 2, "crossbar.rows": 8, "crossbar.cols": 8, "timing.hop_cycles": 2,
+    "timing.link_bits": 4, "timing.bus_bits": 8, "timing.stream_bits": 4000,
+}  # fmt: skip
+
+
+# --- the event loop ------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def make_plan():
+    """A branch, a pool and a classifier on arrays so small that every layer lies in several tiles."""
+    builder = Builder()
+    at = builder.relu(builder.conv("first", "input", 2, 4, 3, 1))
+    at = builder.relu(builder.sum("add", builder.conv("second", at, 4, 4, 3, 1), at))
+    builder.add(make_linear("fc", 4, 5, inputs=(builder.pool(at),)))
+    network = Network(name="small", nodes=tuple(builder.nodes), input_shape=(2, 4, 4))
+    return plan_network(network, load_hardware("reference").override(CHANGES))
+
+
+@functools.cache
+def make_state(is_run):
+    """The machine, and the loop's state before or after the run."""
+    machine, _ = build_machine(make_plan())
+    found = []
+
+    def keep(machine, state):
+        state.times[:] = state.keys[:] = 0  # the heap is not filled before
+        found.append(copy.deepcopy(state))
+        result = _kernels.run_machine(machine, state)
+        found.append(state)
+        return result
+
+    simulate.run_machine = keep
+    try:
+        simulate.run(machine)
+    finally:
+        simulate.run_machine = _kernels.run_machine
+    return machine, found[is_run]
+
+
+def loop(*rest, is_run=True):
+    """Arguments of a stage: machine, a state of its own, and the rest."""
+    machine, state = make_state(is_run)
+    return machine, copy.deepcopy(state), *rest
+
+
+def gathering():
+    """A copy and a slot of a layer whose partial sums go to another tile."""
+    machine, _ = make_state(True)
+    (slot, *_) = np.flatnonzero(machine.gather_first < machine.gather_last)
+    owner = int(np.searchsorted(machine.first_slot, slot, side="right")) - 1
+    step = int(np.searchsorted(machine.first_copy, owner, side="right")) - 1
+    return step, owner, int(slot - machine.first_slot[owner])
+
+
+def run_loop(machine, state):
+    """Run the kernel; return what the oracle knows."""
+    code, finished = _kernels.run_machine(machine, state)
+    return code, finished, state.start[of_layers(machine)], state.finish, state.busy.sum()
+
+
+def of_layers(machine):
+    """Whether each window belongs to a weight layer; the oracle knows no other starts."""
+    return np.repeat(machine.kind == _kernels.LAYER_STEP, machine.windows)
+
+
+def run_pipeline(machine, state):
+    """Run the same plan in SimPy."""
+    oracle = Pipeline(make_plan()).run()
+    for times, found in ((state.start, oracle.start), (state.finish, oracle.finish)):
+        for (step, window), cycle in found.items():
+            times[machine.first_window[step] + window] = cycle
+    busy = sum(server.busy for server in oracle.servers.values()) + sum(oracle.noc.busy.values())
+    return _kernels.DONE, len(oracle.finish), state.start[of_layers(machine)], state.finish, busy
+
+
+def heap(*rest):
+    """Arrays that hold a heap of seven events, with room for more, and the rest."""
+    events = [(5, 3), (9, 1), (5, 1), (7, 2), (8, 8), (6, 4), (9, 9)]
+    heapq.heapify(events)
+    times, keys = np.zeros(10, dtype=np.int64), np.zeros(10, dtype=np.int64)
+    times[:7], keys[:7] = np.array(events).T
+    return times, keys, 7, *rest
+
+
+def push(times, keys, count, time, key):
+    """Use a heap of pairs."""
+    events = list(zip(times[:count].tolist(), keys[:count].tolist()))
+    heapq.heappush(events, (time, key))
+    times[: count + 1], keys[: count + 1] = np.array(events).T
+    return count + 1
+
+
+def sink(times, keys, count, time, key):
+    """Use a heap of pairs."""
+    events = list(zip(times[:count].tolist(), keys[:count].tolist()))
+    heapq.heapreplace(events, (time, key))
+    times[:count], keys[:count] = np.array(events).T
+
+
+def use(state, resource, now, cycles):
+    """Serve after what is being served."""
+    state.free[resource] = max(int(state.free[resource]), now) + cycles
+    state.busy[resource] += cycles
+    return state.free[resource]
+
+
+def case(kernel, twin, inputs, outputs, call=None):
+    """Return a record; ``call`` where something else than all results is compared."""
+    return KernelCase(kernel=kernel, call=call or kernel, twin=twin, inputs=inputs, outputs=outputs, rtol=0.0)
+
+
+def stage(kernel, *rest, is_run=True):
+    """Return the record of a stage; its twin is its own function, since the oracle stands for the whole loop."""
+    return case(kernel, plain(kernel), lambda: loop(*(rest[0]() if rest else ()), is_run=is_run), (1,))
+
+
+def base(step, window):
+    """Key of the event of a step and window."""
+    return (np.int64(step) << _kernels.STEP_SHIFT) | (window << _kernels.WINDOW_SHIFT)
+
+
+def slot_inputs():
+    step, owner, slot = gathering()
+    return step, owner, slot, 100_000, base(step, 0), 3
+
+
+def load_inputs():
+    step, owner, slot = gathering()
+    at = int(make_state(True)[0].first_window[step])
+    return step, owner, 0, slot, at, 100_000, base(step, 0), 3
+
+
+def join_inputs():
+    step, owner, _ = gathering()
+    at = int(make_state(True)[0].first_window[step])
+    return owner, at, 100_000, base(step, 0)
+
+
+def gather_inputs():
+    step, owner, slot = gathering()
+    at = int(make_state(True)[0].first_window[step])
+    return owner, slot, at, 100_000, base(step, 0)
+
+
+def send_inputs():
+    step, owner, _ = gathering()
+    at = int(make_state(True)[0].first_window[step])
+    return step, owner, 0, at, 100_000, base(step, 0), 3
+
+
+def book_inputs():
+    machine, _ = make_state(True)
+    _, owner, _ = gathering()
+    return int(machine.first_tree[owner]), int(machine.last_tree[owner]), 50
+
+
+def wake_inputs():
+    machine, state = make_state(True)
+    return machine.windows.size, state.times.size - 8, _kernels.FREE, 1, 0, 100, 3
+
+
+EVENT_LOOP = (
+    case(_kernels.run_machine, run_pipeline, lambda: loop(is_run=False), (), run_loop),
+    case(_kernels._push, push, lambda: heap(5, 2), (0, 1)),
+    case(_kernels._sink, sink, lambda: heap(8, 3), (0, 1)),
+    case(_kernels._use, use, lambda: (loop()[1], 3, 10, 7), (0,)),
+    case(_kernels._next, plain(_kernels._next), lambda: (loop()[1], 2, 10, 7), (0,)),
+    stage(_kernels._book, book_inputs),
+    stage(_kernels._read, slot_inputs),
+    stage(_kernels._load, load_inputs),
+    stage(_kernels._join, join_inputs, is_run=False),
+    stage(_kernels._gather, gather_inputs, is_run=False),
+    stage(_kernels._finish, lambda: (1, 1, 20, 100_000, base(1, 0))),
+    stage(_kernels._send, send_inputs),
+    stage(_kernels._give_back, lambda: (1, 20), is_run=False),
+    stage(_kernels._make_room, lambda: (1, 0)),
+    stage(_kernels._take_in, lambda: (0, 0, 0), is_run=False),
+    stage(_kernels._count_ready, lambda: (1,)),
+    stage(_kernels._release, lambda: (np.int64(1), 5, 30, 3, -1, 0), is_run=False),
+    stage(_kernels._start, lambda: (make_state(True)[1].room.size, 100), is_run=False),
+    stage(_kernels._wake, wake_inputs),
+)
+
+
+# --- placement -----------------------------------------------------------------------------------------------------
+
+WIDTH, TILES, DEPTH = 3, 9, 4
+PACKETS = ((0, 4, 8), (2, 1), (9, 3, 5, 6), (7, 0, 2, 5), (8, 9))  # source and targets; tile 9 is the port
+BITS = np.array([3, 5, 2, 7, 1])
+
+
+def packets():
+    """Ends of all packets and where each begins."""
+    first = np.cumsum([0, *map(len, PACKETS)])
+    return np.array([tile for packet in PACKETS for tile in packet]), first
+
+
+def places():
+    """Positions of tiles; the port lies at position 0."""
+    return np.append(np.random.default_rng(5).permutation(TILES), 0)
+
+
+def grid():
+    """Column and row of every position."""
+    return np.arange(TILES) % WIDTH, np.arange(TILES) // WIDTH
+
+
+def zeros(count):
+    return np.zeros(count, dtype=np.int64)
+
+
+def mesh_links(positions, x, y):
+    """Return the links of an XY tree as a set of pairs of neighbours."""
+    links = set()
+    for target in positions[1:]:
+        column, row = x[positions[0]], y[positions[0]]
+        while column != x[target]:
+            links.add(frozenset([(column, row), (column + np.sign(x[target] - column), row)]))
+            column += np.sign(x[target] - column)
+        while row != y[target]:
+            links.add(frozenset([(column, row), (column, row + np.sign(y[target] - row))]))
+            row += np.sign(y[target] - row)
+    return links
+
+
+def tree_links(positions):
+    """Return the links of a binary tree, each as the node below it."""
+    links = set()
+    for target in positions[1:]:
+        level = 0
+        while positions[0] >> level != target >> level:
+            links |= {(level, positions[0] >> level), (level, target >> level)}
+            level += 1
+    return links
+
+
+@functools.cache
+def paths():
+    """Links of the XY path between every two positions, listed, and where each pair begins."""
+    x, y = grid()
+    found = [mesh_links([a, b], x, y) for a in range(TILES) for b in range(TILES)]
+    numbers = {link: number for number, link in enumerate(sorted(set().union(*found), key=sorted))}
+    first = np.cumsum([0, *map(len, found)])
+    return first, np.array([number for links in found for number in sorted(numbers[link] for link in links)])
+
+
+def bus_links(positions):
+    """Return one link where any end lies elsewhere."""
+    return set(positions[1:]) - {positions[0]} and {0}
+
+
+def links_of(form, ends, place, x, y):
+    """Count the links of one packet."""
+    positions = [int(place[end]) for end in ends]
+    if form == _swaps.SHARED:
+        return len(bus_links(positions))
+    return len(tree_links(positions)) if form == _swaps.BINARY else len(mesh_links(positions, x, y))
+
+
+def count(form, ends, first, last, place, x, y, depth, path_first, path_link, up, down, seen, stamp):
+    return links_of(form, ends[first:last], place, x, y)
+
+
+def count_mesh(ends, first, last, place, x, y, up, down):
+    return links_of(_swaps.XY, ends[first:last], place, x, y)
+
+
+def count_htree(ends, first, last, place, depth, seen, stamp):
+    return links_of(_swaps.BINARY, ends[first:last], place, None, None)
+
+
+def count_bus(ends, first, last, place):
+    return links_of(_swaps.SHARED, ends[first:last], place, None, None)
+
+
+def count_listed(ends, first, last, place, tiles, path_first, path_link, seen, stamp):
+    return links_of(_swaps.XY, ends[first:last], place, *grid())
+
+
+def count_links(form, clock, ends, first, place, x, y, depth, path_first, path_link, links, up, down, seen):
+    for packet in range(len(links)):
+        links[packet] = links_of(form, ends[first[packet] : first[packet + 1]], place, x, y)
+    return clock + len(links)
+
+
+def swap(a, b, place):
+    place[[a, b]] = place[[b, a]]
+
+
+def exchange(
+    form, pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, path_first, path_link, place, links,
+    score, best, *scratch,
+):  # fmt: skip
+    """Count all packets anew after every exchange."""
+    done = 0
+    for (a, b), limit in zip(pairs, limits):
+        swap(a, b, place)
+        fresh = links.copy()
+        for packet in range(len(links)):
+            fresh[packet] = links_of(form, ends[first[packet] : first[packet + 1]], place, x, y)
+        if a != b and (fresh - links) @ bits < limit:
+            done += 1
+            score[0] += (fresh - links) @ bits
+            links[:] = fresh
+            if score[0] < score[1]:
+                score[1], best[:] = score[0], place
+        else:
+            swap(a, b, place)
+    return done
+
+
+def count_exchanges(*arguments):
+    """Call the kernel without its clock."""
+    return _swaps.exchange(*arguments)[0]
+
+
+def packet_inputs(form):
+    ends, first = packets()
+    scratch = zeros(WIDTH), zeros(WIDTH), zeros(32)
+    return form, ends, int(first[3]), int(first[4]), places(), *grid(), DEPTH, *paths(), *scratch, 1
+
+
+def links_inputs(form):
+    counts = zeros(len(PACKETS)), zeros(WIDTH), zeros(WIDTH), zeros(32)
+    return form, 4, *packets(), places(), *grid(), DEPTH, *paths(), *counts
+
+
+def exchange_inputs(form):
+    rng = np.random.default_rng(6)
+    ends, first = packets()
+    place, links = places(), zeros(len(PACKETS))
+    for packet in range(len(PACKETS)):
+        links[packet] = links_of(form, ends[first[packet] : first[packet + 1]], place, *grid())
+    packet_of, by_tile = np.repeat(np.arange(len(PACKETS)), np.diff(first)), np.argsort(ends, kind="stable")
+    owner_first = np.searchsorted(ends[by_tile], np.arange(TILES + 2))
+    total = int(links @ BITS)
+    return (
+        form, rng.integers(0, TILES, (30, 2)), rng.exponential(2.0, 30), 10, ends, first, BITS, owner_first,
+        packet_of[by_tile], *grid(), DEPTH, *paths(), place, links, np.array([total, total]), place.copy(),
+        zeros(len(PACKETS)), zeros(len(PACKETS)), zeros(WIDTH), zeros(WIDTH), zeros(32),
+    )  # fmt: skip
+
+
+def pick(*places):
+    """Take some of the arguments of a packet."""
+    return tuple(packet_inputs(_swaps.XY)[place] for place in places)
+
+
+def listed_inputs():
+    return *pick(1, 2, 3, 4), TILES, *pick(8, 9, 12, 13)
+
+
+FORMS = (_swaps.XY, _swaps.BINARY, _swaps.SHARED, _swaps.LISTED)
+
+PLACEMENT = (
+    case(_swaps._count_mesh, count_mesh, lambda: pick(1, 2, 3, 4, 5, 6, 10, 11), (6, 7)),
+    case(_swaps._count_htree, count_htree, lambda: pick(1, 2, 3, 4, 7, 12, 13), ()),
+    case(_swaps._count_bus, count_bus, lambda: pick(1, 2, 3, 4), ()),
+    case(_swaps._count_listed, count_listed, listed_inputs, ()),
+    *(case(_swaps._count, count, functools.partial(packet_inputs, form), ()) for form in FORMS),
+    *(case(_swaps.count_links, count_links, functools.partial(links_inputs, form), (10,)) for form in FORMS),
+    case(_swaps._swap, swap, lambda: (2, 5, places()), (2,)),
+    *(
+        case(_swaps.exchange, exchange, functools.partial(exchange_inputs, form), (14, 15, 16, 17), count_exchanges)
+        for form in FORMS
+    ),
+)
+
+TIMING = (*EVENT_LOOP, *PLACEMENT)
