@@ -1,4 +1,4 @@
-"""Every block of the tutorials and the README runs: files are written, Python executed, commands end with exit code 0.
+"""Every block of the tutorials and the README runs: files are written, other Python executed, commands end with exit code 0.
 
 What a page shows as printed is compared with what the block before it prints.
 """
@@ -53,7 +53,10 @@ def test_the_page_runs(page, tmp_path, monkeypatch):
     scope = {"__name__": "__main__"}
     ran, printed = 0, ""
     for kind, content in blocks_of(page.read_text()):
-        if kind == "python":
+        file = re.match(r"# file: (\S+)\n", content)
+        if file:
+            (tmp_path / file.group(1)).write_text(content)
+        elif kind == "python":
             with contextlib.redirect_stdout(io.StringIO()) as stream:
                 exec(compile(content, f"{name} block {ran}", "exec"), scope)
             printed = stream.getvalue()
@@ -65,10 +68,8 @@ def test_the_page_runs(page, tmp_path, monkeypatch):
                 command = [sys.executable, "-c", PROGRAM, *shlex.split(line)[2:]]
                 done = subprocess.run(command, capture_output=True, text=True)
                 assert done.returncode == 0, f"{line}\n{done.stderr}"
-        elif kind == "yaml":
-            file = re.match(r"# file: (\S+)\n", content)
-            assert file, "a yaml block says which file it is"
-            (tmp_path / file.group(1)).write_text(content)
+        else:
+            assert kind != "yaml", "a yaml block says which file it is"
         ran += 1
     assert ran
 

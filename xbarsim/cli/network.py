@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from xbarsim.network import Node
 
 app = typer.Typer(help="Networks: list, show.", rich_markup_mode=None)
 
@@ -47,8 +50,8 @@ def show(name: Annotated[str, typer.Argument(metavar="NETWORK", help="A file, or
     )
 
 
-def _weight_count(node: Any) -> int:
-    about = node.attributes
+def _weight_count(node: Node) -> int:
+    about: dict[str, Any] = dict(node.attributes)
     if node.kind == "linear":
-        return about["in_features"] * about["out_features"]
-    return about["in_channels"] * about["out_channels"] // about.get("groups", 1) * math.prod(about["kernel"])
+        return int(about["in_features"] * about["out_features"])
+    return int(about["in_channels"] * about["out_channels"] // about.get("groups", 1) * math.prod(about["kernel"]))

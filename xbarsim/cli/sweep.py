@@ -57,21 +57,23 @@ def sweep(
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.sweep import run_sweep
 
-    backend, close = None, None
+    backend: Any = None
+    client: Any = None
     if dask is not None:
         from functools import partial
 
-        from xbarsim.sweep.cluster import Tls, connect, run_dask
+        from xbarsim.sweep.cluster import connect, run_dask
+        from xbarsim.sweep.tls import Tls
 
         files = {"ca_file": tls_ca, "cert_file": tls_cert, "key_file": tls_key}
         client = connect(dask, Tls(**{name: None if item is None else str(item) for name, item in files.items()}))
-        backend, close = partial(run_dask, client=client), client.close
+        backend = partial(run_dask, client=client)
     try:
         with ProgressDisplay() as progress:
             summary = run_sweep(plan, out, workers=workers, backend=backend, retry=retry, progress=progress)
     finally:
-        if close is not None:
-            close()
+        if client is not None:
+            client.close()
     _show_summary(plan, summary)
 
 

@@ -224,6 +224,6 @@ def _is_sound(path: Path) -> bool:
             return False
         with contextlib.closing(sqlite3.connect(path, timeout=WAIT_S)) as connection:
             connection.execute("SELECT key, mark, value FROM answers LIMIT 1").fetchall()
-            return connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
     except (OSError, sqlite3.Error):
         return False

@@ -87,7 +87,7 @@ class CostOracle:
         key: Hashable
         try:
             key = (kind, frozenset(shape.items()), frozenset(choice.items()) if choice else None)
-            found = self._memory.get(key)
+            found: Cost | None = self._memory.get(key)
             if found is not None:
                 return found
         except (TypeError, AttributeError):
@@ -221,7 +221,7 @@ class CostOracle:
         work: Callable[[], AnswerT],
     ) -> AnswerT:
         """Look an answer up in memory, then on disk, then work it out and keep it in both."""
-        found = self._memory.get(name)
+        found: AnswerT | None = self._memory.get(name)
         if found is not None:
             return found
         text = None if self._disk is None else self._disk.get(name)

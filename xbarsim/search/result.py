@@ -74,7 +74,7 @@ class Result:
             accuracy = values[:, goals.index(ACCURACY)]
             others = [number for number, name in enumerate(goals) if name != ACCURACY]
             near = np.flatnonzero(accuracy <= accuracy.min() + CLOSE)
-            return front[near[np.argmin(values[near][:, others[0]])]]
+            return front[int(near[np.argmin(values[near][:, others[0]])])]
         extent = np.ptp(values, axis=0)
         scaled = (values - values.min(axis=0)) / np.where(extent > 0, extent, 1.0)
         return front[int(np.argmin(np.square(scaled).sum(axis=1)))]

@@ -72,7 +72,8 @@ def make_sampler(search: Search, space: Space) -> Sampler:
         If Optuna is asked for and missing.
     """
     first = [space.native(), *space.homogeneous().values()]
-    return SAMPLERS[search.method](space, seed=search.seed, first=first, **search.sampler_settings())
+    sampler: Sampler = SAMPLERS[search.method](space, seed=search.seed, first=first, **search.sampler_settings())
+    return sampler
 
 
 def name_search(search: Search, space: Space, oracle: CostOracle) -> str:

@@ -21,7 +21,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 from xbarsim.rng import stream
 from xbarsim.search.pareto import crowd_points, rank_points
-from xbarsim.search.space import Point, Space
+from xbarsim.search.space import Point, SearchSlot, Space
 
 TRIES = 200
 """Draws in search of a point that was not asked for yet."""
@@ -167,7 +167,7 @@ class EvolutionSampler(RandomSampler):
         best = min(one, other, key=lambda at: (self._ranks[at], -self._crowding[at]))
         return self._alive[best][0]
 
-    def _mutate(self, rng: np.random.Generator, slot: Any, index: int) -> int:
+    def _mutate(self, rng: np.random.Generator, slot: SearchSlot, index: int) -> int:
         """Return another option of a slot, mostly one that differs along one axis."""
         option = slot.option(index)
         free = [axis for axis, values in slot.axes.items() if len(values) > 1]
@@ -255,7 +255,7 @@ class OptunaSampler:
         trial.set_user_attr("violation", float(violation))
         self._study.tell(trial, list(values))
 
-    def _suggest(self, trial: Any, slot: Any) -> int:
+    def _suggest(self, trial: Any, slot: SearchSlot) -> int:
         if slot.can_vanish and (trial.suggest_categorical(f"{slot.name}:zero", [False, True]) or not slot.axes):
             return slot.count - 1 if trial.params[f"{slot.name}:zero"] else 0
         option = {

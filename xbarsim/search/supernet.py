@@ -164,7 +164,7 @@ class SuperNetwork(nn.Module):
                 active = self._run_folded(node, inputs[0], options[0], on_chip)
                 with torch.no_grad():
                     other = self._run_folded(node, inputs[0], options[1], on_chip)
-                values[node.name] = _Gate.apply(active, other, gates[number])
+                values[node.name] = _Gate.apply(active, other, gates[number])  # type: ignore[no-untyped-call]
         return values[self.network.output]
 
     def start_zeros(self, chance: float) -> None:
@@ -218,7 +218,8 @@ class SuperNetwork(nn.Module):
     def _run(self, node: Node, x: Tensor, option: Any) -> Tensor:
         if isinstance(option, str):
             return x.new_zeros((len(x), *node.shape))
-        return self._candidate(node, option or self._fixed(node))(x)
+        y: Tensor = self._candidate(node, option or self._fixed(node))(x)
+        return y
 
     def _run_folded(self, node: Node, x: Tensor, option: Any, on_chip: OnChip | None) -> Tensor:
         if isinstance(option, str):

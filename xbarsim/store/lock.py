@@ -134,7 +134,7 @@ class Lock:
             os.close(descriptor)
 
     def _is_held(self) -> bool:
-        return _read(self._path).get("token") == self._holder["token"]
+        return bool(_read(self._path).get("token") == self._holder["token"])
 
     def _write(self) -> None:
         text = json.dumps(self._holder).encode().ljust(240) + b"\n"

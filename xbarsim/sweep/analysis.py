@@ -147,7 +147,8 @@ def find_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
     order = order[np.isfinite(cost[order]) & np.isfinite(value[order])]
     best = np.maximum.accumulate(value[order]) if len(order) else value[order]
     is_better = np.concatenate([[True], value[order][1:] > best[:-1]]) if len(order) else np.zeros(0, bool)
-    return order[is_better]
+    front: np.ndarray = order[is_better]
+    return front
 
 
 def _is_spread_by_ratio(values: np.ndarray) -> bool:

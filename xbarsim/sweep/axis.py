@@ -78,7 +78,7 @@ class Span(Record):
         if share in (0.0, 1.0):
             return self.stop if share else self.start
         if self.is_log:
-            return self.start * (self.stop / self.start) ** share
+            return float(self.start * (self.stop / self.start) ** share)
         return self.start + share * (self.stop - self.start)
 
 

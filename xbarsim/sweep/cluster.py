@@ -162,7 +162,7 @@ def compute_remote(packed: bytes, point: Point) -> PointResult:
 
 
 def _capacity(client: Client) -> int:
-    threads = sum(client.nthreads().values())
+    threads = int(sum(client.nthreads().values()))
     return AHEAD * max(1, threads)
 
 
@@ -172,5 +172,6 @@ def _take(future: Any) -> PointResult | None:
     from distributed.client import FutureCancelledError
 
     with contextlib.suppress(KilledWorker, FutureCancelledError):
-        return future.result()
+        result: PointResult = future.result()
+        return result
     return None

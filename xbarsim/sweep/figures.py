@@ -104,7 +104,7 @@ def plot_heat(table: pd.DataFrame, metrics: Sequence[str], across: Factor, up: F
             if max(cells.shape) <= _MOST_CELLS // 2:
                 _label_cells(axes, values, column, image)
             bar = figure.colorbar(image, ax=axes, label=column.unit or None)
-            bar.outline.set_edgecolor(INK)  # type: ignore[operator]
+            bar.outline.set_edgecolor(INK)
             bar.ax.yaxis.set_major_formatter(_show_tick)
             bar.ax.yaxis.set_minor_formatter("")
     return figure

@@ -26,6 +26,10 @@ try:
 except ImportError as error:
     raise ConfigError(f"training needs {error.name}: pip install 'xbarsim[torch]'") from None
 
+__all__ = [
+    "OPERATIONS", "LayerFunction", "Tensor", "TorchNetwork", "functional", "nn", "run_layer", "torch", "use_threads",
+]  # fmt: skip
+
 LayerFunction = Callable[[Node, Tensor, Tensor, Tensor], Tensor]
 Operation = Callable[[Node, Sequence[Tensor]], Tensor]
 
