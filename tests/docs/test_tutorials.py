@@ -1,4 +1,6 @@
-"""Every block of the tutorials and the README runs: files are written, other Python executed, commands end with exit code 0.
+"""Every block of the tutorials and the README runs.
+
+Blocks that name a file are written, other Python is executed, commands end with exit code 0.
 
 What a page shows as printed is compared with what the block before it prints.
 """
