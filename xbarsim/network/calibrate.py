@@ -31,13 +31,25 @@ class Histogram:
         self.low, self.high = 0.0, 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Count the values of an array."""
+        """Count values.
+
+        Parameters
+        ----------
+        values : array_like, any shape
+            Real values of the tensor, at least one [-].
+        """
         flat = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         self.counts += np.bincount(flat.view(np.uint16)[_UPPER::2], minlength=_BINS)
 
     def filled(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return centres and counts of the bins that hold anything but zeros, as floats."""
+        """Return the bins that hold anything but zeros.
+
+        Returns
+        -------
+        tuple of ndarray, (bins,) float64
+            Centre [-] and count of each bin.
+        """
         bins = np.flatnonzero(self.counts)
         centres, counts = _CENTRES[bins].astype(np.float64), self.counts[bins].astype(np.float64)
         kept = np.abs(centres) > np.finfo(np.float32).tiny

@@ -14,7 +14,20 @@ import numpy as np
 
 
 def slide_sizes(size: Sequence[int], attributes: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the output height and width of a kernel that slides over an image of the given size."""
+    """Return the output size of a kernel that slides over an image.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Height and width of the image [pixels].
+    attributes : mapping
+        ``kernel``, ``stride``, ``padding`` and, where given, ``dilation`` and ``ceil_mode``.
+
+    Returns
+    -------
+    tuple of int
+        Height and width of the output [pixels].
+    """
     (kh, kw), (sh, sw) = attributes["kernel"], attributes["stride"]
     top, left, bottom, right = attributes["padding"]
     dh, dw = attributes.get("dilation", (1, 1))

@@ -148,7 +148,25 @@ class GraphReader:
         return Network(name=self._name, nodes=nodes, input_shape=self._input_shape, output=output)
 
     def constant(self, operator: Operator, index: int) -> np.ndarray | None:
-        """Return a constant input of an operator, None where it is left out; Unsupported where it is computed."""
+        """Return a constant input of an operator.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        index : int
+            Which input.
+
+        Returns
+        -------
+        ndarray or None
+            Of the shape that the file gives it; None where it is left out.
+
+        Raises
+        ------
+        Unsupported
+            If the input is computed.
+        """
         if index >= len(operator.inputs) or not operator.inputs[index]:
             return None
         if operator.inputs[index] not in self._constants:
@@ -156,7 +174,25 @@ class GraphReader:
         return self._constants[operator.inputs[index]]
 
     def required(self, operator: Operator, index: int) -> np.ndarray:
-        """Return a constant input of an operator; Unsupported where it is computed or left out."""
+        """Return a constant input that an operator needs.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        index : int
+            Which input.
+
+        Returns
+        -------
+        ndarray
+            Of the shape that the file gives it.
+
+        Raises
+        ------
+        Unsupported
+            If the input is computed or left out.
+        """
         value = self.constant(operator, index)
         if value is None:
             raise Unsupported(f"input {index} is missing")
@@ -210,8 +246,10 @@ class GraphReader:
             Attributes of the node.
         name : str, optional
             The operator's name if left out; a number makes it unique.
-        weight, bias : ndarray, optional
-            Arrays of the node.
+        weight : ndarray, optional
+            Weight of the node, outputs first [-].
+        bias : ndarray, (outputs,), optional
+            Bias of the node [-].
         output : int
             Which output of the operator the node computes.
         """

@@ -47,7 +47,13 @@ class CodeGrid:
     bits: int
 
     def values(self) -> np.ndarray:
-        """Return the real values, float32."""
+        """Return the real values.
+
+        Returns
+        -------
+        ndarray of float32
+            Of the shape of ``codes`` [-].
+        """
         steps = (self.codes - self._along(self.zero_point)).astype(np.float32)
         values: np.ndarray = steps * self._along(self.scale)
         return values

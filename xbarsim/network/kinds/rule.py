@@ -128,7 +128,18 @@ def always(reach: Reach) -> ReachRule:
 
 
 def elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Operation:
-    """Return the operation that applies a function of NumPy to single values."""
+    """Turn a function of NumPy into an operation.
+
+    Parameters
+    ----------
+    function : callable
+        ``(x) -> y`` with x and y of one shape, float32 [-].
+
+    Returns
+    -------
+    callable
+        ``(node, inputs) -> output``.
+    """
     return lambda node, inputs: function(np.ascontiguousarray(inputs[0]))
 
 
