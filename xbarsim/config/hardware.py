@@ -156,9 +156,12 @@ def _check_noc(name: str) -> str:
     return name
 
 
-NocName = Annotated[
-    str, AfterValidator(_check_noc), Field(json_schema_extra=lambda schema: schema.update(enum=list(NOCS)))
-]
+def _describe_nocs(schema: dict[str, Any]) -> None:
+    kinds = "; ".join(f"{noc.name}: {noc.about}" for noc in NOCS.values())
+    schema.update(enum=list(NOCS), description=f"Network between the tiles of a chip. {kinds}.")
+
+
+NocName = Annotated[str, AfterValidator(_check_noc), Field(json_schema_extra=_describe_nocs)]
 """Name of a network on chip in :data:`xbarsim.noc.NOCS`."""
 
 
@@ -188,7 +191,7 @@ class Timing(Record):
     bus_bits: Annotated[int, Field(ge=1)] = 256
     """Bits that the tile bus moves in a cycle."""
     noc: NocName = "mesh"
-    """Network between the tiles of a chip: mesh with XY routing, one shared bus, or a binary tree."""
+    """Network between the tiles of a chip: a name of :data:`xbarsim.noc.NOCS`."""
     link_bits: Annotated[int, Field(ge=1)] = 32
     """Bits that a link between tiles moves in a cycle."""
     hop_cycles: Annotated[int, Field(ge=0)] = 1

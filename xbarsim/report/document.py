@@ -58,7 +58,18 @@ def describe_report(report: CostReport) -> dict[str, Any]:
 
 
 def describe_accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
-    """Return accuracies in their public JSON form, ``top5`` beside them where there are more than five classes."""
+    """Return accuracies in their public JSON form, ``top5`` beside them where there are more than five classes.
+
+    Parameters
+    ----------
+    accuracy : Accuracy or None
+        From a simulation with labels.
+
+    Returns
+    -------
+    dict or None
+        Accuracies as fractions [-], their interval as a list; None without labels.
+    """
     if accuracy is None:
         return None
     named = {name: getattr(accuracy, name) for name in ("reference", "quantized", "hardware")}
@@ -129,7 +140,18 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Turn tuples, records and NumPy scalars into what JSON knows; NaN and infinity become None."""
+    """Turn tuples, records and NumPy scalars into what JSON knows; NaN and infinity become None.
+
+    Parameters
+    ----------
+    value : object
+        Record, array, number or container.
+
+    Returns
+    -------
+    object
+        Dictionaries, lists, numbers and text.
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

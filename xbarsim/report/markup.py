@@ -40,7 +40,20 @@ def render_frame(title: str, subtitle: str, cards: Iterable[str], sections: Iter
 
 
 def lay_out_card(title: str, text: str, *, is_first: bool = False) -> str:
-    """Return one key number with its name; the first one stands out."""
+    """Return one key number with its name; the first one stands out.
+
+    Parameters
+    ----------
+    title, text : str
+        Name and number, plain text.
+    is_first : bool
+        Whether it is the first card.
+
+    Returns
+    -------
+    str
+        Markup.
+    """
     kind = ' class="first"' if is_first else ""
     return f"<div{kind}><dt>{html.escape(title)}</dt><dd>{html.escape(text)}</dd></div>"
 
@@ -68,12 +81,40 @@ def lay_out_figure(drawings: Mapping[str, tuple[str, str]], name: str) -> str:
 
 
 def lay_out_pairs(pairs: Iterable[tuple[str, Any]], headings: tuple[str, str] = ("", "")) -> str:
-    """Return names and values as a table of two columns."""
+    """Return names and values as a table of two columns.
+
+    Parameters
+    ----------
+    pairs : iterable of (str, object)
+        Name and value of each row.
+    headings : tuple of str, (2,)
+        Headings of both columns.
+
+    Returns
+    -------
+    str
+        Markup.
+    """
     return lay_out_table(headings, [[key, str(value)] for key, value in pairs], text_columns=(1,))
 
 
 def lay_out_table(headings: Iterable[str], rows: Iterable[Iterable[str]], text_columns: tuple[int, ...] = ()) -> str:
-    """Return a table; the columns of ``text_columns`` are set as text, the others as numbers."""
+    """Return a table; the columns of ``text_columns`` are set as text, the others as numbers.
+
+    Parameters
+    ----------
+    headings : iterable of str
+        Heading of each column.
+    rows : iterable of iterables of str
+        Cells, row by row.
+    text_columns : tuple of int
+        Positions of the columns that hold text.
+
+    Returns
+    -------
+    str
+        Markup.
+    """
 
     def cell(tag: str, number: int, text: str) -> str:
         kinds = " ".join(["text"] * (number in text_columns) + ["long"] * (tag == "td" and len(text) > _LONG_TEXT))

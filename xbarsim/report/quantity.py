@@ -43,7 +43,20 @@ class Column:
         return f"{self.title} [{self.unit}]" if self.unit else self.title
 
     def show(self, value: Any, digits: int = 4) -> str:
-        """Write one stored value in this column's unit; ``-`` where there is none."""
+        """Write one stored value in this column's unit; ``-`` where there is none.
+
+        Parameters
+        ----------
+        value : object
+            Number in the SI unit of the column, truth value, text or None.
+        digits : int
+            Significant digits.
+
+        Returns
+        -------
+        str
+            Number in the unit shown.
+        """
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, str):
@@ -56,7 +69,20 @@ class Column:
 
 
 def show_number(value: float, digits: int = 4) -> str:
-    """Write a plain number with a few significant digits, without an exponent where it can be helped."""
+    """Write a plain number with a few significant digits, without an exponent where it can be helped.
+
+    Parameters
+    ----------
+    value : float
+        Number without a unit [-].
+    digits : int
+        Significant digits.
+
+    Returns
+    -------
+    str
+        The number.
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     if 1e-3 <= abs(value) < 1e7:

@@ -248,7 +248,18 @@ def tabulate_records(records: Iterable[Any]) -> pd.DataFrame:
 
 
 def is_scalar(value: Any) -> bool:
-    """Tell whether a value fits in one cell of a table."""
+    """Tell whether a value fits in one cell of a table.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    bool
+        Whether it is text, a number or None.
+    """
     return (
         value is None
         or isinstance(value, (str, bool))

@@ -71,7 +71,15 @@ def new_figure(
 
 
 def label_bars(axes: Axes, texts: list[str]) -> None:
-    """Write a text beside each horizontal bar and make room for it."""
+    """Write a text beside each horizontal bar and make room for it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Axes with horizontal bars alone.
+    texts : list of str
+        One for each bar.
+    """
     for bar, text in zip(axes.patches, texts):
         axes.annotate(
             text, (bar.get_width(), bar.get_y() + bar.get_height() / 2), xytext=(3, 0),  # type: ignore[attr-defined]

@@ -63,7 +63,18 @@ def predict_windows(machine: EventTables) -> tuple[Times, Times]:
 
 
 def count_resources(machine: EventTables) -> int:
-    """Return the number of shared resources of a machine."""
+    """Return the number of shared resources of a machine.
+
+    Parameters
+    ----------
+    machine : EventTables
+        From :func:`~xbarsim.timing.machine.build_machine`.
+
+    Returns
+    -------
+    int
+        Parts of all tiles, links, and the off-chip input and output.
+    """
     return 1 + max(
         int(each.max())
         for each in (machine.unit, machine.tree_link, machine.merge_unit, machine.slot_buffer, machine.write_port)

@@ -83,7 +83,18 @@ class StepLayout:
         return POOLING if self.step.kind in POOLS else VECTOR
 
     def windows_of(self, copy: int) -> int:
-        """Return the windows of one inference that a copy takes."""
+        """Return the windows of one inference that a copy takes.
+
+        Parameters
+        ----------
+        copy : int
+            Which copy, counted from 0.
+
+        Returns
+        -------
+        int
+            Every ``len(copies)``-th window.
+        """
         return (self.step.windows - copy + len(self.copies) - 1) // len(self.copies)
 
 
@@ -129,7 +140,18 @@ def lay_out(plan: Plan) -> Layout:
 
 
 def locate_tiles(plan: Plan) -> Sequence[int]:
-    """Return the position of every tile of a plan: its number, or where ``mapping.placement`` puts it."""
+    """Return the position of every tile of a plan: its number, or where ``mapping.placement`` puts it.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+
+    Returns
+    -------
+    sequence of int, (tiles,)
+        Positions, chips one after the other.
+    """
     if plan.hardware.mapping.placement == "order":
         return range(plan.tiles)
     steps = _place_steps(plan, trace_dataflow(plan.network), range(plan.tiles), port=PORT)

@@ -75,7 +75,22 @@ class Resources:
     """Names of the links, by number."""
 
     def part(self, part: Part, tile: int, step: int) -> int:
-        """Return the number of the part of a tile that a step uses."""
+        """Return the number of the part of a tile that a step uses.
+
+        Parameters
+        ----------
+        part : Part
+            Record of :data:`PARTS`.
+        tile : int
+            Position of the tile.
+        step : int
+            Number of the step; steps use the instances of a part in turn.
+
+        Returns
+        -------
+        int
+            Number of the resource.
+        """
         offsets = self.offsets[part.name]
         return tile * len(self.order) + offsets[step % len(offsets)]
 
@@ -95,7 +110,18 @@ class Resources:
         return self.input + 1
 
     def name(self, resource: int) -> str:
-        """Return the name of a resource, by its number."""
+        """Return the name of a resource, by its number.
+
+        Parameters
+        ----------
+        resource : int
+            Its number.
+
+        Returns
+        -------
+        str
+            Such as ``tile 3 bus`` or ``off-chip input``.
+        """
         if resource >= self.input:
             return "off-chip input" if resource == self.input else "off-chip output"
         if resource >= self.first_link:
@@ -129,6 +155,19 @@ def number_resources(timing: Timing, tiles: int, links: tuple[str, ...]) -> Reso
 
 
 def part_width(part: Part, timing: Timing) -> int:
-    """Return what one instance of a part serves in a cycle: bits or values, as its key of ``timing`` says."""
+    """Return what one instance of a part serves in a cycle: bits or values, as its key of ``timing`` says.
+
+    Parameters
+    ----------
+    part : Part
+        Record of :data:`PARTS`.
+    timing : Timing
+        Widths.
+
+    Returns
+    -------
+    int
+        Bits or values in a cycle.
+    """
     width: int = getattr(timing, part.width)
     return width

@@ -17,7 +17,18 @@ from xbarsim.mapping import LayerPlan, Plan
 
 
 def program_seconds(plan: Plan) -> list[float]:
-    """Return how long programming takes before each turn [s]; zeros where ``device.write`` is not known."""
+    """Return how long programming takes before each turn [s]; zeros where ``device.write`` is not known.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+
+    Returns
+    -------
+    list of float, (turns,)
+        By turn [s].
+    """
     chip = plan.hardware.chip
     sizes = {
         "array": 1, "core": chip.arrays_per_core, "tile": plan.arrays_per_tile,
@@ -66,5 +77,16 @@ def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
 
 
 def written_cells(layer: LayerPlan) -> int:
-    """Return the cells of a layer's arrays, weights or not."""
+    """Return the cells of a layer's arrays, weights or not.
+
+    Parameters
+    ----------
+    layer : LayerPlan
+        The layer.
+
+    Returns
+    -------
+    int
+        Cells of all replicas.
+    """
     return layer.cells * layer.polarities

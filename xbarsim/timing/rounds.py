@@ -19,7 +19,18 @@ Ints = NDArray[np.int64]
 
 
 def wanted_columns(layer: LayerPlan, epitome: EpitomePlan) -> Ints:
-    """Return how many physical columns each round converts in each column block, (rounds, col_blocks)."""
+    """Return how many physical columns each round converts in each column block, (rounds, col_blocks).
+
+    Parameters
+    ----------
+    layer, epitome : LayerPlan, EpitomePlan
+        The layer and its tables.
+
+    Returns
+    -------
+    ndarray, (rounds, col_blocks)
+        Physical columns.
+    """
     held = np.pad(np.cumsum(layer.columns.held, axis=1), ((0, 0), (1, 0)))
     return (held[:, epitome.columns[:, 1]] - held[:, epitome.columns[:, 0]]).T
 

@@ -49,12 +49,34 @@ class Fabric:
         self.noc = find_noc(self.kind)
 
     def place(self, tile: int) -> tuple[int, int, int]:
-        """Return chip, column and row of a tile."""
+        """Return chip, column and row of a tile.
+
+        Parameters
+        ----------
+        tile : int
+            Position, chips one after the other.
+
+        Returns
+        -------
+        int, int, int
+            Chip, column and row.
+        """
         chip, index = divmod(tile, self.tiles_per_chip)
         return chip, *self.noc.place(self.tiles_per_chip, index)
 
     def path(self, source: int, target: int) -> list[Link]:
-        """Return the links from one tile to another, none where they are the same."""
+        """Return the links from one tile to another, none where they are the same.
+
+        Parameters
+        ----------
+        source, target : int
+            Positions, chips one after the other.
+
+        Returns
+        -------
+        list of Link
+            In the order in which a packet takes them.
+        """
         size = self.tiles_per_chip
         (chip, first), (other, last) = divmod(source, size), divmod(target, size)
         if chip == other:
@@ -67,7 +89,20 @@ class Fabric:
         return {number for link, number in self.ids.items() if link[0] == "chip"}
 
     def tree(self, source: int, targets: tuple[int, ...]) -> Tree:
-        """Return the multicast tree from a tile to others (the source itself needs no link)."""
+        """Return the multicast tree from a tile to others (the source itself needs no link).
+
+        Parameters
+        ----------
+        source : int
+            Sending tile.
+        targets : tuple of int
+            Receiving tiles.
+
+        Returns
+        -------
+        Tree
+            Links, each once.
+        """
         key = (source, targets)
         if key not in self.trees:
             links: list[int] = []
@@ -89,5 +124,18 @@ class Fabric:
 
 
 def make_fabric(hardware: Hardware, tiles_per_chip: int) -> Fabric:
-    """Describe the network between the tiles of some hardware."""
+    """Describe the network between the tiles of some hardware.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Kind of network.
+    tiles_per_chip : int
+        Tiles of one chip.
+
+    Returns
+    -------
+    Fabric
+        The network.
+    """
     return Fabric(kind=hardware.timing.noc, tiles_per_chip=tiles_per_chip)

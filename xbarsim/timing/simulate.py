@@ -272,6 +272,16 @@ def bound_cycles(machine: EventTables) -> tuple[int, int]:
 
     Below: the windows of any one step, one after the other on the arrays or unit of one copy, and the chain of
     last windows from input to output. Above: every window of every step on its own, one after the other.
+
+    Parameters
+    ----------
+    machine : EventTables
+        From :func:`~xbarsim.timing.machine.build_machine`.
+
+    Returns
+    -------
+    int, int
+        Least and most [cycles].
     """
     steps = machine.windows.size
     chain = np.zeros(steps, dtype=np.int64)
@@ -310,6 +320,20 @@ def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run)
     A pipeline with room for all results runs at the pace of its busiest resource. Arrays are fed by two input
     registers: a register is filled again only when its pass is over, so that two windows take no less than one
     pass and one filling.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+    machine, layout : EventTables, Layout
+        From :func:`~xbarsim.timing.machine.build_machine`.
+    result : Run
+        From :func:`run` or :func:`predict`.
+
+    Returns
+    -------
+    int, str
+        Cycles, and the name of a resource or of the arrays of a layer.
     """
     if not plan.pipelined:
         return result.cycles, "layer by layer"

@@ -82,13 +82,36 @@ def read_period(layer: LayerPlan) -> int:
 
     The converters of a crossbar (``adc.per_array`` for each of its arrays) share the columns of its fullest column
     block and its unit column, one conversion after the other at the rate of the component ``adc``.
+
+    Parameters
+    ----------
+    layer : LayerPlan
+        The layer.
+
+    Returns
+    -------
+    int
+        Period [cycles].
     """
     hardware = layer.hardware
     return sweep_period(hardware, int(layer.block_columns().max()))
 
 
 def sweep_period(hardware: Hardware, columns: int) -> int:
-    """Return the cycles between two reads of a crossbar with so many used columns; see :func:`read_period`."""
+    """Return the cycles between two reads of a crossbar with so many used columns; see :func:`read_period`.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Converters and clock.
+    columns : int
+        Used columns of the crossbar.
+
+    Returns
+    -------
+    int
+        Period [cycles].
+    """
     rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
     if rate is None:
         return hardware.read_cycles
@@ -98,24 +121,74 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
 
 
 def window_cycles(layer: LayerPlan) -> tuple[int, int]:
-    """Return how long one window occupies the arrays of a layer in all rounds, and how long it takes to come out."""
+    """Return how long one window occupies the arrays of a layer in all rounds, and how long it takes to come out.
+
+    Parameters
+    ----------
+    layer : LayerPlan
+        The layer.
+
+    Returns
+    -------
+    int, int
+        Occupancy and latency [cycles].
+    """
     occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer))
     return layer.rounds * occupancy, (layer.rounds - 1) * occupancy + latency
 
 
 def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int]:
-    """Return how long one window occupies its arrays, and how long it takes to come out."""
+    """Return how long one window occupies its arrays, and how long it takes to come out.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Stages behind the array, and whether windows overlap.
+    streams : int
+        Array reads of one window.
+    period : int
+        Time between two reads [cycles].
+
+    Returns
+    -------
+    int, int
+        Occupancy and latency [cycles].
+    """
     latency = (streams + hardware.timing.array_stages) * period
     return (streams * period if hardware.timing.overlapped else latency), latency
 
 
 def conversions_of(hardware: Hardware, columns: int) -> int:
-    """Return the conversions of one read of a crossbar with so many used columns."""
+    """Return the conversions of one read of a crossbar with so many used columns.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Encoding of weights, and where differences are taken.
+    columns : int
+        Used columns of the crossbar.
+
+    Returns
+    -------
+    int
+        Conversions, those of a unit column included.
+    """
     unit = int(hardware.has_unit_column)
     twice = hardware.converted_polarities
     return (columns + unit) * twice
 
 
 def result_bits(layer: LayerPlan) -> int:
-    """Return the bits of a sum of products, at most 32."""
+    """Return the bits of a sum of products, at most 32.
+
+    Parameters
+    ----------
+    layer : LayerPlan
+        The layer.
+
+    Returns
+    -------
+    int
+        Width of a partial sum.
+    """
     return min(32, layer.weight_bits + layer.input_bits + max(1, math.ceil(math.log2(layer.rows))))
