@@ -196,6 +196,22 @@ def test_named_and_implied_laws_agree():
     assert ratings[0] == ratings[1]
 
 
+def test_writing_is_charged_once_where_a_component_carries_it():
+    small = {"mapping.reload": "turns", "chip.tiles": 8, "chip.count": 1, "chip.arrays_per_core": 2}
+    plain = xs.load_hardware("reference", {**small, "chip.cores_per_tile": 2})
+    drivers = {"kind": "write", "per": "tile", "source": "test"}
+    carried = plain.override({"components.drivers": drivers})
+    before, after = (xs.estimate("lenet5", each).cost for each in (plain, carried))
+    assert before.turns > 1
+    assert after.energy_joule == pytest.approx(before.energy_joule)
+    energies = [
+        sum(each.energy_joule for each in cost.components if each.action == "write") for cost in (before, after)
+    ]
+    assert energies[0] == pytest.approx(energies[1])
+    with pytest.raises(ConfigError, match=r"components\.drivers\.kind: write needs device\.write"):
+        carried.override({"device.write": None})
+
+
 def test_values_of_more_bits_cost_in_proportion():
     keys = {"kind": "per_value", "value_bits": 16, "per": "tile", "energy_joule": 2e-12, "area_m2": 4e-9}
     hardware = xs.load_hardware("reference", {"components.activation": {**keys, "source": "test"}})

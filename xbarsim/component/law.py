@@ -7,8 +7,7 @@ and energy of one instance. ``xbarsim.register("component_law", name, cls)`` add
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -22,8 +21,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OperatingPoint:
+class OperatingPoint(NamedTuple):
     """Where a component works: what its rating may depend on."""
 
     name: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from xbarsim.component.law import OperatingPoint, Rated
 from xbarsim.config import Hardware, Rating
 
@@ -33,10 +31,12 @@ def rate_component(
         Once for each key outside a component's table, where the nearest two entries are extrapolated.
     """
     assumed = hardware.activity
-    at = OperatingPoint(
-        name=name,
-        hardware=hardware,
-        mean_level=assumed.mean_level if mean_level is None else mean_level,
-        input_activity=assumed.input_activity if input_activity is None else input_activity,
+    law: Rated = hardware.components[name]  # type: ignore[assignment]
+    return law.rate(
+        OperatingPoint(
+            name,
+            hardware,
+            assumed.mean_level if mean_level is None else mean_level,
+            assumed.input_activity if input_activity is None else input_activity,
+        )
     )
-    return cast(Rated, hardware.components[name]).rate(at)

@@ -176,7 +176,7 @@ def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type
     ConfigError
         If a key is unknown or a value breaks a rule.
     """
-    tree = hardware.model_dump()
+    tree = dict(hardware)  # sections as records: only what changes is validated anew
     for key, value in changes.items():
         _set(tree, key, value, record)
     return _validate(record, tree, hardware.origin, {**hardware.overrides, **changes})
@@ -289,7 +289,7 @@ def _keys_at(record: Any, path: list[str]) -> list[str]:
 
 
 def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel]) -> None:
-    """Replace one dotted key in a tree of plain dictionaries."""
+    """Replace one dotted key in a tree of dictionaries and records; what lies on the way becomes dictionaries."""
     if dotted == "device.base":
         found = read_hardware_tree(find_hardware(value))
         tree.update(device=found.get("device"), sources=_device_sources(tree, found))
@@ -301,11 +301,12 @@ def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel])
         if keys and part not in keys:
             raise ConfigError(f"{dotted}: unknown key{suggest(part, keys)}")
         below = at.get(part)
-        if below is None:
-            below = at[part] = {}
-        if not isinstance(below, dict):
+        if isinstance(below, BaseModel):
+            below = below.model_dump()
+        elif not isinstance(below, dict) and below is not None:
             raise ConfigError(f"{dotted}: {'.'.join(parts[: depth + 1])} is a value, not a section")
-        at = below
+        at[part] = dict(below or {})
+        at = at[part]
     at[parts[-1]] = value
 
 

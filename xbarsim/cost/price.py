@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xbarsim.component import action_energy, count_instances, idle_power, rate_component, write_energy
+from xbarsim.component.law import WriteLaw
 from xbarsim.config import Hardware
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.mapping import LayerPlan, Plan
@@ -95,6 +96,11 @@ def _list_all(plan: Plan) -> list[PriceList]:
     return lists
 
 
+def _has_write_law(hardware: Hardware) -> bool:
+    """Tell whether a component of the file carries the energy of writing cells."""
+    return any(isinstance(component, WriteLaw) for component in hardware.components.values())
+
+
 def _find_tags(lists: list[PriceList], hardware: Hardware) -> Tags:
     """Return what the components of a hardware record cost."""
     return next(each.tags for each in lists if each.hardware is hardware)
@@ -125,7 +131,7 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
         energy = _price_actions(hardware, tags, step.counts, (measured or {}).get(step.name))
         area: dict[str, float] = {}
         if step.layer is not None:
-            if step.counts.get("write"):
+            if step.counts.get("write") and not _has_write_law(hardware):
                 energy[PROGRAMMING] = step.counts["write"] * write_energy(step.layer.hardware)
             held = step.layer.arrays * plan.arrays_held / plan.arrays
             for name, joule in price_idle(tags, held, activity.interval_s).items():
