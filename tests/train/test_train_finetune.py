@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from network_samples import make_mixed_network
 
 pytest.importorskip("torch", reason="the extra torch is not installed")
 
@@ -10,9 +11,8 @@ import xbarsim.cli
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mapping import plan_network
-from xbarsim.network import list_networks, load_onnx, quantize_network, run_network
+from xbarsim.network import quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
-from xbarsim.network.write_onnx import write_onnx
 from xbarsim.train import finetune
 from xbarsim.train.hardware_model import apply_chip, draw_chip, find_weights, is_left_to_chance, pool_chips
 from xbarsim.train.torch_network import TorchNetwork, torch, use_threads
@@ -38,23 +38,8 @@ def digits():
 
 @pytest.fixture(scope="module")
 def compiled_network():
-    """A small network with groups, odd padding, strides and most kinds of operations."""
-    from xbarsim.network.build import NetworkBuilder
-
-    net = NetworkBuilder("mixed", (4, 9, 9))
-    net.add("conv2d", "stem", settings={"channels": 8, "kernel": 3, "padding": [1, 0, 2, 1], "stride": 2})
-    entry = net.add("relu", "relu1")
-    net.add("conv2d", "grouped", settings={"channels": 8, "kernel": 3, "padding": 1, "groups": 4})
-    net.add("leaky_relu", "leaky", settings={"alpha": 0.1})
-    net.add("add", "sum", [net.last, entry])
-    net.add("clip", "clip", settings={"min": 0, "max": 6})
-    net.add("slice", "half", settings={"ranges": [[0, 8, 2], [0, 5, 1], [0, 5, 1]]})
-    net.add("pad", "wide", settings={"pads": [[2, 2], [0, 0], [0, 0]]})
-    net.add("avg_pool", "pool", settings={"kernel": 2, "padding": 0})
-    net.add("hard_swish", "swish")
-    net.add("flatten", "flat")
-    net.add("linear", "fc", settings={"features": 5})
-    return xs.load_network(net.build(), weights="random")
+    """A small network with most kinds of operations."""
+    return make_mixed_network()
 
 
 @pytest.mark.parametrize("name", ["digits", "resnet20", "lenet5", "mixed"])
@@ -67,21 +52,6 @@ def test_the_torch_twin_computes_what_the_network_does(name, compiled_network):
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
     again = TorchNetwork(network).to_network()
     np.testing.assert_array_equal(run_network(again, images), expected)
-
-
-@pytest.mark.parametrize("name", ["mixed", *(set(list_networks()) & {"digits", "resnet20", "lenet5", "resnet32"})])
-def test_a_network_survives_the_way_through_an_onnx_file(name, compiled_network, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    network = compiled_network if name == "mixed" else xs.load_network(name, None if name == "digits" else "random")
-    path = write_onnx(network, tmp_path / "net.onnx")
-    images = np.random.default_rng(0).random((3, *network.input_shape), dtype=np.float32)
-    expected = run_network(network, images)
-    again = load_onnx(path)
-    assert [node.name for node in again.layers] == [node.name for node in network.layers]
-    np.testing.assert_array_equal(run_network(again, images), expected)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"input": images})
-    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
 def test_ideal_hardware_is_the_integer_network(digits):
@@ -236,7 +206,7 @@ def test_a_torch_module_can_be_finetuned(digits):
     assert np.mean(run_network(network, images).argmax(axis=1) == labels) > 0.6
 
 
-def test_wrong_input_is_refused_by_name(digits, tmp_path):
+def test_wrong_input_is_refused_by_name(digits):
     images, labels = digits[0][:20], digits[1][:20]
     for change, names, kind in (
         ({"epochs": 0}, "epochs", ConfigError), ({"batch": 1.5}, "batch", ConfigError),
@@ -249,10 +219,6 @@ def test_wrong_input_is_refused_by_name(digits, tmp_path):
             finetune("digits", "reference", **{"images": images, "labels": labels, **change})
     with pytest.raises(ConfigError, match="no weights"):
         finetune("lenet5", "reference", np.zeros((4, 1, 32, 32)), np.zeros(4, int))
-    with pytest.raises(ConfigError, match="no weights"):
-        write_onnx(xs.load_network("lenet5"), tmp_path / "net.onnx")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        write_onnx(xs.load_network("digits"), tmp_path / "no" / "net.onnx")
 
 
 def test_the_command_trains_measures_and_writes(tmp_path, capsys):
