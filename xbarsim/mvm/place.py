@@ -104,8 +104,16 @@ def place_digits(
 
     Parameters
     ----------
-    encoded, layout, row_starts, hardware, seed, trial, layer
-        As in :func:`~xbarsim.mvm.program.program_arrays`.
+    encoded : EncodedWeights
+        Digits.
+    layout : ColumnLayout
+        Places of the columns.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    hardware : Hardware
+        Array size, and how columns are remapped.
+    seed, trial, layer : int, int, str
+        Key of the device's random streams.
 
     Yields
     ------
