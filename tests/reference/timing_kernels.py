@@ -46,15 +46,15 @@ def make_state(is_run):
     def keep(machine, state):
         state.times[:] = state.keys[:] = 0  # the heap is not filled before
         found.append(copy.deepcopy(state))
-        result = _kernels.run_machine(machine, state)
+        result = _kernels.run_events(machine, state)
         found.append(state)
         return result
 
-    simulate.run_machine = keep
+    simulate.run_events = keep
     try:
         simulate.run(machine)
     finally:
-        simulate.run_machine = _kernels.run_machine
+        simulate.run_events = _kernels.run_events
     return machine, found[is_run]
 
 
@@ -75,7 +75,7 @@ def gathering():
 
 def run_loop(machine, state):
     """Run the kernel; return what the oracle knows."""
-    code, finished = _kernels.run_machine(machine, state)
+    code, finished = _kernels.run_events(machine, state)
     return code, finished, state.start[of_layers(machine)], state.finish, state.busy.sum()
 
 
@@ -181,7 +181,7 @@ def wake_inputs():
 
 
 EVENT_LOOP = (
-    case(_kernels.run_machine, run_pipeline, lambda: loop(is_run=False), (), run_loop),
+    case(_kernels.run_events, run_pipeline, lambda: loop(is_run=False), (), run_loop),
     case(_kernels._push, push, lambda: heap(5, 2), (0, 1)),
     case(_kernels._sink, sink, lambda: heap(8, 3), (0, 1)),
     case(_kernels._use, use, lambda: (loop()[1], 3, 10, 7), (0,)),
