@@ -101,7 +101,18 @@ class ColumnLayout:
         return np.minimum(ends, self.outputs).astype(np.int64)
 
     def count_touched(self, low: int, high: int) -> int:
-        """Return how many outputs have a column in the column blocks ``low`` .. ``high - 1``."""
+        """Count the outputs that have a column in some adjacent column blocks.
+
+        Parameters
+        ----------
+        low, high : int
+            First block, and the block behind the last one; at least one block.
+
+        Returns
+        -------
+        int
+            Outputs, each counted once.
+        """
         if high - low >= self.run_blocks:
             return self.outputs
         first, end = low % self.run_blocks, (high - 1) % self.run_blocks + 1
