@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,7 +168,7 @@ class LayerDraft:
     @property
     def arrays(self) -> int:
         """Physical arrays of all replicas."""
-        return self.crossbars * self.polarities
+        return self.partition.crossbars * self.replicas * self.polarities
 
     @property
     def used_cells(self) -> int:
@@ -250,7 +248,7 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
     )  # fmt: skip
 
 
-def place_layers(drafts: Sequence[LayerDraft]) -> tuple[LayerPlan, ...]:
+def place_layers(drafts: Sequence[LayerDraft]) -> tuple[tuple[LayerPlan, ...], int]:
     """Place the arrays of layers end to end, from the first array on in every turn.
 
     Parameters
@@ -260,13 +258,16 @@ def place_layers(drafts: Sequence[LayerDraft]) -> tuple[LayerPlan, ...]:
 
     Returns
     -------
-    tuple of LayerPlan
+    layers : tuple of LayerPlan
         The same layers with their places.
+    held : int
+        Arrays that hold weights at once: those of the largest turn.
     """
-    ends: Counter[int] = Counter()
-    placed = []
+    placed, turn, end, held = [], 0, 0, 0
     for draft in drafts:
-        kept = {field.name: getattr(draft, field.name) for field in dataclasses.fields(LayerDraft)}
-        placed.append(LayerPlan(**kept, first_array=ends[draft.turn]))
-        ends[draft.turn] += draft.arrays
-    return tuple(placed)
+        if draft.turn != turn:
+            turn, end = draft.turn, 0
+        placed.append(LayerPlan(**vars(draft), first_array=end))
+        end += draft.arrays
+        held = max(held, end)
+    return tuple(placed), held

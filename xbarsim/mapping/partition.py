@@ -147,7 +147,7 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") ->
         order = "packed"
 
     def cut(first: int, groups: int) -> Stripe:
-        rows, columns = groups * matrix.rows, layout_columns(groups * matrix.cols, hardware)
+        rows, columns = groups * matrix.rows, group if groups == 1 else layout_columns(groups * matrix.cols, hardware)
         step = crossbar.rows
         if order == "whole_kernels":
             step -= step % matrix.kernel_rows

@@ -142,8 +142,7 @@ def plan_network(
         return plan_network(split_layers(network, split), hardware, layers=shared)
     drafts = assign_turns(drafts, hardware)
     turn_count = drafts[-1].turn + 1
-    placed = place_layers(drafts if turn_count > 1 else choose_replicas(drafts, hardware))
-    held = max(layer.first_array + layer.arrays for layer in placed)
+    placed, held = place_layers(drafts if turn_count > 1 else choose_replicas(drafts, hardware))
     tiles_per_chip, chips = fit_chips(held, hardware)
     return Plan(
         network=network,

@@ -47,10 +47,12 @@ def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool
     if not loads:
         return []
 
-    def replicas(interval: int) -> list[int]:
-        return [min(load.windows, -(-load.work // interval)) for load in loads]
+    known = [(load.work, load.windows) for load in loads]
 
-    low, high = 1, max(load.work for load in loads)
+    def replicas(interval: int) -> list[int]:
+        return [min(windows, -(-work // interval)) for work, windows in known]
+
+    low, high = 1, max(work for work, _ in known)
     while low < high:
         middle = (low + high) // 2
         if fits(replicas(middle)):
@@ -86,20 +88,20 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
     if mapping.replication == "none":
         return list(drafts)
     budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
+    sizes = [draft.replica_arrays for draft in drafts]
     chip = None if area_budget is None else measure_chip(hardware, [draft.hardware for draft in drafts])
 
     def square_metres(replicas: Sequence[int]) -> float:
-        held = [count * draft.replica_arrays for count, draft in zip(replicas, drafts)]
+        held = [count * size for count, size in zip(replicas, sizes)]
         tiles_per_chip, chips = fit_chips(sum(held), hardware)
         return chip.sum_up(held, tiles_per_chip * chips * hardware.chip.arrays_per_tile, chips) if chip else 0.0
 
     def fits(replicas: Sequence[int]) -> bool:
-        held = sum(count * draft.replica_arrays for count, draft in zip(replicas, drafts))
-        if budget is not None and held > budget:
+        if budget is not None and sum(count * size for count, size in zip(replicas, sizes)) > budget:
             return False
         return area_budget is None or square_metres(replicas) <= area_budget
 
-    once = sum(draft.replica_arrays for draft in drafts)
+    once = sum(sizes)
     if budget is not None and once > budget:
         more = f"{once - budget} more than {budget}"
         raise MappingError(f"mapping.array_budget: {once} arrays hold the weights once, {more}")
