@@ -10,7 +10,6 @@ import xbarsim as xs
 from xbarsim import noc
 from xbarsim.component import ACTIONS, Action
 from xbarsim.mapping import plan_network
-from xbarsim.mvm.layout import count_polarities
 from xbarsim.noc import NOCS, Noc, find_noc, tabulate_nocs
 from xbarsim.timing import find_bounds, part, simulate_plan
 from xbarsim.timing.counts import describe_work
@@ -139,7 +138,7 @@ def test_a_counted_action_is_one_record(monkeypatch):
     after = xs.estimate("lenet5", HARDWARE.override({"components.row_decoder": DECODER}))
     count = after.activity.totals.pop("row_decoder")
     assert after.activity.totals == before.activity.totals
-    assert count * count_polarities(HARDWARE) == before.activity.totals["array"]
+    assert count * HARDWARE.polarities == before.activity.totals["array"]
     (priced,) = (each for each in after.cost.components if each.component == "row_decoder")
     assert priced.actions == count
     assert priced.energy_joule == pytest.approx(count * 1e-13)
