@@ -1,0 +1,51 @@
+"""Files that are there as a whole or not at all."""
+
+import pytest
+
+from xbarsim.errors import ConfigError
+from xbarsim.store import hold_file, make_folder, write_file
+
+
+def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
+    path = tmp_path / "a.txt"
+    assert write_file(path, "one") == path
+    write_file(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    write_file(path, "one")
+
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("xbarsim.store.file.os.fsync", fail)
+    with pytest.raises(ConfigError, match=r"a\.txt: cannot be written: No space left on device"):
+        write_file(path, "two")
+    assert path.read_text() == "one"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_link_keeps_pointing_and_a_device_is_written_to(tmp_path):
+    (tmp_path / "real.txt").write_text("one")
+    link = tmp_path / "link.txt"
+    link.symlink_to(tmp_path / "real.txt")
+    write_file(link, "two")
+    assert link.is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "two"
+    write_file("/dev/null", "gone")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file/below: cannot be written"):
+        make_folder(tmp_path / "file" / "below")
+
+
+def test_a_file_is_held_for_a_moment(tmp_path):
+    with hold_file(tmp_path / "lock"):
+        assert (tmp_path / "lock").exists()
+    with hold_file(tmp_path / "lock"):
+        pass
