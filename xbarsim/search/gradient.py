@@ -149,7 +149,7 @@ class GradientSearch:
         self.weights.zero_grad()
         loss.backward()
         self.weights.step()
-        return loss.item()
+        return float(loss.item())
 
     def step_gates(self, images: Tensor, labels: Tensor) -> float:
         """Move the probabilities of two sampled options of every slot; returns the cross-entropy.
@@ -177,7 +177,7 @@ class GradientSearch:
             alpha.grad[active] += worth
             alpha.grad[other] -= worth
         self.gates.step()
-        return entropy.item()
+        return float(entropy.item())
 
     def _draw_pair(self, chances: Tensor) -> tuple[int, int]:
         """Draw the active option, and another one from the rest."""

@@ -164,7 +164,7 @@ class SuperNetwork(nn.Module):
                 active = self._run_folded(node, inputs[0], options[0], on_chip)
                 with torch.no_grad():
                     other = self._run_folded(node, inputs[0], options[1], on_chip)
-                values[node.name] = _Gate.apply(active, other, gates[number])  # type: ignore[no-untyped-call]
+                values[node.name] = _Gate.apply(active, other, gates[number])
         return values[self.network.output]
 
     def start_zeros(self, chance: float) -> None:

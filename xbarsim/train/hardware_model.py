@@ -118,7 +118,8 @@ def draw_chip(
         codes = quantize_input(layer, x).astype(np.float32) - np.float32(layer.input_zero_point)
         with torch.no_grad():
             clean = torch.tensor(codes * np.float32(layer.input_scale))
-            return run_layer(node, clean, weight, torch.tensor(layer.bias, dtype=torch.float32)).numpy()
+            y: np.ndarray = run_layer(node, clean, weight, torch.tensor(layer.bias, dtype=torch.float32)).numpy()
+            return y
 
     run_network(network, calibration, program, block=len(calibration))
     return DrawnChip(quantized=quantized, layers=found)
