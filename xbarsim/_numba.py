@@ -28,7 +28,6 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.core.dispatcher import Dispatcher
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -75,7 +74,7 @@ def hash_sources(path: Path) -> str:
     return digest.hexdigest()
 
 
-class KernelIndex(IndexDataCacheFile):  # type: ignore[misc]
+class KernelIndex(IndexDataCacheFile):
     """List of the machine code of one kernel, by types of its arguments."""
 
     def _load_index(self) -> dict[Any, str]:
@@ -86,7 +85,7 @@ class KernelIndex(IndexDataCacheFile):  # type: ignore[misc]
         return found
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(FunctionCache):
     """Machine code on disk, beside the source of a kernel or where Numba is told to put it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -96,11 +95,15 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
 
 def _make_decorator(**flags: bool) -> Callable[[Function], Function]:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, **flags}
+    decorate = numba.njit(**options)
+
     def compile_kernel(function: Function) -> Function:
-        compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, **flags)(function)
-        if isinstance(compiled, Dispatcher):  # the function itself with NUMBA_DISABLE_JIT=1
+        compiled: Any = decorate(function)
+        if compiled is not function:  # as it is with NUMBA_DISABLE_JIT=1
             compiled._cache = KernelCache(function)
-        return compiled  # type: ignore[no-any-return]
+        kernel: Function = compiled
+        return kernel
 
     return compile_kernel
 

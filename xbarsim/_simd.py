@@ -33,6 +33,8 @@ Array: TypeAlias = NDArray[Any]
 Vector: TypeAlias = NDArray[Any]
 """Lanes, as the plain functions see them."""
 
+Index: TypeAlias = "int | np.integer[Any]"
+
 Record = TypeVar("Record", bound="tuple[Any, ...]")
 
 _SUMS = {"int16": "int32", "uint8": "int16"}
@@ -62,7 +64,7 @@ def zeros(table: Array, count: int) -> Vector:
     return np.zeros(count, dtype=_SUMS.get(table.dtype.name, table.dtype))
 
 
-def load(array: Array, index: int, like: Vector) -> Vector:
+def load(array: Array, index: Index, like: Vector) -> Vector:
     """Load as many values as ``like`` has: int16 widened to int32, uint8 to int16, or to float32 where ``like`` is."""
     values = array[index : index + like.size]
     if index < 0 or values.size != like.size:
@@ -71,19 +73,19 @@ def load(array: Array, index: int, like: Vector) -> Vector:
     return values.astype(like.dtype if as_float else _SUMS.get(array.dtype.name, array.dtype))
 
 
-def store(array: Array, index: int, lanes: Vector) -> None:
+def store(array: Array, index: Index, lanes: Vector) -> None:
     """Store lanes into an array, narrowed to its type."""
     if index < 0 or index + lanes.size > array.size:
         raise IndexError(f"store: {lanes.size} values from {index} on, of {array.size}")
     array[index : index + lanes.size] = lanes.astype(array.dtype)
 
 
-def peek(array: Array, index: int) -> Any:
+def peek(array: Array, index: Index) -> Any:
     """Return one value of an array at an index that is never negative, so that none is spent on wrapping it around."""
     return array[index]
 
 
-def poke(array: Array, index: int, value: Any) -> None:
+def poke(array: Array, index: Index, value: Any) -> None:
     """Set one value of an array at an index that is never negative."""
     array[index] = value
 
@@ -120,22 +122,22 @@ def divide(x: Vector, y: Vector) -> Vector:
 
 def scale(s: float, x: Vector) -> Vector:
     """Return ``s x``."""
-    return np.multiply(x.dtype.type(s), x)
+    return np.multiply(np.asarray(s, dtype=x.dtype), x)
 
 
 def multiply_add(s: float, x: Vector, y: Vector) -> Vector:
     """Return ``s x + y``."""
-    return np.add(np.multiply(x.dtype.type(s), x), y)
+    return np.add(np.multiply(np.asarray(s, dtype=x.dtype), x), y)
 
 
 def round_even(x: Vector) -> Vector:
     """Round float lanes to whole numbers, halves to even ones."""
-    return np.rint(x)
+    return np.asarray(np.rint(x))
 
 
 def square_root(x: Vector) -> Vector:
     """Return the square roots of float lanes."""
-    return np.sqrt(x)
+    return np.asarray(np.sqrt(x))
 
 
 def smaller(x: Vector, y: Vector) -> Vector:
@@ -166,7 +168,7 @@ def to_int64(x: Vector) -> Vector:
 # --- compiled ------------------------------------------------------------------------------------------------------
 
 
-class Lanes(types.Type):  # type: ignore[misc]
+class Lanes(types.Type):
     """Numba's type of a fixed number of values in vector registers."""
 
     def __init__(self, dtype: Any, count: int) -> None:
@@ -179,7 +181,7 @@ class Lanes(types.Type):  # type: ignore[misc]
         return _vector(self.dtype, self.count)
 
 
-class LanesModel(PrimitiveModel):  # type: ignore[misc]
+class LanesModel(PrimitiveModel):
     """How lanes are kept: as LLVM's vector."""
 
     def __init__(self, manager: Any, lanes: Lanes) -> None:

@@ -10,7 +10,7 @@ from reference.kernel_case import KernelCase
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zeros
-from xbarsim.mvm import _kernels, _packing
+from xbarsim.mvm import _conversion, _kernels, _packing
 from xbarsim.mvm._records import Cells, Errors, FusedScratch, Inputs, Range, Reads, Survey
 from xbarsim.mvm.noise import make_turns
 
@@ -109,18 +109,18 @@ def build_narrow(dac_bits, power, count, part, table):
 
 @kernel
 def draw(word, column, pool, turns, out):
-    store(out, 0, _kernels.draw_normal(word, column, pool, address(turns), zeros(out, LANES)))
+    store(out, 0, _conversion.draw_normal(word, column, pool, address(turns), zeros(out, LANES)))
 
 
 @kernel
 def point_to_survey(survey):
-    seen = _kernels.point_survey(survey)
+    seen = _conversion.point_survey(survey)
     return peek(seen.lowest, 3), peek(seen.highest, 3), peek(seen.counts, 2), seen.bins, peek(seen.clipped, 0)
 
 
 @kernel
 def point_to_errors(errors, r):
-    added = _kernels.point_errors(errors, r)
+    added = _conversion.point_errors(errors, r)
     gain, offset, inl = peek(added.gain, 4), peek(added.offset, 4), peek(added.inl, 2)
     noise, turn = peek(added.read_noise, 4), peek(added.turns, 9)
     return gain, offset, inl, added.inl_size, noise, added.is_noisy, peek(added.pool, 11), turn, added.is_silent
@@ -129,19 +129,19 @@ def point_to_errors(errors, r):
 @kernel
 def note(x, adc, survey, target, weights, floats):
     lanes = load(x, 0, zeros(x, LANES))
-    _kernels.note_sums(lanes, adc, _kernels.point_survey(survey), target, weights, floats)
+    _conversion.note_sums(lanes, adc, _conversion.point_survey(survey), target, weights, floats)
 
 
 @kernel
 def convert_lanes(x, variance, word, r, column, adc, errors, floats, out):
     zero = zeros(x, LANES)
-    added = _kernels.point_errors(errors, r)
-    store(out, 0, _kernels.convert(load(x, 0, zero), load(variance, 0, zero), word, column, adc, added, floats))
+    added = _conversion.point_errors(errors, r)
+    store(out, 0, _conversion.convert(load(x, 0, zero), load(variance, 0, zero), word, column, adc, added, floats))
 
 
 @kernel
 def shift_lanes(codes, v, target, weights, lanes, out):
-    _kernels.shift_add(
+    _conversion.shift_add(
         to_int32(load(codes, 0, zeros(codes, WIDE))), v, target, weights, lanes, address(out), out.shape[1]
     )
 
@@ -401,17 +401,17 @@ MVM = (
     case(_kernels.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.uint8)), (5,)),
     case(_kernels.build_table, build_plain, lambda: table_inputs(1, 1, np.int16), (4,), build_narrow),
     case(_kernels.build_table, build_plain, lambda: table_inputs(2, 2, np.uint8), (4,), build_narrow),
-    case(_kernels.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
-    case(_kernels.hash_vector, loops.hash_vector, lambda: (errors(), 7), ()),
-    case(_kernels.hash_vector, loops.hash_vector, lambda: (None, 7), ()),
-    case(_kernels.draw_normal, draw_plain, draw_inputs, (4,), draw, rtol=1e-6),
-    case(_kernels.point_survey, survey_plain, lambda: (survey(),), (), point_to_survey),
-    case(_kernels.note_sums, note_plain, note_inputs, (2,), note),
-    case(_kernels.point_errors, errors_plain, lambda: (errors(), 1), (), point_to_errors),
-    case(_kernels.point_errors, errors_plain, lambda: (errors(is_noisy=False), 1), (), point_to_errors),
-    case(_kernels.convert, convert_plain, lambda: convert_inputs(errors()), (8,), convert_lanes),
-    case(_kernels.convert, convert_plain, lambda: convert_inputs(None), (8,), convert_lanes),
-    case(_kernels.shift_add, shift_plain, shift_inputs, (5,), shift_lanes),
+    case(_conversion.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
+    case(_conversion.hash_vector, loops.hash_vector, lambda: (errors(), 7), ()),
+    case(_conversion.hash_vector, loops.hash_vector, lambda: (None, 7), ()),
+    case(_conversion.draw_normal, draw_plain, draw_inputs, (4,), draw, rtol=1e-6),
+    case(_conversion.point_survey, survey_plain, lambda: (survey(),), (), point_to_survey),
+    case(_conversion.note_sums, note_plain, note_inputs, (2,), note),
+    case(_conversion.point_errors, errors_plain, lambda: (errors(), 1), (), point_to_errors),
+    case(_conversion.point_errors, errors_plain, lambda: (errors(is_noisy=False), 1), (), point_to_errors),
+    case(_conversion.convert, convert_plain, lambda: convert_inputs(errors()), (8,), convert_lanes),
+    case(_conversion.convert, convert_plain, lambda: convert_inputs(None), (8,), convert_lanes),
+    case(_conversion.shift_add, shift_plain, shift_inputs, (5,), shift_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None), (9,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey()), (3, 9), read_table_lanes),
     case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),

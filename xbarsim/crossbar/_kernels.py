@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, load, multiply_add, scale, store, zeros
@@ -17,9 +18,11 @@ from xbarsim._simd import LANES, load, multiply_add, scale, store, zeros
 # LANES is the number of driven bit lines, or of trial modes, that are worked on side by side
 SQUARE = LANES * LANES
 
+Floats = NDArray[np.float64]
+
 
 @kernel
-def factor_lines(g, r_wl, r_bl, r_source, r_sink, lines):
+def factor_lines(g: Floats, r_wl: float, r_bl: float, r_source: float, r_sink: float, lines: Floats) -> float:
     """Eliminate every ladder of one array; return a bound on the eigenvalues of a pass.
 
     ``lines`` (3, 2, rows, cols) receives, for word lines and for bit lines downwards and upwards, at each node,
@@ -70,14 +73,17 @@ def factor_lines(g, r_wl, r_bl, r_source, r_sink, lines):
 
 
 @kernel
-def clear(x, first, end):
+def clear(x: Floats, first: int, end: int) -> None:
     """Fill a part of a flat array with zeros."""
     for n in range(first, end):
         x[n] = 0.0
 
 
 @kernel
-def sweep(upwards, is_last, first, end, g, word, old, new, field, w, current, out):
+def sweep(
+    upwards: bool, is_last: bool, first: int, end: int, g: Floats, word: Floats, old: Floats, new: Floats,
+    field: Floats, w: Floats, current: Floats, out: Floats,
+) -> None:  # fmt: skip
     """Make one pass: finish the bit lines of the pass before, solve the word lines, start the bit lines of this pass.
 
     ``field`` (rows + 2, cols, lanes) holds, between two rows of zeros, the currents that bit lines carry in their
@@ -117,7 +123,10 @@ def sweep(upwards, is_last, first, end, g, word, old, new, field, w, current, ou
 
 
 @kernel
-def make_passes(start, count, columns, is_last, g, lines, field, w, current, outs):
+def make_passes(
+    start: int, count: int, columns: int, is_last: bool, g: Floats, lines: Floats, field: Floats, w: Floats,
+    current: Floats, outs: Floats,
+) -> None:  # fmt: skip
     """Make the passes ``start`` .. ``count - 1``; even ones go up the rows, odd ones down.
 
     Pass 0 drives the bit lines from ``columns[0]`` on, one a lane. ``outs[n]`` receives the driver currents of pass
@@ -142,7 +151,7 @@ def make_passes(start, count, columns, is_last, g, lines, field, w, current, out
 
 
 @kernel
-def seed_modes(g, up, across, along, field):
+def seed_modes(g: Floats, up: Floats, across: Floats, along: Floats, field: Floats) -> None:
     """Inject the currents ``g across along`` and eliminate the bit lines upwards.
 
     ``across`` (cols, modes) and ``along`` (rows, modes) are the shapes of the trial modes.
@@ -158,7 +167,7 @@ def seed_modes(g, up, across, along, field):
 
 
 @kernel
-def add_products(x, f, gram):
+def add_products(x: Floats, f: Floats, gram: Floats) -> None:
     """Add ``x^T f`` to ``gram`` (modes, modes) for one row of cells; ``x`` and ``f`` (cols, modes); all flat."""
     zero = zeros(gram, LANES)
     for column in range(0, LANES, 4):
@@ -180,7 +189,10 @@ def add_products(x, f, gram):
 
 
 @kernel
-def sweep_modes(g, word, up, field, w, current, known, out, grams):
+def sweep_modes(
+    g: Floats, word: Floats, up: Floats, field: Floats, w: Floats, current: Floats, known: Floats, out: Floats,
+    grams: Floats,
+) -> None:  # fmt: skip
     """Make a downward pass over trial modes ``x`` and take the products that a Rayleigh-Ritz step needs.
 
     ``grams`` (2, modes * modes) receives ``x^T b x`` with ``b`` the matrix of the bit lines, and ``x^T b s x``. What
@@ -215,7 +227,7 @@ def sweep_modes(g, word, up, field, w, current, known, out, grams):
 
 
 @kernel
-def multiply(a, b, c):
+def multiply(a: Floats, b: Floats, c: Floats) -> None:
     """Write ``a b`` to ``c``; ``b`` is square, all are flat and LANES wide; ``c`` may be ``a``."""
     zero = zeros(c, LANES)
     for r in range(0, len(a), LANES):
@@ -226,7 +238,7 @@ def multiply(a, b, c):
 
 
 @kernel
-def weigh_passes(highest, weights):
+def weigh_passes(highest: float, weights: Floats) -> None:
     """Write the weights of as many passes as there is room for.
 
     The polynomial ``p`` with ``p(1) = 1`` that is smallest on [0, highest] is Chebyshev's; the weighted sum of passes
@@ -247,7 +259,10 @@ def weigh_passes(highest, weights):
 
 
 @kernel
-def sum_passes(count, columns, weights, corrections, driven, sensed, outs, t):
+def sum_passes(
+    count: int, columns: int, weights: Floats, corrections: Floats, driven: Floats, sensed: Floats, outs: Floats,
+    t: Floats,
+) -> tuple[float, float]:  # fmt: skip
     """Write the operator for the bit lines from ``columns`` on; return its largest entry and the last change.
 
     ``weights`` (2, passes) are those of ``count`` passes and of one pass fewer, ``corrections`` (2, modes) what each
@@ -286,7 +301,7 @@ def sum_passes(count, columns, weights, corrections, driven, sensed, outs, t):
 
 
 @kernel
-def closed_form(r_wl, r_bl, r_source, r_sink, g, t):
+def closed_form(r_wl: float, r_bl: float, r_source: float, r_sink: float, g: Floats, t: Floats) -> None:
     """Write one array's closed form to ``t``: word line with grounded bit lines times bit line with given word lines.
 
     ``t[i, j]`` is ``g[i, j]`` times the share of the driver voltage that reaches the cell along its word line, times

@@ -18,16 +18,22 @@ from __future__ import annotations
 
 import numpy as np
 from numba import prange
+from numpy.typing import NDArray
 
 from xbarsim._numba import parallel_kernel
 from xbarsim._simd import LANES, add, divide, load, multiply, multiply_add, scale, store, zeros
+
+Floats = NDArray[np.float64]
 
 LARGEST = 1e100
 """Continuants are brought back to 1 before they can grow by this factor [-]."""
 
 
 @parallel_kernel
-def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
+def solve_ladders(
+    alpha: float, ohm: float, fixed_ohm: float, every: int, g: Floats, share: Floats, volt: Floats, ones: Floats,
+    out: Floats,
+) -> None:  # fmt: skip
     """Write the column currents of blocks of ``LANES`` vectors to ``out`` (blocks, cols * LANES).
 
     ``g`` (cols, rows) its rows counted from the end away from the drivers, ``share`` (blocks, rows * LANES) opening of

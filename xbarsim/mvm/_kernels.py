@@ -12,37 +12,35 @@ nor the choice between tables and products changes a bit. Tables are int16 or fl
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim._numba import inlined, kernel
 from xbarsim._simd import (
     LANES,
     WIDE,
+    Array,
+    Vector,
     add,
     address,
     fill,
     lane_count,
-    larger,
     load,
     multiply,
     peek,
-    poke,
-    round_even,
-    smaller,
     spread,
-    square_root,
     store,
     to_float,
     to_int32,
-    to_int64,
     zeros,
-)  # fmt: skip
-from xbarsim.mvm._records import BlockErrors, SurveyPlaces
+)
+from xbarsim.mvm._conversion import convert, hash_vector, mix_word, note_sums, point_errors, point_survey, shift_add
+from xbarsim.mvm._records import Cells, Errors, FusedScratch, Inputs, Range, Reads, Survey
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def list_rows(reads, inputs, r, starts, rows):
+def list_rows(reads: Reads, inputs: Inputs, r: int, starts: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
     """List, read by read, the table rows of the groups of row block r whose inputs are not all zero.
 
     A group is ``8 // dac_bits`` rows; bit k + b * (rows of a group) of its table row is bit b of the input of its
@@ -83,7 +81,7 @@ def list_rows(reads, inputs, r, starts, rows):
 
 
 @kernel
-def round_cells(cells, begin, end, column, width, part):
+def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:
     """Copy some columns of one row block, rounded to whole numbers of the grid."""
     matrix, step = cells.matrix, cells.step
     for i in range(begin, end):
@@ -92,7 +90,7 @@ def round_cells(cells, begin, end, column, width, part):
 
 
 @kernel
-def copy_noise(cells, begin, end, column, width, part):
+def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:
     """Copy the variances of some columns of one row block."""
     noise = cells.noise
     for i in range(begin, end):
@@ -101,7 +99,7 @@ def copy_noise(cells, begin, end, column, width, part):
 
 
 @kernel
-def build_table(dac_bits, power, count, part, zero, table):
+def build_table(dac_bits: int, power: int, count: int, part: Array, zero: Vector, table: Array) -> None:
     """Tabulate the column sums of every group of rows; inputs count to the given power (2 for variances)."""
     width = lane_count(zero)
     members = 8 // dac_bits
@@ -130,130 +128,14 @@ def build_table(dac_bits, power, count, part, zero, table):
         place += entries * width
 
 
-# --- noise -------------------------------------------------------------------------------------------------------
-
-
-@inlined
-def mix_word(x):
-    """Scramble a 64-bit word (the finaliser of SplitMix64, Steele et al. 2014)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-@inlined
-def hash_vector(errors, v):
-    """Hash the index of a vector within the run, for the noise of its reads."""
-    if errors is None:
-        return np.uint64(0)
-    return mix_word(errors.key + np.uint64(errors.first_vector + v))
-
-
-@inlined
-def draw_normal(word, column, pool, turns, zero):
-    """Draw one standard normal per lane: two stretches of a pool of normals, turned by an angle of this read.
-
-    ``word`` holds two places in the pool (15 bits each) and the angle (8 bits); see ``noise``.
-    """
-    first = np.int64(word & np.uint64(0x7FFF)) + column
-    second = np.int64((word >> np.uint64(15)) & np.uint64(0x7FFF)) + column
-    turn = np.int64((word >> np.uint64(30)) & np.uint64(0xFF))
-    x = multiply(load(pool, first, zero), fill(peek(turns, 2 * turn), zero))
-    return add(x, multiply(load(pool, second, zero), fill(peek(turns, 2 * turn + 1), zero)))
-
-
-# --- conversion --------------------------------------------------------------------------------------------------
-
-
-@inlined
-def point_survey(survey):
-    """Point to what a survey keeps."""
-    if survey is None:
-        return None
-    return SurveyPlaces(
-        address(survey.lowest),
-        address(survey.highest),
-        address(survey.counts),
-        survey.counts.size,
-        survey.bins_per_unit,
-        address(survey.clipped),
-    )
-
-
-@inlined
-def note_sums(x, adc, survey, target, plane_weights, floats):
-    """Keep what a survey asks for of one read of some columns; those without a weight are padding."""
-    store(survey.lowest, 0, smaller(load(survey.lowest, 0, x), x))
-    store(survey.highest, 0, larger(load(survey.highest, 0, x), x))
-    if survey.bins:
-        store(floats, 0, x)
-        for j in range(lane_count(x)):
-            if peek(plane_weights, target + j) == 0:
-                continue
-            place = min(np.int64(abs(peek(floats, j)) * survey.bins_per_unit), survey.bins - 1)
-            poke(survey.counts, place, peek(survey.counts, place) + 1)
-            y = peek(floats, j) * adc.scale
-            clips = (y > adc.high + np.float32(0.5)) | (y < adc.low - np.float32(0.5))
-            poke(survey.clipped, 0, peek(survey.clipped, 0) + clips)
-
-
-@inlined
-def point_errors(errors, r):
-    """Point to the errors of one row block."""
-    if errors is None:
-        return None
-    read_noise = errors.read_noise[r] if errors.read_noise.size else errors.gain[r]
-    return BlockErrors(
-        address(errors.gain[r]),
-        address(errors.offset[r]),
-        address(errors.inl),
-        errors.inl.size,
-        errors.thermal,
-        address(read_noise),
-        errors.read_noise.size,
-        address(errors.pool),
-        address(errors.turns),
-        errors.is_silent,
-    )
-
-
-@inlined
-def convert(x, variance, word, column, adc, errors, floats):
-    """Convert sums to codes in int32; with errors, as a real converter would."""
-    low, high = fill(adc.low, x), fill(adc.high, x)
-    y = multiply(to_float(x), fill(adc.scale, x))
-    if errors is not None:
-        y = add(multiply(y, load(errors.gain, column, x)), load(errors.offset, column, x))
-        if errors.is_noisy:
-            deviation = multiply(to_float(variance), load(errors.read_noise, column, x))
-            deviation = square_root(add(deviation, fill(errors.thermal, x)))
-            y = add(y, multiply(deviation, draw_normal(word, column, errors.pool, errors.turns, y)))
-        if errors.inl_size:
-            store(floats, 0, y)
-            for j in range(lane_count(x)):
-                code = np.rint(min(max(peek(floats, j), adc.low), adc.high))
-                poke(floats, j, peek(floats, j) + peek(errors.inl, np.int64(code - adc.low)))
-            y = load(floats, 0, y)
-    return to_int32(round_even(larger(smaller(y, high), low)))
-
-
-@inlined
-def shift_add(codes, v, target, plane_weights, lanes, out, padded):
-    """Add weighted codes, int32 lanes, to the outputs of vector v."""
-    quarter = zeros(plane_weights, LANES)
-    store(lanes, 0, codes)
-    output = target % padded
-    for k in range(0, lane_count(codes), LANES):
-        at = v * padded + output
-        part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
-        store(out, at, add(load(out, at, quarter), part))
-        output += LANES
-        if output == padded:
-            output = 0
+# --- reads ------------------------------------------------------------------------------------------------------
 
 
 @kernel
-def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out):
+def read_tables(
+    reads: Reads, adc: Range, errors: Errors | None, survey: Survey | None, r: int, column: int, target: int,
+    plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch, out: NDArray[np.int64],
+) -> None:  # fmt: skip
     """Add table rows, convert and shift-add, for every vector."""
     width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
     weights, starts, rows = address(reads.weights), address(scratch.starts), address(scratch.rows)
@@ -289,7 +171,10 @@ def read_tables(reads, adc, errors, survey, r, column, target, plane_weights, ze
 
 
 @inlined
-def multiply_rows(rows, inputs, at, power, cells, like, sums):
+def multiply_rows(
+    rows: int, inputs: NDArray[np.float32], at: int, power: int, cells: NDArray[np.float32], like: Vector,
+    sums: NDArray[np.float32],
+) -> None:  # fmt: skip
     """Multiply four reads, ``rows`` inputs each from ``at`` on, to the given power, by some columns of cells."""
     width = lane_count(like)
     x0 = fill(np.float32(0.0), like)
@@ -312,8 +197,10 @@ def multiply_rows(rows, inputs, at, power, cells, like, sums):
 
 @kernel
 def read_products(
-    reads, adc, errors, survey, r, column, target, plane_weights, values, part, noise_part, zero, scratch, out
-):
+    reads: Reads, adc: Range, errors: Errors | None, survey: Survey | None, r: int, column: int, target: int,
+    plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array, noise_part: NDArray[np.uint8],
+    zero: Vector, scratch: FusedScratch, out: NDArray[np.int64],
+) -> None:  # fmt: skip
     """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
     width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
     count = out.shape[0] * streams
@@ -345,8 +232,10 @@ def read_products(
 
 @kernel
 def tabulate_and_read(
-    reads, cells, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out
-):
+    reads: Reads, cells: Cells, adc: Range, errors: Errors | None, survey: Survey | None, r: int, column: int,
+    target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch,
+    out: NDArray[np.int64],
+) -> None:  # fmt: skip
     """Tabulate some columns of one row block and read them for every vector."""
     begin, end = cells.row_starts[r], cells.row_starts[r + 1]
     width = lane_count(zero)
@@ -360,8 +249,10 @@ def tabulate_and_read(
 
 @kernel
 def multiply_tables(
-    reads, inputs, cells, adc, errors, survey, plane_weights, blocks, unit_weights, scratch, out, unit_codes
-):
+    reads: Reads, inputs: Inputs, cells: Cells, adc: Range, errors: Errors | None, survey: Survey | None,
+    plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
+    scratch: FusedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
+) -> None:  # fmt: skip
     """Multiply a block of vectors, as bit planes, by some columns of every row block.
 
     ``blocks`` lists (column, width, WIDE or LANES). Unit columns, as many as ``unit_weights`` has, lie behind the
@@ -390,7 +281,7 @@ def multiply_tables(
 
 
 @kernel
-def split_values(reads, codes, begin, end, values):
+def split_values(reads: Reads, codes: Array, begin: int, end: int, values: NDArray[np.float32]) -> None:
     """Split codes of one row block into the values of every read, (vectors * streams, rows)."""
     shifts, widths = reads.shifts, reads.widths
     for v in range(codes.shape[0]):
@@ -402,8 +293,10 @@ def split_values(reads, codes, begin, end, values):
 
 @kernel
 def multiply_products(
-    reads, codes, cells, adc, errors, survey, plane_weights, blocks, unit_weights, scratch, out, unit_codes
-):
+    reads: Reads, codes: Array, cells: Cells, adc: Range, errors: Errors | None, survey: Survey | None,
+    plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
+    scratch: FusedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
+) -> None:  # fmt: skip
     """As :func:`multiply_tables`, from plain codes and without tables."""
     zero = zeros(scratch.sums, WIDE)
     quarter = zeros(scratch.sums, LANES)

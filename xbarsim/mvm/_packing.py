@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim._numba import kernel
 
 
 @kernel
-def transpose_bits(x):
+def transpose_bits(x: np.uint64) -> np.uint64:
     """Transpose the 8 x 8 bits of a 64-bit word: byte i, bit j <-> byte j, bit i (Hacker's Delight, 7-3)."""
     t = (x ^ (x >> np.uint64(7))) & np.uint64(0x00AA00AA00AA00AA)
     x = x ^ t ^ (t << np.uint64(7))
@@ -19,7 +22,7 @@ def transpose_bits(x):
 
 
 @kernel
-def pack_words(bits, words, transposed, planes):
+def pack_words(bits: int, words: NDArray[np.uint64], transposed: NDArray[np.uint64], planes: NDArray[np.uint8]) -> None:
     """Pack vectors of bytes, eight rows to a word, whose arrays begin with a word: planes[v, bit, byte]."""
     for v in range(words.shape[0]):
         for q in range(words.shape[1]):
@@ -30,7 +33,10 @@ def pack_words(bits, words, transposed, planes):
 
 
 @kernel
-def pack_vectors(bits, row_starts, byte_starts, codes, planes):
+def pack_vectors(
+    bits: int, row_starts: NDArray[np.int64], byte_starts: NDArray[np.int64], codes: NDArray[Any],
+    planes: NDArray[np.uint8],
+) -> None:  # fmt: skip
     """Pack vectors to bit planes, eight rows of one array to a byte: planes[v, bit, byte]."""
     for v in range(codes.shape[0]):
         for r in range(row_starts.size - 1):
@@ -48,7 +54,9 @@ def pack_vectors(bits, row_starts, byte_starts, codes, planes):
 
 
 @kernel
-def pack_pixels(bits, top, left, codes, words, planes):
+def pack_pixels(
+    bits: int, top: int, left: int, codes: NDArray[Any], words: NDArray[np.uint64], planes: NDArray[np.uint8],
+) -> None:  # fmt: skip
     """Pack images to bit planes, eight channels of a pixel to a byte: planes[b, y + top, x + left, bit, byte]."""
     images, channels, height, width = codes.shape
     for b in range(images):

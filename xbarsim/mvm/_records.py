@@ -103,9 +103,9 @@ class FusedScratch(NamedTuple):
 
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
-    cells: NDArray
+    cells: NDArray[Any]
     noise_cells: NDArray[np.uint8]
-    table: NDArray
+    table: NDArray[Any]
     noise_table: NDArray[np.uint8]
     values: NDArray[np.float32]
     lanes: NDArray[np.int32]

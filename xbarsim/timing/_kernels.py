@@ -16,13 +16,19 @@ negative indices, a third of the time of the loop.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._numba import inlined, kernel
 from xbarsim._simd import point
+from xbarsim.timing._state import LoopState
+
+if TYPE_CHECKING:
+    from xbarsim.timing.machine import EventTables
+
+Ints = NDArray[np.int64]
 
 READ, BUS, GATHER, MERGE, UNIT, WRITE, SEND, ARRIVE, FREE = range(9)
 INPUT_STEP, LAYER_STEP, DIGITAL_STEP, OUTPUT_STEP = range(4)
@@ -32,53 +38,8 @@ SLOT_LIMIT, WINDOW_LIMIT, STEP_LIMIT = 1 << 16, 1 << 25, 1 << 16
 FIRST = 1 << 62  # taken off a key: before all others of its cycle
 
 
-class LoopState(NamedTuple):
-    """What the event loop writes; all but results and the heap begin at zero unless said otherwise."""
-
-    free: NDArray[np.int64]
-    """By resource: cycle from which it is free."""
-    busy: NDArray[np.int64]
-    """By resource: cycles of use; a result."""
-    slot_free: NDArray[np.int64]
-    """By slot: cycle from which its arrays are free."""
-    slot_passed: NDArray[np.int64]
-    """By slot: passes begun."""
-    slot_end: NDArray[np.int64]
-    """By slot and input register: cycle in which its pass is over."""
-    released: NDArray[np.int64]
-    """By step: windows that have asked for their operands."""
-    prefix: NDArray[np.int64]
-    """By edge: last window up to which all have arrived; begins at -1."""
-    arrived: NDArray[np.uint8]
-    """By edge and window of the producer: 2 has arrived, 1 has been noted."""
-    waiting: NDArray[np.int32]
-    """By window: slots whose partial sums are not at home; begins at the slots of its copy."""
-    latest: NDArray[np.int64]
-    """By window: cycle in which the last partial sums came home."""
-    left: NDArray[np.int64]
-    """By step: results that have not arrived; begins at windows times edges."""
-    taken: NDArray[np.int32]
-    """By window: slots that have not read their operands; begins at the slots of its copy."""
-    read: NDArray[np.int64]
-    """By step: windows up to which all operands have been read."""
-    room: NDArray[np.int64]
-    """By edge: windows of the producer that have room."""
-    start: NDArray[np.int64]
-    """By window: first array read or use of the unit; begins at the largest number. A result."""
-    finish: NDArray[np.int64]
-    """By window: arrival at the last consumer; a result."""
-    heads: NDArray[np.int64]
-    """By entry of a tree: cycle in which a packet's head comes out."""
-    tails: NDArray[np.int64]
-    """By entry of a tree: cycle in which its tail comes out."""
-    times: NDArray[np.int64]
-    """Heap of events: cycles."""
-    keys: NDArray[np.int64]
-    """Heap of events: keys."""
-
-
 @kernel
-def _push(times, keys, count, time, key):
+def _push(times: Ints, keys: Ints, count: int, time: int, key: int) -> int:
     at = count
     while at > 0:
         up = (at - 1) >> 1
@@ -91,7 +52,7 @@ def _push(times, keys, count, time, key):
 
 
 @kernel
-def _sink(times, keys, count, time, key):
+def _sink(times: Ints, keys: Ints, count: int, time: int, key: int) -> None:
     """Put an event in the place of the first one, which the caller has read."""
     at = 0
     while True:
@@ -109,7 +70,7 @@ def _sink(times, keys, count, time, key):
 
 
 @inlined
-def _book(m, s, first, last, time):
+def _book(m: EventTables, s: LoopState, first: int, last: int, time: int) -> None:
     """Book the links first..last of a tree for a packet injected at ``time``; fill in when head and tail come out."""
     for i in range(first, last):
         parent = m.tree_parent[i]
@@ -123,16 +84,18 @@ def _book(m, s, first, last, time):
 
 
 @inlined
-def _use(s, resource, now, cycles):
+def _use(s: LoopState, resource: int, now: int, cycles: int) -> int:
     """Book a shared resource from ``now`` on; return the cycle in which it is free again."""
-    end = max(now, s.free[resource]) + cycles
+    end: int = max(now, s.free[resource]) + cycles
     s.free[resource] = end
     s.busy[resource] += cycles
     return end
 
 
 @inlined
-def _read(m, s, step, copy, slot, now, base, count):
+def _read(
+    m: EventTables, s: LoopState, step: int, copy: int, slot: int, now: int, base: int, count: int,
+) -> tuple[int, int, int]:  # fmt: skip
     """Read the operands of a window's part in one slot from the buffer; return events and what follows."""
     n = m.first_slot[copy] + slot
     end = _use(s, m.slot_buffer[n], now, m.slot_read[n])
@@ -143,7 +106,10 @@ def _read(m, s, step, copy, slot, now, base, count):
 
 
 @inlined
-def _load(m, s, step, copy, window, slot, at, now, base, count):
+def _load(
+    m: EventTables, s: LoopState, step: int, copy: int, window: int, slot: int, at: int, now: int, base: int,
+    count: int,
+) -> tuple[int, int, int]:  # fmt: skip
     """Load operands over the bus into an input register and start the arrays; return events and what follows."""
     n = m.first_slot[copy] + slot
     loaded = _use(s, m.slot_wires[n], now, m.slot_bus[n])
@@ -169,7 +135,7 @@ def _load(m, s, step, copy, window, slot, at, now, base, count):
 
 
 @inlined
-def _join(m, s, copy, at, done, base):
+def _join(m: EventTables, s: LoopState, copy: int, at: int, done: int, base: int) -> tuple[int, int]:
     """Note that one slot's partial sums are at home at ``done``; return what follows once all are."""
     s.latest[at] = max(s.latest[at], done)
     s.waiting[at] -= 1
@@ -179,7 +145,7 @@ def _join(m, s, copy, at, done, base):
 
 
 @inlined
-def _gather(m, s, copy, slot, at, now, base):
+def _gather(m: EventTables, s: LoopState, copy: int, slot: int, at: int, now: int, base: int) -> tuple[int, int]:
     """Send one slot's partial sums home; return what follows."""
     n = m.first_slot[copy] + slot
     _book(m, s, m.gather_first[n], m.gather_last[n], now)
@@ -187,7 +153,7 @@ def _gather(m, s, copy, slot, at, now, base):
 
 
 @inlined
-def _finish(m, s, step, copy, at, now, base):
+def _finish(m: EventTables, s: LoopState, step: int, copy: int, at: int, now: int, base: int) -> tuple[int, int]:
     """Use the unit of a step for one window; return what follows."""
     cycles = m.unit_cycles[step]
     end = _use(s, m.unit[copy], now, cycles)
@@ -200,7 +166,9 @@ def _finish(m, s, step, copy, at, now, base):
 
 
 @inlined
-def _send(m, s, step, copy, window, at, now, base, count):
+def _send(
+    m: EventTables, s: LoopState, step: int, copy: int, window: int, at: int, now: int, base: int, count: int,
+) -> int:  # fmt: skip
     """Inject the packet of a window's result; return the events."""
     _book(m, s, m.first_tree[copy], m.last_tree[copy], now)
     s.finish[at] = now
@@ -219,7 +187,7 @@ def _send(m, s, step, copy, window, at, now, base, count):
 
 
 @inlined
-def _give_back(m, s, step, at):
+def _give_back(m: EventTables, s: LoopState, step: int, at: int) -> bool:
     """Note that one part of a window has been read; return whether room became free for the producers."""
     s.taken[at] -= 1
     seen = s.read[step]
@@ -232,9 +200,9 @@ def _give_back(m, s, step, at):
 
 
 @inlined
-def _make_room(m, s, step, e):
+def _make_room(m: EventTables, s: LoopState, step: int, e: int) -> int:
     """Work out how many windows of the producer of edge ``e`` have room with the consumer; return the producer."""
-    producer = m.edge_from[e]
+    producer: int = m.edge_from[e]
     if s.read[step] < m.windows[step]:
         s.room[e] = m.keep[m.edge_need[e] + s.read[step]] + m.capacity[e]
     else:
@@ -243,7 +211,7 @@ def _make_room(m, s, step, e):
 
 
 @inlined
-def _take_in(m, s, step, e, window):
+def _take_in(m: EventTables, s: LoopState, step: int, e: int, window: int) -> int:
     """Note that a window has arrived over edge ``e``; return the consumer."""
     s.arrived[m.edge_flag[e] + window] = 1
     s.left[step] -= 1
@@ -251,13 +219,14 @@ def _take_in(m, s, step, e, window):
     while seen + 1 < m.windows[step] and s.arrived[m.edge_flag[e] + seen + 1] == 1:
         seen += 1
     s.prefix[e] = seen
-    return m.edge_to[e]
+    consumer: int = m.edge_to[e]
+    return consumer
 
 
 @inlined
-def _count_ready(m, s, step):
+def _count_ready(m: EventTables, s: LoopState, step: int) -> int:
     """Return how many windows of a step have their operands, and room for their results."""
-    ahead = s.released[step]
+    ahead: int = s.released[step]
     while ahead < m.windows[step]:
         for j in range(m.first_in[step], m.first_in[step + 1]):
             e = m.in_edge[j]
@@ -272,7 +241,9 @@ def _count_ready(m, s, step):
 
 
 @inlined
-def _release(m, s, step, ahead, now, count, follow, follow_key):
+def _release(
+    m: EventTables, s: LoopState, step: int, ahead: int, now: int, count: int, follow: int, follow_key: int,
+) -> tuple[int, int, int]:  # fmt: skip
     """Let the windows up to ``ahead`` of a step ask for their operands as soon as an input register is free.
 
     A step asks for at most as much as the heap has kept room for; the first to ask need not enter the heap.
@@ -301,7 +272,7 @@ def _release(m, s, step, ahead, now, count, follow, follow_key):
 
 
 @inlined
-def _start(m, s, edges, limit):
+def _start(m: EventTables, s: LoopState, edges: int, limit: int) -> int:
     """Let the first windows of the input go; return the events, -1 where the heap is too small."""
     ahead = m.windows[0]
     for e in range(edges):
@@ -318,7 +289,7 @@ def _start(m, s, edges, limit):
 
 
 @inlined
-def _next(s, count, follow, follow_key):
+def _next(s: LoopState, count: int, follow: int, follow_key: int) -> tuple[int, int, int]:
     """Take the first event, of the heap or the one that the last led to; return its cycle, its key and the events."""
     times, keys = s.times, s.keys
     if follow >= 0 and (count == 0 or follow < times[0] or (follow == times[0] and follow_key < keys[0])):
@@ -334,7 +305,9 @@ def _next(s, count, follow, follow_key):
 
 
 @inlined
-def _wake(m, s, steps, limit, stage, step, window, now, count):
+def _wake(
+    m: EventTables, s: LoopState, steps: int, limit: int, stage: int, step: int, window: int, now: int, count: int,
+) -> tuple[int, int, int]:  # fmt: skip
     """Release windows that a result, its arrival or room given back allows; return events (-1: too many) and the next.
 
     Results concern the consumers of a step, room the producers.
@@ -364,7 +337,7 @@ def _wake(m, s, steps, limit, stage, step, window, now, count):
 
 
 @kernel
-def run_events(machine, state):
+def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
     """Run all windows through a :class:`~xbarsim.timing.machine.EventTables`; return (code, windows finished).
 
     Fills ``start`` (first array read or use of the unit) and ``finish`` (arrival at the last consumer) of every

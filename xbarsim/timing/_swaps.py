@@ -7,7 +7,13 @@ targets along one tree (:mod:`xbarsim.timing.route`), so that what counts is the
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xbarsim._numba import kernel
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 XY, BINARY, SHARED, LISTED = range(4)
 FORMS = {"xy": XY, "binary": BINARY, "shared": SHARED, "listed": LISTED}
@@ -15,7 +21,7 @@ FORMS = {"xy": XY, "binary": BINARY, "shared": SHARED, "listed": LISTED}
 
 
 @kernel
-def _count_mesh(ends, first, last, place, x, y, up, down):
+def _count_mesh(ends: Ints, first: int, last: int, place: Ints, x: Ints, y: Ints, up: Ints, down: Ints) -> int:
     """Count the links of an XY tree: the row of the source, and in each column as far up and down as needed."""
     source = place[ends[first]]
     low = high = x[source]
@@ -25,7 +31,7 @@ def _count_mesh(ends, first, last, place, x, y, up, down):
         low, high = min(low, column), max(high, column)
         rise = y[position] - y[source]
         up[column], down[column] = max(up[column], rise), max(down[column], -rise)
-    links = high - low
+    links: int = high - low
     for column in range(low, high + 1):
         links += up[column] + down[column]
         up[column] = down[column] = 0
@@ -33,7 +39,7 @@ def _count_mesh(ends, first, last, place, x, y, up, down):
 
 
 @kernel
-def _count_htree(ends, first, last, place, depth, seen, stamp):
+def _count_htree(ends: Ints, first: int, last: int, place: Ints, depth: int, seen: Ints, stamp: int) -> int:
     """Count the links of a binary tree: up to the highest meeting point, and every branch down from there once."""
     source = place[ends[first]]
     links = top = 0
@@ -50,7 +56,7 @@ def _count_htree(ends, first, last, place, depth, seen, stamp):
 
 
 @kernel
-def _count_bus(ends, first, last, place):
+def _count_bus(ends: Ints, first: int, last: int, place: Ints) -> int:
     """Count one link where anything leaves the position of the source."""
     for k in range(first + 1, last):
         if place[ends[k]] != place[ends[first]]:
@@ -59,7 +65,10 @@ def _count_bus(ends, first, last, place):
 
 
 @kernel
-def _count_listed(ends, first, last, place, tiles, path_first, path_link, seen, stamp):
+def _count_listed(
+    ends: Ints, first: int, last: int, place: Ints, tiles: int, path_first: Ints, path_link: Ints, seen: Ints,
+    stamp: int,
+) -> int:  # fmt: skip
     """Count the links of all paths from the source, each once."""
     source = place[ends[first]]
     links = 0
@@ -73,7 +82,10 @@ def _count_listed(ends, first, last, place, tiles, path_first, path_link, seen, 
 
 
 @kernel
-def _count(form, ends, first, last, place, x, y, depth, path_first, path_link, up, down, seen, stamp):
+def _count(
+    form: int, ends: Ints, first: int, last: int, place: Ints, x: Ints, y: Ints, depth: int, path_first: Ints,
+    path_link: Ints, up: Ints, down: Ints, seen: Ints, stamp: int,
+) -> int:  # fmt: skip
     if form == XY:
         return _count_mesh(ends, first, last, place, x, y, up, down)
     if form == BINARY:
@@ -84,7 +96,10 @@ def _count(form, ends, first, last, place, x, y, depth, path_first, path_link, u
 
 
 @kernel
-def count_links(form, clock, ends, first, place, x, y, depth, path_first, path_link, links, up, down, seen):
+def count_links(
+    form: int, clock: int, ends: Ints, first: Ints, place: Ints, x: Ints, y: Ints, depth: int, path_first: Ints,
+    path_link: Ints, links: Ints, up: Ints, down: Ints, seen: Ints,
+) -> int:  # fmt: skip
     """Fill in the links of every packet; ``form`` says how they are counted, ``depth`` is the height of a binary tree.
 
     ``clock`` is a number above all that ``seen`` holds; the next such number is returned.
@@ -97,15 +112,16 @@ def count_links(form, clock, ends, first, place, x, y, depth, path_first, path_l
 
 
 @kernel
-def _swap(a, b, place):
+def _swap(a: int, b: int, place: Ints) -> None:
     place[a], place[b] = place[b], place[a]
 
 
 @kernel
 def exchange(
-    form, pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, path_first, path_link, place, links,
-    score, best, fresh, touched, up, down, seen,
-):  # fmt: skip
+    form: int, pairs: Ints, limits: Floats, clock: int, ends: Ints, first: Ints, bits: Ints, owner_first: Ints,
+    owner: Ints, x: Ints, y: Ints, depth: int, path_first: Ints, path_link: Ints, place: Ints, links: Ints,
+    score: Ints, best: Ints, fresh: Ints, touched: Ints, up: Ints, down: Ints, seen: Ints,
+) -> tuple[int, int]:  # fmt: skip
     """Exchange pairs of tiles one after the other wherever that costs at most the pair's limit.
 
     Parameters

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, LoopState, run_events
+from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_events
+from xbarsim.timing._state import LoopState
 from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import Layout

@@ -1,0 +1,165 @@
+"""What happens to the sums of one read in registers: noise, conversion, surveys of them, and shift-add."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim._numba import inlined
+from xbarsim._simd import (
+    LANES,
+    Array,
+    Vector,
+    add,
+    address,
+    fill,
+    lane_count,
+    larger,
+    load,
+    multiply,
+    peek,
+    poke,
+    round_even,
+    smaller,
+    square_root,
+    store,
+    to_float,
+    to_int32,
+    to_int64,
+    zeros,
+)
+from xbarsim.mvm._records import BlockErrors, Errors, Range, Survey, SurveyPlaces
+
+# --- noise -------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def mix_word(x: np.uint64) -> np.uint64:
+    """Scramble a 64-bit word (the finaliser of SplitMix64, Steele et al. 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@inlined
+def hash_vector(errors: Errors | None, v: int) -> np.uint64:
+    """Hash the index of a vector within the run, for the noise of its reads."""
+    if errors is None:
+        return np.uint64(0)
+    return mix_word(errors.key + np.uint64(errors.first_vector + v))
+
+
+@inlined
+def draw_normal(
+    word: np.uint64, column: int, pool: NDArray[np.float32], turns: NDArray[np.float32], zero: Vector,
+) -> Vector:  # fmt: skip
+    """Draw one standard normal per lane: two stretches of a pool of normals, turned by an angle of this read.
+
+    ``word`` holds two places in the pool (15 bits each) and the angle (8 bits); see ``noise``.
+    """
+    first = np.int64(word & np.uint64(0x7FFF)) + column
+    second = np.int64((word >> np.uint64(15)) & np.uint64(0x7FFF)) + column
+    turn = np.int64((word >> np.uint64(30)) & np.uint64(0xFF))
+    x = multiply(load(pool, first, zero), fill(peek(turns, 2 * turn), zero))
+    return add(x, multiply(load(pool, second, zero), fill(peek(turns, 2 * turn + 1), zero)))
+
+
+# --- conversion --------------------------------------------------------------------------------------------------
+
+
+@inlined
+def point_survey(survey: Survey | None) -> Any:
+    """Point to what a survey keeps."""
+    if survey is None:
+        return None
+    return SurveyPlaces(
+        address(survey.lowest),
+        address(survey.highest),
+        address(survey.counts),
+        survey.counts.size,
+        survey.bins_per_unit,
+        address(survey.clipped),
+    )
+
+
+@inlined
+def note_sums(
+    x: Vector, adc: Range, survey: SurveyPlaces, target: int, plane_weights: NDArray[np.int32],
+    floats: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Keep what a survey asks for of one read of some columns; those without a weight are padding."""
+    store(survey.lowest, 0, smaller(load(survey.lowest, 0, x), x))
+    store(survey.highest, 0, larger(load(survey.highest, 0, x), x))
+    if survey.bins:
+        store(floats, 0, x)
+        for j in range(lane_count(x)):
+            if peek(plane_weights, target + j) == 0:
+                continue
+            place: Any = min(np.int64(abs(peek(floats, j)) * survey.bins_per_unit), survey.bins - 1)
+            poke(survey.counts, place, peek(survey.counts, place) + 1)
+            y = peek(floats, j) * adc.scale
+            clips = (y > adc.high + np.float32(0.5)) | (y < adc.low - np.float32(0.5))
+            poke(survey.clipped, 0, peek(survey.clipped, 0) + clips)
+
+
+@inlined
+def point_errors(errors: Errors | None, r: int) -> Any:
+    """Point to the errors of one row block."""
+    if errors is None:
+        return None
+    read_noise = errors.read_noise[r] if errors.read_noise.size else errors.gain[r]
+    return BlockErrors(
+        address(errors.gain[r]),
+        address(errors.offset[r]),
+        address(errors.inl),
+        errors.inl.size,
+        errors.thermal,
+        address(read_noise),
+        errors.read_noise.size,
+        address(errors.pool),
+        address(errors.turns),
+        errors.is_silent,
+    )
+
+
+@inlined
+def convert(
+    x: Vector, variance: Vector, word: np.uint64, column: int, adc: Range, errors: BlockErrors | None,
+    floats: NDArray[np.float32],
+) -> Vector:  # fmt: skip
+    """Convert sums to codes in int32; with errors, as a real converter would."""
+    low, high = fill(adc.low, x), fill(adc.high, x)
+    y = multiply(to_float(x), fill(adc.scale, x))
+    if errors is not None:
+        y = add(multiply(y, load(errors.gain, column, x)), load(errors.offset, column, x))
+        if errors.is_noisy:
+            deviation = multiply(to_float(variance), load(errors.read_noise, column, x))
+            deviation = square_root(add(deviation, fill(errors.thermal, x)))
+            y = add(y, multiply(deviation, draw_normal(word, column, errors.pool, errors.turns, y)))
+        if errors.inl_size:
+            store(floats, 0, y)
+            for j in range(lane_count(x)):
+                code = np.rint(min(max(peek(floats, j), adc.low), adc.high))
+                poke(floats, j, peek(floats, j) + peek(errors.inl, np.int64(code - adc.low)))
+            y = load(floats, 0, y)
+    return to_int32(round_even(larger(smaller(y, high), low)))
+
+
+@inlined
+def shift_add(
+    codes: Array, v: int, target: int, plane_weights: NDArray[np.int32], lanes: NDArray[np.int32],
+    out: NDArray[np.int64], padded: int,
+) -> None:  # fmt: skip
+    """Add weighted codes, int32 lanes, to the outputs of vector v."""
+    quarter = zeros(plane_weights, LANES)
+    store(lanes, 0, codes)
+    output = target % padded
+    for k in range(0, lane_count(codes), LANES):
+        at = v * padded + output
+        part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
+        store(out, at, add(load(out, at, quarter), part))
+        output += LANES
+        if output == padded:
+            output = 0
