@@ -122,12 +122,12 @@ def divide(x: Vector, y: Vector) -> Vector:
 
 def scale(s: float, x: Vector) -> Vector:
     """Return ``s x``."""
-    return np.multiply(np.asarray(s, dtype=x.dtype), x)
+    return multiply(fill(x.dtype.type(s), x), x)
 
 
 def multiply_add(s: float, x: Vector, y: Vector) -> Vector:
     """Return ``s x + y``."""
-    return np.add(np.multiply(np.asarray(s, dtype=x.dtype), x), y)
+    return add(scale(s, x), y)
 
 
 def round_even(x: Vector) -> Vector:
