@@ -62,18 +62,14 @@ def _count_input_bits(work: StepWork) -> int:
 
 def _count_buffered_bits(work: StepWork) -> int:
     """Count operands read, and results written at home, read once more to be sent, and written where they arrive."""
-    read = sum(copy.windows * copy.read_bits for copy in work.copies)
     if work.kind == "output":
-        return read
-    stored = 0
-    for copy in work.copies:
-        reread = 1 if copy.targets and work.kind != "input" else 0
-        stored += copy.windows * work.result_bits * (1 + reread + copy.targets)
-    return read + stored
+        return work.read_bits
+    reread = 0 if work.kind == "input" else work.sent
+    return work.read_bits + work.result_bits * (work.windows + reread + work.arrivals)
 
 
 def _count_hop_bits(work: StepWork) -> int:
-    return sum(copy.windows * copy.hop_bits for copy in work.copies)
+    return work.hop_bits
 
 
 def _count_operations(work: StepWork, unit: str) -> int:
@@ -133,7 +129,7 @@ ACTIONS = tabulate_actions(
         name="bus",
         unit="bits",
         counted="values moved over the buses of tiles",
-        count=lambda work: sum(copy.windows * copy.bus_bits for copy in work.copies),
+        count=lambda work: work.bus_bits,
     ),
     Action(
         name="accumulate",
@@ -193,7 +189,7 @@ ACTIONS = tabulate_actions(
         name="write",
         unit="operations",
         counted="cells written where weights are reloaded in every inference",
-        count=lambda work: work.arrays.cells if work.is_reloaded else 0,
+        count=lambda work: work.written,
     ),
 )
 """Name -> what the timing machine counts, in the order of the reports."""

@@ -5,13 +5,12 @@ The timing machine fills these records in; every record of :data:`~xbarsim.compo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from xbarsim.config.hardware import Hardware
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArrayWork:
+class ArrayWork(NamedTuple):
     """What the arrays of a layer do for one window; zeros where a step has none."""
 
     streams: int
@@ -36,35 +35,16 @@ class ArrayWork:
     """Additions of inputs before they reach the arrays of an epitome."""
     lookup_bits: int
     """Bits read from the index tables of an epitome."""
-    cells: int
-    """Cells of all arrays, weights or not."""
 
 
 NO_ARRAYS = ArrayWork(
     streams=0, polarities=0, crossbars=0, rows=0, conversions=0, input_bits=0, results=0, sum_bits=0, additions=0,
-    input_additions=0, lookup_bits=0, cells=0,
+    input_additions=0, lookup_bits=0,
 )  # fmt: skip
 """What a step without weights does with arrays."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CopyWork:
-    """What one copy of a step moves for one window."""
-
-    windows: int
-    """Windows of one inference that the copy takes."""
-    read_bits: int
-    """Bits of operands read from buffers."""
-    bus_bits: int
-    """Bits moved over the buses of tiles."""
-    hop_bits: int
-    """Bits of partial sums and results, once for every link that they pass."""
-    targets: int
-    """Other tiles that the result goes to."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepWork:
+class StepWork(NamedTuple):
     """What one step does in one inference."""
 
     kind: str
@@ -73,8 +53,8 @@ class StepWork:
     """Name of the part of a tile that works on its windows, such as ``vector``."""
     hardware: Hardware
     """Hardware of the layer, for other steps that of the plan."""
-    is_reloaded: bool
-    """Whether its weights are written in every inference."""
+    written: int
+    """Cells written in every inference, weights or not; 0 where weights stay."""
     windows: int
     """Windows of one inference."""
     operations: int
@@ -85,8 +65,16 @@ class StepWork:
     """Bits of the result of one window."""
     arrays: ArrayWork
     """Arrays of a layer."""
-    copies: tuple[CopyWork, ...]
-    """Copies of the step."""
+    read_bits: int
+    """Bits of operands read from buffers in one inference."""
+    bus_bits: int
+    """Bits moved over the buses of tiles in one inference."""
+    hop_bits: int
+    """Bits of partial sums and results in one inference, once for every link that they pass."""
+    sent: int
+    """Windows whose result leaves its tile."""
+    arrivals: int
+    """Results of one window that arrive at other tiles, all windows together."""
 
     @property
     def is_end(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from xbarsim.component.action import ACTIONS
-from xbarsim.component.work import NO_ARRAYS, ArrayWork, CopyWork, StepWork
+from xbarsim.component.work import NO_ARRAYS, ArrayWork, StepWork
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
-from xbarsim.timing.layout import Layout, StepCopy, StepLayout
+from xbarsim.timing.layout import Layout, StepLayout
 from xbarsim.timing.program import written_cells
 from xbarsim.timing.rounds import wanted_columns
 from xbarsim.timing.slots import conversions_of, result_bits
@@ -57,43 +57,49 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
     StepWork
         What its actions are counted from.
     """
-    step, layer = own.step, own.layer
+    step, layer, bits = own.step, own.layer, own.result_bits
+    partial = 0 if layer is None else result_bits(layer)
+    read = bus = hops = sent = arrivals = 0
+    for number, copy in enumerate(own.copies):
+        windows, targets = own.windows_of(number), len(copy.result.ends)
+        operands = step.operands * own.bits
+        if layer is not None:
+            operands = sum([slot.rows for slot in copy.slots]) * layer.activation_bits
+            bus += windows * (operands + bits)
+        read += windows * operands
+        hops += windows * (len(copy.result.links) * bits + copy.gathered_hops * partial)
+        sent += windows if targets else 0
+        arrivals += windows * targets
     return StepWork(
         kind=step.kind,
         unit=own.unit.name,
         hardware=plan.hardware if layer is None else layer.hardware,
-        is_reloaded=layer is not None and plan.turn_count > 1,
+        written=written_cells(layer) if layer is not None and plan.turn_count > 1 else 0,
         windows=step.windows,
         operations=step.operations,
         activated=step.activated,
-        result_bits=own.result_bits,
-        arrays=NO_ARRAYS if layer is None else _describe_arrays(layer),
-        copies=tuple(_describe_copy(own, number, copy) for number, copy in enumerate(own.copies)),
+        result_bits=bits,
+        arrays=NO_ARRAYS if layer is None else _describe_arrays(layer, partial),
+        read_bits=read,
+        bus_bits=bus,
+        hop_bits=hops,
+        sent=sent,
+        arrivals=arrivals,
     )
 
 
-def _describe_copy(own: StepLayout, number: int, copy: StepCopy) -> CopyWork:
-    moved, read, bus = len(copy.result.links) * own.result_bits, own.step.operands * own.bits, 0
-    if own.layer is not None:
-        read = sum(slot.rows for slot in copy.slots) * own.layer.activation_bits
-        bus = read + own.result_bits
-        moved += copy.gathered_hops * result_bits(own.layer)
-    return CopyWork(
-        windows=own.windows_of(number), read_bits=read, bus_bits=bus, hop_bits=moved, targets=len(copy.result.ends)
-    )
-
-
-def _describe_arrays(layer: LayerPlan) -> ArrayWork:
+def _describe_arrays(layer: LayerPlan, sum_bits: int) -> ArrayWork:
     """Work out what the arrays of a layer do for one window."""
     if layer.epitome is not None:
-        return _describe_rounds(layer, layer.epitome)
+        return _describe_rounds(layer, layer.epitome, sum_bits)
     crossbars = rows = conversions = results = additions = 0
     for index, times in ((0, layer.stripes - 1), (layer.stripes - 1, 1)):
         if times < 1:
             continue
         stripe = layer.stripe(index)
         blocks = len(stripe.row_starts) - 1
-        converted = sum(conversions_of(layer.hardware, int(columns)) for columns in layer.block_columns(index))
+        used = layer.block_columns(index)
+        converted = conversions_of(layer.hardware, int(used.sum()), len(used))
         crossbars += times * stripe.crossbars
         rows += times * stripe.rows * stripe.col_blocks
         conversions += times * blocks * converted
@@ -101,12 +107,12 @@ def _describe_arrays(layer: LayerPlan) -> ArrayWork:
         additions += times * stripe.cols * (blocks - 1)
     return ArrayWork(
         streams=layer.streams, polarities=layer.polarities, crossbars=crossbars, rows=rows,
-        conversions=conversions, input_bits=layer.activation_bits, results=results, sum_bits=result_bits(layer),
-        additions=additions, input_additions=0, lookup_bits=0, cells=written_cells(layer),
+        conversions=conversions, input_bits=layer.activation_bits, results=results, sum_bits=sum_bits,
+        additions=additions, input_additions=0, lookup_bits=0,
     )  # fmt: skip
 
 
-def _describe_rounds(layer: LayerPlan, epitome: EpitomePlan) -> ArrayWork:
+def _describe_rounds(layer: LayerPlan, epitome: EpitomePlan, sum_bits: int) -> ArrayWork:
     """Work out what the arrays of an epitome, its tables and its joint module do for one window."""
     driven, wanted = epitome.driven(layer.row_starts), wanted_columns(layer, epitome)
     rows_read, cols_read = (driven > 0).sum(axis=1), (wanted > 0).sum(axis=1)
@@ -120,9 +126,8 @@ def _describe_rounds(layer: LayerPlan, epitome: EpitomePlan) -> ArrayWork:
         conversions=int((rows_read * converted.sum(axis=1)).sum()),
         input_bits=layer.input_bits,
         results=int((rows_read * results).sum()),
-        sum_bits=result_bits(layer),
+        sum_bits=sum_bits,
         additions=int(((rows_read - 1) * results).sum()) + epitome.joint_additions,
         input_additions=epitome.input_additions,
         lookup_bits=sum(epitome.lookup_bits.values()),
-        cells=written_cells(layer),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.network import Network
 from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
 from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, Part, Resources, number_resources
 from xbarsim.timing.place import PORT, Packet, place_tiles
@@ -17,8 +19,7 @@ from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
 from xbarsim.timing.slots import Slot, place_copy, result_bits
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepCopy:
+class StepCopy(NamedTuple):
     """One copy of a step: where it lies and what it sends for one window."""
 
     home: int
@@ -33,11 +34,10 @@ class StepCopy:
     @property
     def gathered_hops(self) -> int:
         """Outputs of every slot times the links that they take home, all slots together."""
-        return sum(slot.outputs * len(tree.links) for slot, tree in zip(self.slots, self.gathers))
+        return sum([slot.outputs * len(tree.links) for slot, tree in zip(self.slots, self.gathers)])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A stream of values from one step to another."""
 
     consumer: int
@@ -48,8 +48,7 @@ class Edge:
     """First window that this window of the consumer or any later one needs."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StepLayout:
+class StepLayout(NamedTuple):
     """One step on the machine."""
 
     step: Step
@@ -60,6 +59,8 @@ class StepLayout:
     """Bits of one value of its result."""
     copies: tuple[StepCopy, ...]
     """Copies, which take windows in turn."""
+    tiles: frozenset[int]
+    """Tiles that need its operands."""
     edges: tuple[Edge, ...]
     """Streams to consumers."""
 
@@ -67,13 +68,6 @@ class StepLayout:
     def result_bits(self) -> int:
         """Bits of one window's result."""
         return self.step.values * self.bits
-
-    @property
-    def tiles(self) -> set[int]:
-        """Tiles that need its operands."""
-        if self.layer is None:
-            return {copy.home for copy in self.copies}
-        return {slot.tile for copy in self.copies for slot in copy.slots}
 
     @property
     def unit(self) -> Part:
@@ -124,16 +118,10 @@ def lay_out(plan: Plan) -> Layout:
         Steps, their copies and the resources.
     """
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
-    steps = _place_steps(plan, trace_dataflow(plan.network), locate_tiles(plan), port=0)
-    tiles = [each.tiles for each in steps]
-    routed = []
-    for each in steps:
-        reached = set().union(*(tiles[edge.consumer] for edge in each.edges))
-        copies = tuple(_route_copy(fabric, copy, reached) for copy in each.copies)
-        routed.append(dataclasses.replace(each, copies=copies))
+    steps = _place_steps(plan, locate_tiles(plan), 0, fabric)
     names = tuple("link " + " ".join(str(part) for part in link) for link in fabric.ids)
     return Layout(
-        steps=tuple(routed),
+        steps=steps,
         resources=number_resources(plan.hardware.timing, plan.tiles, names),
         chip_links=frozenset(fabric.chip_links()),
     )
@@ -154,7 +142,7 @@ def locate_tiles(plan: Plan) -> Sequence[int]:
     """
     if plan.hardware.mapping.placement == "order":
         return range(plan.tiles)
-    steps = _place_steps(plan, trace_dataflow(plan.network), range(plan.tiles), port=PORT)
+    steps = _place_steps(plan, range(plan.tiles), PORT, None)
     return place_tiles(make_fabric(plan.hardware, plan.tiles_per_chip), plan.tiles, _list_packets(steps))
 
 
@@ -170,27 +158,54 @@ def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
                     yield Packet(slot.tile, (copy.home,), windows * slot.outputs * result_bits(each.layer))
 
 
-def _place_steps(plan: Plan, flow: Dataflow, places: Sequence[int], port: int) -> tuple[StepLayout, ...]:
-    """Place every step; packets have no links yet."""
+class Site(NamedTuple):
+    """Where one copy lies."""
+
+    home: int
+    slots: tuple[Slot, ...]
+
+
+def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | None) -> tuple[StepLayout, ...]:
+    """Place every step and, where there is a fabric, find the links of every packet."""
+    flow = trace_dataflow(plan.network)
     layers: dict[int, LayerPlan] = {flow.index[mapped.name]: mapped for mapped in plan.layers}
-    bits, edges = _propagate_bits(plan, flow, layers), _list_edges(flow)
-    placed: list[StepLayout] = []
+    bits, edges = _propagate_bits(plan, flow, layers), _list_edges(plan.network)
+    sites: list[list[Site]] = []
     for index, step in enumerate(flow.steps):
-        layer = layers.get(index)
-        if layer is not None:
+        if index in layers:
+            layer = layers[index]
             slots = [tuple(place_copy(plan, layer, copy, places)) for copy in range(layer.replicas)]
-            copies = tuple(_unrouted(each[0].tile, each) for each in slots)
+            sites.append([Site(each[0].tile, each) for each in slots])
         else:
             source = max((edge[0] for edge in step.edges), default=0)
             at_port = source == 0 or step.kind == "output"
-            homes = [port] if at_port else [copy.home for copy in placed[source].copies]
-            copies = tuple(_unrouted(home, ()) for home in homes)
-        placed.append(StepLayout(step=step, layer=layer, bits=bits[index], copies=copies, edges=tuple(edges[index])))
+            sites.append([Site(port, ())] if at_port else [Site(site.home, ()) for site in sites[source]])
+    tiles = [{slot.tile for site in each for slot in site.slots} or {site.home for site in each} for each in sites]
+    placed = []
+    for index, step in enumerate(flow.steps):
+        targets = set().union(*[tiles[edge.consumer] for edge in edges[index]])
+        copies = tuple(_route_copy(fabric, site, targets) for site in sites[index])
+        placed.append(
+            StepLayout(
+                step=step,
+                layer=layers.get(index),
+                bits=bits[index],
+                copies=copies,
+                tiles=frozenset(tiles[index]),
+                edges=edges[index],
+            )
+        )
     return tuple(placed)
 
 
-def _unrouted(home: int, slots: tuple[Slot, ...]) -> StepCopy:
-    return StepCopy(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)
+def _route_copy(fabric: Fabric | None, site: Site, targets: set[int]) -> StepCopy:
+    """Find the links of a copy's packets; partial sums first, since links are numbered as they are asked for."""
+    home, slots = site
+    if fabric is None:
+        return StepCopy(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)
+    gathers = tuple([fabric.tree(slot.tile, (home,)) if slot.tile != home else NO_LINKS for slot in slots])
+    result = fabric.tree(home, tuple(sorted(targets - {home})))
+    return StepCopy(home=home, slots=slots, gathers=gathers, result=result)
 
 
 def _propagate_bits(plan: Plan, flow: Dataflow, layers: dict[int, LayerPlan]) -> list[int]:
@@ -205,17 +220,12 @@ def _propagate_bits(plan: Plan, flow: Dataflow, layers: dict[int, LayerPlan]) ->
     return bits
 
 
-def _list_edges(flow: Dataflow) -> list[list[Edge]]:
+@functools.lru_cache(maxsize=64)
+def _list_edges(network: Network) -> tuple[tuple[Edge, ...], ...]:
     """Return the edges of every step, by producer."""
+    flow = trace_dataflow(network)
     out: list[list[Edge]] = [[] for _ in flow.steps]
     for index, step in enumerate(flow.steps):
         for (source, need), keep in zip(step.edges, step.keeps):
             out[source].append(Edge(consumer=index, need=need, keep=keep))
-    return out
-
-
-def _route_copy(fabric: Fabric, copy: StepCopy, tiles: set[int]) -> StepCopy:
-    """Find the links of a copy's packets; partial sums first, since links are numbered as they are asked for."""
-    gathers = tuple(fabric.tree(slot.tile, (copy.home,)) if slot.tile != copy.home else NO_LINKS for slot in copy.slots)
-    result = fabric.tree(copy.home, tuple(sorted(tiles - {copy.home})))
-    return dataclasses.replace(copy, gathers=gathers, result=result)
+    return tuple(tuple(each) for each in out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,7 +137,7 @@ def _ints(values: Sequence[int]) -> Ints:
 
 def _firsts(sizes: Sequence[int]) -> Ints:
     """Return where each of consecutive runs begins, and where the last ends."""
-    return np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    return np.array([0, *accumulate(sizes)], dtype=np.int64)
 
 
 def _columns(rows: list[Any]) -> Arrays:
@@ -159,18 +160,15 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
     for each in layout.steps:
         step, is_layer = each.step, each.layer is not None
         if step.kind in ("input", "output"):
-            kind, work = (
-                (INPUT_STEP if step.kind == "input" else OUTPUT_STEP),
-                _cycles(each.result_bits, timing.io_bits),
-            )
+            kind = INPUT_STEP if step.kind == "input" else OUTPUT_STEP
+            work = _cycles(each.result_bits, timing.io_bits)
         else:
             kind = LAYER_STEP if is_layer else DIGITAL_STEP
             work = _cycles(step.values if is_layer else step.operations, part_width(each.unit, timing))
         write = _cycles(each.result_bits, part_width(BUFFER_WRITE, timing))
         rows.append(StepRow(kind, step.windows * images, len(each.copies), work, write))
-    arrays = _columns(rows)
-    first_copy = _firsts(arrays["copies"])[:-1]
-    return arrays | {"first_copy": first_copy, "first_window": _firsts(arrays["windows"])}
+    first_copy, first_window = _firsts([row.copies for row in rows])[:-1], _firsts([row.windows for row in rows])
+    return _columns(rows) | {"first_copy": first_copy, "first_window": first_window}
 
 
 class CopyRow(NamedTuple):
@@ -184,9 +182,9 @@ class CopyRow(NamedTuple):
 
 def _tabulate_copies(layout: Layout, timing: Timing) -> Arrays:
     rows, resources, lanes = [], layout.resources, part_width(VECTOR, timing)
+    ends = {"input": resources.input, "output": resources.output}
     for index, each in enumerate(layout.steps):
         for copy in each.copies:
-            ends = {"input": resources.input, "output": resources.output}
             unit = ends.get(each.step.kind, resources.part(each.unit, copy.home, index))
             merge_unit = resources.part(VECTOR, copy.home, index)
             write_port = resources.part(BUFFER_WRITE, copy.home, index)
@@ -208,31 +206,25 @@ class SlotRow(NamedTuple):
 
 def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
     rows: list[SlotRow] = []
-    sizes = []
+    sizes: list[int] = []
+    resources, reads, loads = layout.resources, part_width(BUFFER_READ, timing), part_width(BUS, timing)
     for index, each in enumerate(layout.steps):
-        for copy in range(len(each.copies)):
-            own = _slot_rows(layout, timing, index, copy)
-            rows.extend(own)
-            sizes.append(len(own))
+        layer = each.layer
+        if layer is None:
+            read = _cycles(each.step.operands * each.bits, reads)
+            for copy in each.copies if each.step.kind != "input" else ():
+                wires, port = resources.part(BUS, copy.home, index), resources.part(BUFFER_READ, copy.home, index)
+                rows.append(SlotRow(wires, port, read, 0, 0, 0))
+            sizes.extend([0 if each.step.kind == "input" else 1] * len(each.copies))
+            continue
+        occupancy, latency = window_cycles(layer)
+        for copy in each.copies:
+            sizes.append(len(copy.slots))
+            for slot in copy.slots:
+                bits = slot.rows * layer.activation_bits
+                wires, port = resources.part(BUS, slot.tile, index), resources.part(BUFFER_READ, slot.tile, index)
+                rows.append(SlotRow(wires, port, _cycles(bits, reads), _cycles(bits, loads), occupancy, latency))
     return _columns(rows) | {"first_slot": _firsts(sizes)}
-
-
-def _slot_rows(layout: Layout, timing: Timing, index: int, copy: int) -> list[SlotRow]:
-    each, resources = layout.steps[index], layout.resources
-    layer, own, reads = each.layer, each.copies[copy], part_width(BUFFER_READ, timing)
-    if layer is None:
-        if each.step.kind == "input":
-            return []
-        wires, port = (resources.part(part, own.home, index) for part in (BUS, BUFFER_READ))
-        return [SlotRow(wires, port, _cycles(each.step.operands * each.bits, reads), 0, 0, 0)]
-    occupancy, latency = window_cycles(layer)
-    rows = []
-    for slot in own.slots:
-        bits = slot.rows * layer.activation_bits
-        wires, port = (resources.part(part, slot.tile, index) for part in (BUS, BUFFER_READ))
-        load = _cycles(bits, part_width(BUS, timing))
-        rows.append(SlotRow(wires, port, _cycles(bits, reads), load, occupancy, latency))
-    return rows
 
 
 class LinkRow(NamedTuple):
@@ -264,16 +256,18 @@ def _tabulate_packets(layout: Layout, timing: Timing) -> Arrays:
 
 def _add_packet(rows: list[LinkRow], layout: Layout, timing: Timing, tree: Tree, bits: int) -> tuple[int, int]:
     """Add the links of one packet; return where they begin and end."""
-    first, resources = len(rows), layout.resources
+    first = len(rows)
+    if not tree.links:
+        return first, first
+    base = layout.resources.first_link
     for link, parent in zip(tree.links, tree.parents):
         width = timing.io_bits if link in layout.chip_links else timing.link_bits
-        rows.append(LinkRow(resources.first_link + link, first + parent if parent >= 0 else -1, _cycles(bits, width)))
+        rows.append(LinkRow(base + link, first + parent if parent >= 0 else -1, _cycles(bits, width)))
     return first, len(rows)
 
 
 def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
     """List where a copy's result leaves its links, by copy and edge."""
-    tiles = [each.tiles for each in layout.steps]
     first_dest: list[int] = []
     dest_first: list[int] = []
     dest_last: list[int] = []
@@ -284,7 +278,7 @@ def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
             first_dest.append(len(dest_first))
             for edge in each.edges:
                 dest_first.append(len(ends))
-                targets = sorted(tiles[edge.consumer] - {copy.home})
+                targets = sorted(layout.steps[edge.consumer].tiles - {copy.home})
                 ends.extend(int(first_tree[number]) + copy.result.ends[tile] for tile in targets)
                 dest_last.append(len(ends))
             number += 1

@@ -158,15 +158,17 @@ def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int
     return (streams * period if hardware.timing.overlapped else latency), latency
 
 
-def conversions_of(hardware: Hardware, columns: int) -> int:
-    """Return the conversions of one read of a crossbar with so many used columns.
+def conversions_of(hardware: Hardware, columns: int, crossbars: int = 1) -> int:
+    """Return the conversions of one read of crossbars with so many used columns.
 
     Parameters
     ----------
     hardware : Hardware
         Encoding of weights, and where differences are taken.
     columns : int
-        Used columns of the crossbar.
+        Used columns of all these crossbars.
+    crossbars : int
+        Crossbars, each with a unit column where the encoding has one.
 
     Returns
     -------
@@ -175,7 +177,7 @@ def conversions_of(hardware: Hardware, columns: int) -> int:
     """
     unit = int(hardware.has_unit_column)
     twice = hardware.converted_polarities
-    return (columns + unit) * twice
+    return (columns + crossbars * unit) * twice
 
 
 def result_bits(layer: LayerPlan) -> int:
