@@ -42,8 +42,6 @@ _SUMS = {"int16": "int32", "uint8": "int16"}
 
 
 # --- plain ---------------------------------------------------------------------------------------------------------
-
-
 def address(array: Array) -> Array:
     """Return a bare pointer to an array's values, for :func:`load`, :func:`peek`, :func:`store` and :func:`poke`.
 
@@ -166,8 +164,6 @@ def to_int64(x: Vector) -> Vector:
 
 
 # --- compiled ------------------------------------------------------------------------------------------------------
-
-
 class Lanes(types.Type):
     """Numba's type of a fixed number of values in vector registers."""
 
@@ -181,14 +177,13 @@ class Lanes(types.Type):
         return _vector(self.dtype, self.count)
 
 
+@register_model(Lanes)
 class LanesModel(PrimitiveModel):
     """How lanes are kept: as LLVM's vector."""
 
     def __init__(self, manager: Any, lanes: Lanes) -> None:
         super().__init__(manager, lanes, lanes.vector)
 
-
-register_model(Lanes)(LanesModel)
 
 _FLOATS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 
@@ -221,10 +216,7 @@ Definition: TypeAlias = "tuple[Any, Callable[[Any, Any, Any, Any], Any]] | None"
 
 
 def _address(array: Any) -> Definition:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _data(context, builder, array, args[0])
-
-    return types.CPointer(array.dtype)(array), generate
+    return types.CPointer(array.dtype)(array), lambda context, builder, _, args: _data(context, builder, array, args[0])
 
 
 def _point(record: Any) -> Definition:
@@ -278,10 +270,8 @@ def _store(array: Any, index: Any, lanes: Any) -> Definition:
 
 
 def _peek(array: Any, index: Any) -> Definition:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(context, builder, array, args))
-
-    return array.dtype(array, types.intp), generate
+    signature = array.dtype(array, types.intp)
+    return signature, lambda context, builder, _, args: builder.load(_place(context, builder, array, args))
 
 
 def _poke(array: Any, index: Any, value: Any) -> Definition:
@@ -302,17 +292,12 @@ def _fill(value: Any, like: Any) -> Definition:
 
 
 def _spread(value: Any, like: Any) -> Definition:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, context.cast(builder, args[0], value, like.dtype), like.vector)
-
-    return like(value, like), generate
+    signature, to = like(value, like), like.dtype
+    return signature, lambda context, b, _, args: _splat(b, context.cast(b, args[0], value, to), like.vector)
 
 
 def _scale(s: Any, x: Any) -> Definition:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fmul(_splat(builder, args[0], x.vector), args[1], flags=("contract",))
-
-    return x(x.dtype, x), generate
+    return x(x.dtype, x), lambda _, b, __, args: b.fmul(_splat(b, args[0], x.vector), args[1], flags=("contract",))
 
 
 def _multiply_add(s: Any, x: Any, y: Any) -> Definition:
@@ -359,10 +344,7 @@ def _select(comparison: str) -> Callable[[Any, Any], Definition]:
     """Define the choice of the first of two float lanes where the comparison holds."""
 
     def define(x: Any, y: Any) -> Definition:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.select(builder.fcmp_ordered(comparison, *args), *args)
-
-        return x(x, x), generate
+        return x(x, x), lambda _, builder, __, args: builder.select(builder.fcmp_ordered(comparison, *args), *args)
 
     return define
 
@@ -387,29 +369,12 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 
 
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
-    address: _address,
-    point: _point,
-    zeros: _zeros,
-    load: _load,
-    store: _store,
-    peek: _peek,
-    poke: _poke,
-    lane_count: _lane_count,
-    fill: _fill,
-    spread: _spread,
-    add: _binary("fadd", "add"),
-    multiply: _binary("fmul", "mul"),
-    divide: _divide,
-    scale: _scale,
-    multiply_add: _multiply_add,
-    round_even: _unary("rint"),
-    square_root: _unary("sqrt"),
-    smaller: _select("<"),
-    larger: _select(">"),
-    to_float: _convert(types.float32),
-    to_int32: _convert(types.int32),
-    to_int64: _convert(types.int64),
-}
+    address: _address, point: _point, zeros: _zeros, load: _load, store: _store, peek: _peek, poke: _poke,
+    lane_count: _lane_count, fill: _fill, spread: _spread, add: _binary("fadd", "add"),
+    multiply: _binary("fmul", "mul"), divide: _divide, scale: _scale, multiply_add: _multiply_add,
+    round_even: _unary("rint"), square_root: _unary("sqrt"), smaller: _select("<"), larger: _select(">"),
+    to_float: _convert(types.float32), to_int32: _convert(types.int32), to_int64: _convert(types.int64),
+}  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""
 
 
