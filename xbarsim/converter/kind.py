@@ -55,7 +55,7 @@ class Uniform:
     """Equal steps over the whole range."""
 
     def place_levels(self, adc: AdcRange, sums: Array | None) -> tuple[Array, Array] | None:
-        """Return None: the range says it all."""
+        """Return None for sums of any shape: the range says it all."""
         return None
 
 

@@ -78,7 +78,8 @@ class NodalEquations:
         self.branch = branch
 
     def reached(self, siemens: Array) -> NDArray[np.bool_]:
-        """Tell which free nodes have a conducting path to a fixed one; the others stay at 0 V."""
+        """Tell which free nodes, (nodes,), have a conducting path to a fixed one through branches of ``siemens``,
+        (branches,) [S]; the others stay at 0 V."""
         from scipy.sparse import csr_matrix
         from scipy.sparse.csgraph import connected_components
 

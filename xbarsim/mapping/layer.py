@@ -204,7 +204,7 @@ class LayerDraft:
         )  # fmt: skip
 
     def block_columns(self, index: int = 0) -> np.ndarray:
-        """Return the physical columns used by every column block of a stripe."""
+        """Return the physical columns used by every column block of a stripe, (column blocks,)."""
         return self.stripe(index).columns.used
 
 

@@ -36,7 +36,7 @@ class Grid:
     """Bound on the root-mean-square error of a column sum [level units]; 0 where cells lie on the grid."""
 
     def round_cells(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the cells that the kernels compute with [level units]."""
+        """Return the cells that the kernels compute with, shape of ``matrix`` [level units]."""
         return np.rint(matrix.astype(np.float64) * self.step) / self.step
 
 

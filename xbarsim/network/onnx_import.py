@@ -185,8 +185,8 @@ class GraphReader:
 
         Returns
         -------
-        ndarray
-            Of the shape that the file gives it.
+        ndarray, any shape
+            The constant, of the shape that the file gives it.
 
         Raises
         ------

@@ -78,7 +78,7 @@ class QuantizedLayer:
 
     @functools.cached_property
     def exact_weight(self) -> np.ndarray:
-        """The weights, of their shape, in the narrowest type in which every sum is exact: float32, float64 or int64."""
+        """The weights, shape of ``weight``, in the narrowest type that sums are exact in: float32, float64 or int64."""
         bound = self.largest_sum
         narrow: Any = np.float32 if bound < 2**24 else np.float64 if bound < 2**53 else np.int64
         return self.weight.astype(narrow)

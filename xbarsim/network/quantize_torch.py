@@ -53,12 +53,12 @@ class RoundedWeight(nn.Module):
         self.register_buffer("step", torch.zeros(0), persistent=False)
 
     def refresh(self, weight: Tensor) -> None:
-        """Choose steps for the weight of now."""
+        """Choose steps for the current weight, of any shape."""
         found = self.choose(weight.detach().cpu().numpy())
         self.step = torch.tensor(found, dtype=weight.dtype, device=weight.device)
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the rounded weight, of the same shape."""
+        """Return the rounded weight, shape of ``weight``."""
         if self.step.numel() == 0 or (self.training and self.passes % REFRESH == 0):
             self.refresh(weight)
         self.passes += self.training
@@ -116,7 +116,7 @@ def keep_rounded(module: nn.Module) -> nn.Module:
     for part in list(plain.modules()):
         if not parametrize.is_parametrized(part):
             continue
-        for name, chain in list(part.parametrizations.items()):  # type: ignore[union-attr, operator]
+        for name, chain in list(part.parametrizations.items()):
             for rounding in chain:
                 rounding.refresh(chain.original)
             parametrize.remove_parametrizations(part, name, leave_parametrized=True)

@@ -137,7 +137,10 @@ class GradientSearch:
         self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected, **clock.read()})
 
     def step_weights(self, images: Tensor, labels: Tensor) -> float:
-        """Train the weights of one sampled path on ideal arrays; returns the loss."""
+        """Train the weights of one sampled path on ideal arrays; return the loss.
+
+        ``images`` is (images, *input_shape), ``labels`` (images,).
+        """
         self.net.train()
         paths = {}
         for number, (slot, alpha) in enumerate(zip(self.space.slots, self.net.alphas)):
@@ -152,7 +155,9 @@ class GradientSearch:
         return float(loss.item())
 
     def step_gates(self, images: Tensor, labels: Tensor) -> float:
-        """Move the probabilities of two sampled options of every slot; returns the cross-entropy.
+        """Move the probabilities of two sampled options of every slot; return the cross-entropy.
+
+        ``images`` is (images, *input_shape), ``labels`` (images,).
 
         Arrays, where there are any, have been programmed.
         """
@@ -187,7 +192,7 @@ class GradientSearch:
         return active, int(torch.multinomial(rest, 1, generator=self.generator))
 
     def expect(self, name: str) -> Tensor:
-        """Return the expected value of a column of the table over all options, in its own unit."""
+        """Return the expected value, shape of a scalar, of a column of the table over all options, in its own unit."""
         parts = [(alpha.softmax(0) * row).sum() for alpha, row in zip(self.net.alphas, self.table[name])]
         return torch.stack(parts).sum()
 

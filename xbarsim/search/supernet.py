@@ -68,7 +68,7 @@ class Candidate(nn.Module):
         self.norm = nn.BatchNorm2d(len(weight)) if has_norm else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the layer in float."""
+        """Compute the layer in float for ``x``, (B, C, H, W) or (B, ..., features)."""
         y = run_layer(self.node, x, self.weight, self.bias)
         return y if self.norm is None else self.norm(y)
 
