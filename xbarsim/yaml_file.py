@@ -5,6 +5,8 @@ YAML 1.1 with two repairs: ``1e-6`` is a number, and a repeated key is an error.
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,12 @@ _StrictLoader.add_implicit_resolver(
 )
 
 
+@functools.lru_cache(maxsize=64)
+def _parse(text: str) -> Any:
+    """Parse once: a search or a sweep reads the same few files again and again, and parsing takes most of a load."""
+    return yaml.load(text, Loader=_StrictLoader)
+
+
 def load_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping, strictly.
 
@@ -66,7 +74,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a text file") from None
     try:
-        content = yaml.load(text, Loader=_StrictLoader)
+        content = copy.deepcopy(_parse(text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""

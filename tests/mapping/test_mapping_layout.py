@@ -68,6 +68,7 @@ def test_columns_fill_arrays_one_after_the_other(hardware, outputs):
     } == places
     used = Counter(block for block, _ in places.values())
     assert layout.used.tolist() == [used[block] for block in range(layout.blocks)]
+    assert layout.most_used == max(used.values() if isinstance(used, dict) else used)
     held = np.zeros((layout.blocks, outputs), int)
     for (_, o), (block, _) in places.items():
         held[block, o] += 1

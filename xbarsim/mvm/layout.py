@@ -84,6 +84,11 @@ class ColumnLayout:
         used[-1] = self.outputs * self.width - (self.run_blocks - 1) * self.cols
         return np.tile(used, self.runs)
 
+    @property
+    def most_used(self) -> int:
+        """Columns that the fullest column block uses."""
+        return self.cols if self.run_blocks > 1 else self.outputs * self.width
+
     @cached_property
     def held(self) -> Ints:
         """(blocks, outputs) columns of every output that lie in each column block."""

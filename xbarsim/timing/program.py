@@ -43,8 +43,9 @@ def program_seconds(plan: Plan) -> list[float]:
             if write is None:
                 continue
             each = layer.hardware.crossbar.rows * write.pulses * write.pulse_s
-            units = np.arange(layer.first_array, layer.first_array + layer.arrays) // sizes[write.drivers]
-            for unit, count in zip(*(part.tolist() for part in np.unique(units, return_counts=True))):
+            size, first, end = sizes[write.drivers], layer.first_array, layer.first_array + layer.arrays
+            for unit in range(first // size, (end - 1) // size + 1):
+                count = min(end, (unit + 1) * size) - max(first, unit * size)
                 key = (write.drivers, unit)
                 busy[key] = busy.get(key, 0.0) + count * each
         seconds.append(max(busy.values(), default=0.0))

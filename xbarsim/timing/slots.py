@@ -93,8 +93,7 @@ def read_period(layer: LayerPlan) -> int:
     int
         Period [cycles].
     """
-    hardware = layer.hardware
-    return sweep_period(hardware, int(layer.block_columns().max()))
+    return sweep_period(layer.hardware, layer.partition.stripe.columns.most_used)
 
 
 def sweep_period(hardware: Hardware, columns: int) -> int:
