@@ -62,10 +62,12 @@ class Adc(Record):
     """Settings of a converter of one's own."""
     bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
     """Resolution; ``auto`` has a code for every sum that could occur, ``ideal`` neither rounds nor clips."""
-    full_scale: Literal["whole", "calibrated"] = "calibrated"
-    """Range: every sum that could occur, or what the calibration images show."""
-    quantile: Annotated[float, Field(gt=0.5, le=1)] = 1.0
-    """Share of calibration samples that a calibrated range holds without clipping [-]."""
+    full_scale: Literal["whole", "calibrated", "quantile"] = "calibrated"
+    """Range: every sum that could occur; the step with the least error in the layer's output on the calibration images;
+    or what holds the share ``quantile`` of the sums that they show."""
+    quantile: Annotated[float, Field(gt=0.5, le=1)] | None = None
+    """Share of the calibration samples that the range holds without clipping; setting it means
+    ``full_scale: quantile`` [-]."""
     subtract: Literal["analog", "digital"] = "analog"
     """Differential pairs: subtract currents and convert once, or convert both and subtract."""
     off_current: Literal["known", "column"] = "known"
@@ -90,8 +92,21 @@ class Adc(Record):
     per_array: Annotated[float, Field(gt=0)] = 1.0
     """Converters of one array; below 1 several arrays share one."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_quantile(cls, given: Any) -> Any:
+        """A quantile beside no other choice of the range chooses it."""
+        if isinstance(given, dict) and given.get("quantile") is not None:
+            return {"full_scale": "quantile", **given}
+        return given
+
     @model_validator(mode="after")
     def _check_settings(self) -> Adc:
+        if (self.full_scale == "quantile") != (self.quantile is not None):
+            raise ValueError(
+                f"adc.quantile: {self.quantile} does not go with full_scale: {self.full_scale}; give quantile a share "
+                "such as 0.9995 for full_scale: quantile, and leave it out (null) otherwise"
+            )
         if self.kind != "uniform" or self.settings:
             check_kind("converter", self.kind, self.settings, prefix="settings.")
         return self

@@ -308,14 +308,27 @@ def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel])
         at[part] = dict(below or {})
         at = at[part]
     at[parts[-1]] = value
+    _drop_outdone(at, parts[-1:], parts[:-1])
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merge(old, value)
+            _drop_outdone(merged[key], value, [key])
+        else:
+            merged[key] = value
     return merged
+
+
+def _drop_outdone(section: dict[str, Any], given: Iterable[str], path: list[str]) -> None:
+    """Drop the inherited half of the choice of an ADC's range where the other half is given alone."""
+    if path == ["adc"]:
+        first, second = "quantile" in given, "full_scale" in given
+        if first != second:
+            section.pop("full_scale" if first else "quantile", None)
 
 
 @functools.cache

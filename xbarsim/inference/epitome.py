@@ -70,8 +70,13 @@ class EpitomeMachine:
 
     def calibrate(self, codes: Codes, *, threads: int = 1) -> EpitomeMachine:
         """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
-        step = max(engine.calibrate(lines, threads=threads).lsb for _, engine, lines in self._lines(codes))
-        return replace(self, engines=tuple(engine.with_lsb(step) for engine in self.engines))
+        return self.with_lsb(
+            max(engine.calibrate(lines, threads=threads).lsb for _, engine, lines in self._lines(codes))
+        )
+
+    def with_lsb(self, lsb: float) -> EpitomeMachine:
+        """Return the layer with another ADC step [level units]."""
+        return replace(self, engines=tuple(engine.with_lsb(lsb) for engine in self.engines))
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each row block do on quantised inputs."""

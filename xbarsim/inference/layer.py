@@ -71,9 +71,11 @@ class LayerMachine:
     def calibrate(self, codes: Codes, *, threads: int = 1) -> LayerMachine:
         """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
         found = [block.engine.calibrate(*args, threads=threads, **window) for block, args, window in self._parts(codes)]
-        step = max(engine.lsb for engine in found)
-        blocks = tuple(replace(block, engine=block.engine.with_lsb(step)) for block in self.blocks)
-        return replace(self, blocks=blocks)
+        return self.with_lsb(max(engine.lsb for engine in found))
+
+    def with_lsb(self, lsb: float) -> LayerMachine:
+        """Return the layer with another ADC step [level units]."""
+        return replace(self, blocks=tuple(replace(each, engine=each.engine.with_lsb(lsb)) for each in self.blocks))
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each block do on quantised inputs; see :meth:`Machine.survey`."""

@@ -112,6 +112,9 @@ class AdjustableMachine(Machine, Protocol):
             The layer with one step for all its engines: the largest that any of them needs.
         """
 
+    def with_lsb(self, lsb: float) -> AdjustableMachine:
+        """Return the layer with another ADC step [level units]."""
+
 
 def run_machine(machine: Machine, x: Floats, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float32]:
     """Return a layer's float output on the hardware for float inputs.

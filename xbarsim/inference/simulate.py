@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarsim.inference.calibrate import calibrate_machine
 from xbarsim.inference.correction import correct_outputs
 from xbarsim.inference.fidelity import LayerError, measure_layer
 from xbarsim.inference.layer import program_layer
@@ -156,8 +157,8 @@ def program_network(
         layer = quantized.layers[node.name]
         codes = quantize_input(layer, x)
         programmed = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
-        machine: Machine = programmed.calibrate(codes, threads=threads)
         exact = integer_layer(layer, node, codes)
+        machine: Machine = calibrate_machine(programmed, codes, exact, threads=threads)
         if machine.plan.hardware.adc.output_correction:
             machine = correct_outputs(machine, codes, exact, threads=threads)
         errors.append(measure_layer(machine, codes, exact, threads=threads))

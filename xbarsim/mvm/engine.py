@@ -75,7 +75,7 @@ class Engine:
     def calibrate(
         self, codes: ArrayLike, *, geometry: Geometry | None = None, threads: int | None = None, **window: Any
     ) -> Engine:
-        """Return an engine whose ADC range fits what calibration inputs show.
+        """Return an engine whose ADC range holds what calibration inputs show: all, or the share ``adc.quantile``.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Engine:
         if self.hardware.adc.full_scale == "whole" or self.adc.is_ideal:
             return self
         bound = max(self.grids.highest_sum, -self.grids.lowest_sum)
-        quantile = self.hardware.adc.quantile
+        quantile = self.hardware.adc.quantile or 1.0
         bins = HISTOGRAM_BINS if quantile < 1 else 0
         seen, _ = self._survey(codes, geometry, bins, bins / bound if bins else 0.0, threads, **window)
         top = max(seen.highest, -seen.lowest)

@@ -25,12 +25,13 @@ import numpy as np
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
+from xbarsim.inference.calibrate import calibrate_machine
 from xbarsim.inference.layer import LayerMachine, program_layer
 from xbarsim.mapping import LayerPlan, plan_network
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
 from xbarsim.network.calibrate import code_range
-from xbarsim.network.integer import quantize_input
+from xbarsim.network.integer import integer_layer, quantize_input
 from xbarsim.train.torch_network import Tensor, run_layer, torch
 
 SAMPLE_IMAGES = 8
@@ -220,7 +221,8 @@ def draw_layer(
         raise ConfigError(f"{node.name}: training through the arrays of an epitome is not modelled")
     codes = quantize_input(layer, x)
     with keep_arrays(KeptArrays()):  # both differ in their converters alone
-        machine = program_layer(node, layer, plan, seed=seed, trial=trial).calibrate(codes)
+        programmed = program_layer(node, layer, plan, seed=seed, trial=trial)
+        machine = calibrate_machine(programmed, codes, integer_layer(layer, node, codes))
         linear = find_weights(node, layer, plan, seed=seed, trial=trial)
     sample = codes[:SAMPLE_IMAGES].astype(np.float64)
     asked, added = layer.weight.astype(np.float64), linear - layer.weight
