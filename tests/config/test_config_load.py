@@ -150,3 +150,34 @@ def test_every_shipped_file_loads(name):
     hardware = load_hardware(name)
     assert hardware.name == name
     assert hardware.origin == f"hwconfigs/{name}.yaml"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ("calibrated", None)),
+        ({"adc.quantile": 0.999}, ("quantile", 0.999)),
+        ({"adc.full_scale": "whole"}, ("whole", None)),
+        ({"adc.full_scale": "quantile", "adc.quantile": 0.99}, ("quantile", 0.99)),
+    ],
+)
+def test_a_quantile_and_the_kind_of_range_are_one_choice(changes, expected):
+    for name in ("reference", "nax"):  # nax gives a quantile, reference none
+        adc = load_hardware(name).override(changes).adc
+        if changes:
+            assert (adc.full_scale, adc.quantile) == expected
+    clipping = load_hardware("reference").override({"adc.quantile": 0.999})
+    assert clipping.override({"adc.full_scale": "calibrated"}).adc.quantile is None
+    assert clipping.override({"adc.quantile": None}).adc.full_scale == "calibrated"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"adc.full_scale": "quantile"}, r"adc\.quantile: missing with adc\.full_scale: quantile"),
+        ({"adc.full_scale": "whole", "adc.quantile": 0.9}, r"adc\.quantile: 0\.9 contradicts adc\.full_scale: whole"),
+    ],
+)
+def test_a_range_that_says_two_things_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        load_hardware("reference").override(changes)

@@ -124,7 +124,7 @@ def test_layer_error_sees_what_the_hardware_does(network, images):
     base = load_hardware("reference").override({**IDEAL, "crossbar.rows": 64, "crossbar.cols": 64})
     noisy = base.override({"device.programming.distribution": "normal", "device.programming.sigma": 0.2})
     wired = base.override({"crossbar.method": "exact", "crossbar.r_wl_ohm": 20.0, "crossbar.r_bl_ohm": 20.0})
-    few = base.override({"adc.bits": 3, "adc.full_scale": "calibrated"})
+    few = base.override({"adc.bits": 3, "adc.quantile": 1.0})
     _, noisy_run = simulate(network, images, noisy)
     _, wired_run = simulate(network, images, wired)
     _, few_run = simulate(network, images, few)

@@ -102,11 +102,6 @@ class Adc(Record):
 
     @model_validator(mode="after")
     def _check_settings(self) -> Adc:
-        if (self.full_scale == "quantile") != (self.quantile is not None):
-            raise ValueError(
-                f"adc.quantile: {self.quantile} does not go with full_scale: {self.full_scale}; give quantile a share "
-                "such as 0.9995 for full_scale: quantile, and leave it out (null) otherwise"
-            )
         if self.kind != "uniform" or self.settings:
             check_kind("converter", self.kind, self.settings, prefix="settings.")
         return self
@@ -272,6 +267,11 @@ class Hardware(Record):
                 f"device.g_off_siemens: {device.g_off_siemens:g} is not below "
                 f"device.g_on_siemens: {device.g_on_siemens:g}"
             )
+        if self.adc.full_scale == "quantile" and self.adc.quantile is None:
+            raise ValueError("adc.quantile: missing with adc.full_scale: quantile; give it a share such as 0.9995")
+        if self.adc.full_scale != "quantile" and self.adc.quantile is not None:
+            given, other = f"{self.adc.quantile:g}", self.adc.full_scale
+            raise ValueError(f"adc.quantile: {given} contradicts adc.full_scale: {other}; give one of them")
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")
         for name, component in self.components.items():

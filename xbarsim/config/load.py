@@ -149,8 +149,7 @@ def load_hardware(
     """
     path = find_hardware(name)
     tree = read_hardware_tree(path)
-    for key, value in (overrides or {}).items():
-        _set(tree, key, value, record)
+    _set_all(tree, overrides or {}, record)
     return _validate(record, tree, _shown(path), dict(overrides or {}))
 
 
@@ -177,8 +176,7 @@ def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type
         If a key is unknown or a value breaks a rule.
     """
     tree = dict(hardware)  # sections as records: only what changes is validated anew
-    for key, value in changes.items():
-        _set(tree, key, value, record)
+    _set_all(tree, changes, record)
     return _validate(record, tree, hardware.origin, {**hardware.overrides, **changes})
 
 
@@ -288,6 +286,15 @@ def _keys_at(record: Any, path: list[str]) -> list[str]:
     return list(_fields(record) or ())
 
 
+def _set_all(tree: dict[str, Any], changes: Mapping[str, Any], record: type[BaseModel]) -> None:
+    """Replace dotted keys in a tree of dictionaries and records."""
+    for key, value in changes.items():
+        _set(tree, key, value, record)
+    given = [key.removeprefix("adc.") for key in changes if key.startswith("adc.")]
+    if given and isinstance(tree.get("adc"), dict):
+        _drop_inherited_range(tree["adc"], given)
+
+
 def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel]) -> None:
     """Replace one dotted key in a tree of dictionaries and records; what lies on the way becomes dictionaries."""
     if dotted == "device.base":
@@ -308,7 +315,6 @@ def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel])
         at[part] = dict(below or {})
         at = at[part]
     at[parts[-1]] = value
-    _drop_outdone(at, parts[-1:], parts[:-1])
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -317,18 +323,19 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             merged[key] = _merge(old, value)
-            _drop_outdone(merged[key], value, [key])
+            if key == "adc":
+                _drop_inherited_range(merged[key], value)
         else:
             merged[key] = value
     return merged
 
 
-def _drop_outdone(section: dict[str, Any], given: Iterable[str], path: list[str]) -> None:
-    """Drop the inherited half of the choice of an ADC's range where the other half is given alone."""
-    if path == ["adc"]:
-        first, second = "quantile" in given, "full_scale" in given
-        if first != second:
-            section.pop("full_scale" if first else "quantile", None)
+def _drop_inherited_range(adc: dict[str, Any], given: Iterable[str]) -> None:
+    """Drop the inherited ``full_scale`` where ``quantile`` is given alone, and the reverse: they are one choice."""
+    halves = {"quantile", "full_scale"}
+    chosen = halves & set(given)
+    if len(chosen) == 1:
+        adc.pop(*(halves - chosen), None)
 
 
 @functools.cache

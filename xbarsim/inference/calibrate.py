@@ -1,7 +1,7 @@
 """The ADC step of a layer: the one with the least error in the layer's output.
 
 A step that clips nothing is coarse for almost all sums; a smaller one clips some and rounds all others less. Both
-errors reach the layer's output through slices, streams, wires and cells, which differ from layer to layer, so the error is
+errors reach the output of the layer through slices, streams, wires and cells, which differ by layer, so the error is
 measured there: the layer is run on calibration inputs with steps from the one that holds every sum downwards, and
 compared with the exact integers. Steps in resonance with the grid of level sums, where wires make all sums round the
 same way, show their error too.
