@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -330,12 +330,11 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _drop_inherited_range(adc: dict[str, Any], given: Iterable[str]) -> None:
+def _drop_inherited_range(adc: dict[str, Any], given: Collection[str]) -> None:
     """Drop the inherited ``full_scale`` where ``quantile`` is given alone, and the reverse: they are one choice."""
-    halves = {"quantile", "full_scale"}
-    chosen = halves & set(given)
-    if len(chosen) == 1:
-        adc.pop(*(halves - chosen), None)
+    has_quantile, has_kind = "quantile" in given, "full_scale" in given
+    if has_quantile != has_kind:
+        adc.pop("full_scale" if has_quantile else "quantile", None)
 
 
 @functools.cache
