@@ -241,24 +241,20 @@ def test_a_full_disk_ends_in_exit_code_3(tmp_path, command, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_do_the_work_of_one_in_little_more_than_half_the_time(tmp_path):
+def test_two_processes_write_the_bytes_of_one(tmp_path):
+    """Their throughput is measured by benchmarks/speed/sweep.py: other work on the machine must not fail a test."""
     axes = {
-        "adc.bits": [4, 5, 6, 7, 8],
-        "crossbar.rows": [32, 64, 96, 128],
+        "adc.bits": [4, 6],
+        "crossbar.rows": [32, 64, 128],
         "crossbar.cols": "same as crossbar.rows",
-        "device.programming.sigma": {"from": 0, "to": 0.225, "step": 0.025},
+        "device.programming.sigma": {"from": 0, "to": 0.2, "step": 0.05},
     }
-    plan = plan_of(axes, trials=3)
-    assert len(plan.points) == 200
-    best = 0.0
-    for attempt in range(3):  # other work on the machine can only make it look slower
-        seconds = [run_sweep(plan, tmp_path / f"{attempt}-{n}", workers=n).seconds for n in (1, 2)]
-        best = max(best, seconds[0] / seconds[1])
-        one, two = ((tmp_path / f"{attempt}-{n}" / "points.csv").read_bytes() for n in (1, 2))
-        assert one == two
-        if best >= 1.8:
-            return
-    pytest.fail(f"two processes were {best:.2f} times as fast as one")
+    plan = plan_of(axes, trials=2)
+    assert len(plan.points) == 30
+    for count in (1, 2):
+        assert run_sweep(plan, tmp_path / str(count), workers=count).done == 30
+    one, two = (tmp_path / str(count) / "points.csv" for count in (1, 2))
+    assert one.read_bytes() == two.read_bytes()
 
 
 @pytest.mark.parametrize("columns", [80, 200])
