@@ -106,7 +106,9 @@ def without(field):
 
 
 def run_module(source):
-    exec(compile(source, "activations.py", "exec"), {"__name__": "xbarsim.network.kinds.planted"})
+    scope = {"__name__": "xbarsim.network.kinds.planted"}
+    exec(compile(source, "activations.py", "exec"), scope)
+    return scope["RECORDS"]
 
 
 def test_one_record_is_enough_from_files_to_prices(tmp_path):
@@ -124,7 +126,7 @@ def test_one_record_is_enough_from_files_to_prices(tmp_path):
 
 
 def test_the_whole_record_can_be_imported():
-    run_module(source_with(RECORD))
+    assert "softplus" in [record.name for record in run_module(source_with(RECORD))]
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Kind)])

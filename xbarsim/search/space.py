@@ -110,11 +110,6 @@ class Space:
         """Number of points."""
         return math.prod(slot.count for slot in self.slots)
 
-    @property
-    def changes_shapes(self) -> bool:
-        """Whether a choice needs weights of another shape."""
-        return any(axis in slot.axes for slot in (*self.slots, *self.fixed) for axis in SHAPE_AXES)
-
     def options(self, point: Point) -> dict[str, Option | str]:
         """Return what a point chooses: layer or glob -> option."""
         if len(point) != len(self.slots):
