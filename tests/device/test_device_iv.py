@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from xbarsim.config import Polynomial, Selector, Sinh
+from xbarsim.config import Device, Polynomial, Selector, Sinh
 from xbarsim.device import cell_current, secant_conductance
 from xbarsim.device.iv import check_curve, write_expression
 from xbarsim.errors import ConfigError
@@ -46,3 +47,20 @@ def test_curves_that_fall_or_overflow_are_refused():
     with pytest.raises(ConfigError, match=r"^iv\.scale_volt"):
         check_curve(Sinh(scale_volt=1e-4), 0.2)
     assert np.isfinite(cell_current(Selector(threshold_volt=1, width_volt=1e-6), V)[0]).all()
+
+
+def test_one_answer_for_the_conductance_of_a_level_at_a_voltage():
+    sinh = Device(g_on_siemens=1e-5, g_off_siemens=1e-6, read_volt=0.2, iv=Sinh(scale_volt=0.1))
+    ohmic = Device(g_on_siemens=1e-5, g_off_siemens=1e-6, read_volt=0.2)
+    assert sinh.secant == pytest.approx(np.sinh(2.0) / 2.0)
+    assert sinh.conductance_siemens(0.5) == pytest.approx(5.5e-6 * np.sinh(2.0) / 2.0)
+    assert sinh.conductance_siemens(1.0, 0.1) == pytest.approx(1e-5 * np.sinh(1.0))
+    assert (ohmic.secant, ohmic.conductance_siemens(0.0)) == (1.0, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "iv", [Polynomial(coefficients=(0.0, -30.0)), Sinh(scale_volt=1e-4), Selector(threshold_volt=9, width_volt=1e-3)]
+)
+def test_a_curve_without_current_at_the_read_voltage_is_refused(iv):
+    with pytest.raises(ValidationError, match=r"device\.iv: gives .* device\.read_volt"):
+        Device(g_on_siemens=1e-5, g_off_siemens=1e-6, read_volt=0.2, iv=iv)

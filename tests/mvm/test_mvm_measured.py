@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from xbarsim.component.energy import read_energy
 from xbarsim.config import load_hardware
 from xbarsim.errors import ConfigError
 from xbarsim.mvm import program_matrix
@@ -65,12 +66,37 @@ def test_files_of_another_size_are_refused_in_one_line(tmp_path):
         program({**PERFECT, "device.measured": str(tmp_path / "conv.npy")}, layer="conv")
 
 
-def test_curved_cells_count_with_their_secant_at_the_read_voltage():
-    curve = {"device.iv": {"kind": "sinh", "scale_volt": 0.1, "reference_volt": 0.2}, "device.read_volt": 0.2}
-    np.testing.assert_allclose(
-        program({**PERFECT, **curve}).multiply(CODES), program(PERFECT).multiply(CODES), rtol=1e-6
+def describe_twice(curve, change):
+    """Describe the same currents twice: by curved cells, and by ohmic ones of the curve's secant."""
+    hardware = load_hardware("reference", {**change, "device.iv": curve})
+    device = hardware.device
+    ohmic = {
+        **change,
+        "device.g_on_siemens": device.g_on_siemens * device.secant,
+        "device.g_off_siemens": device.g_off_siemens * device.secant,
+    }
+    return hardware, load_hardware("reference", ohmic)
+
+
+@pytest.mark.parametrize("encoding", ["differential", "offset", "flip"])
+@pytest.mark.parametrize("reference_volt", [0.0, 0.2])
+@pytest.mark.parametrize("wires", [0.0, 2.5])
+def test_curved_cells_and_ohmic_cells_of_the_same_currents_give_the_same_integers(encoding, reference_volt, wires):
+    curve = {"kind": "sinh", "scale_volt": 0.1, "reference_volt": reference_volt}
+    noise = {"device.read_noise": {"relative_to": "range", "sigma": 0.02, "exponent": 0.5}}
+    change = {"encoding": encoding, "crossbar.r_wl_ohm": wires, "crossbar.r_bl_ohm": wires, "adc.bits": 8, **noise}
+    curved, ohmic = (
+        program_matrix(
+            WEIGHTS, hardware, weight_bits=8, activation_bits=8, row_starts=[0, 16, 32, 40], layer="a"
+        ).calibrate(CODES)
+        for hardware in describe_twice(curve, {**SIZE, **change})
     )
-    curve["device.iv"]["reference_volt"] = 0.0
-    ratio = np.sinh(2.0) / 2.0
-    found = program({**PERFECT, **curve}).multiply(CODES)
-    np.testing.assert_allclose(found, ratio * program(PERFECT).multiply(CODES), rtol=1e-4, atol=1.0)
+    np.testing.assert_allclose(curved.lsb, ohmic.lsb, rtol=1e-6)
+    found, expected = (engine.with_lsb(ohmic.lsb).multiply(CODES) for engine in (curved, ohmic))
+    assert np.mean(found == expected) > 0.999
+
+
+def test_curved_cells_and_ohmic_cells_of_the_same_currents_cost_the_same():
+    curved, ohmic = describe_twice({"kind": "sinh", "scale_volt": 0.1}, {})
+    assert read_energy(curved) == pytest.approx(read_energy(ohmic), rel=1e-12)
+    assert read_energy(curved) > 1.8 * read_energy(load_hardware("reference"))

@@ -87,7 +87,5 @@ def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:
 
 
 def _mean_conductance(hardware: Hardware, mean_level: float | None) -> float:
-    """Return the mean conductance of a cell [S]."""
-    device = hardware.device
-    level = hardware.activity.mean_level if mean_level is None else mean_level
-    return device.g_off_siemens + level * (device.g_on_siemens - device.g_off_siemens)
+    """Return the mean of current over voltage of a cell at the read voltage [S]."""
+    return hardware.device.conductance_siemens(hardware.activity.mean_level if mean_level is None else mean_level)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from xbarsim.config.iv import Iv
+from xbarsim.config.iv import Iv, secant_conductance
 from xbarsim.config.kind import check_kind
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 from xbarsim.config.write import Write
+
+LEAST_SECANT = 1e-12
+"""Least share of the current of an ohmic cell that a curve may leave at the read voltage [-]."""
 
 
 class Programming(Record):
@@ -111,7 +115,8 @@ class Device(Record):
     laws: tuple[DeviceLaw, ...] = ()
     """Laws of one's own, applied to the conductances of programmed cells after the sections above, in this order."""
     iv: Iv | None = None
-    """Curve of current over voltage; None is ohmic. Inference takes a cell's secant at ``read_volt``."""
+    """Curve of current over voltage; None is ohmic. Inference and the energy of a read take a cell's secant at
+    ``read_volt``."""
     measured: str | None = None
     """File (.npy, .csv) of measured conductances that the arrays of a layer have as they are, or a folder of one file
     for each layer, named after it; in place of levels, errors, stuck cells and drift."""
@@ -127,3 +132,38 @@ class Device(Record):
     def g_step_siemens(self) -> float:
         """Conductance between two neighbouring levels [S]."""
         return (self.g_on_siemens - self.g_off_siemens) / (self.levels - 1)
+
+    @property
+    def secant(self) -> float:
+        """Current over voltage at ``read_volt``, relative to the conductance that a cell is programmed to [-]."""
+        return 1.0 if self.iv is None else secant_conductance(self.iv, self.read_volt)
+
+    def conductance_siemens(self, share: float, volt: float | None = None) -> float:
+        """Return current over voltage of a cell without error.
+
+        Parameters
+        ----------
+        share : float
+            Level of the cell as a fraction of the highest level [-].
+        volt : float, optional
+            Voltage across the cell; ``read_volt`` by default [V].
+
+        Returns
+        -------
+        float
+            Conductance that carries the cell's current at that voltage [S].
+        """
+        g = self.g_off_siemens + share * (self.g_on_siemens - self.g_off_siemens)
+        return g if self.iv is None else g * secant_conductance(self.iv, self.read_volt if volt is None else volt)
+
+    @model_validator(mode="after")
+    def _check_curve(self) -> Device:
+        with np.errstate(all="ignore"):
+            secant = self.secant
+        if not LEAST_SECANT < secant < 1 / LEAST_SECANT:
+            raise ValueError(
+                f"device.iv: gives {secant:g} of the current of an ohmic cell at device.read_volt, "
+                f"{self.read_volt:g} V; it must lie between {LEAST_SECANT:g} and {1 / LEAST_SECANT:g}: change the "
+                "curve or the voltage"
+            )
+        return self

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xbarsim._numba import limit_threads
 from xbarsim._simd import LANES
+from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.nodal import solve_nodes
@@ -20,7 +21,6 @@ from xbarsim.crossbar.question import Question, arrange, check_question, check_s
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.transfer import solve_transfer
 from xbarsim.crossbar.wires import Wires, check_threads
-from xbarsim.device.iv import Curve
 from xbarsim.errors import SolverError
 
 Array = NDArray[np.float64]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from xbarsim.config.iv import Curve
 from xbarsim.crossbar.circuit import Circuit, Lines
 from xbarsim.crossbar.nodal import NodalEquations
 from xbarsim.crossbar.question import Question, arrange, check_question
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.wires import Wires
-from xbarsim.device.iv import Curve, write_expression
+from xbarsim.device.iv import write_expression
 from xbarsim.errors import ShapeError
 
 OPTIONS = ".options reltol=1e-10 abstol=1e-20 vntol=1e-14 gmin=1e-20 itl1=1000"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.config.iv import Curve, cell_current
 from xbarsim.crossbar.circuit import Circuit
-from xbarsim.device.iv import Curve, cell_current
 from xbarsim.errors import SolverError
 
 if TYPE_CHECKING:  # SciPy takes a while to import, and most simulations do without

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.config.iv import Curve
 from xbarsim.crossbar.circuit import Circuit, Lines, build_circuit
 from xbarsim.crossbar.topology import Topology, find_topology
 from xbarsim.crossbar.wires import check_conductance
-from xbarsim.device.iv import Curve, check_curve
+from xbarsim.device.iv import check_curve
 from xbarsim.errors import ConfigError, ShapeError
 
 Array = NDArray[np.float64]

@@ -1,5 +1,6 @@
 """Target -> actual conductance: levels, programming variation, stuck cells, drift, read noise, I-V and measurements."""
 
+from xbarsim.config.iv import cell_current, secant_conductance
 from xbarsim.device.cells import (
     level_conductance,
     read_noise_sigma,
@@ -8,7 +9,6 @@ from xbarsim.device.cells import (
     sample_read,
     sample_stuck,
 )
-from xbarsim.device.iv import cell_current, secant_conductance
 from xbarsim.device.law import LAWS, Law
 from xbarsim.device.measured import load_measured
 from xbarsim.device.program import program_cells

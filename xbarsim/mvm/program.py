@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.crossbar import Wires, solve_response
-from xbarsim.device import load_measured, program_cells, read_noise_sigma, secant_conductance
+from xbarsim.device import load_measured, program_cells, read_noise_sigma
 from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 
@@ -174,10 +174,12 @@ def _respond(
     g = measured
     if g is None:
         g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=chunk.key)
-        if device.iv is not None:
-            g *= secant_conductance(device.iv, device.read_volt)
     wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
+    if device.secant != 1.0:
+        g = g * device.secant
     t = solve_response(g, wires, method=crossbar.method, threads=threads).linear
+    if device.secant != 1.0:  # off-current, level step and noise are told by the conductances that cells are written to
+        t = t / device.secant
     step = device.g_step_siemens
     sigma = (read_noise_sigma(t, device) / step) ** 2 if device.read_noise.sigma > 0 else np.zeros_like(t)
     if hardware.has_signed_sums:
