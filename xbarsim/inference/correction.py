@@ -16,6 +16,7 @@ from xbarsim.inference.machine import Codes, Machine
 from xbarsim.mapping import LayerPlan
 from xbarsim.mvm import Statistics
 from xbarsim.network import Node, QuantizedLayer
+from xbarsim.network.graph import rule_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +56,7 @@ class CorrectedMachine:
 
     def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float64]:
         """Return corrected results, float64 in units of the layer's ADC step; see :meth:`Machine.accumulate`."""
-        shape = (-1, 1, 1) if self.node.kind == "conv2d" else (-1,)
+        shape = self.quantized.along_outputs
         acc = self.machine.accumulate(codes, first_image=first_image, threads=threads)
         return acc * self.gain.reshape(shape) + (self.offset / self.lsb).reshape(shape)
 
@@ -88,8 +89,8 @@ def correct_outputs(machine: Machine, codes: Codes, exact: NDArray[np.int64], *,
         The layer; gain 1 and the mean error as offset where an output of the hardware does not vary.
     """
     found = machine.accumulate(codes, threads=threads) * machine.lsb
-    axis = 1 if machine.node.kind == "conv2d" else -1
-    rest = tuple(i for i in range(exact.ndim) if i != axis % exact.ndim)
+    axis = rule_of(machine.node).output_axis % exact.ndim
+    rest = tuple(i for i in range(exact.ndim) if i != axis)
     mean_found = found.mean(axis=rest, keepdims=True)
     mean_exact = exact.mean(axis=rest, keepdims=True)
     deviation = found - mean_found

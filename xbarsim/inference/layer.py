@@ -19,6 +19,7 @@ from xbarsim.mapping import LayerPlan, Stripe
 from xbarsim.mvm import Engine, Statistics, program_matrix
 from xbarsim.mvm.window import make_geometry
 from xbarsim.network import Node, QuantizedLayer
+from xbarsim.network.graph import rule_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +52,7 @@ class LayerMachine:
     def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
         """Multiply quantised inputs with the programmed weights; see :meth:`Machine.accumulate`."""
         first = first_image * self.plan.windows
-        if self.node.kind == "linear":
+        if not self.node.has_kernel:
             vectors = codes.reshape(-1, codes.shape[-1])
             result = self.blocks[0].engine.multiply(vectors, first_vector=first, threads=threads)
             return result.reshape(*codes.shape[:-1], -1)
@@ -89,7 +90,7 @@ class LayerMachine:
 
     def _parts(self, codes: Codes) -> Iterator[tuple[Block, tuple[Codes], dict[str, Any]]]:
         """Yield each block with its inputs and the windows that cut them."""
-        if self.node.kind == "linear":
+        if not self.node.has_kernel:
             yield self.blocks[0], (codes.reshape(-1, codes.shape[-1]),), {}
             return
         for block in self.blocks:
@@ -99,7 +100,7 @@ class LayerMachine:
             yield block, (part,), {"geometry": geometry, "pad_code": pad_code, "row_order": self._row_order}
 
     def _geometry(self) -> dict[str, Any]:
-        return {key: self.node.attributes[key] for key in ("kernel", "stride", "padding", "dilation")}
+        return {key: self.node.attributes[key] for key in rule_of(self.node).geometry}
 
     @property
     def _row_order(self) -> str:
@@ -158,7 +159,7 @@ def stripe_matrix(weight: np.ndarray, cut: Stripe, plan: LayerPlan) -> np.ndarra
 
     Parameters
     ----------
-    weight : ndarray of int, (outputs, inputs / groups, kernel height, kernel width) or (outputs, inputs)
+    weight : ndarray of int, (outputs, inputs / groups, *kernel)
         Integer weights of the whole layer.
     cut : Stripe
         Groups of the stripe.
@@ -170,8 +171,6 @@ def stripe_matrix(weight: np.ndarray, cut: Stripe, plan: LayerPlan) -> np.ndarra
     ndarray of int, (K, N)
         Rows in the order of the plan, outputs in the order of the layer.
     """
-    if weight.ndim == 2:
-        return weight.T
     outputs = weight.shape[0] // plan.groups
     channels = weight.shape[1]
     dense = np.zeros((cut.groups * outputs, cut.groups * channels, *weight.shape[2:]), dtype=weight.dtype)
@@ -179,5 +178,6 @@ def stripe_matrix(weight: np.ndarray, cut: Stripe, plan: LayerPlan) -> np.ndarra
         first = (cut.first_group + g) * outputs
         rows = slice(g * outputs, (g + 1) * outputs)
         dense[rows, g * channels : (g + 1) * channels] = weight[first : first + outputs]
-    order = (2, 3, 1, 0) if plan.rows_order == "packed" else (1, 2, 3, 0)
+    kernel = range(2, weight.ndim)
+    order = (*kernel, 1, 0) if plan.rows_order == "packed" else (1, *kernel, 0)
     return dense.transpose(order).reshape(-1, dense.shape[0])

@@ -18,6 +18,7 @@ from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mvm.layout import ColumnLayout, layout_columns
 from xbarsim.network import Node
+from xbarsim.network.graph import rule_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +32,7 @@ class LayerMatrix:
     cols: int
     """Weight columns of one group: its output channels."""
     kernel_rows: int
-    """Rows of one input channel (kernel height times width; 1 for linear layers)."""
+    """Rows of one input channel: kernel height times width; 1 without a kernel."""
     windows: int
     """Input vectors of one inference."""
 
@@ -91,7 +92,7 @@ def describe_matrix(node: Node) -> LayerMatrix:
     Parameters
     ----------
     node : Node
-        A ``conv2d`` or ``linear`` node of a network.
+        A weight layer of a network.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def describe_matrix(node: Node) -> LayerMatrix:
         channels, *sizes = node.epitome.sampler.epitome_shape
         return LayerMatrix(groups=1, rows=math.prod(sizes), cols=channels, kernel_rows=1, windows=node.windows)
     if node.is_layer:
-        kernel_rows = math.prod(node.attributes["kernel"]) if node.kind == "conv2d" else 1
+        kernel_rows = math.prod(rule_of(node).weight_shape(node)[2:])
         return LayerMatrix(
             groups=node.groups, rows=node.rows, cols=node.columns, kernel_rows=kernel_rows, windows=node.windows
         )

@@ -3,9 +3,10 @@
 from xbarsim.network.epitome import Epitome, EpitomeSampler, LayerEpitome
 from xbarsim.network.execute import run_network
 from xbarsim.network.fingerprint import hash_network
-from xbarsim.network.graph import INPUT, Network, Node, make_conv2d, make_linear
+from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.integer import dequantize_output, integer_layer, quantize_input, run_integer
 from xbarsim.network.kinds import LAYER_KINDS
+from xbarsim.network.layer import make_conv2d, make_linear
 from xbarsim.network.onnx_import import load_onnx
 from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork, quantize_network
 from xbarsim.network.sign import input_is_signed

@@ -86,7 +86,7 @@ def dequantize_output(layer: QuantizedLayer, acc: np.ndarray, lsb: float = 1.0) 
     ndarray of float32
         ``(acc * lsb - zero_point * weight_sum) * input_scale * weight_scale + bias``, computed in float64.
     """
-    shape = (-1, 1, 1) if layer.weight.ndim == 4 else (-1,)
+    shape = layer.along_outputs
     y: np.ndarray = np.multiply(acc, lsb, dtype=np.float64)
     if layer.input_zero_point:
         y -= (layer.input_zero_point * layer.weight_sum).reshape(shape)

@@ -64,6 +64,11 @@ class QuantizedLayer:
     bias: np.ndarray
     epitome: QuantizedEpitome | None = None
 
+    @property
+    def along_outputs(self) -> tuple[int, ...]:
+        """Shape in which one value for each output meets the layer's results."""
+        return (-1, *(1,) * (self.weight.ndim - 2))
+
     @functools.cached_property
     def weight_sum(self) -> np.ndarray:
         """Sum of the integer weights of each output, (out,) int64."""

@@ -31,6 +31,7 @@ from xbarsim.mapping import LayerPlan, plan_network
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
 from xbarsim.network.calibrate import code_range
+from xbarsim.network.graph import rule_of
 from xbarsim.network.integer import integer_layer, quantize_input
 from xbarsim.train.torch_network import Tensor, run_layer, torch
 
@@ -233,7 +234,7 @@ def draw_layer(
         digital = run_layer(node, torch.tensor(sample), torch.tensor(asked), None, zero).numpy()
     # zero points are taken off digitally with the weights that were asked for
     error = machine.accumulate(codes[:SAMPLE_IMAGES]) * machine.lsb - digital
-    axis = 1 if node.kind == "conv2d" else error.ndim - 1
+    axis = rule_of(node).output_axis % error.ndim
     (gain, share), mean, deviation = _explain(error, (wanted, drawn), axis)
     step = layer.input_scale * layer.weight_scale
     shift = (gain * asked + share * added) * _along(layer.weight_scale, layer.weight)
@@ -282,8 +283,6 @@ def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: in
     for block in machine.blocks:
         rows = block.engine.rows
         parts.append(block.engine.multiply(np.eye(rows, dtype=np.int64) * high) / high)
-    if node.kind == "linear":
-        return parts[0].T
     return np.concatenate([_unpack(part, plan.stripe(i), plan, layer) for i, part in enumerate(parts)])
 
 
@@ -351,8 +350,8 @@ def run_on_chip(
     if chip.spread is not None:
         real = real + chip.spread * torch.randn(real.shape, generator=generator)
     y = run_layer(node, clean, real, bias)
-    shape = (1, -1, 1, 1) if node.kind == "conv2d" else (1,) * (y.ndim - 1) + (-1,)
     residual = torch.randn(y.shape, generator=generator)
+    shape = layer.along_outputs
     return y + residual.mul_(chip.deviation.reshape(shape)).add_(chip.mean.reshape(shape))
 
 
@@ -363,12 +362,12 @@ def _along(scale: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _unpack(dense: np.ndarray, cut: Any, plan: LayerPlan, layer: QuantizedLayer) -> np.ndarray:
     """Take the weights of a stripe's groups out of its block-diagonal matrix."""
     outputs = layer.weight.shape[0] // plan.groups
-    channels, high, wide = layer.weight.shape[1:]
+    channels, *kernel = layer.weight.shape[1:]
     inputs = cut.groups * channels
     if plan.rows_order == "packed":
-        whole = dense.reshape(high, wide, inputs, -1).transpose(3, 2, 0, 1)
+        whole = np.moveaxis(dense.reshape(*kernel, inputs, -1), (-1, -2), (0, 1))
     else:
-        whole = dense.reshape(inputs, high, wide, -1).transpose(3, 0, 1, 2)
+        whole = np.moveaxis(dense.reshape(inputs, *kernel, -1), -1, 0)
     return np.concatenate(
         [whole[g * outputs : (g + 1) * outputs, g * channels : (g + 1) * channels] for g in range(cut.groups)]
     )

@@ -10,13 +10,13 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numba
 import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.graph import rule_of
 from xbarsim.network.kinds import KINDS, NO_TORCH
 
 try:
@@ -109,7 +109,7 @@ def run_layer(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None, pad_va
     Parameters
     ----------
     node : Node
-        ``conv2d`` or ``linear``.
+        A weight layer.
     x : Tensor, (B, C, H, W) or (B, ..., features)
         Inputs.
     weight : Tensor, (outputs, C / groups, kh, kw) or (outputs, features)
@@ -124,14 +124,8 @@ def run_layer(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None, pad_va
     Tensor, (B, outputs, OH, OW) or (B, ..., outputs)
         The layer's output.
     """
-    if node.kind == "linear":
-        return functional.linear(x, weight, bias)
-    given = node.attributes
-    top, left, bottom, right = given["padding"]
-    padding: Any = (top, left)
-    if (top, left) != (bottom, right) or pad_value:
-        x, padding = functional.pad(x, (left, right, top, bottom), value=pad_value), 0
-    return functional.conv2d(x, weight, bias, given["stride"], padding, given["dilation"], given["groups"])
+    y: Tensor = rule_of(node).torch(torch, node, x, weight, bias, pad_value)
+    return y
 
 
 @contextlib.contextmanager

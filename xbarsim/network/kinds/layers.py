@@ -11,6 +11,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.convolve import convolve, slide_sizes
 from xbarsim.network.kinds.record import (
+    NO_KERNEL,
     NO_TORCH,
     ONE,
     REQUIRED,
@@ -82,6 +83,15 @@ def _run_conv2d(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     return y if node.bias is None else np.add(y, node.bias[:, None, None])
 
 
+def _torch_conv2d(torch: Any, node: Node, x: Any, weight: Any, bias: Any, pad_value: float) -> Any:
+    a, functional = node.attributes, torch.nn.functional
+    top, left, bottom, right = a["padding"]
+    padding: Any = (top, left)
+    if (top, left) != (bottom, right) or pad_value:
+        x, padding = functional.pad(x, (left, right, top, bottom), value=pad_value), 0
+    return functional.conv2d(x, weight, bias, a["stride"], padding, a["dilation"], a["groups"])
+
+
 # ---- linear
 
 
@@ -124,12 +134,15 @@ RECORDS = (
         moments=_unit_moments,
         layer=LayerRule(
             rows=_conv2d_rows,
+            inputs="in_channels",
             outputs="out_channels",
             windows=lambda node: math.prod(node.shape[1:]),
             weight_shape=_conv2d_weight,
+            geometry=("kernel", "stride", "padding", "dilation"),
             output_axis=1,
             scratch=lambda node: node.windows * node.rows * node.groups,  # windows laid out for one product
             multiply=lambda node, codes, weight, pad: convolve(codes, weight, node.attributes, pad),
+            torch=_torch_conv2d,
         ),
         timing=TimingClass.LAYER,
         work=no_work,
@@ -157,12 +170,15 @@ RECORDS = (
         moments=_unit_moments,
         layer=LayerRule(
             rows=_linear_rows,
+            inputs="in_features",
             outputs="out_features",
             windows=lambda node: math.prod(node.shape[:-1]),
             weight_shape=_linear_weight,
+            geometry=NO_KERNEL,
             output_axis=-1,
             scratch=lambda node: 0,
             multiply=lambda node, codes, weight, pad: np.matmul(codes, weight.T),
+            torch=lambda torch, node, x, weight, bias, pad: torch.nn.functional.linear(x, weight, bias),
         ),
         timing=TimingClass.LAYER,
         work=no_work,

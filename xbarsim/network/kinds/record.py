@@ -113,18 +113,24 @@ class LayerRule:
 
     rows: Callable[[Node], int]
     """Weights that one output sums over: the flattened kernel of one group."""
+    inputs: str
+    """Attribute that counts inputs of one vector, all groups together."""
     outputs: str
     """Attribute that counts outputs, all groups together."""
     windows: Callable[[Node], int]
     """Input vectors of one inference."""
     weight_shape: Callable[[Node], Shape]
-    """Shape of the weight, outputs first."""
+    """Shape of the weight: outputs, inputs of one group, then the axes of the kernel if there is one."""
+    geometry: tuple[str, ...]
+    """Attributes that say how a kernel slides over an image; :data:`NO_KERNEL` where inputs are vectors already."""
     output_axis: int
-    """Axis of the outputs in a result, batch counted."""
+    """Axis of the inputs in what the layer reads and of the outputs in its result, batch counted."""
     scratch: Callable[[Node], int]
     """Numbers that the float executor holds for one image beside the result."""
     multiply: Callable[[Node, np.ndarray, np.ndarray, float], np.ndarray]
     """``(node, codes, weight, pad_value) -> sums``, exact where the type is wide enough."""
+    torch: Callable[[Any, Node, Any, Any, Any, float], Any]
+    """``(PyTorch, node, inputs, weight, bias or None, pad_value) -> output`` on tensors."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,10 +193,12 @@ TWO: tuple[int, int | None] = (2, 2)
 MANY: tuple[int, int | None] = (1, None)
 REQUIRED = object()
 """Default of a setting that must be given."""
+NO_KERNEL: tuple[str, ...] = ()
+"""Of a weight layer that multiplies vectors as they are."""
 NO_LAYER = None
 """Of a kind that holds no weights in arrays."""
 NO_TORCH = None
-"""Of a kind that cannot be trained through, and of weight layers, whose weights train."""
+"""Of a kind that cannot be trained through, and of weight layers, whose :class:`LayerRule` takes the weights."""
 NOT_IN_YAML = None
 """Of a kind that YAML does not offer."""
 NOT_READ: Mapping[str, Reader] = {}
