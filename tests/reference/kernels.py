@@ -14,9 +14,10 @@ from pathlib import Path
 from reference.crossbar_kernels import CROSSBAR
 from reference.kernel_case import KernelCase
 from reference.mvm_kernels import MVM
+from reference.network_kernels import NETWORK
 from reference.timing_kernels import TIMING
 
-KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *MVM, *TIMING)
+KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *MVM, *NETWORK, *TIMING)
 """Every kernel at least once."""
 
 

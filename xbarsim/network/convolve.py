@@ -1,8 +1,8 @@
-"""Sliding windows: convolution and pooling in NumPy, bit for bit independent of the batch.
+"""Sliding windows: convolution and pooling, bit for bit independent of the batch.
 
-Convolution gathers windows (im2col) and multiplies them image by image, so that BLAS sees the same shapes whatever
-the batch; with one input channel a group it adds shifted images instead. Pooling combines shifted images in a
-fixed order. The same code serves integers carried in floats, where every sum is exact.
+Convolution says where windows lie in padded images and leaves their product to a kernel that sums in one order;
+pooling combines shifted images in a fixed order. The same code serves integers carried in floats, where every sum is
+exact.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from xbarsim.network.product import Windows, multiply_windows
 
 
 def slide_sizes(size: Sequence[int], attributes: Mapping[str, Any]) -> tuple[int, int]:
@@ -43,8 +45,14 @@ def _ceil_count(span: int, stride: int, end: int) -> int:
     return count - 1 if (count - 1) * stride >= end else count
 
 
-def convolve(x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], pad_value: float = 0.0) -> np.ndarray:
-    """Convolve images with a layer's kernels, without bias.
+def convolve(
+    x: np.ndarray,
+    weight: np.ndarray,
+    attributes: Mapping[str, Any],
+    pad_value: float = 0.0,
+    bias: np.ndarray | None = None,
+) -> np.ndarray:
+    """Convolve images with a layer's kernels.
 
     Parameters
     ----------
@@ -56,32 +64,37 @@ def convolve(x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], p
         Of a ``conv2d`` node: ``kernel``, ``stride``, ``padding``, ``dilation``, ``groups``.
     pad_value : float
         What padding holds.
+    bias : ndarray, (N,), optional
+        Added to every sum.
 
     Returns
     -------
     ndarray, (B, N, OH, OW)
         Sums, of the type of ``x``.
     """
-    batch, channels, height, width = x.shape
-    high, wide = slide_sizes((height, width), attributes)
-    groups, (kh, kw) = attributes["groups"], attributes["kernel"]
-    outputs = weight.shape[0]
-    if channels == groups and kh * kw > 1:
-        return _convolve_depthwise(x, weight, attributes, pad_value)
-    plain = kh * kw == 1 and attributes["stride"] == (1, 1) and not any(attributes["padding"])
-    if plain:
-        windows = np.ascontiguousarray(x)
-    else:
-        windows = np.empty((batch, channels, kh * kw, high, wide), x.dtype)
-        for tap, values in enumerate(_taps(_padded(x, attributes, pad_value, high, wide), attributes, high, wide)):
-            windows[:, :, tap] = values
-    product: np.ndarray
-    if groups == 1:
-        product = np.matmul(weight.reshape(outputs, -1), windows.reshape(batch, -1, high * wide))
-    else:
-        kernels = weight.reshape(groups, outputs // groups, -1)
-        product = np.matmul(kernels, windows.reshape(batch, groups, -1, high * wide))
-    return product.reshape(batch, outputs, high, wide)
+    high, wide = slide_sizes(x.shape[2:], attributes)
+    padded = np.ascontiguousarray(_padded(x, attributes, pad_value, high, wide))
+    out = np.empty((len(x), len(weight), high, wide), x.dtype)
+    return multiply_windows(padded, weight, bias, _index_windows(padded.shape, attributes, out.shape), out)
+
+
+def _index_windows(padded: Sequence[int], attributes: Mapping[str, Any], out: Sequence[int]) -> Windows:
+    """Return where the windows of padded images lie, and their results."""
+    batch, channels, height, width = padded
+    outputs, high, wide = out[1:]
+    groups, (kh, kw), (sh, sw) = attributes["groups"], attributes["kernel"], attributes["stride"]
+    dh, dw = attributes.get("dilation", (1, 1))
+    area, image = height * width, channels * height * width
+    rows = np.arange(batch)[:, None, None] * image + np.arange(high)[:, None] * (sh * width)
+    taps = np.arange(channels // groups)[:, None, None] * area + np.arange(kh)[:, None] * (dh * width)
+    return Windows(
+        pixels=(rows + np.arange(wide) * sw).reshape(-1),
+        taps=(taps + np.arange(kw) * dw).reshape(-1),
+        places=(np.arange(batch)[:, None] * (outputs * high * wide) + np.arange(high * wide)).reshape(-1),
+        row_step=high * wide,
+        groups=groups,
+        group_step=channels // groups * area,
+    )
 
 
 def pool_max(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
@@ -137,18 +150,6 @@ def pool_mean(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     for values in _taps(_padded(ones, attributes, 0.0, high, wide), attributes, high, wide):
         count += values
     return total / count
-
-
-def _convolve_depthwise(
-    x: np.ndarray, weight: np.ndarray, attributes: Mapping[str, Any], pad_value: float
-) -> np.ndarray:
-    batch, channels, height, width = x.shape
-    high, wide = slide_sizes((height, width), attributes)
-    kernels = weight.reshape(channels, -1, weight.shape[2] * weight.shape[3])
-    result = np.zeros((batch, channels, kernels.shape[1], high, wide), x.dtype)
-    for tap, values in enumerate(_taps(_padded(x, attributes, pad_value, high, wide), attributes, high, wide)):
-        result += kernels[:, :, tap, None, None] * values[:, :, None]
-    return result.reshape(batch, -1, high, wide)
 
 
 def _padded(x: np.ndarray, attributes: Mapping[str, Any], value: float, high: int, wide: int) -> np.ndarray:

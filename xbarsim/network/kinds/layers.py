@@ -28,6 +28,7 @@ from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sig
 from xbarsim.network.kinds.setting import read_pair, read_sides, read_whole
 from xbarsim.network.onnx_layers import read_conv, read_gemm
 from xbarsim.network.onnx_writers import write_conv, write_gemm
+from xbarsim.network.product import multiply_vectors
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -79,8 +80,7 @@ def _conv2d_attributes(settings: dict[str, Any], shape: Shape) -> dict[str, Any]
 
 def _run_conv2d(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     assert node.weight is not None
-    y = convolve(inputs[0], node.weight, node.attributes)
-    return y if node.bias is None else np.add(y, node.bias[:, None, None])
+    return convolve(inputs[0], node.weight, node.attributes, bias=node.bias)
 
 
 def _torch_conv2d(torch: Any, node: Node, x: Any, weight: Any, bias: Any, pad_value: float) -> Any:
@@ -116,10 +116,7 @@ def _linear_rows(node: Node) -> int:
 
 def _run_linear(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     assert node.weight is not None
-    x = inputs[0]
-    vectors = np.ascontiguousarray(x).reshape(len(x), -1, x.shape[-1])
-    y: np.ndarray = np.matmul(vectors, node.weight.T).reshape(*x.shape[:-1], -1)  # one product an image
-    return y if node.bias is None else np.add(y, node.bias)
+    return multiply_vectors(inputs[0], node.weight, node.bias)
 
 
 RECORDS = (
@@ -177,7 +174,7 @@ RECORDS = (
             geometry=NO_KERNEL,
             output_axis=-1,
             scratch=lambda node: 0,
-            multiply=lambda node, codes, weight, pad: np.matmul(codes, weight.T),
+            multiply=lambda node, codes, weight, pad: multiply_vectors(codes, weight),
             torch=lambda torch, node, x, weight, bias, pad: torch.nn.functional.linear(x, weight, bias),
         ),
         timing=TimingClass.LAYER,

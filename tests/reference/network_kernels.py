@@ -1,0 +1,133 @@
+"""Kernels of the float network, and what they must equal. Small kernels around them make lanes and pointers."""
+
+from __future__ import annotations
+
+import numpy as np
+from reference.kernel_case import KernelCase
+
+from xbarsim._numba import kernel
+from xbarsim._simd import LANES, address, zeros
+from xbarsim.network import _kernels
+
+DEPTH, OUTPUTS, GROUPS, WINDOWS = 5, 6, 2, 27
+STEP = 100
+"""Values of one group."""
+
+
+def rng():
+    """The same numbers for every kernel."""
+    return np.random.default_rng(5)
+
+
+def pixels():
+    """A run of 16 windows side by side, and others that are spread."""
+    return np.concatenate([np.arange(16), np.arange(11) * 7])
+
+
+def taps():
+    """Taps that skip values."""
+    return np.array([0, 1, 9, 10, 19])
+
+
+def panel(kind=np.float32):
+    """An empty panel."""
+    return np.zeros(DEPTH * LANES, dtype=kind)
+
+
+def values(kind=np.float32):
+    """Values of both groups."""
+    found = rng().normal(0.0, 3.0, GROUPS * STEP)
+    return found.astype(kind)
+
+
+def layer(kind=np.float32):
+    """Arguments of a whole layer; results of one output lie side by side."""
+    weight, bias = rng().normal(0.0, 3.0, (OUTPUTS, DEPTH)), rng().normal(0.0, 9.0, OUTPUTS)
+    weight, bias, out = weight.astype(kind), bias.astype(kind), np.zeros(OUTPUTS * WINDOWS, dtype=kind)
+    tail = np.arange(WINDOWS), out, panel(kind), np.zeros(4 * LANES, dtype=kind)
+    return GROUPS, STEP, WINDOWS, values(kind), pixels(), taps(), weight, bias, *tail
+
+
+def scattered():
+    """The same with the results of one window side by side."""
+    groups, step, _, *head, _, out, left, sums = layer()
+    return groups, step, 1, *head, np.arange(WINDOWS) * OUTPUTS, out, left, sums
+
+
+@kernel
+def call_gather(values, pixels, taps, start, first, count, panel):
+    """Gather by eight lanes."""
+    _kernels.gather_panel(address(values), pixels, taps, start, first, count, zeros(values, 8), address(panel))
+
+
+def gather(values, pixels, taps, start, first, count, panel):
+    """Copy value by value."""
+    for k in range(len(taps)):
+        for lane in range(count):
+            panel[k * LANES + lane] = values[start + pixels[first + lane] + taps[k]]
+
+
+@kernel
+def call_sum(panel, weight, depth, at, sums):
+    """Sum 16 lanes."""
+    _kernels.sum_taps(address(panel), address(weight), depth, at, zeros(panel, LANES), address(sums))
+
+
+def sum_taps(panel, weight, depth, at, sums):
+    """Sum window by window."""
+    for row, first in enumerate(at):
+        for lane in range(LANES):
+            total = np.float32(0)
+            for k in range(depth):
+                total += weight.ravel()[first + k] * panel[k * LANES + lane]
+            sums[row * LANES + lane] = total
+
+
+def multiply(groups, group_step, row_step, values, pixels, taps, weight, bias, places, out, *scratch):
+    """Multiply sum by sum."""
+    for n in range(len(weight)):
+        start = n // (len(weight) // groups) * group_step
+        for p in range(len(pixels)):
+            total = values.dtype.type(0)
+            for k in range(len(taps)):
+                total += weight[n, k] * values[start + pixels[p] + taps[k]]
+            out[places[p] + n * row_step] = total + bias[n]
+
+
+NETWORK = (
+    KernelCase(
+        kernel=_kernels.gather_panel,
+        call=call_gather,
+        twin=gather,
+        inputs=lambda: (values(), pixels(), taps(), STEP, 0, 16, panel()),
+        outputs=(6,),
+        rtol=0,
+    ),
+    KernelCase(
+        kernel=_kernels.gather_panel,
+        call=call_gather,
+        twin=gather,
+        inputs=lambda: (values(), pixels(), taps(), 0, 16, 11, panel()),
+        outputs=(6,),
+        rtol=0,
+    ),
+    KernelCase(
+        kernel=_kernels.sum_taps,
+        call=call_sum,
+        twin=sum_taps,
+        inputs=lambda: (values()[: DEPTH * LANES], layer()[6], DEPTH, (0, 5, 10, 25), np.zeros(4 * LANES, np.float32)),
+        outputs=(4,),
+        rtol=1e-6,  # products are fused with their sums
+    ),
+    *(
+        KernelCase(
+            kernel=_kernels.multiply_windows,
+            call=_kernels.multiply_windows,
+            twin=multiply,
+            inputs=inputs,
+            outputs=(9,),
+            rtol=1e-6,
+        )
+        for inputs in (layer, scattered, lambda: layer(np.float64), lambda: layer(np.int64))
+    ),
+)
