@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from xbarsim import __version__, config
 from xbarsim.cost import Cost, Measured, Peak, price, rate_chip, rate_tile
+from xbarsim.device import load_levels
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import LayerError, check_labels, measure_accuracy, simulate_network
 from xbarsim.mapping import Plan, plan_network
@@ -227,6 +228,9 @@ def simulate(
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    for layer in plan.layers:
+        if layer.hardware.device.levels_file is not None:
+            load_levels(layer.hardware.device)
     net = plan.network
     mapped = time.perf_counter() - started
     x = check_images(net, np.asarray(images))

@@ -89,7 +89,7 @@ def test_curved_cells_and_ohmic_cells_of_the_same_currents_give_the_same_integer
         program_matrix(
             WEIGHTS, hardware, weight_bits=8, activation_bits=8, row_starts=[0, 16, 32, 40], layer="a"
         ).calibrate(CODES)
-        for hardware in describe_twice(curve, {**SIZE, **change})
+        for hardware in describe_twice(curve, {**SIZE, **change, "device.programming.sigma": 0.05})
     )
     np.testing.assert_allclose(curved.lsb, ohmic.lsb, rtol=1e-6)
     found, expected = (engine.with_lsb(ohmic.lsb).multiply(CODES) for engine in (curved, ohmic))

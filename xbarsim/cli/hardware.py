@@ -54,8 +54,11 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
 def check(name: _Name) -> None:
     """Check a hardware file; say nothing but 'ok' where it is sound."""
     from xbarsim.config import Hardware, hash_hardware, load_hardware
+    from xbarsim.device import load_levels
 
     hardware: Hardware = load_hardware(name)
+    if hardware.device.levels_file is not None:
+        load_levels(hardware.device)
     typer.echo(f"{hardware.origin}: ok ({hardware.name}, {hash_hardware(hardware)})")
 
 

@@ -120,6 +120,10 @@ class Device(Record):
     measured: str | None = None
     """File (.npy, .csv) of measured conductances that the arrays of a layer have as they are, or a folder of one file
     for each layer, named after it; in place of levels, errors, stuck cells and drift."""
+    levels_file: str | None = None
+    """File (.csv) with the columns ``level`` and ``conductance_siemens``, many rows for each level: cells take values
+    that were measured for their level, drawn as they are, in place of ``programming``; stuck cells, drift, laws and
+    noise follow."""
     write: Write | None = None
     """What programming a cell takes; needed where weights are reloaded."""
 
@@ -155,6 +159,39 @@ class Device(Record):
         """
         g = self.g_off_siemens + share * (self.g_on_siemens - self.g_off_siemens)
         return g if self.iv is None else g * secant_conductance(self.iv, self.read_volt if volt is None else volt)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two chips of this device, or two reads of a chip, may differ."""
+        written = self.programming.sigma > 0 or bool(self.programming.sigma_siemens)
+        drifts = self.drift.time_s > self.drift.reference_s and self.drift.nu_sigma != 0
+        return self.read_noise.sigma > 0 or (
+            self.measured is None
+            and (
+                (self.programming.distribution != "none" and written)
+                or self.levels_file is not None
+                or self.stuck.on_rate + self.stuck.off_rate > 0
+                or drifts
+                or bool(self.laws)
+            )
+        )
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Key -> path of the files of measurements that the device names."""
+        named = {"measured": self.measured, "levels_file": self.levels_file}
+        return {key: path for key, path in named.items() if path is not None}
+
+    @model_validator(mode="after")
+    def _check_choices(self) -> Device:
+        if self.levels_file is not None and self.measured is not None:
+            raise ValueError("device.levels_file: contradicts device.measured, which gives all cells; drop one")
+        if self.levels_file is not None and self.programming.distribution != "none":
+            raise ValueError(
+                f"device.levels_file: contradicts device.programming.distribution: {self.programming.distribution}; "
+                "measured values hold the error of writing already: set the distribution to none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_curve(self) -> Device:

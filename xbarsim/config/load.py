@@ -68,8 +68,9 @@ def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, An
     tree = {} if base is None else read_hardware_tree(_find_base("base", base, path), (*_seen, path))
     device = content.get("device")
     if isinstance(device, dict):
-        if isinstance(device.get("measured"), str):
-            device["measured"] = str(path.parent / device["measured"])
+        for key in ("measured", "levels_file"):
+            if isinstance(device.get(key), str):
+                device[key] = str(path.parent / device[key])
         if "base" in device:
             base = device.pop("base")
             found = read_hardware_tree(_find_base("device.base", base, path), (*_seen, path))
@@ -183,6 +184,8 @@ def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type
 def hash_hardware(hardware: Hardware) -> str:
     """Hash everything in a record that can change a result; names and sources are left out.
 
+    Of files with measurements their content counts.
+
     Parameters
     ----------
     hardware : Hardware
@@ -194,7 +197,31 @@ def hash_hardware(hardware: Hardware) -> str:
         16 hexadecimal digits.
     """
     content = stamp_kinds(hardware.model_dump(mode="json", exclude={"name", "description", "sources"}))
+    files = {key: hash_file(Path(path)) for key, path in hardware.device.files.items()}
+    if files:
+        content = {**content, "files": files}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def hash_file(path: Path) -> str:
+    """Hash the content of a file, or of every file of a folder.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits; those of nothing where there is no such file.
+    """
+    digest = hashlib.sha256()
+    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if each.is_file():
+            digest.update(each.relative_to(path).as_posix().encode() if path.is_dir() else b"")
+            digest.update(hashlib.sha256(each.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _validate(record: type[HardwareT], tree: dict[str, Any], origin: str, overrides: dict[str, Any]) -> HardwareT:

@@ -1,8 +1,9 @@
 """The table of device laws: what happens to the conductances of programmed cells, one law after the other.
 
-The laws that ship run first, in the order of :data:`SHIPPED`, with their settings in sections of their own
-(``device.programming``, ``device.stuck``, ``device.drift``); then those that a user registered and named under
-``device.laws``. Every law draws from a stream of its own, so that adding one leaves the draws of the others alone.
+The laws that ship run first, in the order of :data:`SHIPPED`, with their settings in keys of their own
+(``device.levels_file``, ``device.programming``, ``device.stuck``, ``device.drift``); then those that a user registered
+and named under ``device.laws``. Every law draws from a stream of its own, so that adding one leaves the draws of the
+others alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from xbarsim.config import Device
 from xbarsim.config.kind import build_kind, setting_names
 from xbarsim.device.cells import sample_drifted, sample_programmed, sample_stuck
+from xbarsim.device.levels import sample_levels
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 
@@ -53,6 +55,15 @@ class Law(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelsLaw:
+    """Measured values of each level, as ``device.levels_file`` says."""
+
+    def sample(self, g: Array, g_target: Array, device: Device, rng: np.random.Generator) -> Array:
+        """Return what cells reach, as :func:`~xbarsim.device.levels.sample_levels` does."""
+        return sample_levels(g, device, rng)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProgrammingLaw:
     """The error of one write, as ``device.programming`` says."""
 
@@ -79,8 +90,13 @@ class DriftLaw:
         return sample_drifted(g, device, rng, g_target)
 
 
-SHIPPED: dict[str, type[Any]] = {"programming": ProgrammingLaw, "stuck": StuckLaw, "drift": DriftLaw}
-"""Laws of every device, in the order in which they act; each reads the section of its name."""
+SHIPPED: dict[str, type[Any]] = {
+    "levels": LevelsLaw,
+    "programming": ProgrammingLaw,
+    "stuck": StuckLaw,
+    "drift": DriftLaw,
+}
+"""Laws of every device, in the order in which they act; each reads the keys of its name."""
 
 
 def check_law(name: str, cls: type[Any]) -> None:

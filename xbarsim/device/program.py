@@ -24,8 +24,8 @@ def program_cells(digits: ArrayLike, device: Device, *, seed: int, trial: int = 
     device : Device
         Levels and imperfections of the cell.
     seed, trial, layer : int, int, str
-        Key of the random streams, one for each law: ``device.programming``, ``device.stuck``, ``device.drift``, and
-        ``device.law.NAME`` for a law of one's own.
+        Key of the random streams, one for each law: ``device.NAME`` for those of
+        :data:`~xbarsim.device.law.SHIPPED`, ``device.law.NAME`` for a law of one's own.
 
     Returns
     -------

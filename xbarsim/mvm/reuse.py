@@ -95,7 +95,7 @@ def recall_arrays(
         Effective matrix in level units.
     """
     kept = _active.get()
-    if kept is None or hardware.device.measured is not None:  # a measured file may change under its name
+    if kept is None or hardware.device.files:  # files of measurements may change under their names
         return program_arrays(
             encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
         )

@@ -148,15 +148,7 @@ def is_left_to_chance(
     """
     for plan in plan_network(network, hardware, layers=layers).layers:
         device, adc = plan.hardware.device, plan.hardware.adc
-        rates = (device.stuck.on_rate, device.stuck.off_rate, device.read_noise.sigma)
-        errors = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb)
-        drift = device.drift
-        if (
-            any(errors)
-            or device.programming.distribution != "none"
-            or any(rates)
-            or (drift.time_s > 0 and drift.nu_sigma != 0)
-        ):
+        if device.is_random or any((adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb)):
             return True
     return False
 
