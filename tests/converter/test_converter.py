@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from xbarsim.config import load_hardware
 from xbarsim.converter import (
+    CODINGS,
     AdcRange,
     calibrate_range,
     convert_sums,
@@ -16,20 +17,45 @@ from xbarsim.converter import (
     stream_count,
     tabulate_nonlinearity,
 )
-from xbarsim.errors import ShapeError
+from xbarsim.errors import ConfigError, ShapeError
 
 
-@given(st.integers(1, 16), st.integers(1, 8), st.booleans())
-def test_streams_add_up_to_the_inputs(bits, dac_bits, signed):
-    if signed and bits < 2:
+@given(st.integers(1, 16), st.integers(1, 8), st.sampled_from([None, *CODINGS]))
+def test_streams_add_up_to_the_inputs(bits, dac_bits, coding):
+    if coding and bits < 2:
         return
-    streams = encode_streams(bits, dac_bits, signed)
+    signed, named = coding is not None, {"coding": coding} if coding else {}
+    streams = encode_streams(bits, dac_bits, signed, **named)
     codes = np.unique(np.linspace(streams.lowest, streams.highest, 101).astype(int))
     values = split_inputs(codes, streams)
-    assert len(streams) == stream_count(bits, dac_bits, signed) == len(values)
+    assert len(streams) == stream_count(bits, dac_bits, signed, **named) == len(values)
     assert values.min() >= 0
     assert np.all(values.max(axis=1) < 1 << streams.widths)
-    np.testing.assert_array_equal(streams.weights @ values, codes)
+    np.testing.assert_array_equal(streams.weights @ values - streams.constant, codes)
+    raw = streams.encode(codes)
+    assert raw.dtype.kind == "u"
+    np.testing.assert_array_equal((raw.astype(int) >> streams.shifts[:, None]) % (1 << streams.widths[:, None]), values)
+
+
+def test_the_hardware_record_names_every_coding_of_signed_inputs():
+    for coding in CODINGS:
+        assert load_hardware("reference", {"dac.signed": coding}).dac.signed_coding == coding
+    with pytest.raises(ConfigError, match=r"dac\.signed: 'ones' is not allowed"):
+        load_hardware("reference", {"dac.signed": "ones"})
+
+
+@pytest.mark.parametrize(("dac_bits", "coding"), [(1, "twos_complement"), (2, "sign_magnitude"), (8, "sign_magnitude")])
+def test_the_coding_of_signed_inputs_follows_the_width_of_a_read(dac_bits, coding):
+    assert load_hardware("reference", {"dac.bits": dac_bits}).dac.signed_coding == coding
+
+
+@pytest.mark.parametrize(
+    ("coding", "dac_bits", "reads"),
+    [("twos_complement", 1, 8), ("twos_complement", 4, 3), ("twos_complement", 8, 2), ("sign_magnitude", 1, 15),
+     ("sign_magnitude", 4, 4), ("sign_magnitude", 8, 2), ("offset", 1, 8), ("offset", 4, 2), ("offset", 8, 1)],
+)  # fmt: skip
+def test_reads_of_a_signed_byte(coding, dac_bits, reads):
+    assert stream_count(8, dac_bits, True, coding) == reads
 
 
 @pytest.mark.parametrize(

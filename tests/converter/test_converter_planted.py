@@ -8,7 +8,7 @@ import xbarsim as xs
 from xbarsim.config import hash_hardware, load_hardware
 from xbarsim.converter import CONVERTERS
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.mvm.engine import program_matrix
+from xbarsim.mvm import program_matrix
 from xbarsim.plugin import register
 
 RNG = np.random.default_rng(5)

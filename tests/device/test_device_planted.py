@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from xbarsim.config import Device, hash_hardware, load_hardware
 from xbarsim.device import LAWS, level_conductance, program_cells
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.mvm.engine import program_matrix
+from xbarsim.mvm import program_matrix
 from xbarsim.plugin import register
 
 RANGE = {"g_on_siemens": 1e-4, "g_off_siemens": 1e-6, "cell_bits": 2}

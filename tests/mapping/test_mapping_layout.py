@@ -53,7 +53,7 @@ def engine_layout(matrix, hardware):
         assert encoded.digits.shape[1] == layout.slices
         raise CapturedError(layout)
 
-    with mock.patch("xbarsim.mvm.engine.recall_arrays", capture), pytest.raises(CapturedError) as caught:
+    with mock.patch("xbarsim.mvm.build.recall_arrays", capture), pytest.raises(CapturedError) as caught:
         program_matrix(matrix, hardware, weight_bits=hardware.weight_bits, activation_bits=hardware.activation_bits)
     return caught.value.args[0]
 

@@ -8,7 +8,6 @@ from xbarsim.config import load_hardware
 from xbarsim.errors import ShapeError
 from xbarsim.mvm import program_matrix
 from xbarsim.mvm.fused import multiply_fused
-from xbarsim.mvm.packing import as_raw
 from xbarsim.mvm.window import gather_windows, make_geometry
 
 
@@ -69,7 +68,7 @@ def test_results_do_not_depend_on_threads_batches_or_kernels(changes):
     parts = [engine.multiply(codes[a:b], first_vector=a, threads=2) for a, b in ((0, 1), (1, 5), (5, 200), (200, 400))]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
     matrix = engine._matrix(engine.choose_method(), 0)
-    np.testing.assert_array_equal(whole, multiply_fused(matrix, as_raw(codes, 8), 1))
+    np.testing.assert_array_equal(whole, multiply_fused(matrix, engine.streams.encode(codes), 1))
 
 
 @pytest.mark.parametrize("changes", [{}, NOISY])

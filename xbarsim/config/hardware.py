@@ -51,6 +51,17 @@ class Dac(Record):
 
     bits: Annotated[int, Field(ge=1, le=8)] = 1
     """Input bits sent in one array read; wider inputs are streamed, lowest bits first."""
+    signed: Literal["auto", "twos_complement", "sign_magnitude", "offset"] = "auto"
+    """How signed inputs are sent: low bits, then the sign bit in a read with a converter step of its own; positive
+    inputs, then the magnitudes of negative ones; or with half of the range added, which is taken off digitally.
+    ``auto``: two's complement where reads hold one bit, sign and magnitude where they hold more."""
+
+    @property
+    def signed_coding(self) -> str:
+        """How signed inputs are sent, ``auto`` worked out."""
+        if self.signed == "auto":
+            return "twos_complement" if self.bits == 1 else "sign_magnitude"
+        return self.signed
 
 
 class Adc(Record):

@@ -1,11 +1,12 @@
 """DAC and ADC: input streams, ranges, codes, and what real converters add."""
 
 from xbarsim.converter.adc import AdcRange, Levels, calibrate_range, convert_sums, nominal_range
-from xbarsim.converter.dac import Streams, encode_streams, split_inputs, stream_count
+from xbarsim.converter.dac import CODINGS, SignedCoding, Streams, encode_streams, split_inputs, stream_count
 from xbarsim.converter.imperfections import sample_column_errors, tabulate_nonlinearity
 from xbarsim.converter.kind import CONVERTERS, Converter, place_levels
 
 __all__ = [
-    "CONVERTERS", "AdcRange", "Converter", "Levels", "Streams", "calibrate_range", "convert_sums", "encode_streams",
-    "nominal_range", "place_levels", "sample_column_errors", "split_inputs", "stream_count", "tabulate_nonlinearity",
+    "CODINGS", "CONVERTERS", "AdcRange", "Converter", "Levels", "SignedCoding", "Streams", "calibrate_range",
+    "convert_sums", "encode_streams", "nominal_range", "place_levels", "sample_column_errors", "split_inputs",
+    "stream_count", "tabulate_nonlinearity",
 ]  # fmt: skip

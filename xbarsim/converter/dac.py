@@ -1,35 +1,113 @@
 """Word-line drivers: how an integer input is sent as a series of narrow streams.
 
-Unsigned inputs of b bits go out in ceil(b / d) reads of d bits, lowest bits first. Signed inputs are two's
-complement: the b - 1 magnitude bits go out like an unsigned input, then the sign bit alone, which counts
--2**(b - 1). A driver is ideal: stream value k puts k equal steps of voltage on the word line. Settling time,
-driver noise and nonlinearity are neglected; the driver's output resistance belongs to the circuit (``crossbar``).
+Unsigned inputs of b bits go out in ceil(b / d) reads of d bits, lowest bits first. Signed inputs are brought to
+unsigned numbers by one of the codings of :data:`CODINGS`, each a series of passes that go out in the same way:
+
+* ``twos_complement``: the b - 1 low bits, then the sign bit alone, which counts -2**(b - 1);
+* ``sign_magnitude``: max(x, 0), then max(-x, 0), which counts negative;
+* ``offset``: x + 2**(b - 1); the weights times that constant are taken from the result digitally.
+
+A driver is ideal: stream value k puts k equal steps of voltage on the word line. Settling time, driver noise and
+nonlinearity are neglected; the driver's output resistance belongs to the circuit (``crossbar``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Pass(NamedTuple):
+    """An unsigned number that goes out in reads."""
+
+    bits: int
+    """Bits of it."""
+    weight: int
+    """What it counts."""
+    is_narrow: bool
+    """It is one bit that counts as much as all others together, so that its read has a converter step of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedCoding:
+    """One way to send signed inputs of b bits."""
+
+    name: str
+    """What ``dac.signed`` says."""
+    about: str
+    """One line for the documentation."""
+    passes: Callable[[int], tuple[Pass, ...]]
+    """b -> passes, in the order in which they go out."""
+    encode: Callable[[Ints, int], Ints]
+    """Inputs, b -> passes as one number, the first in its lowest bits."""
+    constant: Callable[[int], int]
+    """b -> what the passes count too much, whatever the input."""
+
+
+CODINGS = {
+    coding.name: coding
+    for coding in (
+        SignedCoding(
+            name="twos_complement",
+            about="low bits, then the sign bit in a read of its own",
+            passes=lambda b: (Pass(b - 1, 1, False), Pass(1, -(1 << (b - 1)), True)),
+            encode=lambda x, b: x & ((1 << b) - 1),
+            constant=lambda b: 0,
+        ),
+        SignedCoding(
+            name="sign_magnitude",
+            about="positive inputs, then magnitudes of negative ones",
+            passes=lambda b: (Pass(b - 1, 1, False), Pass(b, -1, False)),
+            encode=lambda x, b: np.maximum(x, 0) | (np.maximum(-x, 0) << (b - 1)),
+            constant=lambda b: 0,
+        ),
+        SignedCoding(
+            name="offset",
+            about="inputs plus half of their range, which is taken off digitally",
+            passes=lambda b: (Pass(b, 1, False),),
+            encode=lambda x, b: x + (1 << (b - 1)),
+            constant=lambda b: 1 << (b - 1),
+        ),
+    )
+}
+"""Name -> coding of signed inputs."""
+
+UNSIGNED = SignedCoding(
+    name="unsigned",
+    about="inputs as they are",
+    passes=lambda b: (Pass(b, 1, False),),
+    encode=lambda x, b: x,
+    constant=lambda b: 0,
+)
+"""How inputs go out that are never negative."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Streams:
     """The reads that one input takes."""
 
-    shifts: NDArray[np.int64]
-    """Lowest input bit of each stream."""
-    widths: NDArray[np.int64]
-    """Bits of each stream; the last ones may be narrower than the driver."""
-    weights: NDArray[np.int64]
-    """What a stream's value counts: a power of two, negative for the sign bit."""
+    shifts: Ints
+    """Lowest bit of each stream in the coded input."""
+    widths: Ints
+    """Bits of each stream; some may be narrower than the driver."""
+    weights: Ints
+    """What a stream's value counts: a power of two, negative for the sign bit and for magnitudes below zero."""
+    is_narrow: NDArray[np.bool_]
+    """Streams that have a converter step of their own: the sign bit, where others are wider."""
     bits: int
     """Bits of an input."""
     dac_bits: int
     """Bits of the driver: upper bound of ``widths``."""
     signed: bool
-    """Whether inputs are two's complement."""
+    """Whether inputs may be negative."""
+    coding: SignedCoding
+    """How inputs are brought to unsigned numbers."""
 
     def __len__(self) -> int:
         return len(self.shifts)
@@ -44,59 +122,78 @@ class Streams:
         """Largest input."""
         return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
 
+    @property
+    def coded_bits(self) -> int:
+        """Bits of a coded input."""
+        return int(self.shifts[-1] + self.widths[-1])
 
-def stream_count(activation_bits: int, dac_bits: int, signed: bool) -> int:
-    """Return the number of array reads of one input.
+    @property
+    def constant(self) -> int:
+        """What the streams count too much, whatever the input."""
+        return self.coding.constant(self.bits)
+
+    def encode(self, codes: ArrayLike) -> NDArray[Any]:
+        """Return coded inputs of any shape: unsigned numbers of one, two or four bytes, contiguous."""
+        kind = np.dtype([np.uint8, np.uint16, np.uint32][int(np.searchsorted([8, 16], self.coded_bits))])
+        given = np.asarray(codes)
+        if self.coding.name in ("unsigned", "twos_complement"):  # bits as they are; those above are not sent
+            raw = given.view(kind) if given.dtype.itemsize == kind.itemsize else given.astype(kind)
+        else:
+            raw = self.coding.encode(given.astype(np.int64), self.bits).astype(kind)
+        return np.ascontiguousarray(raw)
+
+
+def stream_count(activation_bits: int, dac_bits: int, signed: bool, coding: str = "twos_complement") -> int:
+    """Return the number of array reads of one input; arguments as in :func:`encode_streams`.
+
+    Returns
+    -------
+    int
+        Of b bits, d a read: ceil(b / d); for signed inputs ceil((b - 1) / d) + 1 in two's complement,
+        ceil((b - 1) / d) + ceil(b / d) as sign and magnitude, ceil(b / d) with an offset.
+    """
+    chosen = CODINGS[coding] if signed else UNSIGNED
+    return sum(-(-each.bits // dac_bits) for each in chosen.passes(activation_bits))
+
+
+def encode_streams(activation_bits: int, dac_bits: int, signed: bool, coding: str = "twos_complement") -> Streams:
+    """Lay out the streams of an input: pass after pass, least significant bits first.
 
     Parameters
     ----------
     activation_bits : int
         Bits of an input, sign included.
     dac_bits : int
-        Bits sent in one read.
+        Bits that a driver puts out at once.
     signed : bool
-        Whether inputs are two's complement.
-
-    Returns
-    -------
-    int
-        ceil(b / d), or ceil((b - 1) / d) + 1 for signed inputs.
-    """
-    return -(-(activation_bits - 1) // dac_bits) + 1 if signed else -(-activation_bits // dac_bits)
-
-
-def encode_streams(activation_bits: int, dac_bits: int, signed: bool) -> Streams:
-    """Lay out the streams of an input, least significant bits first; the sign bit is a stream of its own.
-
-    Parameters
-    ----------
-    activation_bits : int
-        Bits of an input code.
-    dac_bits : int
-        Bits of a code that a driver puts out at once.
-    signed : bool
-        Whether codes are two's complement.
+        Whether inputs may be negative.
+    coding : str
+        Name of the coding of signed inputs, in :data:`CODINGS`.
 
     Returns
     -------
     Streams
         Shift, width and weight of every stream.
     """
-    magnitude = activation_bits - 1 if signed else activation_bits
-    shifts = list(range(0, magnitude, dac_bits))
-    widths = [min(dac_bits, magnitude - shift) for shift in shifts]
-    weights = [1 << shift for shift in shifts]
-    if signed:
-        shifts.append(magnitude)
-        widths.append(1)
-        weights.append(-(1 << magnitude))
+    chosen = CODINGS[coding] if signed else UNSIGNED
+    shifts, widths, weights, is_narrow = [], [], [], []
+    first = 0
+    for each in chosen.passes(activation_bits):
+        for shift in range(0, each.bits, dac_bits):
+            shifts.append(first + shift)
+            widths.append(min(dac_bits, each.bits - shift))
+            weights.append(each.weight << shift)
+            is_narrow.append(each.is_narrow and max(widths) > 1)
+        first += each.bits
     return Streams(
         shifts=np.array(shifts, dtype=np.int64),
         widths=np.array(widths, dtype=np.int64),
         weights=np.array(weights, dtype=np.int64),
+        is_narrow=np.array(is_narrow, dtype=np.bool_),
         bits=activation_bits,
         dac_bits=dac_bits,
         signed=signed,
+        coding=chosen,
     )
 
 
@@ -113,9 +210,9 @@ def split_inputs(codes: ArrayLike, streams: Streams) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of int, (streams, ...)
-        Values; ``sum(weights[t] * values[t])`` is ``codes``.
+        Values; ``sum(weights[t] * values[t]) - constant`` is ``codes``.
     """
-    raw = np.asarray(codes).astype(np.int64)
+    raw = streams.coding.encode(np.asarray(codes).astype(np.int64), streams.bits)
     axes = (len(streams),) + (1,) * raw.ndim
     masks = (1 << streams.widths) - 1
     return (raw[np.newaxis] >> streams.shifts.reshape(axes)) & masks.reshape(axes)

@@ -143,7 +143,8 @@ class LayerDraft:
     @property
     def streams(self) -> int:
         """Array reads of one pass of a window."""
-        return stream_count(self.input_bits, self.hardware.dac.bits, self.signed)
+        dac = self.hardware.dac
+        return stream_count(self.input_bits, dac.bits, self.signed, dac.signed_coding)
 
     @property
     def work(self) -> int:

@@ -2,8 +2,9 @@
 
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.converter import stream_count
+from xbarsim.mvm.build import program_matrix
 from xbarsim.mvm.encoding import columns_per_weight, decode_weights, encode_weights
-from xbarsim.mvm.engine import Engine, program_matrix
+from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, make_geometry
 

@@ -14,18 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.converter import AdcRange, Streams, calibrate_range, encode_streams, nominal_range, place_levels
+from xbarsim.converter import AdcRange, Streams, calibrate_range, place_levels
 from xbarsim.errors import ShapeError
-from xbarsim.mvm.encoding import encode_weights
-from xbarsim.mvm.errors import ColumnErrors, sample_errors
+from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
-from xbarsim.mvm.grid import Grids, make_grids
-from xbarsim.mvm.layout import layout_columns
-from xbarsim.mvm.packing import PackedInputs, as_raw, can_pack_pixels, pack_pixels, pack_vectors
+from xbarsim.mvm.grid import Grids
+from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
 from xbarsim.mvm.product import multiply_collapsed, multiply_plain, sample_sums
 from xbarsim.mvm.program import ProgrammedMatrix
-from xbarsim.mvm.recipe import Recipe, make_recipe
-from xbarsim.mvm.reuse import recall_arrays
+from xbarsim.mvm.recipe import Recipe
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
@@ -52,6 +49,8 @@ class Engine:
     """How kernels may round cells."""
     errors: ColumnErrors | None
     """What converters and reads add; None where they add nothing."""
+    constants: NDArray[np.int64]
+    """(outputs,) what is taken from results digitally: weights times the constant of the streams."""
 
     @property
     def lsb(self) -> float:
@@ -142,7 +141,8 @@ class Engine:
         Returns
         -------
         ndarray of int64, (vectors, outputs)
-            Sums in units of ``lsb``; float64 where the ADC is ideal or has unequal steps.
+            Sums in units of ``lsb``; float64 where the ADC is ideal or has unequal steps, and where a constant that is
+            no multiple of a coarser step is taken off.
 
         Raises
         ------
@@ -153,11 +153,11 @@ class Engine:
         chosen = self.choose_method(method)
         matrix = self._matrix(chosen, first_vector)
         if chosen == "product":
-            return multiply_plain(matrix, x)
+            return self._take_off(multiply_plain(matrix, x))
         if chosen == "collapsed":
-            result = multiply_collapsed(matrix, x)
+            result = self._take_off(multiply_collapsed(matrix, x))
             return result if self.adc.is_ideal else np.rint(result).astype(np.int64)
-        return multiply_fused(matrix, self._vectors(matrix, x), threads)
+        return self._take_off(multiply_fused(matrix, self._vectors(matrix, x), threads))
 
     def convolve(
         self,
@@ -204,7 +204,7 @@ class Engine:
         if self._packs_pixels(chosen, geometry, is_last, len(x) * windows):
             x = self._check(x.reshape(len(x), -1), geometry).reshape(x.shape)
             packed = pack_pixels(x, geometry, self.row_starts, self.streams, pad_code)
-            result = multiply_fused(self._matrix(chosen, first_vector), packed, threads)
+            result = self._take_off(multiply_fused(self._matrix(chosen, first_vector), packed, threads))
         else:
             step = max(1, WINDOW_CELLS // (windows * geometry.rows))
             result = np.concatenate(
@@ -235,13 +235,18 @@ class Engine:
         if method == "auto" and self._collapses:
             return "collapsed"
         # lanes count codes in int32, and hold sums in float32
-        if self.adc.is_ideal or self.adc.highest * 2.0**self.streams.bits >= 2**31 or self.adc.highest >= 2**22:
+        if self.adc.is_ideal or self.adc.highest * self._reach >= 2**31 or self.adc.highest >= 2**22:
             return "product"
         if method == "auto":
             return "fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float"
         if method == "fixed" and self.grids.fixed is None:
             raise ShapeError("method: fixed needs input streams of at most two bits and arrays of at most 1024 rows")
         return method
+
+    @property
+    def _reach(self) -> float:
+        """Largest multiple of a code that streams add up to."""
+        return float(np.abs(self.streams.weights).sum()) + 1
 
     @cached_property
     def _collapses(self) -> bool:
@@ -267,7 +272,14 @@ class Engine:
     def _vectors(self, matrix: FusedMatrix, x: NDArray[Any]) -> PackedInputs | NDArray[Any]:
         if matrix.takes_tables(len(x)):
             return pack_vectors(x, self.row_starts, self.streams)
-        return as_raw(x, self.streams.bits)
+        return self.streams.encode(x)
+
+    def _take_off(self, result: NDArray[Any]) -> NDArray[Any]:
+        """Take the constant of the streams times the weights from results."""
+        if not self.streams.constant:
+            return result
+        taken: NDArray[Any] = result - (self.constants if self.lsb == 1.0 else self.constants / self.lsb)
+        return taken
 
     def _packs_pixels(self, method: str, geometry: Geometry, is_last: bool, windows: int) -> bool:
         if method not in ("fixed", "float") or not is_last or not can_pack_pixels(geometry, self.row_starts):
@@ -330,71 +342,3 @@ class Engine:
                 f"codes: {x.min()} .. {x.max()} are not within {self.streams.lowest} .. {self.streams.highest}"
             )
         return x
-
-
-def program_matrix(
-    weights: ArrayLike,
-    hardware: Hardware,
-    *,
-    weight_bits: int,
-    activation_bits: int,
-    signed: bool = False,
-    row_starts: ArrayLike | None = None,
-    seed: int = 0,
-    trial: int = 0,
-    layer: str = "",
-    threads: int | None = None,
-) -> Engine:
-    """Program a matrix of signed integers into crossbars.
-
-    Parameters
-    ----------
-    weights : array_like of int, (K, N)
-        Inputs by outputs.
-    hardware : Hardware
-        Encoding, device, array, converters.
-    weight_bits, activation_bits : int
-        Bits of a weight (sign included) and of an input.
-    signed : bool
-        Whether inputs are two's complement.
-    row_starts : array_like of int, (row blocks + 1,), optional
-        First row of every array, and K; arrays filled one after the other by default.
-    seed, trial, layer : int, int, str
-        Key of the device's random streams.
-    threads : int, optional
-        Threads to use.
-
-    Returns
-    -------
-    Engine
-        Ready for :meth:`Engine.calibrate`, :meth:`Engine.multiply` and :meth:`Engine.convolve`.
-
-    Raises
-    ------
-    ShapeError
-        If a weight or a row block does not fit.
-    """
-    w = np.asarray(weights)
-    if w.ndim != 2 or 0 in w.shape:
-        raise ShapeError(f"weights: need a matrix, got shape {w.shape}")
-    rows, cell_bits = hardware.crossbar.rows, hardware.device.cell_bits
-    starts = np.r_[np.arange(0, w.shape[0], rows), w.shape[0]] if row_starts is None else np.asarray(row_starts)
-    sizes = np.diff(starts)
-    if starts[0] != 0 or starts[-1] != w.shape[0] or sizes.min() < 1 or sizes.max() > rows:
-        raise ShapeError(f"row_starts: {starts} do not cut {w.shape[0]} rows into arrays of at most {rows}")
-    starts = starts.astype(np.int64)
-    encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
-    layout = layout_columns(w.shape[1], hardware, weight_bits)
-    programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads)
-    return Engine(
-        hardware=hardware,
-        programmed=programmed,
-        row_starts=starts,
-        streams=encode_streams(activation_bits, hardware.dac.bits, signed),
-        adc=place_levels(hardware.adc, nominal_range(hardware), None),
-        recipe=make_recipe(
-            encoded, layout, planes=programmed.planes, row_blocks=len(starts) - 1, level=hardware.device.levels - 1
-        ),
-        grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
-        errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
-    )

@@ -29,26 +29,6 @@ class PackedInputs:
     """(row blocks + 1,) which bytes belong to which row block."""
 
 
-def as_raw(codes: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Return codes as unsigned numbers of one or two bytes; two's complement keeps its bits.
-
-    Parameters
-    ----------
-    codes : ndarray of int, any shape
-        Inputs.
-    bits : int
-        Bits of an input.
-
-    Returns
-    -------
-    ndarray of uint8 or uint16, shape of ``codes``
-        Contiguous.
-    """
-    kind = np.dtype(np.uint8 if bits <= 8 else np.uint16)
-    raw = codes.view(kind) if codes.dtype.itemsize == kind.itemsize else codes.astype(kind)
-    return np.ascontiguousarray(raw)
-
-
 def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: Streams) -> PackedInputs:
     """Pack vectors into bit planes, eight rows to a byte.
 
@@ -59,7 +39,7 @@ def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: St
     row_starts : ndarray of int, (row blocks + 1,)
         First row of every row block, and K.
     streams : Streams
-        Bits and sign of an input.
+        Coding of an input.
 
     Returns
     -------
@@ -68,15 +48,16 @@ def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: St
     """
     byte_starts = np.r_[0, np.cumsum(-(-np.diff(row_starts) // 8))].astype(np.int64)
     count = int(byte_starts[-1])
-    planes = np.empty((codes.shape[0], streams.bits, count), dtype=np.uint8)
-    raw = as_raw(codes, streams.bits)
+    bits = streams.coded_bits
+    planes = np.empty((codes.shape[0], bits, count), dtype=np.uint8)
+    raw = streams.encode(codes)
     if raw.itemsize == 1 and not np.any(row_starts % 8):
-        _packing.pack_words(streams.bits, raw.view(np.uint64), np.empty(count, dtype=np.uint64), planes)
+        _packing.pack_words(bits, raw.view(np.uint64), np.empty(count, dtype=np.uint64), planes)
     else:
-        _packing.pack_vectors(streams.bits, row_starts, byte_starts, raw, planes)
+        _packing.pack_vectors(bits, row_starts, byte_starts, raw, planes)
     return PackedInputs(
         planes=planes.ravel(),
-        bases=np.arange(codes.shape[0], dtype=np.int64) * (streams.bits * count),
+        bases=np.arange(codes.shape[0], dtype=np.int64) * (bits * count),
         offsets=np.arange(count, dtype=np.int64),
         stride=count,
         byte_starts=byte_starts,
@@ -115,7 +96,7 @@ def pack_pixels(
     row_starts : ndarray of int, (row blocks + 1,)
         First row of every row block, and K.
     streams : Streams
-        Bits and sign of an input.
+        Coding of an input.
     pad_code : int
         Input that padding drives.
 
@@ -127,13 +108,15 @@ def pack_pixels(
     top, left, bottom, right = geometry.padding
     images, channels = codes.shape[:2]
     height, width, count = codes.shape[2] + top + bottom, codes.shape[3] + left + right, channels // 8
-    planes = np.zeros((images, height, width, streams.bits, count), dtype=np.uint8)
-    if pad_code:
-        ones = (int(pad_code) >> np.arange(streams.bits)) & 1
+    bits = streams.coded_bits
+    planes = np.zeros((images, height, width, bits, count), dtype=np.uint8)
+    driven = int(streams.encode(np.array([pad_code], dtype=np.int64))[0])
+    if driven:
+        ones = (driven >> np.arange(bits)) & 1
         planes[:] = (255 * ones).astype(np.uint8)[:, np.newaxis]
     words = np.empty(codes.shape[3], dtype=np.uint64)
-    _packing.pack_pixels(streams.bits, top, left, as_raw(codes, streams.bits), words, planes)
-    pixel = streams.bits * count
+    _packing.pack_pixels(bits, top, left, streams.encode(codes), words, planes)
+    pixel = bits * count
     b, i, j = np.ix_(np.arange(images), np.arange(geometry.out_height), np.arange(geometry.out_width))
     bases = ((b * height + i * geometry.stride[0]) * width + j * geometry.stride[1]) * pixel
     i, j, q = np.ix_(np.arange(geometry.kernel[0]), np.arange(geometry.kernel[1]), np.arange(count))

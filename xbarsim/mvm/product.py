@@ -76,7 +76,7 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
     Returns
     -------
     ndarray of float64, (vectors, outputs)
-        Sums in units of one weight step times one input step.
+        Sums in units of one weight step times one input step, the constant of the streams among the inputs.
     """
     cells = matrix.programmed.matrix.astype(np.float64)
     whole = np.concatenate(
@@ -84,7 +84,9 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
     )
     result = np.empty((len(codes), matrix.recipe.outputs))
     for first, block in _blocks(codes):
-        result[first : first + BLOCK] = (block.astype(np.float64) @ whole)[: len(codes) - first]
+        result[first : first + BLOCK] = ((block + matrix.streams.constant).astype(np.float64) @ whole)[
+            : len(codes) - first
+        ]
     return result
 
 

@@ -1,0 +1,87 @@
+"""Weights -> a programmed engine."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim.config import Hardware
+from xbarsim.converter import encode_streams, nominal_range, place_levels
+from xbarsim.errors import ShapeError
+from xbarsim.mvm.encoding import encode_weights
+from xbarsim.mvm.engine import Engine
+from xbarsim.mvm.errors import sample_errors
+from xbarsim.mvm.grid import make_grids
+from xbarsim.mvm.layout import layout_columns
+from xbarsim.mvm.recipe import make_recipe
+from xbarsim.mvm.reuse import recall_arrays
+
+
+def program_matrix(
+    weights: ArrayLike,
+    hardware: Hardware,
+    *,
+    weight_bits: int,
+    activation_bits: int,
+    signed: bool = False,
+    row_starts: ArrayLike | None = None,
+    seed: int = 0,
+    trial: int = 0,
+    layer: str = "",
+    threads: int | None = None,
+) -> Engine:
+    """Program a matrix of signed integers into crossbars.
+
+    Parameters
+    ----------
+    weights : array_like of int, (K, N)
+        Inputs by outputs.
+    hardware : Hardware
+        Encoding, device, array, converters.
+    weight_bits, activation_bits : int
+        Bits of a weight (sign included) and of an input.
+    signed : bool
+        Whether inputs may be negative; ``dac.signed`` says how they are sent then.
+    row_starts : array_like of int, (row blocks + 1,), optional
+        First row of every array, and K; arrays filled one after the other by default.
+    seed, trial, layer : int, int, str
+        Key of the device's random streams.
+    threads : int, optional
+        Threads to use.
+
+    Returns
+    -------
+    Engine
+        Ready for :meth:`Engine.calibrate`, :meth:`Engine.multiply` and :meth:`Engine.convolve`.
+
+    Raises
+    ------
+    ShapeError
+        If a weight or a row block does not fit.
+    """
+    w = np.asarray(weights)
+    if w.ndim != 2 or 0 in w.shape:
+        raise ShapeError(f"weights: need a matrix, got shape {w.shape}")
+    rows, cell_bits = hardware.crossbar.rows, hardware.device.cell_bits
+    starts = np.r_[np.arange(0, w.shape[0], rows), w.shape[0]] if row_starts is None else np.asarray(row_starts)
+    sizes = np.diff(starts)
+    if starts[0] != 0 or starts[-1] != w.shape[0] or sizes.min() < 1 or sizes.max() > rows:
+        raise ShapeError(f"row_starts: {starts} do not cut {w.shape[0]} rows into arrays of at most {rows}")
+    starts = starts.astype(np.int64)
+    encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
+    layout = layout_columns(w.shape[1], hardware, weight_bits)
+    programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads)
+    streams = encode_streams(activation_bits, hardware.dac.bits, signed, hardware.dac.signed_coding)
+    return Engine(
+        hardware=hardware,
+        programmed=programmed,
+        row_starts=starts,
+        streams=streams,
+        constants=streams.constant * w.astype(np.int64).sum(axis=0),
+        adc=place_levels(hardware.adc, nominal_range(hardware), None),
+        recipe=make_recipe(
+            encoded, layout, planes=programmed.planes, row_blocks=len(starts) - 1, level=hardware.device.levels - 1
+        ),
+        grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
+        errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
+    )
