@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xbarsim.config import Device, Drift, Programming, ReadNoise, Stuck
+from xbarsim.config import Device, Drift, Programming, ReadNoise, Relaxation, Stuck, load_hardware
 from xbarsim.device import level_conductance, program_cells, read_noise_sigma, sample_read
-from xbarsim.errors import ShapeError
+from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.rng import stream
 
 RANGE = {"g_on_siemens": 1e-4, "g_off_siemens": 1e-6, "cell_bits": 2}
@@ -91,3 +91,39 @@ def test_read_noise_is_relative_to_target_or_range():
     whole = Device(**RANGE, read_noise=ReadNoise(sigma=0.1, relative_to="range"))
     np.testing.assert_allclose(read_noise_sigma(g, target), [1e-7, 1e-5])
     np.testing.assert_allclose(read_noise_sigma(g, whole), [9.9e-6, 9.9e-6])
+
+
+def test_warm_cells_age_faster_by_arrhenius_law():
+    hot = Drift(nu=0.05, time_s=1e3, activation_ev=0.3)
+    rate = np.exp(0.3 / 8.617333262e-5 * (1 / 300 - 1 / 350))
+    found = program(np.full((2, 2), 3), drift=hot, temperature_kelvin=350.0)
+    np.testing.assert_allclose(found, 1e-4 * (rate * 1e3) ** -0.05, rtol=1e-12)
+    for drift, kelvin in ((hot, 300.0), (Drift(nu=0.05, time_s=1e3), 350.0)):
+        np.testing.assert_allclose(program([[3]], drift=drift, temperature_kelvin=kelvin), 1e-4 * 1e3**-0.05)
+    assert program([[3]], drift=hot, temperature_kelvin=100.0) == 1e-4  # frozen, and never younger than programmed
+
+
+def test_relaxation_is_a_stream_of_its_own_and_nothing_at_its_defaults():
+    digits = np.full((60, 60), 2)
+    written = {"programming": Programming(distribution="normal", sigma=0.1), "drift": Drift(time_s=100.0)}
+    alone = program(digits, **written)
+    np.testing.assert_array_equal(alone, program(digits, relaxation=Relaxation(), **written))
+    shifted = program(digits, relaxation=Relaxation(mean_siemens=-1e-7), **written)
+    np.testing.assert_allclose(shifted, alone - 1e-7 * np.log(100.0))
+    spread = program(digits, relaxation=Relaxation(sigma_siemens=1e-6), **written)
+    assert abs(np.corrcoef((alone - 67e-6).ravel(), (spread - alone).ravel())[0, 1]) < 0.09  # 3,600 cells: 5.4 sigma
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"later": [{"time_s": 9, "sigma_siemens": [1e-6]}], "sigma_siemens": 1e-7}, r"later: contradicts sigma_siem"),
+        (
+            {"later": [{"time_s": t, "sigma_siemens": [1e-6]} for t in (9, 5)]},
+            r"later: times \[9\.0, 5\.0\] do not rise",
+        ),
+    ],
+)
+def test_relaxation_that_contradicts_itself_is_refused(given, message):
+    with pytest.raises(ConfigError, match=r"device\.relaxation\." + message):
+        load_hardware("reference", {"device.relaxation": given})

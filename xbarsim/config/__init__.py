@@ -1,7 +1,7 @@
 """YAML -> frozen Hardware record. The only room that reads hardware YAML."""
 
 from xbarsim.config.component import Component, Rating
-from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Stuck
+from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck
 from xbarsim.config.hardware import (
     Adc,
     AssumedActivity,
@@ -27,7 +27,7 @@ from xbarsim.config.record import Record
 
 __all__ = [
     "Adc", "AssumedActivity", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
-    "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record", "Selector", "Sinh",
-    "Stuck", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device", "load_hardware",
-    "override_record",
+    "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record", "Relaxation",
+    "Selector", "Sinh", "Stuck", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device",
+    "load_hardware", "override_record",
 ]  # fmt: skip

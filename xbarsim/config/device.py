@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from xbarsim.config.kind import check_kind
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 from xbarsim.config.write import Write
 
+BOLTZMANN_EV = 8.617333262e-5
+"""Boltzmann constant, exact in the SI [eV/K]."""
 LEAST_SECANT = 1e-12
 """Least share of the current of an ohmic cell that a curve may leave at the read voltage [-]."""
 
@@ -66,7 +69,7 @@ class LogLaw(Record):
 
 
 class Drift(Record):
-    """Power-law drift ``g(t) = g(t0) * (t / t0) ** -nu``."""
+    """Power-law drift ``g(t) = g(t0) * (a t / t0) ** -nu``; ``a`` is 1 at ``reference_kelvin``."""
 
     nu: float | LogLaw = 0.0
     """Mean drift exponent, one number or depending on the target [-]."""
@@ -76,6 +79,48 @@ class Drift(Record):
     """Time t0 after programming at which the programmed conductance holds [s]."""
     time_s: NonNegative = 0.0
     """Time after programming at which the array is read; 0 or anything up to ``reference_s`` means no drift [s]."""
+    activation_ev: NonNegative = 0.0
+    """Activation energy of drift and relaxation: time runs ``a = exp(activation / k (1 / reference - 1 / T))`` times as
+    fast at ``device.temperature_kelvin``; 0 is no influence of the temperature [eV]."""
+    reference_kelvin: Positive = 300.0
+    """Temperature that the laws of drift and relaxation were measured at [K]."""
+
+
+class Later(Record):
+    """How far cells are spread around their targets at one time after programming."""
+
+    time_s: Positive
+    """Time after programming [s]."""
+    sigma_siemens: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)]
+    """c0, c1, c2, ...: standard deviation as in ``programming.sigma_siemens``, the error of writing included [S]."""
+
+
+class Relaxation(Record):
+    """What cells do after programming beside power-law drift: a shift, and a spread that grows with ln(time).
+
+    The time is ``drift.time_s``, counted from ``drift.reference_s`` on.
+    """
+
+    mean_siemens: float = 0.0
+    """Shift of every cell for each factor e of time [S]."""
+    sigma_siemens: NonNegative = 0.0
+    """Standard deviation that is added as soon as cells relax [S]."""
+    growth_siemens: NonNegative = 0.0
+    """What that standard deviation grows by for each factor e of time [S]."""
+    later: tuple[Later, ...] = ()
+    """Spreads that were measured at later times, in order, between which the standard deviation is interpolated over
+    ln(time); in place of ``sigma_siemens`` and ``growth_siemens``."""
+
+    @model_validator(mode="after")
+    def _check_later(self) -> Relaxation:
+        if self.later and (self.sigma_siemens or self.growth_siemens):
+            raise ValueError(
+                "device.relaxation.later: contradicts sigma_siemens and growth_siemens beside it; give one or the other"
+            )
+        times = [each.time_s for each in self.later]
+        if times != sorted(set(times)):
+            raise ValueError(f"device.relaxation.later: times {times} do not rise; put them in order")
+        return self
 
 
 class DeviceLaw(Record):
@@ -112,6 +157,9 @@ class Device(Record):
     read_noise: ReadNoise = ReadNoise()
     stuck: Stuck = Stuck()
     drift: Drift = Drift()
+    relaxation: Relaxation = Relaxation()
+    temperature_kelvin: Positive = 300.0
+    """Temperature of the cells: what ``drift.activation_ev`` makes of time, and thermal noise [K]."""
     laws: tuple[DeviceLaw, ...] = ()
     """Laws of one's own, applied to the conductances of programmed cells after the sections above, in this order."""
     iv: Iv | None = None
@@ -164,7 +212,9 @@ class Device(Record):
     def is_random(self) -> bool:
         """Whether two chips of this device, or two reads of a chip, may differ."""
         written = self.programming.sigma > 0 or bool(self.programming.sigma_siemens)
-        drifts = self.drift.time_s > self.drift.reference_s and self.drift.nu_sigma != 0
+        relaxation = self.relaxation
+        spreads = self.drift.nu_sigma != 0 or relaxation.sigma_siemens + relaxation.growth_siemens > 0
+        drifts = self.aged > 1 and (spreads or bool(relaxation.later))
         return self.read_noise.sigma > 0 or (
             self.measured is None
             and (
@@ -175,6 +225,16 @@ class Device(Record):
                 or bool(self.laws)
             )
         )
+
+    @property
+    def aged(self) -> float:
+        """Time of the read over the time at which the programmed conductance holds, sped up by temperature; at least
+        1 [-]."""
+        drift = self.drift
+        if drift.time_s <= drift.reference_s:
+            return 1.0
+        hotter = 1.0 / drift.reference_kelvin - 1.0 / self.temperature_kelvin
+        return max(1.0, math.exp(drift.activation_ev / BOLTZMANN_EV * hotter) * drift.time_s / drift.reference_s)
 
     @property
     def files(self) -> dict[str, str]:

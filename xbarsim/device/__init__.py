@@ -7,6 +7,7 @@ from xbarsim.device.cells import (
     sample_drifted,
     sample_programmed,
     sample_read,
+    sample_relaxed,
     sample_stuck,
 )
 from xbarsim.device.law import LAWS, Law
@@ -16,5 +17,6 @@ from xbarsim.device.program import program_cells
 
 __all__ = [
     "LAWS", "Law", "cell_current", "level_conductance", "load_levels", "load_measured", "program_cells",
-    "read_noise_sigma", "sample_drifted", "sample_programmed", "sample_read", "sample_stuck", "secant_conductance",
+    "read_noise_sigma", "sample_drifted", "sample_programmed", "sample_read", "sample_relaxed", "sample_stuck",
+    "secant_conductance",
 ]  # fmt: skip

@@ -2,11 +2,11 @@
 
 Models, in this order: evenly spaced levels between off and on conductance; the error of one write (normal or
 lognormal, relative to the cell's target or to the whole range or a polynomial of the target, clipped at zero); cells
-stuck at on or off; power-law drift with an exponent per cell, which may depend on the target; and the size of the noise
-between two reads. One independent draw per cell and
+stuck at on or off; power-law drift with an exponent per cell, which may depend on the target; relaxation, a shift and a
+spread over the logarithm of time; and the size of the noise between two reads. One independent draw per cell and
 phenomenon, each from a stream of its own, so that switching one phenomenon on leaves the draws of the others alone.
 
-Neglects: correlation between neighbours, cycle-to-cycle history, temperature, and retention loss other than drift.
+Neglects: correlation between neighbours, cycle-to-cycle history, and heat that cells give one another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xbarsim.config import Device, LogLaw
+from xbarsim.config import Device, LogLaw, Relaxation
 from xbarsim.errors import ShapeError
 
 Array = NDArray[np.float64]
@@ -131,13 +131,13 @@ def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator, g_tar
     Returns
     -------
     ndarray, shape of ``g``
-        ``g * (time_s / reference_s) ** -nu`` [S].
+        ``g * device.aged ** -nu``, where ``aged`` is ``time_s / reference_s``, sped up by temperature [S].
     """
     g = np.array(g, dtype=np.float64)
     model = device.drift
-    if model.time_s <= model.reference_s or (model.nu == 0 and model.nu_sigma == 0):
+    if device.aged == 1 or (model.nu == 0 and model.nu_sigma == 0):
         return g
-    exponent = -np.log(model.time_s / model.reference_s)
+    exponent = -np.log(device.aged)
     target = g if g_target is None else np.asarray(g_target, dtype=np.float64)
     mean, spread = (_follow_law(law, target / device.g_on_siemens) for law in (model.nu, model.nu_sigma))
     if model.nu_sigma == 0:
@@ -148,6 +148,57 @@ def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator, g_tar
     nu *= exponent
     g *= np.exp(nu, out=nu)
     return g
+
+
+def sample_relaxed(g: ArrayLike, device: Device, rng: np.random.Generator, g_target: ArrayLike) -> Array:
+    """Let conductances shift and spread after programming, as ``device.relaxation`` says.
+
+    Parameters
+    ----------
+    g : array_like, any shape
+        Conductance before [S].
+    device : Device
+        ``relaxation`` gives shift and spread, ``drift`` the times.
+    rng : numpy.random.Generator
+        One normal draw per cell where cells spread.
+    g_target : array_like, shape of ``g``
+        Conductance asked of each cell [S].
+
+    Returns
+    -------
+    ndarray, shape of ``g``
+        ``g + mean ln(aged) + sigma z``, clipped at zero [S].
+
+    Notes
+    -----
+    With ``later``, ``sigma`` is what brings the spread of programming to the one measured:
+    ``sqrt(max(0, sigma_t^2 - sigma_0^2))``, both at the target. Before the first time and between two, ``sigma_t`` is
+    interpolated over ln(time); behind the last one it stays.
+    """
+    g = np.array(g, dtype=np.float64)
+    model = device.relaxation
+    if device.aged == 1 or model == Relaxation():
+        return g
+    late = float(np.log(device.aged))
+    g += model.mean_siemens * late
+    if model.later:
+        g += _added_spread(np.asarray(g_target) / device.g_on_siemens, device) * rng.standard_normal(g.shape)
+    elif model.sigma_siemens or model.growth_siemens:
+        g += (model.sigma_siemens + model.growth_siemens * late) * rng.standard_normal(g.shape)
+    return np.asarray(np.maximum(g, 0.0, out=g))
+
+
+def _added_spread(share: Array, device: Device) -> Array:
+    """Return the standard deviation that relaxation adds to that of programming [S]."""
+    begin = device.drift.reference_s
+    rows = [(begin, device.programming.sigma_siemens or (0.0,))]
+    rows += [(each.time_s, each.sigma_siemens) for each in device.relaxation.later]
+    spreads = np.maximum([np.polynomial.polynomial.polyval(share, np.array(terms)) for _, terms in rows], 0.0)
+    times = np.log([time_s for time_s, _ in rows])
+    at = np.interp(np.log(device.aged * begin), times, np.arange(len(rows)))
+    first = min(int(at), len(rows) - 2)
+    spread = spreads[first] + (at - first) * (spreads[first + 1] - spreads[first])
+    return np.asarray(np.sqrt(np.maximum(spread**2 - spreads[0] ** 2, 0.0)))
 
 
 def _follow_law(law: float | LogLaw, share: Array) -> Array | float:

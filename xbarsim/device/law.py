@@ -1,9 +1,9 @@
 """The table of device laws: what happens to the conductances of programmed cells, one law after the other.
 
 The laws that ship run first, in the order of :data:`SHIPPED`, with their settings in keys of their own
-(``device.levels_file``, ``device.programming``, ``device.stuck``, ``device.drift``); then those that a user registered
-and named under ``device.laws``. Every law draws from a stream of its own, so that adding one leaves the draws of the
-others alone.
+(``device.levels_file``, ``device.programming``, ``device.stuck``, ``device.drift``, ``device.relaxation``); then those
+that a user registered and named under ``device.laws``. Every law draws from a stream of its own, so that adding one
+leaves the draws of the others alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Device
 from xbarsim.config.kind import build_kind, setting_names
-from xbarsim.device.cells import sample_drifted, sample_programmed, sample_stuck
+from xbarsim.device.cells import sample_drifted, sample_programmed, sample_relaxed, sample_stuck
 from xbarsim.device.levels import sample_levels
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
@@ -90,11 +90,21 @@ class DriftLaw:
         return sample_drifted(g, device, rng, g_target)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RelaxationLaw:
+    """Shift and spread over the logarithm of time, as ``device.relaxation`` says."""
+
+    def sample(self, g: Array, g_target: Array, device: Device, rng: np.random.Generator) -> Array:
+        """Return relaxed conductances, as :func:`~xbarsim.device.sample_relaxed` does."""
+        return sample_relaxed(g, device, rng, g_target)
+
+
 SHIPPED: dict[str, type[Any]] = {
     "levels": LevelsLaw,
     "programming": ProgrammingLaw,
     "stuck": StuckLaw,
     "drift": DriftLaw,
+    "relaxation": RelaxationLaw,
 }
 """Laws of every device, in the order in which they act; each reads the keys of its name."""
 
