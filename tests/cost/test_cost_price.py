@@ -12,7 +12,8 @@ from xbarsim.config import Rating, list_hardware, load_hardware
 from xbarsim.cost import Measured, price, price_layer
 from xbarsim.errors import ConfigError, ModelRangeWarning
 from xbarsim.mapping import plan_network
-from xbarsim.network import Epitome
+from xbarsim.network import Epitome, Network, make_conv2d
+from xbarsim.network.reshape import describe_layer
 from xbarsim.timing import simulate_plan
 
 NETWORK = resnet_cifar(1)
@@ -154,6 +155,21 @@ def test_one_layer_alone_takes_its_windows_times_its_pass():
     cost = price_layer("linear", {"in_features": 128, "out_features": 32, "vectors": 10}, load_hardware("reference"))
     assert cost.throughput_hz == pytest.approx(1.28e9 / (10 * 8 * 128))
     assert cost.cycles >= 10 * 8 * 128
+
+
+def test_a_dilated_layer_alone_has_the_windows_of_its_network():
+    layer = make_conv2d("layer", 16, 16, 3, dilation=2)
+    network = Network(name="dilated", nodes=(layer,), input_shape=(16, 32, 32))
+    kind, shape = describe_layer(network, "layer")
+    assert shape["dilation"] == (2, 2)
+    alone = price_layer(kind, shape, load_hardware("reference"))
+    plan = plan_network(network, load_hardware("reference"))
+    inside = next(part for part in price(plan, simulate_plan(plan)).layers if part.name == "layer")
+    assert alone.layers[0].energy_by_component["adc"] == pytest.approx(inside.energy_by_component["adc"], rel=1e-12)
+    plain = price_layer(kind, {**shape, "dilation": 1}, load_hardware("reference"))
+    assert plain.layers[0].energy_by_component["adc"] == pytest.approx(
+        inside.energy_by_component["adc"] * 30**2 / 28**2, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(

@@ -163,9 +163,9 @@ def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _gather(layers: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return the weight layers in their order; the cheapest of a long list as one row."""
-    from xbarsim.report.figures import WEIGHT_KINDS
+    from xbarsim.network import LAYER_KINDS
 
-    rows = layers[layers["kind"].isin(WEIGHT_KINDS)].to_dict("records")
+    rows = layers[layers["kind"].isin(LAYER_KINDS)].to_dict("records")
     if len(rows) <= LONGEST_LIST:
         return rows
     dearest = sorted(range(len(rows)), key=lambda number: -rows[number]["energy_joule"])[: LONGEST_LIST - 1]
@@ -175,10 +175,10 @@ def _gather(layers: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _gather_rest(layers: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return what is no weight layer: the operations between, the ends of the network, what all share."""
-    from xbarsim.report.figures import WEIGHT_KINDS
+    from xbarsim.network import LAYER_KINDS
 
     groups: dict[str, list[dict[Any, Any]]] = {name: [] for name in ("digital operations", *_ENDS.values())}
-    for row in layers[~layers["kind"].isin(WEIGHT_KINDS)].to_dict("records"):
+    for row in layers[~layers["kind"].isin(LAYER_KINDS)].to_dict("records"):
         groups[_ENDS.get(row["kind"], "digital operations")].append({**row, "arrays": 0})
     gathered = [_add_up(name, rows) for name, rows in groups.items()]
     return [row for row in gathered if any(row[name] for name in _LAYER_COLUMNS)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from xbarsim.network import Node
+    pass
 
 app = typer.Typer(help="Networks: list, show.", rich_markup_mode=None)
 
@@ -24,7 +23,7 @@ def list_() -> None:
     table = new_table("", columns)
     for name in list_networks():
         item = api.load_network(name)
-        weights = sum(_weight_count(node) for node in item.layers)
+        weights = sum(node.weight_count for node in item.layers)
         shape = " x ".join(map(str, item.input_shape))
         table.add_row(name, shape, str(len(item.layers)), f"{weights:,}", "yes" if item.has_weights else "no")
     make_console().print(table)
@@ -40,18 +39,11 @@ def show(name: Annotated[str, typer.Argument(metavar="NETWORK", help="A file, or
     columns = [("layer", "left"), ("kind", "left"), ("kernel", "left"), ("output", "left"), ("weights", "right")]
     table = new_table(f"{network.name}, input {' x '.join(map(str, network.input_shape))}", columns)
     for node in network.layers:
-        kernel = " x ".join(map(str, node.attributes["kernel"])) if node.kind == "conv2d" else ""
-        table.add_row(node.name, node.kind, kernel, " x ".join(map(str, node.shape)), f"{_weight_count(node):,}")
+        kernel = " x ".join(map(str, node.attributes["kernel"])) if node.has_kernel else ""
+        table.add_row(node.name, node.kind, kernel, " x ".join(map(str, node.shape)), f"{node.weight_count:,}")
     console = make_console()
     console.print(table)
-    total = sum(_weight_count(node) for node in network.layers)
+    total = sum(node.weight_count for node in network.layers)
     console.print(
         f"{len(network.layers)} layers, {total:,} weights, {'trained' if network.has_weights else 'shapes only'}"
     )
-
-
-def _weight_count(node: Node) -> int:
-    about: dict[str, Any] = dict(node.attributes)
-    if node.kind == "linear":
-        return int(about["in_features"] * about["out_features"])
-    return int(about["in_channels"] * about["out_channels"] // about.get("groups", 1) * math.prod(about["kernel"]))

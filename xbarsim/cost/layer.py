@@ -6,21 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from xbarsim.config import Hardware
 from xbarsim.cost.price import list_prices, price, price_idle
 from xbarsim.cost.record import Cost
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
-from xbarsim.network import Network, Node, make_conv2d, make_linear
+from xbarsim.network import Network, Node
+from xbarsim.network.kinds import LAYER_RULES, REQUIRED
 from xbarsim.timing import simulate_plan
-
-SHAPES = {
-    "conv2d": ("in_channels", "out_channels", "kernel", "stride", "padding", "groups", "height", "width"),
-    "linear": ("in_features", "out_features", "vectors"),
-}
-"""Kind of layer -> keys of its shape."""
-DEFAULTS = {"stride": 1, "padding": 0, "groups": 1, "vectors": 1}
-"""Keys that may be left out."""
 
 
 def price_layer(
@@ -33,8 +28,8 @@ def price_layer(
     kind : str
         ``conv2d`` or ``linear``.
     shape : mapping
-        ``in_channels``, ``out_channels``, ``kernel``, ``stride``, ``padding``, ``groups`` and the ``height`` and
-        ``width`` of the input; or ``in_features``, ``out_features``, ``vectors``.
+        ``in_channels``, ``out_channels``, ``kernel``, ``stride`` (1), ``padding`` (0), ``dilation`` (1), ``groups`` (1)
+        and the ``height`` and ``width`` of the input; or ``in_features``, ``out_features``, ``vectors`` (1).
     hardware : Hardware
         The accelerator.
     choice : mapping, optional
@@ -48,7 +43,7 @@ def price_layer(
     Raises
     ------
     ConfigError
-        If the kind or a key is unknown or missing.
+        As in :func:`check_shape`.
     """
     node, input_shape = _make_node(kind, shape)
     network = Network(name=kind, nodes=(node,), input_shape=input_shape)
@@ -75,23 +70,54 @@ def price_layer(
     )
 
 
-def _make_node(kind: str, shape: Mapping[str, Any]) -> tuple[Node, tuple[int, ...]]:
-    if kind not in SHAPES:
-        raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(SHAPES)}")
-    given = {**{key: value for key, value in DEFAULTS.items() if key in SHAPES[kind]}, **shape}
-    for key in given:
-        if key not in SHAPES[kind]:
-            raise ConfigError(f"shape.{key}: unknown key for {kind}; known: {', '.join(SHAPES[kind])}")
-    for key in SHAPES[kind]:
-        if key not in given:
+def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the shape of a layer with defaults filled in, numbers checked.
+
+    Parameters
+    ----------
+    kind : str
+        A kind of weight layers.
+    shape : mapping
+        As in :func:`price_layer`.
+
+    Returns
+    -------
+    dict
+        Whole numbers, and tuples where a key takes several.
+
+    Raises
+    ------
+    ConfigError
+        If the kind or a key is unknown, a key is missing, or a value is not a whole number in range.
+    """
+    if kind not in LAYER_RULES:
+        raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(LAYER_RULES)}")
+    if not isinstance(shape, Mapping):
+        raise ConfigError(f"shape: {shape!r} is not a mapping of keys to numbers")
+    known = LAYER_RULES[kind].query.keys
+    for key in shape:
+        if key not in known:
+            raise ConfigError(f"shape.{key}: unknown key for {kind}; known: {', '.join(known)}")
+    full = {}
+    for key, setting in known.items():
+        value = shape.get(key, setting.default)
+        if value is REQUIRED:
             raise ConfigError(f"shape.{key}: missing for {kind}")
-    if kind == "linear":
-        vectors = int(given["vectors"])
-        features = int(given["in_features"])
-        node = make_linear("layer", features, int(given["out_features"]))
-        return node, ((features,) if vectors == 1 else (vectors, features))
-    node = make_conv2d(
-        "layer", int(given["in_channels"]), int(given["out_channels"]), given["kernel"], stride=given["stride"],
-        padding=given["padding"], groups=int(given["groups"]),
-    )  # fmt: skip
-    return node, (int(given["in_channels"]), int(given["height"]), int(given["width"]))
+        try:
+            full[key] = setting.read(_plain(value))
+        except ValueError as rule:
+            raise ConfigError(f"shape.{key}: {value!r} is not {rule}") from None
+    return full
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers as Python's."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _make_node(kind: str, shape: Mapping[str, Any]) -> tuple[Node, tuple[int, ...]]:
+    full = check_shape(kind, shape)
+    attributes, source = LAYER_RULES[kind].query.build(full)
+    return Node(name="layer", kind=kind, attributes=attributes), source

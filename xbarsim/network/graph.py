@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.kinds import KINDS, LAYER_KINDS, LayerRule
+from xbarsim.network.kinds import LAYER_RULES, LayerRule
 from xbarsim.network.shapes import infer_shape
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Node:
     @property
     def is_layer(self) -> bool:
         """Whether the node is a weight layer, to be mapped to arrays."""
-        return self.kind in LAYER_KINDS
+        return self.kind in LAYER_RULES
 
     @property
     def has_kernel(self) -> bool:
@@ -104,10 +104,10 @@ class Node:
 
 def rule_of(node: Node) -> LayerRule:
     """Return what a weight layer is to arrays; ConfigError for any other node."""
-    rule = KINDS[node.kind].layer
-    if rule is None:
-        raise ConfigError(f"node {node.name}: a {node.kind} node holds no weights in arrays")
-    return rule
+    try:
+        return LAYER_RULES[node.kind]
+    except KeyError:
+        raise ConfigError(f"node {node.name}: a {node.kind} node holds no weights in arrays") from None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

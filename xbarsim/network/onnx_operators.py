@@ -122,10 +122,10 @@ def read_binary(kind: str) -> Reader:
 
 
 def _is_bias(graph: GraphReader, before: Node | None, tensor: str, constant: np.ndarray) -> bool:
-    """Whether a constant added to a linear layer that nobody else reads has one entry an output."""
-    if before is None or before.kind != "linear" or graph.reads[tensor] != 1:
+    """Whether a constant added to a layer of vectors that nobody else reads has one entry an output."""
+    if before is None or not before.is_layer or before.has_kernel or graph.reads[tensor] != 1:
         return False
-    return constant.shape[-1:] == (constant.size,) == (before.attributes["out_features"],)
+    return constant.shape[-1:] == (constant.size,) == (before.columns,)
 
 
 def read_softmax(graph: GraphReader, op: Operator) -> None:

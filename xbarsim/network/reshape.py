@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from xbarsim.errors import ConfigError
-from xbarsim.network.graph import INPUT, Network, Node
+from xbarsim.network.graph import INPUT, Network, Node, rule_of
 from xbarsim.network.shapes import infer_shape
 
 
@@ -153,13 +153,7 @@ def describe_layer(network: Network, name: str, kernel: int | None = None) -> tu
     node = network.node(name)
     source = network.shape_of(node.inputs[0])
     node = change_layer(node, source, kernel, 1.0)
-    if node.kind == "linear":
-        vectors = 1
-        for size in source[:-1]:
-            vectors *= size
-        return "linear", {"in_features": node.rows, "out_features": node.columns, "vectors": vectors}
-    keys = ("in_channels", "out_channels", "kernel", "stride", "padding", "groups")
-    return "conv2d", {**{key: node.attributes[key] for key in keys}, "height": source[1], "width": source[2]}
+    return node.kind, rule_of(node).query.describe(node, source)
 
 
 def change_layer(node: Node, source: tuple[int, ...], kernel: int | None, width: float) -> Node:
@@ -190,36 +184,18 @@ def change_layer(node: Node, source: tuple[int, ...], kernel: int | None, width:
         if kernel is not None or width != 1.0:
             raise ConfigError(f"{node.name}: is no weight layer")
         return node
-    given = dict(node.attributes)
-    if node.kind == "linear":
-        if kernel is not None:
-            raise ConfigError(f"{node.name}: a linear layer has no kernel")
-        given["in_features"], given["out_features"] = source[-1], _scale(given["out_features"], width)
-    else:
-        if given["groups"] > 1 and (width != 1.0 or source[0] != given["in_channels"]):
-            raise ConfigError(f"{node.name}: the width of a grouped convolution is tied to its groups")
-        given["in_channels"], given["out_channels"] = source[0], _scale(given["out_channels"], width)
-        if kernel is not None:
-            given.update(_pad_kernel(node, kernel))
+    given, rule = dict(node.attributes), rule_of(node)
+    inputs = (0, *source)[rule.output_axis]  # that axis counts the batch
+    if node.groups > 1 and (width != 1.0 or inputs != given[rule.inputs]):
+        raise ConfigError(f"{node.name}: the width of a grouped convolution is tied to its groups")
+    given[rule.inputs], given[rule.outputs] = inputs, _scale(given[rule.outputs], width)
+    if kernel is not None:
+        given.update(rule.resize(node, kernel))
     if given == dict(node.attributes):
         return node
     plain = dataclasses.replace(node, attributes=given, weight=None, bias=None)
     fits = node.weight is not None and plain.weight_count == node.weight_count and plain.rows == node.rows
     return dataclasses.replace(plain, weight=node.weight, bias=node.bias) if fits else plain
-
-
-def _pad_kernel(node: Node, kernel: int) -> dict[str, Any]:
-    """Return kernel and padding for the same output size."""
-    given = node.attributes
-    top, left, bottom, right = given["padding"]
-    grown = [dilation * (kernel - old) for old, dilation in zip(given["kernel"], given["dilation"])]
-    if any(size % 2 for size in grown):
-        raise ConfigError(f"{node.name}: kernel {kernel} cannot be centred where the kernel is {given['kernel']}")
-    high, wide = (size // 2 for size in grown)
-    padding = (top + high, left + wide, bottom + high, right + wide)
-    if min(padding) < 0:
-        raise ConfigError(f"{node.name}: kernel {kernel} would shrink the padding {given['padding']} below zero")
-    return {"kernel": (kernel, kernel), "padding": padding}
 
 
 def _scale(channels: int, width: float) -> int:

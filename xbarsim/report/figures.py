@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarsim.network import LAYER_KINDS
 from xbarsim.report.quantity import describe_column
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, label_bars, new_figure, style
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 COST_COLUMNS = ("energy_joule", "busy_s", "area_m2")
 """What the cost figures show, where a table has it."""
-WEIGHT_KINDS = ("conv2d", "linear")
-"""Kinds of layers that sit on arrays."""
 _ADDITIVE = (*COST_COLUMNS, "crossbars", "arrays", "macs")
 _SHARED = ("energy_joule", "area_m2")
 _COLOURS = dict(zip(COST_COLUMNS, PALETTE))
@@ -127,7 +126,7 @@ def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
     columns = _present(layers, ("snr_db", "gain", "clipped_share", "range_used_share"))
     if not columns:
         return None
-    measured = layers[layers["kind"].isin(WEIGHT_KINDS)]
+    measured = layers[layers["kind"].isin(LAYER_KINDS)]
     return _plot_bars(measured, "name", columns, by_size=False)
 
 
@@ -147,7 +146,7 @@ def group_layers(layers: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    is_weight = layers["kind"].isin(WEIGHT_KINDS)
+    is_weight = layers["kind"].isin(LAYER_KINDS)
     gathered = []
     for kind, rows in layers[~is_weight].groupby("kind", sort=False):
         numbers = {name: rows[name].sum() for name in _ADDITIVE if name in rows}

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from xbarsim import __version__, api, config
 from xbarsim.cost import Cost, price_layer
-from xbarsim.cost.layer import DEFAULTS, SHAPES
+from xbarsim.cost.layer import check_shape
 from xbarsim.errors import ConfigError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network, load_network
@@ -28,8 +28,6 @@ from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy,
 
 AnswerT = TypeVar("AnswerT", Cost, Accuracy)
 Choice = Mapping[str, Any]
-
-_PAIRS = ("kernel", "stride", "padding")
 
 
 class CostOracle:
@@ -69,8 +67,8 @@ class CostOracle:
         kind : str
             ``conv2d`` or ``linear``.
         shape : mapping
-            ``in_channels``, ``out_channels``, ``kernel``, ``stride`` (1), ``padding`` (0), ``groups`` (1), and
-            ``height`` and ``width`` of the input; or ``in_features``, ``out_features``, ``vectors`` (1).
+            ``in_channels``, ``out_channels``, ``kernel``, ``stride`` (1), ``padding`` (0), ``dilation`` (1), ``groups``
+            (1), and ``height`` and ``width`` of the input; or ``in_features``, ``out_features``, ``vectors`` (1).
         choice : mapping, optional
             Dotted key -> value for this layer, for example ``{"crossbar.rows": 64, "crossbar.cols": 64}``.
 
@@ -254,56 +252,6 @@ def fingerprint_code() -> str:
         if path.parent.name not in ("cli", "report", "search", "store", "sweep", "train"):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shape of a layer with defaults filled in, numbers checked.
-
-    Parameters
-    ----------
-    kind : str
-        ``conv2d`` or ``linear``.
-    shape : mapping
-        As in :meth:`CostOracle.layer`.
-
-    Returns
-    -------
-    dict
-        Whole numbers, and pairs where two are given.
-
-    Raises
-    ------
-    ConfigError
-        If the kind or a key is unknown, a key is missing, or a value is not a whole number in range.
-    """
-    if kind not in SHAPES:
-        raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(SHAPES)}")
-    if not isinstance(shape, Mapping):
-        raise ConfigError(f"shape: {shape!r} is not a mapping of keys to numbers")
-    known = SHAPES[kind]
-    for key in shape:
-        if key not in known:
-            raise ConfigError(f"shape.{key}: unknown key for {kind}; known: {', '.join(known)}")
-    full: dict[str, Any] = {}
-    for key in known:
-        value = shape.get(key, DEFAULTS.get(key))
-        if value is None:
-            raise ConfigError(f"shape.{key}: missing for {kind}")
-        full[key] = _check_size(key, value)
-    return full
-
-
-def _check_size(key: str, value: Any) -> Any:
-    least = 0 if key == "padding" else 1
-    many = list(value) if isinstance(value, (list, tuple)) and key in _PAIRS else [value]
-    allowed = (2, 4) if key == "padding" else (2,)
-    if isinstance(value, (list, tuple)) and len(many) not in allowed:
-        raise ConfigError(f"shape.{key}: {value!r} is neither one whole number nor {' or '.join(map(str, allowed))}")
-    for each in many:
-        whole = isinstance(each, (int, np.integer)) and not isinstance(each, bool)
-        if not whole or each < least:
-            raise ConfigError(f"shape.{key}: {each!r} is not a whole number of at least {least}")
-    return tuple(int(each) for each in many) if isinstance(value, (list, tuple)) else int(value)
 
 
 def _check_choice(choice: Any) -> dict[str, Any]:

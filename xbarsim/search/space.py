@@ -158,7 +158,7 @@ class Space:
                     removed.extend([name] if name in branches else [])
                     continue
                 for axis, value in option.items():
-                    if axis in ("kernel", "epitome") and self.network.node(name).kind != "conv2d":
+                    if axis in ("kernel", "epitome") and not self.network.node(name).has_kernel:
                         continue  # tied to layers that can take it
                     if axis == "kernel":
                         kernels[name] = value
@@ -303,7 +303,7 @@ def _can_take(network: Network, branches: Mapping[str, Any], name: str, axis: st
     if axis == "zero":
         return name in branches
     if axis in ("kernel", "epitome"):
-        return node.kind == "conv2d" and (axis == "kernel" or node.groups == 1)
+        return node.has_kernel and (axis == "kernel" or node.groups == 1)
     if axis == "width":
         try:
             reshape_network(network, widths={name: 2.0})
@@ -351,7 +351,7 @@ def _with_epitomes(network: Network, epitomes: Mapping[str, Any]) -> Network:
 def _describe_native(node: Any, hardware: Hardware, axes: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a layer is where nothing is chosen."""
     own: dict[str, Any] = {"width": 1.0, "array": hardware.crossbar.rows, "epitome": None}
-    if node.kind == "conv2d":
+    if node.has_kernel:
         own["kernel"] = node.attributes["kernel"][0]
     for axis in axes:
         if axis not in own and axis != "zero":

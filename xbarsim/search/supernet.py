@@ -22,6 +22,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.graph import rule_of
 from xbarsim.network.reshape import change_layer
 from xbarsim.search.space import Point, Space
 from xbarsim.train.torch_network import OPERATIONS, Tensor, nn, run_layer, torch
@@ -121,7 +122,7 @@ class SuperNetwork(nn.Module):
             source = network.shape_of(node.inputs[0])
             for kernel in self._kernels(node):
                 changed = change_layer(node, source, kernel, 1.0)
-                has_norm = node.kind == "conv2d" and not network.has_weights
+                has_norm = node.has_kernel and not network.has_weights
                 weight, bias = _first_weights(node, changed, generator)
                 name = _key(node.name, kernel)
                 self.candidates[name] = Candidate(name, changed, weight, bias, has_norm)
@@ -236,12 +237,12 @@ class SuperNetwork(nn.Module):
 
     def _kernels(self, node: Node) -> tuple[int | None, ...]:
         for slot in (*self.space.slots, *self.space.fixed):
-            if node.name in slot.layers and node.kind == "conv2d" and "kernel" in slot.axes:
+            if node.name in slot.layers and node.has_kernel and "kernel" in slot.axes:
                 return slot.axes["kernel"]
         return (None,)
 
     def _candidate(self, node: Node, option: Mapping[str, Any] | str) -> Candidate:
-        kernel = option.get("kernel") if node.kind == "conv2d" and not isinstance(option, str) else None
+        kernel = option.get("kernel") if node.has_kernel and not isinstance(option, str) else None
         return self.candidate(_key(node.name, kernel))
 
 
@@ -253,14 +254,11 @@ def _first_weights(node: Node, changed: Node, generator: Any) -> tuple[np.ndarra
     """Return the first weights of a candidate: the backbone's, cut out or embedded; or random ones."""
     outputs = changed.columns * changed.groups
     bias = np.zeros(outputs, np.float32) if node.bias is None else np.array(node.bias)
-    if node.kind == "linear":
-        shape: tuple[int, ...] = (outputs, changed.rows)
-    else:
-        shape = (outputs, changed.attributes["in_channels"] // changed.groups, *changed.attributes["kernel"])
+    shape = rule_of(changed).weight_shape(changed)
     if node.weight is None:
-        deviation = (2.0 / changed.rows) ** 0.5 if node.kind == "conv2d" else (1.0 / changed.rows) ** 0.5
+        deviation = (2.0 / changed.rows) ** 0.5 if node.has_kernel else (1.0 / changed.rows) ** 0.5
         return (torch.randn(shape, generator=generator) * deviation).numpy(), bias
-    if node.kind == "linear" or node.weight.shape == shape:
+    if node.weight.shape == shape:
         return np.array(node.weight), bias
     weight = np.zeros(shape, np.float32)
     high, wide = (min(a, b) for a, b in zip(shape[2:], node.weight.shape[2:]))

@@ -39,7 +39,7 @@ def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndar
             if isinstance(option, str):
                 continue
             for layer in slot.layers:
-                kernel = option.get("kernel") if space.network.node(layer).kind == "conv2d" else None
+                kernel = option.get("kernel") if space.network.node(layer).has_kernel else None
                 cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose_hardware(option))
                 found[:, index] += [getattr(cost, name) for name in TERMS.values()]
         for name, row in zip(TERMS.values(), found):

@@ -10,11 +10,13 @@ from collections.abc import Iterable
 
 from xbarsim.network.kinds import activations, arithmetic, layers, moves, normalisation, pools
 from xbarsim.network.kinds.record import (
+    NO_LAYER,
     NO_TORCH,
     NOT_IN_YAML,
     REQUIRED,
     Codes,
     Kind,
+    LayerQuery,
     LayerRule,
     Reader,
     Setting,
@@ -91,10 +93,13 @@ KINDS = collect_kinds(
 OPERATORS = collect_readers(KINDS.values())
 """ONNX operator -> what it adds to the network."""
 
-LAYER_KINDS = tuple(name for name, kind in KINDS.items() if kind.timing is TimingClass.LAYER)
+LAYER_RULES = {name: kind.layer for name, kind in KINDS.items() if kind.layer is not NO_LAYER}
+"""Kind of weight layer -> what it is to arrays."""
+
+LAYER_KINDS = tuple(LAYER_RULES)
 """Kinds that hold weights in arrays."""
 
 __all__ = [
-    "KINDS", "LAYER_KINDS", "NOT_IN_YAML", "NO_TORCH", "OPERATORS", "REQUIRED", "Codes", "Kind", "LayerRule", "Setting",
-    "TimingClass", "collect_kinds", "collect_readers",
+    "KINDS", "LAYER_KINDS", "LAYER_RULES", "NOT_IN_YAML", "NO_TORCH", "OPERATORS", "REQUIRED", "Codes", "Kind",
+    "LayerQuery", "LayerRule", "Setting", "TimingClass", "collect_kinds", "collect_readers",
 ]  # fmt: skip

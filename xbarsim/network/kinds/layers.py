@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from xbarsim.network.kinds.record import (
     REQUIRED,
     Codes,
     Kind,
+    LayerQuery,
     LayerRule,
     Moments,
     Reach,
@@ -25,7 +26,7 @@ from xbarsim.network.kinds.record import (
     TimingClass,
 )
 from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sign
-from xbarsim.network.kinds.setting import read_pair, read_sides, read_whole
+from xbarsim.network.kinds.setting import at_least, read_pair, read_sides, read_whole
 from xbarsim.network.onnx_layers import read_conv, read_gemm
 from xbarsim.network.onnx_writers import write_conv, write_gemm
 from xbarsim.network.product import multiply_vectors
@@ -46,7 +47,20 @@ def _unit_moments(inputs: Sequence[Moments]) -> Moments:
     return 0.0, 1.0
 
 
+_COUNT = Setting(default=REQUIRED, read=at_least(1, read_whole))
+
+
 # ---- conv2d
+
+_CONV2D_KEYS = {
+    "in_channels": _COUNT,
+    "out_channels": _COUNT,
+    "kernel": Setting(default=REQUIRED, read=at_least(1, read_pair)),
+    "stride": Setting(default=1, read=at_least(1, read_pair)),
+    "padding": Setting(default=0, read=at_least(0, read_sides)),
+    "dilation": Setting(default=1, read=at_least(1, read_pair)),
+    "groups": Setting(default=1, read=at_least(1, read_whole)),
+}
 
 
 def _conv2d_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
@@ -92,6 +106,28 @@ def _torch_conv2d(torch: Any, node: Node, x: Any, weight: Any, bias: Any, pad_va
     return functional.conv2d(x, weight, bias, a["stride"], padding, a["dilation"], a["groups"])
 
 
+def _resize_conv2d(node: Node, kernel: int) -> dict[str, Any]:
+    a = node.attributes
+    grown = [dilation * (kernel - old) for old, dilation in zip(a["kernel"], a["dilation"])]
+    if any(size % 2 for size in grown):
+        raise ConfigError(f"{node.name}: kernel {kernel} cannot be centred where the kernel is {a['kernel']}")
+    high, wide = (size // 2 for size in grown)
+    top, left, bottom, right = a["padding"]
+    padding = (top + high, left + wide, bottom + high, right + wide)
+    if min(padding) < 0:
+        raise ConfigError(f"{node.name}: kernel {kernel} would shrink the padding {a['padding']} below zero")
+    return {"kernel": (kernel, kernel), "padding": padding}
+
+
+def _describe_conv2d(node: Node, source: Shape) -> dict[str, Any]:
+    attributes = {key: value for key, value in node.attributes.items() if key in _CONV2D_KEYS}
+    return {**attributes, "height": source[1], "width": source[2]}
+
+
+def _build_conv2d(shape: Mapping[str, Any]) -> tuple[dict[str, Any], Shape]:
+    return {key: shape[key] for key in _CONV2D_KEYS}, (shape["in_channels"], shape["height"], shape["width"])
+
+
 # ---- linear
 
 
@@ -119,6 +155,20 @@ def _run_linear(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     return multiply_vectors(inputs[0], node.weight, node.bias)
 
 
+def _resize_linear(node: Node, kernel: int) -> dict[str, Any]:
+    raise ConfigError(f"{node.name}: a linear layer has no kernel")
+
+
+def _describe_linear(node: Node, source: Shape) -> dict[str, Any]:
+    return {"in_features": node.rows, "out_features": node.columns, "vectors": math.prod(source[:-1])}
+
+
+def _build_linear(shape: Mapping[str, Any]) -> tuple[dict[str, Any], Shape]:
+    features, vectors = shape["in_features"], shape["vectors"]
+    attributes = {"in_features": features, "out_features": shape["out_features"]}
+    return attributes, (features,) if vectors == 1 else (vectors, features)
+
+
 RECORDS = (
     Kind(
         name="conv2d",
@@ -136,6 +186,10 @@ RECORDS = (
             windows=lambda node: math.prod(node.shape[1:]),
             weight_shape=_conv2d_weight,
             geometry=("kernel", "stride", "padding", "dilation"),
+            resize=_resize_conv2d,
+            query=LayerQuery(
+                keys={**_CONV2D_KEYS, "height": _COUNT, "width": _COUNT}, describe=_describe_conv2d, build=_build_conv2d
+            ),
             output_axis=1,
             scratch=lambda node: node.windows * node.rows * node.groups,  # windows laid out for one product
             multiply=lambda node, codes, weight, pad: convolve(codes, weight, node.attributes, pad),
@@ -172,6 +226,16 @@ RECORDS = (
             windows=lambda node: math.prod(node.shape[:-1]),
             weight_shape=_linear_weight,
             geometry=NO_KERNEL,
+            resize=_resize_linear,
+            query=LayerQuery(
+                keys={
+                    "in_features": _COUNT,
+                    "out_features": _COUNT,
+                    "vectors": Setting(default=1, read=at_least(1, read_whole)),
+                },
+                describe=_describe_linear,
+                build=_build_linear,
+            ),
             output_axis=-1,
             scratch=lambda node: 0,
             multiply=lambda node, codes, weight, pad: multiply_vectors(codes, weight),

@@ -108,6 +108,18 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerQuery:
+    """How a weight layer is asked for on its own, without a network."""
+
+    keys: Mapping[str, Setting]
+    """Keys of its shape; :data:`REQUIRED` where a key must be given."""
+    describe: Callable[[Node, Shape], dict[str, Any]]
+    """``(node, shape of its input) -> keys`` of a layer of a network."""
+    build: Callable[[Mapping[str, Any]], tuple[dict[str, Any], Shape]]
+    """``all keys -> attributes of the node and shape of its input``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerRule:
     """What a weight layer is to arrays."""
 
@@ -123,6 +135,11 @@ class LayerRule:
     """Shape of the weight: outputs, inputs of one group, then the axes of the kernel if there is one."""
     geometry: tuple[str, ...]
     """Attributes that say how a kernel slides over an image; :data:`NO_KERNEL` where inputs are vectors already."""
+    resize: Callable[[Node, int], Mapping[str, Any]]
+    """``(node, kernel) -> attributes`` that change with the kernel while the output keeps its size; ConfigError where
+    they cannot."""
+    query: LayerQuery
+    """How the layer is asked for on its own."""
     output_axis: int
     """Axis of the inputs in what the layer reads and of the outputs in its result, batch counted."""
     scratch: Callable[[Node], int]

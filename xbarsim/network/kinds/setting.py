@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from xbarsim.network.kinds.record import Shape
@@ -12,6 +13,31 @@ def read_whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("a whole number")
     return value
+
+
+def at_least(least: int, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a reader of whole numbers that refuses those below a bound.
+
+    Parameters
+    ----------
+    least : int
+        The bound.
+    read : callable
+        Reads one whole number or a tuple of them.
+
+    Returns
+    -------
+    callable
+        The same, with the bound.
+    """
+
+    def read_bounded(value: Any) -> Any:
+        found = read(value)
+        if min(found if isinstance(found, tuple) else (found,)) < least:
+            raise ValueError(f"at least {least}")
+        return found
+
+    return read_bounded
 
 
 def read_real(value: Any) -> float:
