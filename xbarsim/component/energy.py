@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xbarsim.config import Hardware, Rating
+from xbarsim.config.verify import mean_pulses
 
 
 def action_energy(rating: Rating) -> float:
@@ -83,7 +84,7 @@ def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:
     write = hardware.device.write
     if write is None:
         return 0.0
-    return _mean_conductance(hardware, mean_level) * write.volt**2 * write.pulse_s * write.pulses
+    return _mean_conductance(hardware, mean_level) * write.volt**2 * write.pulse_s * mean_pulses(hardware.device)
 
 
 def _mean_conductance(hardware: Hardware, mean_level: float | None) -> float:

@@ -251,6 +251,16 @@ class Device(Record):
                 f"device.levels_file: contradicts device.programming.distribution: {self.programming.distribution}; "
                 "measured values hold the error of writing already: set the distribution to none"
             )
+        if self.write is not None and self.write.verify is not None:
+            if self.write.pulses is not None:
+                raise ValueError(
+                    f"device.write.pulses: {self.write.pulses:g} contradicts device.write.verify, which says how many "
+                    "pulses there are: set it to null"
+                )
+            if self.levels_file is not None or self.measured is not None:
+                raise ValueError(
+                    "device.write.verify: contradicts measured conductances, which are what writing left; drop one"
+                )
         return self
 
     @model_validator(mode="after")

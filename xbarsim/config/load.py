@@ -119,7 +119,7 @@ def load_device(name: str | Path) -> Device:
     try:
         return Device.model_validate(read_hardware_tree(path).get("device", {}))
     except ValidationError as error:
-        raise ConfigError(f"device.{explain_error(error, Device, _shown(path))}") from None
+        raise ConfigError(f"device.{explain_error(error, Device, _shown(path)).removeprefix('device.')}") from None
 
 
 def load_hardware(
@@ -257,13 +257,14 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
         return f"{'.'.join(path)}: unknown key{suggest(path[-1], _keys_at(record, path[:-1]))}{where}"
     if first["type"] == "kind":
         return f"{'.'.join(path)}.{first['msg']}{where}"
+    if first["type"] == "value_error":  # raised by a record of ours, which names the key
+        return f"{first['msg'].removeprefix('Value error, ')}{where}"
     if first["type"] == "missing":
         return f"{'.'.join(path)}: missing{where}"
     # members of a union report their own branch behind the key: cut it off
     known = _known_prefix(record, path)
-    message = first["msg"].removeprefix("Value error, ")
     if not known:
-        return f"{message}{where}"
+        return f"{first['msg']}{where}"
     rules = [item["msg"] for item in error.errors(include_url=False) if _known_prefix(record, item["loc"]) == known]
     rule = " or ".join(
         dict.fromkeys(text.replace("Input should be ", "").replace("Input should ", "") for text in rules)
@@ -287,7 +288,10 @@ def _step(record: Any, key: str) -> Any:
     fields = _fields(record)
     if fields is not None:
         return fields.get(key)
-    for part in getattr(record, "__args__", ()):
+    parts = [part for part in getattr(record, "__args__", ()) if part is not type(None)]
+    if len(parts) == 1 and _fields(parts[0]) is not None:  # a record or nothing: pydantic names no branch
+        return _step(parts[0], key)
+    for part in parts:
         if getattr(record, "__origin__", None) is dict:
             part = record.__args__[1]
         if _fields(part) is not None:

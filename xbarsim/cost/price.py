@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from xbarsim.component import action_energy, count_instances, idle_power, rate_component, write_energy
 from xbarsim.component.law import WriteLaw
 from xbarsim.config import Hardware
+from xbarsim.config.verify import mean_pulses
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
@@ -308,6 +309,9 @@ def _lifetime(plan: Plan) -> float | None:
 
     Every turn may write every cell that it holds, so that cells of arrays used in all turns are written in each.
     """
-    writes = [layer.hardware.device.write for layer in plan.layers]
-    lives = [write.endurance / write.pulses for write in writes if write is not None and write.endurance is not None]
+    lives = [
+        device.write.endurance / mean_pulses(device)
+        for device in (layer.hardware.device for layer in plan.layers)
+        if device.write is not None and device.write.endurance is not None
+    ]
     return min(lives) / plan.turn_count if plan.turn_count > 1 and lives else None

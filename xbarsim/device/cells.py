@@ -11,6 +11,8 @@ Neglects: correlation between neighbours, cycle-to-cycle history, and heat that 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -48,8 +50,80 @@ def level_conductance(digits: ArrayLike, device: Device) -> Array:
     return device.g_off_siemens + device.g_step_siemens * digits.astype(np.float64)
 
 
+class Written(NamedTuple):
+    """What writing did to cells."""
+
+    g: Array
+    """Conductance reached [S]."""
+    pulses: NDArray[np.int64]
+    """Pulses that each cell took; all 1 without verification [-]."""
+
+
 def sample_programmed(g_target: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
-    """Draw the conductances that cells reach after one write.
+    """Draw the conductances that cells reach when they are written, as :func:`sample_written` does.
+
+    Parameters
+    ----------
+    g_target : array_like, any shape
+        Conductance asked of each cell [S].
+    device : Device
+        ``programming`` and ``write.verify``.
+    rng : numpy.random.Generator
+        Draws as there.
+
+    Returns
+    -------
+    ndarray, shape of ``g_target``
+        Conductance reached, clipped at zero [S].
+    """
+    return sample_written(g_target, device, rng).g
+
+
+def sample_written(g_target: ArrayLike, device: Device, rng: np.random.Generator) -> Written:
+    """Write cells, and where ``device.write.verify`` says so, verify and write again.
+
+    Parameters
+    ----------
+    g_target : array_like, any shape
+        Conductance asked of each cell [S].
+    device : Device
+        ``programming`` is the error of one pulse.
+    rng : numpy.random.Generator
+        One normal draw per cell and pulse.
+
+    Returns
+    -------
+    Written
+        Conductances and pulses, shape of ``g_target``.
+
+    Notes
+    -----
+    Every pulse is an independent draw around the target. A cell within the tolerance after at most ``max_pulses``
+    pulses follows the law of programming cut off at the tolerance; the others, the share ``(1 - p)^max_pulses``, follow
+    what is left of it outside.
+    """
+    target = np.array(g_target, dtype=np.float64)
+    g = _write_once(target, device, rng)
+    pulses = np.ones(g.shape, dtype=np.int64)
+    verify = None if device.write is None else device.write.verify
+    if verify is None:
+        return Written(g, pulses)
+    span = device.g_on_siemens - device.g_off_siemens
+    room = verify.tolerance * (target if verify.relative_to == "target" else np.full(g.shape, span))
+    waiting = np.flatnonzero(np.abs(g - target) > room)
+    for _ in range(1, verify.max_pulses):
+        if not waiting.size:
+            break
+        asked = target.flat[waiting]
+        reached = _write_once(asked, device, rng)
+        g.flat[waiting] = reached
+        pulses.flat[waiting] += 1
+        waiting = waiting[np.abs(reached - asked) > room.flat[waiting]]
+    return Written(g, pulses)
+
+
+def _write_once(g_target: Array, device: Device, rng: np.random.Generator) -> Array:
+    """Draw the conductances that cells reach after one pulse.
 
     Parameters
     ----------

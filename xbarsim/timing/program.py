@@ -4,6 +4,8 @@ The arrays of a turn are programmed before anything else of it begins, all cells
 left there must go too): row by row, all cells of a row together, one array after the other for each set of write
 drivers (``device.write.drivers``).
 
+A row is done when its last cell is.
+
 Neglected: moving the weights from memory to the chip, and verification beyond ``device.write.pulse_s``.
 """
 
@@ -13,6 +15,7 @@ import math
 
 import numpy as np
 
+from xbarsim.config.verify import row_pulses
 from xbarsim.mapping import LayerPlan, Plan
 
 
@@ -42,7 +45,8 @@ def program_seconds(plan: Plan) -> list[float]:
             write = layer.hardware.device.write
             if write is None:
                 continue
-            each = layer.hardware.crossbar.rows * write.pulses * write.pulse_s
+            crossbar = layer.hardware.crossbar
+            each = crossbar.rows * row_pulses(layer.hardware.device, crossbar.cols) * write.pulse_s
             size, first, end = sizes[write.drivers], layer.first_array, layer.first_array + layer.arrays
             for unit in range(first // size, (end - 1) // size + 1):
                 count = min(end, (unit + 1) * size) - max(first, unit * size)
