@@ -87,6 +87,10 @@ class Adc(Record):
     needs neither."""
     sign: Literal["included", "extra"] = "included"
     """The sign of an analog difference takes one of ``bits``, or comes from a comparator beyond them."""
+    clips: bool = True
+    """False leaves the ends of the range out: codes go on at the same step. For telling causes apart, not a design."""
+    rounds: bool = True
+    """False leaves the rounding within the range out. For telling causes apart, not a design."""
     gain_sigma: NonNegative = 0.0
     """Standard deviation of a converter's gain, one draw per column, relative [-]."""
     offset_sigma_lsb: NonNegative = 0.0
@@ -115,6 +119,9 @@ class Adc(Record):
     def _check_settings(self) -> Adc:
         if self.kind != "uniform" or self.settings:
             check_kind("converter", self.kind, self.settings, prefix="settings.")
+            if not (self.clips and self.rounds):
+                key = "rounds" if self.clips else "clips"
+                raise ValueError(f"adc.{key}: false needs adc.kind: uniform; adc.bits: ideal leaves both errors out")
         return self
 
 

@@ -138,6 +138,9 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
         del adc["kind"], adc["settings"]
     else:
         used.append(("converter", adc["kind"]))
+    for key in ("clips", "rounds"):
+        if adc[key]:
+            del adc[key]
     components = {}
     for name, component in content["components"].items():
         components[name] = {key: value for key, value in component.items() if (key, value) != ("kind", None)}

@@ -53,5 +53,9 @@ def tabulate_nonlinearity(adc: Adc, adc_range: AdcRange) -> NDArray[np.float64]:
     """
     if not adc.inl_lsb:
         return np.zeros(0)
-    at = np.linspace(0.0, 1.0, adc_range.codes)
-    return np.interp(at, np.linspace(0.0, 1.0, len(adc.inl_lsb)), adc.inl_lsb)
+    points, real = np.linspace(0.0, 1.0, len(adc.inl_lsb)), adc_range.real
+    if real is None:
+        return np.interp(np.linspace(0.0, 1.0, adc_range.codes), points, adc.inl_lsb)
+    codes = np.arange(adc_range.lowest, adc_range.highest + 1) / adc_range.fineness
+    at = (codes - real.lowest) / (real.highest - real.lowest)
+    return adc_range.fineness * np.interp(at, points, adc.inl_lsb)

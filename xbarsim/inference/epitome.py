@@ -18,7 +18,7 @@ from xbarsim.errors import MappingError
 from xbarsim.inference.machine import Codes, Sums
 from xbarsim.mapping import EpitomePlan, LayerPlan
 from xbarsim.mapping.epitome import OVERWRITE, Ints
-from xbarsim.mvm import Engine, Statistics, program_matrix
+from xbarsim.mvm import Engine, Statistics, leave_out_errors, program_matrix
 from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.quantize_epitome import QuantizedEpitome
@@ -77,6 +77,10 @@ class EpitomeMachine:
     def with_lsb(self, lsb: float) -> EpitomeMachine:
         """Return the layer with another ADC step [level units]."""
         return replace(self, engines=tuple(engine.with_lsb(lsb) for engine in self.engines))
+
+    def leave_out(self) -> EpitomeMachine:
+        """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out."""
+        return replace(self, engines=tuple(leave_out_errors(engine) for engine in self.engines))
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each row block do on quantised inputs."""

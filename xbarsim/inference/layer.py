@@ -16,7 +16,7 @@ from xbarsim.converter import split_inputs
 from xbarsim.inference.epitome import program_epitome
 from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
 from xbarsim.mapping import LayerPlan, Stripe
-from xbarsim.mvm import Engine, Statistics, program_matrix
+from xbarsim.mvm import Engine, Statistics, leave_out_errors, program_matrix
 from xbarsim.mvm.window import make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
@@ -77,6 +77,10 @@ class LayerMachine:
     def with_lsb(self, lsb: float) -> LayerMachine:
         """Return the layer with another ADC step [level units]."""
         return replace(self, blocks=tuple(replace(each, engine=each.engine.with_lsb(lsb)) for each in self.blocks))
+
+    def leave_out(self) -> LayerMachine:
+        """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out."""
+        return replace(self, blocks=tuple(replace(each, engine=leave_out_errors(each.engine)) for each in self.blocks))
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each block do on quantised inputs; see :meth:`Machine.survey`."""

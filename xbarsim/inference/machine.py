@@ -115,6 +115,9 @@ class AdjustableMachine(Machine, Protocol):
     def with_lsb(self, lsb: float) -> AdjustableMachine:
         """Return the layer with another ADC step [level units]."""
 
+    def leave_out(self) -> AdjustableMachine:
+        """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out, its range set before."""
+
 
 def run_machine(machine: Machine, x: Floats, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float32]:
     """Return a layer's float output on the hardware for float inputs.

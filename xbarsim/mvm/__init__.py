@@ -5,10 +5,11 @@ from xbarsim.converter import stream_count
 from xbarsim.mvm.build import program_matrix
 from xbarsim.mvm.encoding import columns_per_weight, decode_weights, encode_weights
 from xbarsim.mvm.engine import Engine
+from xbarsim.mvm.leave_out import leave_out_errors
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, make_geometry
 
 __all__ = [
     "EncodedWeights", "Engine", "Geometry", "Statistics", "columns_per_weight", "decode_weights", "encode_weights",
-    "make_geometry", "program_matrix", "stream_count",
+    "leave_out_errors", "make_geometry", "program_matrix", "stream_count",
 ]  # fmt: skip

@@ -39,13 +39,13 @@ class ColumnErrors:
         read_noise = np.zeros(self.gain.shape if is_noisy else (0, 0), dtype=np.float32)
         if programmed.noise.size:
             read_noise[:] = programmed.noise_unit * (self.gain / adc.lsb) ** 2
-        own = 0.0 if adc.is_ideal else 1.0
+        own = 0.0 if adc.is_ideal else adc.fineness
         inl = tabulate_nonlinearity(self.adc, adc) if own else np.zeros(0)
         return Errors(
             self.gain,
             self.offset_lsb * np.float32(own),
             inl.astype(np.float32),
-            np.float32(own * self.adc.noise_lsb**2),
+            np.float32((own * self.adc.noise_lsb) ** 2),
             read_noise,
             self.pool,
             make_turns(),
