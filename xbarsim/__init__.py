@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xbarsim.api import load_hardware as load_hardware
     from xbarsim.api import load_network as load_network
     from xbarsim.api import simulate as simulate
+    from xbarsim.diagnosis import explain as explain
     from xbarsim.errors import ConfigError as ConfigError
     from xbarsim.errors import MappingError as MappingError
     from xbarsim.errors import ShapeError as ShapeError
@@ -41,13 +42,17 @@ __version__ = "0.1.0"
 
 _FACADE = ("Epitome", "Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
 _SEARCH = ("CostOracle",)
+_DIAGNOSIS = ("explain",)
 _ERRORS = ("ConfigError", "MappingError", "ShapeError", "SolverError", "XbarsimError")
 _PLUGIN = ("register",)
 _ROOMS = (
     "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",
     "timing",
 )  # fmt: skip
-_SOURCES = {"xbarsim.api": _FACADE, "xbarsim.search": _SEARCH, "xbarsim.errors": _ERRORS, "xbarsim.plugin": _PLUGIN}
+_SOURCES = {
+    "xbarsim.api": _FACADE, "xbarsim.search": _SEARCH, "xbarsim.diagnosis": _DIAGNOSIS, "xbarsim.errors": _ERRORS,
+    "xbarsim.plugin": _PLUGIN,
+}  # fmt: skip
 _HOMES = {name: module for module, names in _SOURCES.items() for name in names}
 
 __all__ = ["__version__", *_HOMES, *_ROOMS]

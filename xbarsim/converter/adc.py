@@ -72,7 +72,7 @@ class AdcRange:
 
     def leave_out(self, adc: Adc) -> AdcRange:
         """Return the range without the errors that ``adc.clips`` and ``adc.rounds`` leave out; else this one."""
-        if self.is_ideal or adc.clips and adc.rounds:
+        if self.is_ideal or (adc.clips and adc.rounds):
             return self
         if not adc.clips:
             lowest = -MOST_CODE if self.lowest < 0 else 0

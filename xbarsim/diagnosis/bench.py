@@ -1,0 +1,155 @@
+"""The bench: one network, one set of images, one hardware file, run with some of its causes or with a remedy.
+
+Every run is a simulation like any other; float and integer references and programmed arrays are kept between runs, and
+no set of causes is run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xbarsim import api
+from xbarsim.diagnosis.cause import find_causes, is_random, switch_off
+from xbarsim.diagnosis.score import Scores, score_images
+from xbarsim.mapping import Plan, plan_network
+from xbarsim.mvm.reuse import KeptArrays, keep_arrays
+from xbarsim.names import match_names
+from xbarsim.network import Network, QuantizedNetwork, hash_network, quantize_network, run_network
+from xbarsim.report import Report
+
+Chosen = frozenset[str]
+Layers = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """What stays the same in all runs of an explanation."""
+
+    network: Network
+    hardware: api.RatedHardware
+    """Bits of the whole network included."""
+    images: np.ndarray
+    """(images, *input_shape), normalised."""
+    labels: np.ndarray | None
+    """(images,) classes."""
+    calibration: np.ndarray | None
+    """(images, *input_shape); None: the first of ``images``."""
+    layers: Layers
+    """Choices by layer."""
+    trials: int
+    """Chips."""
+    seed: int
+    threads: int | None
+
+    @property
+    def known(self) -> np.ndarray:
+        """(images, *input_shape) images that scales are set from."""
+        return self.images[: api.CALIBRATION_IMAGES] if self.calibration is None else self.calibration
+
+    def plan(self) -> Plan:
+        """Return how the network lies on the hardware."""
+        return plan_network(self.network, self.hardware, layers=self.layers)
+
+
+@dataclass(kw_only=True, eq=False)
+class Bench:
+    """Runs of one subject, each done once."""
+
+    subject: Subject
+    on_chip: Callable[[], None]
+    """Called after every chip that was simulated."""
+    plan: Plan
+    reference: np.ndarray
+    """(images, ...) outputs of the float network."""
+    causes: tuple[str, ...]
+    """Causes that are present."""
+    _shared: api.Shared
+    _kept: KeptArrays = field(default_factory=KeptArrays)
+    _found: dict[Chosen, Scores] = field(default_factory=dict)
+    _report: Report | None = None
+
+    @classmethod
+    def prepare(cls, subject: Subject, on_chip: Callable[[], None]) -> Bench:
+        """Run the float network and find the causes."""
+        plan, shared = subject.plan(), api.Shared()
+        return cls(
+            subject=subject,
+            on_chip=on_chip,
+            plan=plan,
+            reference=shared.recall(
+                ("float reference", hash_network(plan.network)),
+                lambda: run_network(plan.network, subject.images, threads=subject.threads),
+            ),
+            causes=find_causes(layer.hardware for layer in plan.layers),
+            _shared=shared,
+        )
+
+    def quantize(self) -> QuantizedNetwork:
+        """Return the network in integers."""
+        network, hardware = self.plan.network, self.plan.hardware
+        bits = {layer.name: layer.quantization for layer in self.plan.layers}
+        quantized: QuantizedNetwork = self._shared.recall(
+            ("quantized", hash_network(network), repr(bits)),
+            lambda: quantize_network(
+                network, self.subject.known, weight_bits=hardware.weight_bits,
+                activation_bits=hardware.activation_bits, layers=bits,
+            ),
+        )  # fmt: skip
+        return quantized
+
+    @property
+    def report(self) -> Report:
+        """The hardware as it is."""
+        if self._report is None:
+            self._report = self.run(
+                self.subject.hardware, self.subject.layers, self.count_chips(frozenset(self.causes))
+            )
+        return self._report
+
+    def score(self, present: Chosen) -> Scores:
+        """Return the scores of hardware with some of its causes; (1, images) where no chip differs from another."""
+        if present not in self._found:
+            if present == frozenset(self.causes):
+                outputs = self.report.outputs
+            else:
+                off = switch_off([name for name in self.causes if name not in present])
+                layers = {layer.name: {**self._choices(layer.name), **off} for layer in self.plan.layers}
+                outputs = self.run(self.subject.hardware, layers, self.count_chips(present)).outputs
+            self._found[present] = self.rate(outputs)
+        return self._found[present]
+
+    def rate(self, outputs: np.ndarray) -> Scores:
+        """Score outputs (chips, images, ...) of the first images one by one."""
+        count, labels = outputs.shape[1], self.subject.labels
+        return score_images(outputs, self.reference[:count], None if labels is None else labels[:count])
+
+    def run(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Report:
+        """Simulate the network on other hardware, arguments as in :func:`xbarsim.simulate`."""
+        subject = self.subject
+
+        def count(stage: str, done: int, total: int) -> None:
+            if stage.startswith("images on hardware") and done == total:
+                self.on_chip()
+
+        with keep_arrays(self._kept):
+            return api.simulate(
+                subject.network, hardware, subject.images, calibration=subject.calibration, layers=layers,
+                trials=trials, seed=subject.seed, threads=subject.threads, shared=self._shared, progress=count,
+            )  # fmt: skip
+
+    def count_chips(self, present: Chosen) -> int:
+        """Return the chips to draw: one where nothing that is present is random."""
+        return self.subject.trials if is_random(present) else 1
+
+    def _choices(self, name: str) -> dict[str, Any]:
+        """Return what was chosen for a layer, globs resolved."""
+        names = [layer.name for layer in self.plan.layers]
+        chosen: dict[str, Any] = {}
+        for glob, changes in self.subject.layers.items():
+            if name in match_names(glob, names, f"layers.{glob}"):
+                chosen.update(changes)
+        return chosen

@@ -1,0 +1,173 @@
+"""The table of causes: what can go wrong on hardware, and the keys that make hardware ideal in this one respect.
+
+A cause is present where switching it off changes the hardware. With every cause switched off the arrays compute the
+integer network bit for bit; what integers lose against the float network is a cause of its own, which comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xbarsim.config import Hardware
+
+QUANTISATION = "quantisation"
+"""Weights and activations in integers, on ideal hardware; every other cause acts on the integers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """One thing that makes hardware less than ideal."""
+
+    name: str
+    """Name in tables."""
+    about: str
+    """What it means, in a line."""
+    is_present: Callable[[Hardware], bool]
+    """Whether a layer's hardware has it."""
+    is_random: bool
+    """Whether it differs from chip to chip."""
+    overrides: Mapping[str, Any]
+    """Dotted key -> value that switches it off."""
+
+
+def _is_uniform(hardware: Hardware) -> bool:
+    return hardware.adc_bits is not None and hardware.adc.kind == "uniform"
+
+
+def _programs_cells(hardware: Hardware) -> bool:
+    return hardware.device.measured is None
+
+
+def _varies(hardware: Hardware) -> bool:
+    programming = hardware.device.programming
+    has_size = programming.sigma > 0 or any(programming.sigma_siemens)
+    return _programs_cells(hardware) and programming.distribution != "none" and has_size
+
+
+def _drifts(hardware: Hardware) -> bool:
+    drift = hardware.device.drift
+    return _programs_cells(hardware) and drift.time_s > drift.reference_s and (drift.nu, drift.nu_sigma) != (0.0, 0.0)
+
+
+def _has_wires(hardware: Hardware) -> bool:
+    crossbar = hardware.crossbar
+    ohms = (crossbar.r_wl_ohm, crossbar.r_bl_ohm, crossbar.r_source_ohm, crossbar.r_sink_ohm)
+    return crossbar.method != "ideal" and any(ohms)
+
+
+_VARIATION = {
+    "device.programming.distribution": "none", "device.programming.sigma": 0.0, "device.programming.sigma_siemens": (),
+}  # fmt: skip
+_STUCK = {"device.stuck.on_rate": 0.0, "device.stuck.off_rate": 0.0}
+_DRIFT = {"device.drift.time_s": 0.0}
+
+_TABLE = (
+    Cause(
+        name="converter range", about="sums beyond the ends of the converter are clipped",
+        is_present=lambda hardware: _is_uniform(hardware) and hardware.adc.clips, is_random=False,
+        overrides={"adc.clips": False},
+    ),
+    Cause(
+        name="converter resolution", about="sums are rounded to steps of the converter",
+        is_present=lambda hardware: _is_uniform(hardware) and hardware.adc.rounds, is_random=False,
+        overrides={"adc.rounds": False},
+    ),
+    Cause(
+        name="converter levels", about="sums are rounded to the unequal levels of the converter, and clipped",
+        is_present=lambda hardware: hardware.adc_bits is not None and hardware.adc.kind != "uniform", is_random=False,
+        overrides={"adc.bits": "ideal"},
+    ),
+    Cause(
+        name="converter mismatch", about="gain and offset differ from converter to converter",
+        is_present=lambda hardware: hardware.adc.gain_sigma > 0 or hardware.adc.offset_sigma_lsb > 0, is_random=True,
+        overrides={"adc.gain_sigma": 0.0, "adc.offset_sigma_lsb": 0.0},
+    ),
+    Cause(
+        name="converter noise", about="thermal noise of single conversions",
+        is_present=lambda hardware: hardware.adc.noise_lsb > 0, is_random=True, overrides={"adc.noise_lsb": 0.0},
+    ),
+    Cause(
+        name="converter nonlinearity", about="thresholds lie beside their places (INL)",
+        is_present=lambda hardware: any(hardware.adc.inl_lsb), is_random=False, overrides={"adc.inl_lsb": ()},
+    ),
+    Cause(
+        name="variation", about="cells land beside the conductance that they were programmed to",
+        is_present=_varies, is_random=True, overrides=_VARIATION,
+    ),
+    Cause(
+        name="stuck cells", about="cells that ignore programming",
+        is_present=lambda hardware: _programs_cells(hardware)
+        and hardware.device.stuck.on_rate + hardware.device.stuck.off_rate > 0,
+        is_random=True, overrides=_STUCK,
+    ),
+    Cause(
+        name="drift", about="conductances fall between programming and reading",
+        is_present=_drifts, is_random=True, overrides=_DRIFT,
+    ),
+    Cause(
+        name="read noise", about="cells fluctuate from read to read",
+        is_present=lambda hardware: hardware.device.read_noise.sigma > 0, is_random=True,
+        overrides={"device.read_noise.sigma": 0.0},
+    ),
+    Cause(
+        name="cell nonlinearity", about="current is not proportional to voltage",
+        is_present=lambda hardware: hardware.device.iv is not None, is_random=False, overrides={"device.iv": None},
+    ),
+    Cause(
+        name="cell laws", about="laws of one's own for programmed cells",
+        is_present=lambda hardware: _programs_cells(hardware) and bool(hardware.device.laws), is_random=True,
+        overrides={"device.laws": ()},
+    ),
+    Cause(
+        name="measured arrays", about="conductances as measured, in place of the cell's model",
+        is_present=lambda hardware: not _programs_cells(hardware), is_random=False,
+        overrides={"device.measured": None, "device.laws": (), **_VARIATION, **_STUCK, **_DRIFT},
+    ),
+    Cause(
+        name="wires", about="wires, drivers and sensors take part of the voltage (IR drop)",
+        is_present=_has_wires, is_random=False, overrides={"crossbar.method": "ideal"},
+    ),
+)  # fmt: skip
+
+CAUSES: dict[str, Cause] = {cause.name: cause for cause in _TABLE}
+"""Every cause of the hardware by name."""
+
+
+def find_causes(layers: Iterable[Hardware]) -> tuple[str, ...]:
+    """Return the names of the causes that are present.
+
+    Parameters
+    ----------
+    layers : iterable of Hardware
+        Hardware of every layer.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the table.
+    """
+    records = list(layers)
+    return tuple(cause.name for cause in _TABLE if any(cause.is_present(record) for record in records))
+
+
+def switch_off(names: Collection[str]) -> dict[str, Any]:
+    """Return the overrides that make hardware ideal in some respects.
+
+    Parameters
+    ----------
+    names : collection of str
+        Causes to switch off.
+
+    Returns
+    -------
+    dict
+        Dotted key -> value.
+    """
+    return {key: value for cause in _TABLE if cause.name in names for key, value in cause.overrides.items()}
+
+
+def is_random(names: Collection[str]) -> bool:
+    """Tell whether chips that have these causes differ from each other."""
+    return any(CAUSES[name].is_random for name in names)

@@ -1,0 +1,192 @@
+"""What an explanation holds: shares of causes and layers, and what remedies give back; as tables, JSON and a page."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xbarsim.report import Provenance, tabulate_records
+from xbarsim.report.document import plain
+from xbarsim.report.record import describe_record
+from xbarsim.store import write_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+"""Version of the JSON form."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """One measure of the whole network."""
+
+    measure: str
+    """``accuracy``, ``agreement`` with the float network, or ``cosine`` of the outputs with the float network's."""
+    reference: float
+    """Float network [%]."""
+    integers: float
+    """Integer network on ideal hardware [%]."""
+    hardware: float
+    """On this hardware, mean over chips [%]."""
+
+    @property
+    def lost_points(self) -> float:
+        """Float network minus hardware [points]."""
+        return self.reference - self.hardware
+
+
+@dataclass(frozen=True, kw_only=True)
+class CauseShare:
+    """What one cause takes, in one measure."""
+
+    cause: str
+    """Name in :data:`~xbarsim.diagnosis.cause.CAUSES`, or ``quantisation``."""
+    alone_points: float
+    """Lost where it is the only cause on otherwise ideal hardware [points]."""
+    share_points: float
+    """Its share of the loss (Shapley value); all shares add up to the whole [points]."""
+    low: float
+    """Lower end of the share's 95 % confidence interval over images, chips and orders [points]."""
+    high: float
+    """Upper end [points]."""
+    removed_points: float
+    """Given back where it is the only cause that is switched off; below 0 where it hides another [points]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerShare:
+    """What one layer takes."""
+
+    layer: str
+    """Name."""
+    share_points: float
+    """Its share of the loss on hardware, in the explanation's measure [points]."""
+    snr_db: float | None
+    """Power of its exact results over power of their error, inputs exact, mean over chips [dB]."""
+    cosine_points: float
+    """Its share of the loss in the cosine of the outputs [points]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemedyGain:
+    """What one remedy gives back, and what it costs."""
+
+    remedy: str
+    """Name in :data:`~xbarsim.diagnosis.remedy.REMEDIES`, or two of them together."""
+    points: float
+    """Given back [points]."""
+    energy_ratio: float
+    """Energy of an inference with it over that without [-]."""
+    area_ratio: float
+    """Area with it over that without [-]."""
+    delay_ratio: float
+    """Delay of an inference with it over that without [-]."""
+    low: float
+    """Lower end of the 95 % confidence interval of ``points`` [points]."""
+    high: float
+    """Upper end [points]."""
+    agreement: float
+    """Images on which the network then chooses the class that the float network chooses [%]."""
+    cosine: float
+    """Mean cosine between the outputs of the float network and those then [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Explanation:
+    """Where the accuracy of a network on hardware goes, and what gives it back."""
+
+    measure: str
+    """Measure that points are points of: ``accuracy`` where there are labels, else ``agreement``."""
+    wholes: Mapping[str, Whole]
+    """Measure -> the whole network in it."""
+    shares: Mapping[str, tuple[CauseShare, ...]]
+    """Measure -> causes, quantisation first, then the largest share first; empty where causes were not asked for."""
+    layer_shares: tuple[LayerShare, ...]
+    """Layers in the order of the network; empty where they were not asked for."""
+    gains: tuple[RemedyGain, ...]
+    """Remedies, the best first; empty where they were not asked for."""
+    refused: Mapping[str, str]
+    """Remedy that does not apply -> why."""
+    orders: int
+    """Orders that causes were added in; 0 where every set of causes was evaluated."""
+    layer_images: int
+    """Images that the layers' shares are over, on the first chip."""
+    provenance: Provenance
+    """What it was made from."""
+
+    @functools.cached_property
+    def causes(self) -> pd.DataFrame:
+        """One row a cause: ``cause``, ``alone_points``, ``share_points``, ``low``, ``high``, ``removed_points``."""
+        return self.tabulate_causes(self.measure)
+
+    @functools.cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row a layer: ``layer``, ``share_points``, ``snr_db``, ``cosine_points``."""
+        return tabulate_records(self.layer_shares)
+
+    @functools.cached_property
+    def remedies(self) -> pd.DataFrame:
+        """One row a remedy, the best first: ``remedy``, ``points``, ``energy_ratio``, ``area_ratio`` and more."""
+        return tabulate_records(self.gains)
+
+    @property
+    def whole(self) -> Whole:
+        """The whole network in the explanation's measure."""
+        return self.wholes[self.measure]
+
+    def tabulate_causes(self, measure: str) -> pd.DataFrame:
+        """Return the causes in one measure, as :attr:`causes` does.
+
+        Parameters
+        ----------
+        measure : str
+            ``accuracy``, ``agreement`` or ``cosine``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a cause.
+        """
+        return tabulate_records(self.shares.get(measure, ()))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the explanation in its public JSON form."""
+        document = {
+            "schema": SCHEMA,
+            "measure": self.measure,
+            "whole": [describe_record(whole) for whole in self.wholes.values()],
+            "causes": {name: [describe_record(share) for share in rows] for name, rows in self.shares.items()},
+            "layers": [describe_record(share) for share in self.layer_shares],
+            "remedies": [describe_record(gain) for gain in self.gains],
+            "refused": self.refused,
+            "orders": self.orders,
+            "layer_images": self.layer_images,
+            "provenance": describe_record(self.provenance),
+        }
+        described: dict[str, Any] = plain(document)
+        return described
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write the explanation as JSON.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be written.
+        """
+        return write_file(path, json.dumps(self.describe(), indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,261 @@
+"""Where the accuracy of a network on hardware goes, and what gives it back: causes, layers, remedies."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim import api, config
+from xbarsim.diagnosis.attempt import Attempt, Attempts, combine_best, list_attempts
+from xbarsim.diagnosis.bench import Bench, Layers, Subject
+from xbarsim.diagnosis.cause import QUANTISATION
+from xbarsim.diagnosis.explanation import CauseShare, Explanation, RemedyGain, Whole
+from xbarsim.diagnosis.layer_share import count_images, share_layers
+from xbarsim.diagnosis.score import MEASURES
+from xbarsim.diagnosis.shapley import Chosen, Floats, Joining, estimate_ends, list_steps, share_loss
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.inference import check_labels
+from xbarsim.network.execute import check_images
+
+PARTS = ("causes", "layers", "remedies")
+"""What an explanation can have."""
+Progress = Callable[[str, int, int], None]
+
+
+def explain(
+    network: Any,
+    hardware: config.Hardware | str | Path,
+    data: Any,
+    labels: ArrayLike | None = None,
+    calibration: ArrayLike | None = None,
+    layers: Layers | None = None,
+    trials: int = 1,
+    seed: int = 0,
+    threads: int | None = None,
+    *,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    parts: Collection[str] = PARTS,
+    orders: int | None = None,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Explain where accuracy goes on hardware: how much each cause and each layer takes, and what gives it back.
+
+    Parameters
+    ----------
+    network : Network, str or Path
+        With weights.
+    hardware : Hardware, str or Path
+        A record, a shipped name or a path.
+    data : Dataset, (images, labels), or array_like of float, (images, *input_shape)
+        Test images, normalised as the network expects, with or without labels.
+    labels : array_like of int, (images,), optional
+        Class of each image, where ``data`` are images alone; without labels points are points of agreement with the
+        float network.
+    calibration : array_like of float, (images, *input_shape), optional
+        Images that set activation scales and ADC ranges; the first 64 of the images if left out.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+    trials : int
+        Chips to draw where anything is random.
+    seed : int
+        Seed of every draw.
+    threads : int, optional
+        Threads, all cores if left out; never changes a result.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+    parts : collection of str
+        What to find out: ``causes``, ``layers``, ``remedies``.
+    orders : int, optional
+        Orders in which causes are added, in pairs of an order and its reverse; left out, all orders count of up to 5
+        causes (32 runs), and 6 orders are drawn of more.
+    progress : callable, optional
+        ``(stage, done, total)``, called now and then.
+
+    Returns
+    -------
+    Explanation
+        Tables ``causes``, ``layers``, ``remedies``; ``to_json`` and ``to_html``.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If an input is wrong.
+    MappingError
+        If the network does not fit where ``chip.count`` is a number.
+    SolverError
+        If an array's circuit could not be solved to tolerance.
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        raise ConfigError(f"parts: {', '.join(map(str, unknown)) or 'none given'}; should be of {', '.join(PARTS)}")
+    for name, count in (("trials", trials), ("orders", orders)):
+        if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
+            raise ConfigError(f"{name}: {count} is not a whole number of at least 1")
+    widths = {"weight_bits": weight_bits, "activation_bits": activation_bits}
+    net = api.load_network(network)
+    net.require_weights()
+    images, truth = _split_data(data, labels)
+    images = check_images(net, images)
+    if not len(images):
+        raise ShapeError("images: none given")
+    subject = Subject(
+        network=net,
+        hardware=api.load_hardware(hardware).override({key: value for key, value in widths.items() if value}),
+        images=images,
+        labels=None if truth is None else check_labels(np.asarray(truth), len(images), net.output_shape[0]),
+        calibration=None if calibration is None else check_images(net, np.asarray(calibration)),
+        layers=layers or {},
+        trials=trials,
+        seed=seed,
+        threads=threads,
+    )
+    return _explain(subject, frozenset(parts), orders, progress)
+
+
+def _split_data(data: Any, labels: ArrayLike | None) -> tuple[np.ndarray, ArrayLike | None]:
+    """Return images and labels, whatever holds them."""
+    if hasattr(data, "images") and hasattr(data, "labels"):
+        data, found = data.images, data.labels
+    elif isinstance(data, tuple) and len(data) == 2:
+        data, found = data
+    else:
+        return np.asarray(data), labels
+    if labels is not None and found is not None:
+        raise ConfigError("labels: given twice, with the images and beside them; leave one out")
+    return np.asarray(data), labels if found is None else found
+
+
+class _Counter:
+    """Counts simulated chips for the progress."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._done, self.total = progress, 0, 0
+
+    def count(self) -> None:
+        """Count one chip."""
+        self._done += 1
+        self.show("chips simulated", min(self._done, self.total), self.total)
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Hand the progress on where someone looks at it."""
+        if self._progress is not None and total:
+            self._progress(stage, done, total)
+
+
+def _explain(subject: Subject, parts: frozenset[str], orders: int | None, progress: Progress | None) -> Explanation:
+    counter = _Counter(progress)
+    bench = Bench.prepare(subject, counter.count)
+    everything: Chosen = frozenset(bench.causes)
+    steps = list_steps(bench.causes, orders, subject.seed) if "causes" in parts else ()
+    attempts = list_attempts(subject) if "remedies" in parts else Attempts(found=(), refused={})
+    sets = _list_sets(bench.causes, steps)
+    chips = [bench.count_chips(present) for present in sets]
+    counter.total = sum(chips) + (len(attempts.found) + 1) * bench.count_chips(everything)
+    measures = [name for name in MEASURES if name in bench.score(everything)]
+    shares = {name: _share_causes(bench, sets, steps, name) for name in measures} if "causes" in parts else {}
+    gains = _try_remedies(bench, attempts, measures[0])
+    count = count_images(len(bench.plan.layers), len(subject.images)) if "layers" in parts else 0
+    layers = share_layers(bench, measures[0], count, functools.partial(counter.show, "layers")) if count else ()
+    made = bench.report.provenance
+    settings = {**made.settings, "trials": subject.trials, "causes": ", ".join(bench.causes) or "none"}
+    return Explanation(
+        measure=measures[0],
+        wholes={name: _measure_whole(bench, name) for name in measures},
+        shares=shares,
+        layer_shares=layers,
+        gains=gains,
+        refused=attempts.refused,
+        orders=len({step.group for step in steps}) * 2 if any(step.is_drawn for step in steps) else 0,
+        layer_images=count,
+        provenance=dataclasses.replace(made, settings=settings),
+    )
+
+
+def _list_sets(causes: Sequence[str], steps: Sequence[Joining]) -> tuple[Chosen, ...]:
+    """Return the sets of causes to be evaluated: none, all, each alone, all but each, and those of the steps."""
+    everything = frozenset(causes)
+    sets: list[Chosen] = [frozenset(), everything]
+    if steps:
+        sets += [frozenset((cause,)) for cause in causes] + [everything - {cause} for cause in causes]
+    sets += [present for step in steps for present in (step.before, step.after)]
+    return tuple(dict.fromkeys(sets))
+
+
+def _measure_whole(bench: Bench, measure: str) -> Whole:
+    reference = bench.rate(bench.reference[np.newaxis])
+    return Whole(
+        measure=measure,
+        reference=_points(reference[measure]),
+        integers=_points(bench.score(frozenset())[measure]),
+        hardware=_points(bench.score(frozenset(bench.causes))[measure]),
+    )
+
+
+def _share_causes(
+    bench: Bench, sets: Sequence[Chosen], steps: Sequence[Joining], measure: str
+) -> tuple[CauseShare, ...]:
+    """Return what each cause takes, quantisation first, then the largest share first."""
+    scores: dict[Chosen, Floats] = {present: bench.score(present)[measure] for present in sets}
+    none, everything, seed = scores[frozenset()], frozenset(bench.causes), bench.subject.seed
+    rounding = bench.rate(bench.reference[np.newaxis])[measure] - none
+    low, high = estimate_ends(rounding[np.newaxis], seed)
+    first = CauseShare(
+        cause=QUANTISATION, alone_points=_points(rounding), share_points=_points(rounding), low=100 * low,
+        high=100 * high, removed_points=_points(rounding),
+    )  # fmt: skip
+    rows = []
+    for cause, losses in share_loss(steps, scores).items():
+        low, high = estimate_ends(losses, seed)
+        rows.append(
+            CauseShare(
+                cause=cause,
+                alone_points=_points(none) - _points(scores[frozenset((cause,))]),
+                share_points=_points(losses),
+                low=100 * low,
+                high=100 * high,
+                removed_points=_points(scores[everything - {cause}]) - _points(scores[everything]),
+            )
+        )
+    return (first, *sorted(rows, key=lambda row: -row.share_points))
+
+
+def _try_remedies(bench: Bench, attempts: Attempts, measure: str) -> tuple[RemedyGain, ...]:
+    """Return what each remedy gives back, the best first, and the two best together."""
+    gains = _rank([_try(bench, attempt, measure) for attempt in attempts.found])
+    both = combine_best(bench.subject, attempts, gains)
+    return gains if both is None else _rank([*gains, _try(bench, both, measure)])
+
+
+def _rank(gains: Iterable[RemedyGain]) -> tuple[RemedyGain, ...]:
+    return tuple(sorted(gains, key=lambda gain: (-gain.points, gain.energy_ratio)))
+
+
+def _try(bench: Bench, attempt: Attempt, measure: str) -> RemedyGain:
+    chips = bench.count_chips(frozenset(bench.causes))
+    report, before = bench.run(attempt.hardware, attempt.layers, chips), bench.report
+    scores, base = bench.rate(report.outputs), bench.rate(before.outputs)
+    gained = scores[measure] - base[measure]
+    low, high = estimate_ends(gained[np.newaxis], bench.subject.seed)
+    return RemedyGain(
+        remedy=attempt.name,
+        points=_points(gained),
+        energy_ratio=report.cost.energy_joule / before.cost.energy_joule,
+        area_ratio=report.cost.area_m2 / before.cost.area_m2,
+        delay_ratio=report.cost.delay_s / before.cost.delay_s,
+        low=100 * low,
+        high=100 * high,
+        agreement=_points(scores["agreement"]),
+        cosine=float(scores["cosine"].mean()),
+    )
+
+
+def _points(values: Floats) -> float:
+    """Return a mean in points."""
+    return 100 * float(values.mean())
