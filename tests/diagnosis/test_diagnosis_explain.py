@@ -19,7 +19,7 @@ PRESENT = {
     "converter nonlinearity": {"adc.inl_lsb": [0.0, 2.0, 0.0]},
     "variation": {"device.programming.distribution": "normal", "device.programming.sigma": 0.2},
     "stuck cells": {"device.stuck.off_rate": 0.1},
-    "drift": {"device.drift.nu": 0.1, "device.drift.time_s": 1e5},
+    "drift": {"device.drift.nu": 0.1, "device.relaxation.sigma_siemens": 1e-7, "device.drift.time_s": 1e5},
     "read noise": {"device.read_noise.sigma": 0.2},
     "cell nonlinearity": {"device.iv": {"kind": "sinh", "scale_volt": 0.1}},
     "wires": {"crossbar.method": "auto", "crossbar.r_bl_ohm": 20.0},
@@ -96,7 +96,8 @@ def test_a_cause_on_ideal_hardware_is_found_and_switched_off(cause):
     exact = xs.simulate("digits", ideal(), images, labels).outputs[0]
     np.testing.assert_array_equal(found, exact)
     bad = xs.simulate("digits", hardware, images, labels).outputs[0]
-    assert not np.array_equal(bad, exact)
+    is_same = cause == "cell nonlinearity"  # cells at one voltage, without wires, differ by a factor that is known
+    assert np.array_equal(bad, exact) == is_same
 
 
 def test_every_cause_that_needs_no_file_is_tried_here():

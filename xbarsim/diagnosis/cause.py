@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbarsim.config import Hardware
+from xbarsim.config.device import Relaxation
 
 QUANTISATION = "quantisation"
 """Weights and activations in integers, on ideal hardware; every other cause acts on the integers."""
@@ -41,14 +42,16 @@ def _programs_cells(hardware: Hardware) -> bool:
 
 
 def _varies(hardware: Hardware) -> bool:
-    programming = hardware.device.programming
-    has_size = programming.sigma > 0 or any(programming.sigma_siemens)
-    return _programs_cells(hardware) and programming.distribution != "none" and has_size
+    device = hardware.device
+    is_written = device.programming.sigma > 0 or any(device.programming.sigma_siemens)
+    is_drawn = device.programming.distribution != "none" and is_written
+    return _programs_cells(hardware) and (is_drawn or device.levels_file is not None)
 
 
 def _drifts(hardware: Hardware) -> bool:
-    drift = hardware.device.drift
-    return _programs_cells(hardware) and drift.time_s > drift.reference_s and (drift.nu, drift.nu_sigma) != (0.0, 0.0)
+    device = hardware.device
+    moves = (device.drift.nu, device.drift.nu_sigma) != (0.0, 0.0) or device.relaxation != Relaxation()
+    return _programs_cells(hardware) and device.aged > 1 and moves
 
 
 def _has_wires(hardware: Hardware) -> bool:
@@ -59,6 +62,7 @@ def _has_wires(hardware: Hardware) -> bool:
 
 _VARIATION = {
     "device.programming.distribution": "none", "device.programming.sigma": 0.0, "device.programming.sigma_siemens": (),
+    "device.levels_file": None,
 }  # fmt: skip
 _STUCK = {"device.stuck.on_rate": 0.0, "device.stuck.off_rate": 0.0}
 _DRIFT = {"device.drift.time_s": 0.0}
@@ -103,7 +107,7 @@ _TABLE = (
         is_random=True, overrides=_STUCK,
     ),
     Cause(
-        name="drift", about="conductances fall between programming and reading",
+        name="drift", about="conductances drift and relax between programming and reading",
         is_present=_drifts, is_random=True, overrides=_DRIFT,
     ),
     Cause(
