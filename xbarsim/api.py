@@ -187,8 +187,8 @@ def simulate(
     labels : array_like of int, (images,), optional
         Class of each image; without them ``report.accuracy`` is None.
     calibration : array_like of float, (images, *input_shape), optional
-        Images that set activation scales (all of them) and ADC ranges (the first 64); the first 64 of ``images`` if
-        left out.
+        Images that set activation scales (as many as scales need to settle) and ADC ranges (the first 64); the first
+        64 of ``images`` if left out.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     trials : int
@@ -243,7 +243,9 @@ def simulate(
     key = (hash_network(net), repr(bits))
     quantized = keep.recall(
         ("quantized", *key),
-        lambda: quantize_network(net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits),
+        lambda: quantize_network(
+            net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits, threads=threads
+        ),
     )
     reference = keep.recall(
         ("float reference", key[0]),
@@ -259,7 +261,12 @@ def simulate(
     )  # fmt: skip
     activity = simulate_plan(plan)
     cost = _price_measured(plan, activity, outcome.errors)
-    settings = {"trials": trials, "images": len(x), "calibration_images": len(known)}
+    settings = {
+        "trials": trials,
+        "images": len(x),
+        "calibration_images": len(known),
+        "scale_images": quantized.scale_images,
+    }
     return Report(
         cost=cost,
         errors=outcome.errors,

@@ -20,7 +20,7 @@ from xbarsim.network import (
     run_integer,
     run_network,
 )
-from xbarsim.network.calibrate import Histogram, choose_scale
+from xbarsim.network.calibrate import FIRST_IMAGES, Histogram, choose_scale, spread_order
 from xbarsim.network.quantize import quantize_weights
 
 
@@ -124,6 +124,33 @@ def test_the_clipping_range_beats_the_full_range_and_follows_the_width():
         around = [error(full * fraction) for fraction in np.linspace(0.05, 1, 400)]
         assert error(scale) <= 1.05 * min(around)
     assert choose_scale(Histogram(), 8, signed=False) == 1.0
+
+
+def test_calibration_stops_when_scales_settle_and_goes_on_where_they_move():
+    network = Network(
+        name="plain", nodes=[make_linear("first", 6, 4, weight=np.ones((4, 6), np.float32))], input_shape=(6,)
+    )
+    images = np.random.default_rng(0).random((2048, 6)).astype(np.float32)
+    found = quantize_network(network, images, weight_bits=8, activation_bits=8)
+    assert found.scale_images == 2 * FIRST_IMAGES
+    part = images[spread_order(2048)[: 2 * FIRST_IMAGES]]
+    alone = quantize_network(network, part, weight_bits=8, activation_bits=8, threads=1)
+    assert alone.layers["first"].input_scale == found.layers["first"].input_scale
+    later = images.copy()
+    later[spread_order(2048)[FIRST_IMAGES : 2 * FIRST_IMAGES]] *= 8
+    assert quantize_network(network, later, weight_bits=8, activation_bits=8).scale_images == 4 * FIRST_IMAGES
+    negative = images.copy()
+    negative[spread_order(2048)[FIRST_IMAGES], 0] = -1e-6
+    assert quantize_network(network, negative, weight_bits=8, activation_bits=8).scale_images == 4 * FIRST_IMAGES
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 64, 1000, 4660])
+def test_every_beginning_of_the_order_is_spread_over_all_images(count):
+    order = spread_order(count)
+    assert np.array_equal(np.sort(order), np.arange(count))
+    for size in (count // 16, count // 2):
+        gaps = np.diff(np.sort(np.r_[order[:size], count + order[:1]]))
+        assert size < 2 or gaps.max() <= 3.5 * count / size
 
 
 def test_calibration_does_not_depend_on_blocks_and_integer_runs_on_threads():

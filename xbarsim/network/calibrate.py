@@ -4,16 +4,26 @@ Every value is counted in a histogram over the upper half of its float32 pattern
 mantissa): one pass, no range to be known before, and integer counts that depend on neither blocks nor threads.
 The clipping range of a tensor is the one with the least expected squared error of quantisation, rounding and
 clipping together. Bins wider than a step count with the error of a uniform spread, step^2 / 12.
+
+Images are taken in an order that spreads every beginning of it over all of them, 256 first and then as many again as
+before, until scales settle: until, for every tensor, the scale from the earlier half of the images makes a squared
+error on all of them that exceeds the least one by at most 1e-4 of the tensor's power (less beyond eight bits), and
+whether codes are signed has not changed. Images that are left over are not looked at. The rule depends on the images
+alone, not on blocks or threads.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xbarsim.network.execute import run_network
+from xbarsim.network.execute import check_images, run_network
 from xbarsim.network.graph import Network
 
 _CANDIDATES = np.geomspace(0.05, 1.0, 120)
@@ -21,6 +31,12 @@ _BINS = 1 << 16
 _CENTRES = ((np.arange(_BINS, dtype=np.uint32) << 16) + np.uint32(0x8000)).view(np.float32)
 _BIN_WIDTH = 2.0**-7
 """Widest bin relative to its value."""
+FIRST_IMAGES = 256
+"""Images that are looked at before the question is asked whether scales have settled. Our choice."""
+SETTLED = 1e-4
+"""Rise of the squared error of quantisation up to which a scale counts as settled, relative to the power of the
+tensor [-]; a quarter of it for every bit of the codes beyond eight. Our choice: 40 dB below the signal, where eight
+bits leave about 44 dB and arrays 20 to 30 dB."""
 
 
 class Histogram:
@@ -42,6 +58,11 @@ class Histogram:
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         self.counts += np.bincount(flat.view(np.uint16)[_UPPER::2], minlength=_BINS)
 
+    def merge(self, other: Histogram) -> None:
+        """Add the counts of other values of the same tensor."""
+        self.counts += other.counts
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
     def filled(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bins that hold anything but zeros.
 
@@ -60,8 +81,36 @@ _UPPER = 1 if sys.byteorder == "little" else 0
 """Which half of a float32 holds sign and exponent."""
 
 
-def collect_histograms(network: Network, images: np.ndarray, names: Iterable[str]) -> dict[str, Histogram]:
-    """Run images and count the values of some tensors.
+@dataclass(frozen=True, kw_only=True)
+class ActivationGrid:
+    """Codes that a layer asks of a tensor."""
+
+    name: str
+    """Node that gives the tensor, or ``"input"``."""
+    bits: int
+    """Bits of the codes."""
+    may_be_signed: bool
+    """Whether the graph allows values below zero."""
+
+    def is_signed(self, histogram: Histogram) -> bool:
+        """Tell whether codes are two's complement: values below zero are allowed, and seen."""
+        return self.may_be_signed and histogram.low < 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """What calibration images show."""
+
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+    """Values of every tensor, by name."""
+    images: int = 0
+    """Images that were looked at."""
+
+
+def calibrate_activations(
+    network: Network, images: np.ndarray, grids: Sequence[ActivationGrid], *, threads: int | None = None
+) -> Calibration:
+    """Run images, as many as scales need to settle, and count the values of some tensors.
 
     Parameters
     ----------
@@ -69,22 +118,79 @@ def collect_histograms(network: Network, images: np.ndarray, names: Iterable[str
         With weights.
     images : array_like, (images, *input_shape)
         Calibration images, normalised.
-    names : iterable of str
-        Nodes, or ``"input"``.
+    grids : sequence of ActivationGrid
+        Codes that layers ask for.
+    threads : int, optional
+        Threads, every available core if left out; they never change the result.
 
     Returns
     -------
-    dict
-        Name -> Histogram.
+    Calibration
+        Counts, and how many images they are from.
     """
-    histograms = {name: Histogram() for name in names}
+    x = check_images(network, images)
+    order, seen = spread_order(len(x)), 0
+    found = {grid.name: Histogram() for grid in grids}
+    scales: dict[ActivationGrid, tuple[bool, float]] = {}
+    while seen < len(x):
+        end = min(len(x), max(FIRST_IMAGES, 2 * seen))
+        for name, histogram in _count_values(network, x[order[seen:end]], list(found), threads).items():
+            found[name].merge(histogram)
+        seen = end
+        before, scales = scales, {grid: _find_scale(grid, found[grid.name]) for grid in grids}
+        if before and all(_is_settled(grid, found[grid.name], before[grid], scales[grid]) for grid in grids):
+            break
+    return Calibration(histograms=found, images=seen)
+
+
+def spread_order(count: int) -> NDArray[np.int64]:
+    """Return an order of images in which every beginning is spread over all of them.
+
+    Parameters
+    ----------
+    count : int
+        Number of images.
+
+    Returns
+    -------
+    ndarray of int64, (count,)
+        Images by the fraction that their number leaves in multiples of the golden ratio; the numbers below any bound
+        have gaps of at most three lengths (the three-distance theorem of Steinhaus) [-].
+    """
+    return np.argsort(np.arange(count) * ((math.sqrt(5) - 1) / 2) % 1.0, kind="stable")
+
+
+def _count_values(network: Network, x: np.ndarray, names: list[str], threads: int | None) -> dict[str, Histogram]:
+    """Run images and count the values of some tensors, thread by thread; whole counts add up the same in any order."""
+    parts: dict[int, dict[str, Histogram]] = {}
 
     def observe(name: str, value: np.ndarray) -> None:
-        if name in histograms:
-            histograms[name].add(value)
+        if name in names:
+            own = parts.setdefault(threading.get_ident(), {name: Histogram() for name in names})
+            own[name].add(value)
 
-    run_network(network, images, observe=observe)
-    return histograms
+    run_network(network, x, threads=threads, observe=observe, concurrent=True)
+    total = {name: Histogram() for name in names}
+    for part in parts.values():
+        for name, histogram in part.items():
+            total[name].merge(histogram)
+    return total
+
+
+def _find_scale(grid: ActivationGrid, histogram: Histogram) -> tuple[bool, float]:
+    signed = grid.is_signed(histogram)
+    return signed, choose_scale(histogram, grid.bits, signed)
+
+
+def _is_settled(
+    grid: ActivationGrid, histogram: Histogram, before: tuple[bool, float], now: tuple[bool, float]
+) -> bool:
+    if before == now or before[0] != now[0]:
+        return before == now
+    values, counts = histogram.filled()
+    former, least = (_squared_error(values, counts, scale, code_range(grid.bits, now[0])) for _, scale in (before, now))
+    allowed = SETTLED * 4.0 ** min(0, 8 - grid.bits)
+    return former - least <= allowed * float(np.dot(values**2, counts))
 
 
 def choose_scale(histogram: Histogram, bits: int, signed: bool) -> float:
@@ -114,15 +220,21 @@ def choose_scale(histogram: Histogram, bits: int, signed: bool) -> float:
         step = float(np.float32(top * fraction / max(high_code, 1)))
         if not step:
             break
-        codes = values / step
-        errors = codes - np.clip(np.rint(codes), low_code, high_code)
-        inside = (codes >= low_code) & (codes <= high_code)
-        coarse = inside & (np.abs(codes) * _BIN_WIDTH > 1.0)
-        squares = np.where(coarse, 1.0 / 12.0, errors**2)
-        error = float(np.dot(squares, counts)) * step**2
+        error = _squared_error(values, counts, step, (low_code, high_code))
         if error < least:
             best, least = step, error
     return best
+
+
+def _squared_error(values: np.ndarray, counts: np.ndarray, step: float, limits: tuple[int, int]) -> float:
+    """Return the squared error of quantisation, summed over all values."""
+    low, high = limits
+    codes = values / step
+    errors = codes - np.clip(np.rint(codes), low, high)
+    inside = (codes >= low) & (codes <= high)
+    coarse = inside & (np.abs(codes) * _BIN_WIDTH > 1.0)
+    squares = np.where(coarse, 1.0 / 12.0, errors**2)
+    return float(np.dot(squares, counts)) * step**2
 
 
 def code_range(bits: int, signed: bool) -> tuple[int, int]:

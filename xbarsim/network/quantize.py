@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
-from xbarsim.network.calibrate import Histogram, choose_scale, collect_histograms
+from xbarsim.network.calibrate import ActivationGrid, Calibration, calibrate_activations, choose_scale
 from xbarsim.network.graph import Network, Node
 from xbarsim.network.quantize_epitome import QuantizedEpitome, find_settings, quantize_epitome
 from xbarsim.network.sign import find_quantizer, input_is_signed
@@ -95,6 +95,8 @@ class QuantizedNetwork:
 
     network: Network
     layers: Mapping[str, QuantizedLayer]
+    scale_images: int = 0
+    """Calibration images that activation scales took to settle; 0 where the network's file fixes all of them."""
 
 
 def quantize_network(
@@ -104,6 +106,7 @@ def quantize_network(
     weight_bits: int,
     activation_bits: int,
     layers: Mapping[str, Mapping[str, Any]] | None = None,
+    threads: int | None = None,
 ) -> QuantizedNetwork:
     """Quantise every weight layer after training.
 
@@ -112,13 +115,16 @@ def quantize_network(
     network : Network
         With weights.
     calibration : array_like, (images, *input_shape) or None
-        Normalised images that fix the activation scales; needed unless the network's file fixes all of them.
+        Normalised images that fix the activation scales, as many of them as scales need to settle
+        (:func:`~xbarsim.network.calibrate.calibrate_activations`); needed unless the network's file fixes all scales.
     weight_bits, activation_bits : int
         Widths, 2..16 and 1..16.
     layers : mapping, optional
         Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win and other keys
         are ignored, but for ``epitome``: settings of :func:`~xbarsim.network.quantize_epitome.quantize_epitome` under
         the exact name of a layer.
+    threads : int, optional
+        Threads for the calibration images, every available core if left out; they never change the result.
 
     Returns
     -------
@@ -132,17 +138,23 @@ def quantize_network(
     """
     network.require_weights()
     widths = resolve_bits(network, weight_bits, activation_bits, layers)
-    wanted = {layer.inputs[0] for layer in network.layers if find_quantizer(network, layer.inputs[0]) is None}
-    histograms: dict[str, Histogram] = {}
-    if wanted:
+    grids = tuple(
+        ActivationGrid(
+            name=layer.inputs[0], bits=widths[layer.name][1], may_be_signed=input_is_signed(network, layer.name)
+        )
+        for layer in network.layers
+        if find_quantizer(network, layer.inputs[0]) is None
+    )
+    seen = Calibration()
+    if grids:
         if calibration is None or len(calibration) == 0:
             raise ConfigError(f"network {network.name}: quantisation needs calibration images")
-        histograms = collect_histograms(network, calibration, wanted)
+        seen = calibrate_activations(network, calibration, grids, threads=threads)
     quantized = {
-        layer.name: _quantize_layer(network, layer, widths[layer.name], histograms, find_settings(layers, layer.name))
+        layer.name: _quantize_layer(network, layer, widths[layer.name], seen, find_settings(layers, layer.name))
         for layer in network.layers
     }
-    return QuantizedNetwork(network=network, layers=quantized)
+    return QuantizedNetwork(network=network, layers=quantized, scale_images=seen.images)
 
 
 def resolve_bits(
@@ -176,7 +188,7 @@ def _quantize_layer(
     network: Network,
     node: Node,
     widths: tuple[int, int],
-    histograms: dict[str, Histogram],
+    seen: Calibration,
     settings: Mapping[str, Any],
 ) -> QuantizedLayer:
     assert node.weight is not None
@@ -197,8 +209,11 @@ def _quantize_layer(
         _check_given(node.name, "activation_bits", grid["bits"], activation_bits)
         input_scale, zero_point, signed = grid["scale"], grid["zero_point"], grid["signed"]
     else:
-        histogram = histograms[node.inputs[0]]
-        signed = input_is_signed(network, node.name) and histogram.low < 0
+        histogram = seen.histograms[node.inputs[0]]
+        may_be_signed = input_is_signed(network, node.name)
+        signed = ActivationGrid(name=node.inputs[0], bits=activation_bits, may_be_signed=may_be_signed).is_signed(
+            histogram
+        )
         input_scale, zero_point = choose_scale(histogram, activation_bits, signed), 0
     outputs = len(node.weight)
     return QuantizedLayer(
