@@ -192,7 +192,8 @@ def simulate(
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     trials : int
-        Chips to draw; each has variation, stuck cells and noise of its own.
+        Chips to draw; each has variation, stuck cells and noise of its own. Where nothing is random, one is run and
+        stands for all (``report.accuracy.runs``).
     seed : int
         Seed of every draw.
     batch_size : int, optional
@@ -272,7 +273,9 @@ def simulate(
         errors=outcome.errors,
         provenance=_provenance(plan, record, layers, seed, settings),
         activity=activity,
-        accuracy=None if truth is None else measure_accuracy(reference, integers, outcome.outputs, truth),
+        accuracy=None
+        if truth is None
+        else measure_accuracy(reference, integers, outcome.outputs, truth, runs=outcome.runs),
         outputs=outcome.outputs,
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )

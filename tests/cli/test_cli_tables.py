@@ -1,5 +1,7 @@
 """Tables for a terminal of 80 columns: nothing cut, one unit and one number of decimals in a column."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +37,13 @@ def test_what_is_no_weight_layer_stands_in_three_rows_and_energy_is_complete():
     assert list(shown) == ["digital operations", "input and output", "rest of the chip"]
     others = ~layers["kind"].isin(["conv2d", "linear"])
     assert sum(shown.values()) == pytest.approx(layers["energy_joule"][others].sum() * 1e6, rel=0.02)
+
+
+def test_one_run_that_stands_for_all_trials_is_said():
+    accuracy = make_report(trials=3).accuracy
+    assert "nothing is random" not in draw(_tables.accuracy_table(accuracy))
+    once = dataclasses.replace(accuracy, runs=1)
+    assert "1 run stands for 3 trials" in draw(_tables.accuracy_table(once))
 
 
 def test_a_long_list_ends_in_the_sum_of_its_cheapest_layers():

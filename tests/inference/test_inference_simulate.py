@@ -84,6 +84,36 @@ def test_ideal_hardware_equals_the_integer_network_bit_for_bit(network, images, 
     assert all(error.snr_db is None for error in outcome.errors)
 
 
+def test_trials_without_anything_random_run_once_and_fill_the_list(network, images):
+    hardware = load_hardware("reference").override(IDEAL)
+    stages = []
+    _, outcome = simulate(network, images, hardware, trials=3, progress=lambda stage, done, total: stages.append(stage))
+    assert outcome.runs == 1
+    assert outcome.outputs.shape[0] == 3
+    assert np.array_equal(outcome.outputs[2], outcome.outputs[0])
+    assert set(stages) == {"programming arrays", "images on hardware"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"device.programming.distribution": "normal", "device.programming.sigma": 0.1},
+        {"device.stuck.off_rate": 0.05},
+        {"device.read_noise.sigma": 0.05},
+        {"adc.noise_lsb": 1.0, "adc.bits": 6},
+        {"adc.gain_sigma": 0.1, "adc.bits": 6},
+        {"adc.offset_sigma_lsb": 2.0, "adc.bits": 6},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_trials_differ_where_anything_is_random(network, images, changes):
+    hardware = load_hardware("reference").override({**IDEAL, **changes})
+    assert hardware.is_random
+    _, outcome = simulate(network, images[:2], hardware, trials=2)
+    assert outcome.runs == 2
+    assert not np.array_equal(outcome.outputs[0], outcome.outputs[1])
+
+
 def test_layers_may_each_have_their_own_hardware(network, images):
     hardware = load_hardware("reference").override(IDEAL)
     layers = {

@@ -54,8 +54,8 @@ def test_json_has_the_public_form(tmp_path):
     path = make_report().to_json(tmp_path / "out.json")
     document = json.loads(path.read_text())
     assert list(document) == ["accuracy", "cost", "seconds", "layers", "components", "provenance"]
-    assert list(document["accuracy"])[:7] == [
-        "images", "reference", "quantized", "hardware", "degradation", "trials", "interval",
+    assert list(document["accuracy"])[:8] == [
+        "images", "reference", "quantized", "hardware", "degradation", "trials", "interval", "runs",
     ]  # fmt: skip
     assert list(document["cost"]) == list(COST_FIELDS)
     assert document["seconds"] == {"setup": 1.25, "run": 8.5}

@@ -96,6 +96,8 @@ def accuracy_table(accuracy: Any) -> Table:
     low, high = accuracy.interval
     count = len(accuracy.trials)
     table.add_row(f"  95 % interval, {count} trial{'s' * (count > 1)}", f"{100 * low:.2f} to {100 * high:.2f} %")
+    if accuracy.runs < count:
+        table.add_row("  nothing is random", f"1 run stands for {count} trials")
     table.add_row("lost (reference - hardware)", f"{100 * accuracy.degradation:.2f} points")
     return table
 

@@ -322,6 +322,12 @@ class Hardware(Record):
         return self.adc.off_current == "column" and not self.has_signed_sums
 
     @property
+    def is_random(self) -> bool:
+        """Whether two chips, or two reads of a chip, may differ."""
+        adc = self.adc
+        return self.device.is_random or any((adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb))
+
+    @property
     def highest_sum(self) -> float:
         """Largest magnitude that a column sum of ideal cells can have, in level steps times input steps [-].
 

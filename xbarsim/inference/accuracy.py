@@ -47,6 +47,8 @@ class Accuracy:
     """On this hardware, mean over trials [-]."""
     trials: tuple[Score, ...]
     """On this hardware, trial by trial [-]."""
+    runs: int
+    """Trials that were run; 1 where nothing on the hardware is random and one stands for all."""
     interval: tuple[float, float]
     """95 % confidence interval of ``hardware`` over images and chips [-]."""
 
@@ -79,7 +81,7 @@ def score_outputs(outputs: np.ndarray, labels: np.ndarray) -> Score:
 
 
 def measure_accuracy(
-    reference: np.ndarray, quantized: np.ndarray, hardware: np.ndarray, labels: np.ndarray
+    reference: np.ndarray, quantized: np.ndarray, hardware: np.ndarray, labels: np.ndarray, *, runs: int | None = None
 ) -> Accuracy:
     """Score the three versions of a network on the same images.
 
@@ -91,6 +93,8 @@ def measure_accuracy(
         Outputs on the hardware.
     labels : ndarray of int, (images,)
         Class of each image.
+    runs : int, optional
+        Trials that were run; all of them if left out.
 
     Returns
     -------
@@ -106,6 +110,7 @@ def measure_accuracy(
         quantized=score_outputs(quantized, labels),
         hardware=mean,
         trials=trials,
+        runs=len(trials) if runs is None else runs,
         interval=estimate_interval([float(score) for score in trials], len(labels)),
     )
 

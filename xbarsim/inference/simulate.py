@@ -44,6 +44,8 @@ class Outcome:
 
     outputs: np.ndarray
     """(trials, images, classes) raw outputs, float32."""
+    runs: int
+    """Trials that were run; one stands for all where nothing is random."""
     errors: tuple[LayerError, ...]
     """Each layer's own error on the calibration images, mean over trials."""
     seconds_setup: float
@@ -77,7 +79,7 @@ def simulate_network(
     calibration : ndarray of float32, (images, *input_shape)
         Images that set the ADC ranges.
     trials : int
-        Independent draws of everything random.
+        Independent draws of everything random; where nothing is, the first stands for all.
     seed : int
         Seed of all streams.
     batch_size : int, optional
@@ -97,8 +99,9 @@ def simulate_network(
     threads = threads or available_cores()
     outputs = np.empty((trials, len(images), *network.output_shape), np.float32)
     errors, setup, run = [], [], []
-    for trial in range(trials):
-        suffix = f" (trial {trial + 1} of {trials})" if trials > 1 else ""
+    runs = trials if any(layer.hardware.is_random for layer in plan.layers) else 1
+    for trial in range(runs):
+        suffix = f" (trial {trial + 1} of {runs})" if runs > 1 else ""
         report = _named(progress, "programming arrays" + suffix)
         started = time.perf_counter()
         machines, measured = program_network(
@@ -110,8 +113,10 @@ def simulate_network(
         started = time.perf_counter()
         run_machines(network, machines, images, outputs[trial], batch_size=batch_size, threads=threads, progress=report)
         run.append(time.perf_counter() - started)
+    outputs[runs:] = outputs[0]
     return Outcome(
         outputs=outputs,
+        runs=runs,
         errors=tuple(LayerError.mean(parts) for parts in zip(*errors)),
         seconds_setup=float(np.mean(setup)),
         seconds_run=float(np.mean(run)),

@@ -79,6 +79,7 @@ def describe_accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
         "degradation": accuracy.degradation,
         "trials": [float(value) for value in accuracy.trials],
         "interval": list(accuracy.interval),
+        "runs": accuracy.runs,
     }
     top5 = {name: getattr(value, "top5", None) for name, value in named.items()}
     if any(value is not None for value in top5.values()):

@@ -207,6 +207,7 @@ def _accuracy_table(report: Report) -> str:
     low, high = accuracy["interval"]
     top5 = accuracy.get("top5", {})
     rows, count = [], len(accuracy["trials"])
+    chips = "each another chip" if accuracy["runs"] == count else "nothing is random: one run stands for all"
     notes = {
         "reference": "float network",
         "quantized": "integer network on ideal hardware",
@@ -216,7 +217,7 @@ def _accuracy_table(report: Report) -> str:
         second = f"{100 * top5[name]:.2f}" if top5.get(name) is not None else "-"
         rows.append([name, f"{100 * accuracy[name]:.2f}", second, note])
     rows.append(["degradation", f"{100 * accuracy['degradation']:.2f}", "-", "reference minus hardware, in points"])
-    rows.append(["trials", ", ".join(f"{100 * value:.2f}" for value in accuracy["trials"]), "-", "each another chip"])
+    rows.append(["trials", ", ".join(f"{100 * value:.2f}" for value in accuracy["trials"]), "-", chips])
     note = f'<p class="soft">{accuracy["images"]} images; the interval covers the choice of images and of chips.</p>'
     return lay_out_table(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,)) + note
 

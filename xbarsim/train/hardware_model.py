@@ -146,11 +146,7 @@ def is_left_to_chance(
     bool
         Whether a layer's cells or converters vary from chip to chip or from read to read.
     """
-    for plan in plan_network(network, hardware, layers=layers).layers:
-        device, adc = plan.hardware.device, plan.hardware.adc
-        if device.is_random or any((adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb)):
-            return True
-    return False
+    return any(layer.hardware.is_random for layer in plan_network(network, hardware, layers=layers).layers)
 
 
 def pool_chips(chips: Sequence[DrawnChip]) -> DrawnChip:
