@@ -125,6 +125,15 @@ class Adc(Record):
         return self
 
 
+class GroupArray(Record):
+    """Size of the arrays of grouped layers; their wires, cells and converters are those of ``crossbar``."""
+
+    rows: Annotated[int, Field(ge=1, le=4096)]
+    """Word lines of an array of a grouped layer."""
+    cols: Annotated[int, Field(ge=1, le=4096)]
+    """Bit lines of an array of a grouped layer."""
+
+
 class Mapping(Record):
     """How layers are cut into arrays."""
 
@@ -132,6 +141,12 @@ class Mapping(Record):
     """Fill rows with the flattened kernel and cut anywhere, or keep the k*k rows of an input channel together."""
     slices: Literal["adjacent", "separate"] = "adjacent"
     """Bit slices of a weight in neighbouring columns, or each slice in arrays of its own."""
+    groups: Literal["dense", "serial", "stripes"] = "dense"
+    """Groups of a grouped or depthwise convolution: as many as fit share an array and are read at once (``dense``), or
+    one after the other with the rows of the others at rest (``serial``); or they lie in arrays of their own size
+    (``stripes``, ``group_array``), and those that share one are read at once."""
+    group_array: GroupArray | None = None
+    """Size of the arrays of grouped layers; given exactly where ``groups`` is ``stripes``."""
     remap: Literal["none", "columns"] = "none"
     """Order of the columns within an array: as they come, or, once stuck cells are known, the order in which these
     change the weights least (a remedy for stuck cells)."""
@@ -146,6 +161,18 @@ class Mapping(Record):
     reload: Literal["never", "turns"] = "never"
     """Where a network does not fit: refuse it, or let its layers take turns, programming arrays in every inference;
     layers then run one after the other, without copies, and what is larger than all chips is cut by its outputs."""
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> Mapping:
+        if (self.groups == "stripes") != (self.group_array is not None):
+            raise PydanticCustomError("kind", "{message}", {"message": _explain_groups(self.groups)})
+        return self
+
+
+def _explain_groups(groups: str) -> str:
+    if groups == "stripes":
+        return "group_array: missing with mapping.groups: stripes; give rows and cols, such as {rows: 36, cols: 32}"
+    return f"group_array: it has no meaning with mapping.groups: {groups}; leave it out, or set mapping.groups: stripes"
 
 
 class EpitomeRules(Record):

@@ -129,7 +129,7 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     for step in activity.steps:
         hardware = step.layer.hardware if step.layer else plan.hardware
         tags = _find_tags(lists, hardware)
-        energy = _price_actions(hardware, tags, step.counts, (measured or {}).get(step.name))
+        energy = _price_actions(hardware, tags, step.counts, _operate(step.layer, (measured or {}).get(step.name)))
         area: dict[str, float] = {}
         if step.layer is not None:
             if step.counts.get("write") and not _has_write_law(hardware):
@@ -141,6 +141,14 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
         parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.timing.clock_hz))
     parts.append(_price_rest(plan, lists[0].tags, activity.interval_s))
     return _sum_up(plan, activity, parts, _by_component(plan, activity, lists, parts))
+
+
+def _operate(layer: LayerPlan | None, found: Measured | None) -> Measured | None:
+    """Return cell level and input activity of a read; rows at rest count where groups are read one after the other."""
+    if layer is None or layer.driven_share == 1.0:
+        return found
+    own = layer.hardware.activity if found is None else found
+    return Measured(mean_level=own.mean_level, input_activity=own.input_activity * layer.driven_share)
 
 
 def _price_actions(

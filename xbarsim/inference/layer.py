@@ -16,7 +16,7 @@ from xbarsim.converter import split_inputs
 from xbarsim.inference.epitome import program_epitome
 from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
 from xbarsim.mapping import LayerPlan, Stripe
-from xbarsim.mvm import Engine, Statistics, leave_out_errors, program_matrix
+from xbarsim.mvm import Engine, ReadGroups, Statistics, leave_out_errors, program_matrix
 from xbarsim.mvm.window import make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
@@ -147,6 +147,7 @@ def program_layer(
             activation_bits=quantized.activation_bits,
             signed=quantized.signed,
             row_starts=np.array(cut.row_starts, dtype=np.int64),
+            groups=read_groups(cut, plan),
             seed=seed,
             trial=trial,
             layer=node.name if plan.stripes == 1 else f"{node.name}#{index}",
@@ -156,6 +157,32 @@ def program_layer(
         inputs = slice(cut.first_group * channels, (cut.first_group + cut.groups) * channels)
         blocks.append(Block(engine=engine, inputs=inputs))
     return LayerMachine(node=node, quantized=quantized, plan=plan, blocks=tuple(blocks))
+
+
+def read_groups(cut: Stripe, plan: LayerPlan) -> ReadGroups | None:
+    """Return the groups of a stripe that are read one after the other.
+
+    Parameters
+    ----------
+    cut : Stripe
+        Groups of the stripe, and the rounds that they take.
+    plan : LayerPlan
+        Row order of the layer.
+
+    Returns
+    -------
+    ReadGroups or None
+        Rows and outputs as in :func:`stripe_matrix`; None where all rows are driven at once.
+    """
+    if cut.rounds == 1:
+        return None
+    kernel, row = plan.matrix.kernel_rows, np.arange(cut.rows)
+    channel = row % (cut.rows // kernel) if plan.rows_order == "packed" else row // kernel
+    return ReadGroups(
+        count=cut.groups,
+        of_row=channel * cut.groups // (cut.rows // kernel),
+        of_output=np.arange(cut.cols) * cut.groups // cut.cols,
+    )
 
 
 def stripe_matrix(weight: np.ndarray, cut: Stripe, plan: LayerPlan) -> np.ndarray:

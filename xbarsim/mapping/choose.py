@@ -8,6 +8,7 @@ from typing import Any
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
+from xbarsim.network import Node
 
 PER_LAYER = (
     "weight_bits",
@@ -81,6 +82,33 @@ def choose_hardware(
                 raise ConfigError(f"layer {name}: {error}") from None
         chosen[name] = variants[variant]
     return chosen
+
+
+def size_grouped(nodes: Sequence[Node], chosen: Mapping[str, Hardware]) -> dict[str, Hardware]:
+    """Give grouped convolutions arrays of their own size where ``mapping.groups`` is ``stripes``.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        Weight layers.
+    chosen : mapping
+        Layer name -> hardware.
+
+    Returns
+    -------
+    dict
+        Layer name -> hardware; layers that shared a record and are alike still do.
+    """
+    sized: dict[int, Hardware] = {}
+    found = dict(chosen)
+    for node in nodes:
+        hardware = chosen[node.name]
+        size = hardware.mapping.group_array
+        if size is not None and node.groups > 1:
+            if id(hardware) not in sized:
+                sized[id(hardware)] = hardware.override({"crossbar.rows": size.rows, "crossbar.cols": size.cols})
+            found[node.name] = sized[id(hardware)]
+    return found
 
 
 def share_choices(choices: Choices | None, names: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Choices:

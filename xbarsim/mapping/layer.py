@@ -82,8 +82,15 @@ class LayerDraft:
 
     @property
     def rounds(self) -> int:
-        """Passes through the arrays that one window takes, one after the other."""
-        return self.epitome.round_count if self.epitome else 1
+        """Passes through the arrays that one window takes, one after the other: of an epitome, or group by group."""
+        return self.epitome.round_count if self.epitome else self.partition.stripe.rounds
+
+    @property
+    def driven_share(self) -> float:
+        """Word lines in use that a read drives, as a fraction: 1 but where groups are read one after the other [-]."""
+        full, last = self.partition.stripe, self.partition.last
+        lines = (self.stripes - 1) * full.rows + last.rows
+        return lines / ((self.stripes - 1) * full.rows * full.rounds + last.rows * last.rounds)
 
     @property
     def windows(self) -> int:
@@ -201,7 +208,7 @@ class LayerDraft:
             return last
         return full if index == 0 else Stripe(
             first_group=index * full.groups, groups=full.groups, rows=full.rows, columns=full.columns,
-            row_starts=full.row_starts,
+            row_starts=full.row_starts, rounds=full.rounds,
         )  # fmt: skip
 
     def block_columns(self, index: int = 0) -> np.ndarray:

@@ -4,7 +4,8 @@ A layer is a matrix of K rows (its flattened kernel) and N weight columns; a wei
 one for each bit slice. Rows are cut into row blocks and columns into column blocks (:mod:`xbarsim.mvm.layout`),
 and one block of each meets in one crossbar. A grouped convolution is block diagonal: as many groups as fit into
 one array form a dense *stripe*, and every stripe is cut like a plain matrix, so that a depthwise layer is charged
-for the arrays that it really occupies.
+for the arrays that it really occupies. The groups of a stripe are read at once, or, with ``mapping.groups: serial``, in
+*rounds*: one after the other, each with its own rows driven and its own columns converted.
 
 Neglected: sparsity (zero weights take cells like any others) and spare columns.
 """
@@ -51,6 +52,13 @@ class Stripe:
     """Where its physical columns lie."""
     row_starts: tuple[int, ...]
     """Boundaries of the row blocks, first 0, last ``rows``."""
+    rounds: int
+    """Reads, one after the other, that its groups take: 1 where all are read at once, else one for each."""
+
+    @property
+    def round_columns(self) -> int:
+        """Physical columns that the fullest column block converts in one round."""
+        return self.columns.most_used // self.rounds
 
     @property
     def cols(self) -> int:
@@ -153,7 +161,8 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") ->
         if order == "whole_kernels":
             step -= step % matrix.kernel_rows
         starts = (*range(0, rows, step), rows)
-        return Stripe(first_group=first, groups=groups, rows=rows, columns=columns, row_starts=starts)
+        rounds = groups if hardware.mapping.groups == "serial" else 1
+        return Stripe(first_group=first, groups=groups, rows=rows, columns=columns, row_starts=starts, rounds=rounds)
 
     stripes = -(-matrix.groups // per_stripe)
     whole = cut(0, per_stripe)

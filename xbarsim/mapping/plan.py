@@ -15,7 +15,7 @@ from typing import Any
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
-from xbarsim.mapping.choose import choose_hardware, share_choices
+from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
 from xbarsim.mapping.layer import LayerPlan, draft_layer, place_layers
 from xbarsim.mapping.replicate import choose_replicas
 from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
@@ -134,7 +134,7 @@ def plan_network(
     if not nodes:
         raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
     names = [node.name for node in nodes]
-    chosen = choose_hardware(names, hardware, layers, network.name)
+    chosen = size_grouped(nodes, choose_hardware(names, hardware, layers, network.name))
     drafts = [draft_layer(node, chosen[node.name], signed=input_is_signed(network, node.name)) for node in nodes]
     split = cut_for_turns(drafts, hardware) if may_cut else {}
     if split:

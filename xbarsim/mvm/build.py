@@ -12,6 +12,7 @@ from xbarsim.mvm.encoding import encode_weights
 from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.errors import sample_errors
 from xbarsim.mvm.grid import make_grids
+from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.recipe import make_recipe
 from xbarsim.mvm.reuse import recall_arrays
@@ -25,6 +26,7 @@ def program_matrix(
     activation_bits: int,
     signed: bool = False,
     row_starts: ArrayLike | None = None,
+    groups: ReadGroups | None = None,
     seed: int = 0,
     trial: int = 0,
     layer: str = "",
@@ -44,6 +46,8 @@ def program_matrix(
         Whether inputs may be negative; ``dac.signed`` says how they are sent then.
     row_starts : array_like of int, (row blocks + 1,), optional
         First row of every array, and K; arrays filled one after the other by default.
+    groups : ReadGroups, optional
+        Groups that are read one after the other; all rows are driven at once by default.
     seed, trial, layer : int, int, str
         Key of the device's random streams.
     threads : int, optional
@@ -70,7 +74,10 @@ def program_matrix(
     starts = starts.astype(np.int64)
     encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
     layout = layout_columns(w.shape[1], hardware, weight_bits)
-    programmed = recall_arrays(encoded, layout, starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads)
+    groups = groups or ReadGroups.single(*w.shape)
+    programmed = recall_arrays(
+        encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
+    )
     streams = encode_streams(activation_bits, hardware.dac.bits, signed, hardware.dac.signed_coding)
     return Engine(
         hardware=hardware,
@@ -79,9 +86,7 @@ def program_matrix(
         streams=streams,
         constants=streams.constant * w.astype(np.int64).sum(axis=0),
         adc=place_levels(hardware.adc, nominal_range(hardware), None),
-        recipe=make_recipe(
-            encoded, layout, planes=programmed.planes, row_blocks=len(starts) - 1, level=hardware.device.levels - 1
-        ),
+        recipe=make_recipe(encoded, layout, groups, programmed, hardware),
         grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
         errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
     )

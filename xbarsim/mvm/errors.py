@@ -79,7 +79,8 @@ def sample_errors(
     if not any(sizes) and not any(adc.inl_lsb) and not adc.gain_correction:
         return None
     shape = programmed.loss.shape
-    gain, offset = sample_column_errors(adc, shape, stream(seed, "converter.columns", trial, layer))
+    drawn = sample_column_errors(adc, shape, stream(seed, "converter.columns", trial, layer))
+    gain, offset = (values[:, programmed.converters] for values in drawn)
     if adc.gain_correction:
         gain = gain * programmed.loss
     is_noisy = adc.noise_lsb > 0 or programmed.noise.size > 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
+from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout, pad_lanes
 from xbarsim.mvm.remap import remap_columns
 
@@ -32,6 +33,9 @@ class Sheet:
     """Outputs rounded up to whole registers."""
     columns: int
     """Columns in all."""
+    converters: Ints
+    """(columns,) converter of every column, by the first column that it converts: unit columns of several groups share
+    those of their arrays."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +62,8 @@ class Chunk:
     """(places,) its column of the effective matrix, for the first polarity."""
     stride: int
     """Columns of the effective matrix from one polarity to the next."""
+    is_driven: NDArray[np.bool_] | None
+    """(places, rows) rows that are driven while a column is converted; None where all are."""
     reference: Ints | None
     """(arrays,) column of off cells of each array; None without."""
 
@@ -67,7 +73,7 @@ def array_width(layout: ColumnLayout, hardware: Hardware) -> int:
     return layout.cols + hardware.has_unit_column + hardware.has_reference_column
 
 
-def make_sheet(encoded: EncodedWeights, layout: ColumnLayout, hardware: Hardware) -> Sheet:
+def make_sheet(encoded: EncodedWeights, layout: ColumnLayout, hardware: Hardware, groups: ReadGroups) -> Sheet:
     """Number the columns of the effective matrix.
 
     Parameters
@@ -78,6 +84,8 @@ def make_sheet(encoded: EncodedWeights, layout: ColumnLayout, hardware: Hardware
         Places of the columns.
     hardware : Hardware
         What is converted apart.
+    groups : ReadGroups
+        Groups that are read one after the other, each with unit columns of its own.
 
     Returns
     -------
@@ -86,8 +94,13 @@ def make_sheet(encoded: EncodedWeights, layout: ColumnLayout, hardware: Hardware
     """
     _, slices, _, outputs = encoded.digits.shape
     planes, padded = hardware.converted_polarities * slices, pad_lanes(outputs)
-    units = pad_lanes(layout.blocks) if hardware.has_unit_column else 0
-    return Sheet(slices=slices, planes=planes, padded=padded, columns=planes * padded + units)
+    units = pad_lanes(layout.blocks * groups.count) if hardware.has_unit_column else 0
+    first = planes * padded
+    converters = np.arange(first + units, dtype=np.int64)
+    used = layout.blocks * groups.count
+    if units:
+        converters[first : first + used] = first + np.arange(used) // groups.count
+    return Sheet(slices=slices, planes=planes, padded=padded, columns=first + units, converters=converters)
 
 
 def place_digits(
@@ -95,6 +108,7 @@ def place_digits(
     layout: ColumnLayout,
     row_starts: NDArray[np.int64],
     hardware: Hardware,
+    groups: ReadGroups,
     *,
     seed: int,
     trial: int,
@@ -112,6 +126,8 @@ def place_digits(
         First row of every row block, and K.
     hardware : Hardware
         Array size, and how columns are remapped.
+    groups : ReadGroups
+        Groups that are read one after the other.
     seed, trial, layer : int, int, str
         Key of the device's random streams.
 
@@ -120,7 +136,7 @@ def place_digits(
     Chunk
         Digits of the arrays and places of their columns, remapped where ``mapping.remap`` says so.
     """
-    sheet = make_sheet(encoded, layout, hardware)
+    sheet = make_sheet(encoded, layout, hardware, groups)
     width = array_width(layout, hardware)
     polarities = encoded.digits.shape[0]
     count = max(1, CHUNK_CELLS // (polarities * hardware.crossbar.rows * width))
@@ -142,11 +158,13 @@ def place_digits(
                 moved = remap_columns(digits, counts, hardware.device, seed=seed, trial=trial, layer=key)
                 column = moved[array, column]
                 np.put_along_axis(digits, moved[:, :, np.newaxis, np.newaxis], digits.copy(), axis=1)
-            target = s * sheet.padded + o
+            target, group = s * sheet.padded + o, groups.of_output[o]
             if hardware.has_unit_column:
-                array = np.concatenate([array, np.arange(len(blocks))])
-                column = np.concatenate([column, moved[:, layout.cols]])
-                target = np.concatenate([target, sheet.planes * sheet.padded + np.arange(first, blocks.stop)])
+                unit, turn = np.divmod(np.arange(len(blocks) * groups.count), groups.count)
+                array, group = np.concatenate([array, unit]), np.concatenate([group, turn])
+                column = np.concatenate([column, moved[unit, layout.cols]])
+                begun = sheet.planes * sheet.padded + first * groups.count
+                target = np.concatenate([target, begun + np.arange(len(unit))])
             yield Chunk(
                 key=key,
                 row_block=r,
@@ -158,6 +176,7 @@ def place_digits(
                 column=column,
                 target=target,
                 stride=sheet.slices * sheet.padded,
+                is_driven=groups.of_row[begin:end] == group[:, np.newaxis] if groups.count > 1 else None,
                 reference=moved[:, -1] if hardware.has_reference_column else None,
             )
 

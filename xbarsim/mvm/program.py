@@ -13,7 +13,7 @@ and what their cells and the subtraction cost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.crossbar import Wires, solve_response
 from xbarsim.device import load_measured, program_cells, read_noise_sigma
+from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 
@@ -47,6 +48,8 @@ class ProgrammedMatrix:
     """Column sums that one output needs in one row block: polarities converted apart times slices."""
     padded: int
     """Outputs rounded up to whole registers."""
+    converters: NDArray[np.int64]
+    """(columns,) converter of every column, by the first column that it converts."""
     mean_level: float
     """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
 
@@ -56,6 +59,7 @@ def program_arrays(
     layout: ColumnLayout,
     row_starts: NDArray[np.int64],
     hardware: Hardware,
+    groups: ReadGroups,
     *,
     seed: int,
     trial: int,
@@ -74,6 +78,8 @@ def program_arrays(
         First row of every row block, and K.
     hardware : Hardware
         Device, wires and array size.
+    groups : ReadGroups
+        Groups that are read one after the other.
     seed, trial, layer : int, int, str
         Key of the device's random streams; arrays of a chunk share one.
     threads : int, optional
@@ -84,11 +90,13 @@ def program_arrays(
     ProgrammedMatrix
         Effective matrix in level units.
     """
-    sheet = make_sheet(encoded, layout, hardware)
+    if groups.count > 1:  # cells that no read needs stay off
+        encoded = replace(encoded, digits=encoded.digits * groups.is_driven)
+    sheet = make_sheet(encoded, layout, hardware, groups)
     collected = _Collected.make(len(row_starts) - 1, encoded.digits.shape[2], sheet, hardware)
     stack = (len(row_starts) - 1, layout.blocks, encoded.digits.shape[0])
     measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
-    for chunk in place_digits(encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer):
+    for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
         collected.add(chunk, _respond(chunk, given, hardware, seed=seed, trial=trial, threads=threads))
     return ProgrammedMatrix(
@@ -98,6 +106,7 @@ def program_arrays(
         loss=collected.loss,
         planes=sheet.planes,
         padded=sheet.padded,
+        converters=sheet.converters,
         mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
     )
 
@@ -140,11 +149,13 @@ class _Collected:
         at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
         for p, part in enumerate(parts):
             column = chunk.target + p * chunk.stride
-            found = part.response[at][:, :rows]
+            found, digits, variance = (values[at][:, :rows] for values in part)
+            if chunk.is_driven is not None:
+                found, digits, variance = (values * chunk.is_driven for values in (found, digits, variance))
             self.matrix[chunk.begin : chunk.end, column] = found.T
-            self.loss[r, column] = _loss(found, part.digits[at][:, :rows])
+            self.loss[r, column] = _loss(found, digits)
             if self.noise.size:
-                noise, unit = _round_variance(part.variance[at][:, :rows], self.noise_levels)
+                noise, unit = _round_variance(variance, self.noise_levels)
                 self.noise[chunk.begin : chunk.end, column], self.noise_unit[r, column] = noise.T, unit
 
 

@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
+from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout, pad_lanes
+from xbarsim.mvm.program import ProgrammedMatrix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recipe:
     """Integer weights of the columns, row block by row block.
 
-    Columns are planes of ``padded`` outputs, then one unit column per array of the row block.
+    Columns are planes of ``padded`` outputs, then one unit column per array of the row block and
+    group that is read apart.
     """
 
     outputs: int
@@ -94,7 +98,13 @@ class Recipe:
         return total.astype(np.int64)
 
 
-def make_recipe(encoded: EncodedWeights, layout: ColumnLayout, *, planes: int, row_blocks: int, level: int) -> Recipe:
+def make_recipe(
+    encoded: EncodedWeights,
+    layout: ColumnLayout,
+    groups: ReadGroups,
+    programmed: ProgrammedMatrix,
+    hardware: Hardware,
+) -> Recipe:
     """Collect the weights of all columns.
 
     Parameters
@@ -103,12 +113,12 @@ def make_recipe(encoded: EncodedWeights, layout: ColumnLayout, *, planes: int, r
         Slice weights, flipped columns and the weight of the unit column.
     layout : ColumnLayout
         Which array holds a column.
-    planes : int
-        Slices, times two where both polarities are converted.
-    row_blocks : int
-        Row blocks.
-    level : int
-        Highest level of a cell.
+    groups : ReadGroups
+        Groups that are read one after the other.
+    programmed : ProgrammedMatrix
+        Planes and row blocks.
+    hardware : Hardware
+        Levels of a cell.
 
     Returns
     -------
@@ -116,16 +126,18 @@ def make_recipe(encoded: EncodedWeights, layout: ColumnLayout, *, planes: int, r
         Weights by row block.
     """
     n, slices = layout.outputs, layout.slices
+    planes, row_blocks, level = programmed.planes, len(programmed.loss), hardware.device.levels - 1
     signs = np.repeat([1, -1], slices)[:planes]
     columns = np.tile(signs * np.resize(encoded.slice_weights, planes), (row_blocks, 1)).astype(np.int64)
-    units = np.zeros((row_blocks, layout.blocks if encoded.unit_weight else 0, n), dtype=np.int64)
+    units = np.zeros((row_blocks, layout.blocks * groups.count if encoded.unit_weight else 0, n), dtype=np.int64)
+    unit_of = layout.block_of * groups.count + groups.of_output
     o = np.arange(n)
     if encoded.unit_weight:  # a weight that straddles arrays: the array of its highest slice measures the inputs
-        units[:, layout.block_of[-1], o] = encoded.unit_weight
+        units[:, unit_of[-1], o] = encoded.unit_weight
     if encoded.is_flipped is not None:
         for r, s in np.ndindex(row_blocks, slices):
             f = np.flatnonzero(encoded.is_flipped[r, s])
-            np.add.at(units, (r, layout.block_of[s, f], f), level * encoded.slice_weights[s])
+            np.add.at(units, (r, unit_of[s, f], f), level * encoded.slice_weights[s])
     return Recipe(
         outputs=n,
         padded=pad_lanes(n),

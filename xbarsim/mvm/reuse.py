@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
+from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
 
@@ -74,6 +75,7 @@ def recall_arrays(
     layout: ColumnLayout,
     row_starts: NDArray[np.int64],
     hardware: Hardware,
+    groups: ReadGroups,
     *,
     seed: int,
     trial: int,
@@ -86,7 +88,7 @@ def recall_arrays(
     ----------
     row_starts : ndarray of int, (row blocks + 1,)
         First row of every row block, and K.
-    encoded, layout, hardware, seed, trial, layer, threads
+    encoded, layout, hardware, groups, seed, trial, layer, threads
         As there.
 
     Returns
@@ -97,18 +99,19 @@ def recall_arrays(
     kept = _active.get()
     if kept is None or hardware.device.files:  # files of measurements may change under their names
         return program_arrays(
-            encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
+            encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
         )
     device: Any = hardware.model_dump_json(exclude=_NOT_PROGRAMMED)
     sensed = (hardware.adc.subtract, hardware.adc.off_current)
-    about = (device, sensed, seed, trial, layer, encoded.digits.shape, row_starts.tolist())
+    turns = (groups.count, groups.of_row.tolist(), groups.of_output.tolist())
+    about = (device, sensed, seed, trial, layer, encoded.digits.shape, row_starts.tolist(), turns)
     digest = hashlib.sha256(repr(about).encode())
     digest.update(np.ascontiguousarray(encoded.digits).data)
     key = digest.hexdigest()
     programmed = kept.find(key)
     if programmed is None:
         programmed = program_arrays(
-            encoded, layout, row_starts, hardware, seed=seed, trial=trial, layer=layer, threads=threads
+            encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
         )
         kept.keep(key, programmed)
     return programmed

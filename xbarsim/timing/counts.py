@@ -99,8 +99,8 @@ def _describe_arrays(layer: LayerPlan, sum_bits: int) -> ArrayWork:
         stripe = layer.stripe(index)
         blocks = len(stripe.row_starts) - 1
         used = layer.block_columns(index)
-        converted = conversions_of(layer.hardware, int(used.sum()), len(used))
-        crossbars += times * stripe.crossbars
+        converted = conversions_of(layer.hardware, int(used.sum()), len(used) * stripe.rounds)
+        crossbars += times * stripe.crossbars * stripe.rounds
         rows += times * stripe.rows * stripe.col_blocks
         conversions += times * blocks * converted
         results += times * blocks * stripe.cols

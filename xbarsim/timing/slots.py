@@ -81,7 +81,8 @@ def read_period(layer: LayerPlan) -> int:
     """Return the cycles between two array reads: the read itself or the converters' sweep, whichever is longer.
 
     The converters of a crossbar (``adc.per_array`` for each of its arrays) share the columns of its fullest column
-    block and its unit column, one conversion after the other at the rate of the component ``adc``.
+    block (of one group, where groups are read one after the other) and its unit column, one conversion after the other
+    at the rate of the component ``adc``.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def read_period(layer: LayerPlan) -> int:
     int
         Period [cycles].
     """
-    return sweep_period(layer.hardware, layer.partition.stripe.columns.most_used)
+    return sweep_period(layer.hardware, layer.partition.stripe.round_columns)
 
 
 def sweep_period(hardware: Hardware, columns: int) -> int:
