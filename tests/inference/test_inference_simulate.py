@@ -184,7 +184,7 @@ def test_correcting_outputs_changes_nothing_on_ideal_hardware(network, images):
 
 def test_progress_counts_layers_and_images(network, images):
     seen = []
-    hardware = load_hardware("reference").override(IDEAL)
+    hardware = load_hardware("reference").override({**IDEAL, "device.stuck.off_rate": 0.01})
     simulate(network, images, hardware, trials=2, batch_size=2, progress=lambda *event: seen.append(event))
     assert ("programming arrays (trial 1 of 2)", 6, 6) in seen
     assert ("images on hardware (trial 2 of 2)", 6, 6) in seen
