@@ -13,7 +13,7 @@ import xbarsim.cli
 from xbarsim.cli import _options
 from xbarsim.errors import ConfigError, MappingError, SolverError
 
-COMMANDS = ["demo", "simulate", "estimate", "compare", "hardware", "network"]
+COMMANDS = ["demo", "simulate", "explain", "estimate", "compare", "hardware", "network"]
 
 
 def one_line(text):

@@ -17,6 +17,7 @@ from xbarsim.cli import (
     compare,
     demo,
     estimate,
+    explain,
     finetune,
     hardware,
     network,
@@ -43,8 +44,8 @@ def build_command() -> Any:
     )
     app.callback()(_take_options)
     for command in (
-        demo.demo, simulate.simulate, estimate.estimate, compare.compare, sweep.sweep, report.report, oracle.oracle,
-        finetune.finetune,
+        demo.demo, simulate.simulate, explain.explain, estimate.estimate, compare.compare, sweep.sweep, report.report,
+        oracle.oracle, finetune.finetune,
     ):  # fmt: skip
         app.command()(command)
     app.add_typer(hardware.app, name="hardware")

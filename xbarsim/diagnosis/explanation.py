@@ -190,3 +190,25 @@ class Explanation:
             If the file cannot be written.
         """
         return write_file(path, json.dumps(self.describe(), indent=1, allow_nan=False) + "\n")
+
+    def to_html(self, folder: str | Path) -> Path:
+        """Write one page that opens offline, with its figures and tables beside it.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write into; made where missing.
+
+        Returns
+        -------
+        Path
+            The page, ``folder/index.html``.
+
+        Raises
+        ------
+        ConfigError
+            If the folder cannot be written.
+        """
+        from xbarsim.diagnosis.page import write_page
+
+        return write_page(self, folder)

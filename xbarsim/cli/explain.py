@@ -1,0 +1,152 @@
+"""``xbarsim explain``: where the accuracy of a network on hardware goes, and what gives it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xbarsim.cli import _options
+from xbarsim.cli.simulate import load_images, write_outputs
+from xbarsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LONGEST_LIST = 24
+"""Layers shown; the ones that take least of a longer list are left out."""
+_PARTS = ("causes", "layers", "remedies")
+
+
+def explain(
+    network: _options.Network,
+    hardware: _options.Hardware = "reference",
+    data: Annotated[
+        str, typer.Option(metavar="DATA", help="Test images: an .npz file, a folder of images, or 'digits'.")
+    ] = "digits",
+    calibration: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Images to set ranges from.  [default: the first 64 test images]")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
+    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
+    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    set_: _options.Set = [],  # noqa: B006 (typer copies it)
+    layer: _options.Layer = [],  # noqa: B006
+    images: Annotated[
+        int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")
+    ] = None,
+    parts: Annotated[
+        str, typer.Option(metavar="P,...", help="What to find out: causes, layers, remedies.", show_default=True)
+    ] = "causes,layers,remedies",
+    orders: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Orders in which causes are added.  [default: all of 5 causes, 6 of more]"),
+    ] = None,
+    weight_bits: _options.WeightBits = None,
+    activation_bits: _options.ActivationBits = None,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
+    trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw.", show_default=True)] = 3,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads; never changes a result.  [default: all]")
+    ] = None,
+    json: _options.Json = None,
+    report: _options.ReportFolder = None,
+) -> None:
+    """Explain where accuracy goes: causes, layers, remedies."""
+    changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    scale = _options.parse_scale(mean, std, normalize)
+    wanted = [part.strip() for part in parts.split(",")]
+    wrong = [part for part in wanted if part not in _PARTS]
+    if wrong:
+        raise ConfigError(f"--parts {parts}: {wrong[0]!r} is none of {', '.join(_PARTS)}")
+    _options.check_counts(
+        images=images, orders=orders, weight_bits=weight_bits, activation_bits=activation_bits, seed=seed,
+        trials=trials, threads=threads,
+    )  # fmt: skip
+    _options.check_outputs(json, report)
+
+    from xbarsim import api, diagnosis
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.cli._tables import make_console
+
+    loaded, model = api.load_hardware(hardware, changes), api.load_network(network)
+    model.require_weights()
+    test = load_images(data, model, scale, count=images)
+    known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
+    with ProgressDisplay() as progress:
+        found = diagnosis.explain(
+            model, loaded, test, calibration=known, layers=layers or None, trials=trials, seed=seed, threads=threads,
+            weight_bits=weight_bits, activation_bits=activation_bits, parts=wanted, orders=orders, progress=progress,
+        )  # fmt: skip
+    show_explanation(make_console(), found)
+    write_outputs(found, json, report)
+
+
+def show_explanation(console: Console, found: Any) -> None:
+    """Print an explanation: the whole, then causes, layers and remedies."""
+    from xbarsim.cli._tables import new_table, shorten
+
+    made = found.provenance
+    title = f"{made.network} on {made.hardware}, {made.settings['images']:,} images"
+    table = new_table(title, [("", "left"), *((name, "right") for name in ("float", "integers", "hardware", "lost"))])
+    for whole in found.wholes.values():
+        values = (whole.reference, whole.integers, whole.hardware)
+        table.add_row(whole.measure, *(f"{value:.2f} %" for value in values), f"{whole.lost_points:.2f}")
+    console.print(table, "")
+    if found.shares:
+        console.print(_cause_table(found), "")
+        orders = f"means over {found.orders} orders" if found.orders else "means over all orders"
+        console.print(f"share: {orders} of adding causes; below 0: gives back what others take\n")
+    if found.layer_shares:
+        rows = sorted(found.layer_shares, key=lambda row: -row.cosine_points)[:LONGEST_LIST]
+        columns = ("share", "of cosine", "SNR [dB]")
+        table = new_table(
+            f"Layers, {found.layer_images} images, points of {found.measure}",
+            [("layer", "left"), *((name, "right") for name in columns)],
+        )
+        for row in found.layer_shares:
+            if row in rows:
+                ratio = "-" if row.snr_db is None else f"{row.snr_db:.1f}"
+                table.add_row(shorten(row.layer, 40), f"{row.share_points:.2f}", f"{row.cosine_points:.2f}", ratio)
+        if len(found.layer_shares) > len(rows):
+            table.add_row(f"{len(found.layer_shares) - len(rows)} more that take less (--report)", "", "", "")
+        console.print(table, "")
+    if found.gains:
+        console.print(_remedy_table(found), "")
+    for name, reason in found.refused.items():
+        console.print(f"{name}: does not apply: {reason}")
+
+
+def _cause_table(found: Any) -> Any:
+    from xbarsim.cli._tables import new_table
+
+    headings = ("alone", "share", "95 % interval", "removed", "of cosine")
+    table = new_table(
+        f"Causes, points of {found.measure} lost", [("cause", "left"), *((name, "right") for name in headings)]
+    )
+    cosine = {row.cause: row.share_points for row in found.shares["cosine"]}
+    for row in found.shares[found.measure]:
+        table.add_row(
+            row.cause,
+            f"{row.alone_points:.2f}",
+            f"{row.share_points:.2f}",
+            f"{row.low:.1f} to {row.high:.1f}",
+            f"{row.removed_points:.2f}",
+            f"{cosine[row.cause]:.2f}",
+        )
+    return table
+
+
+def _remedy_table(found: Any) -> Any:
+    from xbarsim.cli._tables import new_table, shorten
+
+    headings = ("points", "energy", "area", "delay", "agree", "cosine")
+    table = new_table(
+        f"Remedies, points of {found.measure} given back", [("remedy", "left"), *((name, "right") for name in headings)]
+    )
+    for row in found.gains:
+        ratios = (f"{value:.2f}" for value in (row.energy_ratio, row.area_ratio, row.delay_ratio))
+        table.add_row(
+            shorten(row.remedy, 28), f"{row.points:+.2f}", *ratios, f"{row.agreement:.1f}", f"{row.cosine:.3f}"
+        )
+    return table
