@@ -12,8 +12,9 @@ Neglected: sparsity (zero weights take cells like any others) and spare columns.
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
@@ -116,10 +117,9 @@ def describe_matrix(node: Node) -> LayerMatrix:
         channels, *sizes = node.epitome.sampler.epitome_shape
         return LayerMatrix(groups=1, rows=math.prod(sizes), cols=channels, kernel_rows=1, windows=node.windows)
     if node.is_layer:
-        kernel_rows = math.prod(rule_of(node).weight_shape(node)[2:])
-        return LayerMatrix(
-            groups=node.groups, rows=node.rows, cols=node.columns, kernel_rows=kernel_rows, windows=node.windows
-        )
+        groups, rows = node.groups, node.rows
+        kernel_rows: int = rows * groups // node.attributes[rule_of(node).inputs]
+        return LayerMatrix(groups=groups, rows=rows, cols=node.columns, kernel_rows=kernel_rows, windows=node.windows)
     raise MappingError(f"{node.name}: a {node.kind} node holds no weights to map")
 
 
@@ -148,16 +148,20 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") ->
     if min(matrix.groups, matrix.rows, matrix.cols, matrix.windows) < 1:
         size = f"{matrix.groups} x {matrix.rows} x {matrix.cols} weights and {matrix.windows} windows"
         raise ConfigError(f"layer {name or '(unnamed)'}: nothing to map: {size}")
-    crossbar = hardware.crossbar
-    group = layout_columns(matrix.cols, hardware)
-    per_stripe = min(max(1, min(crossbar.rows // matrix.rows, group.fitting)), matrix.groups)
-    order = hardware.mapping.rows
-    if order == "whole_kernels" and (matrix.kernel_rows > crossbar.rows or matrix.kernel_rows == 1):
+    return _cut_matrix(matrix, layout_columns(matrix.cols, hardware), hardware.crossbar.rows, hardware.mapping.rows)
+
+
+@functools.lru_cache(maxsize=4096)
+def _cut_matrix(matrix: LayerMatrix, group: ColumnLayout, rows_per_array: int, order: str) -> Partition:
+    """Cut a matrix whose groups have a column layout; layers of one shape share what comes out."""
+    per_stripe = min(max(1, min(rows_per_array // matrix.rows, group.fitting)), matrix.groups)
+    if order == "whole_kernels" and (matrix.kernel_rows > rows_per_array or matrix.kernel_rows == 1):
         order = "packed"
 
     def cut(first: int, groups: int) -> Stripe:
-        rows, columns = groups * matrix.rows, group if groups == 1 else layout_columns(groups * matrix.cols, hardware)
-        step = crossbar.rows
+        rows = groups * matrix.rows
+        columns = group if groups == 1 else replace(group, outputs=groups * matrix.cols)
+        step = rows_per_array
         if order == "whole_kernels":
             step -= step % matrix.kernel_rows
         starts = (*range(0, rows, step), rows)

@@ -75,23 +75,23 @@ class Node:
         groups: int = self.attributes.get("groups", 1)
         return groups
 
-    @property
+    @functools.cached_property
     def rows(self) -> int:
         """Weights that one output sums over: the flattened kernel of one group."""
         return rule_of(self).rows(self)
 
-    @property
+    @functools.cached_property
     def columns(self) -> int:
         """Outputs of one group."""
         outputs: int = self.attributes[rule_of(self).outputs]
         return outputs // self.groups
 
-    @property
+    @functools.cached_property
     def windows(self) -> int:
         """Input vectors that one inference multiplies with this layer."""
         return rule_of(self).windows(self)
 
-    @property
+    @functools.cached_property
     def weight_count(self) -> int:
         """Number of weights, biases not counted."""
         return self.rows * self.columns * self.groups
