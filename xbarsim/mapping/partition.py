@@ -148,11 +148,14 @@ def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") ->
     if min(matrix.groups, matrix.rows, matrix.cols, matrix.windows) < 1:
         size = f"{matrix.groups} x {matrix.rows} x {matrix.cols} weights and {matrix.windows} windows"
         raise ConfigError(f"layer {name or '(unnamed)'}: nothing to map: {size}")
-    return _cut_matrix(matrix, layout_columns(matrix.cols, hardware), hardware.crossbar.rows, hardware.mapping.rows)
+    columns, rules = layout_columns(matrix.cols, hardware), hardware.mapping
+    return _cut_matrix(matrix, columns, hardware.crossbar.rows, rules.rows, is_serial=rules.groups == "serial")
 
 
 @functools.lru_cache(maxsize=4096)
-def _cut_matrix(matrix: LayerMatrix, group: ColumnLayout, rows_per_array: int, order: str) -> Partition:
+def _cut_matrix(
+    matrix: LayerMatrix, group: ColumnLayout, rows_per_array: int, order: str, *, is_serial: bool
+) -> Partition:
     """Cut a matrix whose groups have a column layout; layers of one shape share what comes out."""
     per_stripe = min(max(1, min(rows_per_array // matrix.rows, group.fitting)), matrix.groups)
     if order == "whole_kernels" and (matrix.kernel_rows > rows_per_array or matrix.kernel_rows == 1):
@@ -165,7 +168,7 @@ def _cut_matrix(matrix: LayerMatrix, group: ColumnLayout, rows_per_array: int, o
         if order == "whole_kernels":
             step -= step % matrix.kernel_rows
         starts = (*range(0, rows, step), rows)
-        rounds = groups if hardware.mapping.groups == "serial" else 1
+        rounds = groups if is_serial else 1
         return Stripe(first_group=first, groups=groups, rows=rows, columns=columns, row_starts=starts, rounds=rounds)
 
     stripes = -(-matrix.groups // per_stripe)
