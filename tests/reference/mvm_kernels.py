@@ -10,8 +10,12 @@ from reference.kernel_case import KernelCase
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zeros
+from xbarsim.config import load_hardware
+from xbarsim.converter import AdcRange, Levels
 from xbarsim.mvm import _conversion, _kernels, _packing
 from xbarsim.mvm._records import Cells, Errors, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm.bank import Bank
+from xbarsim.mvm.errors import no_tables
 from xbarsim.mvm.noise import make_turns
 
 STARTS = np.array([0, 13, 20])
@@ -55,7 +59,18 @@ def cells(is_noisy=True):
     return Cells(matrix, noise, STARTS, np.float32(4.0))
 
 
-def errors(is_noisy=True, has_inl=True):
+def tables(has_levels):
+    """Thresholds of three converters of 15 codes, some of them equal, or no tables."""
+    if not has_levels:
+        return no_tables(2)
+    levels = Levels(thresholds=np.arange(-6.5, 7.0), counts=rng().integers(-99, 99, 15), unit=2.0)
+    placed = AdcRange(lsb=2.0, lowest=-7, highest=7, is_ideal=False, levels=levels)
+    converter = rng().integers(0, 3, (2, WEIGHTED + UNITS)).astype(np.int32)
+    adc = load_hardware("reference", {"adc.kind": "sar", "adc.settings": {"unit_sigma": 0.3}}).adc
+    return Bank(converter=converter, arrays=np.arange(3), adc=adc, key=(0, 0, "")).tabulate(placed)
+
+
+def errors(is_noisy=True, has_inl=True, has_levels=False):
     """Errors of every column of both row blocks."""
     shape = (2, WEIGHTED + UNITS)
     gain, offset = rng().normal(1.0, 0.1, shape), rng().normal(0.0, 0.3, shape)
@@ -65,7 +80,7 @@ def errors(is_noisy=True, has_inl=True):
     floats = [each.astype(np.float32) for each in (gain, offset, inl, read_noise, pool)]
     gain, offset, inl, read_noise, pool = floats
     key = np.uint64(0x9E3779B97F4A7C15)
-    return Errors(gain, offset, inl, np.float32(0.1), read_noise, pool, make_turns(), False, key, 5)
+    return Errors(gain, offset, inl, np.float32(0.1), read_noise, pool, make_turns(), tables(has_levels), False, key, 5)
 
 
 def survey():
@@ -122,8 +137,11 @@ def point_to_survey(survey):
 def point_to_errors(errors, r):
     added = _conversion.point_errors(errors, r)
     gain, offset, inl = peek(added.gain, 4), peek(added.offset, 4), peek(added.inl, 2)
-    noise, turn = peek(added.read_noise, 4), peek(added.turns, 9)
-    return gain, offset, inl, added.inl_size, noise, added.is_noisy, peek(added.pool, 11), turn, added.is_silent
+    noise, turn, levels = peek(added.read_noise, 4), peek(added.turns, 9), added.levels
+    first, count = peek(levels.first, 4), peek(levels.counts, 4)
+    table = peek(levels.thresholds, 4), first, levels.lowest, levels.per_unit, count, peek(levels.converter, 4)
+    found = gain, offset, inl, added.inl_size, noise, added.is_noisy, peek(added.pool, 11), turn, added.is_silent
+    return found, table, levels.codes, levels.buckets
 
 
 @kernel
@@ -133,10 +151,24 @@ def note(x, adc, survey, target, weights, floats):
 
 
 @kernel
-def convert_lanes(x, variance, word, r, column, adc, errors, floats, out):
+def convert_lanes(x, variance, word, r, column, adc, errors, lanes, floats, out):
     zero = zeros(x, LANES)
     added = _conversion.point_errors(errors, r)
-    store(out, 0, _conversion.convert(load(x, 0, zero), load(variance, 0, zero), word, column, adc, added, floats))
+    sums, spread = load(x, 0, zero), load(variance, 0, zero)
+    store(out, 0, _conversion.convert(sums, spread, word, column, adc, added, lanes, floats))
+
+
+@kernel
+def find_codes(y, errors, r, out):
+    added = _conversion.point_errors(errors, r)
+    for j in range(y.size):
+        out[j] = _conversion.find_code(y[j], j, added.levels)
+
+
+@kernel
+def look_up_lanes(y, errors, r, column, lanes, floats):
+    added = _conversion.point_errors(errors, r)
+    _conversion.look_up(load(y, 0, zeros(y, LANES)), column, added, lanes, floats)
 
 
 @kernel
@@ -211,7 +243,11 @@ def survey_plain(survey):
 def errors_plain(errors, r):
     gain, offset, inl, pool, turn = errors.gain[r, 4], errors.offset[r, 4], errors.inl[2], errors.pool[11], errors.turns
     noise = errors.read_noise[r, 4] if errors.read_noise.size else gain
-    return gain, offset, inl, errors.inl.size, noise, errors.read_noise.size, pool, turn.ravel()[9], errors.is_silent
+    levels = errors.levels
+    first, converter = levels.first.ravel()[4], levels.converter[r, 4]
+    table = levels.thresholds.ravel()[4], first, levels.lowest, levels.per_unit, levels.counts[4], converter
+    found = gain, offset, inl, errors.inl.size, noise, errors.read_noise.size, pool, turn.ravel()[9], errors.is_silent
+    return found, table, levels.counts.size, levels.first.shape[1]
 
 
 def note_plain(x, adc, survey, target, weights, floats):
@@ -219,7 +255,15 @@ def note_plain(x, adc, survey, target, weights, floats):
         loops.note_sum(x[j], j, adc, survey, weights[target + j])
 
 
-def convert_plain(x, variance, word, r, column, adc, errors, floats, out):
+def find_plain(y, errors, r, out):
+    out[:] = [loops.find_code(y[j], r, j, errors.levels) for j in range(y.size)]
+
+
+def look_up_plain(y, errors, r, column, lanes, floats):
+    lanes[:] = [loops.look_up(y[j], r, column + j, errors) for j in range(LANES)]
+
+
+def convert_plain(x, variance, word, r, column, adc, errors, lanes, floats, out):
     out[:] = [loops.convert(x[j], variance[j], word, r, column + j, adc, errors) for j in range(LANES)]
 
 
@@ -319,7 +363,16 @@ def note_inputs():
 def convert_inputs(added):
     x = (rng().standard_normal(LANES) * 30).astype(np.float32)
     variance, floats = np.arange(16.0, dtype=np.float32), np.zeros(LANES, dtype=np.float32)
-    return x, variance, np.uint64(0xFEDCBA9876543210), 1, 8, ADC, added, floats, np.zeros(LANES, dtype=np.int32)
+    lanes, out = np.zeros((2, LANES), dtype=np.int32)
+    return x, variance, np.uint64(0xFEDCBA9876543210), 1, 8, ADC, added, lanes, floats, out
+
+
+def level_inputs(count):
+    """Sums on thresholds, between and beyond them."""
+    added = errors(has_inl=count == LANES, has_levels=True)
+    y = (rng().integers(-30, 30, count) / 2).astype(np.float32)
+    y[:4] = added.levels.thresholds[added.levels.converter[1, :4], 7]
+    return y, added
 
 
 def shift_inputs():
@@ -407,12 +460,22 @@ MVM = (
     case(_conversion.draw_normal, draw_plain, draw_inputs, (4,), draw, rtol=1e-6),
     case(_conversion.point_survey, survey_plain, lambda: (survey(),), (), point_to_survey),
     case(_conversion.note_sums, note_plain, note_inputs, (2,), note),
-    case(_conversion.point_errors, errors_plain, lambda: (errors(), 1), (), point_to_errors),
-    case(_conversion.point_errors, errors_plain, lambda: (errors(is_noisy=False), 1), (), point_to_errors),
-    case(_conversion.convert, convert_plain, lambda: convert_inputs(errors()), (8,), convert_lanes),
-    case(_conversion.convert, convert_plain, lambda: convert_inputs(None), (8,), convert_lanes),
+    case(_conversion.point_errors, errors_plain, lambda: (errors(has_levels=True), 1), (), point_to_errors),
+    case(_conversion.point_errors, errors_plain, lambda: (errors(False, has_levels=True), 1), (), point_to_errors),
+    case(_conversion.convert, convert_plain, lambda: convert_inputs(errors()), (9,), convert_lanes),
+    case(_conversion.convert, convert_plain, lambda: convert_inputs(None), (9,), convert_lanes),
+    case(_conversion.convert, convert_plain, lambda: convert_inputs(errors(has_levels=True)), (9,), convert_lanes),
+    case(_conversion.find_code, find_plain, lambda: (*level_inputs(20), 1, np.zeros(20, dtype=int)), (3,), find_codes),
+    case(
+        _conversion.look_up,
+        look_up_plain,
+        lambda: (*level_inputs(LANES), 1, 3, np.zeros(LANES, dtype=np.int32), np.zeros(LANES, dtype=np.float32)),
+        (4,),
+        look_up_lanes,
+    ),
     case(_conversion.shift_add, shift_plain, shift_inputs, (5,), shift_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None), (9,), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(has_levels=True), None), (9,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey()), (3, 9), read_table_lanes),
     case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),

@@ -29,6 +29,19 @@ def draw_normal(word, column, pool, turns):
     return x + pool[((word >> 15) & 0x7FFF) + column] * turns.ravel()[2 * turn + 1]
 
 
+def find_code(y, r, column, levels):
+    """Count the thresholds of a column's converter that are not above a sum."""
+    return sum(1 for threshold in levels.thresholds[levels.converter[r, column]] if threshold <= y)
+
+
+def look_up(y, r, column, errors):
+    """Return what the code of a sum counts."""
+    code = find_code(y, r, column, errors.levels)
+    if errors.inl.size:
+        code = find_code(np.float32(y) + errors.inl[code], r, column, errors.levels)
+    return int(errors.levels.counts[code])
+
+
 def convert(x, variance, word, r, column, adc, errors):
     """Convert the sum of one column to a code."""
     y = np.float32(x) * adc.scale
@@ -37,6 +50,8 @@ def convert(x, variance, word, r, column, adc, errors):
         if errors.read_noise.size:
             spread = np.sqrt(np.float32(variance) * errors.read_noise[r, column] + errors.thermal)
             y = y + spread * draw_normal(word, column, errors.pool, errors.turns)
+        if errors.levels.counts.size:
+            return look_up(y, r, column, errors)
         if errors.inl.size:
             y = y + errors.inl[int(np.rint(min(max(y, adc.low), adc.high)) - adc.low)]
     return int(np.rint(max(min(y, adc.high), adc.low)))

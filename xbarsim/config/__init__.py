@@ -1,9 +1,9 @@
 """YAML -> frozen Hardware record. The only room that reads hardware YAML."""
 
+from xbarsim.config.adc import Adc
 from xbarsim.config.component import Component, Rating
 from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck
 from xbarsim.config.hardware import (
-    Adc,
     AssumedActivity,
     Chip,
     Crossbar,

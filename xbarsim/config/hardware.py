@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from xbarsim.config.adc import Adc
 from xbarsim.config.component import PricedComponent
 from xbarsim.config.device import Device
 from xbarsim.config.encoding import ENCODINGS, EncodingName
-from xbarsim.config.kind import check_kind
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 from xbarsim.noc import NOCS, list_nocs
@@ -62,67 +62,6 @@ class Dac(Record):
         if self.signed == "auto":
             return "twos_complement" if self.bits == 1 else "sign_magnitude"
         return self.signed
-
-
-class Adc(Record):
-    """Bit-line converters."""
-
-    kind: str = "uniform"
-    """Where thresholds lie: ``uniform``, or a name that ``xbarsim.register("converter", NAME, CLASS)`` added."""
-    settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of a converter of one's own."""
-    bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
-    """Resolution; ``auto`` has a code for every sum that could occur, ``ideal`` neither rounds nor clips."""
-    full_scale: Literal["whole", "calibrated", "quantile"] = "calibrated"
-    """Range: every sum that could occur; the step with the least error in the layer's output on the calibration images;
-    or what holds the share ``quantile`` of the sums that they show."""
-    quantile: Annotated[float, Field(gt=0.5, le=1)] | None = None
-    """Share of the calibration samples that the range holds without clipping; setting it means
-    ``full_scale: quantile`` [-]."""
-    subtract: Literal["analog", "digital"] = "analog"
-    """Differential pairs: subtract currents and convert once, or convert both and subtract."""
-    off_current: Literal["known", "column"] = "known"
-    """What is taken from a column before it is converted alone: the off-current that ideal wires would give, or the
-    current of a column of off cells behind the others of its array, which wires shrink alike. An analog difference
-    needs neither."""
-    sign: Literal["included", "extra"] = "included"
-    """The sign of an analog difference takes one of ``bits``, or comes from a comparator beyond them."""
-    clips: bool = True
-    """False leaves the ends of the range out: codes go on at the same step. For telling causes apart, not a design."""
-    rounds: bool = True
-    """False leaves the rounding within the range out. For telling causes apart, not a design."""
-    gain_sigma: NonNegative = 0.0
-    """Standard deviation of a converter's gain, one draw per column, relative [-]."""
-    offset_sigma_lsb: NonNegative = 0.0
-    """Standard deviation of a converter's offset, one draw per column, in least significant bits [-]."""
-    noise_lsb: NonNegative = 0.0
-    """Standard deviation of thermal noise, one draw per conversion, in least significant bits [-]."""
-    inl_lsb: tuple[float, ...] = ()
-    """Integral nonlinearity at points spread evenly over the codes, interpolated between, in least significant bits."""
-    gain_correction: bool = False
-    """Trim each column's gain so that it undoes the mean loss of that column in the wires (a remedy for IR drop)."""
-    output_correction: bool = False
-    """Fit a digital gain and offset for each output of a layer to the calibration images, as recalibrating a batch
-    normalisation would (a remedy for anything that shifts or shrinks outputs)."""
-    per_array: Annotated[float, Field(gt=0)] = 1.0
-    """Converters of one array; below 1 several arrays share one."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_quantile(cls, given: Any) -> Any:
-        """A quantile beside no other choice of the range chooses it."""
-        if isinstance(given, dict) and given.get("quantile") is not None:
-            return {"full_scale": "quantile", **given}
-        return given
-
-    @model_validator(mode="after")
-    def _check_settings(self) -> Adc:
-        if self.kind != "uniform" or self.settings:
-            check_kind("converter", self.kind, self.settings, prefix="settings.")
-            if not (self.clips and self.rounds):
-                key = "rounds" if self.clips else "clips"
-                raise ValueError(f"adc.{key}: false needs adc.kind: uniform; adc.bits: ideal leaves both errors out")
-        return self
 
 
 class GroupArray(Record):
@@ -362,6 +301,11 @@ class Hardware(Record):
         """
         level = ENCODINGS[self.encoding].highest_mean(float(self.device.levels - 1))
         return self.crossbar.rows * level * ((1 << self.dac.bits) - 1)
+
+    @property
+    def level_ampere(self) -> float:
+        """Current of one level step of a cell at one step of the input [A]."""
+        return self.device.g_step_siemens * self.device.read_volt / ((1 << self.dac.bits) - 1)
 
     @property
     def adc_bits(self) -> int | None:

@@ -128,7 +128,7 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Without the keys of plug-ins where none is named, and with the source hashes of those that are.
+        Without the keys of plug-ins where none is named, and with the source hashes of those that users added.
     """
     device, adc = dict(content["device"]), dict(content["adc"])
     used = [("device_law", law["kind"]) for law in device["laws"]]
@@ -136,7 +136,7 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
         del device["laws"]
     if adc["kind"] == "uniform":
         del adc["kind"], adc["settings"]
-    else:
+    elif find_table("converter").fingerprint(adc["kind"]) is not None:
         used.append(("converter", adc["kind"]))
     for key in ("clips", "rounds"):
         if adc[key]:

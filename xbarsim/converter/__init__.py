@@ -3,10 +3,11 @@
 from xbarsim.converter.adc import AdcRange, Levels, calibrate_range, convert_sums, nominal_range
 from xbarsim.converter.dac import CODINGS, SignedCoding, Streams, encode_streams, split_inputs, stream_count
 from xbarsim.converter.imperfections import sample_column_errors, tabulate_nonlinearity
-from xbarsim.converter.kind import CONVERTERS, Converter, place_levels
+from xbarsim.converter.kind import CONVERTERS, Converter, needs_sums, place_levels, vary_thresholds
+from xbarsim.converter.thresholds import SumSample
 
 __all__ = [
-    "CODINGS", "CONVERTERS", "AdcRange", "Converter", "Levels", "SignedCoding", "Streams", "calibrate_range",
-    "convert_sums", "encode_streams", "nominal_range", "place_levels", "sample_column_errors", "split_inputs",
-    "stream_count", "tabulate_nonlinearity",
+    "CODINGS", "CONVERTERS", "AdcRange", "Converter", "Levels", "SignedCoding", "Streams", "SumSample",
+    "calibrate_range", "convert_sums", "encode_streams", "needs_sums", "nominal_range", "place_levels",
+    "sample_column_errors", "split_inputs", "stream_count", "tabulate_nonlinearity", "vary_thresholds",
 ]  # fmt: skip

@@ -5,12 +5,15 @@ codes 0 .. 2**b - 1 for a single column, and for the difference of two columns e
 2**(b-1) - 1 (``adc.sign: included``) or -(2**b - 1) .. 2**b - 1 (``extra``: a comparator finds the sign).
 ``code = clip(round(sum / lsb), lowest, highest)``, halves to even. The step ``lsb`` is one number per layer and
 never finer than one level unit, so that a converter that is wide enough is the identity on whole levels.
-A converter of unequal steps (``converter.kind``) has :class:`Levels` in place of the rounding.
-Sample-and-hold droop and missing codes are neglected.
+A converter of unequal steps, or one whose steps differ from converter to converter (``converter.kind``), has
+:class:`Levels` in place of the rounding. A sense amplifier that saturates gives ``S tanh(sum / S)`` to the converter:
+the law of a differential pair (Gray and Meyer, Analysis and Design of Analog Integrated Circuits).
+Sample-and-hold droop is neglected.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,16 +30,14 @@ FINER = 1 << 8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels:
-    """Thresholds and values of a converter whose steps are not equal."""
+    """Thresholds and values of a converter that is not described by its range alone."""
 
     thresholds: NDArray[np.float64]
-    """(codes - 1,) rising sums from which on the next code is given [lsb]."""
-    values: NDArray[np.float64]
-    """(codes,) what each code counts in shift-add [lsb]."""
-
-    def find_codes(self, sums: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the code of every sum, any shape, counted from 0 [lsb]."""
-        return np.searchsorted(self.thresholds, sums, side="right").astype(np.int64)
+    """(codes - 1,) sums, never falling, from which on the next code is given [lsb]."""
+    counts: NDArray[np.int64]
+    """(codes,) what each code counts in shift-add, in whole steps of ``unit``."""
+    unit: float
+    """Step of the digital side [level units]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,10 @@ class AdcRange:
     """Largest code."""
     is_ideal: bool
     """Neither rounds nor clips; the other fields then do not matter."""
+    is_sign_extra: bool = False
+    """The sign of a sum is found by a comparator beyond the bits."""
+    saturation: float = math.inf
+    """Largest output of the sense amplifier [level units]; infinite where it is linear."""
     levels: Levels | None = None
     """Thresholds and values within the range; None: steps of one lsb, each code its own value."""
     real: AdcRange | None = None
@@ -59,11 +64,33 @@ class AdcRange:
     @property
     def codes(self) -> int:
         """Number of codes."""
-        return self.highest - self.lowest + 1 if self.levels is None else len(self.levels.values)
+        return self.highest - self.lowest + 1 if self.levels is None else len(self.levels.counts)
+
+    @property
+    def unit(self) -> float:
+        """What one unit of a result stands for [level units]: the lsb, or the digital step of ``levels``."""
+        return self.lsb if self.levels is None else self.levels.unit
 
     def with_full_scale(self, full_scale: float) -> AdcRange:
-        """Return the range whose largest code stands for ``full_scale``, but with a step of at least 1."""
-        return replace(self, lsb=max(float(full_scale) / self.highest, 1.0), levels=None)
+        """Return the range whose largest code stands for a sum of ``full_scale``, but with a step of at least 1."""
+        highest = float(full_scale)
+        if math.isfinite(self.saturation):
+            highest = self.saturation * math.tanh(highest / self.saturation)
+        return replace(self, lsb=max(highest / self.highest, 1.0), levels=None)
+
+    def amplify(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the sense amplifier makes of sums, any shape [lsb]."""
+        most = self.saturation / self.lsb
+        return most * np.tanh(sums / most) if math.isfinite(most) else sums
+
+    def restore(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sums that the sense amplifier makes outputs of, any shape, infinite where it never does [lsb]."""
+        most = self.saturation / self.lsb
+        if not math.isfinite(most):
+            return outputs
+        share = np.clip(outputs / most, -1.0, 1.0)
+        with np.errstate(divide="ignore"):
+            return np.asarray(most * np.arctanh(share))
 
     @property
     def fineness(self) -> float:
@@ -84,15 +111,15 @@ class AdcRange:
     def find_codes(self, sums: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the code of every sum, any shape [lsb], counted from 0 for the lowest."""
         if self.levels is not None:
-            return self.levels.find_codes(sums)
+            return np.searchsorted(self.levels.thresholds, self.amplify(sums), side="right").astype(np.int64)
         return np.rint(np.clip(sums, self.lowest, self.highest)).astype(np.int64) - self.lowest
 
     def convert(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a converter says of every sum, any shape [lsb]; the sum itself where it is ideal."""
+        """Return what a converter says of every sum, any shape [lsb], in units of ``unit``; the sum if ideal."""
         if self.is_ideal:
             return sums
         if self.levels is not None:
-            return self.levels.values[self.levels.find_codes(sums)]
+            return self.levels.counts[self.find_codes(sums)].astype(np.float64)
         return np.clip(np.rint(sums), self.lowest, self.highest)
 
 
@@ -119,7 +146,13 @@ def nominal_range(hardware: Hardware) -> AdcRange:
         magnitude_bits = bits if hardware.adc.sign == "extra" else max(bits - 1, 1)
         highest = (1 << magnitude_bits) - 1
         lowest = -highest
-    return AdcRange(lsb=1.0, lowest=lowest, highest=highest, is_ideal=False).with_full_scale(hardware.highest_sum)
+    ampere = hardware.adc.saturation_ampere
+    saturation = math.inf if ampere is None else ampere / hardware.level_ampere
+    is_sign_extra = hardware.has_signed_sums and hardware.adc.sign == "extra"
+    nominal = AdcRange(
+        lsb=1.0, lowest=lowest, highest=highest, is_ideal=False, is_sign_extra=is_sign_extra, saturation=saturation
+    )
+    return nominal.with_full_scale(hardware.highest_sum)
 
 
 def calibrate_range(nominal: AdcRange, counts: ArrayLike, edges: ArrayLike, quantile: float) -> AdcRange:
@@ -167,8 +200,8 @@ def convert_sums(sums: ArrayLike, adc: AdcRange) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape of ``sums``
-        Whole codes, values of codes [lsb] where steps are unequal, or the sums themselves where the converter is
-        ideal.
+        Whole codes, or whole steps of ``adc.unit`` where the converter has levels of its own, or the sums themselves
+        where it is ideal.
     """
     values = np.asarray(sums, dtype=np.float64)
     return values if adc.is_ideal else adc.convert(values / adc.lsb)

@@ -1,15 +1,17 @@
 """The table of converters: where a converter puts its thresholds, and what each of its codes counts.
 
-``adc.kind`` names one. ``uniform`` has equal steps, which the fused kernels convert. A converter of unequal steps,
-which a user registers, is placed once for a layer and converts in float64, read by read; it costs what a converter of
-its resolution costs.
+``adc.kind`` names one. ``uniform`` has its thresholds where they should be. Those of ``sar`` and ``ramp`` differ from
+one physical converter to the next (:mod:`xbarsim.converter.circuits`); a user registers others. ``adc.thresholds``
+chooses where thresholds should lie (:mod:`xbarsim.converter.thresholds`) for a kind that leaves it open. Thresholds are
+placed once for a layer, errors are drawn once for a chip. A converter costs what one of its resolution costs, unless
+its component says otherwise.
 """
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +19,16 @@ from numpy.typing import NDArray
 from xbarsim.config import Adc
 from xbarsim.config.kind import build_kind, setting_names
 from xbarsim.converter.adc import AdcRange, Levels
+from xbarsim.converter.circuits import Ramp, Sar, equal_levels
+from xbarsim.converter.thresholds import PLACEMENTS, SumSample
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.plugin import Table
 
 Array = NDArray[np.float64]
-ARGUMENTS = ("adc", "sums")
-"""What ``place_levels`` is given, in order."""
+ARGUMENTS = {"place_levels": ("adc", "sums"), "sample_thresholds": ("adc", "thresholds", "arrays", "rng")}
+"""What the methods of a converter are given, in order; the second is there where converters differ."""
+FINEST = 256
+"""Digital steps to an lsb, for a converter whose codes count what a user says. Our choice: far below its resolution."""
 
 
 class Converter(Protocol):
@@ -45,14 +51,20 @@ class Converter(Protocol):
         thresholds : ndarray, (codes - 1,)
             Sums from which on the next code is given, rising [level units].
         values : ndarray, (codes,)
-            What each code counts in shift-add [level units].
+            What each code counts in shift-add, rounded to a 256th of ``lsb`` [level units].
         """
         ...
+
+    # A class may have ``sample_thresholds(adc, thresholds, arrays, rng)``, too: thresholds (codes - 1,), the array of
+    # each physical converter (converters,) and a generator in, thresholds (converters, codes - 1), never falling, out
+    # [level units]. ``takes_thresholds = True`` lets ``adc.thresholds`` place them.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform:
-    """Equal steps over the whole range."""
+    """Thresholds where they should be."""
+
+    takes_thresholds: ClassVar[bool] = True
 
     def place_levels(self, adc: AdcRange, sums: Array | None) -> tuple[Array, Array] | None:
         """Return None for sums of any shape: the range says it all."""
@@ -60,7 +72,7 @@ class Uniform:
 
 
 def check_converter(name: str, cls: type[Any]) -> None:
-    """Refuse a class that is not a record of settings, or whose ``place_levels`` takes other arguments.
+    """Refuse a class that is not a record of settings, or whose methods take other arguments.
 
     Parameters
     ----------
@@ -78,35 +90,53 @@ def check_converter(name: str, cls: type[Any]) -> None:
         setting_names(cls)
     except ConfigError as error:
         raise ConfigError(f"converter {name!r}: {error}") from None
-    taken = tuple(inspect.signature(cls.place_levels).parameters)[1:]
-    if taken != ARGUMENTS:
-        needed = ", ".join(ARGUMENTS)
-        raise ConfigError(
-            f"converter {name!r}: {cls.__name__}.place_levels takes ({', '.join(taken)}); needed: ({needed})"
-        )
+    for method, needed in ARGUMENTS.items():
+        if not hasattr(cls, method):
+            continue
+        taken = tuple(inspect.signature(getattr(cls, method)).parameters)[1:]
+        if taken != needed:
+            given = f"{cls.__name__}.{method} takes ({', '.join(taken)})"
+            raise ConfigError(f"converter {name!r}: {given}; needed: ({', '.join(needed)})")
 
 
 CONVERTERS = Table("converter", methods=("place_levels",), check=check_converter)
 """Every kind of converter by name."""
-CONVERTERS.add("uniform", Uniform)
+for _name, _kind in {"uniform": Uniform, "sar": Sar, "ramp": Ramp}.items():
+    CONVERTERS.add(_name, _kind)
 
 
-def place_levels(adc: Adc, nominal: AdcRange, sums: Array | None) -> AdcRange:
+def needs_sums(adc: Adc) -> bool:
+    """Return whether the thresholds of a converter look at the column sums of calibration images.
+
+    Parameters
+    ----------
+    adc : Adc
+        ``thresholds`` and ``kind``.
+
+    Returns
+    -------
+    bool
+        Whether :func:`place_levels` is to be given a sample.
+    """
+    return adc.thresholds != "uniform" or CONVERTERS.fingerprint(adc.kind) is not None
+
+
+def place_levels(adc: Adc, nominal: AdcRange, sample: SumSample | None) -> AdcRange:
     """Return a range with the thresholds and values that the kind of converter asks for.
 
     Parameters
     ----------
     adc : Adc
-        ``kind`` and ``settings``.
+        ``kind``, ``settings`` and ``thresholds``.
     nominal : AdcRange
         Range in equal steps.
-    sums : ndarray, (samples,), or None
+    sample : SumSample or None
         Column sums of calibration images, None where there are none [level units].
 
     Returns
     -------
     AdcRange
-        ``nominal`` itself for equal steps, and where the converter is ideal.
+        ``nominal`` itself for equal steps that are the same in all converters, and where the converter is ideal.
 
     Raises
     ------
@@ -117,15 +147,66 @@ def place_levels(adc: Adc, nominal: AdcRange, sums: Array | None) -> AdcRange:
     """
     if nominal.is_ideal:
         return nominal
-    placed = build_kind("converter", adc.kind, adc.settings).place_levels(nominal, sums)
-    if placed is None:
-        return nominal
+    if adc.thresholds != "uniform" and sample is not None:
+        thresholds, values = PLACEMENTS[adc.thresholds](nominal, sample)
+        counts, unit = values.astype(np.int64), 1.0
+    else:
+        placed = build_kind("converter", adc.kind, adc.settings).place_levels(nominal, sample and sample.sums)
+        if placed is None and np.isinf(nominal.saturation):
+            return nominal
+        thresholds, values = _check_placed(adc.kind, nominal, equal_levels(nominal) if placed is None else placed)
+        counts, unit = np.rint(values / nominal.lsb * FINEST).astype(np.int64), nominal.lsb / FINEST
+        if not np.any(counts % FINEST):
+            counts, unit = counts // FINEST, nominal.lsb
+    return replace(nominal, levels=Levels(thresholds=thresholds / nominal.lsb, counts=counts, unit=unit))
+
+
+def vary_thresholds(adc: Adc, placed: AdcRange, arrays: NDArray[np.int64], rng: np.random.Generator) -> Array | None:
+    """Draw the thresholds of physical converters.
+
+    Parameters
+    ----------
+    adc : Adc
+        ``kind`` and ``settings``.
+    placed : AdcRange
+        With levels.
+    arrays : ndarray of int, (converters,)
+        Array that each converter belongs to, counted from 0.
+    rng : numpy.random.Generator
+        Stream ``"converter.thresholds"``; draws as the kind says.
+
+    Returns
+    -------
+    ndarray, (converters, codes - 1), or None
+        Thresholds, never falling [lsb]; None where all converters have those of ``placed``.
+
+    Raises
+    ------
+    ShapeError
+        If the kind returns thresholds of another shape, that fall, or that are not numbers.
+    """
+    kind = build_kind("converter", adc.kind, adc.settings)
+    assert placed.levels is not None
+    if not hasattr(kind, "sample_thresholds"):
+        return None
+    nominal = placed.levels.thresholds
+    drawn = np.asarray(kind.sample_thresholds(placed, nominal * placed.lsb, arrays, rng), dtype=np.float64)
+    what = f"converter {adc.kind}: sample_thresholds returned"
+    if drawn.shape != (len(arrays), len(nominal)):
+        raise ShapeError(f"{what} shape {drawn.shape}; needed: {(len(arrays), len(nominal))}")
+    if not np.isfinite(drawn).all() or (np.diff(drawn, axis=1) < 0).any():
+        raise ShapeError(f"{what} thresholds that fall, or numbers that are not finite")
+    return drawn / placed.lsb
+
+
+def _check_placed(kind: str, nominal: AdcRange, placed: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Return thresholds and values of a kind as float64; ShapeError where no converter can have them."""
     thresholds, values = (np.array(part, dtype=np.float64) for part in placed)
-    what = f"converter {adc.kind}: place_levels returned"
+    what = f"converter {kind}: place_levels returned"
     if values.ndim != 1 or thresholds.shape != (len(values) - 1,):
         raise ShapeError(f"{what} thresholds of shape {thresholds.shape} for values of shape {values.shape}")
     if not 2 <= len(values) <= nominal.codes:
         raise ShapeError(f"{what} {len(values)} values; it has {nominal.codes} codes")
     if not (np.isfinite(values).all() and np.isfinite(thresholds).all() and (np.diff(thresholds) > 0).all()):
         raise ShapeError(f"{what} thresholds that do not rise, or numbers that are not finite")
-    return replace(nominal, levels=Levels(thresholds=thresholds / nominal.lsb, values=values / nominal.lsb))
+    return thresholds, values

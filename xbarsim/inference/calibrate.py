@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.converter import needs_sums
 from xbarsim.inference.correction import correct_outputs
 from xbarsim.inference.machine import AdjustableMachine, Codes, Machine
 
@@ -49,15 +50,15 @@ def calibrate_machine(
     AdjustableMachine
         As it is for ``adc.full_scale: whole``; with the step that holds a share of the sums for ``quantile``; with the
         step of least mean squared error in the output for ``calibrated`` (behind ``adc.output_correction`` where that
-        is on). Converters of one's own (``adc.kind``) place their levels themselves. The range is set with all errors
-        of the converter; ``adc.clips`` and ``adc.rounds`` leave some out afterwards.
+        is on). Thresholds of unequal steps are placed within the range that holds every sum. The range is set with all
+        errors of the converter; ``adc.clips`` and ``adc.rounds`` leave some out afterwards.
     """
     return _set_range(machine, codes, exact, threads).leave_out()
 
 
 def _set_range(machine: AdjustableMachine, codes: Codes, exact: NDArray[np.int64], threads: int) -> AdjustableMachine:
     held, adc = machine.calibrate(codes, threads=threads), machine.plan.hardware.adc
-    if adc.full_scale != "calibrated" or adc.bits == "ideal" or adc.kind != "uniform" or held.lsb == 1.0:
+    if adc.full_scale != "calibrated" or adc.bits == "ideal" or needs_sums(adc) or held.lsb == 1.0:
         return held
     images = _choose_images(len(codes), machine.plan.windows)
     part, truth = codes[images], exact[images]

@@ -46,8 +46,13 @@ class CorrectedMachine:
 
     @property
     def lsb(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """What one unit of a result stands for, in level steps of current [-]."""
         return self.machine.lsb
+
+    @property
+    def adc_step(self) -> float:
+        """ADC step of the layer, in level steps of current [-]."""
+        return self.machine.adc_step
 
     @property
     def mean_level(self) -> float:

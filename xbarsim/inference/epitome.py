@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from xbarsim.inference.machine import Codes, Sums
 from xbarsim.mapping import EpitomePlan, LayerPlan
 from xbarsim.mapping.epitome import OVERWRITE, Ints
 from xbarsim.mvm import Engine, Statistics, leave_out_errors, program_matrix
+from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.quantize_epitome import QuantizedEpitome
@@ -38,8 +40,13 @@ class EpitomeMachine:
 
     @property
     def lsb(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """What one unit of a result stands for, in level steps of current [-]."""
         return self.engines[0].lsb
+
+    @property
+    def adc_step(self) -> float:
+        """ADC step of the layer, in level steps of current [-]."""
+        return self.engines[0].adc.lsb
 
     @property
     def mean_level(self) -> float:
@@ -70,9 +77,8 @@ class EpitomeMachine:
 
     def calibrate(self, codes: Codes, *, threads: int = 1) -> EpitomeMachine:
         """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
-        return self.with_lsb(
-            max(engine.calibrate(lines, threads=threads).lsb for _, engine, lines in self._lines(codes))
-        )
+        parts: Any = [(engine, lines, {}) for _, engine, lines in self._lines(codes)]
+        return replace(self, engines=tuple(share_range(parts, threads=threads)))
 
     def with_lsb(self, lsb: float) -> EpitomeMachine:
         """Return the layer with another ADC step [level units]."""

@@ -88,7 +88,7 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
         name=machine.node.name,
         snr_db=10 * float(np.log10(power / noise)) if power > 0 and noise > 0 else None,
         gain=float(np.sum(found * signal)) / power if power > 0 else None,
-        adc_step=float(machine.lsb),
+        adc_step=float(machine.adc_step),
         clipped_share=float(np.average([part.clipped_share for part in seen], weights=[p.conversions for p in seen])),
         range_used_share=max(part.used_range for part in seen),
         input_activity=machine.input_activity(sample),

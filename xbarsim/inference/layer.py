@@ -17,6 +17,7 @@ from xbarsim.inference.epitome import program_epitome
 from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
 from xbarsim.mapping import LayerPlan, Stripe
 from xbarsim.mvm import Engine, ReadGroups, Statistics, leave_out_errors, program_matrix
+from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.window import make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
@@ -41,8 +42,13 @@ class LayerMachine:
 
     @property
     def lsb(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """What one unit of a result stands for, in level steps of current [-]."""
         return self.blocks[0].engine.lsb
+
+    @property
+    def adc_step(self) -> float:
+        """ADC step of the layer, in level steps of current [-]."""
+        return self.blocks[0].engine.adc.lsb
 
     @property
     def mean_level(self) -> float:
@@ -71,8 +77,9 @@ class LayerMachine:
 
     def calibrate(self, codes: Codes, *, threads: int = 1) -> LayerMachine:
         """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
-        found = [block.engine.calibrate(*args, threads=threads, **window) for block, args, window in self._parts(codes)]
-        return self.with_lsb(max(engine.lsb for engine in found))
+        parts = [(block.engine, args[0], window) for block, args, window in self._parts(codes)]
+        engines = share_range(parts, threads=threads)
+        return replace(self, blocks=tuple(replace(each, engine=new) for each, new in zip(self.blocks, engines)))
 
     def with_lsb(self, lsb: float) -> LayerMachine:
         """Return the layer with another ADC step [level units]."""

@@ -38,7 +38,11 @@ class Machine(Protocol):
 
     @property
     def lsb(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """What one unit of a result stands for, in level steps of current [-]."""
+
+    @property
+    def adc_step(self) -> float:
+        """ADC step of the layer, in level steps of current [-]; ``lsb`` unless the digital side counts finer."""
 
     @property
     def mean_level(self) -> float:
@@ -59,7 +63,7 @@ class Machine(Protocol):
         Returns
         -------
         ndarray, (images, outputs, height, width) or (images, ..., outputs)
-            Results in units of the layer's ADC step; int64, or float64 where converters are ideal or outputs corrected.
+            Results in units of ``lsb``; int64, or float64 where converters are ideal or outputs corrected.
         """
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:

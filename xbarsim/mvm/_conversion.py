@@ -30,7 +30,7 @@ from xbarsim._simd import (
     to_int64,
     zeros,
 )
-from xbarsim.mvm._records import BlockErrors, Errors, Range, Survey, SurveyPlaces
+from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, Survey, SurveyPlaces
 
 # --- noise -------------------------------------------------------------------------------------------------------
 
@@ -110,6 +110,7 @@ def point_errors(errors: Errors | None, r: int) -> Any:
     if errors is None:
         return None
     read_noise = errors.read_noise[r] if errors.read_noise.size else errors.gain[r]
+    levels = errors.levels
     return BlockErrors(
         address(errors.gain[r]),
         address(errors.offset[r]),
@@ -120,14 +121,48 @@ def point_errors(errors: Errors | None, r: int) -> Any:
         errors.read_noise.size,
         address(errors.pool),
         address(errors.turns),
+        LevelPlaces(
+            address(levels.thresholds),
+            address(levels.first),
+            levels.lowest,
+            levels.per_unit,
+            address(levels.counts),
+            address(levels.converter[r]),
+            levels.counts.size,
+            levels.first.shape[1],
+        ),
         errors.is_silent,
     )
 
 
 @inlined
+def find_code(y: np.float32, column: int, levels: LevelPlaces) -> np.int64:
+    """Return the code of one sum [lsb], counted from 0: the number of thresholds of its converter not above it."""
+    converter = np.int64(peek(levels.converter, column))
+    bucket = np.int64(min(max((y - levels.lowest) * levels.per_unit, np.float32(0.0)), np.float32(levels.buckets - 1)))
+    code = np.int64(peek(levels.first, converter * levels.buckets + bucket))
+    while peek(levels.thresholds, converter * levels.codes + code) <= y:
+        code += 1
+    return code
+
+
+@inlined
+def look_up(
+    y: Vector, column: int, errors: BlockErrors, lanes: NDArray[np.int32], floats: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Write what the codes of sums [lsb] count to ``lanes``."""
+    store(floats, 0, y)
+    for j in range(lane_count(y)):
+        code = find_code(peek(floats, j), column + j, errors.levels)
+        if errors.inl_size:
+            code = find_code(peek(floats, j) + peek(errors.inl, code), column + j, errors.levels)
+        poke(lanes, j, peek(errors.levels.counts, code))
+
+
+@inlined
 def convert(
     x: Vector, variance: Vector, word: np.uint64, column: int, adc: Range, errors: BlockErrors | None,
-    floats: NDArray[np.float32],
+    lanes: NDArray[np.int32], floats: NDArray[np.float32],
 ) -> Vector:  # fmt: skip
     """Convert sums to codes in int32; with errors, as a real converter would."""
     low, high = fill(adc.low, x), fill(adc.high, x)
@@ -138,13 +173,17 @@ def convert(
             deviation = multiply(to_float(variance), load(errors.read_noise, column, x))
             deviation = square_root(add(deviation, fill(errors.thermal, x)))
             y = add(y, multiply(deviation, draw_normal(word, column, errors.pool, errors.turns, y)))
-        if errors.inl_size:
+        if errors.inl_size and not errors.levels.codes:
             store(floats, 0, y)
             for j in range(lane_count(x)):
                 code = np.rint(min(max(peek(floats, j), adc.low), adc.high))
                 poke(floats, j, peek(floats, j) + peek(errors.inl, np.int64(code - adc.low)))
             y = load(floats, 0, y)
-    return to_int32(round_even(larger(smaller(y, high), low)))
+    code = to_int32(round_even(larger(smaller(y, high), low)))
+    if errors is not None and errors.levels.codes:
+        look_up(y, column, errors, lanes, floats)
+        code = load(lanes, 0, code)
+    return code
 
 
 @inlined

@@ -164,7 +164,7 @@ def read_tables(
             if survey is not None:
                 note_sums(to_float(x), adc, seen, target, counts, floats)
                 continue
-            code = convert(x, variance, mix_word(key + np.uint64(r * 65536 + t)), column, adc, added, floats)
+            code = convert(x, variance, mix_word(key + np.uint64(r * 65536 + t)), column, adc, added, lanes, floats)
             total = add(total, multiply(code, fill(peek(weights, t), zero)))
         if survey is None:
             shift_add(total, v, target, counts, lanes, result, padded)
@@ -222,7 +222,7 @@ def read_products(
             variance = load(variances, k * width, zero) if has_variance else zero
             v, t = (first + k) // streams, (first + k) % streams
             word = mix_word(hash_vector(errors, v) + np.uint64(r * 65536 + t))
-            code = convert(x, variance, word, column, adc, added, floats)
+            code = convert(x, variance, word, column, adc, added, lanes, floats)
             code = multiply(code, fill(peek(weights, t), zero))
             shift_add(code, v, target, counts, lanes, result, padded)
 

@@ -44,10 +44,40 @@ class Range(NamedTuple):
     high: np.float32
 
 
+class LevelTables(NamedTuple):
+    """Thresholds of physical converters, and what codes count.
+
+    The code of a sum is the number of thresholds of its converter that are not above it; ``first`` holds the code to
+    count on from for each of equal buckets. Silent: a sum of zero counts nothing in any converter.
+    """
+
+    thresholds: NDArray[np.float32]
+    first: NDArray[np.int32]
+    lowest: np.float32
+    per_unit: np.float32
+    counts: NDArray[np.int32]
+    converter: NDArray[np.int32]
+    is_silent: bool
+
+
+class LevelPlaces(NamedTuple):
+    """The tables of one row block, as pointers."""
+
+    thresholds: Any
+    first: Any
+    lowest: np.float32
+    per_unit: np.float32
+    counts: Any
+    converter: Any
+    codes: int
+    buckets: int
+
+
 class Errors(NamedTuple):
     """What real converters and cells add, by (row block, column); variances in squared codes.
 
-    ``pool`` and ``turns`` make normals. Silent: a read without inputs gives code 0 for certain.
+    ``pool`` and ``turns`` make normals. Silent: a read without inputs gives code 0 for certain. ``levels`` without
+    codes: converters round.
     """
 
     gain: NDArray[np.float32]
@@ -57,6 +87,7 @@ class Errors(NamedTuple):
     read_noise: NDArray[np.float32]
     pool: NDArray[np.float32]
     turns: NDArray[np.float32]
+    levels: LevelTables
     is_silent: bool
     key: np.uint64
     first_vector: int
@@ -74,6 +105,7 @@ class BlockErrors(NamedTuple):
     is_noisy: int
     pool: Any
     turns: Any
+    levels: LevelPlaces
     is_silent: bool
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.config import Hardware
-from xbarsim.converter import encode_streams, nominal_range, place_levels
+from xbarsim.converter import encode_streams, nominal_range
 from xbarsim.errors import ShapeError
+from xbarsim.mvm.bank import make_bank
 from xbarsim.mvm.encoding import encode_weights
 from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.errors import sample_errors
@@ -79,14 +80,16 @@ def program_matrix(
         encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
     )
     streams = encode_streams(activation_bits, hardware.dac.bits, signed, hardware.dac.signed_coding)
-    return Engine(
+    engine = Engine(
         hardware=hardware,
         programmed=programmed,
         row_starts=starts,
         streams=streams,
         constants=streams.constant * w.astype(np.int64).sum(axis=0),
-        adc=place_levels(hardware.adc, nominal_range(hardware), None),
+        adc=nominal_range(hardware),
         recipe=make_recipe(encoded, layout, groups, programmed, hardware),
         grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
         errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
+        bank=make_bank(hardware, layout, groups, programmed, seed=seed, trial=trial, layer=layer),
     )
+    return engine.with_range(engine.adc)

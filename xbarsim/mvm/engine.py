@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.converter import AdcRange, Streams, calibrate_range, place_levels
+from xbarsim.converter import AdcRange, Streams, SumSample, needs_sums, place_levels
 from xbarsim.errors import ShapeError
+from xbarsim.mvm._records import LevelTables
+from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import Grids
 from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
 from xbarsim.mvm.product import multiply_collapsed, multiply_plain, sample_sums
 from xbarsim.mvm.program import ProgrammedMatrix
+from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.recipe import Recipe
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
@@ -30,8 +33,8 @@ METHODS = ("auto", "collapsed", "fixed", "float", "product")
 """Ways to multiply; see :meth:`Engine.multiply`."""
 WINDOW_CELLS = 1 << 25
 """Inputs of windows that are materialised at a time."""
-HISTOGRAM_BINS = 1 << 15
-"""Bins of column sums for a calibration that may clip."""
+SAMPLED_VECTORS = 1 << 14
+"""Windows of whole images that thresholds are placed on, at most about."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,11 +54,15 @@ class Engine:
     """What converters and reads add; None where they add nothing."""
     constants: NDArray[np.int64]
     """(outputs,) what is taken from results digitally: weights times the constant of the streams."""
+    bank: Bank
+    """Physical converters."""
+    tables: LevelTables | None = None
+    """Their thresholds; None where they round."""
 
     @property
     def lsb(self) -> float:
         """What one unit of the result stands for, in weight steps times input steps [-]."""
-        return self.adc.lsb
+        return self.adc.unit
 
     @property
     def rows(self) -> int:
@@ -69,49 +76,35 @@ class Engine:
 
     def with_lsb(self, lsb: float) -> Engine:
         """Return an engine with another ADC step [level units]."""
-        return replace(self, adc=replace(self.adc, lsb=float(lsb)))
+        return self.with_range(replace(self.adc, lsb=float(lsb)))
 
-    def calibrate(
-        self, codes: ArrayLike, *, geometry: Geometry | None = None, threads: int | None = None, **window: Any
-    ) -> Engine:
-        """Return an engine whose ADC range holds what calibration inputs show: all, or the share ``adc.quantile``.
+    def with_range(self, adc: AdcRange, sample: SumSample | None = None) -> Engine:
+        """Return an engine with another ADC range; ``sample`` is what thresholds that follow the data are placed on."""
+        placed = place_levels(self.hardware.adc, replace(adc, levels=None), sample)
+        return replace(self, adc=placed, tables=self.bank.tabulate(placed))
+
+    def calibrate(self, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> Engine:
+        """Return an engine whose ADC range calibration inputs ask for: :func:`~xbarsim.mvm.ranges.find_range`.
 
         Parameters
         ----------
         codes : array_like of int, (vectors, K) or (images, channels, height, width)
             Calibration inputs: vectors, or images where ``geometry`` is given.
-        geometry : Geometry, optional
-            Windows, from :func:`make_geometry`.
         threads : int, optional
             Threads.
         **window
-            ``pad_code`` and ``row_order`` as in :meth:`convolve`.
+            ``geometry`` from :func:`make_geometry`, ``pad_code`` and ``row_order`` as in :meth:`convolve`.
 
         Returns
         -------
         Engine
-            With a new ``lsb``; this one where the full scale is ``whole`` or the ADC ideal.
+            With a new ``lsb`` where the full scale is not ``whole`` and the ADC not ideal.
         """
-        if self.hardware.adc.full_scale == "whole" or self.adc.is_ideal:
-            return self
-        bound = max(self.grids.highest_sum, -self.grids.lowest_sum)
-        quantile = self.hardware.adc.quantile or 1.0
-        bins = HISTOGRAM_BINS if quantile < 1 else 0
-        seen, _ = self._survey(codes, geometry, bins, bins / bound if bins else 0.0, threads, **window)
-        top = max(seen.highest, -seen.lowest)
-        adc = self.adc.with_full_scale(top)
-        if bins:
-            edges = np.minimum((np.arange(bins) + 1) * (bound / bins), top)
-            adc = calibrate_range(self.adc, seen.counts, edges, quantile)
-        if self.adc.levels is not None:
-            adc = place_levels(self.hardware.adc, adc, self._sample_sums(codes, geometry, **window))
-        return replace(self, adc=adc)
+        return share_range([(self, codes, window)], threads=threads)[0]
 
-    def survey(
-        self, codes: ArrayLike, *, geometry: Geometry | None = None, threads: int | None = None, **window: Any
-    ) -> Statistics:
+    def survey(self, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> Statistics:
         """Return what the converters do on some inputs; arguments as in :meth:`calibrate`."""
-        seen, conversions = self._survey(codes, geometry, 1, 0.0, threads, **window)
+        seen, conversions = self.observe(codes, bins=1, threads=threads, **window)
         full_scale = np.inf if self.adc.is_ideal else self.adc.highest * self.adc.lsb
         return Statistics(
             conversions=conversions,
@@ -141,8 +134,8 @@ class Engine:
         Returns
         -------
         ndarray of int64, (vectors, outputs)
-            Sums in units of ``lsb``; float64 where the ADC is ideal or has unequal steps, and where a constant that is
-            no multiple of a coarser step is taken off.
+            Sums in units of ``lsb``; float64 where the ADC is ideal, and where a constant that is no multiple of a
+            coarser step is taken off.
 
         Raises
         ------
@@ -224,10 +217,6 @@ class Engine:
         """Return the method that :meth:`multiply` takes for ``method``."""
         if method not in METHODS:
             raise ShapeError(f"method: {method!r} is not one of {', '.join(METHODS)}")
-        if self.adc.levels is not None:
-            if method in ("auto", "product"):
-                return "product"
-            raise ShapeError(f"method: {method} needs converters of equal steps; product is general")
         if method == "collapsed" and not self._collapses:
             raise ShapeError("method: collapsed needs converters that neither round nor clip, and no errors")
         if method in ("collapsed", "product"):
@@ -235,7 +224,8 @@ class Engine:
         if method == "auto" and self._collapses:
             return "collapsed"
         # lanes count codes in int32, and hold sums in float32
-        if self.adc.is_ideal or self.adc.highest * self._reach >= 2**31 or self.adc.highest >= 2**22:
+        largest = self.adc.highest if self.tables is None else int(np.abs(self.tables.counts).max())
+        if self.adc.is_ideal or largest * self._reach >= 2**31 or self.adc.highest >= 2**22:
             return "product"
         if method == "auto":
             return "fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float"
@@ -258,7 +248,8 @@ class Engine:
         return adc.is_ideal or (grids.is_whole and is_wide)
 
     def _matrix(self, method: str, first_vector: int) -> FusedMatrix:
-        errors = None if self.errors is None else self.errors.scale(self.adc, self.programmed, first_vector)
+        scale = None if self.errors is None else self.errors.scale
+        errors = None if scale is None else scale(self.adc, self.tables, self.programmed, first_vector)
         return FusedMatrix(
             programmed=self.programmed,
             row_starts=self.row_starts,
@@ -286,17 +277,21 @@ class Engine:
             return False
         return self._matrix(method, 0).takes_tables(windows)
 
-    def _survey(
+    def observe(
         self,
         codes: ArrayLike,
-        geometry: Geometry | None,
+        *,
         bins: int,
-        bins_per_unit: float,
-        threads: int | None,
+        bins_per_unit: float = 0.0,
+        threads: int | None = None,
+        geometry: Geometry | None = None,
         pad_code: int = 0,
         row_order: str = "auto",
     ) -> tuple[Seen, int]:
-        """Note what converters see, and how many conversions that takes."""
+        """Return what converters see, and how many conversions that takes; inputs as in :meth:`calibrate`.
+
+        ``bins`` and ``bins_per_unit`` are those of :func:`~xbarsim.mvm.fused.survey_fused`.
+        """
         matrix = self._matrix("fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float", 0)
         x = np.asarray(codes)
         inputs: PackedInputs | NDArray[Any]
@@ -316,13 +311,17 @@ class Engine:
         seen = survey_fused(matrix, inputs, bins, bins_per_unit, threads)
         return seen, vectors * len(self.streams) * (len(self.row_starts) - 1) * columns
 
-    def _sample_sums(
-        self, x: ArrayLike, geometry: Geometry | None, pad_code: int = 0, row_order: str = "auto"
-    ) -> NDArray[np.float64]:
-        """Return column sums, without errors, of reads of vectors spread evenly over ``x`` [level units]."""
+    def sample_sums(
+        self, codes: ArrayLike, *, geometry: Geometry | None = None, pad_code: int = 0, row_order: str = "auto"
+    ) -> SumSample | None:
+        """Return column sums of inputs, shapes as in :meth:`calibrate`, without errors; None where none are needed."""
+        if not needs_sums(self.hardware.adc) or self.adc.is_ideal:
+            return None
+        x = np.asarray(codes)
         if geometry is not None:
+            x = x[:: max(1, len(x) * geometry.out_height * geometry.out_width // SAMPLED_VECTORS)]
             is_last = self._is_channels_last(row_order)
-            x = gather_windows(np.asarray(x), geometry, channels_last=is_last, pad_code=pad_code)
+            x = gather_windows(x, geometry, channels_last=is_last, pad_code=pad_code)
         return sample_sums(self._matrix("float", 0), self._check(x))
 
     def _is_channels_last(self, row_order: str) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Adc, Hardware
 from xbarsim.converter import AdcRange, sample_column_errors, tabulate_nonlinearity
-from xbarsim.mvm._records import Errors
+from xbarsim.mvm._records import Errors, LevelTables
 from xbarsim.mvm.noise import make_pool, make_turns
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.rng import stream, stream_key
@@ -30,11 +30,14 @@ class ColumnErrors:
     key: int
     """64-bit key of the noise of single conversions."""
 
-    def scale(self, adc: AdcRange, programmed: ProgrammedMatrix, first_vector: int) -> Errors:
+    def scale(
+        self, adc: AdcRange, tables: LevelTables | None, programmed: ProgrammedMatrix, first_vector: int
+    ) -> Errors:
         """Return the errors in units of the ADC's step, as the kernels take them.
 
         Read noise passes through the converter's gain; an ideal converter adds nothing of its own.
         """
+        tables = no_tables(len(self.gain)) if tables is None else tables
         is_noisy = programmed.noise.size > 0 or (self.adc.noise_lsb > 0 and not adc.is_ideal)
         read_noise = np.zeros(self.gain.shape if is_noisy else (0, 0), dtype=np.float32)
         if programmed.noise.size:
@@ -49,7 +52,8 @@ class ColumnErrors:
             read_noise,
             self.pool,
             make_turns(),
-            not (own and (self.adc.offset_sigma_lsb or self.adc.noise_lsb or inl.size)),
+            tables,
+            tables.is_silent and not (own and (self.adc.offset_sigma_lsb or self.adc.noise_lsb or inl.size)),
             np.uint64(self.key),
             first_vector,
         )
@@ -76,7 +80,7 @@ def sample_errors(
     """
     adc = hardware.adc
     sizes = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb, hardware.device.read_noise.sigma)
-    if not any(sizes) and not any(adc.inl_lsb) and not adc.gain_correction:
+    if not any(sizes) and not any(adc.inl_lsb) and not adc.gain_correction and not _has_levels(adc):
         return None
     shape = programmed.loss.shape
     drawn = sample_column_errors(adc, shape, stream(seed, "converter.columns", trial, layer))
@@ -86,9 +90,29 @@ def sample_errors(
     is_noisy = adc.noise_lsb > 0 or programmed.noise.size > 0
     pool = make_pool(shape[1], stream(seed, "mvm.reads", trial, layer)) if is_noisy else np.zeros(0, dtype=np.float32)
     return ColumnErrors(
-        gain=gain.astype(np.float32),
-        offset_lsb=offset.astype(np.float32),
+        gain=np.ascontiguousarray(gain, dtype=np.float32),  # kernels take rows by their address
+        offset_lsb=np.ascontiguousarray(offset, dtype=np.float32),
         adc=adc,
         pool=pool,
         key=stream_key(seed, "mvm.conversions", trial, layer) & (2**64 - 1),
+    )
+
+
+def _has_levels(adc: Adc) -> bool:
+    """Return whether converters may look up codes instead of rounding."""
+    return adc.bits != "ideal" and (
+        adc.kind != "uniform" or adc.thresholds != "uniform" or adc.saturation_ampere is not None
+    )
+
+
+def no_tables(row_blocks: int) -> LevelTables:
+    """Return the tables of converters that round."""
+    return LevelTables(
+        thresholds=np.zeros((0, 0), dtype=np.float32),
+        first=np.zeros((0, 0), dtype=np.int32),
+        lowest=np.float32(0.0),
+        per_unit=np.float32(1.0),
+        counts=np.zeros(0, dtype=np.int32),
+        converter=np.zeros((row_blocks, 1), dtype=np.int32),
+        is_silent=True,
     )

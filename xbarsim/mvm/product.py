@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.converter import split_inputs
+from xbarsim.converter import SumSample, split_inputs
 from xbarsim.mvm.fused import FusedMatrix
 from xbarsim.mvm.noise import draw_normal
 
@@ -37,11 +37,10 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     ndarray, (vectors, outputs)
-        int64 in units of the converter's step, float64 where its steps are unequal; float64 level units where it is
-        ideal.
+        int64 in units of the converter's digital step; float64 level units where it is ideal.
     """
     adc, errors, streams = matrix.adc, matrix.errors, matrix.streams
-    kind = np.float64 if adc.is_ideal or adc.levels is not None else np.int64
+    kind = np.float64 if adc.is_ideal else np.int64
     result = np.zeros((len(codes), matrix.recipe.outputs), dtype=kind)
     cells = matrix.programmed.matrix.astype(np.float64)
     for first, block in _blocks(codes):
@@ -54,8 +53,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
                 if errors is not None:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
                     y += _draw_noise(matrix, x, first, r, t)
-                    y = _bend(matrix, y)
-                y = adc.convert(y)
+                y = _convert(matrix, y, r)
                 result[first : first + size] += streams.weights[t] * matrix.recipe.combine(y[:size].astype(kind), r)
     return result
 
@@ -90,8 +88,8 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
     return result
 
 
-def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:
-    """Return column sums in float64 as converters see them, without errors.
+def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
+    """Return column sums in float64 as converters see them, without errors, and what each counts.
 
     Parameters
     ----------
@@ -104,21 +102,24 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
 
     Returns
     -------
-    ndarray of float64, (samples,)
-        Column sums of every read, padding left out [level units].
+    SumSample
+        Column sums of every read, padding left out [level units], and the squares of their factors in shift-add.
     """
     cells = matrix.programmed.matrix.astype(np.float64)
     columns = matrix.recipe.used_columns
     reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * len(columns)
     codes = codes[:: max(1, len(codes) * reads // most)]
-    found = []
+    found, weights = [], []
     for first, block in _blocks(codes):
         values = split_inputs(block, matrix.streams).astype(np.float64)
-        for begin, end in pairwise(matrix.row_starts):
+        for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
+            factors = np.square(matrix.recipe.column_factors(r))
             for t in range(len(matrix.streams)):
                 sums = (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
                 found.append(sums[:, columns].ravel())
-    return np.concatenate(found)
+                weight = factors * float(matrix.streams.weights[t]) ** 2
+                weights.append(np.broadcast_to(weight, (len(sums), len(columns))).ravel())
+    return SumSample(np.concatenate(found), np.concatenate(weights))
 
 
 def _blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -143,9 +144,19 @@ def _draw_noise(matrix: FusedMatrix, x: NDArray[np.float64], first: int, r: int,
     return np.sqrt(variance) * draw_normal(errors.pool, int(errors.key), vectors, r, t, variance.shape[1])
 
 
-def _bend(matrix: FusedMatrix, y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add the integral nonlinearity at the code that each value would get."""
+def _convert(matrix: FusedMatrix, y: NDArray[np.float64], r: int) -> NDArray[np.float64]:
+    """Convert the sums of one row block, bent by the integral nonlinearity at the code that each would get."""
     adc, errors = matrix.adc, matrix.errors
-    if errors is None or not errors.inl.size:
-        return y
-    return y + errors.inl[adc.find_codes(y)]
+    if errors is None:
+        return adc.convert(y)
+    if not errors.levels.counts.size:
+        return adc.convert(y + errors.inl[adc.find_codes(y)] if errors.inl.size else y)
+    levels = errors.levels
+    counts = np.empty_like(y)
+    for c, converter in enumerate(levels.converter[r]):
+        thresholds = levels.thresholds[converter, :-1]
+        codes = np.searchsorted(thresholds, y[:, c], side="right")
+        if errors.inl.size:
+            codes = np.searchsorted(thresholds, y[:, c] + errors.inl[codes], side="right")
+        counts[:, c] = levels.counts[codes]
+    return counts

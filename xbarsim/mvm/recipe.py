@@ -73,6 +73,11 @@ class Recipe:
         main = (np.arange(self.planes)[:, np.newaxis] * self.padded + np.arange(self.outputs)).ravel()
         return np.concatenate([main, first + np.arange(self.units.shape[1])])
 
+    def column_factors(self, r: int) -> NDArray[np.float64]:
+        """Return what a code of each used column of a row block counts, (columns,): over all outputs where shared."""
+        units = np.sqrt(np.square(self.units[r].astype(np.float64)).sum(axis=1))
+        return np.concatenate([self.plane_signs(r).ravel().astype(np.float64), units])
+
     @cached_property
     def column_weights(self) -> NDArray[np.int32]:
         """(row blocks, planes * padded) signed weight of every column, 0 for padding."""
