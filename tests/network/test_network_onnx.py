@@ -229,18 +229,16 @@ def test_weights_with_a_zero_point_take_the_width_that_holds_them(tmp_path):
     assert layer.weight.tolist() == [[-200, 55]]
 
 
-def test_every_unsupported_operator_is_named_with_its_node(tmp_path):
+def test_the_first_operator_that_cannot_be_read_is_named_and_the_others_counted(tmp_path):
     nodes = [
-        node("Relu", "x", "r"), node("CumSum", "r axis", "a", name="odd_one"), node("Relu", "a", "b"),
-        helper.make_node("Resize", ["b", "", "scales"], ["c"], name="odd_two"),
-        node("Transpose", "r", "t", perm=[1, 0, 2, 3], name="odd_three"), node("Add", "t c"),
+        node("Relu", "x", "r"), node("NonZero", "r", "a", name="odd_one"), node("Relu", "a", "b"),
+        node("Unique", "r", "u", name="odd_two"), node("Unique", "r", "v"), node("Add", "b u"),
     ]  # fmt: skip
-    path = write_model(tmp_path / "odd.onnx", nodes, {"axis": np.int64(1), "scales": floats(4)})
     with pytest.raises(ConfigError) as caught:
-        load_onnx(path)
+        load_onnx(write_model(tmp_path / "odd.onnx", nodes))
     message = str(caught.value)
-    assert "\n" not in message
-    assert all(text in message for text in ("odd.onnx", "CumSum (node odd_one", "Resize (node odd_two", "odd_three"))
+    assert len(message) - len(str(tmp_path)) <= 400
+    assert all(text in message for text in ("odd.onnx: NonZero (node odd_one", "Unique 2 times", "way out:"))
 
 
 def test_files_that_are_wrong_are_refused_with_their_name(tmp_path):
@@ -259,7 +257,7 @@ def test_files_that_are_wrong_are_refused_with_their_name(tmp_path):
 
 def test_a_node_that_breaks_its_operators_definition_is_named(tmp_path):
     path = write_model(tmp_path / "model.onnx", [node("MaxPool", name="pool")])
-    with pytest.raises(ConfigError, match=r"model.onnx: .*MaxPool \(node pool: attributes or inputs that break"):
+    with pytest.raises(ConfigError, match=r"model.onnx: .*MaxPool \(node pool\): its shape"):
         load_onnx(path)
 
 
@@ -269,8 +267,7 @@ def test_a_node_that_breaks_its_operators_definition_is_named(tmp_path):
         ({"shape": ("n", 4, "height", 8)}, "axis 2 has no fixed size"),
         ({"shape": ("n",)}, "needs a batch axis"),
         ({"constants": {"w": np.full((6, 4, 3, 3), np.nan, np.float32)}}, "layer w: weight holds NaN"),
-        ({"constants": {"w": floats(6, 5, 3, 3)}}, r"Conv \(node stem: weight of shape"),
-        ({"outputs": ("y", "c")}, "has 2 outputs"),
+        ({"constants": {"w": floats(6, 5, 3, 3)}}, r"Conv \(node stem\): weight of shape"),
     ],
 )
 def test_models_outside_the_rules_are_refused_with_file_and_reason(change, message, tmp_path):

@@ -73,8 +73,11 @@ def _count_hop_bits(work: StepWork) -> int:
 
 
 def _count_operations(work: StepWork, unit: str) -> int:
-    return work.windows * work.operations if work.unit == unit else 0
+    return work.windows * work.operations if work.unit == unit and work.kind != OPAQUE else 0
 
+
+OPAQUE = "opaque"
+"""Kind of the operators that run in ONNX Runtime; what they do is no vector operation of the machine."""
 
 ACTIONS = tabulate_actions(
     Action(
@@ -154,6 +157,12 @@ ACTIONS = tabulate_actions(
         unit="operations",
         counted="the other digital additions, multiplications and MACs",
         count=lambda work: _count_operations(work, "vector") + work.windows * work.arrays.input_additions,
+    ),
+    Action(
+        name="opaque",
+        unit="operations",
+        counted="operations of operators without a record of their own, counted from shapes (approximate)",
+        count=lambda work: work.windows * work.operations if work.kind == OPAQUE else 0,
     ),
     Action(
         name="tile_register",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,24 @@ from xbarsim.errors import XbarsimError
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
-    from xbarsim.network.onnx_import import GraphReader
+    from xbarsim.network.onnx_reader import GraphReader
 
-BATCH = 1_000_003
-"""Stands for the unknown batch size in folded shape arithmetic: a prime that no real size is divisible by."""
-
+_MEANINGLESS = re.compile(r"^(\w+::)?(\w*?_)?\d+$|^(val|const\w*|transpose\w*|t|getitem)_?\d*$")
+_SUFFIX = re.compile(r"(_quantized|_DequantizeLinear\w*|_QuantizeLinear\w*|\.weight)+$")
 _CODE_BITS = {"int4": (4, True), "uint4": (4, False), "int8": (8, True), "uint8": (8, False), "int16": (16, True),
               "uint16": (16, False), "int32": (32, True)}  # fmt: skip
 
 
 class Unsupported(XbarsimError):  # noqa: N818 (collected into one ConfigError)
     """A node that cannot be imported; the text says why, where the operator alone does not."""
+
+
+class Broken(Unsupported):
+    """A node that no program can run."""
+
+
+class Mixing(Unsupported):
+    """A node that computes something of all images of a batch together, or depends on how many there are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +110,7 @@ def read_conv(graph: GraphReader, op: Operator) -> None:
         raise Unsupported("only two-dimensional convolutions")
     attributes = {"in_channels": shape[0], "out_channels": weight.shape[0], "groups": op.attributes.get("group", 1)}
     if weight.shape[1] * attributes["groups"] != shape[0]:
-        raise Unsupported(f"weight of shape {weight.shape} on {shape[0]} channels")
+        raise Broken(f"weight of shape {weight.shape} on {shape[0]} channels")
     attributes |= read_sliding(op, shape, weight.shape[2:]) | _weight_grid(graph, op.inputs[1], 0)
     name = graph.layer_name(op, op.inputs[1])
     graph.add(op, "conv2d", op.inputs[:1], attributes, name=name, weight=weight, bias=bias)
@@ -121,17 +129,40 @@ def read_gemm(graph: GraphReader, op: Operator) -> None:
 
 
 def read_matmul(graph: GraphReader, op: Operator) -> None:
-    """Read a MatMul: a linear layer where its second operand is constant, else a product of two activations."""
+    """Read a MatMul: a linear layer where one operand is a constant matrix, else a product of two activations."""
     first, second = (graph.is_constant(tensor) for tensor in op.inputs)
     if first:
-        raise Unsupported("a constant as its first operand")
-    if not second:
+        _read_left(graph, op)
+    elif second:
+        weight = graph.required(op, 1)
+        if weight.ndim != 2 or graph.tensor(op.inputs[0]).dropped == len(graph.tensor(op.inputs[0]).shape) - 1:
+            raise Unsupported(f"a constant of {weight.ndim} axes")
+        _linear(graph, op, weight.T, 1, np.float32(1))
+    else:
+        ranks = {len(graph.tensor(name).shape) for name in op.inputs}
+        gone = {graph.tensor(name).dropped for name in op.inputs}
+        if len(ranks) > 1 or len(gone) > 1:
+            raise Unsupported("operands of different axes")
         graph.add(op, "matmul", op.inputs)
-        return
-    weight = graph.required(op, 1)
-    if weight.ndim != 2:
-        raise Unsupported(f"a constant of {weight.ndim} axes")
-    _linear(graph, op, weight.T, 1, np.float32(1))
+
+
+def _read_left(graph: GraphReader, op: Operator) -> None:
+    """Read a constant matrix times activations: a linear layer between two transpositions."""
+    weight, tensor = graph.required(op, 0), graph.tensor(op.inputs[1])
+    rank = len(tensor.value_shape) + 1
+    if weight.ndim != 2 or rank < 3 or tensor.dropped not in (None, 0):
+        raise Unsupported("a constant as its first operand")
+    order = (*range(rank - 2), rank - 1, rank - 2)
+    output = op.outputs[0]
+    graph.add(op, "transpose", op.inputs[1:], {"order": order}, name=f"{op.name}_transpose")
+    attributes = {
+        "in_features": weight.shape[1],
+        "out_features": weight.shape[0],
+        **_weight_grid(graph, op.inputs[0], 0),
+    }
+    name = graph.layer_name(op, op.inputs[0])
+    graph.add(op, "linear", [output], attributes, name=name, weight=weight)
+    graph.add(op, "transpose", [output], {"order": order})
 
 
 def _linear(graph: GraphReader, op: Operator, weight: np.ndarray, axis: int, alpha: np.float32) -> None:
@@ -187,7 +218,9 @@ def read_batch_norm(graph: GraphReader, op: Operator) -> None:
     scale = gain.astype(np.float64) / np.sqrt(variance.astype(np.float64) + op.attributes.get("epsilon", 1e-5))
     offset = shift - mean * scale
     before = graph.node_of(op.inputs[0])
-    folds = before is not None and before.is_layer and len(before.shape) in (1, 3) and graph.reads[op.inputs[0]] == 1
+    graph.shape(op.inputs[0])
+    channels = before is not None and before.is_layer and len(before.shape) == (3 if before.kind == "conv2d" else 1)
+    folds = channels and graph.is_sole(op.inputs[0])
     if before is None or not folds or "weight_scale" in before.attributes:
         graph.add(op, "scale", op.inputs[:1], weight=as_float32(scale), bias=as_float32(offset))
         return
@@ -227,3 +260,35 @@ def read_sliding(op: Operator, shape: Sequence[int], kernel: Sequence[int]) -> d
         less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
         padding = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)
     return {"kernel": tuple(kernel), "stride": stride, "padding": padding, "dilation": dilation}
+
+
+def name_layer(root: str, node: str) -> str:
+    """Name a layer after the initializer of its weight, or after its node where that says nothing.
+
+    Parameters
+    ----------
+    root : str
+        Name of the initializer, empty where there is none.
+    node : str
+        Name of the node.
+
+    Returns
+    -------
+    str
+    """
+    root = _SUFFIX.sub("", root)
+    return root if root and not _MEANINGLESS.match(root) else _module_path(node)
+
+
+def _module_path(name: str) -> str:
+    """Turn an exporter's node name into a module path: /layer1/layer1.0/conv1/Conv -> layer1.0.conv1."""
+    parts = [part for part in name.split("/") if part]
+    if len(parts) > 1 and re.fullmatch(r"(Conv|Gemm|MatMul)(_\d+)?", parts[-1]):
+        parts.pop()
+    path: list[str] = []
+    for part in parts:
+        if path and part.startswith(f"{path[-1]}."):
+            path[-1] = part
+        else:
+            path.append(part)
+    return ".".join(path) or name

@@ -5,18 +5,18 @@ The records of :mod:`xbarsim.network.kinds` name them. :data:`ALIASES` holds the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.network.onnx_layers import BATCH, Operator, Unsupported, add_bias, as_float32, code_type, read_sliding
+from xbarsim.network.onnx_layers import Operator, Unsupported, add_bias, as_float32, code_type, read_sliding
+from xbarsim.network.onnx_value import FLOATS
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
     from xbarsim.network.kinds.record import Reader
-    from xbarsim.network.onnx_import import GraphReader
+    from xbarsim.network.onnx_reader import GraphReader
 
 
 def read_simple(kind: str, **defaults: float) -> Reader:
@@ -36,8 +36,19 @@ def _identity(graph: GraphReader, op: Operator) -> None:
 
 
 def _cast(graph: GraphReader, op: Operator) -> None:
-    if op.attributes["to"] not in (1, 11):
-        raise Unsupported("a cast to something else than float or double")
+    """Read a cast among float types, or of an input of integers, which images hold as floats already."""
+    name = op.inputs[0]
+    if op.attributes["to"] not in FLOATS or not (graph.tensor(name).kind in FLOATS or graph.is_input(name)):
+        raise Unsupported("a cast of or to integers")
+    graph.alias(op, name)
+
+
+def _dequantize(graph: GraphReader, op: Operator) -> None:
+    """Read codes as the values they stand for, where they are taken on the grid that they were made on."""
+    grid, scale, zero = graph.grid(op.inputs[0]), graph.required(op, 1), graph.constant(op, 2)
+    point = 0 if zero is None else int(zero.reshape(()))
+    if grid is None or scale.size != 1 or (np.float32(grid["scale"]), grid["zero_point"]) != (scale.item(), point):
+        raise Unsupported("another grid than that of its codes")
     graph.alias(op, op.inputs[0])
 
 
@@ -68,15 +79,16 @@ def read_global_pool(graph: GraphReader, op: Operator) -> None:
 
 def read_reduce_mean(graph: GraphReader, op: Operator) -> None:
     """Read a mean along fixed axes; over height and width it is a global pool."""
-    rank = len(graph.shape(op.inputs[0])) + 1
-    axes = _axes(graph, op, rank)
-    if axes is None or 0 in axes:
-        raise Unsupported("a mean over the batch")
+    tensor = graph.tensor(op.inputs[0])
+    axes = _axes(graph, op, len(tensor.shape))
+    if axes is None:
+        axes = tuple(range(len(tensor.shape)))
+    own = tuple(tensor.axis(axis) for axis in axes)
     keepdims = bool(op.attributes.get("keepdims", 1))
-    if rank == 4 and axes == (2, 3):
+    if len(tensor.value_shape) == 3 and own == (2, 3):
         graph.add(op, "global_avg_pool", op.inputs[:1], {"keepdims": keepdims})
     else:
-        graph.add(op, "mean", op.inputs[:1], {"axes": axes, "keepdims": keepdims})
+        graph.add(op, "mean", op.inputs[:1], {"axes": own, "keepdims": keepdims})
 
 
 def _axes(graph: GraphReader, op: Operator, rank: int, index: int = 1) -> tuple[int, ...] | None:
@@ -106,7 +118,7 @@ def read_binary(kind: str) -> Reader:
     def convert(graph: GraphReader, op: Operator) -> None:
         constants = [graph.is_constant(tensor) for tensor in op.inputs]
         if not any(constants):
-            graph.add(op, kind, op.inputs)
+            graph.add(op, kind, [_widened(graph, op, tensor) for tensor in op.inputs])
             return
         if len(op.inputs) != 2:
             raise Unsupported("constants among more than two operands")
@@ -116,25 +128,49 @@ def read_binary(kind: str) -> Reader:
         if kind == "add" and _is_bias(graph, before, tensor, constant):
             add_bias(graph, op, before, constant)
             return
-        graph.add(op, kind, [tensor], {"constant": as_float32(constant), "reverse": index == 0})
+        operand = _narrowed(graph, op, constant, tensor)
+        graph.add(op, kind, [_widened(graph, op, tensor)], {"constant": as_float32(operand), "reverse": index == 0})
 
     return convert
 
 
+def _widened(graph: GraphReader, op: Operator, tensor: str) -> str:
+    """Give an operand as many axes as the result has."""
+    result, operand = graph.tensor(op.outputs[0]), graph.tensor(tensor)
+    if operand.dropped == result.dropped and len(operand.shape) == len(result.shape):
+        return tensor
+    full = [1] * (len(result.shape) - len(operand.shape)) + list(operand.shape)
+    if result.dropped is not None:
+        full.pop(result.dropped)
+    return graph.reshaped(op, tensor, full or [1])
+
+
+def _narrowed(graph: GraphReader, op: Operator, constant: np.ndarray, tensor: str) -> np.ndarray:
+    """Leave out of a constant the axis that the network leaves out of the result, with the images in front."""
+    result = graph.tensor(op.outputs[0])
+    if result.dropped == 0:
+        return constant
+    full = constant.reshape([1] * (len(result.shape) - constant.ndim) + list(constant.shape))
+    return full[np.newaxis] if result.dropped is None else np.moveaxis(full, result.dropped, 0)
+
+
 def _is_bias(graph: GraphReader, before: Node | None, tensor: str, constant: np.ndarray) -> bool:
     """Whether a constant added to a layer of vectors that nobody else reads has one entry an output."""
-    if before is None or not before.is_layer or before.has_kernel or graph.reads[tensor] != 1:
+    if before is None or not before.is_layer or before.has_kernel or not graph.is_sole(tensor):
+        return False
+    if tuple(before.shape) != graph.tensor(tensor).value_shape:
         return False
     return constant.shape[-1:] == (constant.size,) == (before.columns,)
 
 
 def read_softmax(graph: GraphReader, op: Operator) -> None:
     """Read a softmax along one axis."""
-    rank = len(graph.shape(op.inputs[0])) + 1
+    tensor = graph.tensor(op.inputs[0])
+    rank = len(tensor.shape)
     axis = op.attributes.get("axis", -1 if graph.opset >= 13 else 1) % rank
-    if axis == 0 or (graph.opset < 13 and axis != rank - 1):
+    if graph.opset < 13 and axis != rank - 1:
         raise Unsupported(f"axis {axis} of {rank}")
-    graph.add(op, "softmax", op.inputs, {"axis": axis})
+    graph.add(op, "softmax", op.inputs, {"axis": tensor.axis(axis)})
 
 
 def read_gelu(graph: GraphReader, op: Operator) -> None:
@@ -144,8 +180,11 @@ def read_gelu(graph: GraphReader, op: Operator) -> None:
 
 def read_layer_norm(graph: GraphReader, op: Operator) -> None:
     """Read a layer normalisation with its gains and offsets."""
-    rank = len(graph.shape(op.inputs[0])) + 1
-    attributes = {"axis": op.attributes.get("axis", -1) % rank, "epsilon": float(op.attributes.get("epsilon", 1e-5))}
+    tensor = graph.tensor(op.inputs[0])
+    axis = op.attributes.get("axis", -1) % len(tensor.shape)
+    if tensor.dropped is not None and axis <= tensor.dropped:
+        raise Unsupported("over the batch")
+    attributes = {"axis": tensor.axis(axis), "epsilon": float(op.attributes.get("epsilon", 1e-5))}
     weight, bias = graph.constant(op, 1), graph.constant(op, 2)
     graph.add(op, "layer_norm", op.inputs[:1], attributes, weight=weight, bias=bias)
 
@@ -159,19 +198,34 @@ def read_quantize(graph: GraphReader, op: Operator) -> None:
         raise Unsupported("an output type without a zero point")
     bits, signed = (8, False) if zero is None else code_type(zero)
     point = 0 if zero is None else int(zero.reshape(()))
+    if bits not in (4, 8, 16):
+        raise Unsupported(f"codes of {bits} bits")
     attributes = {"scale": float(scale.reshape(())), "zero_point": point, "bits": bits, "signed": signed}
     graph.add(op, "quantize", op.inputs[:1], attributes)
+    graph.mark_codes(op.outputs[0], attributes)
 
 
 # ---- shape
 
 
 def read_concat(graph: GraphReader, op: Operator) -> None:
-    """Read a concatenation along an axis other than the batch."""
-    axis = op.attributes["axis"] % (len(graph.shape(op.inputs[0])) + 1)
-    if axis == 0:
+    """Read a concatenation along an axis other than the batch, constants among its parts."""
+    result = graph.tensor(op.outputs[0])
+    rank = len(result.shape)
+    axis = result.axis(op.attributes["axis"] % rank)
+    computed = [name for name in op.inputs if not graph.is_constant(name)]
+    if any(graph.tensor(name).dropped != result.dropped for name in computed):
         raise Unsupported("along the batch")
-    graph.add(op, "concat", op.inputs, {"axis": axis})
+    attributes: dict[str, Any] = {"axis": axis}
+    if len(computed) < len(op.inputs):
+        parts = []
+        for place, name in enumerate(op.inputs):
+            if name not in computed:
+                value = graph.required(op, place)
+                value = value[np.newaxis] if result.dropped is None else np.moveaxis(value, result.dropped, 0)
+                parts.append((place, as_float32(value)))
+        attributes["constants"] = tuple(parts)
+    graph.add(op, "concat", computed, attributes)
 
 
 def read_pad(graph: GraphReader, op: Operator) -> None:
@@ -192,7 +246,7 @@ def read_pad(graph: GraphReader, op: Operator) -> None:
 
 def read_slice(graph: GraphReader, op: Operator) -> None:
     """Read ranges along any axis but the batch."""
-    shape = graph.shape(op.inputs[0])
+    tensor = graph.tensor(op.inputs[0])
     starts: Sequence[int] | np.ndarray
     axes: Any
     steps: Any
@@ -204,14 +258,13 @@ def read_slice(graph: GraphReader, op: Operator) -> None:
         axes, steps = graph.constant(op, 3), graph.constant(op, 4)
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
-    ranges = [(0, size, 1) for size in shape]
+    ranges: list[Any] = [(0, size, 1) for size in tensor.value_shape]
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        axis = int(axis) % (len(shape) + 1)
-        if axis == 0:
-            if int(start) == 0 and int(end) >= BATCH and int(step) == 1:
-                continue
-            raise Unsupported("a slice of the batch")
-        ranges[axis - 1] = slice(int(start), int(end), int(step)).indices(shape[axis - 1])
+        axis = int(axis) % len(tensor.shape)
+        if axis == tensor.dropped:
+            continue  # all of it: a part would not leave the batch as it is, which has been checked
+        size = tensor.shape[axis]
+        ranges[tensor.axis(axis) - 1] = slice(int(start), int(end), int(step)).indices(size)
     # a range that runs down to the first entry ends at -1, which would count from the back
     each = tuple((a, None if step < 0 and b < 0 else b, step) for a, b, step in ranges)
     graph.add(op, "slice", op.inputs[:1], {"ranges": each})
@@ -219,96 +272,63 @@ def read_slice(graph: GraphReader, op: Operator) -> None:
 
 def read_gather(graph: GraphReader, op: Operator) -> None:
     """Read one entry along an axis: a slice and a reshape."""
-    shape, index = graph.shape(op.inputs[0]), graph.constant(op, 1)
-    axis = op.attributes.get("axis", 0) % (len(shape) + 1)
-    if index is None or index.ndim or axis == 0:
-        raise Unsupported("anything but one fixed entry along an axis other than the batch")
-    at = int(index) % shape[axis - 1]
-    ranges = tuple((at, at + 1, 1) if i == axis - 1 else (0, size, 1) for i, size in enumerate(shape))
+    tensor, index = graph.tensor(op.inputs[0]), graph.constant(op, 1)
+    if index is None or index.size != 1:
+        raise Unsupported("anything but one fixed entry")
+    axis = op.attributes.get("axis", 0) % len(tensor.shape)
+    own, at = tensor.axis(axis) - 1, int(index.reshape(())) % tensor.shape[axis]
+    ranges = tuple((at, at + 1, 1) if i == own else (0, size, 1) for i, size in enumerate(tensor.value_shape))
     graph.add(op, "slice", op.inputs[:1], {"ranges": ranges})
-    shorter = shape[: axis - 1] + shape[axis:]
-    graph.add(op, "reshape", op.outputs[:1], {"shape": shorter}, name=f"{op.name}_reshape")
+    shape = graph.tensor(op.outputs[0]).value_shape
+    graph.add(op, "reshape", op.outputs[:1], {"shape": shape}, name=f"{op.name}_reshape")
 
 
 def read_split(graph: GraphReader, op: Operator) -> None:
     """Read a split: one slice for each output."""
-    shape = graph.shape(op.inputs[0])
-    axis, given = op.attributes.get("axis", 0) % (len(shape) + 1), graph.constant(op, 1)
-    if axis == 0:
-        raise Unsupported("along the batch")
+    tensor, given = graph.tensor(op.inputs[0]), graph.constant(op, 1)
+    axis = op.attributes.get("axis", 0) % len(tensor.shape)
+    own, total = tensor.axis(axis) - 1, tensor.shape[axis]
     count = len(op.outputs)
-    even = -(-shape[axis - 1] // count)
+    even = -(-total // count)
     sizes = op.attributes.get("split") if given is None else given.tolist()
-    sizes = sizes or [min(even, shape[axis - 1] - even * i) for i in range(count)]
+    sizes = sizes or [min(even, total - even * i) for i in range(count)]
     start = 0
     for output, size in enumerate(sizes):
-        ranges = tuple((start, start + size, 1) if i == axis - 1 else (0, n, 1) for i, n in enumerate(shape))
-        graph.add(op, "slice", op.inputs[:1], {"ranges": ranges}, name=f"{op.name}_{output}", output=output)
+        ranges = tuple((start, start + size, 1) if i == own else (0, n, 1) for i, n in enumerate(tensor.value_shape))
+        if op.outputs[output]:
+            graph.add(op, "slice", op.inputs[:1], {"ranges": ranges}, name=f"{op.name}_{output}", output=output)
         start += size
 
 
 def read_flatten(graph: GraphReader, op: Operator) -> None:
-    """Read a flattening of all but the batch."""
-    if op.attributes.get("axis", 1) % (len(graph.shape(op.inputs[0])) + 1) != 1:
-        raise Unsupported("an axis other than 1")
-    graph.add(op, "flatten", op.inputs)
+    """Read a flattening."""
+    read_reshape(graph, op)
 
 
 def read_reshape(graph: GraphReader, op: Operator) -> None:
-    """Read a reshape that keeps the batch."""
-    shape, given = graph.shape(op.inputs[0]), graph.constant(op, 1)
-    target = op.attributes["shape"] if given is None else [int(size) for size in given]
-    keeps_zero = bool(op.attributes.get("allowzero", 0))
-    sizes = [shape[i - 1] if size == 0 and i and not keeps_zero else size for i, size in enumerate(target)]
-    rest, total = sizes[1:], math.prod(shape)
-    if -1 in rest:
-        known = math.prod(size for size in rest if size != -1)
-        rest = [total // known if size == -1 and known else size for size in rest]
-    keeps_batch = sizes[0] in (BATCH, -1, graph.fixed_batch) or (sizes[0] == 0 and not keeps_zero)
-    if not keeps_batch or math.prod(rest) != total:
-        raise Unsupported(f"a reshape of {shape} to {tuple(target)} that does not keep the batch")
-    if len(rest) == 1:
+    """Read a new shape of the same values."""
+    shape = graph.tensor(op.outputs[0]).value_shape
+    if len(shape) == 1 and op.kind in ("Reshape", "Flatten"):
         graph.add(op, "flatten", op.inputs[:1])
     else:
-        graph.add(op, "reshape", op.inputs[:1], {"shape": tuple(rest)})
+        graph.add(op, "reshape", op.inputs[:1], {"shape": shape})
 
 
 def read_transpose(graph: GraphReader, op: Operator) -> None:
-    """Read a transposition that keeps the batch first."""
-    rank = len(graph.shape(op.inputs[0])) + 1
-    order = tuple(op.attributes.get("perm", range(rank)[::-1]))
-    if order[0] != 0:
-        raise Unsupported("a transpose that moves the batch")
-    graph.add(op, "transpose", op.inputs, {"order": order})
-
-
-def read_squeeze(graph: GraphReader, op: Operator) -> None:
-    """Read the removal of axes of size 1: a reshape."""
-    shape = graph.shape(op.inputs[0])
-    axes = _axes(graph, op, len(shape) + 1)
-    drop = {i + 1 for i, size in enumerate(shape) if size == 1} if axes is None else set(axes)
-    if 0 in drop:
-        raise Unsupported("the batch axis")
-    graph.add(op, "reshape", op.inputs[:1], {"shape": tuple(size for i, size in enumerate(shape) if i + 1 not in drop)})
-
-
-def read_unsqueeze(graph: GraphReader, op: Operator) -> None:
-    """Read the insertion of axes of size 1: a reshape."""
-    shape = list(graph.shape(op.inputs[0]))
-    given: Any = graph.constant(op, 1)
-    given = op.attributes["axes"] if given is None else given
-    axes = sorted(int(axis) % (len(shape) + 1 + len(given)) for axis in given)
-    if 0 in axes:
-        raise Unsupported("an axis before the batch")
-    for axis in axes:
-        shape.insert(axis - 1, 1)
-    graph.add(op, "reshape", op.inputs[:1], {"shape": tuple(shape)})
+    """Read a transposition; where it moves the batch, the network's value keeps its images in front."""
+    tensor = graph.tensor(op.inputs[0])
+    order = op.attributes.get("perm", range(len(tensor.shape))[::-1])
+    own = (0, *(tensor.axis(axis) for axis in order if axis != tensor.dropped))
+    if own == tuple(range(len(own))) and tuple(order) != tuple(range(len(order))):
+        graph.add(op, "reshape", op.inputs[:1], {"shape": tensor.value_shape})
+    else:
+        graph.add(op, "transpose", op.inputs[:1], {"order": own})
 
 
 ALIASES: dict[str, Reader] = {
     "Identity": _identity,
     "Dropout": _identity,
     "Cast": _cast,
-    "DequantizeLinear": _identity,
+    "DequantizeLinear": _dequantize,
 }
 """ONNX operator whose output is its input -> its reader."""

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest_or_list
@@ -31,7 +32,14 @@ def list_networks() -> list[str]:
     return sorted({*_FAMILIES, *(name[:-5] for name in files if name.endswith(".yaml"))})
 
 
-def load_network(name: str | Path | Network, weights: str | Path | None = None, seed: int = 0) -> Network:
+def load_network(
+    name: str | Path | Network,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    *,
+    input_shape: Any = None,
+    outputs: str | None = None,
+) -> Network:
     """Load a network.
 
     Parameters
@@ -43,6 +51,12 @@ def load_network(name: str | Path | Network, weights: str | Path | None = None, 
         ``"random"``, or an .npz with arrays ``LAYER.weight`` and ``LAYER.bias``.
     seed : int
         Seed of random weights.
+    input_shape : tuple of int or mapping, optional
+        Sizes of one image where an .onnx file leaves axes free; by name where it has several inputs. As many sizes as
+        the input has axes mean that the file has no batch axis. Several inputs are packed into one vector, in the order
+        of the file.
+    outputs : str, optional
+        Output of an .onnx file, the first if left out.
 
     Returns
     -------
@@ -53,7 +67,10 @@ def load_network(name: str | Path | Network, weights: str | Path | None = None, 
     ConfigError
         If the name is unknown or a file is wrong.
     """
-    network = name if isinstance(name, Network) else _find(str(name))
+    given = input_shape is not None or outputs is not None
+    if given and (isinstance(name, Network) or Path(name).suffix.lower() != ".onnx"):
+        raise ConfigError("input_shape, outputs: they choose from an .onnx file; leave them out for any other network")
+    network = name if isinstance(name, Network) else _find(str(name), input_shape, outputs)
     if weights is None:
         return network
     if weights == "random":
@@ -63,10 +80,10 @@ def load_network(name: str | Path | Network, weights: str | Path | None = None, 
     return load_weights(network, weights)
 
 
-def _find(name: str) -> Network:
+def _find(name: str, input_shape: Any = None, outputs: str | None = None) -> Network:
     suffix = Path(name).suffix.lower()
     if suffix == ".onnx":
-        return load_onnx(name)
+        return load_onnx(name, input_shape, outputs)
     if suffix in (".yaml", ".yml"):
         return load_description(name)
     if name not in list_networks():

@@ -159,7 +159,7 @@ def _look(node: Node, inputs: list[View], shapes: list[tuple[int, ...]], windows
             operands = (_flat(ends, shapes[0][2]),) * 2
         case Reach.PADS:
             operands = _find_padded(node.attributes["pads"][1:], shapes[0])
-    return [_through(view, operands, windows) for view in inputs]
+    return [_through(view, operands, windows, raster(shape)[0]) for view, shape in zip(inputs, shapes, strict=True)]
 
 
 def _all_of(view: View, windows: int) -> View:
@@ -187,11 +187,14 @@ def _flat(ends: list[Any], width: int) -> Need:
     return flat
 
 
-def _through(view: View, operands: Operands | None, windows: int) -> View:
-    """Look at a view through windows with the given last and first raster positions; None is one to one if it fits."""
+def _through(view: View, operands: Operands | None, windows: int, size: int = 0) -> View:
+    """Look at a view through windows with the given last and first raster positions; None is one to one if it fits.
+
+    Positions count in a raster of ``size``; they say nothing of a producer with other windows, such as a linear layer.
+    """
     seen = []
     for source, need, keep in view:
-        if operands is not None:
+        if operands is not None and len(need) == size:
             last, first = operands
             found, kept = np.where(last < 0, -1, need[last]), keep[first]
         elif len(need) == windows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xbarsim.network.kinds import activations, arithmetic, layers, moves, normalisation, pools
+from xbarsim.network.kinds import activations, arithmetic, layers, moves, normalisation, opaque, pools
 from xbarsim.network.kinds.record import (
     NO_LAYER,
     NO_TORCH,
@@ -86,6 +86,7 @@ KINDS = collect_kinds(
         *arithmetic.RECORDS,
         *moves.RECORDS,
         *normalisation.RECORDS,
+        *opaque.RECORDS,
     )
 )
 """Kind of node -> its record."""

@@ -35,9 +35,7 @@ from xbarsim.network.onnx_operators import (
     read_reshape,
     read_slice,
     read_split,
-    read_squeeze,
     read_transpose,
-    read_unsqueeze,
 )
 from xbarsim.network.onnx_writers import (
     write_concat,
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
 
 def _concat_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     axis = node.attributes.get("axis", 1) - 1
+    inputs = [*inputs, *(part.shape[1:] for _, part in node.attributes.get("constants", ()))]
     rest = {shape[:axis] + shape[axis + 1 :] for shape in inputs}
     if len(rest) > 1 or axis >= len(inputs[0]):
         raise ConfigError(f"node {node.name}: concat of shapes {show_shapes(inputs)} along axis {axis + 1}")
@@ -61,7 +60,23 @@ def _concat_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
 
 
 def _concat(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate(inputs, axis=node.attributes.get("axis", 1))
+    """Join values and constant parts, each constant at its place among all of them."""
+    parts = list(inputs)
+    for place, part in node.attributes.get("constants", ()):
+        parts.insert(place, np.broadcast_to(part, (len(inputs[0]), *part.shape[1:])))
+    return np.concatenate(parts, axis=node.attributes.get("axis", 1))
+
+
+def _concat_sign(node: Node, inputs: Sequence[bool]) -> bool:
+    return all(inputs) and all(bool(np.all(part >= 0)) for _, part in node.attributes.get("constants", ()))
+
+
+def _concat_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    parts = list(inputs)
+    for place, part in node.attributes.get("constants", ()):
+        value = torch.as_tensor(np.asarray(part), device=inputs[0].device)
+        parts.insert(place, value.expand(len(inputs[0]), *value.shape[1:]))
+    return torch.cat(parts, dim=node.attributes.get("axis", 1))
 
 
 def _concat_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
@@ -180,9 +195,9 @@ RECORDS = (
         name="concat",
         inputs=MANY,
         shape=_concat_shape,
-        sign=sign_of_inputs,
+        sign=_concat_sign,
         run=_concat,
-        torch=lambda torch, node, inputs: torch.cat(list(inputs), dim=node.attributes.get("axis", 1)),
+        torch=_concat_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,
@@ -263,7 +278,7 @@ RECORDS = (
         reach=_reshape_reach,
         settings={"shape": Setting(default=REQUIRED, read=read_wholes)},
         attributes=as_given,
-        onnx_read={"Reshape": read_reshape, "Squeeze": read_squeeze, "Unsqueeze": read_unsqueeze},
+        onnx_read={"Reshape": read_reshape, "Squeeze": read_reshape, "Unsqueeze": read_reshape},
         onnx_write=write_reshape,
     ),
     Kind(

@@ -14,8 +14,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
-    from xbarsim.network.onnx_import import GraphReader
     from xbarsim.network.onnx_layers import Operator
+    from xbarsim.network.onnx_reader import GraphReader
     from xbarsim.network.write_onnx import GraphWriter
 
 Shape = tuple[int, ...]

@@ -1,0 +1,139 @@
+"""Load, run and estimate every .onnx file of a folder, beside ONNX Runtime, and print a table by family.
+
+usage: python benchmarks/coverage/exports.py FOLDER [--only PREFIX] [--jobs LINES.jsonl] [--hardware NAME]
+
+FOLDER holds NAME.onnx and, where there is one, exports.jsonl with a line a file: ``name`` and ``family``. Each file runs
+in a process of its own, so that its peak of memory is its own. A file counts as equal where the largest difference is at
+most 1e-5 of the largest result. Needs onnx and onnxruntime.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
+CLOSE = 1e-5
+
+
+def check_file(path: Path, hardware: str) -> dict[str, Any]:
+    """Return what became of one file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    hardware : str
+        What the estimate is for.
+
+    Returns
+    -------
+    dict
+        ``state``, ``difference``, ``seconds``, ``peak_bytes``, and more.
+    """
+    import numpy as np
+
+    import xbarsim as xs
+    from xbarsim.errors import XbarsimError
+    from xbarsim.network import run_network
+
+    base = _peak()
+    start = time.perf_counter()
+    found: dict[str, Any] = {"name": path.stem, "bytes": path.stat().st_size}
+    try:
+        network = xs.load_network(path, self_check=False)
+    except XbarsimError as error:
+        return {**found, "state": "refused", "reason": str(error)}
+    found |= {"seconds": time.perf_counter() - start, "peak_bytes": _peak() - base}
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    (entry,) = session.get_inputs()
+    batch = entry.shape[0] if isinstance(entry.shape[0], int) else 2
+    sizes = network.input_shape
+    rng = np.random.default_rng(0)
+    if entry.type in TYPES:
+        x = np.abs(rng.normal(size=(batch, *sizes)) * 0.5).astype(TYPES[entry.type])
+    else:
+        x = rng.integers(0, 9, size=(batch, *sizes))
+    expected = np.asarray(session.run(None, {entry.name: x})[0])
+    result = run_network(network, x, threads=1)
+    difference = float(np.abs(result.reshape(-1) - expected.reshape(-1)).max() / max(1e-6, np.abs(expected).max()))
+    found |= {"difference": difference, "layers": len(network.layers), "macs": sum(n.macs for n in network.layers)}
+    opaque = [node for node in network.nodes if node.kind == "opaque"]
+    found["opaque"] = sorted({node.attributes["operator"] for node in opaque})
+    found["opaque_operations"] = sum(node.attributes["operations"] for node in opaque)
+    found["energy_joule"] = xs.estimate(network, hardware).energy_joule
+    found["state"] = "equal" if difference <= CLOSE else "differs"
+    return found
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def check_apart(path: Path, hardware: str) -> dict[str, Any]:
+    """Check a file in a process of its own."""
+    command = [sys.executable, __file__, "--one", str(path), "--hardware", hardware]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    try:
+        found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        reason = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
+        return {"name": path.stem, "state": "crash", "reason": reason}
+    return found
+
+
+def show_table(results: list[dict[str, Any]], families: dict[str, str]) -> None:
+    """Print one line a family."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        rows.setdefault(families.get(result["name"], "other"), []).append(result)
+    print(f"\n| family | files | equal | opaque operators |\n|---|---|---|---|")
+    for family, group in sorted(rows.items()):
+        equal = sum(each["state"] == "equal" for each in group)
+        names = sorted({name for each in group for name in each.get("opaque", ())})
+        print(f"| {family} | {len(group)} | {equal} | {', '.join(names)} |")
+    equal = sum(each["state"] == "equal" for each in results)
+    print(f"| all | {len(results)} | {equal} | |")
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--one")
+    parser.add_argument("--hardware", default="reference")
+    parser.add_argument("--out")
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(check_file(Path(given.one), given.hardware)))
+        return
+    folder = Path(given.folder)
+    log = folder / "exports.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+    families = {line["name"]: line["family"] for line in lines}
+    results = []
+    for path in sorted(folder.glob(f"{given.only}*.onnx")):
+        found = check_apart(path, given.hardware)
+        results.append(found)
+        text = (
+            found.get("reason") or f"{found['difference']:.1e}  {found['seconds']:.1f} s  {', '.join(found['opaque'])}"
+        )
+        print(f"{found['name']:34s} {found['state']:8s} {text}", flush=True)
+    show_table(results, families)
+    if given.out:
+        Path(given.out).write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""Files once computed wrongly or refused: types, other names, integer regions, and what depends on a batch."""
+
+import numpy as np
+import pytest
+
+import xbarsim as xs
+from xbarsim.errors import ConfigError
+from xbarsim.network import load_onnx, run_network
+
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+helper, numpy_helper, TYPES = onnx.helper, onnx.numpy_helper, onnx.TensorProto
+
+RNG = np.random.default_rng(3)
+
+
+def floats(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+def node(kind, inputs="x", output="y", domain="", **attributes):
+    return helper.make_node(
+        kind, inputs.split(" "), output.split(), name=output.split()[0], domain=domain, **attributes
+    )
+
+
+def write_model(path, nodes, constants, shape, kind=TYPES.FLOAT, outputs=(("y", TYPES.FLOAT),), opset=17):
+    graph = helper.make_graph(
+        nodes, "graph", [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info(*output, None) for output in outputs],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    versions = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=versions, ir_version=8), str(path))
+    return path
+
+
+NORM = {"g": floats(4), "b": floats(4), "m": floats(4), "v": np.abs(floats(4)) + 0.5}
+GRID = {"s": np.float32(0.05), "z": np.uint8(100)}
+QUANTIZE = node("QuantizeLinear", "x s z", "q")
+IMAGE, VECTOR, SMALL = ("N", 4, 5, 6), ("N", 5), ("N", 3, 6, 6)
+BATCH_OF_X = [node("Shape", "x", "sx"), node("Gather", "sx i", "n", axis=0)]
+CLASS_TOKEN = [*BATCH_OF_X, node("Concat", "n k", "sh", axis=0), node("Expand", "cls sh", "e")]
+SQUEEZED = [
+    node("GlobalAveragePool", "x", "p"), node("Squeeze", "p ax", "f"), node("Transpose", "x", "t", perm=[0, 2, 3, 1]),
+    node("Mul", "t f"),
+]  # fmt: skip
+BRANCHES = [
+    helper.make_graph([node(kind, "x", "r")], kind, [], [helper.make_tensor_value_info("r", TYPES.FLOAT, None)])
+    for kind in ("Neg", "Relu")
+]
+CASES = {
+    "normalisation on axis 1 behind a linear layer": (
+        [node("MatMul", "x w", "a"), node("BatchNormalization", "a g b m v")], {"w": floats(6, 4), **NORM}, IMAGE),
+    "the same with a bias": (
+        [node("MatMul", "x w", "a"), node("Add", "a c", "d"), node("BatchNormalization", "d g b m v")],
+        {"w": floats(6, 4), "c": floats(4), **NORM}, IMAGE),
+    "another reader behind a cast": (
+        [node("MatMul", "x w", "a"), node("Cast", "a", "i", to=1), node("Add", "i c", "d"), node("Mul", "d a")],
+        {"w": floats(5, 4), "c": floats(4)}, VECTOR),
+    "another reader behind a dropout": (
+        [node("Conv", "x w", "a"), node("Dropout", "a", "i"), node("BatchNormalization", "i g b m v", "n"),
+         node("Add", "n a")], {"w": floats(4, 4, 1, 1), **NORM}, IMAGE),
+    "another reader behind an identity": (
+        [node("Conv", "x w", "a"), node("Identity", "a", "i"), node("BatchNormalization", "i g b m v", "n"),
+         node("Add", "n a")], {"w": floats(4, 4, 1, 1), **NORM}, IMAGE),
+    "class token": (
+        [*CLASS_TOKEN, node("Concat", "e x", axis=1)],
+        {"i": ints(0), "k": ints(1, 8), "cls": floats(1, 1, 8)}, ("N", 9, 8)),
+    "another scale when codes are read": (
+        [QUANTIZE, node("DequantizeLinear", "q s2 z", "d"), node("MatMul", "d w")],
+        {**GRID, "s2": np.float32(0.1), "w": floats(5, 4)}, VECTOR),
+    "codes that are cast, shifted and scaled": (
+        [QUANTIZE, node("Cast", "q", "c", to=1), node("Sub", "c zf", "d"), node("Mul", "d s", "e"),
+         node("MatMul", "e w")], {**GRID, "zf": np.float32(100), "w": floats(5, 4)}, VECTOR),
+    "codes that are padded with code zero": (
+        [QUANTIZE, node("Pad", "q p", "m"), node("DequantizeLinear", "m s z")],
+        {**GRID, "p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, SMALL),
+    "codes that are padded with a code": (
+        [QUANTIZE, node("Pad", "q p k", "m"), node("DequantizeLinear", "m s z")],
+        {**GRID, "p": ints(0, 0, 1, 1, 0, 0, 1, 1), "k": np.uint8(200)}, SMALL),
+    "codes that are pooled and moved": (
+        [QUANTIZE, node("MaxPool", "q", "m", kernel_shape=[2, 2]), node("Reshape", "m sh", "r"),
+         node("DequantizeLinear", "r s z")], {**GRID, "sh": ints(0, -1)}, SMALL),
+    "codes as real values": ([QUANTIZE, node("Cast", "q", to=1)], GRID, VECTOR),
+    "codes that are clipped": (
+        [node("QuantizeLinear", "x s k", "q"), node("Clip", "q lo hi", "c"), node("DequantizeLinear", "c s k", "d"),
+         node("MatMul", "d w")],
+        {"s": np.float32(0.1), "k": np.int8(0), "lo": np.int8(-8), "hi": np.int8(7), "w": floats(5, 4)}, VECTOR),
+    "half precision inside": (
+        [node("Cast", "x", "h", to=10), node("MatMul", "h w", "a"), node("Cast", "a", to=1)],
+        {"w": (floats(5, 4)).astype(np.float16)}, VECTOR),
+    "a cast to integers": ([node("Cast", "x", "c", to=3), node("Cast", "c", to=1)], {}, VECTOR),
+    "a branch that a constant picks": ([helper.make_node("If", ["c"], ["y"], then_branch=BRANCHES[0],
+        else_branch=BRANCHES[1])], {"c": np.array(True)}, VECTOR),
+    "a stack of constant matrices": ([node("MatMul", "x w")], {"w": floats(3, 5, 4)}, ("N", 3, 2, 5)),
+    "a constant matrix from the left": ([node("MatMul", "w x")], {"w": floats(4, 3)}, ("N", 3, 5)),
+    "a gate of another vendor": ([node("QuickGelu", domain="com.microsoft", alpha=1.702)], {}, IMAGE),
+    "operators without a record": (
+        [node("Neg", "x", "a"), node("Exp", "a", "e"), node("Add", "e o", "c"), node("Reciprocal", "c")],
+        {"o": np.float32(1)}, IMAGE),
+    "nearest neighbours": (
+        [node("Conv", "x w", "a"), node("Resize", "a  k", mode="nearest")],
+        {"w": floats(8, 3, 3, 3), "k": np.array([1, 1, 2, 2], np.float32)}, SMALL),
+    "a transposed convolution": ([node("ConvTranspose", "x w", strides=[2, 2])], {"w": floats(3, 4, 2, 2)}, SMALL),
+    "operands of other ranks in a batch of one": (SQUEEZED, {"ax": ints(2, 3)}, (1, 4, 5, 6)),
+    "a squeeze of all axes": ([node("GlobalAveragePool", "x", "p"), node("Squeeze", "p")], {}, (1, 4, 5, 6)),
+    "sizes of a fixed batch": (
+        [node("Shape", "x", "sx"), node("Cast", "sx", "sf", to=1), node("ReduceProd", "sf", "p", keepdims=0),
+         node("Div", "x p")], {}, (3, 5)),
+    "a reshape with a fixed batch": (
+        [node("Reshape", "x sh", "r"), node("Transpose", "r", "t", perm=[2, 0, 1, 3]), node("Gather", "t i", axis=0)],
+        {"sh": ints(6, 3, 2, 4), "i": np.int64(1)}, (6, 3, 8)),
+    "a batch that moves": (
+        [node("Transpose", "x", "t", perm=[1, 0, 2]), node("MatMul", "t w", "a"), node("Relu", "a", "r"),
+         node("Transpose", "r", perm=[1, 0, 2])], {"w": floats(5, 4)}, ("N", 3, 5)),
+    "windows merged into the batch": (
+        [node("Reshape", "x sh", "r"), node("MatMul", "r w", "a"), node("Softmax", "a", "o", axis=-1),
+         node("Reshape", "o back")], {"sh": ints(-1, 2, 5), "w": floats(5, 4), "back": ints(-1, 6, 4)}, ("N", 6, 5)),
+    "a sum": ([node("ReduceSum", "x ax", keepdims=1)], {"ax": ints(1)}, VECTOR),
+    "constants among the parts": ([node("Concat", "e x e", axis=1)], {"e": floats(1, 2, 8)}, (1, 9, 8)),
+    "a slice of a linear layer over four axes": (
+        [node("MatMul", "x w", "a"), node("Slice", "a st en ax")],
+        {"w": floats(7, 4), "st": ints(1), "en": ints(3), "ax": ints(2)}, ("N", 2, 4, 7)),
+}  # fmt: skip
+
+
+def run_both(path, kind=np.float32, shape=None):
+    """Return the network's results and ONNX Runtime's, image by image where the file fixes a batch of one."""
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    entry = session.get_inputs()[0]
+    step = entry.shape[0] if isinstance(entry.shape[0], int) else 5
+    count = 5 if step == 1 else step
+    x = np.random.default_rng(7).normal(size=(count, *entry.shape[1:]))
+    x = x.astype(np.float32) if kind is np.float32 else np.abs(x * 3).astype(kind)
+    expected = [session.run(None, {entry.name: x[i : i + step]})[0] for i in range(0, count, step)]
+    network = load_onnx(path)
+    found = run_network(network, x.astype(np.float32))
+    return network, found.reshape(count, -1), np.concatenate([np.asarray(each).reshape(step, -1) for each in expected])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_computes_what_onnx_runtime_computes(case, tmp_path):
+    nodes, constants, shape = CASES[case]
+    network, found, expected = run_both(write_model(tmp_path / "m.onnx", nodes, constants, shape))
+    assert found.shape == expected.shape
+    loose = 2e-3 if case == "half precision inside" else 1e-5
+    np.testing.assert_allclose(found, expected, atol=loose * max(1e-3, np.abs(expected).max()), rtol=0)
+    if network.layers:
+        assert xs.estimate(network, "reference").energy_joule > 0
+
+
+def test_integers_are_computed_as_integers(tmp_path):
+    constants = {"k": np.int32(3), "w": floats(5, 4)}
+    nodes = [node("Div", "x k", "d"), node("Cast", "d", "c", to=1), node("MatMul", "c w")]
+    path = write_model(tmp_path / "m.onnx", nodes, constants, VECTOR, TYPES.INT32)
+    _, found, expected = run_both(path, np.int32)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    nodes[0] = node("Sub", "x k", "d")
+    path = write_model(tmp_path / "w.onnx", nodes, constants | {"k": np.uint8(3)}, VECTOR, TYPES.UINT8)
+    _, found, expected = run_both(path, np.uint8)
+    assert np.abs(expected).max() > 20, "codes below zero wrap around"
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_codes_that_are_the_output_come_out_as_codes(tmp_path):
+    path = write_model(
+        tmp_path / "m.onnx", [node("QuantizeLinear", "x s z")], GRID, VECTOR, outputs=[("y", TYPES.UINT8)]
+    )
+    _, found, expected = run_both(path)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "shape", "reason"),
+    [
+        ([node("Gemm", "x w c")], {"w": floats(5, 4), "c": floats(4, 1)}, (4, 5), "place of an image in its batch"),
+        ([node("Gemm", "w x", transB=1)], {"w": floats(4, 5)}, VECTOR, "lie along axis 1"),
+        ([*BATCH_OF_X, node("Cast", "n", "f", to=1), node("Div", "x f")], {"i": ints(0)}, VECTOR, "number of images"),
+        ([node("Softmax", axis=0)], {}, VECTOR, "goes along the batch"),
+        ([node("ReduceMean", axes=[0])], {}, VECTOR, "one for all images"),
+        ([node("Transpose", perm=[1, 0], output="t"), node("Reshape", "t s")], {"s": ints(-1, 5)}, VECTOR, "tears"),
+        ([node("DynamicQuantizeLinear", "x", "q s z"), node("DequantizeLinear", "q s z")], {}, VECTOR, "all images"),
+        ([node("Transpose", "x", "t", perm=[1, 0]), node("MatMul", "x t")], {}, VECTOR, "no single axis"),
+        ([node("NonZero", "x", "i"), node("Cast", "i", to=1)], {}, VECTOR, "depend on values"),
+    ],
+)  # fmt: skip
+def test_what_depends_on_a_batch_is_refused_with_its_reason_and_a_way_out(nodes, constants, shape, reason, tmp_path):
+    path = write_model(tmp_path / "m.onnx", nodes, constants, shape)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        load_onnx(path)
+    message = str(caught.value)
+    assert len(message) - len(str(tmp_path)) <= 400
+    assert any(way in message for way in ("export with", "change the model", "end the network"))
+
+
+def test_an_operator_that_runs_in_onnx_runtime_counts_as_opaque(tmp_path):
+    nodes = [node("MatMul", "x w", "a"), node("Softplus", "a")]
+    path = write_model(tmp_path / "m.onnx", nodes, {"w": floats(5, 4)}, VECTOR)
+    network = load_onnx(path)
+    assert [each.kind for each in network.nodes] == ["linear", "opaque"]
+    totals = xs.estimate(network, "reference").activity.totals
+    assert totals["opaque"] == 4
+    assert "vector" not in totals
+
+
+def test_several_inputs_are_packed_and_an_output_is_picked(tmp_path):
+    values = [helper.make_tensor_value_info(name, TYPES.FLOAT, ("N", size)) for name, size in (("a", 3), ("b", 2))]
+    nodes = [node("MatMul", "b w", "c"), node("Add", "a c", "y"), node("Relu", "y", "z")]
+    outputs = [helper.make_tensor_value_info(name, TYPES.FLOAT, None) for name in ("y", "z")]
+    graph = helper.make_graph(nodes, "g", values, outputs, [numpy_helper.from_array(floats(2, 3), "w")])
+    path = str(tmp_path / "m.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    a, b = floats(4, 3), floats(4, 2)
+    expected = ort.InferenceSession(path).run(None, {"a": a, "b": b})
+    for name, want in zip((None, "z"), expected, strict=True):
+        found = run_network(xs.load_network(path, outputs=name), np.concatenate([a, b], axis=1))
+        np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ConfigError, match="outputs: 'w' is no output of the file; it has y, z"):
+        xs.load_network(path, outputs="w")
+
+
+def test_free_sizes_are_given(tmp_path):
+    path = write_model(tmp_path / "m.onnx", [node("Conv", "x w")], {"w": floats(6, 4, 3, 3)}, ("N", 4, "h", "w"))
+    assert xs.load_network(path, input_shape=(4, 9, 8)).output_shape == (6, 7, 6)
+    with pytest.raises(ConfigError, match="the file fixes 4 in its place 0"):
+        xs.load_network(path, input_shape=(3, 9, 8))
+    with pytest.raises(ConfigError, match=r"give it: input_shape=\(4, \?, \?\)"):
+        xs.load_network(path)
+    whole = write_model(tmp_path / "n.onnx", [node("Unsqueeze", "x ax", "u"), node("Conv", "u w")],
+                        {"w": floats(6, 4, 3, 3), "ax": ints(0)}, (4, 9, 8))  # fmt: skip
+    assert xs.load_network(whole, input_shape=(4, 9, 8)).input_shape == (4, 9, 8)

@@ -1,0 +1,114 @@
+"""Operators without a record of their own: run by ONNX Runtime, image by image, in single files that hold one operator.
+
+Neither how long they take nor what they cost on the machine is modelled: their operations are counted from shapes (see
+:func:`~xbarsim.network.onnx_infer.count_operations`) as an action of their own. ONNX Runtime runs on one thread, so
+that bits depend on neither batch nor threads; other CPUs may give other bits.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.kinds.record import (
+    MANY,
+    NO_LAYER,
+    NO_TORCH,
+    NOT_IN_YAML,
+    NOT_READ,
+    NOT_WRITTEN,
+    Codes,
+    Kind,
+    Reach,
+    Shape,
+    TimingClass,
+    Work,
+)
+from xbarsim.network.kinds.rule import always, count_operands, raster, same_moments, unknown_sign
+from xbarsim.network.kinds.setting import as_given
+
+if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+
+
+@functools.lru_cache(maxsize=1024)
+def open_session(model: bytes) -> Any:
+    """Return ONNX Runtime's session of a model, on one thread.
+
+    Parameters
+    ----------
+    model : bytes
+        A serialised ``onnx.ModelProto``.
+
+    Returns
+    -------
+    onnxruntime.InferenceSession
+
+    Raises
+    ------
+    ConfigError
+        If ONNX Runtime is not installed, or refuses the model.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError("running this network needs the package onnxruntime: pip install 'xbarsim[onnx]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own errors, which differ by version
+        raise ConfigError(f"ONNX Runtime refuses an operator: {' '.join(str(error).split())[:200]}") from None
+
+
+def _shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    return tuple(node.attributes["shape"])
+
+
+def _run(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Run one image after the other: no operator can mix them."""
+    given = node.attributes
+    session = open_session(given["model"])
+    fixed = dict(given["constants"])
+    results = []
+    for image in range(len(inputs[0])):
+        feeds = dict(fixed)
+        for (name, kind, shape), value in zip(given["feeds"], inputs, strict=True):
+            feeds[name] = np.ascontiguousarray(value[image], dtype=kind).reshape(shape)
+        (result,) = session.run(None, feeds)
+        results.append(np.asarray(result).reshape(node.shape))
+    return np.stack(results)
+
+
+def _work(node: Node, inputs: Sequence[Shape]) -> Work:
+    windows, _ = raster(node.shape)
+    operations = -(-node.attributes["operations"] // windows)
+    return Work(operands=max(1, count_operands(node, inputs)), operations=max(1, operations), activations=0)
+
+
+RECORDS = (
+    Kind(
+        name="opaque",
+        inputs=MANY,
+        shape=_shape,
+        sign=unknown_sign,
+        run=_run,
+        torch=NO_TORCH,
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=TimingClass.VECTOR,
+        work=_work,
+        reach=always(Reach.ALL),
+        settings=NOT_IN_YAML,
+        attributes=as_given,
+        onnx_read=NOT_READ,
+        onnx_write=NOT_WRITTEN,
+    ),
+)

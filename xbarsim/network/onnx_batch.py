@@ -1,0 +1,116 @@
+"""What constants are for one image, where a file fixes a batch or makes them from the size of the batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from xbarsim.network.onnx_layers import Mixing, Operator
+from xbarsim.network.onnx_value import BROADCASTS, SHAPE_INPUTS, GraphValue, settle_constant
+
+
+def fit_constants(
+    operator: Operator,
+    computed: Mapping[str, GraphValue],
+    given: Mapping[str, np.ndarray],
+    wide: Mapping[str, np.ndarray],
+    times: int,
+    is_fixed: bool,
+) -> dict[str, np.ndarray]:
+    """Return the constants of an operator that are others for a batch of one than those at hand.
+
+    Parameters
+    ----------
+    operator : Operator
+        Reads the constants.
+    computed : mapping
+        Its computed inputs.
+    given : mapping
+        Its constant inputs: for a batch of one, or for the batch that the file fixes.
+    wide : mapping
+        Those that differ for the second batch size.
+    times : int
+        The second batch size.
+    is_fixed : bool
+        Whether the file fixes it.
+
+    Returns
+    -------
+    dict
+        Name -> value for a batch of one.
+
+    Raises
+    ------
+    Mixing
+        If a value depends on the number of images, or on the place of an image in its batch.
+    """
+    sizes = {name for i, name in enumerate(operator.inputs) if i in SHAPE_INPUTS.get(operator.kind, ())}
+    if not is_fixed:
+        for name, more in wide.items():
+            if name not in sizes and settle_constant(given[name], more, times) is None:
+                raise Mixing(f"its operand {name[:60]} depends on the number of images in a batch")
+        return {}
+    batched = [each for each in computed.values() if each.batch is not None]
+    if times == 1 or not batched:
+        return {}
+    fitted = {}
+    for name, value in given.items():
+        if name in sizes:
+            fit = _fit_sizes(operator, batched[0], value, times)
+        else:
+            fit = _fit_values(operator, batched, name, value, times)
+        if fit is not value:
+            fitted[name] = fit
+    return fitted
+
+
+def _fit_sizes(operator: Operator, tensor: GraphValue, sizes: np.ndarray, times: int) -> np.ndarray:
+    """Return the target of a reshape or the like for one image."""
+    if sizes.ndim != 1 or sizes.dtype.kind != "i" or operator.kind not in ("Reshape", "Expand", "Resize"):
+        return sizes
+    fitted = sizes.copy()
+    assert tensor.batch is not None
+    if operator.kind == "Reshape":
+        axis = _target_axis(tensor, [int(size) for size in sizes], times)
+    else:
+        axis = len(sizes) - len(tensor.shape) + tensor.batch
+    if axis is not None and 0 <= axis < len(sizes) and sizes[axis] > 0 and sizes[axis] % times == 0:
+        fitted[axis] = sizes[axis] // times
+        return fitted
+    return sizes
+
+
+def _target_axis(tensor: GraphValue, sizes: list[int], times: int) -> int | None:
+    """Return the axis of a reshape's target that holds the images, None where it is inferred or kept."""
+    full = [tensor.wide[axis] if size == 0 and axis < len(tensor.wide) else size for axis, size in enumerate(sizes)]
+    if -1 in full:
+        free = full.index(-1)
+        full[free] = math.prod(tensor.wide) // max(1, math.prod(size for size in full if size != -1))
+    before = 1
+    for axis, size in enumerate(full):
+        inside, left = divmod(tensor.before, before)
+        if not left and inside and size % (inside * times) == 0:
+            return axis
+        before *= size
+    return None
+
+
+def _fit_values(operator: Operator, batched: list[GraphValue], name: str, value: np.ndarray, times: int) -> np.ndarray:
+    """Return one image's part of a constant that repeats it for every image of a fixed batch."""
+    if operator.kind not in BROADCASTS and operator.kind not in ("Concat", "Gemm", "MatMul"):
+        return value
+    rank = max(len(each.shape) for each in batched)
+    axis = batched[0].batch
+    assert axis is not None
+    axis += value.ndim - (rank if operator.kind != "MatMul" or value.ndim > 2 else 99)
+    axis += rank - len(batched[0].shape)
+    if operator.kind == "Gemm" and operator.inputs.index(name) != 2:
+        return value
+    if not 0 <= axis < value.ndim or value.shape[axis] != times:
+        return value
+    parts = np.split(value, times, axis=axis)
+    if any(not np.array_equal(part, parts[0]) for part in parts):
+        raise Mixing(f"its operand {name[:60]} differs by the place of an image in its batch of {times}")
+    return parts[0]

@@ -1,0 +1,244 @@
+"""Single ONNX nodes: shapes by ONNX's own inference, values of constant nodes, small models that hold one node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xbarsim.network.onnx_layers import Operator, Unsupported
+from xbarsim.network.onnx_value import FLOATS, GraphValue
+
+FLOAT = 1
+DOMAINS = ("", "ai.onnx", "com.microsoft")
+_SAME = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinearLeakyRelu", "SkipLayerNormalization"}
+"""Operators of com.microsoft, of which onnx knows no shapes, whose output has the shape of their first input."""
+_PAIRS = {"QLinearAdd", "QLinearMul"}
+RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+"""Operators that draw: never folded."""
+
+
+def read_operator(proto: Any) -> Operator:
+    """Return a node with plain attributes."""
+    import onnx
+
+    attributes = {}
+    for item in proto.attribute:
+        value = onnx.helper.get_attribute_value(item)
+        attributes[item.name] = value.decode() if isinstance(value, bytes) else value
+    name = proto.name or (proto.output[0] if proto.output else proto.op_type)
+    return Operator(proto.op_type, name, tuple(proto.input), tuple(proto.output), attributes)
+
+
+def evaluate(proto: Any, constants: Mapping[str, np.ndarray], opsets: Any) -> list[Any]:
+    """Compute a node whose inputs are all constant; Unsupported where that cannot be."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    def describe(name: str) -> Any:
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None)
+
+    names = [name for name in proto.output if name]
+    graph = onnx.helper.make_graph([proto], "fold", [describe(name) for name in constants], list(map(describe, names)))
+    single = onnx.helper.make_model(graph, opset_imports=opsets)
+    try:
+        return list(ReferenceEvaluator(single).run(names, dict(constants)))
+    except Exception as error:
+        raise Unsupported(f"cannot be evaluated: {str(error).splitlines()[0] if str(error) else error!r}") from None
+
+
+def infer_outputs(
+    proto: Any, shapes: Mapping[str, tuple[int, tuple[int, ...]]], constants: Mapping[str, np.ndarray], opsets: Any
+) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Return element type and shape of the outputs of a node.
+
+    Parameters
+    ----------
+    proto : onnx.NodeProto
+        The node.
+    shapes : mapping
+        Computed input -> element type and shape.
+    constants : mapping
+        Constant input -> value.
+    opsets : sequence of onnx.OperatorSetIdProto
+        Versions.
+
+    Returns
+    -------
+    dict
+        Output -> element type and shape; Unsupported where a size depends on values.
+    """
+    import onnx
+
+    if proto.domain == "com.microsoft":
+        return _infer_microsoft(proto, shapes)
+    versions = {item.domain: item.version for item in opsets}
+    version = versions.get(proto.domain, versions.get("ai.onnx" if not proto.domain else "", 1))
+    try:
+        schema = onnx.defs.get_schema(proto.op_type, version, proto.domain)
+    except Exception:
+        raise Unsupported("an operator that ONNX does not define") from None
+    describe = onnx.helper.make_tensor_type_proto
+    types = {name: describe(*each) for name, each in shapes.items()}
+    data = {}
+    for name, value in constants.items():
+        kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+        types[name] = describe(kind, value.shape)
+        if value.size <= 4096:
+            data[name] = onnx.numpy_helper.from_array(value)
+    try:
+        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, None, list(opsets), 10)
+    except Exception as error:
+        raise Unsupported(f"its shape: {' '.join(str(error).split())[-100:]}") from None
+    return {name: _read_type(name, each) for name, each in found.items() if name}
+
+
+def _read_type(name: str, described: Any) -> tuple[int, tuple[int, ...]]:
+    if not described.HasField("tensor_type") or not described.tensor_type.HasField("shape"):
+        raise Unsupported("the shape of its result is not known")
+    dims = described.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") for dim in dims):
+        raise Unsupported("sizes of its result depend on values")
+    kind = described.tensor_type.elem_type
+    return (FLOAT if kind in FLOATS else kind), tuple(dim.dim_value for dim in dims)
+
+
+def _infer_microsoft(proto: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[int, tuple[int, ...]]]:
+    given = [shapes[name] for name in proto.input if name in shapes]
+    if proto.op_type in _SAME and given:
+        return {proto.output[0]: given[0]}
+    if proto.op_type in _PAIRS and given:
+        return {proto.output[0]: (given[0][0], np.broadcast_shapes(*(shape for _, shape in given)))}
+    raise Unsupported("the shape of its result is not known")
+
+
+def make_single(
+    proto: Any,
+    output: str,
+    tensors: Mapping[str, GraphValue],
+    constants: Mapping[str, np.ndarray],
+    opsets: Any,
+    result: GraphValue,
+) -> tuple[bytes, dict[str, np.ndarray]]:
+    """Wrap a node in a model of its own.
+
+    Parameters
+    ----------
+    proto : onnx.NodeProto
+        The node.
+    output : str
+        Which of its outputs the model gives.
+    tensors : mapping
+        Computed inputs in order -> what is known of them.
+    constants : mapping
+        Constant inputs; small ones become initializers.
+    opsets : sequence of onnx.OperatorSetIdProto
+        Versions.
+    result : GraphValue
+        What is known of the output.
+
+    Returns
+    -------
+    bytes, dict
+        The model, and the constants that are fed to it.
+    """
+    import onnx
+
+    node = onnx.NodeProto()
+    node.CopyFrom(proto)
+    for item in node.attribute:
+        if node.op_type == "Cast" and item.name == "to" and item.i in FLOATS:
+            item.i = FLOAT
+    describe = onnx.helper.make_tensor_value_info
+    inputs = [describe(name, each.kind, each.shape) for name, each in tensors.items()]
+    small, large = [], {}
+    for name, value in constants.items():
+        if value.size <= 1024:
+            small.append(onnx.numpy_helper.from_array(value, name))
+        else:
+            large[name] = value
+            inputs.append(describe(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape))
+    graph = onnx.helper.make_graph([node], "one", inputs, [describe(output, result.kind, None)], small)
+    versions = [item for item in opsets if item.domain in DOMAINS]
+    if node.domain and node.domain not in [item.domain for item in versions]:
+        versions.append(onnx.helper.make_opsetid(node.domain, 1))
+    return onnx.helper.make_model(graph, opset_imports=versions, ir_version=9).SerializeToString(), large
+
+
+_MOVES = {
+    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Concat", "Gather", "Expand", "Tile",
+    "Pad", "Identity", "Cast", "DepthToSpace", "SpaceToDepth", "GatherElements", "GatherND", "ScatterND", "Where",
+    "ScatterElements", "Trilu", "Shape",
+}  # fmt: skip
+
+
+def count_operations(operator: Operator, inputs: Sequence[tuple[int, ...]], result: tuple[int, ...]) -> int:
+    """Count the operations of one inference from shapes alone.
+
+    Parameters
+    ----------
+    operator : Operator
+        What is counted.
+    inputs : sequence of tuple of int
+        Shapes of all its inputs, constants among them.
+    result : tuple of int
+        Shape of its output.
+
+    Returns
+    -------
+    int
+        Multiply-accumulates of products, convolutions and recurrent layers; nothing for operators that move values; for
+        all others one for every number of the largest operand: an approximation.
+    """
+    size = math.prod(result)
+    if operator.kind in _MOVES:
+        return 0
+    if operator.kind in ("MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul"):
+        return size * inputs[0][-1]
+    if operator.kind in ("Gemm",):
+        return size * inputs[0][0 if operator.attributes.get("transA", 0) else -1]
+    if operator.kind in ("Conv", "ConvInteger", "QLinearConv"):
+        kernel = inputs[3] if operator.kind == "QLinearConv" else inputs[1]
+        return size * math.prod(kernel[1:])
+    if operator.kind == "ConvTranspose":
+        return math.prod(inputs[0]) * math.prod(inputs[1][1:])
+    if operator.kind in ("LSTM", "GRU", "RNN"):
+        return inputs[0][0] * inputs[0][1] * (math.prod(inputs[1]) + math.prod(inputs[2]))
+    if operator.kind == "Einsum":
+        return size * max((shape[-1] for shape in inputs if shape), default=1)
+    return max([size, *map(math.prod, inputs)])
+
+
+def numpy_type(kind: int) -> str:
+    """Return the name of NumPy's type for an ONNX element type."""
+    import onnx
+
+    return str(onnx.helper.tensor_dtype_to_np_dtype(kind))
+
+
+def encode_operator(real: str, codes: str, grid: Mapping[str, Any]) -> tuple[Operator, Any, dict[str, np.ndarray]]:
+    """Return an operator that turns values into codes of a grid, and the constants that it needs.
+
+    Parameters
+    ----------
+    real, codes : str
+        Tensors that it reads and makes.
+    grid : mapping
+        ``scale``, ``zero_point``, ``bits`` and ``signed``.
+
+    Returns
+    -------
+    Operator, onnx.NodeProto, dict
+    """
+    import onnx
+
+    kind = {4: "INT4", 8: "INT8", 16: "INT16", 32: "INT32"}[grid["bits"]]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(getattr(onnx.TensorProto, kind if grid["signed"] else f"U{kind}"))
+    constants = {
+        f"{codes}::scale": np.array(grid["scale"], np.float32),
+        f"{codes}::zero": np.array(grid["zero_point"]).astype(dtype),
+    }
+    proto = onnx.helper.make_node("QuantizeLinear", [real, *constants], [codes], name=f"{codes}::codes")
+    return read_operator(proto), proto, constants

@@ -1,0 +1,230 @@
+"""What has been read of an ONNX graph so far, and what the readers of operators ask of it and do to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xbarsim.network.graph import INPUT, Node
+from xbarsim.network.onnx_infer import DOMAINS
+from xbarsim.network.onnx_layers import CodeGrid, Operator, Unsupported, name_layer
+from xbarsim.network.onnx_reads import count_reads, origin_of
+from xbarsim.network.onnx_value import GraphValue
+from xbarsim.network.shapes import infer_shape
+
+
+class GraphState:
+    """Constants, tensors and nodes; readers of operators use it through the methods without underscore."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._input_shape: tuple[int, ...] = ()
+        self._constants: dict[str, np.ndarray] = {}
+        self._wide: dict[str, np.ndarray] = {}  # constants that differ for the second batch size
+        self._roots: dict[str, str] = {}  # constant -> the initializer that it was made from
+        self.grids: dict[str, CodeGrid] = {}  # constants that were dequantised
+        self._codes: dict[str, dict[str, Any]] = {}  # integer tensors carried as real values -> their grid
+        self._tensors: dict[str, GraphValue] = {}
+        self._sources: dict[str, str] = {}
+        self._nodes: dict[str, Node] = {}
+        self.reads, self._readers, self._origins = count_reads(model.graph)
+        self._opsets = [item for item in model.opset_import if item.domain in DOMAINS]
+        self.opset = max((item.version for item in self._opsets if item.domain in DOMAINS[:2]), default=1)
+
+    # ---- what readers of operators ask
+
+    def constant(self, operator: Operator, index: int) -> np.ndarray | None:
+        """Return a constant input of an operator.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        index : int
+            Which input.
+
+        Returns
+        -------
+        ndarray or None
+            Of the shape that the file gives it; None where it is left out.
+
+        Raises
+        ------
+        Unsupported
+            If the input is computed.
+        """
+        if index >= len(operator.inputs) or not operator.inputs[index]:
+            return None
+        if operator.inputs[index] not in self._constants:
+            raise Unsupported(f"input {operator.inputs[index]} is not a constant")
+        return self._constants[operator.inputs[index]]
+
+    def required(self, operator: Operator, index: int) -> np.ndarray:
+        """Return a constant input that an operator needs.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        index : int
+            Which input.
+
+        Returns
+        -------
+        ndarray, any shape
+            The constant, of the shape that the file gives it.
+
+        Raises
+        ------
+        Unsupported
+            If the input is computed or left out.
+        """
+        value = self.constant(operator, index)
+        if value is None:
+            raise Unsupported(f"input {index} is missing")
+        return value
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a tensor is a constant."""
+        return tensor in self._constants
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        """Return the shape of a computed tensor whose first axis is the batch, without the batch."""
+        if self.tensor(tensor).dropped != 0:
+            raise Unsupported("the batch is not the first axis")
+        return self.tensor(tensor).shape[1:]
+
+    def tensor(self, tensor: str) -> GraphValue:
+        """Return what is known of a computed tensor."""
+        if tensor not in self._tensors:
+            raise Unsupported(f"input {tensor} is a constant" if tensor in self._constants else f"no input {tensor!r}")
+        return self._tensors[tensor]
+
+    def value_shape_of(self, source: str) -> tuple[int, ...]:
+        """Return the shape of a node's value, or of the network's input."""
+        return self._input_shape if source == INPUT else self._nodes[source].shape
+
+    def node_of(self, tensor: str) -> Node | None:
+        """Return the node that computes a tensor, None for the network's input."""
+        return self._nodes.get(self._source(tensor))
+
+    def is_sole(self, tensor: str) -> bool:
+        """Whether one operator alone reads a tensor, under any of its names."""
+        return self._readers.get(origin_of(self._origins, tensor), 0) == 1
+
+    def grid(self, tensor: str) -> dict[str, Any] | None:
+        """Return the grid of integer codes that are carried as real values, None for other tensors."""
+        return self._codes.get(tensor)
+
+    def is_input(self, tensor: str) -> bool:
+        """Whether a tensor is the network's input itself."""
+        return self._source(tensor) == INPUT
+
+    # ---- what readers of operators do
+
+    def alias(self, operator: Operator, tensor: str) -> None:
+        """Let an operator's first output be another tensor."""
+        self._sources[operator.outputs[0]] = self._source(tensor)
+
+    def mark_codes(self, tensor: str, grid: Mapping[str, Any]) -> None:
+        """Say that a tensor holds integer codes, while its node puts out the values that they stand for."""
+        self._codes[tensor] = dict(grid)
+
+    def replace(self, operator: Operator, node: Node) -> None:
+        """Replace an earlier node of the same name; an operator's first output becomes its value."""
+        self._nodes[node.name] = dataclasses.replace(node, shape=self._nodes[node.name].shape)
+        self._sources[operator.outputs[0]] = node.name
+
+    def add(
+        self,
+        operator: Operator,
+        kind: str,
+        inputs: Sequence[str],
+        attributes: Mapping[str, Any] = {},
+        *,
+        name: str | None = None,
+        weight: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+        output: int = 0,
+    ) -> None:
+        """Add a node.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        kind : str
+            Kind of the node.
+        inputs : sequence of str
+            Tensors that it reads.
+        attributes : mapping
+            Attributes of the node.
+        name : str, optional
+            The operator's name if left out; a number makes it unique.
+        weight : ndarray, optional
+            Weight of the node, outputs first [-].
+        bias : ndarray, (outputs,), optional
+            Bias of the node [-].
+        output : int
+            Which output of the operator the node computes.
+        """
+        sources = [self._source(tensor) for tensor in inputs]
+        self._sources[operator.outputs[output]] = self._append(
+            name or operator.name, kind, sources, attributes, weight=weight, bias=bias
+        )
+
+    def reshaped(self, operator: Operator, tensor: str, shape: Sequence[int]) -> str:
+        """Return a tensor that holds a value under another shape.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        tensor : str
+            The value.
+        shape : sequence of int
+            Its new shape, images apart.
+
+        Returns
+        -------
+        str
+            The tensor itself where it has this shape.
+        """
+        source = self._source(tensor)
+        if self.value_shape_of(source) == tuple(shape):
+            return tensor
+        name = f"{tensor}::{'x'.join(map(str, shape))}"
+        if name not in self._sources:
+            self._sources[name] = self._append(f"{operator.name}_reshape", "reshape", [source], {"shape": tuple(shape)})
+        return name
+
+    def layer_name(self, operator: Operator, weight: str) -> str:
+        """Name a layer after the initializer of its weight, or after its node where that says nothing."""
+        return name_layer(self._roots.get(weight, ""), operator.name)
+
+    def _append(
+        self,
+        name: str,
+        kind: str,
+        sources: Sequence[str],
+        attributes: Mapping[str, Any],
+        *,
+        weight: np.ndarray | None = None,
+        bias: np.ndarray | None = None,
+    ) -> str:
+        count, unique = 1, name
+        while unique in self._nodes or unique == INPUT:
+            count += 1
+            unique = f"{name}_{count}"
+        node = Node(name=unique, kind=kind, inputs=tuple(sources), attributes=attributes, weight=weight, bias=bias)
+        shapes = [self.value_shape_of(source) for source in sources]
+        self._nodes[unique] = dataclasses.replace(node, shape=infer_shape(node, shapes))
+        return unique
+
+    def _source(self, tensor: str) -> str:
+        if tensor not in self._sources:
+            raise Unsupported(f"input {tensor} is a constant" if tensor in self._constants else f"no input {tensor!r}")
+        return self._sources[tensor]
