@@ -1,10 +1,10 @@
 """Load, run and estimate every .onnx file of a folder, beside ONNX Runtime, and print a table by family.
 
-usage: python benchmarks/coverage/exports.py FOLDER [--only PREFIX] [--jobs LINES.jsonl] [--hardware NAME]
+usage: python benchmarks/coverage/exports.py FOLDER [--only PREFIX] [--hardware NAME] [--out FILE]
 
-FOLDER holds NAME.onnx and, where there is one, exports.jsonl with a line a file: ``name`` and ``family``. Each file runs
-in a process of its own, so that its peak of memory is its own. A file counts as equal where the largest difference is at
-most 1e-5 of the largest result. Needs onnx and onnxruntime.
+FOLDER holds NAME.onnx and, where there is one, exports.jsonl with a line a file: ``name`` and ``family``. Each file
+runs in a process of its own, so that its peak of memory is its own. A file counts as equal where the largest difference
+is at most 1e-5 of the largest result. Needs onnx and onnxruntime.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def check_file(path: Path, hardware: str) -> dict[str, Any]:
     start = time.perf_counter()
     found: dict[str, Any] = {"name": path.stem, "bytes": path.stat().st_size}
     try:
-        network = xs.load_network(path, self_check=False)
+        network = xs.load_network(path)
     except XbarsimError as error:
         return {**found, "state": "refused", "reason": str(error)}
     found |= {"seconds": time.perf_counter() - start, "peak_bytes": _peak() - base}
@@ -97,7 +97,7 @@ def show_table(results: list[dict[str, Any]], families: dict[str, str]) -> None:
     rows: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         rows.setdefault(families.get(result["name"], "other"), []).append(result)
-    print(f"\n| family | files | equal | opaque operators |\n|---|---|---|---|")
+    print("\n| family | files | equal | opaque operators |\n|---|---|---|---|")
     for family, group in sorted(rows.items()):
         equal = sum(each["state"] == "equal" for each in group)
         names = sorted({name for each in group for name in each.get("opaque", ())})
