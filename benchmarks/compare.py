@@ -94,14 +94,28 @@ def network_pass() -> Callable[[], object]:
     return lambda: xs.simulate("digits", hardware, images, threads=1)
 
 
-def estimate(network: str) -> Callable[[], Callable[[], object]]:
-    """Estimate the cost of a network, planning included."""
+def estimate(network: str, *, by_name: bool) -> Callable[[], Callable[[], object]]:
+    """Estimate the cost of a network, planning included; hardware by its name or as a record that is loaded."""
 
     def make() -> Callable[[], object]:
         import xbarsim as xs
 
         loaded = xs.load_network(network)
-        return lambda: xs.estimate(loaded, "reference")
+        hardware = "reference" if by_name else xs.load_hardware("reference")
+        return lambda: xs.estimate(loaded, hardware)
+
+    return make
+
+
+def plan(network: str) -> Callable[[], Callable[[], object]]:
+    """Map a network onto a hardware record that is loaded."""
+
+    def make() -> Callable[[], object]:
+        import xbarsim as xs
+        from xbarsim.mapping import plan_network
+
+        loaded, hardware = xs.load_network(network), xs.load_hardware("reference")
+        return lambda: plan_network(loaded, hardware)
 
     return make
 
@@ -132,8 +146,13 @@ WORKLOADS: dict[str, tuple[Callable[[], Callable[[], object]], int]] = {
     "product, 2 bits a read": (product(2), 30),
     "product, 4 bits a read": (product(4), 30),
     "digits on reference, read noise": (network_pass, 3),
-    "estimate resnet20": (estimate("resnet20"), 30),
-    "estimate resnet50": (estimate("resnet50"), 5),
+    "plan resnet20": (plan("resnet20"), 500),
+    "plan resnet50": (plan("resnet50"), 200),
+    "estimate lenet5, loaded record": (estimate("lenet5", by_name=False), 100),
+    "estimate resnet20": (estimate("resnet20", by_name=True), 30),
+    "estimate resnet20, loaded record": (estimate("resnet20", by_name=False), 30),
+    "estimate resnet50": (estimate("resnet50", by_name=True), 5),
+    "estimate resnet50, loaded record": (estimate("resnet50", by_name=False), 5),
     "oracle, 16 new layers": (oracle, 3),
 }
 """Name -> function that prepares the workload and returns it, and calls timed together."""

@@ -24,7 +24,6 @@ from xbarsim.network import (
     Epitome,
     Network,
     from_torch,
-    hash_network,
     load_network,
     quantize_network,
     run_integer,
@@ -241,7 +240,7 @@ def simulate(
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
     bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
-    key = (hash_network(net), repr(bits))
+    key = (net.hash, repr(bits))
     quantized = keep.recall(
         ("quantized", *key),
         lambda: quantize_network(
@@ -297,7 +296,7 @@ def _provenance(
         hardware=hardware.name,
         hardware_hash=config.hash_hardware(plan.hardware),
         network=plan.network.name,
-        network_hash=hash_network(plan.network),
+        network_hash=plan.network.hash,
         seed=seed,
         overrides=hardware.overrides | {f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()},
         settings={

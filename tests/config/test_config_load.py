@@ -181,3 +181,18 @@ def test_a_quantile_and_the_kind_of_range_are_one_choice(changes, expected):
 def test_a_range_that_says_two_things_is_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         load_hardware("reference").override(changes)
+
+
+def test_the_hash_of_a_record_is_worked_out_once_and_forgotten_with_it(monkeypatch):
+    from xbarsim.config import load
+
+    kept = len(load._CONTENTS)
+    hardware = load_hardware("reference")
+    first = hash_hardware(hardware)
+    with monkeypatch.context() as patch:
+        patch.setattr(load, "stamp_kinds", None)  # a second look would call it
+        assert hash_hardware(hardware) == first
+    assert hash_hardware(hardware.override({"crossbar.rows": 64})) != first
+    assert hash_hardware(load_hardware("reference")) == first
+    del hardware
+    assert len(load._CONTENTS) == kept

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import weakref
 from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -27,6 +28,9 @@ from xbarsim.plugin import find_table
 from xbarsim.yaml_file import load_yaml
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
+
+_CONTENTS: dict[int, str] = {}
+"""Identity of a record in use -> its content as JSON."""
 
 
 def list_hardware() -> list[str]:
@@ -196,11 +200,22 @@ def hash_hardware(hardware: Hardware) -> str:
     str
         16 hexadecimal digits.
     """
-    content = stamp_kinds(hardware.model_dump(mode="json", exclude={"name", "description", "sources"}))
+    text = _write_content(hardware)
     files = {key: hash_file(Path(path)) for key, path in hardware.device.files.items()}
     if files:
-        content = {**content, "files": files}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        text = json.dumps({**json.loads(text), "files": files}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _write_content(hardware: Hardware) -> str:
+    """Write what counts of a record as JSON, once for a record that never changes."""
+    key = id(hardware)
+    text = _CONTENTS.get(key)
+    if text is None:
+        content = stamp_kinds(hardware.model_dump(mode="json", exclude={"name", "description", "sources"}))
+        text = _CONTENTS[key] = json.dumps(content, sort_keys=True)
+        weakref.finalize(hardware, _CONTENTS.pop, key, None).atexit = False
+    return text
 
 
 def hash_file(path: Path) -> str:

@@ -37,8 +37,7 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
     counted = []
     for each in layout.steps:
         work = describe_work(plan, each)
-        found = {name: action.count(work) for name, action in ACTIONS.items()}
-        counted.append({name: count for name, count in found.items() if count})
+        counted.append({name: count for name, action in ACTIONS.items() if (count := action.count(work))})
     return counted
 
 
