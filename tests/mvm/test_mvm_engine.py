@@ -48,6 +48,23 @@ def test_fused_kernels_differ_from_float64_in_few_codes(encoding, dac_bits):
         assert differs <= 0.8 * grid.rms_error / engine.lsb * conversions + 0.002
 
 
+@pytest.mark.parametrize("bits", [3, 4, 6])
+@pytest.mark.parametrize("dac_bits", [1, 2, 4])
+def test_sums_on_a_threshold_round_the_same_way_in_every_kernel(bits, dac_bits):
+    # whole levels, and steps of a sum over a whole number of codes, put sums on thresholds
+    changes = {"dac.bits": dac_bits, "adc.bits": bits, "device.programming.sigma": 0.0, "crossbar.method": "ideal"}
+    for seed in range(3):
+        engine, codes = program(changes, rows=60 + seed, seed=seed)
+        engine = engine.calibrate(codes[:40])
+        expected = engine.multiply(codes, method="product")
+        for method in ("fixed", "float") if dac_bits < 3 else ("float",):
+            np.testing.assert_array_equal(engine.multiply(codes, method=method), expected)
+        for lsb in (36 / 7, 212 / 3, 2.0, 2.5):
+            other = engine.with_lsb(lsb)
+            found = other.multiply(codes[:50], method="product")
+            np.testing.assert_array_equal(other.multiply(codes[:50], method="float"), found)
+
+
 def test_the_chosen_grid_keeps_its_bound():
     engine, _ = program({})
     assert engine.choose_method() == "fixed"

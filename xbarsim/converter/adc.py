@@ -3,8 +3,10 @@
 Sums are counted in level units: one level step of conductance times one input step. A converter of b bits has
 codes 0 .. 2**b - 1 for a single column, and for the difference of two columns either -(2**(b-1) - 1) ..
 2**(b-1) - 1 (``adc.sign: included``) or -(2**b - 1) .. 2**b - 1 (``extra``: a comparator finds the sign).
-``code = clip(round(sum / lsb), lowest, highest)``, halves to even. The step ``lsb`` is one number per layer and
-never finer than one level unit, so that a converter that is wide enough is the identity on whole levels.
+``code = clip(round(sum / lsb), lowest, highest)``, halves to even. The quotient is formed in one way everywhere, as the
+float32 product of the sum and the step's reciprocal, so that sums on a threshold fall to one side. The step ``lsb`` is
+one number per layer and never finer than one level unit, so that a converter that is wide enough is the identity on
+whole levels.
 A converter of unequal steps, or one whose steps differ from converter to converter (``converter.kind``), has
 :class:`Levels` in place of the rounding. A sense amplifier that saturates gives ``S tanh(sum / S)`` to the converter:
 the law of a differential pair (Gray and Meyer, Analysis and Design of Analog Integrated Circuits).
@@ -108,6 +110,12 @@ class AdcRange:
         lowest, highest = self.lowest * finer, self.highest * finer
         return replace(self, lsb=self.lsb / finer, lowest=lowest, highest=highest, real=self)
 
+    def to_steps(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return sums, any shape [level units], in steps [lsb], rounded to float32 unless the converter is ideal."""
+        if self.is_ideal:
+            return sums / self.lsb
+        return (sums.astype(np.float32) * np.float32(1.0 / self.lsb)).astype(np.float64)
+
     def find_codes(self, sums: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the code of every sum, any shape [lsb], counted from 0 for the lowest."""
         if self.levels is not None:
@@ -204,4 +212,4 @@ def convert_sums(sums: ArrayLike, adc: AdcRange) -> NDArray[np.float64]:
         where it is ideal.
     """
     values = np.asarray(sums, dtype=np.float64)
-    return values if adc.is_ideal else adc.convert(values / adc.lsb)
+    return values if adc.is_ideal else adc.convert(adc.to_steps(values))

@@ -49,7 +49,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
             for t in range(len(streams)):
                 x = values[t, :, begin:end]
-                y = (x @ cells[begin:end]) / adc.lsb
+                y = adc.to_steps(x @ cells[begin:end])
                 if errors is not None:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
                     y += _draw_noise(matrix, x, first, r, t)
