@@ -30,7 +30,7 @@ from xbarsim.network import (
     run_network,
 )
 from xbarsim.network.execute import check_images
-from xbarsim.plugin import list_plugins
+from xbarsim.plugin import find_table, select_plugins
 from xbarsim.report import CostReport, Provenance, Report, Seconds
 from xbarsim.timing import Activity, simulate_plan
 
@@ -305,7 +305,7 @@ def _provenance(
             **settings,
         },
         sources=sources,
-        plugins=list_plugins(),
+        plugins=select_plugins(*(layer.hardware for layer in plan.layers), metrics=find_table("metric").added),
     )
 
 

@@ -14,11 +14,13 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest_or_list
@@ -34,6 +36,10 @@ OWNERS = {
     "sampler": ("xbarsim.search.sampler", "SAMPLERS"),
 }
 """Kind of class -> module and name of its table. Imported when asked for, since tables live in rooms above."""
+
+
+HARDWARE_KINDS = ("device_law", "converter", "component_law")
+"""Kinds of classes that hardware names."""
 
 
 class Table:
@@ -164,11 +170,14 @@ def list_plugins() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def select_plugins(*, metrics: Iterable[str] = (), samplers: Iterable[str] = ()) -> dict[str, str]:
-    """Return the plug-ins that a result depends on: those that hardware may name, and the given ones.
+def select_plugins(*contents: Any, metrics: Iterable[str] = (), samplers: Iterable[str] = ()) -> dict[str, str]:
+    """Return the plug-ins that a result depends on.
 
     Parameters
     ----------
+    *contents : Any
+        Hardware records, settings, choices: device laws, converters and component laws count where a text of them is
+        their name.
     metrics, samplers : iterable of str
         Names in use; those that ship with the package are left out.
 
@@ -177,12 +186,13 @@ def select_plugins(*, metrics: Iterable[str] = (), samplers: Iterable[str] = ())
     dict
         ``kind:name`` -> hash of the source, sorted.
     """
-    used = {f"metric:{name}" for name in metrics} | {f"sampler:{name}" for name in samplers}
-    return {
-        name: value
-        for name, value in list_plugins().items()
-        if name in used or not name.startswith(("metric:", "sampler:"))
-    }
+    added = list_plugins()
+    if not added:
+        return {}
+    texts = set(_list_texts(contents))
+    used = {f"{kind}:{name}" for kind in HARDWARE_KINDS for name in texts}
+    used |= {f"metric:{name}" for name in metrics} | {f"sampler:{name}" for name in samplers}
+    return {name: value for name, value in added.items() if name in used}
 
 
 def hash_plugins(plugins: Mapping[str, str]) -> str:
@@ -215,12 +225,24 @@ class Parcel:
         return self.module != "__main__" and "<locals>" not in self.qualname and bool(self.source)
 
 
-def pack_plugins() -> tuple[Parcel, ...]:
-    """Return every class that plug-ins added, to be sent to worker processes before anything else."""
+def pack_plugins(names: Collection[str]) -> tuple[Parcel, ...]:
+    """Pack classes that plug-ins added, to be sent to worker processes before anything else.
+
+    Parameters
+    ----------
+    names : collection of str
+        ``kind:name`` of each, as :func:`select_plugins` gives them.
+
+    Returns
+    -------
+    tuple of Parcel
+        One for each class.
+    """
     return tuple(
         _pack(kind, name, table[name], fingerprint)
         for kind, table in _find_loaded().items()
         for name, fingerprint in table.added.items()
+        if f"{kind}:{name}" in names
     )
 
 
@@ -283,6 +305,17 @@ def _find_loaded() -> dict[str, Table]:
     return {
         kind: getattr(sys.modules[module], name) for kind, (module, name) in OWNERS.items() if module in sys.modules
     }
+
+
+def _list_texts(content: Any) -> Iterator[str]:
+    """Yield every text among the values of records, mappings and lists."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, (list, tuple)):
+        for item in content:
+            yield from _list_texts(item)
+    elif isinstance(content, (Mapping, BaseModel)):
+        yield from _list_texts(list(dict(content).values()))
 
 
 def _pack(kind: str, name: str, cls: type[Any], fingerprint: str) -> Parcel:

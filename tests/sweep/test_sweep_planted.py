@@ -112,7 +112,7 @@ def test_a_sweep_refuses_a_metric_that_it_cannot_have(content, message):
 
 @pytest.mark.usefixtures("margin")
 def test_a_class_travels_to_other_processes_and_another_version_of_it_is_refused():
-    (parcel,) = pack_plugins()
+    (parcel,) = pack_plugins(["metric:margin"])
     assert parcel.can_travel
     METRICS._classes.clear()
     METRICS._added.clear()

@@ -235,7 +235,7 @@ def run_epitome_search(
     search, space = task.search, task.space
     oracle = CostOracle(task.hardware, cache)
     name = f"epitome-{name_search(search, space, oracle)}"
-    about = {**describe_search(search, space), "search": wanted.model_dump(mode="json")}
+    about = {**describe_search(search, space, task.hardware), "search": wanted.model_dump(mode="json")}
     first = [*task.starts, *_vary(task, wanted)]
     sampler = EvolutionSampler(space, seed=wanted.seed, first=first, population=wanted.evolution.population)
     images = load_images(search)

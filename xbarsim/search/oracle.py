@@ -54,7 +54,7 @@ class CostOracle:
     ) -> None:
         self.hardware = api.load_hardware(hardware)
         self.hash = config.hash_hardware(self.hardware)
-        self._base = (fingerprint_code() + hash_plugins(select_plugins()), self.hash)
+        self._base = (fingerprint_code(), self.hash)
         self._disk = open_cache(cache)
         self._memory: dict[Hashable, Any] = {}
         self._limit = max(1, memory)
@@ -208,7 +208,8 @@ class CostOracle:
         return {**self.__dict__, "_memory": {}}
 
     def _name(self, *parts: Any) -> str:
-        text = json.dumps([*self._base, *parts], sort_keys=True, default=_refuse)
+        plugins = hash_plugins(select_plugins(parts))  # those of choices; the hash of the hardware has its own
+        text = json.dumps([*self._base, *parts, *([plugins] if plugins else [])], sort_keys=True, default=_refuse)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _find(

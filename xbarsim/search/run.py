@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xbarsim import api
+from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError, SolverError
 from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
@@ -79,7 +80,7 @@ def make_sampler(search: Search, space: Space) -> Sampler:
 def name_search(search: Search, space: Space, oracle: CostOracle) -> str:
     """Return a hash of everything that decides which points are asked for and what they are worth."""
     name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
-    plugins = select_plugins(samplers=(search.method,))
+    plugins = select_plugins(search, samplers=(search.method,))
     return f"{name}-{hash_plugins(plugins)}" if plugins else name
 
 
@@ -116,7 +117,7 @@ def run_search(
     space, hardware = open_space(search)
     images = load_images(search)
     oracle = CostOracle(hardware, cache)
-    about = describe_search(search, space)
+    about = describe_search(search, space, hardware)
     with SearchStore(folder, name_search(search, space, oracle), about) as store:
         if search.method == GRADIENT:
             from xbarsim.search.gradient import run_gradient
@@ -129,10 +130,10 @@ def run_search(
     return result
 
 
-def describe_search(search: Search, space: Space) -> dict[str, Any]:
+def describe_search(search: Search, space: Space, hardware: Hardware) -> dict[str, Any]:
     """Return what a store says about its search, for readers."""
     about = {"points_in_space": str(space.count), "search": search.model_dump(mode="json")}
-    plugins = select_plugins(samplers=(search.method,))
+    plugins = select_plugins(search, hardware, samplers=(search.method,))
     return {**about, "plugins": plugins} if plugins else about
 
 

@@ -134,7 +134,7 @@ def run_dask(
 
 def pack_workload(factory: str, workload: Workload | Any) -> bytes:
     """Return what every worker of the cluster needs: plug-ins, and the function that computes points."""
-    plugins = pack_plugins()
+    plugins = pack_plugins(workload.plugins if isinstance(workload, Workload) else ())
     for parcel in plugins:
         if not parcel.can_travel:
             where = "defined in the main program or in a function; workers need it in a module"

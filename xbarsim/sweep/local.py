@@ -72,7 +72,7 @@ def run_local(
     cores = available_cores()
     count = min(workers or cores, len(points))
     threads = max(1, cores // count) if workers is None else 1
-    plugins = pack_plugins()
+    plugins = pack_plugins(workload.plugins if isinstance(workload, Workload) else ())
     if not all(parcel.can_travel for parcel in plugins):
         yield from _compute_here(points, workload, factory)
         return

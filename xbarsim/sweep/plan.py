@@ -72,6 +72,8 @@ class Workload:
     seed: int
     metrics: tuple[str, ...]
     """Names of what is measured."""
+    plugins: tuple[str, ...]
+    """What points need of plug-ins, as ``kind:name``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -170,8 +172,12 @@ def _load_workload(sweep: Sweep) -> Workload:
     return Workload(
         networks=networks, hardware=hardware, layers=sweep.layers, images=images, labels=labels,
         calibration=calibration, trials=sweep.trials, seed=sweep.seed,
-        metrics=sweep.chosen_metrics,
+        metrics=sweep.chosen_metrics, plugins=tuple(_select_plugins(sweep, hardware)),
     )  # fmt: skip
+
+
+def _select_plugins(sweep: Sweep, hardware: Mapping[str, Hardware]) -> dict[str, str]:
+    return select_plugins(sweep, hardware, metrics=sweep.chosen_metrics)
 
 
 def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
@@ -189,7 +195,7 @@ def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np
 
 def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
     arrays = (workload.images, workload.labels, workload.calibration)
-    plugins = select_plugins(metrics=sweep.chosen_metrics)
+    plugins = _select_plugins(sweep, workload.hardware)
     return {
         **({"plugins": plugins} if plugins else {}),
         "version": __version__,
