@@ -30,7 +30,7 @@ def test_every_kind_says_which_part_of_the_machine_computes_it():
     classes = {timing: {name for name, kind in KINDS.items() if kind.timing is timing} for timing in TimingClass}
     assert classes[TimingClass.LAYER] == set(LAYER_KINDS) == {"conv2d", "linear"}
     assert classes[TimingClass.VALUES] == SINGLE_VALUES
-    assert classes[TimingClass.VECTOR] == {"softmax", "layer_norm", "opaque"}
+    assert classes[TimingClass.VECTOR] == {"softmax", "layer_norm", "opaque", "fold"}
     assert classes[TimingClass.PRODUCT] == {"matmul"}
     assert classes[TimingClass.BINARY] == {"add", "sub", "mul", "div"}
 

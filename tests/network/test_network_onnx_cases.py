@@ -107,6 +107,27 @@ CASES = {
         [node("Conv", "x w", "a"), node("Resize", "a  k", mode="nearest")],
         {"w": floats(8, 3, 3, 3), "k": np.array([1, 1, 2, 2], np.float32)}, SMALL),
     "a transposed convolution": ([node("ConvTranspose", "x w", strides=[2, 2])], {"w": floats(3, 4, 2, 2)}, SMALL),
+    "a transposed convolution that overlaps": (
+        [node("ConvTranspose", "x w b", strides=[2, 1], pads=[1, 0, 0, 1], output_padding=[1, 0], dilations=[1, 2]),],
+        {"w": floats(3, 4, 3, 2), "b": floats(4)}, SMALL),
+    "a convolution along a line": (
+        [node("Conv", "x w b", "c", pads=[2, 1], strides=[2], dilations=[2]),
+         node("BatchNormalization", "c g o m v")],
+        {"w": floats(4, 3, 3), "b": floats(4), "o": floats(4), **{k: NORM[k] for k in "gmv"}}, ("N", 3, 12)),
+    "a convolution of a volume": (
+        [node("Conv", "x w b", pads=[1, 0, 1, 1, 0, 1], strides=[1, 2, 1])],
+        {"w": floats(4, 2, 3, 3, 2), "b": floats(4)}, ("N", 2, 5, 6, 7)),
+    "long short-term memory": (
+        [node("Transpose", "x", "t", perm=[1, 0, 2]), node("LSTM", "t w r b", "h", hidden_size=5),
+         node("Transpose", "h", perm=[2, 0, 1, 3])],
+        {"w": floats(1, 20, 3), "r": floats(1, 20, 5), "b": floats(1, 40)}, ("N", 6, 3)),
+    "gated recurrent unit": (
+        [node("Transpose", "x", "t", perm=[1, 0, 2]),
+         node("GRU", "t w r b", "h", hidden_size=5, linear_before_reset=1), node("Transpose", "h", perm=[2, 0, 1, 3])],
+        {"w": floats(1, 15, 3), "r": floats(1, 15, 5), "b": floats(1, 30)}, ("N", 6, 3)),
+    "embedded tokens": (
+        [node("Cast", "x", "c", to=7), node("Abs", "c", "d"), node("Min", "d k", "i"), node("Gather", "e i", axis=0)],
+        {"k": np.int64(4), "e": floats(5, 3)}, VECTOR),
     "operands of other ranks in a batch of one": (SQUEEZED, {"ax": ints(2, 3)}, (1, 4, 5, 6)),
     "a squeeze of all axes": ([node("GlobalAveragePool", "x", "p"), node("Squeeze", "p")], {}, (1, 4, 5, 6)),
     "sizes of a fixed batch": (
@@ -152,6 +173,25 @@ def test_a_file_computes_what_onnx_runtime_computes(case, tmp_path):
     np.testing.assert_allclose(found, expected, atol=loose * max(1e-3, np.abs(expected).max()), rtol=0)
     if network.layers:
         assert xs.estimate(network, "reference").energy_joule > 0
+
+
+@pytest.mark.parametrize(
+    ("case", "rows", "columns"),
+    [
+        ("a transposed convolution that overlaps", 3, 24),
+        ("a convolution along a line", 9, 4),
+        ("a convolution of a volume", 36, 4),
+        ("long short-term memory", 3, 20),
+        ("gated recurrent unit", 3, 15),
+        ("a constant matrix from the left", 3, 4),
+    ],
+)
+def test_weights_of_any_form_go_to_arrays(case, rows, columns, tmp_path):
+    nodes, constants, shape = CASES[case]
+    network = load_onnx(write_model(tmp_path / "m.onnx", nodes, constants, shape))
+    assert [(layer.rows, layer.columns) for layer in network.layers] == [(rows, columns)]
+    if case == "a convolution along a line":
+        assert "scale" not in [each.kind for each in network.nodes], "normalisation is part of the layer"
 
 
 def test_integers_are_computed_as_integers(tmp_path):

@@ -32,6 +32,15 @@ def read_operator(proto: Any) -> Operator:
     return Operator(proto.op_type, name, tuple(proto.input), tuple(proto.output), attributes)
 
 
+def remake_operator(operator: Operator, inputs: Sequence[str]) -> Any:
+    """Return a node like an operator, on other inputs."""
+    import onnx
+
+    return onnx.helper.make_node(
+        operator.kind, list(inputs), list(operator.outputs), name=operator.name, **operator.attributes
+    )
+
+
 def evaluate(proto: Any, constants: Mapping[str, np.ndarray], opsets: Any) -> list[Any]:
     """Compute a node whose inputs are all constant; Unsupported where that cannot be."""
     import onnx

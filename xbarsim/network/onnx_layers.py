@@ -103,17 +103,40 @@ def code_type(codes: np.ndarray) -> tuple[int, bool]:
     return _CODE_BITS[name]
 
 
-def read_conv(graph: GraphReader, op: Operator) -> None:
-    """Read a Conv over two axes: groups, dilation, any padding, scales of its weights where they were quantised."""
-    weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
+def add_conv(
+    graph: GraphReader,
+    op: Operator,
+    tensor: str,
+    weight: np.ndarray,
+    shape: Sequence[int],
+    sliding: dict[str, Any],
+) -> None:
+    """Add a convolution over two axes: groups, dilation, any padding, scales of its weights where they were quantised.
+
+    Parameters
+    ----------
+    graph : GraphReader
+        What has been read so far.
+    op : Operator
+        The convolution.
+    tensor : str
+        What it reads, an image.
+    weight : ndarray, (out, in / groups, kh, kw)
+        Its weights [-].
+    shape : sequence of int
+        Shape of the image.
+    sliding : dict
+        How the kernel slides, where the operator's own attributes do not say it.
+    """
+    bias = graph.constant(op, 2)
     if weight.ndim != 4 or len(shape) != 3:
-        raise Unsupported("only two-dimensional convolutions")
+        raise Broken(f"weight of shape {weight.shape} on {tuple(shape)}")
     attributes = {"in_channels": shape[0], "out_channels": weight.shape[0], "groups": op.attributes.get("group", 1)}
     if weight.shape[1] * attributes["groups"] != shape[0]:
         raise Broken(f"weight of shape {weight.shape} on {shape[0]} channels")
-    attributes |= read_sliding(op, shape, weight.shape[2:]) | _weight_grid(graph, op.inputs[1], 0)
+    attributes |= (sliding or read_sliding(op, shape, weight.shape[2:])) | weight_grid(graph, op.inputs[1], 0)
     name = graph.layer_name(op, op.inputs[1])
-    graph.add(op, "conv2d", op.inputs[:1], attributes, name=name, weight=weight, bias=bias)
+    graph.add(op, "conv2d", [tensor], attributes, name=name, weight=weight, bias=bias)
 
 
 def read_gemm(graph: GraphReader, op: Operator) -> None:
@@ -158,7 +181,7 @@ def _read_left(graph: GraphReader, op: Operator) -> None:
     attributes = {
         "in_features": weight.shape[1],
         "out_features": weight.shape[0],
-        **_weight_grid(graph, op.inputs[0], 0),
+        **weight_grid(graph, op.inputs[0], 0),
     }
     name = graph.layer_name(op, op.inputs[0])
     graph.add(op, "linear", [output], attributes, name=name, weight=weight)
@@ -166,7 +189,7 @@ def _read_left(graph: GraphReader, op: Operator) -> None:
 
 
 def _linear(graph: GraphReader, op: Operator, weight: np.ndarray, axis: int, alpha: np.float32) -> None:
-    grid = _weight_grid(graph, op.inputs[1], axis)
+    grid = weight_grid(graph, op.inputs[1], axis)
     if alpha != 1:
         weight = weight * alpha
         grid = grid and {**grid, "weight_scale": grid["weight_scale"] * alpha}
@@ -175,7 +198,7 @@ def _linear(graph: GraphReader, op: Operator, weight: np.ndarray, axis: int, alp
     graph.add(op, "linear", op.inputs[:1], attributes, name=name, weight=weight)
 
 
-def _weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
+def weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
     """Return scale and bits of a weight that was quantised in the file, nothing for a float weight."""
     grid = graph.grids.get(tensor)
     if grid is None:
@@ -217,17 +240,16 @@ def read_batch_norm(graph: GraphReader, op: Operator) -> None:
         raise Unsupported("training mode")
     scale = gain.astype(np.float64) / np.sqrt(variance.astype(np.float64) + op.attributes.get("epsilon", 1e-5))
     offset = shift - mean * scale
-    before = graph.node_of(op.inputs[0])
+    before = graph.layer_before(op.inputs[0])
     graph.shape(op.inputs[0])
-    channels = before is not None and before.is_layer and len(before.shape) == (3 if before.kind == "conv2d" else 1)
-    folds = channels and graph.is_sole(op.inputs[0])
-    if before is None or not folds or "weight_scale" in before.attributes:
+    if before is None or not graph.is_sole(op.inputs[0]) or "weight_scale" in before.attributes:
         graph.add(op, "scale", op.inputs[:1], weight=as_float32(scale), bias=as_float32(offset))
         return
     assert before.weight is not None
     weight = before.weight * scale.reshape((-1,) + (1,) * (before.weight.ndim - 1))
     bias = offset if before.bias is None else before.bias * scale + offset
     graph.replace(op, dataclasses.replace(before, weight=as_float32(weight), bias=as_float32(bias)))
+    graph.alias(op, op.inputs[0])
 
 
 def as_float32(values: np.ndarray) -> np.ndarray:
@@ -247,11 +269,12 @@ def as_float32(values: np.ndarray) -> np.ndarray:
 
 
 def read_sliding(op: Operator, shape: Sequence[int], kernel: Sequence[int]) -> dict[str, Any]:
-    """Read stride, dilation and padding (top, left, bottom, right) of a convolution or pooling window."""
-    stride = tuple(op.attributes.get("strides", (1, 1)))
-    dilation = tuple(op.attributes.get("dilations", (1, 1)))
+    """Read stride, dilation and padding (before all axes, then behind them) of a convolution or pooling window."""
+    axes = len(kernel)
+    stride = tuple(op.attributes.get("strides", (1,) * axes))
+    dilation = tuple(op.attributes.get("dilations", (1,) * axes))
     auto = op.attributes.get("auto_pad", "NOTSET")
-    padding = tuple(op.attributes.get("pads", (0, 0, 0, 0))) if auto == "NOTSET" else (0, 0, 0, 0)
+    padding = tuple(op.attributes.get("pads", (0,) * 2 * axes)) if auto == "NOTSET" else (0,) * 2 * axes
     if auto.startswith("SAME"):
         totals = [
             max(0, (-(-size // step) - 1) * step + d * (k - 1) + 1 - size)

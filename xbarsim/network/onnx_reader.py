@@ -10,6 +10,7 @@ stand for as long as they only move; where something computes with them they are
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from xbarsim.network.onnx_infer import (
     make_single,
     numpy_type,
     read_operator,
+    remake_operator,
 )
 from xbarsim.network.onnx_input import read_inputs
 from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unsupported, dequantize_constant
@@ -221,7 +223,7 @@ class GraphReader(GraphState):
             shapes = {name: (each.kind, each.wide) for name, each in tensors.items()}
             more = infer_outputs(proto, shapes, constants, opsets)
         for name, (kind, shape) in one.items():
-            found = place_output(operator, list(tensors.values()), kind, shape, more[name][1], self.times)
+            found = place_output(operator, tensors, kind, shape, more[name][1], self.times)
             self._tensors[name] = found
 
     def _read_native(self, operator: Operator, proto: Any) -> bool:
@@ -275,7 +277,7 @@ class GraphReader(GraphState):
         self._constants |= constants
         self._add_opaque(operator, proto, name)
 
-    def _add_opaque(self, operator: Operator, proto: Any, output: str) -> None:
+    def _add_opaque(self, operator: Operator, proto: Any, output: str, operations: int | None = None) -> None:
         """Add a node that ONNX Runtime runs."""
         reads = all_reads(proto)
         constants = {name: self._constants[name] for name in reads if name in self._constants}
@@ -286,11 +288,43 @@ class GraphReader(GraphState):
         attributes = {
             "operator": operator.kind, "model": model, "shape": result.value_shape, "constants": tuple(fed.items()),
             "feeds": tuple((name, numpy_type(each.kind), each.shape) for name, each in tensors.items()),
-            "operations": count_operations(operator, shapes, result.shape),
+            "operations": count_operations(operator, shapes, result.shape) if operations is None else operations,
         }  # fmt: skip
         self._sources[output] = self._append(
             operator.name, "opaque", [self._source(name) for name in tensors], attributes
         )
+
+    def add_rest(
+        self,
+        operator: Operator,
+        tensor: str,
+        shape: Sequence[int],
+        constants: Mapping[str, np.ndarray],
+        operations: int,
+    ) -> None:
+        """Let ONNX Runtime run an operator on a value that is its first input but for a layer, with other constants.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is run; its first output is the layer's node for now.
+        tensor : str
+            Name for the layer's value.
+        shape : sequence of int
+            Shape of the value for one image, every axis of the file's tensor.
+        constants : mapping
+            Inputs of the operator behind the first.
+        operations : int
+            Operations of one inference that remain.
+        """
+        first = self._tensors[operator.inputs[0]]
+        self._sources[tensor] = self._sources.pop(operator.outputs[0])
+        self._tensors[tensor] = dataclasses.replace(first, shape=tuple(shape), wide=(*first.wide[:-1], shape[-1]))
+        self._constants |= constants
+        proto = remake_operator(operator, (tensor, *constants))
+        for index, output in enumerate(operator.outputs):
+            if output and (self.reads[output] or index == 0):
+                self._add_opaque(read_operator(proto), proto, output, operations)
 
     def _finish(self, name: str) -> str:
         """Return the node of the network's output."""

@@ -111,6 +111,15 @@ class GraphState:
         """Return the node that computes a tensor, None for the network's input."""
         return self._nodes.get(self._source(tensor))
 
+    def layer_before(self, tensor: str) -> Node | None:
+        """Return the layer whose output channels are axis 1 of a tensor, under another shape perhaps."""
+        node = self.node_of(tensor)
+        if node is not None and node.kind == "reshape" and node.shape[0] == self.value_shape_of(node.inputs[0])[0]:
+            node = self._nodes.get(node.inputs[0])
+        if node is None or not node.is_layer:
+            return None
+        return node if len(node.shape) == (3 if node.has_kernel else 1) else None
+
     def is_sole(self, tensor: str) -> bool:
         """Whether one operator alone reads a tensor, under any of its names."""
         return self._readers.get(origin_of(self._origins, tensor), 0) == 1

@@ -108,7 +108,7 @@ def find_batch(operator: Operator, shape: Sequence[int], wide: Sequence[int], ti
 
 
 def place_output(
-    operator: Operator, inputs: Sequence[GraphValue], kind: int, shape: Any, wide: Any, times: int
+    operator: Operator, inputs: Mapping[str, GraphValue], kind: int, shape: Any, wide: Any, times: int
 ) -> GraphValue:
     """Describe an output of an operator, and refuse what mixes the images of a batch.
 
@@ -116,8 +116,8 @@ def place_output(
     ----------
     operator : Operator
         What computes it.
-    inputs : sequence of GraphValue
-        Its computed inputs.
+    inputs : mapping
+        Its computed inputs by name.
     kind : int
         Element type of the output.
     shape, wide : sequence of int
@@ -130,13 +130,13 @@ def place_output(
     GraphValue
     """
     plain = GraphValue(kind=kind, shape=tuple(shape), wide=tuple(wide))
-    sources = [each for each in inputs if each.batch is not None]
+    sources = [each for each in inputs.values() if each.batch is not None]
     if times == 1 or not sources:
         return plain
     axis = find_batch(operator, shape, wide, times)
     if axis is None:
         raise Mixing("its result is one for all images of a batch")
-    _check_axes(operator, sources[0])
+    _check_axes(operator, inputs.get(operator.inputs[0]))
     before, inside = math.prod(shape[:axis]), 1
     if operator.kind in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
         inside, left = divmod(sources[0].before, before)
@@ -149,7 +149,9 @@ def place_output(
     return dataclasses.replace(plain, inside=inside)
 
 
-def _check_axes(operator: Operator, first: GraphValue) -> None:
+def _check_axes(operator: Operator, first: GraphValue | None) -> None:
+    if first is None:
+        return
     if operator.kind == "DynamicQuantizeLinear":
         raise Mixing("it takes its range over all images of a batch")
     if operator.kind in ALONG:

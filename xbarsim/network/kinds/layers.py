@@ -27,7 +27,8 @@ from xbarsim.network.kinds.record import (
 )
 from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sign
 from xbarsim.network.kinds.setting import at_least, read_pair, read_sides, read_whole
-from xbarsim.network.onnx_layers import read_conv, read_gemm
+from xbarsim.network.onnx_layers import read_gemm
+from xbarsim.network.onnx_windows import read_conv, read_recurrent, read_transposed
 from xbarsim.network.onnx_writers import write_conv, write_gemm
 from xbarsim.network.product import multiply_vectors
 
@@ -246,7 +247,11 @@ RECORDS = (
         reach=always(Reach.OWN),
         settings={"features": Setting(default=REQUIRED, read=read_whole)},
         attributes=lambda settings, shape: {"in_features": shape[-1], "out_features": settings["features"]},
-        onnx_read={"Gemm": read_gemm},
+        onnx_read={
+            "Gemm": read_gemm,
+            "ConvTranspose": read_transposed,
+            **dict.fromkeys(("LSTM", "GRU", "RNN"), read_recurrent),
+        },
         onnx_write=write_gemm,
     ),
 )

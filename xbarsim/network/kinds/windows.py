@@ -1,0 +1,144 @@
+"""Windows laid out as vectors, and added back into images: what lets convolutions of any form be linear layers.
+
+A convolution of three axes is a linear layer over unfolded windows. A transposed convolution is a linear layer over the
+pixels of its input, whose results are added where they overlap: arrays see every input once, and none of the zeros that
+a convolution over a stretched image would read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.kinds.record import (
+    NO_LAYER,
+    NO_TORCH,
+    NOT_IN_YAML,
+    NOT_READ,
+    NOT_WRITTEN,
+    ONE,
+    Codes,
+    Kind,
+    Reach,
+    Shape,
+    TimingClass,
+    Work,
+)
+from xbarsim.network.kinds.rule import always, count_operands, no_work, raster, same_moments, sign_of_inputs
+from xbarsim.network.kinds.setting import as_given
+
+if TYPE_CHECKING:
+    from xbarsim.network.graph import Node
+
+
+def _counts(size: Sequence[int], a: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return windows along every axis."""
+    axes = len(size)
+    return tuple(
+        (size[i] + a["padding"][i] + a["padding"][axes + i] - a["dilation"][i] * (a["kernel"][i] - 1) - 1)
+        // a["stride"][i]
+        + 1
+        for i in range(axes)
+    )
+
+
+def _taps(counts: Sequence[int], a: Mapping[str, Any]) -> Iterator[tuple[slice, ...]]:
+    """Yield, for each kernel position, where its windows lie in a padded image."""
+    for place in itertools.product(*map(range, a["kernel"])):
+        starts = [at * step for at, step in zip(place, a["dilation"], strict=True)]
+        yield tuple(
+            slice(start, start + (count - 1) * step + 1, step)
+            for start, count, step in zip(starts, counts, a["stride"], strict=True)
+        )
+
+
+def _unfold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    channels, *size = inputs[0]
+    if len(size) != len(node.attributes["kernel"]):
+        raise ConfigError(f"node {node.name}: a kernel of {len(node.attributes['kernel'])} axes on {inputs[0]}")
+    return math.prod(_counts(size, node.attributes)), channels * math.prod(node.attributes["kernel"])
+
+
+def _unfold(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    a, x = node.attributes, inputs[0]
+    axes, counts = x.ndim - 2, _counts(x.shape[2:], node.attributes)
+    sides = [(a["padding"][i], a["padding"][axes + i]) for i in range(axes)]
+    padded = np.pad(x, [(0, 0), (0, 0), *sides])
+    parts = [padded[(slice(None), slice(None), *tap)].reshape(*x.shape[:2], -1) for tap in _taps(counts, a)]
+    windows = np.stack(parts, axis=2)  # images, channels, kernel, windows
+    return np.ascontiguousarray(windows.reshape(len(x), -1, windows.shape[-1]).transpose(0, 2, 1))
+
+
+def _fold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    windows, numbers = inputs[0]
+    channels, left = divmod(numbers, math.prod(node.attributes["kernel"]))
+    if left or math.prod(node.attributes["windows"]) != windows:
+        raise ConfigError(f"node {node.name}: {inputs[0]} does not hold the windows {node.attributes['windows']}")
+    return (channels, *node.attributes["size"])
+
+
+def _fold(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Add windows up in the order of kernel positions."""
+    a, x = node.attributes, inputs[0]
+    counts, channels, axes = a["windows"], node.shape[0], len(a["size"])
+    parts = x.transpose(0, 2, 1).reshape(len(x), channels, math.prod(a["kernel"]), *counts)
+    reach = [(counts[i] - 1) * a["stride"][i] + a["dilation"][i] * (a["kernel"][i] - 1) + 1 for i in range(axes)]
+    held = [max(reach[i], a["padding"][i] + a["size"][i]) for i in range(axes)]
+    total = np.zeros((len(x), channels, *held), x.dtype)
+    for place, tap in enumerate(_taps(counts, a)):
+        total[(slice(None), slice(None), *tap)] += parts[:, :, place]
+    inner = tuple(slice(a["padding"][i], a["padding"][i] + a["size"][i]) for i in range(axes))
+    return np.ascontiguousarray(total[(slice(None), slice(None), *inner)])
+
+
+def _fold_work(node: Node, inputs: Sequence[Shape]) -> Work:
+    """Add all numbers but the first of every sum; where windows do not overlap there is nothing to add."""
+    windows, _ = raster(node.shape)
+    additions = max(0, math.prod(inputs[0]) - math.prod(node.shape))
+    operations = max(1, -(-additions // windows))
+    return Work(operands=max(1, count_operands(node, inputs)), operations=operations, activations=0)
+
+
+RECORDS = (
+    Kind(
+        name="unfold",
+        inputs=ONE,
+        shape=_unfold_shape,
+        sign=sign_of_inputs,
+        run=_unfold,
+        torch=NO_TORCH,
+        codes=Codes.KEEPS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=TimingClass.MOVE,
+        work=no_work,
+        reach=always(Reach.ALL),
+        settings=NOT_IN_YAML,
+        attributes=as_given,
+        onnx_read=NOT_READ,
+        onnx_write=NOT_WRITTEN,
+    ),
+    Kind(
+        name="fold",
+        inputs=ONE,
+        shape=_fold_shape,
+        sign=sign_of_inputs,
+        run=_fold,
+        torch=NO_TORCH,
+        codes=Codes.LOSES,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=TimingClass.VECTOR,
+        work=_fold_work,
+        reach=always(Reach.ALL),
+        settings=NOT_IN_YAML,
+        attributes=as_given,
+        onnx_read=NOT_READ,
+        onnx_write=NOT_WRITTEN,
+    ),
+)

@@ -1,0 +1,103 @@
+"""ONNX operators that become weight layers between other nodes.
+
+Convolutions of one and three axes, transposed ones, and the input weights of recurrent layers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xbarsim.network.onnx_layers import Operator, Unsupported, add_conv, read_sliding, weight_grid
+
+if TYPE_CHECKING:
+    from xbarsim.network.onnx_reader import GraphReader
+
+
+def read_conv(graph: GraphReader, op: Operator) -> None:
+    """Read a Conv of one, two or three axes."""
+    axes = graph.required(op, 1).ndim - 2
+    if axes == 1:
+        _read_line(graph, op)
+    elif axes == 2:
+        add_conv(graph, op, op.inputs[0], graph.required(op, 1), graph.shape(op.inputs[0]), {})
+    else:
+        _read_volume(graph, op)
+
+
+def _read_line(graph: GraphReader, op: Operator) -> None:
+    """Read a convolution along one axis as one over an image of one row."""
+    weight, shape = graph.required(op, 1), graph.shape(op.inputs[0])
+    channels, length = shape
+    a = read_sliding(op, shape, weight.shape[2:])
+    before, after = a["padding"][:2]
+    attributes = {
+        "kernel": (1, *a["kernel"]), "stride": (1, *a["stride"][:1]), "dilation": (1, *a["dilation"][:1]),
+        "padding": (0, before, 0, after),
+    }  # fmt: skip
+    image = graph.reshaped(op, op.inputs[0], (channels, 1, length))
+    add_conv(graph, op, image, weight[:, :, None], (channels, 1, length), attributes)
+
+
+def _read_volume(graph: GraphReader, op: Operator) -> None:
+    """Read a convolution of three axes as a linear layer over windows."""
+    weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
+    if op.attributes.get("group", 1) != 1 or weight.shape[1] != shape[0]:
+        raise Unsupported("groups of a convolution over three axes")
+    output = op.outputs[0]
+    graph.add(op, "unfold", op.inputs[:1], read_sliding(op, shape, weight.shape[2:]), name=f"{op.name}_unfold")
+    _add_linear(graph, op, output, weight.reshape(len(weight), -1), 0, bias)
+    graph.add(op, "transpose", [output], {"order": (0, 2, 1)}, name=f"{op.name}_transpose")
+
+
+def _add_linear(
+    graph: GraphReader, op: Operator, tensor: str, weight: np.ndarray, axis: int, bias: np.ndarray | None
+) -> None:
+    attributes = {"in_features": weight.shape[1], "out_features": len(weight), **weight_grid(graph, op.inputs[1], axis)}
+    name = graph.layer_name(op, op.inputs[1])
+    graph.add(op, "linear", [tensor], attributes, name=name, weight=weight, bias=bias)
+
+
+def read_transposed(graph: GraphReader, op: Operator) -> None:
+    """Read a ConvTranspose as a linear layer over pixels whose results are added where they overlap."""
+    weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
+    if op.attributes.get("group", 1) != 1 or len(weight) != shape[0] or op.inputs[1] in graph.grids:
+        raise Unsupported("groups or codes of a transposed convolution")
+    kernel, size = weight.shape[2:], graph.shape(op.outputs[0])[1:]
+    axes, output = len(kernel), op.outputs[0]
+    stride = tuple(op.attributes.get("strides", (1,) * axes))
+    dilation = tuple(op.attributes.get("dilations", (1,) * axes))
+    pads = op.attributes.get("pads", (0,) * 2 * axes)
+    if op.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or "output_shape" in op.attributes:
+        raise Unsupported("padding that is worked out from the size of the output")
+    flat = graph.reshaped(op, op.inputs[0], (shape[0], math.prod(shape[1:])))
+    graph.add(op, "transpose", [flat], {"order": (0, 2, 1)}, name=f"{op.name}_pixels")
+    _add_linear(graph, op, output, np.ascontiguousarray(weight.reshape(len(weight), -1).T), 0, None)
+    attributes = {
+        "kernel": tuple(kernel), "stride": stride, "dilation": dilation, "padding": tuple(pads[:axes]),
+        "windows": tuple(shape[1:]), "size": tuple(size),
+    }  # fmt: skip
+    graph.add(op, "fold", [output], attributes, name=f"{op.name}_fold")
+    if bias is not None:
+        graph.add(op, "scale", [output], name=f"{op.name}_bias", bias=bias)
+
+
+def read_recurrent(graph: GraphReader, op: Operator) -> None:
+    """Read a recurrent layer: its input weights go to arrays, the recurrence runs in ONNX Runtime."""
+    weight, state = graph.required(op, 1), graph.required(op, 2)
+    bias = graph.constant(op, 3)
+    tensor = graph.tensor(op.inputs[0])
+    if len(weight) != 1 or tensor.dropped != 1 or any(op.inputs[4:]) or op.attributes.get("layout", 0):
+        raise Unsupported("two directions, a given state, or images that are not axis 1")
+    gates, hidden = len(weight[0]), state.shape[-1]
+    given = np.zeros(2 * gates, np.float32) if bias is None else bias[0]
+    mixed = f"{op.outputs[0]}::gates"
+    _add_linear(graph, op, op.inputs[0], weight[0], 0, given[:gates])
+    constants: dict[str, Any] = {
+        f"{mixed}::w": np.eye(gates, dtype=np.float32)[None], f"{mixed}::r": state,
+        f"{mixed}::b": np.concatenate([np.zeros(gates, np.float32), given[gates:]])[None],
+    }  # fmt: skip
+    operations = tensor.shape[0] * gates * hidden
+    graph.add_rest(op, mixed, (*tensor.shape[:2], gates), constants, operations)
