@@ -1,0 +1,78 @@
+"""Learned rounding: pieces of a network, the integers that come out, and what they are worth."""
+
+import numpy as np
+import pytest
+from network_samples import make_mixed_network
+
+pytest.importorskip("torch", reason="the extra torch is not installed")
+
+import xbarsim as xs
+from xbarsim.data import load_data, normalize_images
+from xbarsim.network import INPUT, quantize_network, run_integer, run_network
+from xbarsim.network.refit import refit_network
+from xbarsim.train.rounding import cut_network, learn_rounding
+
+
+@pytest.mark.parametrize("name", ["digits", "resnet20", "mobilenetv2", "vgg8", "mixed"])
+def test_a_piece_reads_only_the_last_value_of_the_one_before(name):
+    network = make_mixed_network() if name == "mixed" else xs.load_network(name)
+    pieces = cut_network(network)
+    assert [node.name for piece in pieces for node in piece] == [node.name for node in network.nodes]
+    before = INPUT
+    for piece in pieces:
+        inside = {node.name for node in piece}
+        assert {source for node in piece for source in node.inputs} - inside <= {before}
+        assert any(node.is_layer for node in piece)
+        before = piece[-1].name
+    if name == "resnet20":
+        assert len(pieces) == 11  # first layer, nine residual blocks, classifier
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Digits at 3-bit weights and 4-bit inputs: nearest, fitted and learned, with the images they saw."""
+    images = normalize_images(load_data("digits-train").images)[:256]
+    nearest = quantize_network(xs.load_network("digits"), images, weight_bits=3, activation_bits=4)
+    return nearest, learn_rounding(nearest, images, iterations=200, batch=32), images
+
+
+def test_weights_take_one_of_their_two_neighbours(learned):
+    nearest, found, _ = learned
+    moved = 0
+    for node in nearest.network.layers:
+        layer, start = found.layers[node.name], nearest.layers[node.name]
+        steps = node.weight / start.weight_scale.reshape((-1,) + (1,) * (node.weight.ndim - 1))
+        clipped = np.clip(steps, -3, 3)
+        assert np.abs(layer.weight - clipped).max() <= 1.0 + 1e-6
+        assert np.abs(layer.weight).max() <= 3
+        moved += np.count_nonzero(layer.weight != start.weight)
+    assert moved > 0.02 * sum(node.weight_count for node in nearest.network.layers)
+
+
+def test_learned_rounding_is_closer_than_fitted_gains(learned):
+    nearest, found, images = learned
+    held_back = normalize_images(load_data("digits").images)
+    exact = run_network(nearest.network, held_back)
+    fitted = refit_network(nearest, images)
+    errors = [np.mean((run_integer(part, held_back) - exact) ** 2) for part in (nearest, fitted, found)]
+    assert errors[2] < 0.8 * errors[1] < 0.8 * errors[0]
+
+
+def test_one_seed_gives_one_result(learned):
+    nearest, _, images = learned
+    results = [learn_rounding(nearest, images[:64], iterations=10, batch=16, seed=seed) for seed in (0, 0, 1)]
+    first = nearest.network.layers[0].name
+    scales = [result.layers[first].input_scale for result in results]
+    assert scales[0] == scales[1] != scales[2]
+    for name in results[0].layers:
+        assert np.array_equal(results[0].layers[name].weight, results[1].layers[name].weight)
+
+
+def test_progress_counts_pieces():
+    network = make_mixed_network()
+    images = np.random.default_rng(0).random((8, *network.input_shape), dtype=np.float32)
+    nearest = quantize_network(network, images, weight_bits=4, activation_bits=8)
+    seen = []
+    learn_rounding(nearest, images, iterations=2, batch=4, progress=lambda *state: seen.append(state))
+    pieces = len(cut_network(network))
+    assert seen == [("learned rounding", done, pieces) for done in range(1, pieces + 1)]

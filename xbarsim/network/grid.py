@@ -1,0 +1,83 @@
+"""Networks that carry the grids of their weights and activations, as files quantised by other tools do.
+
+A quantised network written this way is a plain :class:`~xbarsim.network.Network`: a ``quantize`` node in front of every
+weight layer holds the grid of its input, and the layer's weights lie on a grid of their own. Whatever takes a network
+takes it, and the integers that arrays hold are the ones chosen here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from xbarsim.errors import ConfigError
+from xbarsim.network.graph import Network, Node
+from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork
+from xbarsim.network.sign import find_quantizer
+
+
+def require_float(network: Network) -> None:
+    """Refuse a network whose layers cannot be given grids: ConfigError names the first.
+
+    Parameters
+    ----------
+    network : Network
+        With weights.
+    """
+    network.require_weights()
+    for layer in network.layers:
+        if "weight_scale" in layer.attributes or find_quantizer(network, layer.inputs[0]) is not None:
+            raise ConfigError(
+                f"network {network.name}: layer {layer.name} is quantised already; give the float network it came from"
+            )
+        if layer.epitome is not None:
+            raise ConfigError(
+                f"network {network.name}: layer {layer.name} is sampled from an epitome, whose integers are chosen by "
+                "quantize_epitome; give a network of plain layers"
+            )
+
+
+def fix_grids(quantized: QuantizedNetwork) -> Network:
+    """Return a network that carries the grids of a quantised one.
+
+    Parameters
+    ----------
+    quantized : QuantizedNetwork
+        Of a network that :func:`require_float` accepts.
+
+    Returns
+    -------
+    Network
+        With a ``quantize`` node ``<layer>.input`` in front of every layer, and weights that are whole multiples of
+        ``weight_scale``; :func:`~xbarsim.network.quantize_network` gives back the same integers.
+    """
+    nodes: list[Node] = []
+    for node in quantized.network.nodes:
+        if not node.is_layer:
+            nodes.append(node)
+            continue
+        layer = quantized.layers[node.name]
+        front = Node(name=f"{node.name}.input", kind="quantize", inputs=node.inputs, attributes=_input_grid(layer))
+        nodes += [front, _on_grid(node, layer, front.name)]
+    given = quantized.network
+    return Network(name=given.name, nodes=tuple(nodes), input_shape=given.input_shape, output=given.output)
+
+
+def _input_grid(layer: QuantizedLayer) -> dict[str, object]:
+    return {
+        "scale": layer.input_scale, "zero_point": layer.input_zero_point, "bits": layer.activation_bits,
+        "signed": layer.signed,
+    }  # fmt: skip
+
+
+def _on_grid(node: Node, layer: QuantizedLayer, source: str) -> Node:
+    scale = layer.weight_scale.astype(np.float32)
+    along = scale.reshape((-1,) + (1,) * (layer.weight.ndim - 1))
+    return dataclasses.replace(
+        node,
+        inputs=(source,),
+        weight=layer.weight.astype(np.float32) * along,
+        bias=layer.bias.astype(np.float32),
+        attributes={**node.attributes, "weight_scale": scale, "weight_bits": layer.weight_bits},
+    )

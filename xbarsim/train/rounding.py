@@ -1,0 +1,216 @@
+"""Learned rounding: which of its two neighbours every weight takes, block by block (extra ``torch``).
+
+The network is cut wherever a single value connects what lies before with what follows; in a residual network the
+pieces are its blocks. Piece by piece, with all earlier pieces quantised, rounding of the weights, steps of the inputs
+and biases are learned so that the piece's output on calibration images comes closest to the float network's. Every
+weight moves between its two neighbours on the grid along a stretched sigmoid, which a penalty drives to one end
+(Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020; blocks: Li et al., "BRECQ",
+ICLR 2021). A share of the inputs stays unrounded at random, which keeps the fit from following the rounding of single
+images (Wei et al., "QDrop", ICLR 2022). No labels are needed and the graph stays as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from xbarsim.network import INPUT, Network, Node, QuantizedLayer, QuantizedNetwork
+from xbarsim.network.calibrate import code_range
+from xbarsim.network.refit import refit_nodes, run_float
+from xbarsim.train.torch_network import OPERATIONS, Tensor, functional, nn, run_layer, torch, use_threads
+
+Progress = Callable[[str, int, int], None]
+
+RATES = {"rounding": 2e-2, "bias": 1e-3, "step": 1e-2}
+"""Learning rates of Adam, falling to zero along a cosine; steps move by this share of themselves."""
+PENALTY = 0.05
+"""Weight of the penalty on undecided weights, relative to the error over the output's variance."""
+WARM_UP = 0.2
+"""Share of the iterations without a penalty."""
+SHARPNESS = (20.0, 2.0)
+"""Exponent of the penalty at its start and at its end."""
+DROPPED = 0.5
+"""Probability that a value of a layer's input stays unrounded while training."""
+STRETCH = 0.1
+"""How far the sigmoid reaches beyond 0 and 1, so that weights can settle at both."""
+
+
+def learn_rounding(
+    quantized: QuantizedNetwork,
+    images: np.ndarray,
+    *,
+    iterations: int,
+    batch: int,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> QuantizedNetwork:
+    """Learn the rounding of all weights, the steps of all inputs and the biases.
+
+    Parameters
+    ----------
+    quantized : QuantizedNetwork
+        Where to start: weight scales stay, all else is learned. Input codes must have the zero point 0.
+    images : ndarray of float32, (images, *input_shape)
+        Calibration images, normalised.
+    iterations, batch : int
+        Steps for each piece, and images of a step.
+    seed : int
+        Seed of the order of images and of the inputs that stay unrounded.
+    threads : int
+        Threads of PyTorch; sums in another number of threads may differ in their last bits.
+    progress : callable, optional
+        ``("learned rounding", done, total)`` pieces.
+
+    Returns
+    -------
+    QuantizedNetwork
+        Of the same weight scales and widths.
+    """
+    network = quantized.network
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[str, QuantizedLayer] = {}
+    pieces = cut_network(network)
+    exact, rounded = {INPUT: images}, {INPUT: images}
+    before = INPUT
+    with use_threads(threads):
+        for index, piece in enumerate(pieces):
+            last = piece[-1].name
+            layers = {n.name: _RoundedLayer(n, quantized.layers[n.name], generator) for n in piece if n.is_layer}
+            for node in piece:
+                run_float(node, exact)
+            if layers:
+                given, wanted = (torch.tensor(values) for values in (rounded[before], exact[last]))
+                _train(piece, layers, given, wanted, iterations, batch, generator)
+            settled = {name: layer.settle() for name, layer in layers.items()}
+            found.update(refit_nodes(piece, settled, exact, rounded, keep=last))
+            before = last
+            if progress is not None:
+                progress("learned rounding", index + 1, len(pieces))
+    return QuantizedNetwork(network=network, layers=found)
+
+
+def cut_network(network: Network) -> list[list[Node]]:
+    """Cut a network wherever one value alone connects what lies before with what follows.
+
+    Parameters
+    ----------
+    network : Network
+        Any graph.
+
+    Returns
+    -------
+    list of list of Node
+        Pieces in order, each with at least one weight layer if the network has any; every node in one of them. All
+        that a piece reads from outside is the last value of the piece before it.
+    """
+    last = {source: index for index, node in enumerate(network.nodes) for source in node.inputs}
+    pieces: list[list[Node]] = []
+    current: list[Node] = []
+    live = {INPUT}
+    for index, node in enumerate(network.nodes):
+        current.append(node)
+        live = {name for name in live | {node.name} if last.get(name, -1) > index}
+        if live <= {node.name}:
+            if pieces and not any(member.is_layer for member in current):
+                pieces[-1] += current
+            else:
+                pieces.append(current)
+            current = []
+    return pieces
+
+
+class _RoundedLayer(nn.Module):
+    """A weight layer whose rounding, input step and bias are learned."""
+
+    def __init__(self, node: Node, start: QuantizedLayer, generator: torch.Generator) -> None:
+        super().__init__()
+        assert node.weight is not None
+        self.node, self.start, self.generator = node, start, generator
+        scale = start.weight_scale.reshape((-1,) + (1,) * (node.weight.ndim - 1))
+        steps = node.weight / scale
+        self.limit = 2 ** (start.weight_bits - 1) - 1
+        self.range = code_range(start.activation_bits, start.signed)
+        below = np.clip(np.floor(steps), -self.limit, self.limit)
+        share = np.clip((steps - below + STRETCH) / (1 + 2 * STRETCH), 1e-2, 1 - 1e-2)
+        self.scale, self.below = (torch.tensor(part, dtype=torch.float32) for part in (scale, below))
+        self.position = nn.Parameter(torch.tensor(np.log(share / (1 - share)), dtype=torch.float32))
+        self.bias = nn.Parameter(torch.tensor(start.bias, dtype=torch.float32))
+        self.step = nn.Parameter(torch.tensor(start.input_scale, dtype=torch.float32))
+        self.settled = False
+
+    def share(self) -> Tensor:
+        """How far each weight has moved from its lower to its upper neighbour, 0..1."""
+        if self.settled:
+            return (self.position > 0).to(torch.float32)
+        return torch.clamp(torch.sigmoid(self.position) * (1 + 2 * STRETCH) - STRETCH, 0, 1)
+
+    def codes(self) -> Tensor:
+        """Weights in steps, shape of the weight."""
+        return torch.clamp(self.below + self.share(), -self.limit, self.limit)
+
+    def undecided(self, sharpness: float) -> Tensor:
+        """Sum over weights of a penalty that is 1 half-way and 0 at both neighbours."""
+        return (1 - (2 * self.share() - 1).abs().pow(sharpness)).sum()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Round the input and multiply, (B, C, H, W) or (B, ..., features)."""
+        steps = x / self.step
+        whole = torch.clamp(steps + (torch.round(steps) - steps).detach(), *self.range) * self.step
+        if not self.settled:
+            whole = torch.where(torch.rand(x.shape, generator=self.generator) < DROPPED, x, whole)
+        return run_layer(self.node, whole, self.codes() * self.scale, self.bias)
+
+    def settle(self) -> QuantizedLayer:
+        """Let every weight take the neighbour that it is closer to, and return the layer in integers."""
+        self.settled = True
+        with torch.no_grad():
+            # the step is positive: training starts from a positive one and moves it by a hundredth at most
+            self.step.clamp_(min=0.1 * self.start.input_scale)
+            return dataclasses.replace(
+                self.start,
+                weight=self.codes().numpy().astype(np.int32),
+                input_scale=float(self.step),
+                bias=self.bias.numpy().astype(np.float64),
+            )
+
+
+def _train(
+    piece: Sequence[Node],
+    layers: dict[str, _RoundedLayer],
+    given: Tensor,
+    wanted: Tensor,
+    iterations: int,
+    batch: int,
+    generator: torch.Generator,
+) -> None:
+    groups = [{"params": [layer.position], "lr": RATES["rounding"]} for layer in layers.values()]
+    groups += [{"params": [layer.bias], "lr": RATES["bias"]} for layer in layers.values()]
+    groups += [{"params": [layer.step], "lr": RATES["step"] * layer.start.input_scale} for layer in layers.values()]
+    optimizer = torch.optim.Adam(groups)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
+    variance = float(wanted.var()) or 1.0
+    weights = sum(layer.position.numel() for layer in layers.values())
+    first, final = SHARPNESS
+    for iteration in range(iterations):
+        chosen = torch.randint(0, len(given), (min(batch, len(given)),), generator=generator)
+        outputs = _run_piece(piece, given[chosen], lambda n, x: layers[n.name](x))
+        loss = functional.mse_loss(outputs, wanted[chosen]) / variance
+        done = (iteration / iterations - WARM_UP) / (1 - WARM_UP)
+        if done > 0:
+            sharpness = first + (final - first) * done
+            loss = loss + PENALTY * sum(layer.undecided(sharpness) for layer in layers.values()) / weights
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _run_piece(piece: Sequence[Node], x: Tensor, compute: Callable[[Node, Tensor], Tensor]) -> Tensor:
+    values: dict[str, Tensor] = {}
+    for node in piece:
+        inputs = [values.get(source, x) for source in node.inputs]
+        values[node.name] = compute(node, inputs[0]) if node.is_layer else OPERATIONS[node.kind](node, inputs)
+    return values[piece[-1].name]
