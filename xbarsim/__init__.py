@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from xbarsim.errors import XbarsimError as XbarsimError
     from xbarsim.plugin import register as register
     from xbarsim.search import CostOracle as CostOracle
+    from xbarsim.train import quantize as quantize
 
 __version__ = "0.1.0"
 
@@ -45,13 +46,14 @@ _SEARCH = ("CostOracle",)
 _DIAGNOSIS = ("explain",)
 _ERRORS = ("ConfigError", "MappingError", "ShapeError", "SolverError", "XbarsimError")
 _PLUGIN = ("register",)
+_TRAIN = ("quantize",)
 _ROOMS = (
     "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",
     "timing",
 )  # fmt: skip
 _SOURCES = {
     "xbarsim.api": _FACADE, "xbarsim.search": _SEARCH, "xbarsim.diagnosis": _DIAGNOSIS, "xbarsim.errors": _ERRORS,
-    "xbarsim.plugin": _PLUGIN,
+    "xbarsim.plugin": _PLUGIN, "xbarsim.train": _TRAIN,
 }  # fmt: skip
 _HOMES = {name: module for module, names in _SOURCES.items() for name in names}
 

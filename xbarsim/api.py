@@ -170,6 +170,7 @@ def simulate(
     *,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    reference: Network | str | Path | None = None,
     shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -201,6 +202,9 @@ def simulate(
         Threads, all cores if left out; never changes a result.
     weight_bits, activation_bits : int, optional
         Bits of all layers, in place of the hardware's own.
+    reference : Network, str or Path, optional
+        The float network that ``network`` was quantised from (:func:`~xbarsim.train.quantize`), whose accuracy then
+        stands as ``report.accuracy.reference``; ``network`` itself in float if left out.
     shared : Shared, optional
         Keeps what further calls with the same images can use.
     progress : callable, optional
@@ -247,9 +251,10 @@ def simulate(
             net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits, threads=threads
         ),
     )
-    reference = keep.recall(
-        ("float reference", key[0]),
-        lambda: run_network(net, x, threads=threads, progress=_stage(progress, "float reference")),
+    origin = net if reference is None else _load_reference(reference, net)
+    exact = keep.recall(
+        ("float reference", hash_network(origin)),
+        lambda: run_network(origin, x, threads=threads, progress=_stage(progress, "float reference")),
     )
     integers = keep.recall(
         ("integer reference", *key),
@@ -266,6 +271,7 @@ def simulate(
         "images": len(x),
         "calibration_images": len(known),
         "scale_images": quantized.scale_images,
+        **({} if reference is None else {"reference_hash": hash_network(origin)}),
     }
     return Report(
         cost=cost,
@@ -274,10 +280,22 @@ def simulate(
         activity=activity,
         accuracy=None
         if truth is None
-        else measure_accuracy(reference, integers, outcome.outputs, truth, runs=outcome.runs),
+        else measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs),
         outputs=outcome.outputs,
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
+
+
+def _load_reference(given: Network | str | Path, network: Network) -> Network:
+    """Load the float network that a quantised one stands for; ConfigError if inputs or outputs differ in shape."""
+    found = load_network(given)
+    found.require_weights()
+    if (found.input_shape, found.output_shape) != (network.input_shape, network.output_shape):
+        raise ConfigError(
+            f"reference: network {found.name} takes {found.input_shape} and gives {found.output_shape}, but network "
+            f"{network.name} {network.input_shape} and {network.output_shape}; give the network it was quantised from"
+        )
+    return found
 
 
 def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ...]) -> Cost:

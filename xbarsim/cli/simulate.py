@@ -35,6 +35,10 @@ def simulate(
     ] = None,
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="NETWORK", help="The float network that NETWORK was quantised from.  [default: NETWORK]"),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
     trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw.", show_default=True)] = 1,
     threads: Annotated[
@@ -69,7 +73,8 @@ def simulate(
     with ProgressDisplay() as progress:
         result = api.simulate(
             model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
-            threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, progress=progress,
+            threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, reference=reference,
+            progress=progress,
         )  # fmt: skip
     show_report(make_console(), result)
     write_outputs(result, json, report)

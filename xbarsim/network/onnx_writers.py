@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def write_conv(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write a convolution."""
-    operands = [*inputs, graph.constant(f"{node.name}.weight", node.weight)]
+    operands = [*inputs, graph.weight(node)]
     if node.bias is not None:
         operands.append(graph.constant(f"{node.name}.bias", node.bias))
     given = node.attributes
@@ -31,7 +31,7 @@ def write_gemm(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write a fully connected layer over one vector."""
     if len(node.shape) != 1:
         raise ConfigError(f"{node.name}: a linear layer over several vectors cannot be written as ONNX")
-    weight = graph.constant(f"{node.name}.weight", node.weight)
+    weight = graph.weight(node)
     bias = graph.constant(f"{node.name}.bias", np.zeros(node.columns) if node.bias is None else node.bias)
     graph.add("Gemm", node, [*inputs, weight, bias], transB=1)
 
@@ -153,3 +153,19 @@ def write_concat(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
 def write_transpose(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write a transposition."""
     graph.add("Transpose", node, inputs, perm=node.attributes["order"])
+
+
+def write_quantize(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write the grid of an activation, whose codes need a type of their width."""
+    bits, signed = node.attributes["bits"], node.attributes["signed"]
+    if bits not in (4, 8, 16):
+        raise ConfigError(
+            f"{node.name}: inputs of {bits} bits cannot be written as ONNX, which has codes of 4, 8 and 16; choose one "
+            "of these, or keep the network in Python"
+        )
+    grid = [
+        graph.constant(f"{node.name}.scale", np.float32(node.attributes["scale"])),
+        graph.codes(f"{node.name}.zero_point", node.attributes["zero_point"], bits, signed),
+    ]
+    codes = graph.add("QuantizeLinear", node, [*inputs, *grid], output=f"{node.name}.codes")
+    graph.add("DequantizeLinear", node, [codes, *grid])

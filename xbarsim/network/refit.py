@@ -50,7 +50,7 @@ def refit_network(
     layers = refit_nodes(
         network.nodes, quantized.layers, {INPUT: x}, {INPUT: x}, keep=network.output, progress=progress
     )
-    return QuantizedNetwork(network=network, layers=layers)
+    return dataclasses.replace(quantized, layers=layers)
 
 
 def refit_nodes(

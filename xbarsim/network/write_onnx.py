@@ -1,11 +1,13 @@
 """Networks -> ONNX files (extra ``onnx``), so that what was trained or chosen here runs anywhere.
 
 Weight layers are called after their weights, as on import: reading the file back gives the same layers under the same
-names. A network that was quantised in its file is written with its float weights.
+names. Grids of a quantised network are written as QuantizeLinear and DequantizeLinear, widths of weights that ONNX has
+no type for in the model's metadata.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
 
 OPSET = 17
+NARROW_OPSET = 21
+"""First opset whose QuantizeLinear takes codes of 4 and 16 bits."""
+WEIGHT_BITS = "xbarsim.weight_bits"
+"""Metadata of a model: JSON, layer -> bits of its weights where their type is wider."""
 
 
 def write_onnx(network: Network, path: str | Path) -> Path:
@@ -59,10 +65,12 @@ def write_onnx(network: Network, path: str | Path) -> Path:
 
     model = helper.make_model(
         helper.make_graph(graph.nodes, network.name, describe(INPUT), describe(network.output), graph.constants),
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", NARROW_OPSET if graph.narrow else OPSET)],
         producer_name="xbarsim",
     )
-    model.ir_version = min(model.ir_version, 8)
+    model.ir_version = min(model.ir_version, 10 if graph.narrow else 8)
+    if graph.weight_bits:
+        helper.set_model_props(model, {WEIGHT_BITS: json.dumps(graph.weight_bits)})
     try:
         onnx.checker.check_model(model)
         Path(path).write_bytes(model.SerializeToString())
@@ -77,6 +85,8 @@ class GraphWriter:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.narrow = False
+        self.weight_bits: dict[str, int] = {}
 
     def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
         """Add a constant of a NumPy type and return its name."""
@@ -85,8 +95,38 @@ class GraphWriter:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values, dtype=kind), name))
         return name
 
-    def add(self, operator: str, node: Node, inputs: Sequence[str], **attributes: Any) -> None:
-        """Add an ONNX operator that computes a node from tensors."""
+    def codes(self, name: str, values: Any, bits: int, signed: bool) -> str:
+        """Add a constant of integer codes, of the narrowest type that holds ``bits``, and return its name."""
+        from onnx import TensorProto, helper
+
+        width = next(width for width in (4, 8, 16) if bits <= width)
+        self.narrow = self.narrow or width != 8
+        kind = getattr(TensorProto, f"{'' if signed else 'U'}INT{width}")
+        whole = np.asarray(values, dtype=np.int32)
+        self.constants.append(helper.make_tensor(name, kind, whole.shape, whole.reshape(-1).tolist()))
+        return name
+
+    def weight(self, node: Node) -> str:
+        """Add the weights of a layer, as codes and scales where they lie on a grid, and return the tensor's name."""
+        name, scale = f"{node.name}.weight", node.attributes.get("weight_scale")
+        assert node.weight is not None
+        if scale is None:
+            return self.constant(name, node.weight)
+        bits = int(node.attributes["weight_bits"])
+        steps = np.asarray(scale, np.float32).reshape(-1)
+        codes = np.rint(node.weight / steps.reshape((-1,) + (1,) * (node.weight.ndim - 1)))
+        if bits not in (4, 8, 16):
+            self.weight_bits[node.name] = bits
+        operands = [self.codes(f"{name}_quantized", codes, bits, True), self.constant(f"{name}_scale", steps)]
+        self.add("DequantizeLinear", node, operands, output=name, axis=0)
+        return name
+
+    def add(
+        self, operator: str, node: Node, inputs: Sequence[str], *, output: str | None = None, **attributes: Any
+    ) -> str:
+        """Add an ONNX operator that computes a node, or a tensor of another name, and return the tensor's name."""
         from onnx import helper
 
-        self.nodes.append(helper.make_node(operator, list(inputs), [node.name], name=node.name, **attributes))
+        name = output or node.name
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name

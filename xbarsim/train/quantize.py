@@ -32,7 +32,7 @@ def quantize(
     activation_bits: int,
     method: str = "learned",
     layers: Mapping[str, Mapping[str, Any]] | None = None,
-    iterations: int = 500,
+    iterations: int = 400,
     batch: int = 32,
     seed: int = 0,
     threads: int = 1,

@@ -89,7 +89,7 @@ def learn_rounding(
             before = last
             if progress is not None:
                 progress("learned rounding", index + 1, len(pieces))
-    return QuantizedNetwork(network=network, layers=found)
+    return dataclasses.replace(quantized, layers=found)
 
 
 def cut_network(network: Network) -> list[list[Node]]:

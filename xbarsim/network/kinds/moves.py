@@ -14,7 +14,6 @@ from xbarsim.network.kinds.record import (
     NO_LAYER,
     NO_TORCH,
     NOT_IN_YAML,
-    NOT_WRITTEN,
     ONE,
     REQUIRED,
     Codes,
@@ -41,6 +40,7 @@ from xbarsim.network.onnx_writers import (
     write_concat,
     write_flatten,
     write_pad,
+    write_quantize,
     write_reshape,
     write_slice,
     write_transpose,
@@ -315,6 +315,6 @@ RECORDS = (
         settings=NOT_IN_YAML,
         attributes=as_given,
         onnx_read={"QuantizeLinear": read_quantize},
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_quantize,
     ),
 )

@@ -1,0 +1,58 @@
+"""``xbarsim quantize``: integers of few bits that keep a network's accuracy, chosen on calibration images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xbarsim.cli import _options
+from xbarsim.errors import ConfigError
+
+
+def quantize(
+    network: _options.Network,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The quantised network, an .onnx file.")],
+    data: Annotated[
+        str, typer.Option(metavar="DATA", help="Calibration images: an .npz file, a folder of images, or 'digits'.")
+    ] = "digits",
+    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
+    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
+    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    images: Annotated[int, typer.Option(metavar="N", help="Use the first N images.", show_default=True)] = 512,
+    weight_bits: Annotated[int, typer.Option(metavar="B", help="Bits of a weight, sign included.")] = 8,
+    activation_bits: Annotated[int, typer.Option(metavar="B", help="Bits of an input.")] = 8,
+    layer: _options.Layer = [],  # noqa: B006 (typer copies it)
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="nearest, least_squares, or learned (extra torch).", show_default=True)
+    ] = "learned",
+    iterations: Annotated[
+        int, typer.Option(metavar="N", help="Steps of 'learned' for each block.", show_default=True)
+    ] = 400,
+    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of PyTorch.", show_default=True)] = 1,
+) -> None:
+    """Quantise a trained network to few bits without labels."""
+    layers, scale = _options.parse_layers(layer), _options.parse_scale(mean, std, normalize)
+    _options.check_counts(
+        images=images, weight_bits=weight_bits, activation_bits=activation_bits, iterations=iterations, seed=seed,
+        threads=threads,
+    )  # fmt: skip
+    if out.suffix.lower() != ".onnx" or not out.resolve().parent.is_dir():
+        raise ConfigError(f"--out {out}: should end in .onnx, in a folder that exists")
+
+    from xbarsim import api, train
+    from xbarsim.cli._progress import ProgressDisplay
+    from xbarsim.cli.simulate import load_images
+    from xbarsim.network.write_onnx import write_onnx
+
+    before = api.load_network(network)
+    before.require_weights()
+    known = load_images(data, before, scale, count=images, for_calibration=True).images
+    with ProgressDisplay() as progress:
+        after = train.quantize(
+            before, known, weight_bits=weight_bits, activation_bits=activation_bits, method=method,
+            layers=layers or None, iterations=iterations, seed=seed, threads=threads, progress=progress,
+        )  # fmt: skip
+    typer.echo(f"wrote {write_onnx(after, out)}")
