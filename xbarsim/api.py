@@ -203,7 +203,7 @@ def simulate(
     weight_bits, activation_bits : int, optional
         Bits of all layers, in place of the hardware's own.
     reference : Network, str or Path, optional
-        The float network that ``network`` was quantised from (:func:`~xbarsim.train.quantize`), whose accuracy then
+        The float network that ``network`` was quantised from (:func:`~xbarsim.train.integers.quantize`), whose accuracy then
         stands as ``report.accuracy.reference``; ``network`` itself in float if left out.
     shared : Shared, optional
         Keeps what further calls with the same images can use.

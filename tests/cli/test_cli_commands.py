@@ -13,7 +13,7 @@ import xbarsim.cli
 from xbarsim.cli import _options
 from xbarsim.errors import ConfigError, MappingError, SolverError
 
-COMMANDS = ["demo", "simulate", "explain", "estimate", "compare", "hardware", "network"]
+COMMANDS = ["demo", "simulate", "explain", "estimate", "compare", "quantize", "hardware", "network"]
 
 
 def one_line(text):
@@ -259,3 +259,36 @@ def test_an_epitome_that_does_not_fit_is_refused_in_one_line(xbarsim_command, te
     code, _, error = xbarsim_command("estimate", "resnet18", "--epitome", text)
     assert code == 2
     assert message in one_line(error)
+
+
+def test_quantize_writes_a_network_that_simulate_compares_with_its_float_original(xbarsim_command, tmp_path):
+    pytest.importorskip("onnx")
+    path, result = tmp_path / "q.onnx", tmp_path / "r.json"
+    code, out, _ = xbarsim_command(
+        "quantize", "digits", "--weight-bits", "3", "--images", "64", "--method", "least_squares", "--out", path
+    )
+    assert (code, out.splitlines()[-1]) == (0, f"wrote {path}")
+    code, _, err = xbarsim_command(
+        "simulate", path, "--reference", "digits", "--weight-bits", "3", "--images", "50", "--json", result
+    )
+    assert code == 0, err
+    document = json.loads(result.read_text())
+    code, *_ = xbarsim_command("simulate", "digits", "--images", "50", "--json", result)
+    assert document["accuracy"]["reference"] == json.loads(result.read_text())["accuracy"]["reference"]
+    assert document["provenance"]["settings"]["reference_hash"] == xs.load_network("digits").hash
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("quantize", "digits", "--out", "q.txt"), "--out q.txt: should end in .onnx"),
+        (("quantize", "lenet5", "--out", "q.onnx"), "has shapes but no weights"),
+        (("quantize", "digits", "--method", "magic", "--out", "q.onnx"), "method: 'magic' is not one of nearest"),
+        (("simulate", "digits", "--images", "2", "--reference", "resnet20"), "has shapes but no weights"),
+    ],
+)
+def test_wrong_quantisation_is_refused_in_one_line(xbarsim_command, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = xbarsim_command(*arguments)
+    assert code == 2
+    assert message in one_line(err)

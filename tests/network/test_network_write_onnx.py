@@ -5,8 +5,9 @@ import pytest
 from network_samples import make_mixed_network
 
 import xbarsim as xs
+from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
-from xbarsim.network import list_networks, load_onnx, run_network
+from xbarsim.network import list_networks, load_onnx, quantize_network, run_network
 from xbarsim.network.write_onnx import write_onnx
 
 
@@ -30,3 +31,51 @@ def test_what_cannot_be_written_is_refused(tmp_path):
         write_onnx(xs.load_network("lenet5"), tmp_path / "net.onnx")
     with pytest.raises(ConfigError, match="cannot be written"):
         write_onnx(xs.load_network("digits"), tmp_path / "no" / "net.onnx")
+
+
+@pytest.mark.parametrize(("weight_bits", "activation_bits"), [(8, 8), (4, 4), (3, 8), (6, 8), (8, 16), (12, 8)])
+def test_a_quantised_network_keeps_its_grids_in_a_file(weight_bits, activation_bits, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    images = normalize_images(load_data("digits").images)[:200]
+    network = xs.quantize(
+        "digits", images, weight_bits=weight_bits, activation_bits=activation_bits, method="least_squares"
+    )
+    path = write_onnx(network, tmp_path / "net.onnx")
+    again = load_onnx(path)
+    assert {layer.attributes["weight_bits"] for layer in again.layers} == {weight_bits}
+    integers = [
+        quantize_network(part, None, weight_bits=weight_bits, activation_bits=activation_bits)
+        for part in (network, again)
+    ]
+    for name, layer in integers[0].layers.items():
+        assert np.array_equal(layer.weight, integers[1].layers[name].weight)
+        assert layer.input_scale == integers[1].layers[name].input_scale
+    np.testing.assert_array_equal(run_network(again, images), run_network(network, images))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"input": images})
+    # other sums in float32 may move an input over a half step here and there
+    close = np.isclose(found, run_network(network, images), atol=1e-3, rtol=1e-3).all(axis=1)
+    assert close.mean() > 0.95
+
+
+def test_widths_in_the_metadata_must_hold_the_weights(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    images = normalize_images(load_data("digits").images)[:16]
+    network = xs.quantize("digits", images, weight_bits=5, activation_bits=8, method="nearest")
+    path = write_onnx(network, tmp_path / "net.onnx")
+    model = onnx.load(path)
+    for text, message in (
+        ('{"conv1": 2}', "layer conv1: its weights do not fit into 2 bits"),
+        ("7", "not a JSON object"),
+    ):
+        onnx.helper.set_model_props(model, {"xbarsim.weight_bits": text})
+        onnx.save(model, path)
+        with pytest.raises(ConfigError, match=message):
+            load_onnx(path)
+
+
+def test_inputs_without_an_onnx_type_are_refused(tmp_path):
+    images = normalize_images(load_data("digits").images)[:16]
+    network = xs.quantize("digits", images, weight_bits=8, activation_bits=5, method="nearest")
+    with pytest.raises(ConfigError, match="inputs of 5 bits cannot be written as ONNX, which has codes of 4, 8 and 16"):
+        write_onnx(network, tmp_path / "net.onnx")

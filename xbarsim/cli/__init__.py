@@ -22,6 +22,7 @@ from xbarsim.cli import (
     hardware,
     network,
     oracle,
+    quantize,
     report,
     search,
     simulate,
@@ -45,7 +46,7 @@ def build_command() -> Any:
     app.callback()(_take_options)
     for command in (
         demo.demo, simulate.simulate, explain.explain, estimate.estimate, compare.compare, sweep.sweep, report.report,
-        oracle.oracle, finetune.finetune,
+        oracle.oracle, finetune.finetune, quantize.quantize,
     ):  # fmt: skip
         app.command()(command)
     app.add_typer(hardware.app, name="hardware")

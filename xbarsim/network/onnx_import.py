@@ -8,6 +8,8 @@ run in ONNX Runtime. What mixes the images of a batch, or has sizes that depend 
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_reader import GraphReader
+from xbarsim.network.onnx_writers import WEIGHT_BITS
 
 
 def load_onnx(path: str | Path, input_shape: Any = None, outputs: str | None = None) -> Network:
@@ -84,10 +87,29 @@ def import_model(model: Any, name: str, origin: str, input_shape: Any = None, ou
     _require_onnx()
     try:
         with np.errstate(all="ignore"):  # values that are not finite are refused by the network
-            return GraphReader(model, name, input_shape, outputs).read()
+            return _narrow_weights(GraphReader(model, name, input_shape, outputs).read(), model)
     except ConfigError as error:
         text = str(error)
         raise ConfigError(text if text.startswith(origin) else f"{origin}: {text}") from None
+
+
+def _narrow_weights(network: Network, model: Any) -> Network:
+    """Give layers the width of weights that the metadata names where all their codes fit into it."""
+    text = next((entry.value for entry in model.metadata_props if entry.key == WEIGHT_BITS), "{}")
+    try:
+        widths = dict(json.loads(text))
+    except (ValueError, TypeError):
+        raise ConfigError(f"metadata {WEIGHT_BITS}: {text[:80]!r} is not a JSON object of layers and bits") from None
+    narrow = {}
+    for node in network.layers:
+        bits, scale = widths.get(node.name), node.attributes.get("weight_scale")
+        if bits is None or scale is None or node.weight is None:
+            continue
+        largest = np.abs(node.weight / scale.reshape((-1,) + (1,) * (node.weight.ndim - 1))).max()
+        if type(bits) is not int or not 2 <= bits <= 16 or np.rint(largest) > 2 ** (bits - 1) - 1:
+            raise ConfigError(f"metadata {WEIGHT_BITS}: layer {node.name}: its weights do not fit into {bits!r} bits")
+        narrow[node.name] = dataclasses.replace(node, attributes={**node.attributes, "weight_bits": bits})
+    return network.replace_nodes(narrow) if narrow else network
 
 
 def _require_onnx() -> Any:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from xbarsim.network.kinds.record import Writer
     from xbarsim.network.write_onnx import GraphWriter
 
+WEIGHT_BITS = "xbarsim.weight_bits"
+"""Metadata of a model: JSON, layer -> bits of its weights where their type is wider."""
+
 
 def write_conv(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write a convolution."""
@@ -40,7 +43,8 @@ def write_simple(operator: str, *attributes: str) -> Writer:
     """Return the writer of an operator with numbers as attributes and no constants."""
 
     def write(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
-        graph.add(operator, node, inputs, **{key: float(node.attributes[key]) for key in attributes})
+        numbers: dict[str, Any] = {key: float(node.attributes[key]) for key in attributes}
+        graph.add(operator, node, inputs, **numbers)
 
     return write
 

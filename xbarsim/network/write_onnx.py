@@ -17,12 +17,11 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
+from xbarsim.network.onnx_writers import WEIGHT_BITS
 
 OPSET = 17
 NARROW_OPSET = 21
 """First opset whose QuantizeLinear takes codes of 4 and 16 bits."""
-WEIGHT_BITS = "xbarsim.weight_bits"
-"""Metadata of a model: JSON, layer -> bits of its weights where their type is wider."""
 
 
 def write_onnx(network: Network, path: str | Path) -> Path:

@@ -5,6 +5,6 @@ Modules that need PyTorch (extra ``torch``) import it when they are imported; th
 """
 
 from xbarsim.train.finetune import finetune
-from xbarsim.train.quantize import quantize
+from xbarsim.train.integers import quantize
 
 __all__ = ["finetune", "quantize"]
