@@ -203,8 +203,8 @@ def simulate(
     weight_bits, activation_bits : int, optional
         Bits of all layers, in place of the hardware's own.
     reference : Network, str or Path, optional
-        The float network that ``network`` was quantised from (:func:`~xbarsim.train.integers.quantize`), whose accuracy then
-        stands as ``report.accuracy.reference``; ``network`` itself in float if left out.
+        The float network that ``network`` was quantised from (:func:`xbarsim.quantize`), whose accuracy then stands as
+        ``report.accuracy.reference``; ``network`` itself in float if left out.
     shared : Shared, optional
         Keeps what further calls with the same images can use.
     progress : callable, optional
@@ -253,7 +253,7 @@ def simulate(
     )
     origin = net if reference is None else _load_reference(reference, net)
     exact = keep.recall(
-        ("float reference", hash_network(origin)),
+        ("float reference", origin.hash),
         lambda: run_network(origin, x, threads=threads, progress=_stage(progress, "float reference")),
     )
     integers = keep.recall(
@@ -271,7 +271,7 @@ def simulate(
         "images": len(x),
         "calibration_images": len(known),
         "scale_images": quantized.scale_images,
-        **({} if reference is None else {"reference_hash": hash_network(origin)}),
+        **({} if reference is None else {"reference_hash": origin.hash}),
     }
     return Report(
         cost=cost,
