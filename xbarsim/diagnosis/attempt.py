@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from xbarsim import api
-from xbarsim.diagnosis.bench import Layers, Subject
+from xbarsim.diagnosis.bench import Subject
 from xbarsim.diagnosis.explanation import RemedyGain
-from xbarsim.diagnosis.remedy import REMEDIES, Remedy, is_already
+from xbarsim.diagnosis.remedy import REMEDIES, Changes, is_already
 from xbarsim.errors import XbarsimError
 from xbarsim.mapping import plan_network
 
@@ -21,9 +20,8 @@ class Attempt:
     name: str
     """Name in tables."""
     hardware: api.RatedHardware
-    layers: Layers
-    keys: frozenset[str]
-    """Dotted keys that differ."""
+    changes: Changes
+    """Dotted key -> value against the hardware as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,28 +47,27 @@ def list_attempts(subject: Subject) -> Attempts:
         In the order of the table; those that the configuration refuses, with the reason.
     """
     plan = subject.plan()
-    grouped = [layer.name for layer in plan.layers if layer.groups > 1]
+    needed = {
+        "any": True,
+        "groups": any(layer.groups > 1 for layer in plan.layers),
+        "signs": any(layer.signed for layer in plan.layers),
+    }
     found, refused = [], {}
     for remedy in REMEDIES.values():
         changes = remedy.choose(subject.hardware)
-        if changes is None or is_already(subject.hardware, changes) or (remedy.is_grouped and not grouped):
+        if changes is None or is_already(subject.hardware, changes) or not needed[remedy.needs]:
             continue
         try:
-            found.append(_attempt(subject, remedy, dict(changes), grouped))
+            found.append(_attempt(subject, remedy.name, changes))
         except XbarsimError as error:
             refused[remedy.name] = str(error)
     return Attempts(found=tuple(found), refused=refused)
 
 
-def _attempt(subject: Subject, remedy: Remedy, changes: dict[str, Any], grouped: Sequence[str]) -> Attempt:
-    hardware, layers = subject.hardware, dict(subject.layers)
-    if remedy.is_grouped:
-        for name in grouped:
-            layers[name] = {**layers.pop(name, {}), **changes}
-    else:
-        hardware = hardware.override(changes)
-    plan_network(subject.network, hardware, layers=layers)
-    return Attempt(name=remedy.name, hardware=hardware, layers=layers, keys=frozenset(changes))
+def _attempt(subject: Subject, name: str, changes: Changes) -> Attempt:
+    hardware = subject.hardware.override(changes)
+    plan_network(subject.network, hardware, layers=subject.layers)
+    return Attempt(name=name, hardware=hardware, changes=changes)
 
 
 def combine_best(subject: Subject, attempts: Attempts, gains: Sequence[RemedyGain]) -> Attempt | None:
@@ -94,21 +91,11 @@ def combine_best(subject: Subject, attempts: Attempts, gains: Sequence[RemedyGai
     helping = [by_name[gain.remedy] for gain in gains if gain.points > 0]
     for other in helping[1:]:
         first = helping[0]
-        if first.keys & other.keys:
+        if first.changes.keys() & other.changes.keys():
             continue
-        overrides = {**first.hardware.overrides, **other.hardware.overrides}
-        kept = subject.hardware.overrides
-        changes = {key: value for key, value in overrides.items() if key not in kept or kept[key] != value}
-        layers = {
-            name: {**first.layers.get(name, {}), **other.layers.get(name, {})}
-            for name in {**first.layers, **other.layers}
-        }
+        both = {**first.changes, **other.changes}
         try:
-            hardware = subject.hardware.override(changes)
-            plan_network(subject.network, hardware, layers=layers)
+            return _attempt(subject, f"{first.name} + {other.name}", both)
         except XbarsimError:
             continue
-        return Attempt(
-            name=f"{first.name} + {other.name}", hardware=hardware, layers=layers, keys=first.keys | other.keys
-        )
     return None

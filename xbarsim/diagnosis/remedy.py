@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from xbarsim.config import Hardware
 
@@ -25,8 +25,8 @@ class Remedy:
     """What it does, in a line."""
     choose: Callable[[Hardware], Changes | None]
     """Hardware -> dotted key -> value; None where it makes no sense there."""
-    is_grouped: bool
-    """Whether it is meant for grouped (depthwise) layers alone."""
+    needs: Literal["any", "groups", "signs"]
+    """Layers that it is for: any, grouped (depthwise) ones, or those with signed inputs."""
 
 
 def _always(changes: Changes) -> Callable[[Hardware], Changes | None]:
@@ -49,14 +49,22 @@ def _with_pairs(changes: Changes) -> Callable[[Hardware], Changes | None]:
     return lambda hardware: changes if hardware.polarities == 2 else None
 
 
+def _with_wide_reads(changes: Changes) -> Callable[[Hardware], Changes | None]:
+    return lambda hardware: changes if hardware.dac.bits > 1 else None
+
+
 def _halve_arrays(hardware: Hardware) -> Changes | None:
     rows, cols = hardware.crossbar.rows, hardware.crossbar.cols
     return {"crossbar.rows": rows // 2, "crossbar.cols": cols // 2} if min(rows, cols) >= 16 else None
 
 
-def _shrink_arrays(hardware: Hardware) -> Changes | None:
-    rows, cols = hardware.crossbar.rows, hardware.crossbar.cols
-    return {"crossbar.rows": min(rows, 36), "crossbar.cols": min(cols, 32)} if rows > 36 or cols > 32 else None
+def _verify(hardware: Hardware) -> Changes | None:
+    programming, write = hardware.device.programming, hardware.device.write
+    has_size = programming.distribution != "none" and programming.sigma > 0 and not programming.sigma_siemens
+    if write is None or write.verify is not None or not has_size:
+        return None
+    verify = {"tolerance": programming.sigma / 2, "relative_to": programming.relative_to, "max_pulses": 20}
+    return {"device.write.verify": verify, "device.write.pulses": None}
 
 
 def _move_columns(hardware: Hardware) -> Changes | None:
@@ -67,69 +75,85 @@ def _move_columns(hardware: Hardware) -> Changes | None:
 _TABLE = (
     Remedy(
         name="output correction", about="a digital gain and offset for each output, fitted to the calibration images",
-        choose=_always({"adc.output_correction": True}), is_grouped=False,
+        choose=_always({"adc.output_correction": True}), needs="any",
     ),
     Remedy(
         name="gain correction", about="each column's gain undoes its mean loss in the wires",
-        choose=_always({"adc.gain_correction": True}), is_grouped=False,
+        choose=_always({"adc.gain_correction": True}), needs="any",
     ),
     Remedy(
         name="output and gain correction", about="both of them",
-        choose=_always({"adc.output_correction": True, "adc.gain_correction": True}), is_grouped=False,
+        choose=_always({"adc.output_correction": True, "adc.gain_correction": True}), needs="any",
     ),
     Remedy(
         name="calibrated range", about="the converter's step with the least error in the layer's output",
-        choose=_with_converter({"adc.full_scale": "calibrated"}), is_grouped=False,
+        choose=_with_converter({"adc.full_scale": "calibrated"}), needs="any",
     ),
     Remedy(
         name="range of 99.95 %", about="the converter's range holds 99.95 % of the calibration sums",
-        choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.9995}), is_grouped=False,
+        choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.9995}), needs="any",
     ),
     Remedy(
         name="range of 99.5 %", about="the converter's range holds 99.5 % of the calibration sums",
-        choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.995}), is_grouped=False,
+        choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.995}), needs="any",
     ),
     Remedy(
-        name="one ADC bit more", about="twice as many codes", choose=_add_bits(1), is_grouped=False,
+        name="one ADC bit more", about="twice as many codes", choose=_add_bits(1), needs="any",
     ),
     Remedy(
-        name="two ADC bits more", about="four times as many codes", choose=_add_bits(2), is_grouped=False,
+        name="two ADC bits more", about="four times as many codes", choose=_add_bits(2), needs="any",
     ),
     Remedy(
         name="digital subtraction", about="both columns of a pair are converted",
-        choose=_with_pairs({"adc.subtract": "digital"}), is_grouped=False,
+        choose=_with_pairs({"adc.subtract": "digital"}), needs="any",
     ),
     Remedy(
         name="analog subtraction", about="the currents of a pair are subtracted and converted once",
-        choose=_with_pairs({"adc.subtract": "analog"}), is_grouped=False,
+        choose=_with_pairs({"adc.subtract": "analog"}), needs="any",
     ),
     Remedy(
         name="differential pairs", about="signed weights in pairs of cells",
-        choose=_always({"encoding": "differential"}), is_grouped=False,
+        choose=_always({"encoding": "differential"}), needs="any",
     ),
     Remedy(
         name="one bit a cell", about="more cells for a weight, each with two levels",
-        choose=_always({"device.cell_bits": 1}), is_grouped=False,
+        choose=_always({"device.cell_bits": 1}), needs="any",
     ),
     Remedy(
         name="one input bit a read", about="more reads, each with two voltages",
-        choose=_always({"dac.bits": 1}), is_grouped=False,
+        choose=_always({"dac.bits": 1}), needs="any",
+    ),
+    Remedy(
+        name="signs in two's complement", about="signed inputs: low bits, then the sign bit in a read of its own",
+        choose=_with_wide_reads({"dac.signed": "twos_complement"}), needs="signs",
+    ),
+    Remedy(
+        name="signs and magnitudes", about="signed inputs: positive ones, then the magnitudes of negative ones",
+        choose=_with_wide_reads({"dac.signed": "sign_magnitude"}), needs="signs",
     ),
     Remedy(
         name="arrays of half the size", about="shorter wires and smaller sums",
-        choose=_halve_arrays, is_grouped=False,
+        choose=_halve_arrays, needs="any",
     ),
     Remedy(
-        name="small arrays, grouped layers", about="grouped layers on arrays of at most 36 x 32 cells",
-        choose=_shrink_arrays, is_grouped=True,
+        name="one group a read", about="only the rows of one group are driven at a time, in more reads",
+        choose=_always({"mapping.groups": "serial"}), needs="groups",
+    ),
+    Remedy(
+        name="groups in small arrays", about="grouped layers in stripes on arrays of 36 x 32 cells",
+        choose=_always({"mapping.groups": "stripes", "mapping.group_array": {"rows": 36, "cols": 32}}), needs="groups",
     ),
     Remedy(
         name="column of off cells", about="off-currents are taken away as an own column measures them",
-        choose=lambda hardware: None if hardware.has_signed_sums else {"adc.off_current": "column"}, is_grouped=False,
+        choose=lambda hardware: None if hardware.has_signed_sums else {"adc.off_current": "column"}, needs="any",
+    ),
+    Remedy(
+        name="write and verify", about="cells are written again until they are within half of their standard deviation",
+        choose=_verify, needs="any",
     ),
     Remedy(
         name="columns in another order", about="columns are placed where stuck cells change them least",
-        choose=_move_columns, is_grouped=False,
+        choose=_move_columns, needs="any",
     ),
 )  # fmt: skip
 

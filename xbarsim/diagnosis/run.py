@@ -239,7 +239,7 @@ def _rank(gains: Iterable[RemedyGain]) -> tuple[RemedyGain, ...]:
 
 def _try(bench: Bench, attempt: Attempt, measure: str) -> RemedyGain:
     chips = bench.count_chips(frozenset(bench.causes))
-    report, before = bench.run(attempt.hardware, attempt.layers, chips), bench.report
+    report, before = bench.run(attempt.hardware, bench.subject.layers, chips), bench.report
     scores, base = bench.rate(report.outputs), bench.rate(before.outputs)
     gained = scores[measure] - base[measure]
     low, high = estimate_ends(gained[np.newaxis], bench.subject.seed)
