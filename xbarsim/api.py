@@ -22,12 +22,13 @@ from xbarsim.inference import LayerError, check_labels, measure_accuracy, simula
 from xbarsim.mapping import Plan, plan_network
 from xbarsim.network import (
     Epitome,
+    FloatRun,
     Network,
+    find_executor,
     from_torch,
     load_network,
     quantize_network,
     run_integer,
-    run_network,
 )
 from xbarsim.network.execute import check_images
 from xbarsim.plugin import find_table, select_plugins
@@ -171,6 +172,7 @@ def simulate(
     weight_bits: int | None = None,
     activation_bits: int | None = None,
     reference: Network | str | Path | None = None,
+    executor: str = "own",
     shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -205,6 +207,9 @@ def simulate(
     reference : Network, str or Path, optional
         The float network that ``network`` was quantised from (:func:`xbarsim.quantize`), whose accuracy then stands as
         ``report.accuracy.reference``; ``network`` itself in float if left out.
+    executor : str
+        What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
+        last bits differ. ``report.provenance.settings`` names it with its version.
     shared : Shared, optional
         Keeps what further calls with the same images can use.
     progress : callable, optional
@@ -228,7 +233,7 @@ def simulate(
     for name, value in (("batch_size", batch_size), ("threads", threads)):
         if value is not None:
             _check_count(name, value)
-    started = time.perf_counter()
+    started, runner = time.perf_counter(), find_executor(executor)
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
@@ -244,20 +249,21 @@ def simulate(
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
     bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
-    key = (net.hash, repr(bits))
+    key, ran = (net.hash, repr(bits)), (() if executor == "own" else (runner.describe(),))
     quantized = keep.recall(
-        ("quantized", *key),
+        ("quantized", *key, *ran),
         lambda: quantize_network(
-            net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits, threads=threads
+            net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits, executor=executor,
+            threads=threads,
         ),
-    )
+    )  # fmt: skip
     origin = net if reference is None else _load_reference(reference, net)
     exact = keep.recall(
-        ("float reference", origin.hash),
-        lambda: run_network(origin, x, threads=threads, progress=_stage(progress, "float reference")),
+        ("float reference", origin.hash, *ran),
+        lambda: runner.run(origin, x, FloatRun(threads=threads, progress=_stage(progress, "float reference"))),
     )
     integers = keep.recall(
-        ("integer reference", *key),
+        ("integer reference", *key, *ran),
         lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),
     )
     outcome = simulate_network(
@@ -271,6 +277,7 @@ def simulate(
         "images": len(x),
         "calibration_images": len(known),
         "scale_images": quantized.scale_images,
+        "executor": runner.describe(),
         **({} if reference is None else {"reference_hash": origin.hash}),
     }
     return Report(

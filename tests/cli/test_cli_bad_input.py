@@ -13,7 +13,7 @@ import pytest
 
 import xbarsim as xs
 from xbarsim import api
-from xbarsim.network import quantize
+from xbarsim.network import executor, quantize
 
 onnx = pytest.importorskip("onnx")
 
@@ -26,7 +26,8 @@ def idle(monkeypatch):
         raise AssertionError("something ran before the input was found wrong")
 
     monkeypatch.setattr(quantize, "calibrate_activations", work)
-    for name in ("run_network", "run_integer", "simulate_network", "simulate_plan", "price"):
+    monkeypatch.setattr(executor, "run_network", work)
+    for name in ("run_integer", "simulate_network", "simulate_plan", "price"):
         monkeypatch.setattr(api, name, work)
 
 
@@ -255,6 +256,10 @@ def test_labels_of_the_wrong_shape_or_type_are_named(refuse, model, pictures, la
 def test_images_without_labels_are_named(refuse, model, pictures):
     path = pictures(labels=False)
     refuse("simulate", model(), "--data", path, names=(path, "labels"))
+
+
+def test_an_unknown_executor_is_named(refuse):
+    refuse("simulate", "digits", "--executor", "tensorflow", names=["executor", "tensorflow", "own", "onnxruntime"])
 
 
 def test_calibration_images_need_no_labels(model, pictures, xbarsim_command, monkeypatch):

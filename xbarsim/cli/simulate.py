@@ -39,6 +39,9 @@ def simulate(
         str | None,
         typer.Option(metavar="NETWORK", help="The float network that NETWORK was quantised from.  [default: NETWORK]"),
     ] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="NAME", help="What runs the float network: own or onnxruntime.", show_default=True)
+    ] = "own",
     seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
     trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw.", show_default=True)] = 1,
     threads: Annotated[
@@ -73,7 +76,8 @@ def simulate(
     with ProgressDisplay() as progress:
         result = api.simulate(
             model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
-            threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, reference=reference,
+            threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor,
+            reference=reference,
             progress=progress,
         )  # fmt: skip
     show_report(make_console(), result)

@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.network.execute import check_images, run_network
+from xbarsim.network.execute import check_images
+from xbarsim.network.executor import EXECUTORS, Executor, FloatRun
 from xbarsim.network.graph import Network
 
 _CANDIDATES = np.geomspace(0.05, 1.0, 120)
@@ -101,14 +102,19 @@ class ActivationGrid:
 class Calibration:
     """What calibration images show."""
 
-    histograms: dict[str, Histogram] = field(default_factory=dict)
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)
     """Values of every tensor, by name."""
     images: int = 0
     """Images that were looked at."""
 
 
 def calibrate_activations(
-    network: Network, images: np.ndarray, grids: Sequence[ActivationGrid], *, threads: int | None = None
+    network: Network,
+    images: np.ndarray,
+    grids: Sequence[ActivationGrid],
+    *,
+    executor: Executor = EXECUTORS["own"],
+    threads: int | None = None,
 ) -> Calibration:
     """Run images, as many as scales need to settle, and count the values of some tensors.
 
@@ -120,6 +126,8 @@ def calibrate_activations(
         Calibration images, normalised.
     grids : sequence of ActivationGrid
         Codes that layers ask for.
+    executor : Executor
+        Runs the network.
     threads : int, optional
         Threads, every available core if left out; they never change the result.
 
@@ -134,7 +142,7 @@ def calibrate_activations(
     scales: dict[ActivationGrid, tuple[bool, float]] = {}
     while seen < len(x):
         end = min(len(x), max(FIRST_IMAGES, 2 * seen))
-        for name, histogram in _count_values(network, x[order[seen:end]], list(found), threads).items():
+        for name, histogram in _count_values(network, x[order[seen:end]], list(found), executor, threads).items():
             found[name].merge(histogram)
         seen = end
         before, scales = scales, {grid: _find_scale(grid, found[grid.name]) for grid in grids}
@@ -160,7 +168,9 @@ def spread_order(count: int) -> NDArray[np.int64]:
     return np.argsort(np.arange(count) * ((math.sqrt(5) - 1) / 2) % 1.0, kind="stable")
 
 
-def _count_values(network: Network, x: np.ndarray, names: list[str], threads: int | None) -> dict[str, Histogram]:
+def _count_values(
+    network: Network, x: np.ndarray, names: list[str], executor: Executor, threads: int | None
+) -> dict[str, Histogram]:
     """Run images and count the values of some tensors, thread by thread; whole counts add up the same in any order."""
     parts: dict[int, dict[str, Histogram]] = {}
 
@@ -169,7 +179,7 @@ def _count_values(network: Network, x: np.ndarray, names: list[str], threads: in
             own = parts.setdefault(threading.get_ident(), {name: Histogram() for name in names})
             own[name].add(value)
 
-    run_network(network, x, threads=threads, observe=observe, concurrent=True)
+    executor.run(network, x, FloatRun(names=names, observe=observe, threads=threads))
     total = {name: Histogram() for name in names}
     for part in parts.values():
         for name, histogram in part.items():

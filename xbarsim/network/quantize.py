@@ -18,6 +18,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
 from xbarsim.network.calibrate import ActivationGrid, Calibration, calibrate_activations, choose_scale
+from xbarsim.network.executor import find_executor
 from xbarsim.network.graph import Network, Node
 from xbarsim.network.quantize_epitome import QuantizedEpitome, find_settings, quantize_epitome
 from xbarsim.network.sign import find_quantizer, input_is_signed
@@ -106,6 +107,7 @@ def quantize_network(
     weight_bits: int,
     activation_bits: int,
     layers: Mapping[str, Mapping[str, Any]] | None = None,
+    executor: str = "own",
     threads: int | None = None,
 ) -> QuantizedNetwork:
     """Quantise every weight layer after training.
@@ -123,6 +125,8 @@ def quantize_network(
         Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win and other keys
         are ignored, but for ``epitome``: settings of :func:`~xbarsim.network.quantize_epitome.quantize_epitome` under
         the exact name of a layer.
+    executor : str
+        What runs the float network: ``own`` or ``onnxruntime``.
     threads : int, optional
         Threads for the calibration images, every available core if left out; they never change the result.
 
@@ -149,7 +153,7 @@ def quantize_network(
     if grids:
         if calibration is None or len(calibration) == 0:
             raise ConfigError(f"network {network.name}: quantisation needs calibration images")
-        seen = calibrate_activations(network, calibration, grids, threads=threads)
+        seen = calibrate_activations(network, calibration, grids, executor=find_executor(executor), threads=threads)
     quantized = {
         layer.name: _quantize_layer(network, layer, widths[layer.name], seen, find_settings(layers, layer.name))
         for layer in network.layers

@@ -44,6 +44,34 @@ def write_onnx(network: Network, path: str | Path) -> Path:
     ConfigError
         If ONNX is missing, weights are, a node has no ONNX operator here, or the file cannot be written.
     """
+    model = build_model(network, [network.output])
+    try:
+        Path(path).write_bytes(model.SerializeToString())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return Path(path)
+
+
+def build_model(network: Network, outputs: Sequence[str]) -> Any:
+    """Write a network as an ONNX model with a free batch size.
+
+    Parameters
+    ----------
+    network : Network
+        With weights.
+    outputs : sequence of str
+        Nodes whose values the model gives.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Checked.
+
+    Raises
+    ------
+    ConfigError
+        If ONNX is missing, weights are, or a node has no ONNX operator here.
+    """
     try:
         import onnx
         from onnx import TensorProto, helper
@@ -58,24 +86,20 @@ def write_onnx(network: Network, path: str | Path) -> Path:
             raise ConfigError(f"network {network.name}: {node.name}: a {node.kind} node cannot be written as ONNX")
         writer(graph, node, node.inputs)
 
-    def describe(name: str) -> list[Any]:
-        shape: list[Any] = ["batch", *network.shape_of(name)]
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+    def describe(*names: str) -> list[Any]:
+        shapes: dict[str, list[Any]] = {name: ["batch", *network.shape_of(name)] for name in names}
+        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
     model = helper.make_model(
-        helper.make_graph(graph.nodes, network.name, describe(INPUT), describe(network.output), graph.constants),
+        helper.make_graph(graph.nodes, network.name, describe(INPUT), describe(*outputs), graph.constants),
         opset_imports=[helper.make_opsetid("", NARROW_OPSET if graph.narrow else OPSET)],
         producer_name="xbarsim",
     )
     model.ir_version = min(model.ir_version, 10 if graph.narrow else 8)
     if graph.weight_bits:
         helper.set_model_props(model, {WEIGHT_BITS: json.dumps(graph.weight_bits)})
-    try:
-        onnx.checker.check_model(model)
-        Path(path).write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
-    return Path(path)
+    onnx.checker.check_model(model)
+    return model
 
 
 class GraphWriter:
