@@ -13,7 +13,7 @@ from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zer
 from xbarsim.config import load_hardware
 from xbarsim.converter import AdcRange, Levels
 from xbarsim.mvm import _conversion, _kernels, _packing
-from xbarsim.mvm._records import Cells, Errors, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import no_tables
 from xbarsim.mvm.noise import make_turns
@@ -87,6 +87,12 @@ def survey():
     """An empty survey of eight bins."""
     extremes = np.full(WIDE, np.inf, dtype=np.float32), np.full(WIDE, -np.inf, dtype=np.float32)
     return Survey(*extremes, np.zeros(8, dtype=np.int64), np.float32(0.03), np.zeros(1, dtype=np.int64))
+
+
+def fine():
+    """Steps of four streams, and of the columns: planes of 16 columns."""
+    columns = 2.0 ** (np.arange(WEIGHTED + UNITS) // LANES % 3)
+    return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32))
 
 
 def weights():
@@ -184,24 +190,24 @@ def multiply_lanes(rows, inputs, at, power, cells, sums):
 
 
 @kernel
-def read_table_lanes(reads, adc, errors, survey, r, column, target, weights, scratch, out):
+def read_table_lanes(reads, adc, fine, errors, survey, r, column, target, weights, scratch, out):
     zero, noise = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
-    _kernels.read_tables(reads, adc, errors, survey, r, column, target, weights, zero, noise, scratch, out)
+    _kernels.read_tables(reads, adc, fine, errors, survey, r, column, target, weights, zero, noise, scratch, out)
 
 
 @kernel
-def tabulate_lanes(reads, cells, adc, errors, survey, r, column, target, weights, scratch, out):
+def tabulate_lanes(reads, cells, adc, fine, errors, survey, r, column, target, weights, scratch, out):
     zero, noise = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
     _kernels.tabulate_and_read(
-        reads, cells, adc, errors, survey, r, column, target, weights, zero, noise, scratch, out
+        reads, cells, adc, fine, errors, survey, r, column, target, weights, zero, noise, scratch, out
     )  # fmt: skip
 
 
 @kernel
-def read_product_lanes(reads, adc, errors, survey, r, column, target, weights, values, part, noise, scratch, out):
+def read_product_lanes(reads, adc, fine, errors, survey, r, column, target, weights, values, part, noise, scratch, out):
     zero = zeros(scratch.sums, LANES)
     _kernels.read_products(
-        reads, adc, errors, survey, r, column, target, weights, values, part, noise, zero, scratch, out
+        reads, adc, fine, errors, survey, r, column, target, weights, values, part, noise, zero, scratch, out
     )
 
 
@@ -277,20 +283,20 @@ def multiply_plain(rows, inputs, at, power, cells, sums):
     sums[: 4 * LANES] = (digits @ cells[: rows * LANES].reshape(rows, LANES)).ravel()
 
 
-def read_plain(reads, adc, errors, survey, r, column, target, weights, scratch, out):
+def read_plain(reads, adc, fine, errors, survey, r, column, target, weights, scratch, out):
     """Read the first LANES columns of a row block."""
-    read_part(reads, codes(), cells(), adc, errors, survey, r, column, target, weights, out)
+    read_part(reads, codes(), cells(), adc, fine, errors, survey, r, column, target, weights, out)
 
 
-def tabulate_plain(reads, cells, adc, errors, survey, r, column, target, weights, scratch, out):
-    read_part(reads, codes(), cells, adc, errors, survey, r, column, target, weights, out)
+def tabulate_plain(reads, cells, adc, fine, errors, survey, r, column, target, weights, scratch, out):
+    read_part(reads, codes(), cells, adc, fine, errors, survey, r, column, target, weights, out)
 
 
-def product_plain(reads, adc, errors, survey, r, column, target, weights, values, part, noise, scratch, out):
-    read_part(reads, codes(), cells(), adc, errors, survey, r, column, target, weights, out)
+def product_plain(reads, adc, fine, errors, survey, r, column, target, weights, values, part, noise, scratch, out):
+    read_part(reads, codes(), cells(), adc, fine, errors, survey, r, column, target, weights, out)
 
 
-def read_part(reads, codes, cells, adc, errors, survey, r, column, target, weights, out):
+def read_part(reads, codes, cells, adc, fine, errors, survey, r, column, target, weights, out):
     """Read LANES columns of one row block."""
     every = [(column + j, j, False) for j in range(LANES)]
     rows = np.zeros((2, WEIGHTED), dtype=np.int64)
@@ -298,17 +304,25 @@ def read_part(reads, codes, cells, adc, errors, survey, r, column, target, weigh
     units = np.zeros(0, dtype=np.int64), np.zeros((2, VECTORS, 0), dtype=np.int64)
     for v in range(len(codes)):
         for t in range(reads.shifts.size):
-            loops.read_block(reads, codes, cells, adc, errors, survey, rows, every, units[0], out, units[1], r, v, t)
+            loops.read_block(
+                reads, codes, cells, adc, fine, errors, survey, rows, every, units[0], out, units[1], r, v, t
+            )
 
 
-def tables_plain(reads, inputs, cells, adc, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes):
+def tables_plain(
+    reads, inputs, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
+):
     decoded = loops.decode(inputs, cells.row_starts, BITS, VECTORS)
-    products_plain(reads, decoded, cells, adc, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes)
+    products_plain(
+        reads, decoded, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
+    )
 
 
-def products_plain(reads, codes, cells, adc, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes):
+def products_plain(
+    reads, codes, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
+):
     columns = [(first + j, j) for first, width in blocks for j in range(width)]
-    loops.multiply(reads, codes, cells, adc, errors, survey, weights, columns, unit_weights, out, unit_codes)
+    loops.multiply(reads, codes, cells, adc, fine, errors, survey, weights, columns, unit_weights, out, unit_codes)
 
 
 def transpose_bits(x):
@@ -386,7 +400,7 @@ def product_rows():
     return 13, values, 13, 2, part, np.zeros(4 * LANES, dtype=np.float32)
 
 
-def read_inputs(added, seen):
+def read_inputs(added, seen, finer=None):
     """Tables of the second row block, from the kernels that the record above covers."""
     memory = scratch(np.float32)
     begin, end = STARTS[1:]
@@ -395,13 +409,13 @@ def read_inputs(added, seen):
     copy_noise(cells(), begin, end, WIDE, LANES, memory.noise_cells)
     loops.build_table(2, 1, end - begin, memory.cells, LANES, memory.table)
     loops.build_table(2, 2, end - begin, memory.noise_cells, LANES, memory.noise_table)
-    return reads(2), ADC, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
+    return reads(2), ADC, finer, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
 def tabulate_inputs():
     memory = scratch(np.int16)
     _kernels.list_rows(reads(1), inputs(), 1, memory.starts, memory.rows)
-    return reads(1), cells(), ADC, errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
+    return reads(1), cells(), ADC, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
 def read_product_inputs():
@@ -412,18 +426,18 @@ def read_product_inputs():
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
     copy_noise(cells(), begin, end, WIDE, LANES, memory.noise_cells)
     return (
-        reads(2), ADC, errors(has_inl=False), None, 1, WIDE, WIDE, weights()[1], values, memory.cells,
+        reads(2), ADC, fine(), errors(has_inl=False), None, 1, WIDE, WIDE, weights()[1], values, memory.cells,
         memory.noise_cells, memory, out(),
     )  # fmt: skip
 
 
-def driver_inputs(dac_bits, given, kind, added, seen):
+def driver_inputs(dac_bits, given, kind, added, seen, finer=None):
     is_noisy = added is not None
     memory = scratch(kind, is_noisy)
     unit_codes = np.zeros((2, VECTORS, UNITS), dtype=np.int64)
     return (
-        reads(dac_bits), given, cells(is_noisy), ADC, added, seen, weights(), BLOCKS, unit_weights(), memory, out(),
-        unit_codes,
+        reads(dac_bits), given, cells(is_noisy), ADC, finer, added, seen, weights(), BLOCKS, unit_weights(), memory,
+        out(), unit_codes,
     )  # fmt: skip
 
 
@@ -474,24 +488,26 @@ MVM = (
         look_up_lanes,
     ),
     case(_conversion.shift_add, shift_plain, shift_inputs, (5,), shift_lanes),
-    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None), (9,), read_table_lanes),
-    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(has_levels=True), None), (9,), read_table_lanes),
-    case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey()), (3, 9), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None), (10,), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(has_levels=True), None), (10,), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey()), (4, 10), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, fine()), (10,), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey(), fine()), (4, 10), read_table_lanes),
     case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
-    case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
-    case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (10,), tabulate_lanes),
+    case(_kernels.read_products, product_plain, read_product_inputs, (13,), read_product_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (11,), tabulate_lanes),
     case(
-        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (10, 11)
+        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12)
     ),
-    case(_kernels.multiply_tables, tables_plain, lambda: driver_inputs(2, inputs(), np.float32, None, None), (10, 11)),
+    case(_kernels.multiply_tables, tables_plain, lambda: driver_inputs(2, inputs(), np.float32, None, None), (11, 12)),
     case(_kernels.split_values, split_values, lambda: (reads(2), codes(), 0, 13, np.zeros((6, 13), dtype="f4")), (4,)),
     case(
-        _kernels.multiply_products, products_plain, lambda: driver_inputs(2, codes(), np.float32, errors(), None),
-        (10, 11),
+        _kernels.multiply_products, products_plain,
+        lambda: driver_inputs(2, codes(), np.float32, errors(), None, fine()), (11, 12),
     ),
     case(
-        _kernels.multiply_products, products_plain, lambda: driver_inputs(2, codes(), np.float32, None, survey()),
-        (5, 10, 11),
+        _kernels.multiply_products, products_plain,
+        lambda: driver_inputs(2, codes(), np.float32, None, survey(), fine()), (6, 11, 12),
     ),
     case(_packing.transpose_bits, transpose_bits, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_packing.pack_words, pack_words, word_inputs, (3,)),

@@ -128,7 +128,7 @@ def pack_bits(codes, bits):
     return planes
 
 
-def multiply(reads, codes, cells, adc, errors, survey, plane_weights, columns, unit_weights, out, unit_codes):
+def multiply(reads, codes, cells, adc, fine, errors, survey, plane_weights, columns, unit_weights, out, unit_codes):
     """Read some columns of every row block for every vector; unit columns lie behind the others.
 
     ``columns`` lists (column, lane that a survey keeps its extremes in).
@@ -143,6 +143,7 @@ def multiply(reads, codes, cells, adc, errors, survey, plane_weights, columns, u
                     codes,
                     cells,
                     adc,
+                    fine,
                     errors,
                     survey,
                     plane_weights,
@@ -156,18 +157,23 @@ def multiply(reads, codes, cells, adc, errors, survey, plane_weights, columns, u
                 )
 
 
-def read_block(reads, codes, cells, adc, errors, survey, plane_weights, every, unit_weights, out, unit_codes, r, v, t):
+def read_block(
+    reads, codes, cells, adc, fine, errors, survey, plane_weights, every, unit_weights, out, unit_codes, r, v, t
+):
     """Make one read of one row block."""
     block = slice(cells.row_starts[r], cells.row_starts[r + 1])
     digits = (codes[v, block].astype(np.int64) >> reads.shifts[t]) & ((1 << int(reads.widths[t])) - 1)
     for column, lane, is_unit in every:
         x = digits @ np.rint(cells.matrix[block, column] * cells.step).astype(np.int64)
+        factor = 1.0 if fine is None else float(fine.streams[t] * fine.columns[column])
+        x = x * factor
         unit = column - plane_weights.shape[1]
         weight = int(unit_weights[unit] if is_unit else plane_weights[r, column])
         if survey is not None:
             note_sum(x, lane, adc, survey, weight)
             continue
         variance = digits**2 @ cells.noise[block, column].astype(np.int64) if cells.noise.size else 0
+        variance = variance * factor**2
         word = mix_word((int(hash_vector(errors, v)) + r * 65536 + t) & WORD)
         code = convert(x, variance, word, r, column, adc, errors) * int(reads.weights[t]) * weight
         if is_unit:

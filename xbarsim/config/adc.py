@@ -31,6 +31,9 @@ class Adc(Record):
     full_scale: Literal["whole", "calibrated", "quantile"] = "calibrated"
     """Range: every sum that could occur; the step with the least error in the layer's output on the calibration images;
     or what holds the share ``quantile`` of the sums that they show."""
+    step_per: Literal["layer", "slice", "read"] = "layer"
+    """Where converter steps may differ, by powers of two: nowhere within a layer (but for the read of a sign bit), from
+    slice to slice of weights, or from slice to slice and from input stream to input stream."""
     quantile: Annotated[float, Field(gt=0.5, le=1)] | None = None
     """Share of the calibration samples that the range holds without clipping; setting it means
     ``full_scale: quantile`` [-]."""
@@ -80,6 +83,11 @@ class Adc(Record):
             raise ValueError(
                 f"adc.{key}: false needs converters of equal steps (adc.kind, adc.thresholds: uniform, no "
                 "adc.saturation_ampere); adc.bits: ideal leaves both errors out"
+            )
+        if self.step_per != "layer" and (has_levels or self.full_scale == "whole"):
+            raise ValueError(
+                f"adc.step_per: {self.step_per} needs converters of equal steps (adc.kind, adc.thresholds: uniform, no "
+                "adc.saturation_ampere) and calibration inputs (adc.full_scale: calibrated or quantile)"
             )
         if self.thresholds != "uniform":
             self._check_thresholds()

@@ -58,7 +58,7 @@ def calibrate_machine(
 
 def _set_range(machine: AdjustableMachine, codes: Codes, exact: NDArray[np.int64], threads: int) -> AdjustableMachine:
     held, adc = machine.calibrate(codes, threads=threads), machine.plan.hardware.adc
-    if adc.full_scale != "calibrated" or adc.bits == "ideal" or needs_sums(adc) or held.lsb == 1.0:
+    if adc.full_scale != "calibrated" or adc.bits == "ideal" or needs_sums(adc) or held.adc_step == 1.0:
         return held
     images = _choose_images(len(codes), machine.plan.windows)
     part, truth = codes[images], exact[images]
@@ -67,10 +67,10 @@ def _set_range(machine: AdjustableMachine, codes: Codes, exact: NDArray[np.int64
         candidate: Machine = held.with_lsb(lsb)
         if candidate.plan.hardware.adc.output_correction:
             candidate = correct_outputs(candidate, part, truth, threads=threads)
-        difference = candidate.accumulate(part, threads=threads) * lsb - truth
+        difference = candidate.accumulate(part, threads=threads) * candidate.lsb - truth
         return float(np.mean(np.square(difference)))
 
-    return held.with_lsb(_find_step(held.lsb, error_of))
+    return held.with_lsb(_find_step(held.adc_step, error_of))
 
 
 def _choose_images(count: int, windows: int) -> slice:

@@ -34,7 +34,7 @@ from xbarsim._simd import (
     zeros,
 )
 from xbarsim.mvm._conversion import convert, hash_vector, mix_word, note_sums, point_errors, point_survey, shift_add
-from xbarsim.mvm._records import Cells, Errors, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -133,8 +133,9 @@ def build_table(dac_bits: int, power: int, count: int, part: Array, zero: Vector
 
 @kernel
 def read_tables(
-    reads: Reads, adc: Range, errors: Errors | None, survey: Survey | None, r: int, column: int, target: int,
-    plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch, out: NDArray[np.int64],
+    reads: Reads, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int,
+    target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch,
+    out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Add table rows, convert and shift-add, for every vector."""
     width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
@@ -144,6 +145,8 @@ def read_tables(
     counts, result = address(plane_weights), address(out)
     added, seen = point_errors(errors, r), point_survey(survey)
     has_variance = errors is not None and scratch.noise_table.size > 0
+    if fine is not None:
+        finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
     for v in range(out.shape[0]):
         total = to_int32(zero)
         key = hash_vector(errors, v)
@@ -161,10 +164,14 @@ def read_tables(
             else:
                 for i in range(first, last):
                     x = add(x, load(table, peek(rows, i) * width, zero))
+            y, deviation = to_float(x), to_float(variance)
+            if fine is not None:
+                factor = multiply(fill(peek(finer, t), y), by_column)
+                y, deviation = multiply(y, factor), multiply(deviation, multiply(factor, factor))
             if survey is not None:
-                note_sums(to_float(x), adc, seen, target, counts, floats)
+                note_sums(y, adc, seen, target, counts, floats)
                 continue
-            code = convert(x, variance, mix_word(key + np.uint64(r * 65536 + t)), column, adc, added, lanes, floats)
+            code = convert(y, deviation, mix_word(key + np.uint64(r * 65536 + t)), column, adc, added, lanes, floats)
             total = add(total, multiply(code, fill(peek(weights, t), zero)))
         if survey is None:
             shift_add(total, v, target, counts, lanes, result, padded)
@@ -197,9 +204,9 @@ def multiply_rows(
 
 @kernel
 def read_products(
-    reads: Reads, adc: Range, errors: Errors | None, survey: Survey | None, r: int, column: int, target: int,
-    plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array, noise_part: NDArray[np.uint8],
-    zero: Vector, scratch: FusedScratch, out: NDArray[np.int64],
+    reads: Reads, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int,
+    target: int, plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array,
+    noise_part: NDArray[np.uint8], zero: Vector, scratch: FusedScratch, out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
     width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
@@ -210,17 +217,22 @@ def read_products(
     counts, result = address(plane_weights), address(out)
     added, seen = point_errors(errors, r), point_survey(survey)
     has_variance = errors is not None and noise_part.size > 0
+    if fine is not None:
+        finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
     for first in range(0, count, 4):
         multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
         if has_variance:
             multiply_rows(rows, inputs, first * rows, 2, noise, zero, variances)
         for k in range(min(4, count - first)):
             x = load(sums, k * width, zero)
+            variance = load(variances, k * width, zero) if has_variance else zero
+            v, t = (first + k) // streams, (first + k) % streams
+            if fine is not None:
+                factor = multiply(fill(peek(finer, t), x), by_column)
+                x, variance = multiply(x, factor), multiply(variance, multiply(factor, factor))
             if survey is not None:
                 note_sums(x, adc, seen, target, counts, floats)
                 continue
-            variance = load(variances, k * width, zero) if has_variance else zero
-            v, t = (first + k) // streams, (first + k) % streams
             word = mix_word(hash_vector(errors, v) + np.uint64(r * 65536 + t))
             code = convert(x, variance, word, column, adc, added, lanes, floats)
             code = multiply(code, fill(peek(weights, t), zero))
@@ -232,8 +244,8 @@ def read_products(
 
 @kernel
 def tabulate_and_read(
-    reads: Reads, cells: Cells, adc: Range, errors: Errors | None, survey: Survey | None, r: int, column: int,
-    target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch,
+    reads: Reads, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int,
+    column: int, target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch,
     out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Tabulate some columns of one row block and read them for every vector."""
@@ -244,13 +256,13 @@ def tabulate_and_read(
     if errors is not None and scratch.noise_table.size:
         copy_noise(cells, begin, end, column, width, scratch.noise_cells)
         build_table(reads.dac_bits, 2, end - begin, scratch.noise_cells, noise_zero, scratch.noise_table)
-    read_tables(reads, adc, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out)
+    read_tables(reads, adc, fine, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out)
 
 
 @kernel
 def multiply_tables(
-    reads: Reads, inputs: Inputs, cells: Cells, adc: Range, errors: Errors | None, survey: Survey | None,
-    plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
+    reads: Reads, inputs: Inputs, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None,
+    survey: Survey | None, plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
     scratch: FusedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Multiply a block of vectors, as bit planes, by some columns of every row block.
@@ -271,12 +283,25 @@ def multiply_tables(
             result = unit_codes[r] if is_unit else out
             if not is_unit and blocks[block, 1] == WIDE:
                 tabulate_and_read(
-                    reads, cells, adc, errors, survey, r, column, target, weights, zero, noise_zero, scratch, result
+                    reads,
+                    cells,
+                    adc,
+                    fine,
+                    errors,
+                    survey,
+                    r,
+                    column,
+                    target,
+                    weights,
+                    zero,
+                    noise_zero,
+                    scratch,
+                    result,
                 )
             else:
                 tabulate_and_read(
-                    reads, cells, adc, errors, survey, r, column, target, weights, quarter, noise_quarter, scratch,
-                    result,
+                    reads, cells, adc, fine, errors, survey, r, column, target, weights, quarter, noise_quarter,
+                    scratch, result,
                 )  # fmt: skip
 
 
@@ -293,8 +318,8 @@ def split_values(reads: Reads, codes: Array, begin: int, end: int, values: NDArr
 
 @kernel
 def multiply_products(
-    reads: Reads, codes: Array, cells: Cells, adc: Range, errors: Errors | None, survey: Survey | None,
-    plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
+    reads: Reads, codes: Array, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None,
+    survey: Survey | None, plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
     scratch: FusedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """As :func:`multiply_tables`, from plain codes and without tables."""
@@ -319,11 +344,11 @@ def multiply_products(
                 copy_noise(cells, begin, end, column, width, scratch.noise_cells)
             if width == WIDE:
                 read_products(
-                    reads, adc, errors, survey, r, column, target, weights, values, scratch.cells,
+                    reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells,
                     scratch.noise_cells, zero, scratch, result,
                 )  # fmt: skip
             else:
                 read_products(
-                    reads, adc, errors, survey, r, column, target, weights, values, scratch.cells,
+                    reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells,
                     scratch.noise_cells, quarter, scratch, result,
                 )  # fmt: skip

@@ -73,6 +73,13 @@ class LevelPlaces(NamedTuple):
     buckets: int
 
 
+class Fine(NamedTuple):
+    """How many times finer than the layer's step that of each stream and of each column is: powers of two."""
+
+    streams: NDArray[np.float32]
+    columns: NDArray[np.float32]
+
+
 class Errors(NamedTuple):
     """What real converters and cells add, by (row block, column); variances in squared codes.
 

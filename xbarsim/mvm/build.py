@@ -17,6 +17,7 @@ from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.recipe import make_recipe
 from xbarsim.mvm.reuse import recall_arrays
+from xbarsim.mvm.steps import nominal_steps
 
 
 def program_matrix(
@@ -90,6 +91,7 @@ def program_matrix(
         recipe=make_recipe(encoded, layout, groups, programmed, hardware),
         grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
         errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
+        steps=nominal_steps(hardware, streams, programmed.planes),
         bank=make_bank(hardware, layout, groups, programmed, seed=seed, trial=trial, layer=layer),
     )
     return engine.with_range(engine.adc)

@@ -22,11 +22,12 @@ from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import Grids
 from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
-from xbarsim.mvm.product import multiply_collapsed, multiply_plain, sample_sums
+from xbarsim.mvm.product import multiply_collapsed, multiply_plain, sample_reads, sample_sums
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.recipe import Recipe
 from xbarsim.mvm.statistics import Statistics
+from xbarsim.mvm.steps import ScaledReads, Steps, choose_steps, has_own_steps, scale_reads
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
 METHODS = ("auto", "collapsed", "fixed", "float", "product")
@@ -54,6 +55,8 @@ class Engine:
     """What converters and reads add; None where they add nothing."""
     constants: NDArray[np.int64]
     """(outputs,) what is taken from results digitally: weights times the constant of the streams."""
+    steps: Steps
+    """How much finer than that of the layer the steps of reads are, where that leaves them at one level or more."""
     bank: Bank
     """Physical converters."""
     tables: LevelTables | None = None
@@ -61,8 +64,8 @@ class Engine:
 
     @property
     def lsb(self) -> float:
-        """What one unit of the result stands for, in weight steps times input steps [-]."""
-        return self.adc.unit
+        """What one unit of the result stands for, in weight steps times input steps: the finest step [-]."""
+        return self.adc.unit * 2.0**-self._scaled.depth
 
     @property
     def rows(self) -> int:
@@ -82,6 +85,10 @@ class Engine:
         """Return an engine with another ADC range; ``sample`` is what thresholds that follow the data are placed on."""
         placed = place_levels(self.hardware.adc, replace(adc, levels=None), sample)
         return replace(self, adc=placed, tables=self.bank.tabulate(placed))
+
+    def suit_steps(self, sums: NDArray[np.float64]) -> Engine:
+        """Return an engine whose steps of reads suit ``sums``, (streams, planes, samples) [level units]."""
+        return replace(self, steps=choose_steps(sums, self.hardware, self.streams, self.recipe, self.adc))
 
     def calibrate(self, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> Engine:
         """Return an engine whose ADC range calibration inputs ask for: :func:`~xbarsim.mvm.ranges.find_range`.
@@ -228,7 +235,7 @@ class Engine:
         if self.adc.is_ideal or largest * self._reach >= 2**31 or self.adc.highest >= 2**22:
             return "product"
         if method == "auto":
-            return "fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float"
+            return "fixed" if self.grids.choose(self.adc.lsb * 2.0**-self._scaled.depth).is_fixed else "float"
         if method == "fixed" and self.grids.fixed is None:
             raise ShapeError("method: fixed needs input streams of at most two bits and arrays of at most 1024 rows")
         return method
@@ -236,7 +243,13 @@ class Engine:
     @property
     def _reach(self) -> float:
         """Largest multiple of a code that streams add up to."""
-        return float(np.abs(self.streams.weights).sum()) + 1
+        return float(np.abs(self._scaled.streams.weights).sum()) + 1
+
+    @cached_property
+    def _scaled(self) -> ScaledReads:
+        """What streams and planes count in units of the finest step; unequal steps of a converter are all the same."""
+        lsb = 1.0 if self.adc.levels is not None else self.adc.lsb * self.adc.fineness
+        return scale_reads(self.steps.fit(lsb), self.streams, self.recipe, self.programmed.matrix.shape[1])
 
     @cached_property
     def _collapses(self) -> bool:
@@ -253,9 +266,10 @@ class Engine:
         return FusedMatrix(
             programmed=self.programmed,
             row_starts=self.row_starts,
-            streams=self.streams,
+            streams=self._scaled.streams,
             adc=self.adc,
-            recipe=self.recipe,
+            fine=self._scaled.fine,
+            recipe=self._scaled.recipe,
             grid=self.grids.fixed if method == "fixed" and self.grids.fixed else self.grids.float32,
             errors=errors,
         )
@@ -292,7 +306,9 @@ class Engine:
 
         ``bins`` and ``bins_per_unit`` are those of :func:`~xbarsim.mvm.fused.survey_fused`.
         """
-        matrix = self._matrix("fixed" if self.grids.choose(self.adc.lsb).is_fixed else "float", 0)
+        matrix = self._matrix(
+            "fixed" if self.grids.choose(self.adc.lsb * 2.0**-self._scaled.depth).is_fixed else "float", 0
+        )
         x = np.asarray(codes)
         inputs: PackedInputs | NDArray[Any]
         is_last = self._is_channels_last(row_order)
@@ -317,12 +333,25 @@ class Engine:
         """Return column sums of inputs, shapes as in :meth:`calibrate`, without errors; None where none are needed."""
         if not needs_sums(self.hardware.adc) or self.adc.is_ideal:
             return None
+        return sample_sums(self._matrix("float", 0), self._spread(codes, geometry, pad_code, row_order))
+
+    def sample_reads(
+        self, codes: ArrayLike, *, geometry: Geometry | None = None, pad_code: int = 0, row_order: str = "auto"
+    ) -> NDArray[np.float64] | None:
+        """Return column sums of inputs, (streams, planes, samples); None where steps of reads are not to be chosen."""
+        is_chosen = self.hardware.adc.full_scale != "whole" and has_own_steps(self.hardware, self.streams)
+        if not is_chosen or self.adc.is_ideal or self.adc.levels is not None:
+            return None
+        return sample_reads(self._matrix("float", 0), self._spread(codes, geometry, pad_code, row_order))
+
+    def _spread(self, codes: ArrayLike, geometry: Geometry | None, pad_code: int, row_order: str) -> NDArray[Any]:
+        """Return inputs as checked vectors: all, or windows of some images."""
         x = np.asarray(codes)
         if geometry is not None:
             x = x[:: max(1, len(x) * geometry.out_height * geometry.out_width // SAMPLED_VECTORS)]
             is_last = self._is_channels_last(row_order)
             x = gather_windows(x, geometry, channels_last=is_last, pad_code=pad_code)
-        return sample_sums(self._matrix("float", 0), self._check(x))
+        return self._check(x)
 
     def _is_channels_last(self, row_order: str) -> bool:
         return self.hardware.mapping.rows == "packed" if row_order == "auto" else row_order == "channels_last"

@@ -42,6 +42,8 @@ class FusedMatrix:
     row_starts: NDArray[np.int64]
     streams: Streams
     adc: AdcRange
+    fine: _records.Fine | None
+    """Steps of streams and columns; None where all have that of ``adc``."""
     recipe: Recipe
     grid: Grid
     errors: _records.Errors | None
@@ -61,6 +63,13 @@ class FusedMatrix:
         """Table rows of the largest row block."""
         return self.groups << (self.streams.dac_bits * (8 // self.streams.dac_bits))
 
+    def finer(self, t: int) -> NDArray[np.float64]:
+        """Return how many times finer than the layer's the step of every column is in stream t, (columns,)."""
+        if self.fine is None:
+            return np.ones(self.programmed.matrix.shape[1])
+        factors: NDArray[np.float64] = self.fine.streams[t] * self.fine.columns.astype(np.float64)
+        return factors
+
     def takes_tables(self, vectors: int) -> bool:
         """Whether tables beat the plain product, in additions of one column."""
         if self.streams.dac_bits > MOST_TABLE_BITS or self.groups > 128:
@@ -79,9 +88,9 @@ class Seen:
     """What converters saw."""
 
     lowest: float
-    """Smallest column sum [level units]."""
+    """Smallest column sum, each times how much finer its step is than the layer's [level units]."""
     highest: float
-    """Largest column sum [level units]."""
+    """Largest one, likewise [level units]."""
     counts: NDArray[np.int64]
     """(bins,) sums by magnitude; empty where they were not counted."""
     clipped: int
@@ -111,7 +120,7 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
     Returns
     -------
     ndarray of int64, (vectors, outputs)
-        Sums in units of ``adc.lsb``.
+        Sums in units of the finest step.
     """
     recipe = matrix.recipe
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
@@ -205,7 +214,7 @@ def _call(
     errors = matrix.errors
     if errors is not None:
         errors = errors._replace(first_vector=errors.first_vector + part.start)
-    tail = (cells, adc, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
+    tail = (cells, adc, matrix.fine, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
     scratch = spare.pop() if spare else _make_scratch(matrix, inputs)
     if isinstance(inputs, PackedInputs):
         planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.stride, inputs.byte_starts)

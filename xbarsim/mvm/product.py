@@ -37,7 +37,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     ndarray, (vectors, outputs)
-        int64 in units of the converter's digital step; float64 level units where it is ideal.
+        int64 in units of the finest digital step; float64 level units where it is ideal.
     """
     adc, errors, streams = matrix.adc, matrix.errors, matrix.streams
     kind = np.float64 if adc.is_ideal else np.int64
@@ -49,7 +49,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
             for t in range(len(streams)):
                 x = values[t, :, begin:end]
-                y = adc.to_steps(x @ cells[begin:end])
+                y = adc.to_steps((x @ cells[begin:end]) * matrix.finer(t))
                 if errors is not None:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
                     y += _draw_noise(matrix, x, first, r, t)
@@ -122,6 +122,37 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
     return SumSample(np.concatenate(found), np.concatenate(weights))
 
 
+def sample_reads(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:
+    """Return column sums in float64 by read and plane, without errors.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and columns.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    most : int
+        About as many sums are returned at most, those of vectors spread evenly over ``codes``.
+
+    Returns
+    -------
+    ndarray of float64, (streams, planes, samples)
+        Column sums, padding and unit columns left out [level units].
+    """
+    cells, recipe = matrix.programmed.matrix.astype(np.float64), matrix.recipe
+    width = recipe.planes * recipe.padded
+    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * recipe.planes * recipe.outputs
+    codes = codes[:: max(1, len(codes) * reads // most)]
+    found = []
+    for first, block in _blocks(codes):
+        values = split_inputs(block, matrix.streams).astype(np.float64)[:, : len(codes) - first]
+        for begin, end in pairwise(matrix.row_starts):
+            sums = (values[:, :, begin:end] @ cells[begin:end, :width]).reshape(*values.shape[:2], recipe.planes, -1)
+            used = sums[..., : recipe.outputs].transpose(0, 2, 1, 3)
+            found.append(used.reshape(len(values), recipe.planes, -1))
+    return np.concatenate(found, axis=2)
+
+
 def _blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Cut vectors into blocks of one shape, the last filled with zeros."""
     for first in range(0, len(codes), BLOCK):
@@ -139,7 +170,9 @@ def _draw_noise(matrix: FusedMatrix, x: NDArray[np.float64], first: int, r: int,
     variance = np.full((len(x), programmed.matrix.shape[1]), float(errors.thermal))
     if programmed.noise.size:
         begin, end = matrix.row_starts[r], matrix.row_starts[r + 1]
-        variance += (x**2 @ programmed.noise[begin:end].astype(np.float64)) * errors.read_noise[r]
+        variance += (
+            (x**2 @ programmed.noise[begin:end].astype(np.float64)) * errors.read_noise[r] * matrix.finer(t) ** 2
+        )
     vectors = errors.first_vector + first + np.arange(len(x), dtype=np.int64)
     return np.sqrt(variance) * draw_normal(errors.pool, int(errors.key), vectors, r, t, variance.shape[1])
 

@@ -66,6 +66,11 @@ def share_range(
     list of Engine
         In the order of ``parts``. Thresholds of unequal steps are placed on the column sums of all of them.
     """
+    sums = [engine.sample_reads(codes, **window) for engine, codes, window in parts]
+    chosen = [each for each in sums if each is not None]
+    if chosen:
+        joined = np.concatenate(chosen, axis=2)
+        parts = [(engine.suit_steps(joined), codes, window) for engine, codes, window in parts]
     ranges = [find_range(engine, codes, threads=threads, **window) for engine, codes, window in parts]
     samples = [engine.sample_sums(codes, **window) for engine, codes, window in parts]
     found = [sample for sample in samples if sample is not None]

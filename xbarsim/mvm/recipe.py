@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,6 +38,10 @@ class Recipe:
     def planes(self) -> int:
         """Codes of one output in one row block, unit columns not counted."""
         return int(self.columns.shape[1])
+
+    def scale(self, places: NDArray[np.int64], most: int) -> Recipe:
+        """Return the recipe for codes whose unit is finer by binary places: those of planes, and ``most`` at most."""
+        return replace(self, columns=self.columns << (most - places), units=self.units << most)
 
     def plane_signs(self, r: int) -> NDArray[np.int64]:
         """Return the signed weight of every column of a row block: (planes, outputs)."""

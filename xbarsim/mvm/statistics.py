@@ -16,6 +16,6 @@ class Statistics:
     used_range: float
     """Largest magnitude seen as a fraction of the range [-]."""
     lowest: float
-    """Smallest column sum [level units]."""
+    """Smallest column sum, times how much finer its step is than the layer's [level units]."""
     highest: float
-    """Largest column sum [level units]."""
+    """Largest one, likewise [level units]."""

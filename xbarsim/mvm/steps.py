@@ -1,0 +1,185 @@
+"""Converter steps that differ within a layer: by input stream and by weight slice.
+
+Steps differ by powers of two, so that codes of all reads are still put together by shifts. ``adc.step_per`` says where
+they may differ: one step for the layer, one for each slice, or one for each slice and each stream (the step of a read
+is then that of its stream times that of its slice). The read of a sign bit has one of its own in any case where others
+hold several bits: its sums are smaller by as much.
+
+Chosen on sums that calibration inputs give: where a quantile is asked for, a group's step holds that share of its sums;
+else it is the one with the least squared error of its sums, each counted as shift-add does. Neglected there: errors of
+converters and noise, which hardly change how steps compare. The step of the layer itself is chosen afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.converter import AdcRange, Streams
+from xbarsim.mvm._records import Fine
+from xbarsim.mvm.recipe import Recipe
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+MOST_PLACES = 8
+"""Binary places by which steps of a layer differ at most, by stream and by slice."""
+CANDIDATES = 2.0 ** -np.arange(0, 2 * MOST_PLACES + 9, 0.5)
+"""Steps that are compared, relative to the one that holds every sum: half an octave apart, as places are whole ones."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Steps:
+    """Binary places by which steps are finer than that of the layer."""
+
+    streams: Ints
+    """(streams,) of each stream."""
+    planes: Ints
+    """(planes,) of each plane of columns."""
+
+    @property
+    def depth(self) -> int:
+        """Places of the finest step."""
+        return int(self.streams.max() + self.planes.max())
+
+    def fit(self, lsb: float) -> Steps:
+        """Return the steps with none below one level, planes first, for a step of the layer [level units]."""
+        room = max(0, int(np.floor(np.log2(lsb))))
+        planes = np.minimum(self.planes, room)
+        return Steps(streams=np.minimum(self.streams, room - planes.max()), planes=planes)
+
+    def tabulate(self, recipe: Recipe, columns: int) -> Fine:
+        """Return the factors as kernels take them; ``columns`` counts all columns of the matrix."""
+        by_column = np.ones(columns, dtype=np.float32)
+        by_column[: recipe.planes * recipe.padded] = np.repeat(2.0**self.planes, recipe.padded)
+        return Fine((2.0**self.streams).astype(np.float32), by_column)
+
+
+class ScaledReads(NamedTuple):
+    """Reads whose codes count in units of the finest step."""
+
+    depth: int
+    """Places of the finest step."""
+    streams: Streams
+    """What streams count."""
+    recipe: Recipe
+    """What planes count."""
+    fine: Fine | None
+    """Factors for kernels; None where all steps are equal."""
+
+
+def scale_reads(steps: Steps, streams: Streams, recipe: Recipe, columns: int) -> ScaledReads:
+    """Let codes count in units of the finest step; ``columns`` counts all columns of the matrix.
+
+    Parameters
+    ----------
+    steps : Steps
+        Steps of streams and planes.
+    streams : Streams
+        What streams count.
+    recipe : Recipe
+        What planes count.
+    columns : int
+        All columns of the matrix.
+
+    Returns
+    -------
+    ScaledReads
+    """
+    if not steps.depth:
+        return ScaledReads(0, streams, recipe, None)
+    weights = streams.weights << (steps.streams.max() - steps.streams)
+    scaled = recipe.scale(steps.planes, int(steps.planes.max()))
+    fine = steps.tabulate(recipe, columns)
+    return ScaledReads(steps.depth, replace(streams, weights=weights), scaled, fine)
+
+
+def has_own_steps(hardware: Hardware, streams: Streams) -> bool:
+    """Return whether some reads of a layer may have another step than others."""
+    return hardware.adc.step_per != "layer" or bool(streams.is_narrow.any())
+
+
+def nominal_steps(hardware: Hardware, streams: Streams, planes: int) -> Steps:
+    """Return the steps that hold every sum of ideal cells: that of a sign bit is finer than that of wider streams.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Width of a read.
+    streams : Streams
+        Reads of an input.
+    planes : int
+        Planes of columns.
+
+    Returns
+    -------
+    Steps
+    """
+    places = np.where(streams.is_narrow, hardware.dac.bits - 1, 0).astype(np.int64)
+    return Steps(streams=places, planes=np.zeros(planes, dtype=np.int64))
+
+
+def choose_steps(sums: Floats, hardware: Hardware, streams: Streams, recipe: Recipe, adc: AdcRange) -> Steps:
+    """Choose the steps of streams and planes.
+
+    Parameters
+    ----------
+    sums : ndarray, (streams, planes, samples)
+        Column sums of calibration inputs [level units].
+    hardware : Hardware
+        ``adc.step_per``, ``adc.full_scale`` and ``adc.quantile``.
+    streams : Streams
+        What streams count.
+    recipe : Recipe
+        What planes count.
+    adc : AdcRange
+        Codes of a converter.
+
+    Returns
+    -------
+    Steps
+        At least one stream and one plane have the step of the layer.
+    """
+    per = hardware.adc.step_per
+    of_stream = np.arange(len(streams)) if per == "read" else streams.is_narrow.astype(np.int64)
+    of_plane = np.zeros(recipe.planes, dtype=np.int64) if per == "layer" else np.arange(recipe.planes)
+    top = float(np.abs(sums).max())
+    if top == 0:
+        return nominal_steps(hardware, streams, recipe.planes)
+    candidates = top / adc.highest * CANDIDATES
+    if hardware.adc.full_scale == "quantile":
+        wanted = np.quantile(np.abs(sums), hardware.adc.quantile or 1.0, axis=2) / adc.highest
+        error = np.where(candidates >= wanted[..., np.newaxis], candidates, np.inf)
+        error[np.isinf(error).all(axis=2), 0] = 0.0
+        join: Callable[..., Floats] = np.max
+    else:
+        counts = (streams.weights[:, np.newaxis] * recipe.columns[0]).astype(np.float64)
+        error = np.stack([_square_error(sums, step, adc) for step in candidates], axis=2)
+        error *= np.square(counts / counts.max())[..., np.newaxis]
+        join = np.sum
+    by_stream = _places(np.stack([join(error[of_stream == g], axis=(0, 1)) for g in np.unique(of_stream)]))
+    own = by_stream[np.searchsorted(np.unique(of_stream), of_stream)]
+    moved = np.full_like(error, np.inf)  # error of a plane at a step of the layer, given the places of streams
+    for t, place in enumerate(own):
+        moved[t, :, : error.shape[2] - 2 * place] = error[t, :, 2 * place :]
+    by_plane = _places(np.stack([join(moved[:, of_plane == g], axis=(0, 1)) for g in np.unique(of_plane)]))
+    return Steps(streams=own, planes=by_plane[of_plane])
+
+
+def _square_error(sums: Floats, step: float, adc: AdcRange) -> Floats:
+    """Return the mean squared error of sums behind a converter, (streams, planes)."""
+    codes = np.clip(np.rint(sums / step), adc.lowest, adc.highest)
+    error: Floats = np.mean(np.square(codes * step - sums), axis=2)
+    return error
+
+
+def _places(error: Floats) -> Ints:
+    """Return the places of groups, (groups,), from their errors by candidate, (groups, candidates)."""
+    best = error.argmin(axis=1)
+    places: Ints = np.minimum((best - best.min() + 1) // 2, MOST_PLACES)
+    return places.astype(np.int64)
