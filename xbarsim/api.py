@@ -330,7 +330,9 @@ def _provenance(
             **settings,
         },
         sources=sources,
-        plugins=select_plugins(*(layer.hardware for layer in plan.layers), metrics=find_table("metric").added),
+        plugins=select_plugins(
+            *(layer.hardware for layer in plan.layers), names=map("metric:{}".format, find_table("metric").added)
+        ),
     )
 
 

@@ -170,7 +170,7 @@ def list_plugins() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def select_plugins(*contents: Any, metrics: Iterable[str] = (), samplers: Iterable[str] = ()) -> dict[str, str]:
+def select_plugins(*contents: Any, names: Iterable[str] = ()) -> dict[str, str]:
     """Return the plug-ins that a result depends on.
 
     Parameters
@@ -178,8 +178,8 @@ def select_plugins(*contents: Any, metrics: Iterable[str] = (), samplers: Iterab
     *contents : Any
         Hardware records, settings, choices: device laws, converters and component laws count where a text of them is
         their name.
-    metrics, samplers : iterable of str
-        Names in use; those that ship with the package are left out.
+    names : iterable of str
+        Metrics and samplers in use, as ``kind:name``; those that ship with the package are left out.
 
     Returns
     -------
@@ -190,8 +190,7 @@ def select_plugins(*contents: Any, metrics: Iterable[str] = (), samplers: Iterab
     if not added:
         return {}
     texts = set(_list_texts(contents))
-    used = {f"{kind}:{name}" for kind in HARDWARE_KINDS for name in texts}
-    used |= {f"metric:{name}" for name in metrics} | {f"sampler:{name}" for name in samplers}
+    used = {f"{kind}:{name}" for kind in HARDWARE_KINDS for name in texts} | set(names)
     return {name: value for name, value in added.items() if name in used}
 
 

@@ -144,7 +144,12 @@ class Streams:
 
 
 def stream_count(activation_bits: int, dac_bits: int, signed: bool, coding: str = "twos_complement") -> int:
-    """Return the number of array reads of one input; arguments as in :func:`encode_streams`.
+    """Return the number of array reads of one input.
+
+    Parameters
+    ----------
+    activation_bits, dac_bits, signed, coding
+        As in :func:`encode_streams`.
 
     Returns
     -------

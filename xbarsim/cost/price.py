@@ -107,6 +107,20 @@ def _find_tags(lists: list[PriceList], hardware: Hardware) -> Tags:
     return next(each.tags for each in lists if each.hardware is hardware)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bill:
+    """One inference, priced layer by layer."""
+
+    plan: Plan
+    """Network on hardware."""
+    activity: Activity
+    """What was counted for it."""
+    lists: tuple[PriceList, ...]
+    """Prices of each hardware in use, the chip's own first."""
+    parts: tuple[LayerCost, ...]
+    """Every step of the machine, and the rest."""
+
+
 def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | None = None) -> Cost:
     """Price one inference.
 
@@ -140,7 +154,7 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
             area = share_area(tags, held)
         parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.timing.clock_hz))
     parts.append(_price_rest(plan, lists[0].tags, activity.interval_s))
-    return _sum_up(plan, activity, parts, _by_component(plan, activity, lists, parts))
+    return _sum_up(Bill(plan=plan, activity=activity, lists=tuple(lists), parts=tuple(parts)))
 
 
 def _operate(layer: LayerPlan | None, found: Measured | None) -> Measured | None:
@@ -246,10 +260,9 @@ def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
     )  # fmt: skip
 
 
-def _by_component(
-    plan: Plan, activity: Activity, lists: list[PriceList], parts: list[LayerCost]
-) -> tuple[ComponentCost, ...]:
+def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
     """Cut the same energy and area by component."""
+    plan, activity, lists, parts = bill.plan, bill.activity, bill.lists, bill.parts
     share = plan.arrays_held / plan.arrays
     held: list[tuple[float, Tags]] = []
     for each in lists:
@@ -290,7 +303,8 @@ def _by_component(
     return tuple(found)
 
 
-def _sum_up(plan: Plan, activity: Activity, parts: list[LayerCost], components: tuple[ComponentCost, ...]) -> Cost:
+def _sum_up(bill: Bill) -> Cost:
+    plan, activity, parts = bill.plan, bill.activity, bill.parts
     energy, area = sum(part.energy_joule for part in parts), sum(part.area_m2 for part in parts)
     throughput = 1 / activity.interval_s
     return Cost(
@@ -303,8 +317,8 @@ def _sum_up(plan: Plan, activity: Activity, parts: list[LayerCost], components: 
         arrays=plan.arrays_held,
         tiles=plan.tiles,
         utilization=plan.utilization,
-        layers=tuple(parts),
-        components=components,
+        layers=parts,
+        components=_by_component(bill),
         turns=plan.turn_count,
         programming_s=sum(program_seconds(plan)),
         programming_joule=sum(written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers),

@@ -155,11 +155,11 @@ def _explain(subject: Subject, parts: frozenset[str], orders: int | None, progre
     everything: Chosen = frozenset(bench.causes)
     steps = list_steps(bench.causes, orders, subject.seed) if "causes" in parts else ()
     attempts = list_attempts(subject) if "remedies" in parts else Attempts(found=(), refused={})
-    sets = _list_sets(bench.causes, steps)
+    sets = _list_sets(bench, steps)
     chips = [bench.count_chips(present) for present in sets]
     counter.total = sum(chips) + (len(attempts.found) + 1) * bench.count_chips(everything)
     measures = [name for name in MEASURES if name in bench.score(everything)]
-    shares = {name: _share_causes(bench, sets, steps, name) for name in measures} if "causes" in parts else {}
+    shares = {name: _share_causes(bench, steps, name) for name in measures} if "causes" in parts else {}
     gains = _try_remedies(bench, attempts, measures[0])
     count = count_images(len(bench.plan.layers), len(subject.images)) if "layers" in parts else 0
     layers = share_layers(bench, measures[0], count, functools.partial(counter.show, "layers")) if count else ()
@@ -178,9 +178,9 @@ def _explain(subject: Subject, parts: frozenset[str], orders: int | None, progre
     )
 
 
-def _list_sets(causes: Sequence[str], steps: Sequence[Joining]) -> tuple[Chosen, ...]:
+def _list_sets(bench: Bench, steps: Sequence[Joining]) -> tuple[Chosen, ...]:
     """Return the sets of causes to be evaluated: none, all, each alone, all but each, and those of the steps."""
-    everything = frozenset(causes)
+    causes, everything = bench.causes, frozenset(bench.causes)
     sets: list[Chosen] = [frozenset(), everything]
     if steps:
         sets += [frozenset((cause,)) for cause in causes] + [everything - {cause} for cause in causes]
@@ -198,11 +198,9 @@ def _measure_whole(bench: Bench, measure: str) -> Whole:
     )
 
 
-def _share_causes(
-    bench: Bench, sets: Sequence[Chosen], steps: Sequence[Joining], measure: str
-) -> tuple[CauseShare, ...]:
+def _share_causes(bench: Bench, steps: Sequence[Joining], measure: str) -> tuple[CauseShare, ...]:
     """Return what each cause takes, quantisation first, then the largest share first."""
-    scores: dict[Chosen, Floats] = {present: bench.score(present)[measure] for present in sets}
+    scores: dict[Chosen, Floats] = {present: bench.score(present)[measure] for present in _list_sets(bench, steps)}
     none, everything, seed = scores[frozenset()], frozenset(bench.causes), bench.subject.seed
     rounding = bench.rate(bench.reference[np.newaxis])[measure] - none
     low, high = estimate_ends(rounding[np.newaxis], seed)

@@ -277,8 +277,8 @@ def read_sliding(op: Operator, shape: Sequence[int], kernel: Sequence[int]) -> d
     padding = tuple(op.attributes.get("pads", (0,) * 2 * axes)) if auto == "NOTSET" else (0,) * 2 * axes
     if auto.startswith("SAME"):
         totals = [
-            max(0, (-(-size // step) - 1) * step + d * (k - 1) + 1 - size)
-            for size, step, d, k in zip(shape[1:], stride, dilation, kernel, strict=True)
+            max(0, (-(-size // stride[axis]) - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - size)
+            for axis, size in enumerate(shape[1:])
         ]
         less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
         padding = (*less, *more) if auto == "SAME_UPPER" else (*more, *less)

@@ -259,12 +259,12 @@ def read_slice(graph: GraphReader, op: Operator) -> None:
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     ranges: list[Any] = [(0, size, 1) for size in tensor.value_shape]
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        axis = int(axis) % len(tensor.shape)
+    for axis, start, end, step in np.transpose([axes, starts, ends, steps]).tolist():
+        axis %= len(tensor.shape)
         if axis == tensor.dropped:
             continue  # all of it: a part would not leave the batch as it is, which has been checked
         size = tensor.shape[axis]
-        ranges[tensor.axis(axis) - 1] = slice(int(start), int(end), int(step)).indices(size)
+        ranges[tensor.axis(axis) - 1] = slice(start, end, step).indices(size)
     # a range that runs down to the first entry ends at -1, which would count from the back
     each = tuple((a, None if step < 0 and b < 0 else b, step) for a, b, step in ranges)
     graph.add(op, "slice", op.inputs[:1], {"ranges": each})

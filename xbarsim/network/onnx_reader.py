@@ -172,7 +172,7 @@ class GraphReader(GraphState):
             if any(name in self._wide for name in reads):
                 second = evaluate(proto, {name: self._wide.get(name, self._constants[name]) for name in reads}, opsets)
             outputs = [name for name in operator.outputs if name]
-            for name, one, more in zip(outputs, values, second, strict=True):
+            for name, (one, more) in zip(outputs, zip(values, second, strict=True), strict=True):
                 self._keep(name, np.asarray(one), None if more is None else np.asarray(more))
         if reads and reads[0] in self._roots:
             for name in operator.outputs:

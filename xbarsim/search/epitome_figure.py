@@ -35,7 +35,8 @@ def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:
     panels = [*PANELS, *([ACCURACY] if all(ACCURACY in row for row in rows) else [])]
     with style():
         figure, grid = new_figure(WIDTH_INCH, 0.9 + 0.25 * len(names), cols=len(panels), sharey=True)
-        for axes, key, colour in zip(grid[0], panels, PALETTE):
+        for number, key in enumerate(panels):
+            axes, colour = grid[0, number], PALETTE[number]
             values = np.array([float(row[key]) for row in rows])
             column = describe_metric(key if key == ACCURACY else f"cost.{key}", values)
             values *= column.factor

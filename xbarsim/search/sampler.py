@@ -142,8 +142,8 @@ class EvolutionSampler(RandomSampler):
         if np.array_equal(mixed, mother):  # a plain copy is no child
             mutated[rng.integers(len(mother))] = True
         return tuple(
-            self._mutate(rng, slot, int(index)) if change else int(index)
-            for slot, index, change in zip(self.space.slots, mixed, mutated)
+            self._mutate(rng, slot, int(mixed[at])) if mutated[at] else int(mixed[at])
+            for at, slot in enumerate(self.space.slots)
         )
 
     def _mutate_run(self, rng: np.random.Generator, point: Point) -> Point:

@@ -126,7 +126,7 @@ def plan_sweep(sweep: Sweep) -> SweepPlan:
         for record in workload.hardware
         for settings in rows
     )
-    _check_axes([key for group in keys for key in group], rows, workload)
+    _check_axes(rows, workload)
     common = {**common, "network_hash": networks, "hardware_hash": hardware}
     return SweepPlan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
 
@@ -177,7 +177,7 @@ def _load_workload(sweep: Sweep) -> Workload:
 
 
 def _select_plugins(sweep: Sweep, hardware: Mapping[str, Hardware]) -> dict[str, str]:
-    return select_plugins(sweep, hardware, metrics=sweep.chosen_metrics)
+    return select_plugins(sweep, hardware, names=map("metric:{}".format, sweep.chosen_metrics))
 
 
 def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
@@ -206,13 +206,13 @@ def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
     }
 
 
-def _check_axes(keys: Iterable[str], rows: list[dict[str, Any]], workload: Workload) -> None:
+def _check_axes(rows: list[dict[str, Any]], workload: Workload) -> None:
     """Refuse keys that do not exist and values that no point can take.
 
     A value that breaks a rule alone may keep it together with another axis's value; it is refused only where every
     point that has it breaks a rule.
     """
-    for key in keys:
+    for key in rows[0]:
         glob, _ = split_key(key)
         if glob is not None:
             _check_glob(glob, workload.networks.values(), f"axes.{key}")

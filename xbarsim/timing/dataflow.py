@@ -16,8 +16,8 @@ Where a rearrangement hides which window needs which, all windows are needed: a 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -93,19 +93,18 @@ def trace_dataflow(network: Network) -> Dataflow:
     shapes: dict[str, tuple[int, ...]] = {INPUT: network.input_shape}
     index: dict[str, int] = {}
     for node in network.nodes:
-        inputs = [views[name] for name in node.inputs]
-        before = [shapes[name] for name in node.inputs]
+        inputs = [Source(view=views[name], shape=shapes[name]) for name in node.inputs]
         shapes[node.name] = node.shape
         match _class_of(node):
             case TimingClass.MOVE:
-                views[node.name] = _join(_look(node, inputs, before, raster(node.shape)[0]))
+                views[node.name] = _join(_look(node, inputs, raster(node.shape)[0]))
             case TimingClass.VALUES:
-                views[node.name] = inputs[0]
-                each = KINDS[node.kind].work(node, before).activations
-                for source, _, _ in inputs[0]:
+                views[node.name] = inputs[0].view
+                each = KINDS[node.kind].work(node, _shapes(inputs)).activations
+                for source, _, _ in inputs[0].view:
                     steps[source].activated += steps[source].values * each
             case TimingClass.LAYER | TimingClass.POOL | TimingClass.BINARY | TimingClass.PRODUCT | TimingClass.VECTOR:
-                step = _make_step(node, inputs, before)
+                step = _make_step(node, inputs)
                 index[node.name] = len(steps)
                 own = np.arange(step.windows, dtype=np.int32)
                 views[node.name] = ((len(steps), own, own),)
@@ -118,48 +117,67 @@ def trace_dataflow(network: Network) -> Dataflow:
     return Dataflow(steps=tuple(steps), index=index)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """What an operator reads from one of its inputs."""
+
+    view: View
+    """Steps that make the value, and which of their windows each of its positions needs and keeps."""
+    shape: tuple[int, ...]
+    """Shape of the value, without the batch."""
+
+    def last(self) -> Source:
+        """Return what the last position alone needs."""
+        return replace(self, view=tuple((source, need[-1:], keep[:1]) for source, need, keep in self.view))
+
+
 def _class_of(node: Node) -> TimingClass:
     """Return the timing class of a node: a binary operation with a constant works on single values."""
     timing = KINDS[node.kind].timing
     return TimingClass.VALUES if timing is TimingClass.BINARY and len(node.inputs) == 1 else timing
 
 
-def _make_step(node: Node, inputs: list[View], shapes: list[tuple[int, ...]]) -> Step:
+def _shapes(inputs: Sequence[Source]) -> list[tuple[int, ...]]:
+    return [each.shape for each in inputs]
+
+
+def _make_step(node: Node, inputs: Sequence[Source]) -> Step:
     if node.is_layer:
         windows, values = node.windows, node.columns * node.groups
     else:
         windows, values = raster(node.shape)
-    work = KINDS[node.kind].work(node, shapes)
+    work = KINDS[node.kind].work(node, _shapes(inputs))
     step = Step(
         name=node.name, kind=node.kind, windows=windows, values=values, operands=work.operands,
         operations=work.operations,
     )  # fmt: skip
-    _connect(step, _look(node, inputs, shapes, windows))
+    _connect(step, _look(node, inputs, windows))
     return step
 
 
-def _look(node: Node, inputs: list[View], shapes: list[tuple[int, ...]], windows: int) -> list[View]:
+def _look(node: Node, inputs: Sequence[Source], windows: int) -> list[View]:
     """Return what the windows of a node need of each input."""
     operands: Operands | None = None
-    match KINDS[node.kind].reach(node, shapes):
+    shape = inputs[0].shape
+    match KINDS[node.kind].reach(node, _shapes(inputs)):
         case Reach.OWN:
             pass
         case Reach.KERNEL:
-            operands = _find_operands(node.attributes, shapes[0], node.shape)
+            operands = _find_operands(node.attributes, shape, node.shape)
         case Reach.ALL:
-            return [_all_of(view, windows) for view in inputs]
+            return [_all_of(each.view, windows) for each in inputs]
         case Reach.ROW_AND_ALL:
             first, *rest = inputs
-            return [_through(first, None, windows), *(_all_of(view, windows) for view in rest)]
+            return [_through(first.view, None, windows), *(_all_of(each.view, windows) for each in rest)]
         case Reach.LAST:
-            inputs = [tuple((source, need[-1:], keep[:1]) for source, need, keep in view) for view in inputs]
+            inputs = [each.last() for each in inputs]
         case Reach.RANGES:
-            ranges = zip(shapes[0][1:], node.attributes["ranges"][1:])
+            ranges = zip(shape[1:], node.attributes["ranges"][1:])
             ends = [np.array(range(size)[slice(*each)]) for size, each in ranges]
-            operands = (_flat(ends, shapes[0][2]),) * 2
+            operands = (_flat(ends, shape[2]),) * 2
         case Reach.PADS:
-            operands = _find_padded(node.attributes["pads"][1:], shapes[0])
-    return [_through(view, operands, windows, raster(shape)[0]) for view, shape in zip(inputs, shapes, strict=True)]
+            operands = _find_padded(node.attributes["pads"][1:], shape)
+    return [_through(each.view, operands, windows, raster(each.shape)[0]) for each in inputs]
 
 
 def _all_of(view: View, windows: int) -> View:

@@ -52,8 +52,8 @@ def _taps(counts: Sequence[int], a: Mapping[str, Any]) -> Iterator[tuple[slice, 
     for place in itertools.product(*map(range, a["kernel"])):
         starts = [at * step for at, step in zip(place, a["dilation"], strict=True)]
         yield tuple(
-            slice(start, start + (count - 1) * step + 1, step)
-            for start, count, step in zip(starts, counts, a["stride"], strict=True)
+            slice(start, start + (counts[axis] - 1) * a["stride"][axis] + 1, a["stride"][axis])
+            for axis, start in enumerate(starts)
         )
 
 
