@@ -231,8 +231,7 @@ def simulate(
     """
     _check_count("trials", trials)
     for name, value in (("batch_size", batch_size), ("threads", threads)):
-        if value is not None:
-            _check_count(name, value)
+        _check_count(name, 1 if value is None else value)
     started, runner = time.perf_counter(), find_executor(executor)
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
@@ -280,14 +279,15 @@ def simulate(
         "executor": runner.describe(),
         **({} if reference is None else {"reference_hash": origin.hash}),
     }
+    measured = None
+    if truth is not None:
+        measured = measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs)
     return Report(
         cost=cost,
         errors=outcome.errors,
         provenance=_provenance(plan, record, layers, seed, settings),
         activity=activity,
-        accuracy=None
-        if truth is None
-        else measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs),
+        accuracy=measured,
         outputs=outcome.outputs,
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
