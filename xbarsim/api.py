@@ -236,9 +236,7 @@ def simulate(
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
-    for layer in plan.layers:
-        if layer.hardware.device.levels_file is not None:
-            load_levels(layer.hardware.device)
+    _load_measured_levels(plan)
     net = plan.network
     mapped = time.perf_counter() - started
     x = check_images(net, np.asarray(images))
@@ -291,6 +289,13 @@ def simulate(
         outputs=outcome.outputs,
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
+
+
+def _load_measured_levels(plan: Plan) -> None:
+    """Read the files of measured levels before anything runs; ConfigError where one is wrong."""
+    for layer in plan.layers:
+        if layer.hardware.device.levels_file is not None:
+            load_levels(layer.hardware.device)
 
 
 def _load_reference(given: Network | str | Path, network: Network) -> Network:
