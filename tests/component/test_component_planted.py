@@ -1,6 +1,7 @@
 """A law of one's own and a counted action: each takes one place, and what lacks a part is refused by its name."""
 
 import dataclasses
+import math
 
 import pytest
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from xbarsim.cost import Measured, price, rate_tile
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.timing import simulate_plan
+from xbarsim.timing.slots import sweep_period
 
 YAML = """
 base: reference
@@ -218,6 +220,32 @@ def test_values_of_more_bits_cost_in_proportion():
     assert hardware.activation_bits == 8
     rating = rate_component("activation", hardware)
     assert (rating.energy_joule, rating.area_m2) == (1e-12, 2e-9)
+
+
+RAMP = {"kind": "ramp", "per": "adc", "step_hz": 1e9, "step_joule": 2e-15, "area_m2": 1e-11, "source": "test"}
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_ramp_takes_a_step_for_every_code(bits):
+    hardware = xs.load_hardware("reference", {"components.adc": RAMP, "adc.bits": bits, "adc.per_array": 64})
+    rating = rate_component("adc", hardware)
+    assert (rating.rate_hz, rating.energy_joule) == (1e9 / 2**bits, pytest.approx(2e-15 * 2**bits))
+    # 128 columns of a pair on as many converters: one conversion a read, at 1.28 GHz
+    assert sweep_period(hardware, 128) == max(hardware.read_cycles, math.ceil(1.28 * 2**bits))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rate_hz": 1e6}, r"components\.adc\.rate_hz: not together with kind: ramp.*give step_hz"),
+        ({"energy_joule": 1e-12}, r"components\.adc\.energy_joule: not together with kind: ramp"),
+        ({"action": "dac"}, r"components\.adc\.action: 'dac'; kind: ramp prices conversions"),
+        ({"step_hz": 0}, r"components\.adc\.step_hz: 0 is not allowed"),
+    ],
+)
+def test_a_ramp_is_priced_by_its_steps_alone(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        xs.load_hardware("reference", {"components.adc": {**RAMP, **changes}})
 
 
 def test_a_planted_action_needs_one_record(monkeypatch):

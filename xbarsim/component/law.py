@@ -17,6 +17,7 @@ from xbarsim.component.scaling import scale_area, scale_energy
 from xbarsim.component.survey import survey_area, survey_energy
 from xbarsim.component.table import interpolate_rating
 from xbarsim.config import Component, Hardware, Rating
+from xbarsim.config.record import Positive
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 
@@ -158,6 +159,37 @@ class PerValueLaw(CostLaw):
         return scale_rating(fit_rating(self, self, at.hardware), scale, scale)
 
 
+class RampLaw(CostLaw):
+    """A counting converter: a conversion takes ``2**bits`` steps of its ramp, each with its time and energy."""
+
+    step_hz: Positive
+    """Steps of the ramp in a second; a conversion takes two to the power of ``adc.bits`` [Hz]."""
+    step_joule: Positive | None = None
+    """Energy of one step of one converter; None derives it from ``power_watt`` less leakage [J]."""
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check the action, and that rate and energy are those of steps; ValueError where it is not so."""
+        CostLaw.check(self, name, hardware)
+        for key in ("rate_hz", "energy_joule", "table"):
+            if getattr(self, key) is not None:
+                given = f"components.{name}.{key}: not together with kind: ramp"
+                raise ValueError(f"{given}, whose conversions take 2**bits steps; give step_hz and step_joule")
+        if (self.action or name) != "adc":
+            raise ValueError(f"components.{name}.action: {self.action or name!r}; kind: ramp prices conversions (adc)")
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return rate and energy of whole conversions; see :class:`Rated`."""
+        steps = 2 ** _count_bits("adc", at.hardware)
+        rating = Rating.model_construct(
+            power_watt=self.power_watt,
+            area_m2=self.area_m2,
+            rate_hz=self.step_hz / steps,
+            energy_joule=None if self.step_joule is None else self.step_joule * steps,
+            leakage_watt=self.leakage_watt,
+        )
+        return fit_rating(rating, self, at.hardware)
+
+
 def fit_rating(rating: Rating, component: Component, hardware: Hardware) -> Rating:
     """Scale a rating from the technology and cells that a component's numbers hold for to those of the hardware.
 
@@ -251,5 +283,6 @@ for _name, _law in {
     "array_read": ArrayReadLaw,
     "write": WriteLaw,
     "per_value": PerValueLaw,
+    "ramp": RampLaw,
 }.items():
     LAWS.add(_name, _law)
