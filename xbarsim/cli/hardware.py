@@ -67,13 +67,9 @@ def schema() -> None:
     """Print the JSON schema of hardware files, for editors."""
     import json
 
-    from xbarsim.config import Hardware
+    from xbarsim.config.schema import write_schema
 
-    content = Hardware.model_json_schema()
-    content["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    content["properties"]["base"] = {"type": "string", "description": "Name or path of a file to inherit from."}
-    content["required"] = []  # a file may inherit any key
-    typer.echo(json.dumps(content, indent=1))
+    typer.echo(json.dumps(write_schema(), indent=1))
 
 
 def _without_empty(content: dict[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Mapping(Record):
     """Where tiles lie on their chip: in the order of the layers, or so that bits times links between them are few."""
     reload: Literal["never", "turns"] = "never"
     """Where a network does not fit: refuse it, or let its layers take turns, programming arrays in every inference;
-    layers then run one after the other, without copies, and what is larger than all chips is cut by its outputs."""
+    layers then run one after the other, without replicas, and what is larger than all chips is cut by its outputs."""
 
     @model_validator(mode="after")
     def _check_groups(self) -> Mapping:

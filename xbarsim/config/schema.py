@@ -1,0 +1,58 @@
+"""The JSON schema of hardware files, for editors and for validators in other languages.
+
+It says what a file may hold, not what a finished record must: any key may come from the file that ``base`` names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xbarsim.config.hardware import Hardware
+from xbarsim.plugin import find_table
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_COMPONENT = {"$ref": "#/$defs/Component"}
+
+
+def write_schema() -> dict[str, Any]:
+    """Return the schema of hardware files.
+
+    Returns
+    -------
+    dict
+        JSON schema of draft 2020-12. A component whose ``kind`` is a law of a plug-in that is loaded has the keys of
+        that law; under the name of any other law that does not ship, keys are free.
+    """
+    content = Hardware.model_json_schema()
+    parts = content["$defs"]
+    for name, part in parts.items():
+        if name != "DeviceLaw":  # an item of a list is given whole
+            part.pop("required", None)
+    base = {"type": "string", "description": "Name or path of a file to inherit from."}
+    content["properties"]["base"] = parts["Device"]["properties"]["base"] = base
+    content["properties"]["components"]["additionalProperties"] = _describe_component(parts)
+    content.pop("required")
+    return {"$schema": DIALECT, **content}
+
+
+def _describe_component(parts: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a component: by the keys of its law where that is known."""
+    laws = find_table("component_law")
+    own = parts["Component"]["properties"]
+    shipped = [name for name in laws if laws.fingerprint(name) is None]
+    choices: list[dict[str, Any]] = []
+    for name in laws:
+        law = laws[name]
+        if name in shipped:
+            continue
+        described = law.model_json_schema(ref_template="#/$defs/{model}")
+        parts.update({key: value for key, value in described.pop("$defs", {}).items() if key not in parts})
+        described.pop("required", None)
+        described["properties"]["kind"] = {"const": name}
+        described["required"] = ["kind"]
+        choices.append(described)
+    kind = {"type": "string", "not": {"enum": list(laws)}, "description": own["kind"]["description"]}
+    other = {**own, "kind": kind}
+    parts["Component"]["properties"] = {**own, "kind": {**own["kind"], "anyOf": [{"enum": shipped}, {"type": "null"}]}}
+    choices.append({"type": "object", "properties": other, "required": ["kind"]})
+    return {"anyOf": [_COMPONENT, *choices]}
