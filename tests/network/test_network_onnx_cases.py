@@ -1,5 +1,8 @@
 """Files once computed wrongly or refused: types, other names, integer regions, and what depends on a batch."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -274,3 +277,26 @@ def test_free_sizes_are_given(tmp_path):
     whole = write_model(tmp_path / "n.onnx", [node("Unsqueeze", "x ax", "u"), node("Conv", "u w")],
                         {"w": floats(6, 4, 3, 3), "ax": ints(0)}, (4, 9, 8))  # fmt: skip
     assert xs.load_network(whole, input_shape=(4, 9, 8)).input_shape == (4, 9, 8)
+
+
+def test_a_network_that_differs_from_its_file_is_refused_unless_asked_for(tmp_path, monkeypatch):
+    path = write_model(tmp_path / "m.onnx", [node("MatMul", "x w", "a"), node("Neg", "a")], {"w": floats(5, 4)}, VECTOR)
+    monkeypatch.setattr(
+        "xbarsim.network.onnx_check.run_network", lambda network, x, threads: run_network(network, x) * 2
+    )
+    with pytest.raises(ConfigError, match=r"m.onnx: output 'y' differs from ONNX Runtime by 1 .*self_check=False"):
+        xs.load_network(path)
+    assert xs.load_network(path, self_check=False).output_shape == (4,)
+
+
+def test_reading_a_file_takes_little_more_memory_than_the_file(tmp_path):
+    constants = {"w": floats(2000, 4000), "v": floats(4000, 2000), "b": floats(2000)}
+    nodes = [node("MatMul", "x w", "a"), node("Relu", "a", "r"), node("MatMul", "r v", "c"), node("Add", "c b")]
+    path = write_model(tmp_path / "m.onnx", nodes, constants, ("N", 2000))
+    code = (
+        "import resource, sys, xbarsim as xs\nfrom xbarsim.network import onnx_check, onnx_reader\nimport onnxruntime\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "base = peak(); xs.load_network(sys.argv[1]); print((peak() - base) * 1024)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert int(result.stdout) <= 4 * path.stat().st_size + 200e6

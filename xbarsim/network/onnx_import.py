@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from xbarsim.network.onnx_reader import GraphReader
 from xbarsim.network.onnx_writers import WEIGHT_BITS
 
 
-def load_onnx(path: str | Path, input_shape: Any = None, outputs: str | None = None) -> Network:
+def load_onnx(
+    path: str | Path, input_shape: Any = None, outputs: str | None = None, self_check: bool = True
+) -> Network:
     """Read an ONNX file.
 
     Parameters
@@ -33,6 +36,8 @@ def load_onnx(path: str | Path, input_shape: Any = None, outputs: str | None = N
         as the input has axes mean that the file has no batch axis: its input is one image.
     outputs : str, optional
         Name of the output; the first if left out.
+    self_check : bool
+        Whether to run random images through ONNX Runtime, where it is installed, and to refuse a network that differs.
 
     Returns
     -------
@@ -44,8 +49,12 @@ def load_onnx(path: str | Path, input_shape: Any = None, outputs: str | None = N
     ConfigError
         If the file is missing or damaged, or uses operators or shapes that are not supported.
     """
-    onnx = _require_onnx()
     path = Path(path)
+    return import_model(_open_model(path), path.stem, str(path), input_shape, outputs, path if self_check else None)
+
+
+def _open_model(path: Path) -> Any:
+    onnx = _require_onnx()
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     try:
@@ -58,10 +67,17 @@ def load_onnx(path: str | Path, input_shape: Any = None, outputs: str | None = N
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as error:
         raise ConfigError(f"{path}: external data cannot be read: {str(error).splitlines()[0]}") from None
-    return import_model(model, path.stem, str(path), input_shape, outputs)
+    return model
 
 
-def import_model(model: Any, name: str, origin: str, input_shape: Any = None, outputs: str | None = None) -> Network:
+def import_model(
+    model: Any,
+    name: str,
+    origin: str,
+    input_shape: Any = None,
+    outputs: str | None = None,
+    check: Path | None = None,
+) -> Network:
     """Turn a loaded ``onnx.ModelProto`` into a network.
 
     Parameters
@@ -74,6 +90,8 @@ def import_model(model: Any, name: str, origin: str, input_shape: Any = None, ou
         Where the model came from, for messages.
     input_shape, outputs
         As :func:`load_onnx`.
+    check : Path, optional
+        File to compare the network with; no comparison if left out.
 
     Returns
     -------
@@ -87,15 +105,25 @@ def import_model(model: Any, name: str, origin: str, input_shape: Any = None, ou
     _require_onnx()
     try:
         with np.errstate(all="ignore"):  # values that are not finite are refused by the network
-            return _narrow_weights(GraphReader(model, name, input_shape, outputs).read(), model)
+            notes = {item.key: item.value for item in model.metadata_props}
+            reader = GraphReader(model, name, input_shape, outputs)
+            del model
+            network = _narrow_weights(reader.read(), notes)
+            inputs, output = reader.inputs, reader.output
+            del reader  # the file and its constants go before ONNX Runtime reads them again
+            if check is not None:
+                from xbarsim.network.onnx_check import check_network
+
+                check_network(network, check, inputs, output)
+            return network
     except ConfigError as error:
         text = str(error)
         raise ConfigError(text if text.startswith(origin) else f"{origin}: {text}") from None
 
 
-def _narrow_weights(network: Network, model: Any) -> Network:
+def _narrow_weights(network: Network, notes: Mapping[str, str]) -> Network:
     """Give layers the width of weights that the metadata names where all their codes fit into it."""
-    text = next((entry.value for entry in model.metadata_props if entry.key == WEIGHT_BITS), "{}")
+    text = notes.get(WEIGHT_BITS, "{}")
     try:
         widths = dict(json.loads(text))
     except (ValueError, TypeError):

@@ -67,7 +67,7 @@ class GraphReader(GraphState):
         if self._output is not None and self._output not in names:
             raise ConfigError(f"outputs: {self._output!r} is no output of the file; it has {', '.join(names)[:200]}")
         self._read_initializers()
-        entry = read_inputs(graph, set(self._constants), self._asked)
+        self.inputs = entry = read_inputs(graph, set(self._constants), self._asked)
         self.times, self.is_fixed = entry.times, entry.is_fixed
         for name, tensor in entry.tensors.items():
             self._tensors[name], self._sources[name] = tensor, INPUT
@@ -79,7 +79,7 @@ class GraphReader(GraphState):
         self._sources.update(entry.sources)
         for proto in graph.node:
             self._read_node(proto)
-        name = self._output or names[0]
+        self.output = name = self._output or names[0]
         if name in self._unknown or (self._problems and name not in self._sources):
             raise ConfigError(describe_problems(self._problems))
         source = self._finish(name)

@@ -39,6 +39,7 @@ def load_network(
     *,
     input_shape: Any = None,
     outputs: str | None = None,
+    self_check: bool = True,
 ) -> Network:
     """Load a network.
 
@@ -57,6 +58,9 @@ def load_network(
         of the file.
     outputs : str, optional
         Output of an .onnx file, the first if left out.
+    self_check : bool
+        Whether random images are run through ONNX Runtime, where it is installed, when an .onnx file is loaded; a
+        network that differs is refused.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def load_network(
     given = input_shape is not None or outputs is not None
     if given and (isinstance(name, Network) or Path(name).suffix.lower() != ".onnx"):
         raise ConfigError("input_shape, outputs: they choose from an .onnx file; leave them out for any other network")
-    network = name if isinstance(name, Network) else _find(str(name), input_shape, outputs)
+    network = name if isinstance(name, Network) else _find(str(name), input_shape, outputs, self_check)
     if weights is None:
         return network
     if weights == "random":
@@ -80,10 +84,10 @@ def load_network(
     return load_weights(network, weights)
 
 
-def _find(name: str, input_shape: Any = None, outputs: str | None = None) -> Network:
+def _find(name: str, input_shape: Any = None, outputs: str | None = None, self_check: bool = True) -> Network:
     suffix = Path(name).suffix.lower()
     if suffix == ".onnx":
-        return load_onnx(name, input_shape, outputs)
+        return load_onnx(name, input_shape, outputs, self_check)
     if suffix in (".yaml", ".yml"):
         return load_description(name)
     if name not in list_networks():
