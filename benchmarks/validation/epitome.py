@@ -8,8 +8,8 @@ beside them, and runs each on the 500 lossless test images at 9, 5 and 3 bits. A
 was interrupted goes on where it was.
 
 Weight bits are those of the trained stages; the other layers have 8 (9 where those have 9). Ideal hardware equals the
-integer network bit for bit, so its column is that of the integers. Non-ideal hardware is ``epim`` as shipped, but with
-arrays of 64 x 64 (5 % variation, 2.5 ohm a segment, 8-bit calibrated converters), one chip.
+integer network bit for bit, so its column is that of the integers. Non-ideal hardware is ``epim`` with arrays
+of 64 x 64 and wires of 2.5 ohm a segment (5 % variation, 8-bit converters that clip nothing), one chip.
 """
 
 from __future__ import annotations

@@ -36,7 +36,10 @@ BATCH, TEMPERATURE, SOFT = 128, 4.0, 0.7
 SAVE_EVERY = 100
 SCALES = ("min_max", "array", "column")
 TRAINED_SCALES = ("min_max", "column")
-HARDWARE = {"crossbar.rows": 64, "crossbar.cols": 64, "activation_bits": 9}
+HARDWARE = {
+    "crossbar.rows": 64, "crossbar.cols": 64, "crossbar.r_wl_ohm": 2.5, "crossbar.r_bl_ohm": 2.5, "adc.quantile": 1.0,
+    "activation_bits": 9,
+}  # fmt: skip
 HALF, QUARTER, SIXTH = (Epitome(rows=rows, channels=width) for rows, width in ((320, 64), (320, 32), (192, 32)))
 OVERLAPPING = Epitome(rows=320, channels=32, height=4, width=4, patch=(32, 13))
 
