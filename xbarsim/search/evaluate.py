@@ -86,7 +86,7 @@ def measure_design(search: Search, oracle: CostOracle, design: Design, images: I
     design : Design
         Network and choices by layer.
     images : Images or None
-        Test images; None leaves accuracy out.
+        Test images; None leaves out accuracy and metrics of the outputs.
 
     Returns
     -------
@@ -108,6 +108,13 @@ def measure_design(search: Search, oracle: CostOracle, design: Design, images: I
     )  # fmt: skip
     for name in ("hardware", "degradation", "quantized", "reference"):
         found[f"accuracy.{name}"] = float(getattr(accuracy, name))
+    for name in search.added:
+        found[name] = oracle.measure(
+            name, design.network, images.images, images.labels, design.layers, calibration=images.calibration,
+            trials=search.trials, seed=search.seed,
+        )  # fmt: skip
+        if not math.isfinite(found[name]):
+            raise ConfigError(f"metric {name}: is not finite for this design")
     return found
 
 

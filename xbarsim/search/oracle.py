@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +24,12 @@ from xbarsim.errors import ConfigError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
+from xbarsim.report import Report
+from xbarsim.report.metric import METRICS, measure_outputs
 from xbarsim.search.cache import open_cache
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
 
-AnswerT = TypeVar("AnswerT", Cost, Accuracy)
+AnswerT = TypeVar("AnswerT", Cost, Accuracy, float)
 Choice = Mapping[str, Any]
 
 
@@ -58,6 +61,7 @@ class CostOracle:
         self._disk = open_cache(cache)
         self._memory: dict[Hashable, Any] = {}
         self._limit = max(1, memory)
+        self._last: dict[str, Report] = {}
 
     def layer(self, kind: str, shape: Mapping[str, Any], choice: Choice | None = None) -> Cost:
         """Price one layer on arrays of its own; no I/O, its arrays' share of tile area.
@@ -186,26 +190,94 @@ class CostOracle:
         SolverError
             If an array's circuit could not be solved.
         """
+        key, run = self._prepare(
+            network, images, labels, layers, calibration=calibration, trials=trials, seed=seed, threads=threads,
+            weight_bits=weight_bits, activation_bits=activation_bits,
+        )  # fmt: skip
+
+        def measure() -> Accuracy:
+            found = run().accuracy
+            assert found is not None  # labels are given
+            return found
+
+        return self._find(self._name("accuracy", *key), encode_accuracy, decode_accuracy, measure)
+
+    def measure(
+        self,
+        metric: str,
+        network: Network | str | Path,
+        images: ArrayLike,
+        labels: ArrayLike,
+        layers: Mapping[str, Choice] | None = None,
+        *,
+        calibration: ArrayLike | None = None,
+        trials: int = 1,
+        seed: int = 0,
+    ) -> float:
+        """Measure a metric of the outputs that a user registered.
+
+        Parameters
+        ----------
+        metric : str
+            Its name.
+        network, images, labels, layers, calibration, trials, seed
+            As in :meth:`accuracy`.
+
+        Returns
+        -------
+        float
+            Mean over the chips; NaN where it is not finite.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If an input is wrong, or the metric returns no number.
+        SolverError
+            If an array's circuit could not be solved.
+        """
+        key, run = self._prepare(network, images, labels, layers, calibration=calibration, trials=trials, seed=seed)
+
+        def work() -> float:
+            value = measure_outputs(metric, run().outputs, np.asarray(labels))
+            return math.nan if value is None else value
+
+        name = self._name("metric", metric, METRICS.fingerprint(metric), *key)
+        return self._find(name, lambda value: repr(value).encode(), float, work)
+
+    def _prepare(
+        self,
+        network: Network | str | Path,
+        images: ArrayLike,
+        labels: ArrayLike,
+        layers: Mapping[str, Choice] | None,
+        *,
+        calibration: ArrayLike | None,
+        **settings: Any,
+    ) -> tuple[list[Any], Callable[[], Report]]:
+        """Return what a simulation depends on, and a function that runs it unless it was the last one."""
         net = _load(network)
         x, truth = np.asarray(images), np.asarray(labels)
         known = None if calibration is None else np.asarray(calibration)
         choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
         data = [None if part is None else _hash(part) for part in (x, truth, known)]
-        name = self._name("accuracy", net.hash, list(choices.items()), data, trials, seed, weight_bits, activation_bits)
+        plain = {key: value for key, value in settings.items() if key != "threads" and value is not None}
+        key = [net.hash, list(choices.items()), data, plain]
 
-        def measure() -> Accuracy:
-            found = api.simulate(
-                net, self.hardware, x, truth, calibration=known, layers=choices or None, trials=trials, seed=seed,
-                threads=threads, weight_bits=weight_bits, activation_bits=activation_bits,
-            ).accuracy  # fmt: skip
-            assert found is not None  # labels are given
-            return found
+        def run() -> Report:
+            name = self._name("simulation", *key)
+            if name not in self._last:
+                self._last = {
+                    name: api.simulate(
+                        net, self.hardware, x, truth, calibration=known, layers=choices or None, **settings
+                    )
+                }
+            return self._last[name]
 
-        return self._find(name, encode_accuracy, decode_accuracy, measure)
+        return key, run
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to another process without the answers in memory."""
-        return {**self.__dict__, "_memory": {}}
+        return {**self.__dict__, "_memory": {}, "_last": {}}
 
     def _name(self, *parts: Any) -> str:
         plugins = hash_plugins(select_plugins(parts))  # those of choices; the hash of the hardware has its own

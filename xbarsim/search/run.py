@@ -80,8 +80,12 @@ def make_sampler(search: Search, space: Space) -> Sampler:
 def name_search(search: Search, space: Space, oracle: CostOracle) -> str:
     """Return a hash of everything that decides which points are asked for and what they are worth."""
     name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
-    plugins = select_plugins(search, names=(f"sampler:{search.method}",))
+    plugins = select_plugins(search, names=_name_classes(search))
     return f"{name}-{hash_plugins(plugins)}" if plugins else name
+
+
+def _name_classes(search: Search) -> list[str]:
+    return [f"sampler:{search.method}", *(f"metric:{name}" for name in search.added)]
 
 
 def run_search(
@@ -133,7 +137,7 @@ def run_search(
 def describe_search(search: Search, space: Space, hardware: Hardware) -> dict[str, Any]:
     """Return what a store says about its search, for readers."""
     about = {"points_in_space": str(space.count), "search": search.model_dump(mode="json")}
-    plugins = select_plugins(search, hardware, names=(f"sampler:{search.method}",))
+    plugins = select_plugins(search, hardware, names=_name_classes(search))
     return {**about, "plugins": plugins} if plugins else about
 
 

@@ -13,7 +13,7 @@ from xbarsim.config.load import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
-from xbarsim.report.metric import REPORT_METRICS
+from xbarsim.report.metric import METRICS, REPORT_METRICS
 from xbarsim.search.sampler import SAMPLERS, check_settings
 from xbarsim.yaml_file import load_yaml
 
@@ -123,7 +123,8 @@ class Search(Record):
     points: Count = 100
     """Points to evaluate; not used by ``differentiable``."""
     objectives: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
-    """Metric -> direction; EDAP, and accuracy where there are images, if left out."""
+    """Metric -> direction; EDAP, and accuracy where there are images, if left out. Metrics that users registered are
+    named as they are."""
     constraints: dict[str, Bound] = Field(default_factory=dict)
     """Metric -> limits."""
     data: str | None = None
@@ -163,8 +164,13 @@ class Search(Record):
 
     @property
     def needs_images(self) -> bool:
-        """Whether an objective or a constraint is an accuracy."""
-        return any(name.startswith("accuracy.") for name in (*self.goals, *self.constraints))
+        """Whether an objective or a constraint is an accuracy or a metric of the outputs."""
+        return bool(self.added) or any(name.startswith("accuracy.") for name in (*self.goals, *self.constraints))
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Metrics of the outputs, registered by users, among objectives and constraints."""
+        return tuple(dict.fromkeys(name for name in (*self.goals, *self.constraints) if name in METRICS))
 
     def sampler_settings(self) -> dict[str, Any]:
         """Return the arguments of the sampler that ``method`` names, beside space, seed and first points."""
@@ -234,12 +240,12 @@ def make_search(content: dict[str, Any], origin: str = "") -> Search:
         raise ConfigError(explain_error(error, Search, origin)) from None
     for section in ("objectives", "constraints"):
         for metric in getattr(search, section):
-            known = [name for name, record in REPORT_METRICS.items() if record.is_searched]
+            known = [*(name for name, record in REPORT_METRICS.items() if record.is_searched), *METRICS]
             if metric not in known:
                 raise ConfigError(f"{section}.{metric}: unknown metric{suggest(metric, known)}{where}")
     _check_method(search, where)
     if search.needs_images and search.data is None:
-        raise ConfigError(f"data: missing; accuracy needs test images, for example digits{where}")
+        raise ConfigError(f"data: missing; accuracy and metrics of outputs need test images, such as digits{where}")
     if search.method == GRADIENT and (search.train is None or search.data is None):
         missing = "train" if search.train is None else "data"
         raise ConfigError(f"{missing}: missing; a differentiable search needs training and test images{where}")
