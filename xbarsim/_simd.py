@@ -37,8 +37,10 @@ Index: TypeAlias = "int | np.integer[Any]"
 
 Record = TypeVar("Record", bound="tuple[Any, ...]")
 
-_SUMS = {"int16": "int32", "uint8": "int16"}
-"""Type of a table -> type in which its rows are summed; the table's own where it is not listed."""
+_SUMS = {"int16": "int32", "uint16": "float32"}
+"""Type of a table -> type in which its rows are summed; the table's own where it is not listed. uint16 holds bfloat16,
+the upper halves of float32: the first half of the lanes in the even places, the second half in the odd ones, so that a
+mask or a shift of a register takes them apart."""
 
 
 # --- plain ---------------------------------------------------------------------------------------------------------
@@ -63,18 +65,21 @@ def zeros(table: Array, count: int) -> Vector:
 
 
 def load(array: Array, index: Index, like: Vector) -> Vector:
-    """Load as many values as ``like`` has: int16 widened to int32, uint8 to int16, or to float32 where ``like`` is."""
+    """Load as many values as ``like`` has: int16 widened to int32, bfloat16 (kept as uint16) to float32."""
     values = array[index : index + like.size]
     if index < 0 or values.size != like.size:
         raise IndexError(f"load: {like.size} values from {index} on, of {array.size}")
-    as_float = array.dtype == np.uint8 and like.dtype == np.float32
-    return values.astype(like.dtype if as_float else _SUMS.get(array.dtype.name, array.dtype))
+    if array.dtype == np.uint16:
+        return (np.concatenate([values[::2], values[1::2]]).astype(np.uint32) << 16).view(np.float32)
+    return values.astype(_SUMS.get(array.dtype.name, array.dtype))
 
 
 def store(array: Array, index: Index, lanes: Vector) -> None:
-    """Store lanes into an array, narrowed to its type."""
+    """Store lanes into an array, narrowed to its type; floats in uint16 are rounded to bfloat16."""
     if index < 0 or index + lanes.size > array.size:
         raise IndexError(f"store: {lanes.size} values from {index} on, of {array.size}")
+    if array.dtype == np.uint16:
+        lanes = (shorten(lanes).view(np.uint32) >> 16).reshape(2, -1).T.ravel()
     array[index : index + lanes.size] = lanes.astype(array.dtype)
 
 
@@ -131,6 +136,11 @@ def multiply_add(s: float, x: Vector, y: Vector) -> Vector:
 def round_even(x: Vector) -> Vector:
     """Round float lanes to whole numbers, halves to even ones."""
     return np.asarray(np.rint(x))
+
+
+def shorten(x: Vector) -> Vector:
+    """Round float32 lanes of zero or more to bfloat16, which has eight binary digits; halves go up."""
+    return ((x.view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def square_root(x: Vector) -> Vector:
@@ -241,17 +251,19 @@ def _zeros(table: Any, count: Any) -> Definition:
 
 def _load(array: Any, index: Any, like: Any) -> Definition:
     result = Lanes(_sum_type(array.dtype), like.count)
-    if array.dtype == types.uint8 and like.dtype == types.float32:
-        result = like
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        stored = _vector(array.dtype, like.count)
+        is_short = array.dtype == types.uint16
+        stored = _vector(types.uint32, like.count // 2) if is_short else _vector(array.dtype, like.count)
         value = builder.load(builder.bitcast(_place(context, builder, array, args), stored.as_pointer()))
         value.align = array.dtype.bitwidth // 8
-        if array.dtype.name in _SUMS and result.dtype == types.float32:
-            value = builder.uitofp(value, result.vector)
+        if is_short:
+            first = builder.shl(value, ir.Constant(stored, [16] * stored.count))
+            second = builder.and_(value, ir.Constant(stored, [0xFFFF0000] * stored.count))
+            places = ir.Constant(ir.VectorType(ir.IntType(32), like.count), list(range(like.count)))
+            value = builder.bitcast(builder.shuffle_vector(first, second, places), result.vector)
         elif array.dtype.name in _SUMS:
-            value = (builder.sext if array.dtype.signed else builder.zext)(value, result.vector)
+            value = builder.sext(value, result.vector)
         return value
 
     return result(array, types.intp, like), generate
@@ -260,13 +272,39 @@ def _load(array: Any, index: Any, like: Any) -> Definition:
 def _store(array: Any, index: Any, lanes: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         stored, value = _vector(array.dtype, lanes.count), args[2]
-        if array.dtype.bitwidth < lanes.dtype.bitwidth:
+        if array.dtype == types.uint16:
+            wide, stored = _vector(types.uint32, lanes.count), _vector(types.uint32, lanes.count // 2)
+            bits, half = _round_up(builder, value, wide), stored.count
+            first, second = (_take(builder, bits, range(at, at + half)) for at in (0, half))
+            first = builder.lshr(first, ir.Constant(stored, [16] * half))
+            value = builder.or_(first, builder.and_(second, ir.Constant(stored, [0xFFFF0000] * half)))
+        elif array.dtype.bitwidth < lanes.dtype.bitwidth:
             value = builder.trunc(value, stored)
         pointer = builder.bitcast(_place(context, builder, array, args), stored.as_pointer())
         builder.store(value, pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
+
+
+def _round_up(builder: Any, value: Any, wide: ir.VectorType) -> Any:
+    """Add half of the last binary digit of a bfloat16 to the bits of float32 lanes."""
+    return builder.add(builder.bitcast(value, wide), ir.Constant(wide, [0x8000] * wide.count))
+
+
+def _take(builder: Any, value: Any, places: range) -> Any:
+    """Take some lanes of a vector."""
+    wanted = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
+    return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), wanted)
+
+
+def _shorten(x: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = _vector(types.uint32, x.count)
+        kept = builder.and_(_round_up(builder, args[0], wide), ir.Constant(wide, [0xFFFF0000] * x.count))
+        return builder.bitcast(kept, x.vector)
+
+    return x(x), generate
 
 
 def _peek(array: Any, index: Any) -> Definition:
@@ -372,7 +410,8 @@ COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     address: _address, point: _point, zeros: _zeros, load: _load, store: _store, peek: _peek, poke: _poke,
     lane_count: _lane_count, fill: _fill, spread: _spread, add: _binary("fadd", "add"),
     multiply: _binary("fmul", "mul"), divide: _divide, scale: _scale, multiply_add: _multiply_add,
-    round_even: _unary("rint"), square_root: _unary("sqrt"), smaller: _select("<"), larger: _select(">"),
+    shorten: _shorten, round_even: _unary("rint"),
+    square_root: _unary("sqrt"), smaller: _select("<"), larger: _select(">"),
     to_float: _convert(types.float32), to_int32: _convert(types.int32), to_int64: _convert(types.int64),
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""

@@ -127,3 +127,16 @@ def test_relaxation_is_a_stream_of_its_own_and_nothing_at_its_defaults():
 def test_relaxation_that_contradicts_itself_is_refused(given, message):
     with pytest.raises(ConfigError, match=r"device\.relaxation\." + message):
         load_hardware("reference", {"device.relaxation": given})
+
+
+def test_read_noise_grows_with_the_time_since_programming_as_noise_of_a_1_over_f_spectrum():
+    def sigma(**drift):
+        noise = ReadNoise(sigma=0.01, exponent=0.5, most=0.02, integration_s=1e-6)
+        device = Device(**RANGE, read_noise=noise, drift=Drift(**drift))
+        return read_noise_sigma([1e-4, 1e-6], device)
+
+    for time_s in (1.0, 3600.0):
+        grown = np.sqrt(np.log((time_s + 1e-6) / 2e-6))
+        np.testing.assert_allclose(sigma(time_s=time_s), [1e-6 * grown, 2e-8 * grown])
+    np.testing.assert_allclose(sigma(time_s=0.0), sigma(time_s=1.0))  # not before the programmed conductance holds
+    assert sigma(time_s=0.0, reference_s=1e-7).max() == 0  # a read that is not over yet

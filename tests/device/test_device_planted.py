@@ -42,14 +42,14 @@ class Offset(BaseModel, extra="forbid", frozen=True):
 def planted(monkeypatch):
     monkeypatch.setattr(LAWS, "_classes", dict(LAWS._classes))
     monkeypatch.setattr(LAWS, "_added", dict(LAWS._added))
-    register("device_law", "telegraph", Telegraph)
+    register("device_law", "flicker", Telegraph)
     register("device_law", "offset_path", Offset)
 
 
 def test_a_registered_law_acts_behind_those_that_ship_and_leaves_their_draws_alone():
     errors = {"programming": {"distribution": "normal", "sigma": 0.05}, "stuck": {"on_rate": 0.1}}
     plain = program_cells(DIGITS, Device(**RANGE, **errors), seed=1)
-    device = Device(**RANGE, **errors, laws=[{"kind": "telegraph", "rate": 0.2}])
+    device = Device(**RANGE, **errors, laws=[{"kind": "flicker", "rate": 0.2}])
     g = program_cells(DIGITS, device, seed=1)
     ratio = (g / plain).ravel()
     # 10,000 cells: 0.2 is known to 0.004; 0.03 is 7.5 sigma
@@ -59,7 +59,7 @@ def test_a_registered_law_acts_behind_those_that_ship_and_leaves_their_draws_alo
 
 
 def test_laws_act_in_order_and_the_second_use_of_one_has_draws_of_its_own():
-    laws = [{"kind": "telegraph", "rate": 0.5}, {"kind": "offset_path"}, {"kind": "telegraph", "rate": 0.5}]
+    laws = [{"kind": "flicker", "rate": 0.5}, {"kind": "offset_path"}, {"kind": "flicker", "rate": 0.5}]
     device = Device(**RANGE, laws=laws)
     g, target = program_cells(DIGITS, device, seed=1), level_conductance(DIGITS, device)
     choices = [target + 1e-6, target / 2 + 1e-6, (target + 1e-6) / 2, (target / 2 + 1e-6) / 2]
@@ -70,7 +70,7 @@ def test_laws_act_in_order_and_the_second_use_of_one_has_draws_of_its_own():
 
 def test_hardware_yaml_names_the_law_and_the_engine_feels_it(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("base: reference\ndevice:\n  laws:\n    - {kind: telegraph, rate: 1.0, loss: 0.25}\n")
+    file.write_text("base: reference\ndevice:\n  laws:\n    - {kind: flicker, rate: 1.0, loss: 0.25}\n")
     base, mine = load_hardware("reference"), load_hardware(file)
     weights = np.arange(-8, 8).reshape(4, 4)
     plain, lossy = (program_matrix(weights, hw, weight_bits=8, activation_bits=8) for hw in (base, mine))
@@ -79,22 +79,22 @@ def test_hardware_yaml_names_the_law_and_the_engine_feels_it(tmp_path):
 
 def test_the_hash_of_hardware_holds_law_settings_and_source(monkeypatch):
     base = load_hardware("reference")
-    mine = load_hardware("reference", {"device.laws": [{"kind": "telegraph", "rate": 0.1}]})
-    other = load_hardware("reference", {"device.laws": [{"kind": "telegraph", "rate": 0.2}]})
+    mine = load_hardware("reference", {"device.laws": [{"kind": "flicker", "rate": 0.1}]})
+    other = load_hardware("reference", {"device.laws": [{"kind": "flicker", "rate": 0.2}]})
     before = hash_hardware(mine)
     assert len({hash_hardware(base), before, hash_hardware(other)}) == 3
-    monkeypatch.setitem(LAWS._added, "telegraph", "edited")
+    monkeypatch.setitem(LAWS._added, "flicker", "edited")
     assert hash_hardware(mine) != before
 
 
 @pytest.mark.parametrize(
     ("law", "message"),
     [
-        ("{kind: telegraph, rat: 0.1}", r"device\.laws\.0\.rat: unknown key.*rate"),
-        ("{kind: telegraph}", r"device\.laws\.0\.rate: missing"),
-        ("{kind: telegraph, rate: often}", r"device\.laws\.0\.rate: 'often' is not allowed"),
+        ("{kind: flicker, rat: 0.1}", r"device\.laws\.0\.rat: unknown key.*rate"),
+        ("{kind: flicker}", r"device\.laws\.0\.rate: missing"),
+        ("{kind: flicker, rate: often}", r"device\.laws\.0\.rate: 'often' is not allowed"),
         ("{kind: offset_path, path_siemens: [1]}", r"device\.laws\.0\.path_siemens: .* is not allowed"),
-        ("{kind: telegraf, rate: 0.1}", r"device\.laws\.0\.kind: 'telegraf' is not a known device_law.*telegraph"),
+        ("{kind: flikker, rate: 0.1}", r"device\.laws\.0\.kind: 'flikker' is not a known device_law.*flicker"),
         ("{kind: drift}", r"device\.laws\.0\.kind: 'drift' ships"),
         ("{rate: 0.1}", r"device\.laws\.0\.kind: missing"),
     ],

@@ -55,8 +55,9 @@ def inputs():
 def cells(is_noisy=True):
     """Cells on a grid of quarters."""
     matrix = (rng().integers(-20, 20, (20, WEIGHTED + UNITS)) * 0.25).astype(np.float32)
-    noise = rng().integers(0, 9, matrix.shape).astype(np.uint8) if is_noisy else np.zeros((0, 0), dtype=np.uint8)
-    return Cells(matrix, noise, STARTS, np.float32(4.0))
+    shape = matrix.shape if is_noisy else (0, 0)
+    noise, shot = (rng().integers(0, most, shape).astype(np.float32) for most in (9, 5))
+    return Cells(matrix, noise, shot, STARTS, np.float32(4.0))
 
 
 def tables(has_levels):
@@ -77,10 +78,13 @@ def errors(is_noisy=True, has_inl=True, has_levels=False):
     inl = rng().normal(0.0, 0.6, 24 if has_inl else 0)
     read_noise = np.full(shape if is_noisy else (0, 0), 0.004)
     pool = rng().standard_normal((1 << 15) + shape[1])
-    floats = [each.astype(np.float32) for each in (gain, offset, inl, read_noise, pool)]
-    gain, offset, inl, read_noise, pool = floats
+    still = rng().uniform(0.05, 0.2, read_noise.shape)
+    floats = [each.astype(np.float32) for each in (gain, offset, inl, still, read_noise, pool)]
+    gain, offset, inl, still, read_noise, pool = floats
     key = np.uint64(0x9E3779B97F4A7C15)
-    return Errors(gain, offset, inl, np.float32(0.1), read_noise, pool, make_turns(), tables(has_levels), False, key, 5)
+    return Errors(
+        gain, offset, inl, np.float32(0.1), still, read_noise, pool, make_turns(), tables(has_levels), False, key, 5
+    )
 
 
 def survey():
@@ -112,8 +116,9 @@ def scratch(kind, is_noisy=True):
     entries = 8 * 256 * WIDE
     return FusedScratch(
         starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + 1, dtype=np.int32),
-        cells=np.zeros(16 * WIDE, dtype=kind), noise_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.uint8),
-        table=np.zeros(entries, dtype=kind), noise_table=np.zeros(entries * is_noisy, dtype=np.uint8),
+        cells=np.zeros(16 * WIDE, dtype=kind), noise_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
+        shot_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
+        table=np.zeros(entries, dtype=kind), noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
         values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), lanes=np.zeros(WIDE, dtype=np.int32),
         floats=np.zeros(WIDE, dtype=np.float32), sums=np.zeros(4 * WIDE, dtype=np.float32),
         variances=np.zeros(4 * WIDE, dtype=np.float32),
@@ -124,8 +129,20 @@ def scratch(kind, is_noisy=True):
 
 
 @kernel
-def build_narrow(dac_bits, power, count, part, table):
-    _kernels.build_table(dac_bits, power, count, part, zeros(table, LANES), table)
+def build_narrow(dac_bits, count, part, table):
+    _kernels.build_table(dac_bits, count, part, zeros(table, LANES), table)
+
+
+@kernel
+def build_variances(dac_bits, count, part, shot, table):
+    _kernels.build_variances(dac_bits, count, part, shot, zeros(table, LANES), table)
+
+
+@kernel
+def sum_lanes(rows, members, inputs, at, cells, shot, out):
+    zero = zeros(out, LANES)
+    arrays = address(cells), address(shot)
+    store(out, 0, _kernels.sum_variances(rows, members, address(inputs), at, *arrays, shot.size > 0, zero))
 
 
 @kernel
@@ -143,11 +160,11 @@ def point_to_survey(survey):
 def point_to_errors(errors, r):
     added = _conversion.point_errors(errors, r)
     gain, offset, inl = peek(added.gain, 4), peek(added.offset, 4), peek(added.inl, 2)
-    noise, turn, levels = peek(added.read_noise, 4), peek(added.turns, 9), added.levels
+    noise, turn, levels, still = peek(added.read_noise, 4), peek(added.turns, 9), added.levels, peek(added.still, 4)
     first, count = peek(levels.first, 4), peek(levels.counts, 4)
     table = peek(levels.thresholds, 4), first, levels.lowest, levels.per_unit, count, peek(levels.converter, 4)
     found = gain, offset, inl, added.inl_size, noise, added.is_noisy, peek(added.pool, 11), turn, added.is_silent
-    return found, table, levels.codes, levels.buckets
+    return found, table, levels.codes, levels.buckets, still
 
 
 @kernel
@@ -204,10 +221,10 @@ def tabulate_lanes(reads, cells, adc, fine, errors, survey, r, column, target, w
 
 
 @kernel
-def read_product_lanes(reads, adc, fine, errors, survey, r, column, target, weights, values, part, noise, scratch, out):
+def read_product_lanes(reads, adc, fine, errors, survey, r, column, target, weights, values, part, scratch, out):
     zero = zeros(scratch.sums, LANES)
     _kernels.read_products(
-        reads, adc, fine, errors, survey, r, column, target, weights, values, part, noise, zero, scratch, out
+        reads, adc, fine, errors, survey, r, column, target, weights, values, part, zero, scratch, out
     )
 
 
@@ -220,10 +237,11 @@ def round_cells(cells, begin, end, column, width, part):
     part[: rounded.size] = rounded.ravel()
 
 
-def copy_noise(cells, begin, end, column, width, part):
+def copy_noise(cells, begin, end, column, width, scratch):
     """Copy a part of the variances."""
-    found = cells.noise[begin:end, column : column + width]
-    part[: found.size] = found.ravel()
+    for kept, part in ((cells.noise, scratch.noise_cells), (cells.shot, scratch.shot_cells)):
+        found = kept[begin:end, column : column + width]
+        part[: found.size] = found.ravel()
 
 
 def split_values(reads, codes, begin, end, values):
@@ -234,8 +252,20 @@ def split_values(reads, codes, begin, end, values):
             values[v * len(reads.shifts) + t, : end - begin] = digits
 
 
-def build_plain(dac_bits, power, count, part, table):
-    loops.build_table(dac_bits, power, count, part, LANES, table)
+def build_plain(dac_bits, count, part, table):
+    loops.build_table(dac_bits, count, part, LANES, table)
+
+
+def variances_plain(dac_bits, count, part, shot, table):
+    loops.build_variances(dac_bits, count, part, shot, LANES, table)
+
+
+def sum_plain(rows, members, inputs, at, cells, shot, out):
+    digits = inputs.ravel()[at : at + rows]
+    noise, shot = cells.reshape(rows, LANES), shot.reshape(-1, LANES)
+    for first in range(0, rows, members):
+        part = slice(first, first + members)
+        out += loops.sum_group(digits[part], noise[part], shot[part])
 
 
 def draw_plain(word, column, pool, turns, out):
@@ -248,12 +278,12 @@ def survey_plain(survey):
 
 def errors_plain(errors, r):
     gain, offset, inl, pool, turn = errors.gain[r, 4], errors.offset[r, 4], errors.inl[2], errors.pool[11], errors.turns
-    noise = errors.read_noise[r, 4] if errors.read_noise.size else gain
+    noise, still = (each[r, 4] if each.size else gain for each in (errors.read_noise, errors.still))
     levels = errors.levels
     first, converter = levels.first.ravel()[4], levels.converter[r, 4]
     table = levels.thresholds.ravel()[4], first, levels.lowest, levels.per_unit, levels.counts[4], converter
     found = gain, offset, inl, errors.inl.size, noise, errors.read_noise.size, pool, turn.ravel()[9], errors.is_silent
-    return found, table, levels.counts.size, levels.first.shape[1]
+    return found, table, levels.counts.size, levels.first.shape[1], still
 
 
 def note_plain(x, adc, survey, target, weights, floats):
@@ -292,7 +322,7 @@ def tabulate_plain(reads, cells, adc, fine, errors, survey, r, column, target, w
     read_part(reads, codes(), cells, adc, fine, errors, survey, r, column, target, weights, out)
 
 
-def product_plain(reads, adc, fine, errors, survey, r, column, target, weights, values, part, noise, scratch, out):
+def product_plain(reads, adc, fine, errors, survey, r, column, target, weights, values, part, scratch, out):
     read_part(reads, codes(), cells(), adc, fine, errors, survey, r, column, target, weights, out)
 
 
@@ -357,11 +387,23 @@ def row_inputs(dac_bits, r):
     return reads(dac_bits), inputs(), r, np.zeros(count + 1, dtype=np.int64), np.zeros(count * 8 + 1, dtype=np.int32)
 
 
-def table_inputs(dac_bits, power, kind):
+def table_inputs(dac_bits, kind):
     part = rng().integers(0, 9, 13 * LANES).astype(kind)
     groups = 16 // (8 // dac_bits)
     entries = 1 << (dac_bits * (8 // dac_bits))
-    return dac_bits, power, 13, part, np.zeros(groups * entries * LANES, dtype=kind)
+    return dac_bits, 13, part, np.zeros(groups * entries * LANES, dtype=kind)
+
+
+def variance_inputs(dac_bits, has_shot):
+    *given, table = table_inputs(dac_bits, np.float32)
+    shot = rng().integers(0, 100, 13 * LANES * has_shot).astype(np.float32)
+    return *given, shot, table.astype(np.uint16)
+
+
+def sum_inputs(members, has_shot):
+    values = rng().integers(0, 256, (6, 13)).astype(np.float32)
+    part, shot = (rng().integers(0, 200, size).astype(np.float32) for size in (13 * LANES, 13 * LANES * has_shot))
+    return 13, members, values, 13, part, shot, np.zeros(LANES, dtype=np.float32)
 
 
 def draw_inputs():
@@ -406,9 +448,9 @@ def read_inputs(added, seen, finer=None):
     begin, end = STARTS[1:]
     _kernels.list_rows(reads(2), inputs(), 1, memory.starts, memory.rows)
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
-    copy_noise(cells(), begin, end, WIDE, LANES, memory.noise_cells)
-    loops.build_table(2, 1, end - begin, memory.cells, LANES, memory.table)
-    loops.build_table(2, 2, end - begin, memory.noise_cells, LANES, memory.noise_table)
+    copy_noise(cells(), begin, end, WIDE, LANES, memory)
+    loops.build_table(2, end - begin, memory.cells, LANES, memory.table)
+    loops.build_variances(2, end - begin, memory.noise_cells, memory.shot_cells, LANES, memory.noise_table)
     return reads(2), ADC, finer, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
@@ -424,11 +466,9 @@ def read_product_inputs():
     split_values(reads(2), codes(), begin, end, values)
     memory = scratch(np.float32)
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
-    copy_noise(cells(), begin, end, WIDE, LANES, memory.noise_cells)
-    return (
-        reads(2), ADC, fine(), errors(has_inl=False), None, 1, WIDE, WIDE, weights()[1], values, memory.cells,
-        memory.noise_cells, memory, out(),
-    )  # fmt: skip
+    copy_noise(cells(), begin, end, WIDE, LANES, memory)
+    added = errors(has_inl=False)
+    return reads(2), ADC, fine(), added, None, 1, WIDE, WIDE, weights()[1], values, memory.cells, memory, out()
 
 
 def driver_inputs(dac_bits, given, kind, added, seen, finer=None):
@@ -465,9 +505,13 @@ MVM = (
     case(_kernels.list_rows, loops.list_rows, lambda: row_inputs(1, 0), (3, 4)),
     case(_kernels.list_rows, loops.list_rows, lambda: row_inputs(2, 1), (3, 4)),
     case(_kernels.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
-    case(_kernels.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.uint8)), (5,)),
-    case(_kernels.build_table, build_plain, lambda: table_inputs(1, 1, np.int16), (4,), build_narrow),
-    case(_kernels.build_table, build_plain, lambda: table_inputs(2, 2, np.uint8), (4,), build_narrow),
+    case(_kernels.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
+    case(_kernels.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
+    case(_kernels.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
+    case(_kernels.build_variances, variances_plain, lambda: variance_inputs(1, False), (4,), build_variances),
+    case(_kernels.build_variances, variances_plain, lambda: variance_inputs(2, True), (4,), build_variances),
+    case(_kernels.sum_variances, sum_plain, lambda: sum_inputs(8, False), (6,), sum_lanes),
+    case(_kernels.sum_variances, sum_plain, lambda: sum_inputs(1, True), (6,), sum_lanes),
     case(_conversion.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (errors(), 7), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (None, 7), ()),
@@ -494,7 +538,7 @@ MVM = (
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, fine()), (10,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey(), fine()), (4, 10), read_table_lanes),
     case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
-    case(_kernels.read_products, product_plain, read_product_inputs, (13,), read_product_lanes),
+    case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (11,), tabulate_lanes),
     case(
         _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12)

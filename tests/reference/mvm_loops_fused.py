@@ -104,7 +104,7 @@ def list_rows(reads, inputs, r, starts, rows):
     starts[inputs.bases.size * reads.shifts.size] = n
 
 
-def build_table(dac_bits, power, count, part, width, table):
+def build_table(dac_bits, count, part, width, table):
     """Tabulate the column sums of every combination of the inputs of a group."""
     members = 8 // dac_bits
     entries = 1 << (dac_bits * members)
@@ -115,8 +115,41 @@ def build_table(dac_bits, power, count, part, width, table):
             for k in range(members):
                 digit = sum(((entry >> (k + b * members)) & 1) << b for b in range(dac_bits))
                 if group * members + k < count:
-                    total += cells[group * members + k].astype(np.int64) * digit**power
+                    total += cells[group * members + k].astype(np.int64) * digit
             table.reshape(-1, width)[group * entries + entry] = total
+
+
+def shorten(x):
+    """Round a float32 of zero or more to eight binary digits, halves up."""
+    fraction, exponent = np.frexp(x)
+    return np.float32(np.ldexp(np.floor(fraction * 256 + 0.5) / 256, exponent))
+
+
+def sum_group(digits, noise, shot):
+    """Sum the variance of a group of rows, last row first, rounded after each."""
+    total = np.zeros(noise.shape[1:], dtype=np.float32)
+    for k in range(len(digits) - 1, -1, -1):
+        if digits[k]:
+            digit = np.float32(digits[k])
+            cell = noise[k] * digit**2
+            if len(shot):
+                cell = cell + shot[k] * digit
+            total = shorten(total + cell)
+    return total
+
+
+def build_variances(dac_bits, count, part, shot, width, table):
+    """Tabulate the variances of every combination of the inputs of a group, halves of the lanes side by side."""
+    members = 8 // dac_bits
+    entries = 1 << (dac_bits * members)
+    noise, shot = part.reshape(-1, width)[:count], shot.reshape(-1, width)[:count]
+    for group in range(-(-count // members)):
+        rows = slice(group * members, (group + 1) * members)
+        for entry in range(entries):
+            digits = [sum(((entry >> (k + b * members)) & 1) << b for b in range(dac_bits)) for k in range(members)]
+            total = sum_group(digits[: len(noise[rows])], noise[rows], shot[rows])
+            halves = (total.view(np.uint32) >> 16).astype(np.uint16).reshape(2, -1).T.ravel()
+            table.reshape(-1, width)[group * entries + entry] = halves
 
 
 def pack_bits(codes, bits):
@@ -172,8 +205,17 @@ def read_block(
         if survey is not None:
             note_sum(x, lane, adc, survey, weight)
             continue
-        variance = digits**2 @ cells.noise[block, column].astype(np.int64) if cells.noise.size else 0
-        variance = variance * factor**2
+        variance = np.float32(0)
+        if cells.noise.size:
+            noise, shot = (
+                each[block, column : column + 1] if each.size else each for each in (cells.noise, cells.shot)
+            )
+            members = 8 // reads.dac_bits
+            for first in range(0, len(digits), members):
+                rows = slice(first, first + members)
+                variance = variance + sum_group(digits[rows], noise[rows], shot[rows])[0]
+            variance = variance + (0 if errors is None else errors.still[r, column])
+        variance = variance * np.float32(factor**2)
         word = mix_word((int(hash_vector(errors, v)) + r * 65536 + t) & WORD)
         code = convert(x, variance, word, r, column, adc, errors) * int(reads.weights[t]) * weight
         if is_unit:

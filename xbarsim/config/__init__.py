@@ -2,7 +2,7 @@
 
 from xbarsim.config.adc import Adc
 from xbarsim.config.component import Component, Rating
-from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck
+from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck, Telegraph
 from xbarsim.config.hardware import (
     AssumedActivity,
     Chip,
@@ -28,6 +28,6 @@ from xbarsim.config.record import Record
 __all__ = [
     "Adc", "AssumedActivity", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
     "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record", "Relaxation",
-    "Selector", "Sinh", "Stuck", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device",
+    "Selector", "Sinh", "Stuck", "Telegraph", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device",
     "load_hardware", "override_record",
 ]  # fmt: skip

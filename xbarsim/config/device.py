@@ -44,6 +44,27 @@ class ReadNoise(Record):
     """The fraction grows as a cell's conductance over the on conductance to the power of minus this [-]."""
     most: Positive = 1.0
     """Largest fraction that it grows to [-]."""
+    integration_s: Positive | None = None
+    """Time T over which a read averages. The fraction grows with the time t since programming (``drift.time_s``, at
+    least ``drift.reference_s``) as sqrt(ln((t + T) / (2 T))), noise of a 1/f spectrum; None is no growth [s]."""
+    bandwidth_hz: Positive | None = None
+    """Bandwidth of a read, with thermal noise at ``device.temperature_kelvin`` and shot noise; None is neither [Hz]."""
+    fano: Fraction = 1.0
+    """Shot noise as a share of that of independent electrons, 2 q i per hertz; 0 is none [-]."""
+
+
+class Telegraph(Record):
+    """Random telegraph noise: a trap in some cells, filled for a share of the time, lowers their conductance."""
+
+    amplitude: Fraction = 0.0
+    """Share of a cell's conductance that a filled trap takes [-]."""
+    share: Fraction = 1.0
+    """Share of cells that have a trap [-]."""
+    duty: Fraction = 0.5
+    """Share of the time that a trap is filled [-]."""
+    pace: Literal["read", "chip"] = "read"
+    """Whether every read finds traps in a state of its own (fast traps, counted by mean and variance), or a chip keeps
+    one for all reads (slow traps)."""
 
 
 class Stuck(Record):
@@ -158,6 +179,7 @@ class Device(Record):
     stuck: Stuck = Stuck()
     drift: Drift = Drift()
     relaxation: Relaxation = Relaxation()
+    telegraph: Telegraph = Telegraph()
     temperature_kelvin: Positive = 300.0
     """Temperature of the cells: what ``drift.activation_ev`` makes of time, and thermal noise [K]."""
     laws: tuple[DeviceLaw, ...] = ()
@@ -209,19 +231,28 @@ class Device(Record):
         return g if self.iv is None else g * secant_conductance(self.iv, self.read_volt if volt is None else volt)
 
     @property
+    def has_noisy_reads(self) -> bool:
+        """Whether two reads of the same cells may differ."""
+        trap, noise = self.telegraph, self.read_noise
+        flips = trap.amplitude > 0 and trap.share > 0 and 0 < trap.duty < 1 and trap.pace == "read"
+        return noise.sigma > 0 or noise.bandwidth_hz is not None or flips
+
+    @property
     def is_random(self) -> bool:
         """Whether two chips of this device, or two reads of a chip, may differ."""
         written = self.programming.sigma > 0 or bool(self.programming.sigma_siemens)
         relaxation = self.relaxation
         spreads = self.drift.nu_sigma != 0 or relaxation.sigma_siemens + relaxation.growth_siemens > 0
         drifts = self.aged > 1 and (spreads or bool(relaxation.later))
-        return self.read_noise.sigma > 0 or (
+        trap = self.telegraph
+        return self.has_noisy_reads or (
             self.measured is None
             and (
                 (self.programming.distribution != "none" and written)
                 or self.levels_file is not None
                 or self.stuck.on_rate + self.stuck.off_rate > 0
                 or drifts
+                or (trap.amplitude > 0 and trap.share > 0 and trap.duty > 0)
                 or bool(self.laws)
             )
         )

@@ -305,9 +305,19 @@ def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
         with np.errstate(divide="ignore"):
             share = np.power(np.maximum(g, 0.0) / device.g_on_siemens, -model.exponent)
         fraction = np.minimum(model.sigma * share, model.most)
+    fraction = fraction * _grow_noise(device)
     if model.relative_to == "target":
         return np.asarray(fraction * g)
     return np.broadcast_to(fraction * (device.g_on_siemens - device.g_off_siemens), g.shape).copy()
+
+
+def _grow_noise(device: Device) -> float:
+    """Return by how much 1/f noise has grown since programming [-]."""
+    mean_s = device.read_noise.integration_s
+    if mean_s is None:
+        return 1.0
+    time_s = max(device.drift.time_s, device.drift.reference_s)
+    return float(np.sqrt(np.log(max(1.0, (time_s + mean_s) / (2.0 * mean_s)))))
 
 
 def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:

@@ -1,9 +1,9 @@
 """The table of device laws: what happens to the conductances of programmed cells, one law after the other.
 
 The laws that ship run first, in the order of :data:`SHIPPED`, with their settings in keys of their own
-(``device.levels_file``, ``device.programming``, ``device.stuck``, ``device.drift``, ``device.relaxation``); then those
-that a user registered and named under ``device.laws``. Every law draws from a stream of its own, so that adding one
-leaves the draws of the others alone.
+(``device.levels_file``, ``device.programming``, ``device.stuck``, ``device.drift``, ``device.relaxation``,
+``device.telegraph``); then those that a user registered and named under ``device.laws``. Every law draws from a stream
+of its own, so that adding one leaves the draws of the others alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from xbarsim.config import Device
 from xbarsim.config.kind import build_kind, setting_names
 from xbarsim.device.cells import sample_drifted, sample_programmed, sample_relaxed, sample_stuck
 from xbarsim.device.levels import sample_levels
+from xbarsim.device.noise import sample_trapped
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 
@@ -99,12 +100,22 @@ class RelaxationLaw:
         return sample_relaxed(g, device, rng, g_target)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TelegraphLaw:
+    """Traps that lower the conductance, as ``device.telegraph`` says."""
+
+    def sample(self, g: Array, g_target: Array, device: Device, rng: np.random.Generator) -> Array:
+        """Return what traps leave, as :func:`~xbarsim.device.noise.sample_trapped` does."""
+        return sample_trapped(g, device, rng)
+
+
 SHIPPED: dict[str, type[Any]] = {
     "levels": LevelsLaw,
     "programming": ProgrammingLaw,
     "stuck": StuckLaw,
     "drift": DriftLaw,
     "relaxation": RelaxationLaw,
+    "telegraph": TelegraphLaw,
 }
 """Laws of every device, in the order in which they act; each reads the keys of its name."""
 

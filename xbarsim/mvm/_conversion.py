@@ -110,6 +110,7 @@ def point_errors(errors: Errors | None, r: int) -> Any:
     if errors is None:
         return None
     read_noise = errors.read_noise[r] if errors.read_noise.size else errors.gain[r]
+    still = errors.still[r] if errors.still.size else errors.gain[r]
     levels = errors.levels
     return BlockErrors(
         address(errors.gain[r]),
@@ -117,6 +118,7 @@ def point_errors(errors: Errors | None, r: int) -> Any:
         address(errors.inl),
         errors.inl.size,
         errors.thermal,
+        address(still),
         address(read_noise),
         errors.read_noise.size,
         address(errors.pool),
@@ -170,7 +172,7 @@ def convert(
     if errors is not None:
         y = add(multiply(y, load(errors.gain, column, x)), load(errors.offset, column, x))
         if errors.is_noisy:
-            deviation = multiply(to_float(variance), load(errors.read_noise, column, x))
+            deviation = multiply(variance, load(errors.read_noise, column, x))
             deviation = square_root(add(deviation, fill(errors.thermal, x)))
             y = add(y, multiply(deviation, draw_normal(word, column, errors.pool, errors.turns, y)))
         if errors.inl_size and not errors.levels.codes:

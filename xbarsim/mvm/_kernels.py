@@ -6,7 +6,9 @@ plain product, and none for groups whose inputs are all zero. Wide streams and f
 instead, four reads at a time.
 
 Cells lie on a power-of-two grid on which every sum is exact (``fused`` chooses it), so neither the order of additions
-nor the choice between tables and products changes a bit. Tables are int16 or float32; both share this code.
+nor the choice between tables and products changes a bit. Tables are int16 or float32; both share this code. Variances
+of reads are relative to what single cells have, whatever their size: tables of them are bfloat16 (eight binary digits,
+0.4 %), summed in float32 in one order everywhere.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from xbarsim._simd import (
     load,
     multiply,
     peek,
+    shorten,
     spread,
     store,
     to_float,
@@ -35,6 +38,7 @@ from xbarsim._simd import (
 )
 from xbarsim.mvm._conversion import convert, hash_vector, mix_word, note_sums, point_errors, point_survey, shift_add
 from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm.layout import MOST_TABLE_BITS
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -90,17 +94,18 @@ def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, par
 
 
 @kernel
-def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:
-    """Copy the variances of some columns of one row block."""
-    noise = cells.noise
+def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, scratch: FusedScratch) -> None:
+    """Copy what some columns of one row block add to variances."""
     for i in range(begin, end):
         for j in range(width):
-            part[(i - begin) * width + j] = noise[i, column + j]
+            scratch.noise_cells[(i - begin) * width + j] = cells.noise[i, column + j]
+            if scratch.shot_cells.size:
+                scratch.shot_cells[(i - begin) * width + j] = cells.shot[i, column + j]
 
 
 @kernel
-def build_table(dac_bits: int, power: int, count: int, part: Array, zero: Vector, table: Array) -> None:
-    """Tabulate the column sums of every group of rows; inputs count to the given power (2 for variances)."""
+def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Array) -> None:
+    """Tabulate the column sums of every group of rows."""
     width = lane_count(zero)
     members = 8 // dac_bits
     entries = 1 << (dac_bits * members)
@@ -122,7 +127,40 @@ def build_table(dac_bits: int, power: int, count: int, part: Array, zero: Vector
             if first + k < count:
                 cell = load(part, (first + k) * width, zero)
                 if digit > 1:
-                    cell = multiply(cell, spread(digit**power, zero))
+                    cell = multiply(cell, spread(digit, zero))
+                total = add(total, cell)
+            store(table, place + entry * width, total)
+        place += entries * width
+
+
+@kernel
+def build_variances(
+    dac_bits: int, count: int, part: NDArray[np.float32], shot: NDArray[np.float32], zero: Vector,
+    table: NDArray[np.uint16],
+) -> None:  # fmt: skip
+    """Tabulate the variances of every group of rows: ``part`` counts with the square of an input, ``shot`` with itself.
+
+    Both have few enough binary digits for their products to be exact: :func:`sum_variances` gives the same bits.
+    """
+    width = lane_count(zero)
+    members = 8 // dac_bits
+    entries = 1 << (dac_bits * members)
+    place = 0
+    for first in range(0, count, members):
+        store(table, place, zero)
+        for entry in range(1, entries):
+            k, digit, rest = -1, 0, entry
+            while digit == 0:
+                k += 1
+                for b in range(dac_bits):
+                    digit += ((entry >> (k + b * members)) & 1) << b
+            for b in range(dac_bits):
+                rest &= ~(1 << (k + b * members))
+            total = load(table, place + rest * width, zero)
+            if first + k < count:
+                cell = multiply(load(part, (first + k) * width, zero), spread(digit * digit, zero))
+                if shot.size:
+                    cell = add(cell, multiply(load(shot, (first + k) * width, zero), spread(digit, zero)))
                 total = add(total, cell)
             store(table, place + entry * width, total)
         place += entries * width
@@ -161,10 +199,12 @@ def read_tables(
                     place = peek(rows, i) * width
                     x = add(x, load(table, place, zero))
                     variance = add(variance, load(noise_table, place, noise_zero))
+                if errors is not None:
+                    variance = add(variance, load(added.still, column, noise_zero))
             else:
                 for i in range(first, last):
                     x = add(x, load(table, peek(rows, i) * width, zero))
-            y, deviation = to_float(x), to_float(variance)
+            y, deviation = to_float(x), variance
             if fine is not None:
                 factor = multiply(fill(peek(finer, t), y), by_column)
                 y, deviation = multiply(y, factor), multiply(deviation, multiply(factor, factor))
@@ -202,30 +242,63 @@ def multiply_rows(
     store(sums, 3 * width, x3)
 
 
+@inlined
+def sum_variances(
+    rows: int, members: int, inputs: NDArray[np.float32], at: int, cells: NDArray[np.float32],
+    shot: NDArray[np.float32], has_shot: bool, like: Vector,
+) -> Vector:  # fmt: skip
+    """Sum the variances of one read over groups of rows, each rounded as :func:`build_variances` does.
+
+    ``like`` is zero. Wide streams, which no table serves, have one row a group.
+    """
+    width = lane_count(like)
+    total = like
+    for first in range(0, rows, members):
+        group = like
+        for i in range(min(first + members, rows) - 1, first - 1, -1):
+            x = peek(inputs, at + i)
+            if x != 0:
+                cell = multiply(load(cells, i * width, like), fill(x * x, like))
+                if has_shot:
+                    cell = add(cell, multiply(load(shot, i * width, like), fill(x, like)))
+                group = shorten(add(group, cell))
+        total = add(total, group)
+    return total
+
+
 @kernel
 def read_products(
     reads: Reads, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int,
-    target: int, plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array,
-    noise_part: NDArray[np.uint8], zero: Vector, scratch: FusedScratch, out: NDArray[np.int64],
+    target: int, plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array, zero: Vector,
+    scratch: FusedScratch, out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
     width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
     count = out.shape[0] * streams
-    weights, inputs, cells, noise = address(reads.weights), address(values), address(part), address(noise_part)
+    weights, inputs, cells = address(reads.weights), address(values), address(part)
+    noise, shot = address(scratch.noise_cells), address(scratch.shot_cells)
     sums, variances = address(scratch.sums), address(scratch.variances)
     lanes, floats = address(scratch.lanes), address(scratch.floats)
     counts, result = address(plane_weights), address(out)
     added, seen = point_errors(errors, r), point_survey(survey)
-    has_variance = errors is not None and noise_part.size > 0
+    has_variance = errors is not None and scratch.noise_cells.size > 0
+    has_shot, members = scratch.shot_cells.size > 0, max(1, 8 // reads.dac_bits)
+    is_plain = has_variance and reads.dac_bits > MOST_TABLE_BITS and not has_shot
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
     for first in range(0, count, 4):
         multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
-        if has_variance:
+        if is_plain:
             multiply_rows(rows, inputs, first * rows, 2, noise, zero, variances)
         for k in range(min(4, count - first)):
             x = load(sums, k * width, zero)
-            variance = load(variances, k * width, zero) if has_variance else zero
+            variance = zero
+            if is_plain:
+                variance = load(variances, k * width, zero)
+            elif has_variance:
+                variance = sum_variances(rows, members, inputs, (first + k) * rows, noise, shot, has_shot, zero)
+            if has_variance and errors is not None:
+                variance = add(variance, load(added.still, column, zero))
             v, t = (first + k) // streams, (first + k) % streams
             if fine is not None:
                 factor = multiply(fill(peek(finer, t), x), by_column)
@@ -252,10 +325,12 @@ def tabulate_and_read(
     begin, end = cells.row_starts[r], cells.row_starts[r + 1]
     width = lane_count(zero)
     round_cells(cells, begin, end, column, width, scratch.cells)
-    build_table(reads.dac_bits, 1, end - begin, scratch.cells, zero, scratch.table)
+    build_table(reads.dac_bits, end - begin, scratch.cells, zero, scratch.table)
     if errors is not None and scratch.noise_table.size:
-        copy_noise(cells, begin, end, column, width, scratch.noise_cells)
-        build_table(reads.dac_bits, 2, end - begin, scratch.noise_cells, noise_zero, scratch.noise_table)
+        copy_noise(cells, begin, end, column, width, scratch)
+        build_variances(
+            reads.dac_bits, end - begin, scratch.noise_cells, scratch.shot_cells, noise_zero, scratch.noise_table
+        )
     read_tables(reads, adc, fine, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out)
 
 
@@ -341,14 +416,14 @@ def multiply_products(
             result = unit_codes[r] if is_unit else out
             round_cells(cells, begin, end, column, width, scratch.cells)
             if errors is not None and scratch.noise_cells.size:
-                copy_noise(cells, begin, end, column, width, scratch.noise_cells)
+                copy_noise(cells, begin, end, column, width, scratch)
             if width == WIDE:
                 read_products(
-                    reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells,
-                    scratch.noise_cells, zero, scratch, result,
+                    reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells, zero, scratch,
+                    result,
                 )  # fmt: skip
             else:
                 read_products(
-                    reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells,
-                    scratch.noise_cells, quarter, scratch, result,
+                    reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells, quarter,
+                    scratch, result,
                 )  # fmt: skip

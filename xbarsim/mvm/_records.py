@@ -28,10 +28,14 @@ class Inputs(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """The matrix, in level units, and the grid of ``1 / step`` that its cells are rounded to."""
+    """The matrix, in level units, and the grid of ``1 / step`` that its cells are rounded to.
+
+    What a cell adds to the variance of a read: ``noise x^2 + shot x`` for an input x, each of eight binary digits.
+    """
 
     matrix: NDArray[np.float32]
-    noise: NDArray[np.uint8]
+    noise: NDArray[np.float32]
+    shot: NDArray[np.float32]
     row_starts: NDArray[np.int64]
     step: np.float32
 
@@ -83,14 +87,16 @@ class Fine(NamedTuple):
 class Errors(NamedTuple):
     """What real converters and cells add, by (row block, column); variances in squared codes.
 
-    ``pool`` and ``turns`` make normals. Silent: a read without inputs gives code 0 for certain. ``levels`` without
-    codes: converters round.
+    ``still`` is what cells add to a read whatever its inputs, in the units of ``Cells``; ``read_noise`` makes squared
+    codes of these. ``pool`` and ``turns`` make normals. Silent: a read without inputs gives code 0 for certain.
+    ``levels`` without codes: converters round.
     """
 
     gain: NDArray[np.float32]
     offset: NDArray[np.float32]
     inl: NDArray[np.float32]
     thermal: np.float32
+    still: NDArray[np.float32]
     read_noise: NDArray[np.float32]
     pool: NDArray[np.float32]
     turns: NDArray[np.float32]
@@ -108,6 +114,7 @@ class BlockErrors(NamedTuple):
     inl: Any
     inl_size: int
     thermal: np.float32
+    still: Any
     read_noise: Any
     is_noisy: int
     pool: Any
@@ -143,9 +150,10 @@ class FusedScratch(NamedTuple):
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
     cells: NDArray[Any]
-    noise_cells: NDArray[np.uint8]
+    noise_cells: NDArray[np.float32]
+    shot_cells: NDArray[np.float32]
     table: NDArray[Any]
-    noise_table: NDArray[np.uint8]
+    noise_table: NDArray[np.uint16]
     values: NDArray[np.float32]
     lanes: NDArray[np.int32]
     floats: NDArray[np.float32]

@@ -39,21 +39,24 @@ class ColumnErrors:
         """
         tables = no_tables(len(self.gain)) if tables is None else tables
         is_noisy = programmed.noise.size > 0 or (self.adc.noise_lsb > 0 and not adc.is_ideal)
-        read_noise = np.zeros(self.gain.shape if is_noisy else (0, 0), dtype=np.float32)
-        if programmed.noise.size:
-            read_noise[:] = programmed.noise_unit * (self.gain / adc.lsb) ** 2
         own = 0.0 if adc.is_ideal else adc.fineness
+        read_noise = np.zeros(self.gain.shape if is_noisy else (0, 0), dtype=np.float32)
+        read_noise[:] = (self.gain / adc.lsb) ** 2 if is_noisy else 0.0
+        still = programmed.still if programmed.still.size else np.zeros_like(read_noise)
         inl = tabulate_nonlinearity(self.adc, adc) if own else np.zeros(0)
         return Errors(
             self.gain,
             self.offset_lsb * np.float32(own),
             inl.astype(np.float32),
             np.float32((own * self.adc.noise_lsb) ** 2),
+            still,
             read_noise,
             self.pool,
             make_turns(),
             tables,
-            tables.is_silent and not (own and (self.adc.offset_sigma_lsb or self.adc.noise_lsb or inl.size)),
+            tables.is_silent
+            and not programmed.still.size
+            and not (own and (self.adc.offset_sigma_lsb or self.adc.noise_lsb or inl.size)),
             np.uint64(self.key),
             first_vector,
         )
@@ -67,7 +70,7 @@ def sample_errors(
     Parameters
     ----------
     hardware : Hardware
-        ``adc`` and ``device.read_noise``.
+        ``adc`` and what makes reads of ``device`` noisy.
     programmed : ProgrammedMatrix
         Columns, and their loss for ``adc.gain_correction``.
     seed, trial, layer : int, int, str
@@ -79,8 +82,9 @@ def sample_errors(
         None where nothing is added.
     """
     adc = hardware.adc
-    sizes = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb, hardware.device.read_noise.sigma)
-    if not any(sizes) and not any(adc.inl_lsb) and not adc.gain_correction and not _has_levels(adc):
+    sizes = (adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb)
+    varies = any(sizes) or hardware.device.has_noisy_reads
+    if not varies and not any(adc.inl_lsb) and not adc.gain_correction and not _has_levels(adc):
         return None
     shape = programmed.loss.shape
     drawn = sample_column_errors(adc, shape, stream(seed, "converter.columns", trial, layer))

@@ -209,7 +209,8 @@ def _call(
     reads = _records.Reads(streams.shifts, streams.widths, streams.weights.astype(np.int32), streams.dac_bits)
     scale = np.float32(1.0 / (matrix.adc.lsb * grid.step))
     adc = _records.Range(scale, np.float32(matrix.adc.lowest), np.float32(matrix.adc.highest))
-    cells = _records.Cells(programmed.matrix, programmed.noise, matrix.row_starts, np.float32(grid.step))
+    step = np.float32(grid.step)
+    cells = _records.Cells(programmed.matrix, programmed.noise, programmed.shot, matrix.row_starts, step)
     recipe, part = matrix.recipe, task.vectors
     errors = matrix.errors
     if errors is not None:
@@ -241,9 +242,10 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
         starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
         rows=np.empty(reads * matrix.groups + 1 if is_table else 0, dtype=np.int32),
         cells=_allocate(matrix.most_rows * WIDE, kind),
-        noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.uint8),
+        noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.float32),
+        shot_cells=_allocate(matrix.most_rows * WIDE if matrix.programmed.shot.size else 0, np.float32),
         table=_allocate(table, kind),
-        noise_table=_allocate(table if is_noisy else 0, np.uint8),
+        noise_table=_allocate(table if is_noisy else 0, np.uint16),
         values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
         lanes=np.empty(WIDE, dtype=np.int32),
         floats=np.empty(WIDE, dtype=np.float32),

@@ -167,12 +167,13 @@ def _draw_noise(matrix: FusedMatrix, x: NDArray[np.float64], first: int, r: int,
     errors, programmed = matrix.errors, matrix.programmed
     if errors is None or not errors.read_noise.size:
         return 0.0
-    variance = np.full((len(x), programmed.matrix.shape[1]), float(errors.thermal))
+    variance = np.zeros((len(x), programmed.matrix.shape[1]))
+    begin, end = matrix.row_starts[r], matrix.row_starts[r + 1]
     if programmed.noise.size:
-        begin, end = matrix.row_starts[r], matrix.row_starts[r + 1]
-        variance += (
-            (x**2 @ programmed.noise[begin:end].astype(np.float64)) * errors.read_noise[r] * matrix.finer(t) ** 2
-        )
+        variance += x**2 @ programmed.noise[begin:end].astype(np.float64)
+    if programmed.shot.size:
+        variance += x @ programmed.shot[begin:end].astype(np.float64)
+    variance = (variance + errors.still[r]) * errors.read_noise[r] * matrix.finer(t) ** 2 + float(errors.thermal)
     vectors = errors.first_vector + first + np.arange(len(x), dtype=np.int64)
     return np.sqrt(variance) * draw_normal(errors.pool, int(errors.key), vectors, r, t, variance.shape[1])
 

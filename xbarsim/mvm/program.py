@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.crossbar import Wires, solve_response
-from xbarsim.device import load_measured, program_cells, read_noise_sigma
+from xbarsim.device import load_measured, program_cells, read_variance, trap_stream
 from xbarsim.mvm.groups import ReadGroups
-from xbarsim.mvm.layout import MOST_TABLE_BITS, ColumnLayout
+from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 
 WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
@@ -37,10 +37,13 @@ class ProgrammedMatrix:
 
     matrix: NDArray[np.float32]
     """(K, columns) response of a column to a row."""
-    noise: NDArray[np.uint8]
-    """(K, columns) variance of that response from read to read, in units of ``noise_unit``; (0, 0) without."""
-    noise_unit: NDArray[np.float32]
-    """(row blocks, columns) unit of ``noise`` [squared level units]."""
+    noise: NDArray[np.float32]
+    """(K, columns) variance of a read, for the square of an input, of 8 binary digits; (0, 0) without [squared level
+    units]."""
+    shot: NDArray[np.float32]
+    """(K, columns) variance of a read, for an input, of 8 binary digits; (0, 0) without [squared level units]."""
+    still: NDArray[np.float32]
+    """(row blocks, columns) variance of a read whatever its inputs; (0, 0) without [squared level units]."""
     loss: NDArray[np.float32]
     """(row blocks, columns) factor that brings a column's response closest to its digits in the least-squares
     sense; 1 for an ideal array."""
@@ -102,7 +105,8 @@ def program_arrays(
     return ProgrammedMatrix(
         matrix=collected.matrix,
         noise=collected.noise,
-        noise_unit=collected.noise_unit,
+        shot=collected.shot,
+        still=collected.still,
         loss=collected.loss,
         planes=sheet.planes,
         padded=sheet.padded,
@@ -118,8 +122,12 @@ class ColumnPart(NamedTuple):
     """Response to a row."""
     digits: NDArray[Any]
     """Response that ideal cells would have."""
-    variance: NDArray[Any]
-    """Variance of the response from read to read."""
+    noise: NDArray[Any]
+    """Variance of a read for the square of an input."""
+    shot: NDArray[Any]
+    """Variance of a read for an input."""
+    still: NDArray[Any]
+    """Variance of a read whatever its inputs."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -127,21 +135,23 @@ class _Collected:
     """The effective matrix while arrays are added to it; arrays as in :class:`ProgrammedMatrix`."""
 
     matrix: NDArray[np.float32]
-    noise: NDArray[np.uint8]
-    noise_unit: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    shot: NDArray[np.float32]
+    still: NDArray[np.float32]
     loss: NDArray[np.float32]
-    noise_levels: int
 
     @classmethod
     def make(cls, blocks: int, rows: int, sheet: Sheet, hardware: Hardware) -> _Collected:
         """Allocate room for the row blocks of a matrix."""
-        is_noisy = hardware.device.read_noise.sigma > 0
+        noise = hardware.device.read_noise
+        has_shot = noise.bandwidth_hz is not None and noise.fano > 0 and hardware.dac.bits > 1
+        none = (0, 0)
         return cls(
             matrix=np.zeros((rows, sheet.columns), dtype=np.float32),
-            noise=np.zeros((rows, sheet.columns) if is_noisy else (0, 0), dtype=np.uint8),
-            noise_unit=np.zeros((blocks, sheet.columns if is_noisy else 0), dtype=np.float32),
+            noise=np.zeros((rows, sheet.columns) if hardware.device.has_noisy_reads else none, dtype=np.float32),
+            shot=np.zeros((rows, sheet.columns) if has_shot else none, dtype=np.float32),
+            still=np.zeros((blocks, sheet.columns) if noise.bandwidth_hz is not None else none, dtype=np.float32),
             loss=np.ones((blocks, sheet.columns), dtype=np.float32),
-            noise_levels=count_noise_levels(hardware.dac.bits),
         )
 
     def add(self, chunk: Chunk, parts: list[ColumnPart]) -> None:
@@ -149,14 +159,19 @@ class _Collected:
         at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
         for p, part in enumerate(parts):
             column = chunk.target + p * chunk.stride
-            found, digits, variance = (values[at][:, :rows] for values in part)
+            found, digits, noise, shot = (values[at][:, :rows] for values in part[:4])
             if chunk.is_driven is not None:
-                found, digits, variance = (values * chunk.is_driven for values in (found, digits, variance))
+                found, digits, noise, shot = (values * chunk.is_driven for values in (found, digits, noise, shot))
             self.matrix[chunk.begin : chunk.end, column] = found.T
             self.loss[r, column] = _loss(found, digits)
             if self.noise.size:
-                noise, unit = _round_variance(variance, self.noise_levels)
-                self.noise[chunk.begin : chunk.end, column], self.noise_unit[r, column] = noise.T, unit
+                if not self.shot.size:  # inputs of one bit are their own squares
+                    noise = noise + shot
+                self.noise[chunk.begin : chunk.end, column] = _shorten(noise.T)
+                if self.shot.size:
+                    self.shot[chunk.begin : chunk.end, column] = _shorten(shot.T)
+                if self.still.size:  # of rows that are not driven, too
+                    self.still[r, column] = part.still[at].sum(axis=1)
 
 
 def _load_arrays(hardware: Hardware, layer: str, stack: tuple[int, int, int], width: int) -> NDArray[np.float64] | None:
@@ -192,32 +207,44 @@ def _respond(
     if device.secant != 1.0:  # off-current, level step and noise are told by the conductances that cells are written to
         t = t / device.secant
     step = device.g_step_siemens
-    sigma = (read_noise_sigma(t, device) / step) ** 2 if device.read_noise.sigma > 0 else np.zeros_like(t)
+    variances = _read_variances(t, hardware, chunk.key, seed=seed, trial=trial)
     if hardware.has_signed_sums:
         signed = arrays.astype(np.int16)
-        parts = [ColumnPart((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], sigma[:, 0] + sigma[:, 1])]
+        both = [values[:, 0] + values[:, 1] for values in variances]
+        parts = [ColumnPart((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], *both)]
     else:
         off: Any = device.g_off_siemens
         if chunk.reference is not None:
             at = chunk.reference[:, np.newaxis, np.newaxis, np.newaxis]
             off = np.take_along_axis(t, at, axis=3)
-            sigma = sigma + np.take_along_axis(sigma, at, axis=3)
-        parts = [ColumnPart(a / step, arrays[:, p], sigma[:, p]) for p, a in enumerate((t - off).swapaxes(0, 1))]
+            variances = [values + np.take_along_axis(values, at, axis=3) for values in variances]
+        parts = [
+            ColumnPart(a / step, arrays[:, p], *(values[:, p] for values in variances))
+            for p, a in enumerate((t - off).swapaxes(0, 1))
+        ]
     return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
 
 
-def count_noise_levels(dac_bits: int) -> int:
-    """Return the largest variance that a cell may hold so that a group of rows fits a byte of a table."""
-    if dac_bits > MOST_TABLE_BITS:
-        return 255
-    return 255 // ((8 // dac_bits) * ((1 << dac_bits) - 1) ** 2)
+def _read_variances(
+    t: NDArray[np.float64], hardware: Hardware, key: str, *, seed: int, trial: int
+) -> list[NDArray[np.float64]]:
+    """Return the variances of reads for the square of an input, for an input, and whatever inputs, in level units.
+
+    An input of 1 is the smallest step of voltage; ``t`` is the response of arrays [S].
+    """
+    device = hardware.device
+    if not device.has_noisy_reads:
+        return [np.zeros_like(t)] * 3
+    volt = device.read_volt / ((1 << hardware.dac.bits) - 1)
+    found = read_variance(t, device, trap_stream(seed, trial, key))
+    step = device.g_step_siemens * volt
+    return [found.squared / device.g_step_siemens**2, found.linear * volt / step**2, found.still / step**2]
 
 
-def _round_variance(variance: NDArray[Any], levels: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Round variances, (columns, rows), to bytes; what one row loses, the next gains, so sums stay true."""
-    unit = variance.max(axis=1) / levels
-    total = np.cumsum(variance / np.where(unit > 0, unit, 1.0)[:, np.newaxis], axis=1)
-    return np.diff(np.floor(total + 0.5), axis=1, prepend=0.0).astype(np.uint8), unit
+def _shorten(variance: NDArray[Any]) -> NDArray[np.float32]:
+    """Round to 8 binary digits (0.4 %), few enough for products with squared inputs to be exact in float32."""
+    bits: NDArray[np.uint32] = np.ascontiguousarray(variance, dtype=np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
 def _loss(found: NDArray[Any], ideal: NDArray[Any]) -> NDArray[np.float64]:
