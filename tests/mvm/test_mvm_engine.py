@@ -65,6 +65,17 @@ def test_sums_on_a_threshold_round_the_same_way_in_every_kernel(bits, dac_bits):
             np.testing.assert_array_equal(other.multiply(codes[:50], method="float"), found)
 
 
+def test_steps_in_resonance_with_the_level_grid_show_sums_next_to_thresholds():
+    # 65,536 conversions: a share of 0.2 is known within 0.005 (three standard deviations)
+    wires = {"crossbar.r_wl_ohm": 0.1, "crossbar.r_bl_ohm": 0.1, "device.programming.sigma": 0.0, "adc.bits": 8}
+    engine, codes = program(wires, rows=60)
+    assert engine.with_lsb(2.0).survey(codes).threshold_share > 0.45
+    assert engine.with_lsb(1.0).survey(codes).threshold_share < 0.01
+    varied, _ = program({**wires, "device.programming.sigma": 0.3}, rows=60)
+    assert varied.with_lsb(2.0).survey(codes).threshold_share == pytest.approx(0.2, abs=0.03)
+    assert program({"adc.bits": "ideal"})[0].survey(codes[:, :1].repeat(200, 1)).threshold_share is None
+
+
 def test_the_chosen_grid_keeps_its_bound():
     engine, _ = program({})
     assert engine.choose_method() == "fixed"

@@ -33,6 +33,10 @@ class LayerError:
     """Share of conversions that clip [-]."""
     range_used_share: float
     """Largest magnitude that a converter saw, as a fraction of its range [-]."""
+    threshold_share: float | None
+    """Share of conversions within a tenth of a step of a threshold [-]. A fifth where sums fall anywhere between codes;
+    more where the step is in resonance with the grid of level sums, so that wires round many sums one way. None for
+    converters without equal steps."""
     input_activity: float
     """Mean squared word-line voltage as a fraction of full scale squared [-]."""
     mean_level: float
@@ -83,6 +87,7 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
     signal = exact[:_SAMPLE_IMAGES].astype(np.float64)
     found = machine.accumulate(sample, threads=threads) * machine.lsb
     seen = machine.survey(sample, threads=threads)
+    near = [(part.threshold_share, part.conversions) for part in seen if part.threshold_share is not None]
     power, noise = float(np.sum(signal**2)), float(np.sum((found - signal) ** 2))
     return LayerError(
         name=machine.node.name,
@@ -91,6 +96,7 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
         adc_step=float(machine.adc_step),
         clipped_share=float(np.average([part.clipped_share for part in seen], weights=[p.conversions for p in seen])),
         range_used_share=max(part.used_range for part in seen),
+        threshold_share=float(np.average([n for n, _ in near], weights=[n for _, n in near])) if near else None,
         input_activity=machine.input_activity(sample),
         mean_level=machine.mean_level,
     )

@@ -22,7 +22,7 @@ from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import Grids
 from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
-from xbarsim.mvm.product import multiply_collapsed, multiply_plain, sample_reads, sample_sums
+from xbarsim.mvm.product import find_threshold_share, multiply_collapsed, multiply_plain, sample_reads, sample_sums
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.recipe import Recipe
@@ -117,6 +117,7 @@ class Engine:
             conversions=conversions,
             clipped_share=0.0 if self.adc.is_ideal else seen.clipped / max(1, conversions),
             used_range=max(seen.highest, -seen.lowest) / full_scale,
+            threshold_share=find_threshold_share(self._matrix("float", 0), self._spread(codes, **window)),
             lowest=seen.lowest,
             highest=seen.highest,
         )
@@ -344,7 +345,9 @@ class Engine:
             return None
         return sample_reads(self._matrix("float", 0), self._spread(codes, geometry, pad_code, row_order))
 
-    def _spread(self, codes: ArrayLike, geometry: Geometry | None, pad_code: int, row_order: str) -> NDArray[Any]:
+    def _spread(
+        self, codes: ArrayLike, geometry: Geometry | None = None, pad_code: int = 0, row_order: str = "auto"
+    ) -> NDArray[Any]:
         """Return inputs as checked vectors: all, or windows of some images."""
         x = np.asarray(codes)
         if geometry is not None:

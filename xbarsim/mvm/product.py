@@ -20,6 +20,8 @@ from xbarsim.mvm.noise import draw_normal
 
 BLOCK = 256
 """Vectors that go through one product."""
+ROUNDINGS = 1 << 16
+"""Conversions that are looked at for sums next to thresholds, at most about: enough for a share within 0.002."""
 SAMPLES = 1 << 18
 """Column sums that a converter of unequal steps is calibrated on, at most about."""
 
@@ -120,6 +122,46 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
                 weight = factors * float(matrix.streams.weights[t]) ** 2
                 weights.append(np.broadcast_to(weight, (len(sums), len(columns))).ravel())
     return SumSample(np.concatenate(found), np.concatenate(weights))
+
+
+def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> float | None:
+    """Return the share of conversions whose sums, without errors, lie within a tenth of a step of a threshold.
+
+    A fifth, where sums fall anywhere between codes. Where a step is in resonance with the grid of level sums, close to
+    a small even multiple of it, up to a half: what wires take from those sums then rounds all of them one way.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and converters.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    most : int
+        About as many conversions are looked at at most, those of vectors spread evenly over ``codes``.
+
+    Returns
+    -------
+    float or None
+        Share of the sums that are not zero and do not clip [-]; None where there is none, and where converters have no
+        equal steps.
+    """
+    adc, cells = matrix.adc, matrix.programmed.matrix.astype(np.float64)
+    if adc.is_ideal or adc.levels is not None:
+        return None
+    columns = matrix.recipe.used_columns
+    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * len(columns)
+    codes = codes[:: max(1, len(codes) * reads // most)]
+    near = count = 0
+    for first, block in _blocks(codes):
+        values = split_inputs(block, matrix.streams).astype(np.float64)
+        for begin, end in pairwise(matrix.row_starts):
+            for t in range(len(matrix.streams)):
+                sums = (values[t, :, begin:end] @ cells[begin:end]) * matrix.finer(t)
+                y = adc.to_steps(sums)[: len(codes) - first, columns]
+                y = y[(y != 0) & (y >= adc.lowest) & (y <= adc.highest)]
+                near += int(np.count_nonzero(np.abs(y - np.rint(y)) > 0.4))
+                count += y.size
+    return near / count if count else None
 
 
 def sample_reads(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:

@@ -15,6 +15,8 @@ class Statistics:
     """Share of conversions beyond the range [-]."""
     used_range: float
     """Largest magnitude seen as a fraction of the range [-]."""
+    threshold_share: float | None
+    """Share of conversions within a tenth of a step of a threshold; None for converters without equal steps [-]."""
     lowest: float
     """Smallest column sum, times how much finer its step is than the layer's [level units]."""
     highest: float
