@@ -24,14 +24,16 @@ xbarsim search nax examples/search_nax.yaml --out nax            # goes on where
 python benchmarks/validation/nax.py --shared ../shared --out nax-designs --found nax --page docs/nax.md
 ```
 
-All accuracies: CIFAR-10, 500 lossless test images (95 % interval about 2.5 points to either side), hardware `nax`
-without variation: what is lost is lost in drivers, wires and converters. Ranges come from 64 training images.
-Fine-tuning: two epochs through the hardware on 4,660 lossless training images. EDAP is that of the whole chip. The
-search file has the settings of the last search below; the others differ in what is said of them. Prices are lambdas of
-expected latency, energy and area, each as a share of the dearest uniform network's; NAX prices latency and energy.
+Accuracies are measured on 500 lossless CIFAR-10 test images; their 95 % interval reaches about 2.5 points to either
+side. The hardware is `nax` without variation of cells, so that every loss comes from drivers, wires and converters.
+Converter ranges are calibrated on 64 training images. Fine-tuning takes two epochs through the hardware on 4,660
+lossless training images. EDAP is that of the whole chip. The search file has the settings of the last search below; the
+text names what differs in the others. Prices are the weights (lambdas) of expected latency, energy and area in the
+loss, each relative to the most expensive uniform network; NAX prices latency and energy alone.
 
-To tell designs apart within the interval, all are run as trained on 5,000 more test images, a lossy copy (JPEG), on
-which the float network reaches {float_lossy:.1%}; the interval between two designs on the same images is about a point.
+500 images cannot tell close designs apart. All designs are therefore also run, without fine-tuning, on 5,000 more test
+images, a lossy copy (JPEG), on which the float network reaches {float_lossy:.1%}; the interval between two designs on
+the same images is about a point.
 """
 TRENDS = """## Beside the published trends
 
@@ -41,46 +43,47 @@ TRENDS = """## Beside the published trends
 | the networks found have mixed array sizes | {mixed} |
 | EDAP -17 % at +0.8 points (arXiv), -30 % at +0.9 (DAC abstract), against the best ResNet-20 | {against} |
 
-Designs are compared at the better of their two accuracies, and on lossy images as trained. Larger kernels are the
-trained ones within zeros, so that a searched design can be taken as trained too. Two epochs on 4,660 images, all of
-which the network knows, give back most of what arrays of 64 and 128 lose; where nothing is lost they cost a point or
-two. Searched designs give the first stage, whose layers have the most windows and would hold up the pipeline, the
-smallest and fastest arrays, and later stages larger ones, which take less energy and area for more weights. No search
-leaves a layer out: at the highest of these prices, too, a branch is worth more cross-entropy than it costs. Chance
-plays a part: the same prices with another seed end a sixth apart in EDAP and two points apart on lossy images (b and
-c), and higher prices with smaller steps (d) do better on both sides. Prices count the layers' latencies one by one; a
-pipelined chip waits for its slowest. Energies, delays and areas are PUMA's per-size figures with the entry for 16
-extended by us: compare ratios, not absolute values.
+Designs are compared by the better of their two accuracies, and on lossy images without fine-tuning. A larger kernel is
+the trained kernel padded with zeros, so that a searched design can run without fine-tuning too. Two epochs on 4,660
+images, all of which the network was trained on, recover most of what arrays of 64 and 128 lose; where nothing is lost,
+they cost a point or two. Searched designs give the first stage, whose layers have the most windows and would hold up
+the pipeline, the smallest and fastest arrays, and later stages larger ones, which take less energy and area for more
+weights. No search leaves a layer out: even at the highest of these prices, a branch lowers the cross-entropy by more
+than it costs. Results depend on the seed: b and c, which differ in nothing else, end a sixth apart in EDAP and two
+points apart on lossy images. Higher prices with smaller steps (d) do better in both. The search adds up the latencies
+of layers, whereas a pipelined chip is as fast as its slowest layer. Energies, delays and areas are PUMA's per-size
+figures with the entry for 16 extended by us: compare ratios, not absolute values.
 """
 RATIOS = """## What arrays lose
 
-The source code that NAX's authors released (`puma-functional-model`, `geneix/mvm_dataset.py`) holds the range of ideal
-over sensed current that they met on a ResNet-20; it does not hold the resistances. Ours, with drivers of 500, sensors
-of 100 and segments of 2.5 ohm (recalled, unverified), on arrays of the trained ResNet-20 driven by its own
-activations (`python benchmarks/validation/nax_ratio.py --shared ../shared`):
+The source code that NAX's authors released (`puma-functional-model`, `geneix/mvm_dataset.py`) states the range of the
+ratio of ideal to sensed current on a ResNet-20, but not the resistances behind it. The table compares it with arrays of
+the trained ResNet-20, driven by its own activations, with 500 ohm for drivers, 100 ohm for sensors and 2.5 ohm for each
+segment of a wire (values recalled, not verified; `python benchmarks/validation/nax_ratio.py --shared ../shared`):
 
 """
 RATIOS_TAIL = """
 Cells that bend as sinh(v / 0.25 V) carry 1.175 times the current of their slope at 0.25 V, which alone gives a ratio of
-0.851: that published ratios lie below 1 speaks for such cells, which they are we do not know. With them ours come
-within {off:.0%} of the published largest ratio at 64 and 128, so nothing speaks against the resistances; at 16 and 32
-ours spread less than theirs. `simulate` takes the secant of a cell at the read voltage. It does without the relief
-that bent cells give where the voltage sags, and so overstates what arrays of 128 lose.
+0.851: published ratios below 1 suggest such cells, but the published source does not say which. With them our ratios
+come within {off:.0%} of the published largest ratio at 64 and 128, so nothing speaks against the resistances; at 16 and
+32 ours spread less than theirs. `simulate` replaces the curve of a cell by its secant at the read voltage. It thus
+neglects that cells of such a curve conduct less where the voltage sags, which relieves the wires, and overstates the
+loss of arrays of 128.
 """
 SENSING = """## How the off-current is taken
 
-A cell at its lowest level still carries a sixth of the full current. If the off-current of ideal wires is taken away,
-that is more than arrives behind real ones: sums of weak columns fall below zero, where a converter cannot follow. The
-authors' released code lets the off-current shrink with the column. `nax` therefore takes the current of a column of
-off cells in the same array (`adc.off_current: column`). Accuracy of the trained network as it is, not fine-tuned, on
-the first 200 images, by size of all arrays:
+A cell at its lowest level still carries a sixth of the full current. With ideal wires its off-current is larger than
+with real ones: if the ideal one is subtracted, sums of weak columns fall below zero, where a converter has no codes.
+The authors' released code lets the off-current shrink with the column. `nax` therefore subtracts the current of a
+column of off cells in the same array (`adc.off_current: column`). The table gives the accuracy of the trained network,
+without fine-tuning, on the first 200 images, by the size of all arrays:
 
 """
 
 VARIATION = """
 ## Fine-tuning against variation
 
-Arrays of 32 whose cells vary by 20 % of their target; three chips that training has not met:
+Arrays of 32 whose cells vary by 20 % of their target conductance, tested on three chips that training has not seen:
 
 ```
 xbarsim finetune resnet20.onnx --hardware nax --set crossbar.rows=32 --set crossbar.cols=32 \\
@@ -88,8 +91,8 @@ xbarsim finetune resnet20.onnx --hardware nax --set crossbar.rows=32 --set cross
         --test test.npz --normalize imagenet --epochs 2 --batch 32 --rate 3e-4 --trials 3 --out tuned.onnx
 ```
 
-36.5 % before, 68.9 % after, float network 91.0 %: 59 % of what was lost comes back. At 10 % variation the same command
-leads from 82.7 to 87.3 %.
+Accuracy rises from 36.5 to 68.9 %, where the float network has 91.0 %: 59 % of the loss is recovered. At 10 % variation
+the same command raises it from 82.7 to 87.3 %.
 """
 
 
