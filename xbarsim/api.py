@@ -31,6 +31,7 @@ from xbarsim.network import (
     run_integer,
 )
 from xbarsim.network.execute import check_images
+from xbarsim.network.kinds.opaque import describe_opaque
 from xbarsim.plugin import find_table, select_plugins
 from xbarsim.report import CostReport, Provenance, Report, Seconds
 from xbarsim.timing import Activity, simulate_plan
@@ -333,6 +334,7 @@ def _provenance(
             "weight_bits": plan.hardware.weight_bits,
             "activation_bits": plan.hardware.activation_bits,
             **settings,
+            **describe_opaque(plan.network.nodes),
         },
         sources=sources,
         plugins=select_plugins(

@@ -249,6 +249,18 @@ def test_an_operator_that_runs_in_onnx_runtime_counts_as_opaque(tmp_path):
     totals = xs.estimate(network, "reference").activity.totals
     assert totals["opaque"] == 4
     assert "vector" not in totals
+    text = xs.estimate(network, "reference").provenance.settings["opaque"]
+    assert "runs Softplus: operations are counted from shapes (approximate)" in text
+
+
+def test_constants_of_an_operator_are_part_of_the_hash(tmp_path):
+    hashes = set()
+    for change in (0, 1):
+        table = np.arange(6000, dtype=np.float32).reshape(2000, 3)
+        table[1000, 1] += change
+        nodes = [node("Cast", "x", "i", to=7), node("Gather", "e i", "g", axis=0), node("Relu", "g")]
+        hashes.add(load_onnx(write_model(tmp_path / "m.onnx", nodes, {"e": table}, VECTOR)).hash)
+    assert len(hashes) == 2
 
 
 def test_several_inputs_are_packed_and_an_output_is_picked(tmp_path):

@@ -67,6 +67,32 @@ def open_session(model: bytes) -> Any:
         raise ConfigError(f"ONNX Runtime refuses an operator: {' '.join(str(error).split())[:200]}") from None
 
 
+def describe_opaque(nodes: Sequence[Node]) -> dict[str, str]:
+    """Return what a report says of operators that ONNX Runtime runs, nothing where there are none.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        Nodes of a network.
+
+    Returns
+    -------
+    dict
+        ``opaque``: the operators, and that bits hold on this CPU and version alone.
+    """
+    names = sorted({node.attributes["operator"] for node in nodes if node.kind == "opaque"})
+    if not names:
+        return {}
+    from importlib import metadata
+
+    try:
+        version = metadata.version("onnxruntime")
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    counted = "operations are counted from shapes (approximate), and another CPU or version may give other bits"
+    return {"opaque": f"ONNX Runtime {version} runs {', '.join(names)}: {counted}"}
+
+
 def _shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     return tuple(node.attributes["shape"])
 
