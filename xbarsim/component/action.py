@@ -89,8 +89,8 @@ ACTIONS = tabulate_actions(
     Action(
         name="dac",
         unit="operations",
-        counted="word lines driven in an array read",
-        count=lambda work: work.reads * work.arrays.rows * work.arrays.polarities,
+        counted="word lines driven in an array read, once for each pulse where inputs are numbers of pulses",
+        count=lambda work: work.reads * work.arrays.rows * work.arrays.polarities * work.hardware.dac.starts,
     ),
     Action(
         name="sample_hold",

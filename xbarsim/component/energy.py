@@ -45,7 +45,8 @@ def read_energy(hardware: Hardware, mean_level: float | None = None, input_activ
     """Return the energy that the cells of one array dissipate in one read.
 
     Every cell of a driven row conducts for the length of the pulse: rows * cols * mean conductance *
-    mean squared voltage * pulse. Wires and sneak paths are neglected.
+    mean squared voltage * pulse; where inputs are pulses of one voltage, squared voltage * pulse * mean number of
+    pulses. Wires and sneak paths are neglected.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def read_energy(hardware: Hardware, mean_level: float | None = None, input_activ
     """
     device, timing = hardware.device, hardware.timing
     active = hardware.activity.input_activity if input_activity is None else input_activity
-    pulse = timing.pulse_s or hardware.read_cycles / timing.clock_hz
+    pulse = (timing.pulse_s or hardware.single_read_cycles / timing.clock_hz) * hardware.dac.pulses
     conductance = _mean_conductance(hardware, mean_level)
     return hardware.crossbar.rows * hardware.crossbar.cols * conductance * active * device.read_volt**2 * pulse
 

@@ -265,7 +265,7 @@ def _cell_scale(component: Component, hardware: Hardware) -> float:
 def _count_bits(action: str, hardware: Hardware) -> int:
     """Return the resolution that a converter's table is looked up for."""
     if action == "dac":
-        return hardware.dac.bits
+        return hardware.dac.driver_bits
     return hardware.adc_bits or 16  # ideal converters are priced as the widest
 
 

@@ -56,6 +56,32 @@ class Dac(Record):
     inputs, then the magnitudes of negative ones; or with half of the range added, which is taken off digitally.
     ``auto``: two's complement where reads hold one bit, sign and magnitude where they hold more."""
 
+    coding: Literal["voltage", "width", "count"] = "voltage"
+    """How a read of several bits tells inputs apart: by the height of a pulse, by its length, or by the number of equal
+    pulses. Longer reads average the noise of cells; each step of ``width`` and ``count`` is a pulse of
+    ``timing.pulse_s`` at full voltage, and drivers need one level only."""
+
+    @property
+    def pulses(self) -> int:
+        """Pulses of equal height that the largest input of a read takes, one after the other."""
+        return 1 if self.coding == "voltage" else (1 << self.bits) - 1
+
+    @property
+    def starts(self) -> int:
+        """Pulses that a driver starts in a read; a long one is started once."""
+        return self.pulses if self.coding == "count" else 1
+
+    @property
+    def driver_bits(self) -> int:
+        """Bits that a driver tells apart by voltage."""
+        return self.bits if self.coding == "voltage" else 1
+
+    @property
+    def power(self) -> int:
+        """How energy and variance of a read grow with the input: with its square as a voltage, as a number of pulses
+        with itself."""
+        return 2 if self.coding == "voltage" else 1
+
     @property
     def signed_coding(self) -> str:
         """How signed inputs are sent, ``auto`` worked out."""
@@ -208,7 +234,8 @@ class AssumedActivity(Record):
     mean_level: Fraction = 0.5
     """Mean cell level as a fraction of the highest level [-]."""
     input_activity: Fraction = 0.5
-    """Mean squared word-line voltage as a fraction of full scale squared; the share of ones where dac.bits is 1 [-]."""
+    """Mean squared word-line voltage as a fraction of full scale squared, or mean share of pulses where ``dac.coding``
+    makes pulses of inputs; the share of ones where dac.bits is 1 [-]."""
 
 
 class Hardware(Record):
@@ -256,6 +283,11 @@ class Hardware(Record):
         if self.adc.full_scale != "quantile" and self.adc.quantile is not None:
             given, other = f"{self.adc.quantile:g}", self.adc.full_scale
             raise ValueError(f"adc.quantile: {given} contradicts adc.full_scale: {other}; give one of them")
+        if self.dac.pulses > 1 and device.read_noise.integration_s is not None:
+            raise ValueError(
+                f"dac.coding: {self.dac.coding} contradicts device.read_noise.integration_s: 1/f noise does not "
+                "average over pulses; take dac.coding: voltage, or leave integration_s out"
+            )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")
         for name, component in self.components.items():
@@ -323,7 +355,14 @@ class Hardware(Record):
 
     @property
     def read_cycles(self) -> int:
-        """Cycles of one array read at this array's size."""
+        """Cycles of one array read at this array's size, with all pulses of the largest input."""
+        timing, single = self.timing, self.single_read_cycles
+        pulse = single if timing.pulse_s is None else timing.pulse_s * timing.clock_hz
+        return math.ceil(single + (self.dac.pulses - 1) * pulse - 1e-9)
+
+    @property
+    def single_read_cycles(self) -> int:
+        """Cycles of one array read of a single pulse at this array's size."""
         timing = self.timing
         scale = 1.0 if timing.read_rows is None else self.crossbar.rows / timing.read_rows
         return max(1, math.ceil(timing.read_cycles * scale - 1e-9))

@@ -106,6 +106,8 @@ class Streams:
     """Bits of the driver: upper bound of ``widths``."""
     signed: bool
     """Whether inputs may be negative."""
+    power: int
+    """Variance and energy of a read grow with this power of what it drives: 2 for voltages, 1 for pulses."""
     coding: SignedCoding
     """How inputs are brought to unsigned numbers."""
 
@@ -161,7 +163,9 @@ def stream_count(activation_bits: int, dac_bits: int, signed: bool, coding: str 
     return sum(-(-each.bits // dac_bits) for each in chosen.passes(activation_bits))
 
 
-def encode_streams(activation_bits: int, dac_bits: int, signed: bool, coding: str = "twos_complement") -> Streams:
+def encode_streams(
+    activation_bits: int, dac_bits: int, signed: bool, coding: str = "twos_complement", power: int = 2
+) -> Streams:
     """Lay out the streams of an input: pass after pass, least significant bits first.
 
     Parameters
@@ -174,6 +178,8 @@ def encode_streams(activation_bits: int, dac_bits: int, signed: bool, coding: st
         Whether inputs may be negative.
     coding : str
         Name of the coding of signed inputs, in :data:`CODINGS`.
+    power : int
+        2 where a read drives voltages, 1 where it drives pulses of one voltage.
 
     Returns
     -------
@@ -198,6 +204,7 @@ def encode_streams(activation_bits: int, dac_bits: int, signed: bool, coding: st
         bits=activation_bits,
         dac_bits=dac_bits,
         signed=signed,
+        power=power,
         coding=chosen,
     )
 

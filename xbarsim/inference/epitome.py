@@ -98,7 +98,7 @@ class EpitomeMachine:
         highest = (1 << streams.dac_bits) - 1
         squares = lines_count = 0.0
         for _, _, lines in self._lines(codes):
-            squares += float(np.mean(np.square(split_inputs(lines, streams) / highest))) * lines.shape[1]
+            squares += float(np.mean((split_inputs(lines, streams) / highest) ** streams.power)) * lines.shape[1]
             lines_count += lines.shape[1]
         return squares / lines_count
 

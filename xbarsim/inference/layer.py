@@ -97,7 +97,7 @@ class LayerMachine:
         """Return the mean squared word-line voltage as a fraction of full scale squared [-]; padding not counted."""
         streams = self.blocks[0].engine.streams
         highest = (1 << streams.dac_bits) - 1
-        return float(np.mean(np.square(split_inputs(codes, streams) / highest)))
+        return float(np.mean((split_inputs(codes, streams) / highest) ** streams.power))
 
     def _parts(self, codes: Codes) -> Iterator[tuple[Block, tuple[Codes], dict[str, Any]]]:
         """Yield each block with its inputs and the windows that cut them."""

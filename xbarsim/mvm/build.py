@@ -80,7 +80,8 @@ def program_matrix(
     programmed = recall_arrays(
         encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
     )
-    streams = encode_streams(activation_bits, hardware.dac.bits, signed, hardware.dac.signed_coding)
+    dac = hardware.dac
+    streams = encode_streams(activation_bits, dac.bits, signed, dac.signed_coding, dac.power)
     engine = Engine(
         hardware=hardware,
         programmed=programmed,

@@ -144,7 +144,8 @@ class _Collected:
     def make(cls, blocks: int, rows: int, sheet: Sheet, hardware: Hardware) -> _Collected:
         """Allocate room for the row blocks of a matrix."""
         noise = hardware.device.read_noise
-        has_shot = noise.bandwidth_hz is not None and noise.fano > 0 and hardware.dac.bits > 1
+        has_shot = (noise.bandwidth_hz is not None and noise.fano > 0) or hardware.dac.pulses > 1
+        has_shot = has_shot and hardware.device.has_noisy_reads and hardware.dac.bits > 1
         none = (0, 0)
         return cls(
             matrix=np.zeros((rows, sheet.columns), dtype=np.float32),
@@ -230,13 +231,18 @@ def _read_variances(
 ) -> list[NDArray[np.float64]]:
     """Return the variances of reads for the square of an input, for an input, and whatever inputs, in level units.
 
-    An input of 1 is the smallest step of voltage; ``t`` is the response of arrays [S].
+    An input of 1 is the smallest step of voltage, or one pulse at full voltage, whose noise is that of a read and
+    independent of that of other pulses; ``t`` is the response of arrays [S].
     """
     device = hardware.device
     if not device.has_noisy_reads:
         return [np.zeros_like(t)] * 3
-    volt = device.read_volt / ((1 << hardware.dac.bits) - 1)
     found = read_variance(t, device, trap_stream(seed, trial, key))
+    if (pulses := hardware.dac.pulses) > 1:
+        step = device.g_step_siemens * device.read_volt
+        a_pulse = found.squared / device.g_step_siemens**2 + found.linear * device.read_volt / step**2
+        return [np.zeros_like(t), a_pulse, pulses * found.still / step**2]
+    volt = device.read_volt / ((1 << hardware.dac.bits) - 1)
     step = device.g_step_siemens * volt
     return [found.squared / device.g_step_siemens**2, found.linear * volt / step**2, found.still / step**2]
 
