@@ -174,6 +174,13 @@ def note(x, adc, survey, target, weights, floats):
 
 
 @kernel
+def trim_lanes(x, r, column, errors, out):
+    zero = zeros(x, LANES)
+    added = None if errors is None else _conversion.point_errors(errors, r)
+    store(out, 0, _conversion.trim(load(x, 0, zero), column, added))
+
+
+@kernel
 def convert_lanes(x, variance, word, r, column, adc, errors, lanes, floats, out):
     zero = zeros(x, LANES)
     added = _conversion.point_errors(errors, r)
@@ -299,6 +306,10 @@ def look_up_plain(y, errors, r, column, lanes, floats):
     lanes[:] = [loops.look_up(y[j], r, column + j, errors) for j in range(LANES)]
 
 
+def trim_plain(x, r, column, errors, out):
+    out[:] = x if errors is None else x * errors.gain[r, column : column + LANES]
+
+
 def convert_plain(x, variance, word, r, column, adc, errors, lanes, floats, out):
     out[:] = [loops.convert(x[j], variance[j], word, r, column + j, adc, errors) for j in range(LANES)]
 
@@ -416,6 +427,11 @@ def note_inputs():
     return x, ADC, survey(), 0, weights()[0], np.zeros(LANES, dtype=np.float32)
 
 
+def trim_inputs(added):
+    x = (rng().standard_normal(LANES) * 30).astype(np.float32)
+    return x, 1, 8, added, np.zeros(LANES, dtype=np.float32)
+
+
 def convert_inputs(added):
     x = (rng().standard_normal(LANES) * 30).astype(np.float32)
     variance, floats = np.arange(16.0, dtype=np.float32), np.zeros(LANES, dtype=np.float32)
@@ -520,6 +536,8 @@ MVM = (
     case(_conversion.note_sums, note_plain, note_inputs, (2,), note),
     case(_conversion.point_errors, errors_plain, lambda: (errors(has_levels=True), 1), (), point_to_errors),
     case(_conversion.point_errors, errors_plain, lambda: (errors(False, has_levels=True), 1), (), point_to_errors),
+    case(_conversion.trim, trim_plain, lambda: trim_inputs(errors()), (4,), trim_lanes),
+    case(_conversion.trim, trim_plain, lambda: trim_inputs(None), (4,), trim_lanes),
     case(_conversion.convert, convert_plain, lambda: convert_inputs(errors()), (9,), convert_lanes),
     case(_conversion.convert, convert_plain, lambda: convert_inputs(None), (9,), convert_lanes),
     case(_conversion.convert, convert_plain, lambda: convert_inputs(errors(has_levels=True)), (9,), convert_lanes),
@@ -552,6 +570,10 @@ MVM = (
     case(
         _kernels.multiply_products, products_plain,
         lambda: driver_inputs(2, codes(), np.float32, None, survey(), fine()), (6, 11, 12),
+    ),
+    case(
+        _kernels.multiply_products, products_plain, lambda: driver_inputs(2, codes(), np.float32, errors(), survey()),
+        (5, 10, 11),
     ),
     case(_packing.transpose_bits, transpose_bits, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_packing.pack_words, pack_words, word_inputs, (3,)),

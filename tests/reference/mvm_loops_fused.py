@@ -203,7 +203,8 @@ def read_block(
         unit = column - plane_weights.shape[1]
         weight = int(unit_weights[unit] if is_unit else plane_weights[r, column])
         if survey is not None:
-            note_sum(x, lane, adc, survey, weight)
+            gain = np.float32(1.0 if errors is None else errors.gain[r, column])
+            note_sum(np.float32(x) * gain, lane, adc, survey, weight)
             continue
         variance = np.float32(0)
         if cells.noise.size:

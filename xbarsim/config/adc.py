@@ -62,6 +62,12 @@ class Adc(Record):
     output_correction: bool = False
     """Fit a digital gain and offset for each output of a layer to the calibration images, as recalibrating a batch
     normalisation would (a remedy for anything that shifts or shrinks outputs)."""
+    correction_inputs: Literal["exact", "hardware"] = "exact"
+    """What layers are fed while ``output_correction`` is fitted: what the exact integer network gives, each by itself;
+    or what the corrected layers before give on this chip, so that each takes back what those before it left."""
+    correction_chips: Annotated[int, Field(ge=1, le=64)] | None = None
+    """One ``output_correction`` for all chips, fitted to so many other chips together (it needs no measurement of the
+    chip at hand); None fits one to every chip."""
     per_array: Annotated[float, Field(gt=0)] = 1.0
     """Converters of one array; below 1 several arrays share one."""
 
@@ -91,7 +97,21 @@ class Adc(Record):
             )
         if self.thresholds != "uniform":
             self._check_thresholds()
+        self._check_correction()
         return self
+
+    def _check_correction(self) -> None:
+        """Refuse ways of fitting a correction that is off, or that exclude each other."""
+        why = None
+        if self.correction_inputs == "hardware" and self.correction_chips is not None:
+            why = "correction_chips: a correction for all chips is not fitted on one chip's activations (adc."
+            why += "correction_inputs: hardware); leave one of them out"
+        elif not self.output_correction and self.correction_inputs == "hardware":
+            why = "correction_inputs: hardware needs adc.output_correction: true"
+        elif not self.output_correction and self.correction_chips is not None:
+            why = f"correction_chips: {self.correction_chips} needs adc.output_correction: true"
+        if why is not None:
+            raise PydanticCustomError("kind", "{message}", {"message": why})
 
     def _check_thresholds(self) -> None:
         """Refuse thresholds that nothing can place."""

@@ -112,6 +112,9 @@ class Mapping(Record):
     (``stripes``, ``group_array``), and those that share one are read at once."""
     group_array: GroupArray | None = None
     """Size of the arrays of grouped layers; given exactly where ``groups`` is ``stripes``."""
+    weight_range: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Part of an output's largest weight that the highest code stands for: below 1 the largest weights are clipped, and
+    the others use more of the conductance range, so that noise of cells weighs less [-]."""
     remap: Literal["none", "columns"] = "none"
     """Order of the columns within an array: as they come, or, once stuck cells are known, the order in which these
     change the weights least (a remedy for stuck cells)."""

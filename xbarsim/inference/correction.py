@@ -7,6 +7,7 @@ the hardware's results closest to the exact integers. It costs one multiplicatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,14 @@ class CorrectedMachine:
         return self.machine.input_activity(codes)
 
 
-def correct_outputs(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, threads: int = 1) -> CorrectedMachine:
+def correct_outputs(
+    machine: Machine,
+    codes: Codes,
+    exact: NDArray[np.int64],
+    *,
+    fitted_on: Sequence[Machine] = (),
+    threads: int = 1,
+) -> CorrectedMachine:
     """Fit a gain and an offset for every output.
 
     Parameters
@@ -82,9 +90,11 @@ def correct_outputs(machine: Machine, codes: Codes, exact: NDArray[np.int64], *,
     machine : Machine
         The layer, its ADC range set.
     codes : ndarray of int, (images, ...)
-        Quantised inputs of the calibration images.
+        Quantised inputs of the calibration images, exact or as they arrive from the layers before on this chip.
     exact : ndarray of int64, (images, ...)
-        Exact results for them.
+        Results that the exact integer network has for these images.
+    fitted_on : sequence of Machine
+        The layer on other chips, which share one correction with this one; the layer itself by default.
     threads : int
         Threads within the engine.
 
@@ -93,7 +103,8 @@ def correct_outputs(machine: Machine, codes: Codes, exact: NDArray[np.int64], *,
     CorrectedMachine
         The layer; gain 1 and the mean error as offset where an output of the hardware does not vary.
     """
-    found = machine.accumulate(codes, threads=threads) * machine.lsb
+    found = np.concatenate([each.accumulate(codes, threads=threads) * each.lsb for each in fitted_on or (machine,)])
+    exact = np.tile(exact, (max(1, len(fitted_on)), *(1,) * (exact.ndim - 1)))
     axis = rule_of(machine.node).output_axis % exact.ndim
     rest = tuple(i for i in range(exact.ndim) if i != axis)
     mean_found = found.mean(axis=rest, keepdims=True)

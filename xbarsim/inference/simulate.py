@@ -20,7 +20,7 @@ from xbarsim.inference.calibrate import calibrate_machine
 from xbarsim.inference.correction import correct_outputs
 from xbarsim.inference.fidelity import LayerError, measure_layer
 from xbarsim.inference.layer import program_layer
-from xbarsim.inference.machine import Machine, run_machine
+from xbarsim.inference.machine import AdjustableMachine, Machine, run_machine
 from xbarsim.mapping import Plan
 from xbarsim.network import (
     Network,
@@ -36,6 +36,8 @@ from xbarsim.network.execute import available_cores, block_size, check_images, s
 Progress = Callable[[str, int, int], None]
 
 _BLOCK_BYTES = 16 << 20
+OTHER_CHIP = -1
+"""Trial of the first of the chips that a shared correction is fitted to; the others count down from there."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,22 +159,33 @@ def program_network(
     """
     machines: dict[str, Machine] = {}
     errors: list[LayerError] = []
+    # behind the images of the exact network come, where corrections ask for it, the same images as this chip sees them
+    runs = 2 if any(mapped.hardware.adc.correction_inputs == "hardware" for mapped in plan.layers) else 1
 
     def program(node: Node, x: np.ndarray) -> np.ndarray:
         layer = quantized.layers[node.name]
-        codes = quantize_input(layer, x)
-        programmed = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=trial, threads=threads)
+        codes, *felt = np.split(quantize_input(layer, x), runs)
         exact = integer_layer(layer, node, codes)
-        machine: Machine = calibrate_machine(programmed, codes, exact, threads=threads)
-        if machine.plan.hardware.adc.output_correction:
-            machine = correct_outputs(machine, codes, exact, threads=threads)
+
+        def calibrate(chip: int) -> AdjustableMachine:
+            programmed = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=chip, threads=threads)
+            return calibrate_machine(programmed, codes, exact, threads=threads)
+
+        machine: Machine = calibrate(trial)
+        adc = machine.plan.hardware.adc
+        if adc.output_correction:
+            inputs = felt[0] if adc.correction_inputs == "hardware" else codes
+            others = [calibrate(OTHER_CHIP - chip) for chip in range(adc.correction_chips or 0)]
+            machine = correct_outputs(machine, inputs, exact, fitted_on=others, threads=threads)
         errors.append(measure_layer(machine, codes, exact, threads=threads))
         machines[node.name] = machine
         if progress is not None:
             progress(len(machines), len(plan.layers))
-        return dequantize_output(layer, exact)
+        parts = [dequantize_output(layer, exact)]
+        parts += [dequantize_output(layer, machine.accumulate(own, threads=threads), machine.lsb) for own in felt]
+        return np.concatenate(parts)
 
-    run_network(quantized.network, calibration, program, block=len(calibration))
+    run_network(quantized.network, np.concatenate([calibration] * runs), program, block=runs * len(calibration))
     return machines, errors
 
 

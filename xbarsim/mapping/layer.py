@@ -62,6 +62,8 @@ class LayerDraft:
     def quantization(self) -> dict[str, Any]:
         """What quantisation has to know of the layer's hardware: widths, and the arrays of an epitome."""
         found: dict[str, Any] = {"weight_bits": self.weight_bits, "activation_bits": self.activation_bits}
+        if self.hardware.mapping.weight_range != 1:
+            found["weight_range"] = self.hardware.mapping.weight_range
         if self.epitome is not None:
             found["epitome"] = {
                 "quantization": self.hardware.epitome.quantization,

@@ -162,6 +162,14 @@ def look_up(
 
 
 @inlined
+def trim(x: Vector, column: int, errors: BlockErrors | None) -> Vector:
+    """Multiply sums by the gains of their columns, as they reach the converter; without errors they stay."""
+    if errors is None:
+        return x
+    return multiply(x, load(errors.gain, column, x))
+
+
+@inlined
 def convert(
     x: Vector, variance: Vector, word: np.uint64, column: int, adc: Range, errors: BlockErrors | None,
     lanes: NDArray[np.int32], floats: NDArray[np.float32],

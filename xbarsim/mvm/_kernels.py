@@ -36,7 +36,16 @@ from xbarsim._simd import (
     to_int32,
     zeros,
 )
-from xbarsim.mvm._conversion import convert, hash_vector, mix_word, note_sums, point_errors, point_survey, shift_add
+from xbarsim.mvm._conversion import (
+    convert,
+    hash_vector,
+    mix_word,
+    note_sums,
+    point_errors,
+    point_survey,
+    shift_add,
+    trim,
+)  # fmt: skip
 from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 from xbarsim.mvm.layout import MOST_TABLE_BITS
 
@@ -209,7 +218,7 @@ def read_tables(
                 factor = multiply(fill(peek(finer, t), y), by_column)
                 y, deviation = multiply(y, factor), multiply(deviation, multiply(factor, factor))
             if survey is not None:
-                note_sums(y, adc, seen, target, counts, floats)
+                note_sums(trim(y, column, added), adc, seen, target, counts, floats)
                 continue
             code = convert(y, deviation, mix_word(key + np.uint64(r * 65536 + t)), column, adc, added, lanes, floats)
             total = add(total, multiply(code, fill(peek(weights, t), zero)))
@@ -304,7 +313,7 @@ def read_products(
                 factor = multiply(fill(peek(finer, t), x), by_column)
                 x, variance = multiply(x, factor), multiply(variance, multiply(factor, factor))
             if survey is not None:
-                note_sums(x, adc, seen, target, counts, floats)
+                note_sums(trim(x, column, added), adc, seen, target, counts, floats)
                 continue
             word = mix_word(hash_vector(errors, v) + np.uint64(r * 65536 + t))
             code = convert(x, variance, word, column, adc, added, lanes, floats)

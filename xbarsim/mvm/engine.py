@@ -331,7 +331,7 @@ class Engine:
     def sample_sums(
         self, codes: ArrayLike, *, geometry: Geometry | None = None, pad_code: int = 0, row_order: str = "auto"
     ) -> SumSample | None:
-        """Return column sums of inputs, shapes as in :meth:`calibrate`, without errors; None where none are needed."""
+        """Return column sums of inputs, shapes as in :meth:`calibrate`, before noise; None where none are needed."""
         if not needs_sums(self.hardware.adc) or self.adc.is_ideal:
             return None
         return sample_sums(self._matrix("float", 0), self._spread(codes, geometry, pad_code, row_order))

@@ -146,7 +146,7 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 def survey_fused(
     matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], bins: int, bins_per_unit: float, threads: int | None
 ) -> Seen:
-    """Note what the converters see, before errors.
+    """Note what the converters see: sums times the gains of their columns, before offset and noise.
 
     Parameters
     ----------

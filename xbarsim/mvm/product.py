@@ -91,7 +91,7 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
 
 
 def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
-    """Return column sums in float64 as converters see them, without errors, and what each counts.
+    """Return column sums in float64 as converters see them, and what each counts; gains act, offset and noise do not.
 
     Parameters
     ----------
@@ -118,6 +118,8 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
             factors = np.square(matrix.recipe.column_factors(r))
             for t in range(len(matrix.streams)):
                 sums = (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
+                if matrix.errors is not None:
+                    sums *= matrix.errors.gain[r].astype(np.float64)
                 found.append(sums[:, columns].ravel())
                 weight = factors * float(matrix.streams.weights[t]) ** 2
                 weights.append(np.broadcast_to(weight, (len(sums), len(columns))).ravel())

@@ -39,6 +39,8 @@ def find_range(engine: Engine, codes: ArrayLike, *, threads: int | None = None, 
     if engine.hardware.adc.full_scale == "whole" or engine.adc.is_ideal:
         return engine.adc
     bound = max(engine.grids.highest_sum, -engine.grids.lowest_sum)
+    if engine.errors is not None:
+        bound *= float(np.abs(engine.errors.gain).max())
     quantile = engine.hardware.adc.quantile or 1.0
     bins = HISTOGRAM_BINS if quantile < 1 else 0
     seen, _ = engine.observe(codes, bins=bins, bins_per_unit=bins / bound if bins else 0.0, threads=threads, **window)

@@ -123,8 +123,8 @@ def quantize_network(
         Widths, 2..16 and 1..16.
     layers : mapping, optional
         Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win and other keys
-        are ignored, but for ``epitome``: settings of :func:`~xbarsim.network.quantize_epitome.quantize_epitome` under
-        the exact name of a layer.
+        are ignored, but for two under the exact name of a layer: ``epitome``, settings of
+        :func:`~xbarsim.network.quantize_epitome.quantize_epitome`, and ``weight_range``, as in ``mapping``.
     executor : str
         What runs the float network: ``own`` or ``onnxruntime``.
     threads : int, optional
@@ -155,8 +155,7 @@ def quantize_network(
             raise ConfigError(f"network {network.name}: quantisation needs calibration images")
         seen = calibrate_activations(network, calibration, grids, executor=find_executor(executor), threads=threads)
     quantized = {
-        layer.name: _quantize_layer(network, layer, widths[layer.name], seen, find_settings(layers, layer.name))
-        for layer in network.layers
+        layer.name: _quantize_layer(network, layer, widths[layer.name], seen, layers) for layer in network.layers
     }
     return QuantizedNetwork(network=network, layers=quantized, scale_images=seen.images)
 
@@ -193,10 +192,19 @@ def _quantize_layer(
     node: Node,
     widths: tuple[int, int],
     seen: Calibration,
-    settings: Mapping[str, Any],
+    layers: Mapping[str, Mapping[str, Any]] | None,
 ) -> QuantizedLayer:
     assert node.weight is not None
     weight_bits, activation_bits = widths
+    settings, weight_range = (
+        find_settings(layers, node.name),
+        (layers or {}).get(node.name, {}).get("weight_range", 1.0),
+    )
+    if weight_range != 1 and (node.epitome is not None or "weight_scale" in node.attributes):
+        fixed = "an epitome" if node.epitome is not None else "weights that were quantised in the network's file"
+        raise ConfigError(
+            f"layer {node.name}: mapping.weight_range: {weight_range:g} with {fixed}; leave it at 1 there"
+        )
     epitome = None
     if node.epitome is not None:
         epitome, scale = quantize_epitome(node.epitome, weight_bits, **settings)
@@ -206,7 +214,7 @@ def _quantize_layer(
         scale = node.attributes["weight_scale"].astype(np.float64)
         codes = _round_weights(node.weight, scale, weight_bits)
     else:
-        codes, scale = quantize_weights(node.weight, weight_bits)
+        codes, scale = quantize_weights(node.weight, weight_bits, weight_range)
     quantizer = find_quantizer(network, node.inputs[0])
     if quantizer is not None:
         grid = quantizer.attributes
@@ -234,7 +242,7 @@ def _quantize_layer(
     )
 
 
-def quantize_weights(weight: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+def quantize_weights(weight: np.ndarray, bits: int, share: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Quantise weights symmetrically by output channel.
 
     Parameters
@@ -243,20 +251,22 @@ def quantize_weights(weight: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndar
         Real weights.
     bits : int
         Width; the largest code is 2^(bits-1) - 1.
+    share : float
+        Part of the largest magnitude of an output that the largest code stands for; what is larger is clipped [-].
 
     Returns
     -------
     codes : ndarray of int32
         Same shape.
     scale : ndarray, (out,)
-        Real value of one step: the largest magnitude over the largest code; below 6 bits the clipping range
-        with the least squared error.
+        Real value of one step: ``share`` of the largest magnitude over the largest code; below 6 bits, where ``share``
+        is 1, the clipping range with the least squared error.
     """
     flat = weight.reshape(len(weight), -1).astype(np.float64)
     top = np.abs(flat).max(axis=1)
-    full = np.where(top > 0, top, 1.0) / (2 ** (bits - 1) - 1)
+    full = np.where(top > 0, top, 1.0) * share / (2 ** (bits - 1) - 1)
     scale = full
-    if bits < _SEARCH_BELOW_BITS:
+    if bits < _SEARCH_BELOW_BITS and share == 1:
         least = np.full(len(flat), np.inf)
         for fraction in _WEIGHT_FRACTIONS[::-1]:
             trial = full * fraction
