@@ -82,6 +82,14 @@ _TABLE = (
         choose=_always({"adc.gain_correction": True}), needs="any",
     ),
     Remedy(
+        name="output correction on the chip", about="output correction fitted to what reaches each layer on this chip",
+        choose=_always({"adc.output_correction": True, "adc.correction_inputs": "hardware"}), needs="any",
+    ),
+    Remedy(
+        name="weights clipped at 70 %", about="more of the conductance range for all but the largest weights",
+        choose=_always({"mapping.weight_range": 0.7}), needs="any",
+    ),
+    Remedy(
         name="output and gain correction", about="both of them",
         choose=_always({"adc.output_correction": True, "adc.gain_correction": True}), needs="any",
     ),
@@ -138,6 +146,11 @@ _TABLE = (
     Remedy(
         name="one group a read", about="only the rows of one group are driven at a time, in more reads",
         choose=_always({"mapping.groups": "serial"}), needs="groups",
+    ),
+    Remedy(
+        name="one group a read, both corrections", about="and gains of columns and outputs corrected",
+        choose=_always({"mapping.groups": "serial", "adc.output_correction": True, "adc.gain_correction": True}),
+        needs="groups",
     ),
     Remedy(
         name="groups in small arrays", about="grouped layers in stripes on arrays of 36 x 32 cells",
