@@ -64,7 +64,8 @@ class Adc(Record):
     normalisation would (a remedy for anything that shifts or shrinks outputs)."""
     correction_inputs: Literal["exact", "hardware"] = "exact"
     """What layers are fed while ``output_correction`` is fitted: what the exact integer network gives, each by itself;
-    or what the corrected layers before give on this chip, so that each takes back what those before it left."""
+    or what the corrected layers before give on this chip; mean and spread of every output are then matched, as batch
+    normalisation does, in place of least squares."""
     correction_chips: Annotated[int, Field(ge=1, le=64)] | None = None
     """One ``output_correction`` for all chips, fitted to so many other chips together (it needs no measurement of the
     chip at hand); None fits one to every chip."""

@@ -2,7 +2,9 @@
 
 What recalibrating a batch normalisation does on a chip: variation, wires, drift and stuck cells shrink and shift each
 output by factors of their own; least squares over the calibration images finds the factor and the offset that bring
-the hardware's results closest to the exact integers. It costs one multiplication and one addition for each output.
+the hardware's results closest to the exact integers. Fitted to what reaches a layer on the chip, whose inputs carry
+errors of their own, it matches mean and spread of each output, as batch normalisation does. It costs one multiplication
+and one addition for each output.
 """
 
 from __future__ import annotations
@@ -81,6 +83,7 @@ def correct_outputs(
     exact: NDArray[np.int64],
     *,
     fitted_on: Sequence[Machine] = (),
+    keeps_spread: bool = False,
     threads: int = 1,
 ) -> CorrectedMachine:
     """Fit a gain and an offset for every output.
@@ -95,6 +98,9 @@ def correct_outputs(
         Results that the exact integer network has for these images.
     fitted_on : sequence of Machine
         The layer on other chips, which share one correction with this one; the layer itself by default.
+    keeps_spread : bool
+        Match mean and standard deviation of every output in place of least squares, which shrinks outputs layer by
+        layer where inputs carry errors.
     threads : int
         Threads within the engine.
 
@@ -112,5 +118,7 @@ def correct_outputs(
     deviation = found - mean_found
     power = np.sum(deviation**2, axis=rest)
     overlap = np.sum(deviation * (exact - mean_exact), axis=rest)
+    if keeps_spread:
+        overlap = np.sqrt(power * np.sum((exact - mean_exact) ** 2, axis=rest))
     gain = np.where((power > 0) & (overlap > 0), overlap / np.where(power > 0, power, 1.0), 1.0)
     return CorrectedMachine(machine=machine, gain=gain, offset=mean_exact.ravel() - gain * mean_found.ravel())

@@ -174,9 +174,10 @@ def program_network(
         machine: Machine = calibrate(trial)
         adc = machine.plan.hardware.adc
         if adc.output_correction:
-            inputs = felt[0] if adc.correction_inputs == "hardware" else codes
+            is_felt = adc.correction_inputs == "hardware"
+            inputs = felt[0] if is_felt else codes
             others = [calibrate(OTHER_CHIP - chip) for chip in range(adc.correction_chips or 0)]
-            machine = correct_outputs(machine, inputs, exact, fitted_on=others, threads=threads)
+            machine = correct_outputs(machine, inputs, exact, fitted_on=others, keeps_spread=is_felt, threads=threads)
         errors.append(measure_layer(machine, codes, exact, threads=threads))
         machines[node.name] = machine
         if progress is not None:
