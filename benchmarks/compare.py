@@ -28,7 +28,8 @@ LIMIT = 1.03
 
 def load_checkout(folder: Path) -> None:
     """Let ``import xbarsim`` find the checkout in a folder, its hardware files included."""
-    sys.path.insert(0, str(folder))
+    own = Path(__file__).resolve().parent  # its folder coverage would hide the package of that name
+    sys.path[:] = [str(folder), *(entry for entry in sys.path if Path(entry).resolve() != own)]
     spec = importlib.util.spec_from_file_location("xbarsim.hwconfigs", folder / "hwconfigs" / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
