@@ -293,9 +293,7 @@ def test_free_sizes_are_given(tmp_path):
 
 def test_a_network_that_differs_from_its_file_is_refused_unless_asked_for(tmp_path, monkeypatch):
     path = write_model(tmp_path / "m.onnx", [node("MatMul", "x w", "a"), node("Neg", "a")], {"w": floats(5, 4)}, VECTOR)
-    monkeypatch.setattr(
-        "xbarsim.network.onnx_check.run_network", lambda network, x, threads: run_network(network, x) * 2
-    )
+    monkeypatch.setattr("xbarsim.network.onnx_check.run_network", lambda network, x, **_: run_network(network, x) * 2)
     with pytest.raises(ConfigError, match=r"m.onnx: output 'y' differs from ONNX Runtime by 1 .*self_check=False"):
         xs.load_network(path)
     assert xs.load_network(path, self_check=False).output_shape == (4,)

@@ -59,6 +59,7 @@ class GraphReader(GraphState):
         self._unknown: set[str] = set()
         self._problems: list[tuple[str, str, str]] = []
         self.times, self.is_fixed = 2, False
+        self._left = self.reads.copy()
 
     def read(self) -> Network:
         """Return the network."""
@@ -79,6 +80,7 @@ class GraphReader(GraphState):
         self._sources.update(entry.sources)
         for proto in graph.node:
             self._read_node(proto)
+            self._forget(proto)
         self.output = name = self._output or names[0]
         if name in self._unknown or (self._problems and name not in self._sources):
             raise ConfigError(describe_problems(self._problems))
@@ -123,6 +125,15 @@ class GraphReader(GraphState):
             reason = _BROKEN
         self._problems.append((operator.kind, operator.name, reason))
         self._unknown.update(operator.outputs)
+
+    def _forget(self, proto: Any) -> None:
+        """Let go of constants that nobody reads any more: the network holds what it needs."""
+        for name in all_reads(proto):
+            self._left[name] -= 1
+            if not self._left[name]:
+                self._constants.pop(name, None)
+                self._wide.pop(name, None)
+                self.grids.pop(name, None)
 
     def _inline(self, operator: Operator, proto: Any) -> None:
         """Read the branch that a constant condition takes."""
