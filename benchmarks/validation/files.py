@@ -159,13 +159,16 @@ def write_page(results: dict[str, Any], path: Path) -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in results.items():
-        if "best range" not in entry:
+        if "own" not in entry:
             continue
         own = entry["own"]
         row = [f"`{name}`", f"{own['integers']:.1%}", f"{own['accuracy']:.1%}"]
         row.append("{:.1%} .. {:.1%}".format(*own["interval"]))
         for kind in ("coding", "range"):
-            best = entry[f"best {kind}"]
+            best = entry.get(f"best {kind}")
+            if best is None:
+                row += ["not tried", ""]
+                continue
             is_own = best["choice"] == entry["settings"][kind]
             gain = 100 * (best["accuracy"] - own["accuracy"])
             row += ["as it is" if is_own else best["choice"], f"{gain:+.1f}"]
