@@ -60,10 +60,8 @@ def main() -> None:
             found = [run_integer(integers, part).argmax(axis=1) for part in images]
             shares = [100 * np.mean(part == labels) for part, (_, labels) in zip(found, sets, strict=True)]
             agreement = 100 * np.mean(found[0] == floats[0])
-            lines.append(
-                f"| W{weight_bits}A{activation_bits} | `{method}` | {shares[0]:.1f} | {agreement:.1f} | {shares[1]:.1f} | "
-                f"{seconds:.0f} |"
-            )
+            cells = [f"W{weight_bits}A{activation_bits}", f"`{method}`", f"{shares[0]:.1f}", f"{agreement:.1f}"]
+            lines.append("| " + " | ".join([*cells, f"{shares[1]:.1f}", f"{seconds:.0f}"]) + " |")
             print(lines[-1], flush=True)
     if options.page:
         before, rest = options.page.read_text().split(MARKERS[0])
