@@ -20,9 +20,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.datamodel.models import PrimitiveModel
-from numba.extending import lower_builtin, register_model, type_callable
+from numba.extending import lower_builtin, type_callable
 from numpy.typing import NDArray
+
+from xbarsim._lanes import Lanes, array_place, array_values, lane_vector, round_up_bits, splat_lanes, take_lanes
 
 LANES = 16
 """Values that are worked on side by side; one 512-bit register of float32 [-]."""
@@ -174,51 +175,8 @@ def to_int64(x: Vector) -> Vector:
 
 
 # --- compiled ------------------------------------------------------------------------------------------------------
-class Lanes(types.Type):
-    """Numba's type of a fixed number of values in vector registers."""
-
-    def __init__(self, dtype: Any, count: int) -> None:
-        self.dtype, self.count = dtype, count
-        super().__init__(name=f"Lanes({dtype}, {count})")
-
-    @property
-    def vector(self) -> ir.VectorType:
-        """The LLVM type."""
-        return _vector(self.dtype, self.count)
-
-
-@register_model(Lanes)
-class LanesModel(PrimitiveModel):
-    """How lanes are kept: as LLVM's vector."""
-
-    def __init__(self, manager: Any, lanes: Lanes) -> None:
-        super().__init__(manager, lanes, lanes.vector)
-
-
-_FLOATS = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
-
-
-def _vector(dtype: Any, count: int) -> ir.VectorType:
-    return ir.VectorType(_FLOATS[dtype.name] if dtype.name in _FLOATS else ir.IntType(dtype.bitwidth), count)
-
-
 def _sum_type(dtype: Any) -> Any:
     return getattr(types, _SUMS[dtype.name]) if dtype.name in _SUMS else dtype
-
-
-def _data(context: Any, builder: Any, array: Any, value: Any) -> Any:
-    return value if isinstance(array, types.CPointer) else context.make_array(array)(context, builder, value).data
-
-
-def _place(context: Any, builder: Any, array: Any, args: Any) -> Any:
-    """Point to the element that the first two arguments, an array and an index, name."""
-    return builder.gep(_data(context, builder, array, args[0]), [args[1]])
-
-
-def _splat(builder: Any, scalar: Any, vector: ir.VectorType) -> Any:
-    """Repeat a scalar over all lanes."""
-    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
 Definition: TypeAlias = "tuple[Any, Callable[[Any, Any, Any, Any], Any]] | None"
@@ -226,7 +184,9 @@ Definition: TypeAlias = "tuple[Any, Callable[[Any, Any, Any, Any], Any]] | None"
 
 
 def _address(array: Any) -> Definition:
-    return types.CPointer(array.dtype)(array), lambda context, builder, _, args: _data(context, builder, array, args[0])
+    return types.CPointer(array.dtype)(array), lambda context, builder, _, args: array_values(
+        context, builder, array, args[0]
+    )
 
 
 def _point(record: Any) -> Definition:
@@ -236,7 +196,9 @@ def _point(record: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         values = cgutils.unpack_tuple(builder, args[0])
         pairs = zip(record.types, values, strict=True)
-        pointers = [_data(context, builder, *pair) if isinstance(pair[0], types.Array) else pair[1] for pair in pairs]
+        pointers = [
+            array_values(context, builder, *pair) if isinstance(pair[0], types.Array) else pair[1] for pair in pairs
+        ]
         return context.make_tuple(builder, result, pointers)
 
     return result(record), generate
@@ -254,8 +216,8 @@ def _load(array: Any, index: Any, like: Any) -> Definition:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         is_short = array.dtype == types.uint16
-        stored = _vector(types.uint32, like.count // 2) if is_short else _vector(array.dtype, like.count)
-        value = builder.load(builder.bitcast(_place(context, builder, array, args), stored.as_pointer()))
+        stored = lane_vector(types.uint32, like.count // 2) if is_short else lane_vector(array.dtype, like.count)
+        value = builder.load(builder.bitcast(array_place(context, builder, array, args), stored.as_pointer()))
         value.align = array.dtype.bitwidth // 8
         if is_short:
             first = builder.shl(value, ir.Constant(stored, [16] * stored.count))
@@ -271,37 +233,26 @@ def _load(array: Any, index: Any, like: Any) -> Definition:
 
 def _store(array: Any, index: Any, lanes: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        stored, value = _vector(array.dtype, lanes.count), args[2]
+        stored, value = lane_vector(array.dtype, lanes.count), args[2]
         if array.dtype == types.uint16:
-            wide, stored = _vector(types.uint32, lanes.count), _vector(types.uint32, lanes.count // 2)
-            bits, half = _round_up(builder, value, wide), stored.count
-            first, second = (_take(builder, bits, range(at, at + half)) for at in (0, half))
+            wide, stored = lane_vector(types.uint32, lanes.count), lane_vector(types.uint32, lanes.count // 2)
+            bits, half = round_up_bits(builder, value, wide), stored.count
+            first, second = (take_lanes(builder, bits, range(at, at + half)) for at in (0, half))
             first = builder.lshr(first, ir.Constant(stored, [16] * half))
             value = builder.or_(first, builder.and_(second, ir.Constant(stored, [0xFFFF0000] * half)))
         elif array.dtype.bitwidth < lanes.dtype.bitwidth:
             value = builder.trunc(value, stored)
-        pointer = builder.bitcast(_place(context, builder, array, args), stored.as_pointer())
+        pointer = builder.bitcast(array_place(context, builder, array, args), stored.as_pointer())
         builder.store(value, pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
 
 
-def _round_up(builder: Any, value: Any, wide: ir.VectorType) -> Any:
-    """Add half of the last binary digit of a bfloat16 to the bits of float32 lanes."""
-    return builder.add(builder.bitcast(value, wide), ir.Constant(wide, [0x8000] * wide.count))
-
-
-def _take(builder: Any, value: Any, places: range) -> Any:
-    """Take some lanes of a vector."""
-    wanted = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
-    return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), wanted)
-
-
 def _shorten(x: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide = _vector(types.uint32, x.count)
-        kept = builder.and_(_round_up(builder, args[0], wide), ir.Constant(wide, [0xFFFF0000] * x.count))
+        wide = lane_vector(types.uint32, x.count)
+        kept = builder.and_(round_up_bits(builder, args[0], wide), ir.Constant(wide, [0xFFFF0000] * x.count))
         return builder.bitcast(kept, x.vector)
 
     return x(x), generate
@@ -309,12 +260,12 @@ def _shorten(x: Any) -> Definition:
 
 def _peek(array: Any, index: Any) -> Definition:
     signature = array.dtype(array, types.intp)
-    return signature, lambda context, builder, _, args: builder.load(_place(context, builder, array, args))
+    return signature, lambda context, builder, _, args: builder.load(array_place(context, builder, array, args))
 
 
 def _poke(array: Any, index: Any, value: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(context.cast(builder, args[2], value, array.dtype), _place(context, builder, array, args))
+        builder.store(context.cast(builder, args[2], value, array.dtype), array_place(context, builder, array, args))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), generate
@@ -326,21 +277,21 @@ def _lane_count(lanes: Any) -> Definition:
 
 def _fill(value: Any, like: Any) -> Definition:
     result = Lanes(types.unliteral(value), like.count)
-    return result(result.dtype, like), lambda _, builder, __, args: _splat(builder, args[0], result.vector)
+    return result(result.dtype, like), lambda _, builder, __, args: splat_lanes(builder, args[0], result.vector)
 
 
 def _spread(value: Any, like: Any) -> Definition:
     signature, to = like(value, like), like.dtype
-    return signature, lambda context, b, _, args: _splat(b, context.cast(b, args[0], value, to), like.vector)
+    return signature, lambda context, b, _, args: splat_lanes(b, context.cast(b, args[0], value, to), like.vector)
 
 
 def _scale(s: Any, x: Any) -> Definition:
-    return x(x.dtype, x), lambda _, b, __, args: b.fmul(_splat(b, args[0], x.vector), args[1], flags=("contract",))
+    return x(x.dtype, x), lambda _, b, __, args: b.fmul(splat_lanes(b, args[0], x.vector), args[1], flags=("contract",))
 
 
 def _multiply_add(s: Any, x: Any, y: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        product = builder.fmul(_splat(builder, args[0], x.vector), args[1], flags=("contract",))
+        product = builder.fmul(splat_lanes(builder, args[0], x.vector), args[1], flags=("contract",))
         return builder.fadd(product, args[2], flags=("contract",))
 
     return x(x.dtype, x, x), generate

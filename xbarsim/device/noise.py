@@ -82,7 +82,7 @@ def find_traps(shape: tuple[int, ...], device: Device, rng: np.random.Generator)
 
     Returns
     -------
-    ndarray of bool, ``shape``
+    ndarray of bool, any shape
         Cells with a trap.
     """
     return np.asarray(rng.random(shape) < device.telegraph.share)
@@ -116,5 +116,16 @@ def sample_trapped(g: Array, device: Device, rng: np.random.Generator) -> Array:
 
 
 def trap_stream(seed: int, trial: int, layer: str) -> np.random.Generator:
-    """Return the random stream of the telegraph noise of some cells, as programming names it."""
+    """Return the random stream of the telegraph noise of some cells, as programming names it.
+
+    Parameters
+    ----------
+    seed, trial, layer : int, int, str
+        Key of the cells, as in :func:`~xbarsim.device.program_cells`.
+
+    Returns
+    -------
+    numpy.random.Generator
+        Stream ``device.telegraph`` from its beginning.
+    """
     return stream(seed, "device.telegraph", trial, layer)
