@@ -34,7 +34,9 @@ class Cause:
 
 
 def _is_uniform(hardware: Hardware) -> bool:
-    return hardware.adc_bits is not None and hardware.adc.kind == "uniform"
+    adc = hardware.adc
+    has_levels = adc.kind != "uniform" or adc.thresholds != "uniform" or adc.saturation_ampere is not None
+    return hardware.adc_bits is not None and not has_levels
 
 
 def _programs_cells(hardware: Hardware) -> bool:
@@ -79,8 +81,8 @@ _TABLE = (
         overrides={"adc.rounds": False},
     ),
     Cause(
-        name="converter levels", about="sums are rounded to the unequal levels of the converter, and clipped",
-        is_present=lambda hardware: hardware.adc_bits is not None and hardware.adc.kind != "uniform", is_random=False,
+        name="converter levels", about="sums saturate, are rounded to the unequal levels of the converter, and are clipped",
+        is_present=lambda hardware: hardware.adc_bits is not None and not _is_uniform(hardware), is_random=False,
         overrides={"adc.bits": "ideal"},
     ),
     Cause(

@@ -106,6 +106,18 @@ _TABLE = (
         choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.995}), needs="any",
     ),
     Remedy(
+        name="a step for each slice", about="converter steps differ by slice of weights",
+        choose=_with_converter({"adc.step_per": "slice"}), needs="any",
+    ),
+    Remedy(
+        name="a step for each read", about="converter steps differ by slice of weights and by input stream",
+        choose=_with_converter({"adc.step_per": "read"}), needs="any",
+    ),
+    Remedy(
+        name="thresholds of least error", about="unequal steps with the least squared error of the calibration sums",
+        choose=_with_converter({"adc.thresholds": "least_error"}), needs="any",
+    ),
+    Remedy(
         name="one ADC bit more", about="twice as many codes", choose=_add_bits(1), needs="any",
     ),
     Remedy(
