@@ -81,8 +81,8 @@ _TABLE = (
         overrides={"adc.rounds": False},
     ),
     Cause(
-        name="converter levels", about="sums saturate, are rounded to the unequal levels of the converter, and are clipped",
-        is_present=lambda hardware: hardware.adc_bits is not None and not _is_uniform(hardware), is_random=False,
+        name="converter levels", about="sums saturate, or are rounded to unequal levels and clipped",
+        is_present=lambda hardware: hardware.adc_bits is not None and not _is_uniform(hardware), is_random=True,
         overrides={"adc.bits": "ideal"},
     ),
     Cause(
