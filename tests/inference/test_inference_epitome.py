@@ -1,6 +1,7 @@
 """Epitomes on arrays: ideal hardware equals the rebuilt network bit for bit, whatever the tables and scales."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_every_encoding_gives_the_exact_sums(encoding, dac_bits, images):
         node, layer = quantized.network.node(name), quantized.layers[name]
         x = np.random.default_rng(1).normal(size=(2, node.attributes["in_channels"], 6, 6))
         codes = quantize_input(layer, np.abs(x) if not layer.signed else x)
-        node = type(node)(**{**vars(node), "shape": (node.shape[0], *integer_layer(layer, node, codes).shape[2:])})
+        node = replace(node, shape=(node.shape[0], *integer_layer(layer, node, codes).shape[2:]))
         machine = program_layer(node, layer, plan.layer(name), seed=0, trial=0).calibrate(codes)
         np.testing.assert_array_equal(machine.accumulate(codes), integer_layer(layer, node, codes))
 

@@ -7,8 +7,8 @@ registered without this room knowing it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,9 @@ from pydantic_core import PydanticCustomError
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest_or_list
 from xbarsim.plugin import find_table
+
+PluginSources: TypeAlias = dict[tuple[str, str], str | None]
+"""Table and name of a class -> hash of its source; None where it ships with the package."""
 
 
 def setting_names(cls: type[Any]) -> list[str]:
@@ -117,6 +120,42 @@ def check_kind(
         raise PydanticCustomError("kind", "{message}", {"message": message}) from None
 
 
+def list_kinds(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the classes that a hardware record names.
+
+    Parameters
+    ----------
+    content : mapping
+        The record as plain data.
+
+    Returns
+    -------
+    list of (str, str)
+        Table and name of each.
+    """
+    kinds = [("device_law", law["kind"]) for law in content["device"]["laws"]]
+    if content["adc"]["kind"] != "uniform":
+        kinds.append(("converter", content["adc"]["kind"]))
+    components = content["components"].values()
+    return kinds + [("component_law", each["kind"]) for each in components if each["kind"] is not None]
+
+
+def find_sources(kinds: Iterable[tuple[str, str]]) -> PluginSources:
+    """Find the sources of classes as they are now.
+
+    Parameters
+    ----------
+    kinds : iterable of (str, str)
+        Table and name of each, from :func:`list_kinds`.
+
+    Returns
+    -------
+    dict
+        Table and name -> hash of the source; None for a class that ships with the package.
+    """
+    return {(table, kind): find_table(table).fingerprint(kind) for table, kind in kinds}
+
+
 def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
     """Prepare the content of a hardware record for its hash.
 
@@ -131,21 +170,18 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
         Without the keys of plug-ins where none is named, and with the source hashes of those that users added.
     """
     device, adc = dict(content["device"]), dict(content["adc"])
-    used = [("device_law", law["kind"]) for law in device["laws"]]
-    if not used:
+    if not device["laws"]:
         del device["laws"]
     if adc["kind"] == "uniform":
         del adc["kind"], adc["settings"]
-    elif find_table("converter").fingerprint(adc["kind"]) is not None:
-        used.append(("converter", adc["kind"]))
     for key in ("clips", "rounds"):
         if adc[key]:
             del adc[key]
-    components = {}
-    for name, component in content["components"].items():
-        components[name] = {key: value for key, value in component.items() if (key, value) != ("kind", None)}
-        if component["kind"] is not None:
-            used.append(("component_law", component["kind"]))
-    sources = {f"{table}:{kind}": find_table(table).fingerprint(kind) for table, kind in used}
+    components = {
+        name: {key: value for key, value in component.items() if (key, value) != ("kind", None)}
+        for name, component in content["components"].items()
+    }
+    found = find_sources(list_kinds(content))
+    sources = {f"{table}:{kind}": source for (table, kind), source in found.items() if source or table != "converter"}
     stamped = {**content, "device": device, "adc": adc, "components": components}
     return {**stamped, "plugins": sources} if sources else stamped

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from xbarsim.config.component import Component
 from xbarsim.config.device import Device
 from xbarsim.config.hardware import Hardware
-from xbarsim.config.kind import stamp_kinds
+from xbarsim.config.kind import PluginSources, find_sources, list_kinds, stamp_kinds
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
 from xbarsim.plugin import find_table
@@ -29,8 +29,8 @@ from xbarsim.yaml_file import load_yaml
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
 
-_CONTENTS: dict[int, str] = {}
-"""Identity of a record in use -> its content as JSON."""
+_CONTENTS: dict[int, tuple[str, PluginSources]] = {}
+"""Identity of a record in use -> its content as JSON, and the sources of the plug-ins that it names."""
 
 
 def list_hardware() -> list[str]:
@@ -208,13 +208,15 @@ def hash_hardware(hardware: Hardware) -> str:
 
 
 def _write_content(hardware: Hardware) -> str:
-    """Write what counts of a record as JSON, once for a record that never changes."""
+    """Write what counts of a record as JSON: once for a record that never changes, while its plug-ins do not either."""
     key = id(hardware)
-    text = _CONTENTS.get(key)
-    if text is None:
-        content = stamp_kinds(hardware.model_dump(mode="json", exclude={"name", "description", "sources"}))
-        text = _CONTENTS[key] = json.dumps(content, sort_keys=True)
+    text, sources = _CONTENTS.get(key, ("", {}))
+    if not text:
         weakref.finalize(hardware, _CONTENTS.pop, key, None).atexit = False
+    if not text or sources != find_sources(sources):
+        content = hardware.model_dump(mode="json", exclude={"name", "description", "sources"})
+        text = json.dumps(stamp_kinds(content), sort_keys=True)
+        _CONTENTS[key] = text, find_sources(list_kinds(content))
     return text
 
 

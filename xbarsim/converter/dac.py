@@ -44,6 +44,8 @@ class SignedCoding:
     """One line for the documentation."""
     passes: Callable[[int], tuple[Pass, ...]]
     """b -> passes, in the order in which they go out."""
+    sends_bits: bool
+    """The bits of an input go out as they are; those above are not sent."""
     encode: Callable[[Ints, int], Ints]
     """Inputs, b -> passes as one number, the first in its lowest bits."""
     constant: Callable[[int], int]
@@ -57,6 +59,7 @@ CODINGS = {
             name="twos_complement",
             about="low bits, then the sign bit in a read of its own",
             passes=lambda b: (Pass(b - 1, 1, False), Pass(1, -(1 << (b - 1)), True)),
+            sends_bits=True,
             encode=lambda x, b: x & ((1 << b) - 1),
             constant=lambda b: 0,
         ),
@@ -64,6 +67,7 @@ CODINGS = {
             name="sign_magnitude",
             about="positive inputs, then magnitudes of negative ones",
             passes=lambda b: (Pass(b - 1, 1, False), Pass(b, -1, False)),
+            sends_bits=False,
             encode=lambda x, b: np.maximum(x, 0) | (np.maximum(-x, 0) << (b - 1)),
             constant=lambda b: 0,
         ),
@@ -71,6 +75,7 @@ CODINGS = {
             name="offset",
             about="inputs plus half of their range, which is taken off digitally",
             passes=lambda b: (Pass(b, 1, False),),
+            sends_bits=False,
             encode=lambda x, b: x + (1 << (b - 1)),
             constant=lambda b: 1 << (b - 1),
         ),
@@ -82,6 +87,7 @@ UNSIGNED = SignedCoding(
     name="unsigned",
     about="inputs as they are",
     passes=lambda b: (Pass(b, 1, False),),
+    sends_bits=True,
     encode=lambda x, b: x,
     constant=lambda b: 0,
 )
@@ -138,7 +144,7 @@ class Streams:
         """Return coded inputs of any shape: unsigned numbers of one, two or four bytes, contiguous."""
         kind = np.dtype([np.uint8, np.uint16, np.uint32][int(np.searchsorted([8, 16], self.coded_bits))])
         given = np.asarray(codes)
-        if self.coding.name in ("unsigned", "twos_complement"):  # bits as they are; those above are not sent
+        if self.coding.sends_bits:
             raw = given.view(kind) if given.dtype.itemsize == kind.itemsize else given.astype(kind)
         else:
             raw = self.coding.encode(given.astype(np.int64), self.bits).astype(kind)
@@ -150,8 +156,14 @@ def stream_count(activation_bits: int, dac_bits: int, signed: bool, coding: str 
 
     Parameters
     ----------
-    activation_bits, dac_bits, signed, coding
-        As in :func:`encode_streams`.
+    activation_bits : int
+        Bits of an input, sign included.
+    dac_bits : int
+        Bits that a driver puts out at once.
+    signed : bool
+        Whether inputs may be negative.
+    coding : str
+        Name of the coding of signed inputs, in :data:`CODINGS`.
 
     Returns
     -------

@@ -40,7 +40,20 @@ class Recipe:
         return int(self.columns.shape[1])
 
     def scale(self, places: NDArray[np.int64], most: int) -> Recipe:
-        """Return the recipe for codes whose unit is finer by binary places: those of planes, and ``most`` at most."""
+        """Return the recipe for codes whose unit is finer by binary places.
+
+        Parameters
+        ----------
+        places : ndarray of int, (planes,)
+            Binary places of the codes of a plane.
+        most : int
+            Largest of them.
+
+        Returns
+        -------
+        Recipe
+            Of a result whose unit is finer by ``most`` places.
+        """
         return replace(self, columns=self.columns << (most - places), units=self.units << most)
 
     def plane_signs(self, r: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.execute import run_network
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_input import GraphInputs
+from xbarsim.rng import stream
 
 FLOATS: Mapping[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 INTEGERS: Mapping[str, Any] = {
@@ -54,7 +55,7 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, output: str
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.enable_cpu_mem_arena = False
     count = inputs.times
-    rng = np.random.default_rng(0)
+    rng = stream(0, "network.onnx_check")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         feeds, images = {}, []
