@@ -194,8 +194,13 @@ def test_weights_that_are_not_finite_are_named_by_layer_and_file(refuse, model, 
 
 
 def test_an_unsupported_operator_is_named_with_its_node(refuse, model):
-    path = model("Det")
-    refuse("simulate", path, names=(path, "Det", "second"))
+    path = model("Determinant")  # not one of ONNX's
+    refuse("simulate", path, names=(path, "Determinant", "second"))
+
+
+def test_an_operator_that_gets_a_wrong_shape_is_named_with_its_node(refuse, model):
+    path = model("Det")  # one number for every channel
+    refuse("simulate", path, names=(path, "Gemm", "last", "256 and 4"))
 
 
 def test_a_network_without_weights_cannot_be_simulated(refuse):

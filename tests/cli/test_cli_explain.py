@@ -18,7 +18,7 @@ def make_explanation(layers=60):
     whole = {"reference": 88.0, "integers": 87.5, "hardware": 40.0}
     share = {"alone_points": 76.0, "low": -30.25, "high": -10.5, "removed_points": -8.0}
     names = ("quantisation", "converter nonlinearity", "variation")
-    gains = ("output correction + arrays of half the size", "small arrays, grouped layers")
+    gains = ("output correction + arrays of half the size", "groups in small arrays")
     ratios = {"energy_ratio": 12.345, "area_ratio": 1.5, "delay_ratio": 1.0, "agreement": 100.0, "cosine": 0.951}
     return Explanation(
         measure="accuracy",

@@ -573,7 +573,7 @@ MVM = (
     ),
     case(
         _kernels.multiply_products, products_plain, lambda: driver_inputs(2, codes(), np.float32, errors(), survey()),
-        (5, 10, 11),
+        (6, 11, 12),
     ),
     case(_packing.transpose_bits, transpose_bits, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_packing.pack_words, pack_words, word_inputs, (3,)),

@@ -45,8 +45,7 @@ from xbarsim.mvm._conversion import (
     trim,
 )  # fmt: skip
 from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
-from xbarsim.mvm._tables import build_table, build_variances, copy_noise, round_cells, sum_variances
-from xbarsim.mvm.layout import MOST_TABLE_BITS
+from xbarsim.mvm._tables import MOST_TABLE_BITS, build_table, build_variances, copy_noise, round_cells, sum_variances
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from xbarsim._numba import inlined, kernel
 from xbarsim._simd import Array, Vector, add, fill, lane_count, load, multiply, peek, shorten, spread, store
 from xbarsim.mvm._records import Cells, FusedScratch
 
+MOST_TABLE_BITS = 2
+"""Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
+
 
 @kernel
 def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:

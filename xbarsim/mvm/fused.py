@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records
+from xbarsim.mvm._tables import MOST_TABLE_BITS
 from xbarsim.mvm.grid import Grid
-from xbarsim.mvm.layout import MOST_TABLE_BITS
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe

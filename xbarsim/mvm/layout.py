@@ -21,8 +21,6 @@ from xbarsim.mvm.encoding import columns_per_weight
 
 Ints = NDArray[np.int64]
 
-MOST_TABLE_BITS = 2
-"""Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
 FLOAT_BITS = 32
 """Weights of this many bits are floats, stored bit by bit."""
 
