@@ -51,7 +51,10 @@ def test_a_quantised_network_keeps_its_grids_in_a_file(weight_bits, activation_b
         assert np.array_equal(layer.weight, integers[1].layers[name].weight)
         assert layer.input_scale == integers[1].layers[name].input_scale
     np.testing.assert_array_equal(run_network(again, images), run_network(network, images))
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    # its graph optimisations move rounding steps of quantised networks and change results by up to a step
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"input": images})
     # other sums in float32 may move an input over a half step here and there
     close = np.isclose(found, run_network(network, images), atol=1e-3, rtol=1e-3).all(axis=1)
