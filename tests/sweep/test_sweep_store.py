@@ -59,7 +59,7 @@ def test_a_damaged_byte_costs_its_own_record_alone(tmp_path, at, value):
     records, damaged, _ = read_records(path)
     assert [record for record in RECORDS if record in records] == records
     assert len(records) >= len(RECORDS) - 2  # a newline joins two records
-    assert damaged <= 1
+    assert damaged <= 1 + (value == ord("\n"))  # a newline inside a record leaves two lines that are none
 
 
 def test_numbers_come_back_bit_for_bit(tmp_path):
