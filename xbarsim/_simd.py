@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 from numpy.typing import NDArray
 
-from xbarsim._lanes import Lanes, array_place, array_values, lane_vector, round_up_bits, splat_lanes, take_lanes
+from xbarsim._numba import Lanes, array_place, array_values, lane_vector, round_up_bits, splat_lanes, take_lanes
 
 LANES = 16
 """Values that are worked on side by side; one 512-bit register of float32 [-]."""

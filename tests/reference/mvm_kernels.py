@@ -12,7 +12,7 @@ from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zeros
 from xbarsim.config import load_hardware
 from xbarsim.converter import AdcRange, Levels
-from xbarsim.mvm import _conversion, _kernels, _packing, _tables
+from xbarsim.mvm import _conversion, _kernels, _packing
 from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import no_tables
@@ -130,19 +130,19 @@ def scratch(kind, is_noisy=True):
 
 @kernel
 def build_narrow(dac_bits, count, part, table):
-    _tables.build_table(dac_bits, count, part, zeros(table, LANES), table)
+    _kernels.build_table(dac_bits, count, part, zeros(table, LANES), table)
 
 
 @kernel
 def build_variances(dac_bits, count, part, shot, table):
-    _tables.build_variances(dac_bits, count, part, shot, zeros(table, LANES), table)
+    _conversion.build_variances(dac_bits, count, part, shot, zeros(table, LANES), table)
 
 
 @kernel
 def sum_lanes(rows, members, inputs, at, cells, shot, out):
     zero = zeros(out, LANES)
     arrays = address(cells), address(shot)
-    store(out, 0, _tables.sum_variances(rows, members, address(inputs), at, *arrays, shot.size > 0, zero))
+    store(out, 0, _conversion.sum_variances(rows, members, address(inputs), at, *arrays, shot.size > 0, zero))
 
 
 @kernel
@@ -520,14 +520,14 @@ def case(kernel, twin, inputs, outputs, call=None, rtol=0.0):
 MVM = (
     case(_kernels.list_rows, loops.list_rows, lambda: row_inputs(1, 0), (3, 4)),
     case(_kernels.list_rows, loops.list_rows, lambda: row_inputs(2, 1), (3, 4)),
-    case(_tables.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
-    case(_tables.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
-    case(_tables.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
-    case(_tables.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
-    case(_tables.build_variances, variances_plain, lambda: variance_inputs(1, False), (4,), build_variances),
-    case(_tables.build_variances, variances_plain, lambda: variance_inputs(2, True), (4,), build_variances),
-    case(_tables.sum_variances, sum_plain, lambda: sum_inputs(8, False), (6,), sum_lanes),
-    case(_tables.sum_variances, sum_plain, lambda: sum_inputs(1, True), (6,), sum_lanes),
+    case(_kernels.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
+    case(_kernels.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
+    case(_kernels.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
+    case(_kernels.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
+    case(_conversion.build_variances, variances_plain, lambda: variance_inputs(1, False), (4,), build_variances),
+    case(_conversion.build_variances, variances_plain, lambda: variance_inputs(2, True), (4,), build_variances),
+    case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(8, False), (6,), sum_lanes),
+    case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(1, True), (6,), sum_lanes),
     case(_conversion.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (errors(), 7), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (None, 7), ()),

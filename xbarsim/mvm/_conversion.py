@@ -1,4 +1,4 @@
-"""What happens to the sums of one read in registers: noise, conversion, surveys of them, and shift-add."""
+"""What happens to the sums of one read in registers: variance, noise, conversion, surveys of them, and shift-add."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim._numba import inlined
+from xbarsim._numba import inlined, kernel
 from xbarsim._simd import (
     LANES,
     Array,
@@ -22,7 +22,9 @@ from xbarsim._simd import (
     peek,
     poke,
     round_even,
+    shorten,
     smaller,
+    spread,
     square_root,
     store,
     to_float,
@@ -31,6 +33,66 @@ from xbarsim._simd import (
     zeros,
 )
 from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, Survey, SurveyPlaces
+
+# --- variances ---------------------------------------------------------------------------------------------------
+
+
+@kernel
+def build_variances(
+    dac_bits: int, count: int, part: NDArray[np.float32], shot: NDArray[np.float32], zero: Vector,
+    table: NDArray[np.uint16],
+) -> None:  # fmt: skip
+    """Tabulate the variances of every group of rows: ``part`` counts with the square of an input, ``shot`` with itself.
+
+    Both have few enough binary digits for their products to be exact: :func:`sum_variances` gives the same bits.
+    """
+    width = lane_count(zero)
+    members = 8 // dac_bits
+    entries = 1 << (dac_bits * members)
+    place = 0
+    for first in range(0, count, members):
+        store(table, place, zero)
+        for entry in range(1, entries):
+            k, digit, rest = -1, 0, entry
+            while digit == 0:
+                k += 1
+                for b in range(dac_bits):
+                    digit += ((entry >> (k + b * members)) & 1) << b
+            for b in range(dac_bits):
+                rest &= ~(1 << (k + b * members))
+            total = load(table, place + rest * width, zero)
+            if first + k < count:
+                cell = multiply(load(part, (first + k) * width, zero), spread(digit * digit, zero))
+                if shot.size:
+                    cell = add(cell, multiply(load(shot, (first + k) * width, zero), spread(digit, zero)))
+                total = add(total, cell)
+            store(table, place + entry * width, total)
+        place += entries * width
+
+
+@inlined
+def sum_variances(
+    rows: int, members: int, inputs: NDArray[np.float32], at: int, cells: NDArray[np.float32],
+    shot: NDArray[np.float32], has_shot: bool, like: Vector,
+) -> Vector:  # fmt: skip
+    """Sum the variances of one read over groups of rows, each rounded as :func:`build_variances` does.
+
+    ``like`` is zero. Wide streams, which no table serves, have one row a group.
+    """
+    width = lane_count(like)
+    total = like
+    for first in range(0, rows, members):
+        group = like
+        for i in range(min(first + members, rows) - 1, first - 1, -1):
+            x = peek(inputs, at + i)
+            if x != 0:
+                cell = multiply(load(cells, i * width, like), fill(x * x, like))
+                if has_shot:
+                    cell = add(cell, multiply(load(shot, i * width, like), fill(x, like)))
+                group = shorten(add(group, cell))
+        total = add(total, group)
+    return total
+
 
 # --- noise -------------------------------------------------------------------------------------------------------
 

@@ -29,12 +29,14 @@ from xbarsim._simd import (
     load,
     multiply,
     peek,
+    spread,
     store,
     to_float,
     to_int32,
     zeros,
 )
 from xbarsim.mvm._conversion import (
+    build_variances,
     convert,
     hash_vector,
     mix_word,
@@ -42,10 +44,10 @@ from xbarsim.mvm._conversion import (
     point_errors,
     point_survey,
     shift_add,
+    sum_variances,
     trim,
 )  # fmt: skip
-from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
-from xbarsim.mvm._tables import MOST_TABLE_BITS, build_table, build_variances, copy_noise, round_cells, sum_variances
+from xbarsim.mvm._records import MOST_TABLE_BITS, Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
@@ -86,6 +88,58 @@ def list_rows(reads: Reads, inputs: Inputs, r: int, starts: NDArray[np.int64], r
                     rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
                     n += entry != 0
     starts[read] = n
+
+
+# --- cells -------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:
+    """Copy some columns of one row block, rounded to whole numbers of the grid."""
+    matrix, step = cells.matrix, cells.step
+    for i in range(begin, end):
+        for j in range(width):
+            part[(i - begin) * width + j] = np.rint(matrix[i, column + j] * step)
+
+
+@kernel
+def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, scratch: FusedScratch) -> None:
+    """Copy what some columns of one row block add to variances."""
+    for i in range(begin, end):
+        for j in range(width):
+            scratch.noise_cells[(i - begin) * width + j] = cells.noise[i, column + j]
+            if scratch.shot_cells.size:
+                scratch.shot_cells[(i - begin) * width + j] = cells.shot[i, column + j]
+
+
+@kernel
+def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Array) -> None:
+    """Tabulate the column sums of every group of rows."""
+    width = lane_count(zero)
+    members = 8 // dac_bits
+    entries = 1 << (dac_bits * members)
+    place = 0
+    for first in range(0, count, members):
+        store(table, place, zero)
+        for entry in range(1, entries):
+            k = 0
+            while not (entry >> k) & 1:
+                k += 1
+            k %= members
+            digit = 0
+            rest = entry
+            for b in range(dac_bits):
+                bit = 1 << (k + b * members)
+                digit += ((entry & bit) >> (k + b * members)) << b
+                rest &= ~bit
+            total = load(table, place + rest * width, zero)
+            if first + k < count:
+                cell = load(part, (first + k) * width, zero)
+                if digit > 1:
+                    cell = multiply(cell, spread(digit, zero))
+                total = add(total, cell)
+            store(table, place + entry * width, total)
+        place += entries * width
 
 
 # --- reads ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_TABLE_BITS = 2
+"""Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
+
 
 class Reads(NamedTuple):
     """How inputs are sent: one entry per stream."""

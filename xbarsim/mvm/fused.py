@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records
-from xbarsim.mvm._tables import MOST_TABLE_BITS
+from xbarsim.mvm._records import MOST_TABLE_BITS
 from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.mvm._tables import MOST_TABLE_BITS
+from xbarsim.mvm._records import MOST_TABLE_BITS
 
 FIXED_ERROR = 0.02
 """Largest root-mean-square error of a column sum for which 16 bits are taken [lsb]."""
