@@ -9,6 +9,7 @@ html_theme = "furo"
 html_show_copyright = False
 html_title = f"xbarsim {release}"
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
 autodoc_typehints = "none"
 exclude_patterns = ["_build"]
 
