@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xbarsim import mapping as mapping
     from xbarsim import mvm as mvm
     from xbarsim import network as network
+    from xbarsim import nn as nn
     from xbarsim import report as report
     from xbarsim import search as search
     from xbarsim import timing as timing
@@ -48,8 +49,8 @@ _ERRORS = ("ConfigError", "MappingError", "ShapeError", "SolverError", "XbarsimE
 _PLUGIN = ("register",)
 _TRAIN = ("quantize",)
 _ROOMS = (
-    "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "report", "search",
-    "timing",
+    "config", "cost", "crossbar", "data", "device", "inference", "mapping", "mvm", "network", "nn", "report",
+    "search", "timing",
 )  # fmt: skip
 _SOURCES = {
     "xbarsim.api": _FACADE, "xbarsim.search": _SEARCH, "xbarsim.diagnosis": _DIAGNOSIS, "xbarsim.errors": _ERRORS,

@@ -299,7 +299,13 @@ def apply_chip(chip: DrawnChip | None, generator: Any) -> Any:
 
 
 def run_on_chip(
-    node: Node, x: Tensor, weight: Tensor, bias: Tensor, layer: QuantizedLayer, chip: LayerChip | None, generator: Any
+    node: Node,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    layer: QuantizedLayer,
+    chip: LayerChip | None,
+    generator: Any,
 ) -> Tensor:
     """Compute a layer as its arrays do, gradients passing straight through.
 
@@ -311,7 +317,7 @@ def run_on_chip(
         Inputs.
     weight : Tensor, (outputs, C / groups, kh, kw) or (outputs, features)
         Weights in float.
-    bias : Tensor, (outputs,)
+    bias : Tensor, (outputs,), or None
         Bias in float.
     layer : QuantizedLayer
         Grids of inputs and weights.

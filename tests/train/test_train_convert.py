@@ -1,0 +1,246 @@
+"""PyTorch modules whose layers run on arrays."""
+
+import copy
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra torch is not installed")
+pytest.importorskip("onnxscript", reason="the extra torch is not installed")
+
+import xbarsim as xs
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.inference.simulate import program_network
+from xbarsim.mapping import plan_network
+from xbarsim.network import quantize_input, quantize_network, run_network
+from xbarsim.network.integer import dequantize_output
+from xbarsim.train.torch_network import functional, nn, torch, use_threads
+
+RNG = np.random.default_rng(5)
+IMAGES = RNG.random((6, 1, 8, 8), dtype=np.float32)
+CALIBRATION = RNG.random((8, 1, 8, 8), dtype=np.float32)
+LINES = RNG.standard_normal((6, 2, 10)).astype(np.float32)
+NOISY = {"crossbar.rows": 32, "crossbar.cols": 32, "device.read_noise.sigma": 0.05}
+
+
+class ResidualNet(nn.Module):
+    """Convolutions with and without bias and normalisation, a residual sum, a linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 4, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(4)
+        self.conv2 = nn.Conv2d(4, 4, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(4)
+        self.plain = nn.Conv2d(4, 4, 1)
+        self.fc = nn.Linear(64, 3)
+
+    def forward(self, x):
+        """Return three numbers an image."""
+        first = torch.relu(self.bn1(self.conv1(x)))
+        second = torch.relu(self.bn2(self.conv2(first)) + first)
+        return self.fc(functional.max_pool2d(torch.relu(self.plain(second)), 2).flatten(1))
+
+
+class LineNet(nn.Module):
+    """A convolution along one axis, and a linear layer on every place of a line."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(2, 4, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm1d(4)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        """Return three numbers for every place."""
+        return self.fc(torch.relu(self.norm(self.conv(x))).transpose(1, 2))
+
+
+def made(kind):
+    """Return a module with statistics that are not those of a new one."""
+    torch.manual_seed(1)
+    module = kind()
+    for part in module.modules():
+        if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.uniform_(part.running_mean, -0.2, 0.2)
+            nn.init.uniform_(part.running_var, 0.1, 2.0)
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+            part.weight.data[0] *= -1
+    return module.eval()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Keep PyTorch off the other cores."""
+    with use_threads(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def hardware():
+    """Small arrays with wires, variation and noise of reads."""
+    return xs.load_hardware("reference", NOISY)
+
+
+@pytest.fixture(scope="module")
+def converted(hardware):
+    """A converted module; tests that change it take a copy."""
+    return xs.nn.convert(made(ResidualNet), hardware, CALIBRATION, seed=3, threads=1)
+
+
+def run_simulator(module, hardware, images, calibration):
+    """Return outputs, and layer by layer the machine, input codes and integer results of what ``simulate`` runs."""
+    network = xs.from_torch(module, images.shape[1:])
+    plan = plan_network(network, hardware)
+    quantized = quantize_network(
+        network, calibration, weight_bits=hardware.weight_bits, activation_bits=hardware.activation_bits,
+        layers={part.name: part.quantization for part in plan.layers},
+    )  # fmt: skip
+    machines, _ = program_network(quantized, plan, calibration, seed=3, trial=0)
+    seen = {}
+
+    def compute(node, x):
+        machine = machines[node.name]
+        codes = quantize_input(machine.quantized, x)
+        sums = machine.accumulate(codes)
+        seen[node.name] = (machine, codes, sums)
+        return dequantize_output(machine.quantized, sums, machine.lsb)
+
+    return run_network(network, images, compute, block=len(images)), seen
+
+
+@pytest.mark.parametrize(
+    ("kind", "images", "calibration"), [(ResidualNet, IMAGES, CALIBRATION), (LineNet, LINES, LINES)]
+)
+def test_every_layers_integers_are_those_of_simulate(hardware, kind, images, calibration):
+    module = made(kind)
+    on_arrays = xs.nn.convert(module, hardware, calibration, seed=3, threads=1).eval()
+    felt = {}
+
+    def keep(part, given, result):
+        felt[part.array_name] = (given[0].numpy(), result.numpy())
+
+    names = [name for name, part in module.named_modules() if isinstance(part, (nn.Conv1d, nn.Conv2d, nn.Linear))]
+    for name in names:
+        on_arrays.get_submodule(name).register_forward_hook(keep)
+    with torch.no_grad():
+        found = on_arrays(torch.tensor(images)).numpy()
+    expected, seen = run_simulator(module, hardware, images, calibration)
+    assert len(names) == len(seen)
+    assert set(seen) == set(felt)
+    for name, (machine, codes, sums) in seen.items():
+        given, result = felt[name]
+        np.testing.assert_array_equal(quantize_input(machine.quantized, given).reshape(codes.shape), codes)
+        real = dequantize_output(machine.quantized, sums, machine.lsb)
+        np.testing.assert_array_equal(result.reshape(real.shape), real)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_outputs_are_those_of_simulate_in_batches_and_after_a_refresh(converted, hardware):
+    network = xs.from_torch(made(ResidualNet), (1, 8, 8))
+    expected = xs.simulate(network, hardware, IMAGES, calibration=CALIBRATION, seed=3, threads=1).outputs[0]
+    converted.eval()
+    for _ in range(2):
+        converted.refresh()
+        with torch.inference_mode():
+            found = np.concatenate([converted(torch.tensor(part)).numpy() for part in (IMAGES[:2], IMAGES[2:])])
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    with torch.no_grad():
+        again = converted(torch.tensor(IMAGES)).numpy()
+    assert not np.array_equal(again, expected)  # later images of the same chip: other noise of reads
+
+
+def test_training_lowers_the_loss_and_moves_normalisation(converted):
+    module = copy.deepcopy(converted).train()
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    statistics = module.bn1.running_mean.clone()
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
+    losses = []
+    for step in range(40):
+        if step == 20:
+            module.refresh()
+        loss = functional.cross_entropy(module(torch.tensor(IMAGES)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(torch.isfinite(part.grad).all() for part in module.parameters())
+        assert all(part.grad.abs().max() > 0 for part in (module.conv1.weight, module.bn1.weight, module.fc.bias))
+        optimizer.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    assert not torch.equal(statistics, module.bn1.running_mean)
+
+
+def test_the_model_in_training_is_what_ideal_arrays_compute():
+    """Without noise and with normalisation held, training mode gives what evaluation gives."""
+    ideal = xs.load_hardware(
+        "reference", {"crossbar.method": "ideal", "device.programming.distribution": "none", "adc.bits": "ideal"}
+    )
+    module = xs.nn.convert(made(ResidualNet), ideal, CALIBRATION, threads=1)
+    with torch.no_grad():
+        read = module.eval()(torch.tensor(IMAGES))
+        module.train()
+        for norm in (module.bn1, module.bn2):
+            norm.eval()
+        modelled = module(torch.tensor(IMAGES))
+    # codes at the edge between two steps may fall to either side
+    torch.testing.assert_close(modelled, read, rtol=0, atol=0.02 * float(read.abs().max()))
+
+
+def test_state_dicts_go_both_ways(converted, hardware):
+    module = made(ResidualNet)
+    state = converted.state_dict()
+    assert list(state) == list(module.state_dict())
+    other = copy.deepcopy(converted).eval()
+    with torch.no_grad():
+        first = other(torch.tensor(IMAGES))
+        changed = {key: value * 1.5 if value.is_floating_point() else value for key, value in state.items()}
+        other.load_state_dict(changed)
+        second = other(torch.tensor(IMAGES))
+    module.load_state_dict(changed)
+    expected, _ = run_simulator(module, hardware, IMAGES, CALIBRATION)
+    assert not torch.equal(first, second)
+    np.testing.assert_allclose(second.numpy(), expected, rtol=1e-6)
+
+
+def test_the_module_given_stays_as_it_was(hardware):
+    module = made(ResidualNet).train()
+    state = copy.deepcopy(module.state_dict())
+    converted = xs.nn.convert(module, hardware, torch.tensor(CALIBRATION))
+    assert module.training
+    assert converted.training
+    assert type(module.conv1) is nn.Conv2d
+    assert all(torch.equal(value, module.state_dict()[key]) for key, value in state.items())
+    assert all(torch.equal(value, converted.state_dict()[key]) for key, value in state.items())
+
+
+class Twice(nn.Module):
+    """One layer that is called two times."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        """Return four numbers."""
+        return self.fc(torch.relu(self.fc(x)))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "words"),
+    [
+        (nn.Sequential(nn.ReLU()), (4,), "has no Linear, Conv1d or Conv2d"),
+        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 1, 2)), (1, 4, 4), "is no Linear, Conv1d or Conv2d"),
+        (Twice(), (4,), "called once"),
+        ("resnet20", (4,), "is not a torch.nn.Module"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused_in_one_line(module, shape, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        xs.nn.convert(module, "reference", np.ones((2, *shape), np.float32))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 400
+
+
+def test_images_of_another_size_are_refused(converted):
+    with torch.no_grad(), pytest.raises(ShapeError, match="size of the calibration images"):
+        converted.eval()(torch.ones(2, 1, 8, 10))

@@ -1,0 +1,91 @@
+"""PyTorch modules on arrays, for a user's own loop (extra ``torch``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from xbarsim import config
+
+__all__ = ["convert"]
+
+
+def convert(
+    module: Any,
+    hardware: config.Hardware | str | Path,
+    calibration: ArrayLike,
+    *,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    trial: int = 0,
+    seed: int = 0,
+    threads: int | None = None,
+) -> Any:
+    """Return a copy of a PyTorch module whose linear layers and convolutions run on arrays.
+
+    ``Linear``, ``Conv1d`` and ``Conv2d`` keep their parameters and names, so that state dicts, optimisers and hooks
+    see the module they know; everything else stays as it is.
+
+    In training mode a layer computes with rounded inputs and weights, what the arrays of some drawn chips add to the
+    weights, and noise on its outputs, as :func:`xbarsim.train.finetune` does; gradients pass straight through. Batch
+    normalisation stays alive. Chips are drawn at the first step; call ``module.refresh()`` now and then, say once an
+    epoch, to draw one more with the weights of now.
+
+    In evaluation mode the simulator's own kernels run: batch normalisation behind a layer is folded as
+    :func:`xbarsim.from_torch` folds it, the network is quantised on the calibration images, and one chip is programmed
+    and calibrated. Images are numbered in the order in which they come, from 0 after programming; image by image the
+    integers of every layer are those of ``simulate(from_torch(module, ...), hardware, images,
+    calibration=calibration, seed=seed)``. The chip is programmed anew when a parameter or buffer has changed
+    (``module.refresh()`` says so where PyTorch cannot notice, as after writing to ``.data``).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On the CPU; left as it is. It must be one that :func:`xbarsim.from_torch` takes.
+    hardware : Hardware, str or Path
+        A record, a shipped name or a path.
+    calibration : array_like or Tensor of float, (images, *input_shape)
+        Images that set scales and, the first 64 of them, ADC ranges. Their size is the one that the layers take.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers, in place of the hardware's own.
+    trial : int
+        Which chip of the seed is evaluated; training draws those that follow.
+    seed : int
+        Seed of chips and noise.
+    threads : int, optional
+        Threads of the kernels, all cores if left out; never changes a result.
+
+    Returns
+    -------
+    torch.nn.Module
+        The copy, with a method ``refresh()``.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If an input is wrong, PyTorch is missing, the module has no layer to convert, or a weight layer of its network
+        is no module of these three kinds that is called once.
+
+    Notes
+    -----
+    Neglected: in evaluation mode no gradient passes the layers. In training mode a chip's error does not change while
+    weights move between two draws, nor do ranges of inputs and steps of weights; errors of weights and of outputs are
+    uncorrelated beyond their means; what the arrays add is divided by what batch normalisation multiplied by when the
+    chip was drawn. Operations between layers are PyTorch's: where they round otherwise than the simulator's own (means,
+    exponentials), a code at the edge of two steps may differ by one. Every time that arrays are programmed or drawn
+    the module is exported, which takes seconds, and which runs hooks that it had when it was converted.
+    """
+    from xbarsim.train.convert import convert_module
+    from xbarsim.train.session import ArraySettings
+
+    settings = ArraySettings(
+        hardware=hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, trial=trial,
+        seed=seed, threads=threads,
+    )  # fmt: skip
+    return convert_module(module, settings, calibration)

@@ -1,0 +1,216 @@
+"""PyTorch modules whose layers run on arrays, in place: what stands behind :func:`xbarsim.nn.convert`.
+
+The copy keeps its modules; those that go to arrays change their class, so that parameters, names and hooks stay. All of
+them share one :class:`~xbarsim.train.session.ArraySession`.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.network import from_torch, run_network
+from xbarsim.rng import stream
+from xbarsim.train.session import ArraySession, ArraySettings, norm_factor
+from xbarsim.train.torch_network import Tensor, nn, torch
+
+CHECK_IMAGES = 2
+SAME = 1e-3
+"""Relative difference below which two computations in float32 are taken for the same."""
+
+
+class OnArrays(nn.Module):
+    """Mixed into a layer that runs on arrays."""
+
+    session: ArraySession
+    """Shared by all layers of a module."""
+    array_name: str
+    """Name of the layer in its network."""
+    folded: tuple[Any, ...]
+    """Batch normalisation that is folded into the layer, if any; in a tuple, so that it does not count as a child."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the simulator's kernels run, with batch normalisation folded, and not the model for training."""
+        return not self.training and not any(norm.training for norm in self.folded)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the layer on its arrays, (B, C, ..., W) or (..., features)."""
+        return self.session.run(self, x)
+
+
+class NormBehindArrays(nn.Module):
+    """Mixed into a batch normalisation that is folded into the layer before it."""
+
+    source: tuple[OnArrays]
+    """The layer that it is folded into; in a tuple, so that it does not count as a child."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise, or hand through what the arrays have normalised, (B, C, ..., W)."""
+        y: Tensor = x if self.source[0].is_read else super().forward(x)
+        return y
+
+
+class ArrayLinear(OnArrays, nn.Linear):
+    """A linear layer on arrays."""
+
+
+class ArrayConv1d(OnArrays, nn.Conv1d):
+    """A convolution along one axis on arrays."""
+
+
+class ArrayConv2d(OnArrays, nn.Conv2d):
+    """A convolution along two axes on arrays."""
+
+
+class FoldedBatchNorm1d(NormBehindArrays, nn.BatchNorm1d):
+    """Batch normalisation behind a linear layer or a convolution along one axis."""
+
+
+class FoldedBatchNorm2d(NormBehindArrays, nn.BatchNorm2d):
+    """Batch normalisation behind a convolution along two axes."""
+
+
+LAYERS = {nn.Linear: ArrayLinear, nn.Conv1d: ArrayConv1d, nn.Conv2d: ArrayConv2d}
+NORMS = {nn.BatchNorm1d: FoldedBatchNorm1d, nn.BatchNorm2d: FoldedBatchNorm2d}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayPlace:
+    """Where a layer of the network is in the module."""
+
+    node: str
+    """The layer's name in the network."""
+    layer: str
+    """Path of the module that computes it."""
+    norm: str | None
+    """Path of the batch normalisation that is folded into it."""
+
+
+def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike) -> Any:
+    """Convert a module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Left as it is.
+    settings : ArraySettings
+        What it runs on.
+    calibration : array_like or Tensor of float, (images, *input_shape)
+        Images that set scales and ranges.
+
+    Returns
+    -------
+    torch.nn.Module
+        The copy, with a method ``refresh()``.
+    """
+    if not isinstance(module, nn.Module):
+        raise ConfigError(f"convert: {type(module).__name__} is not a torch.nn.Module")
+    name = type(module).__name__
+    given = calibration.detach().cpu() if isinstance(calibration, Tensor) else calibration
+    images = np.asarray(given, dtype=np.float32)
+    if images.ndim < 2 or not len(images):
+        raise ShapeError("calibration: needs at least one image, (images, *input_shape)")
+    if not any(type(part) in LAYERS for path, part in module.named_modules() if path):
+        raise ConfigError(f"module {name}: has no Linear, Conv1d or Conv2d inside that could run on arrays")
+    converted, plain = copy.deepcopy(module), copy.deepcopy(module)
+    session = ArraySession(converted, plain, settings, images)
+    parts = dict(converted.named_modules())
+    for place in find_places(plain, images.shape[1:], name):
+        layer = parts[place.layer]
+        layer.__class__ = LAYERS[type(layer)]
+        layer.session, layer.array_name = session, place.node
+        layer.folded = () if place.norm is None else (parts[place.norm],)
+        for norm in layer.folded:
+            norm.__class__, norm.source = NORMS[type(norm)], (layer,)
+    _check_same(session, name)
+    converted.refresh = session.refresh
+    return converted
+
+
+def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlace]:
+    """Find the modules that compute the layers of a network.
+
+    Told from a copy with random weights and normalisations: exported, every layer carries the weights of its own
+    module, and where a normalisation is folded into it, that one's numbers too.
+
+    Parameters
+    ----------
+    plain : torch.nn.Module
+        The module.
+    shape : tuple of int
+        Shape of one image.
+    name : str
+        What messages call the module.
+
+    Returns
+    -------
+    list of ArrayPlace
+        One for each layer of the network, in its order.
+    """
+    marked = copy.deepcopy(plain)
+    rng = stream(0, "convert.marks")
+    layers, norms = {}, {}
+    with torch.no_grad():
+        for path, part in marked.named_modules():
+            if path and type(part) in LAYERS:
+                part.weight.copy_(torch.tensor(rng.standard_normal(tuple(part.weight.shape))))
+                layers[path] = part
+            elif path and type(part) in NORMS and part.running_var is not None:
+                part.running_var.copy_(torch.tensor(rng.uniform(0.3, 3.0, len(part.running_var))))
+                norms[path] = norm_factor(part)
+    places: list[ArrayPlace] = []
+    for node in from_torch(marked, shape).layers:
+        assert node.weight is not None
+        place = next(
+            (
+                ArrayPlace(node=node.name, layer=path, norm=norm)
+                for path, layer in layers.items()
+                for norm, factor in {None: np.ones(1), **norms}.items()
+                if _is_folded(node.weight, layer.weight.detach().numpy(), factor)
+            ),
+            None,
+        )
+        if place is None or any(place.layer == other.layer for other in places):
+            raise ConfigError(
+                f"module {name}: layer {node.name} would hold weights in arrays, but is no Linear, Conv1d or Conv2d "
+                "module that is called once; write it as one, or use simulate"
+            )
+        if place.norm is not None and any(place.norm == other.norm for other in places):
+            raise ConfigError(f"module {name}: {place.norm} is called behind two layers; write it as two modules")
+        places.append(place)
+    return places
+
+
+def _is_folded(weight: np.ndarray, own: np.ndarray, factor: np.ndarray) -> bool:
+    if own.size != weight.size or len(own) != len(weight) or len(factor) not in (1, len(own)):
+        return False
+    wanted = own.reshape(weight.shape) * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+    return bool(np.abs(weight - wanted).max() <= SAME * np.abs(wanted).max())
+
+
+def _check_same(session: ArraySession, name: str) -> None:
+    """Refuse a module that would not compute its network with its layers replaced."""
+    images = session.calibration[:CHECK_IMAGES]
+    modes = [(part, part.training) for part in session.module.modules()]
+    session.compute_float()
+    try:
+        with torch.no_grad():
+            found = session.module.eval()(torch.tensor(images))
+    finally:
+        for part, mode in modes:
+            part.training = mode
+        session.refresh()
+    expected = run_network(session.network, images)
+    if not isinstance(found, Tensor) or tuple(found.shape) != expected.shape:
+        raise ConfigError(f"module {name}: its output is not the one tensor {expected.shape[1:]} of its network")
+    if np.abs(found.numpy() - expected).max() > SAME * max(np.abs(expected).max(), 1e-6):
+        raise ConfigError(
+            f"module {name}: computes something else once its layers run on arrays; is a layer or a normalisation "
+            "called twice, or in two ways?"
+        )

@@ -1,0 +1,259 @@
+"""The arrays behind a converted PyTorch module: programmed for evaluation, drawn for training.
+
+The network is exported anew whenever arrays are programmed or drawn, so that folding and scales are those that
+``simulate`` sees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbarsim import api, config
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.inference.machine import Machine, run_machine
+from xbarsim.inference.simulate import program_network
+from xbarsim.mapping import plan_network
+from xbarsim.network import Network, Node, from_torch, quantize_network
+from xbarsim.network.execute import available_cores, check_images, single_threaded_blas
+from xbarsim.network.kinds import KINDS
+from xbarsim.rng import stream
+from xbarsim.train.finetune import CALIBRATION_IMAGES, CHIPS, FIRST_CHIPS
+from xbarsim.train.hardware_model import (
+    DrawnChip,
+    LayerChip,
+    draw_chip,
+    is_left_to_chance,
+    pool_chips,
+    run_on_chip,
+)
+from xbarsim.train.torch_network import Tensor, torch
+
+Compute = Callable[[np.ndarray, int], np.ndarray]
+"""``(inputs, index of the first image) -> outputs`` of a layer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraySettings:
+    """What a converted module runs on; fields as in :func:`xbarsim.nn.convert`."""
+
+    hardware: config.Hardware | str | Path
+    layers: Mapping[str, Mapping[str, Any]] | None
+    weight_bits: int | None
+    activation_bits: int | None
+    trial: int
+    seed: int
+    threads: int | None
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Layers and bits, by the names that plans and draws give them."""
+        return {"layers": self.layers, "weight_bits": self.weight_bits, "activation_bits": self.activation_bits}
+
+
+class ArraySession:
+    """The arrays of a converted module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The copy that is converted.
+    plain : torch.nn.Module
+        Another copy, which is exported.
+    settings : ArraySettings
+        What it runs on.
+    calibration : ndarray of float32, (images, *input_shape)
+        Images that set scales and ranges.
+    """
+
+    def __init__(self, module: Any, plain: Any, settings: ArraySettings, calibration: np.ndarray) -> None:
+        self.module, self.plain, self.settings = module, plain, settings
+        self.hardware = api.load_hardware(settings.hardware)
+        self.network = from_torch(plain, calibration.shape[1:])
+        self.calibration = check_images(self.network, calibration)
+        self.computes: dict[str, Compute] = {}
+        self.seen: dict[str, int] = {}
+        self.state: tuple[Any, ...] = ()
+        self.is_random = is_left_to_chance(self.network, self.hardware, settings.layers)
+        self.chips: deque[DrawnChip] = deque(maxlen=CHIPS if self.is_random else 1)
+        self.pooled: DrawnChip | None = None
+        self.drawn = self.steps = 0
+
+    def refresh(self) -> None:
+        """Program arrays anew at the next evaluation, and draw one more chip at the next training step."""
+        self.computes, self.pooled = {}, None
+
+    def run(self, layer: Any, x: Tensor) -> Tensor:
+        """Compute a layer.
+
+        Parameters
+        ----------
+        layer : OnArrays
+            The layer.
+        x : Tensor, (B, C, ..., W) or (..., features)
+            Inputs.
+
+        Returns
+        -------
+        Tensor
+            Outputs, with the axes that PyTorch gives them.
+        """
+        node = self.network.node(layer.array_name)
+        inputs = self._arrange(layer, node, x)
+        y = self._read(node.name, inputs).to(x.dtype) if layer.is_read else self._model(layer, node, inputs)
+        axes = layer.weight.ndim - 2
+        if not axes:
+            return y.reshape(*x.shape[:-1], -1)
+        return y.reshape(*x.shape[: -axes - 1], len(layer.weight), *node.shape[-axes:])
+
+    def compute_float(self) -> None:
+        """Let layers compute in float what they hold with batch normalisation folded, until the next refresh."""
+        self.computes = {node.name: _float_compute(node) for node in self.network.layers}
+        self.seen, self.state = dict.fromkeys(self.computes, 0), self._state()
+
+    def _arrange(self, layer: Any, node: Node, x: Tensor) -> Tensor:
+        """Return inputs with the axes that they have in the network."""
+        if x.device.type != "cpu":
+            raise ConfigError(f"layer {node.name}: converted modules run on the CPU, its input is on {x.device}")
+        shape = self.network.shape_of(node.inputs[0])
+        axes = layer.weight.ndim - 2
+        fits = tuple(x.shape[-axes - 1 :]) == (shape[0], *shape[-axes:]) if axes else x.shape[-1] == shape[-1]
+        if not fits or x.numel() % int(np.prod(shape)):
+            raise ShapeError(
+                f"layer {node.name}: input {tuple(x.shape)} is not made of {shape}, the size of the calibration "
+                "images; convert the module with images of this size"
+            )
+        return x.reshape(-1, *shape)
+
+    def _model(self, layer: Any, node: Node, inputs: Tensor) -> Tensor:
+        """Compute a layer as the drawn chips do, for training."""
+        if self.pooled is None:
+            with torch.inference_mode(False):
+                self.pooled = self._draw()
+        self.steps += 1
+        noise = stream(self.settings.seed, "convert.noise", self.steps)
+        generator = torch.Generator().manual_seed(int(noise.integers(2**63)))
+        grid, chip = self.pooled.quantized.layers[node.name], self.pooled.layers[node.name]
+        weight = layer.weight.reshape(grid.weight.shape)
+        return run_on_chip(node, inputs, weight, layer.bias, grid, chip, generator)
+
+    def _read(self, name: str, inputs: Tensor) -> Tensor:
+        """Compute a layer with the simulator's kernels."""
+        state = self._state()
+        if not self.computes or state != self.state:
+            with torch.inference_mode(False), torch.no_grad():
+                self._program()
+            self.state = state
+        first = self.seen[name]
+        self.seen[name] = first + len(inputs)
+        with single_threaded_blas():
+            found = self.computes[name](inputs.detach().to(torch.float32).contiguous().numpy(), first)
+        return torch.from_numpy(np.ascontiguousarray(found))
+
+    def _program(self) -> None:
+        """Export, quantise, program and calibrate, as ``simulate`` does."""
+        settings, network = self.settings, self._export()
+        plan = plan_network(network, self.hardware, **settings.choices, may_cut=False)
+        threads = settings.threads or available_cores()
+        quantized = quantize_network(
+            network, self.calibration, weight_bits=plan.hardware.weight_bits,
+            activation_bits=plan.hardware.activation_bits, threads=threads,
+            layers={part.name: part.quantization for part in plan.layers},
+        )  # fmt: skip
+        machines, _ = program_network(
+            quantized, plan, self.calibration[:CALIBRATION_IMAGES], seed=settings.seed, trial=settings.trial,
+            threads=threads,
+        )  # fmt: skip
+        self.computes = {name: _array_compute(machine, threads) for name, machine in machines.items()}
+        self.seen = dict.fromkeys(machines, 0)
+
+    def _draw(self) -> DrawnChip:
+        """Draw a chip more, and return the mean and spread of those kept."""
+        network, settings = self._export(), self.settings
+        factors = {
+            part.array_name: norm_factor(part.folded[0])
+            for part in self.module.modules()
+            if hasattr(part, "array_name") and part.folded
+        }
+        for _ in range(FIRST_CHIPS if self.is_random and not self.chips else 1):
+            self.drawn += 1
+            chip = draw_chip(
+                network, self.hardware, self.calibration[:CALIBRATION_IMAGES], **settings.choices, seed=settings.seed,
+                trial=settings.trial + self.drawn,
+            )  # fmt: skip
+            self.chips.append(unfold_chip(chip, factors))
+        return pool_chips(self.chips)
+
+    def _export(self) -> Network:
+        """Return the network with the weights of now."""
+        self.plain.load_state_dict(self.module.state_dict())
+        self.network = from_torch(self.plain, self.calibration.shape[1:])
+        return self.network
+
+    def _state(self) -> tuple[Any, ...]:
+        """Return what differs once a parameter or buffer has been written to."""
+        tensors = (*self.module.parameters(), *self.module.buffers())
+        return tuple((tensor.data_ptr(), tensor._version) for tensor in tensors)
+
+
+def norm_factor(norm: Any) -> np.ndarray:
+    """Return what a batch normalisation multiplies each channel by in evaluation mode.
+
+    Parameters
+    ----------
+    norm : torch.nn.BatchNorm1d or torch.nn.BatchNorm2d
+        With running statistics.
+
+    Returns
+    -------
+    ndarray of float64, (channels,)
+        Gain over deviation [-].
+    """
+    deviation = np.sqrt(norm.running_var.detach().numpy().astype(np.float64) + norm.eps)
+    gain = 1.0 if norm.weight is None else norm.weight.detach().numpy().astype(np.float64)
+    factor: np.ndarray = gain / deviation
+    return factor
+
+
+def unfold_chip(chip: DrawnChip, factors: Mapping[str, np.ndarray]) -> DrawnChip:
+    """Return a chip in units of the weights before batch normalisation was folded into them.
+
+    Parameters
+    ----------
+    chip : DrawnChip
+        Of the folded network.
+    factors : mapping
+        Layer -> what normalisation multiplies its outputs by, (out,).
+
+    Returns
+    -------
+    DrawnChip
+        Outputs that are multiplied by 0 keep their units.
+    """
+    layers, grids = dict(chip.layers), dict(chip.quantized.layers)
+    for name, given in factors.items():
+        factor = np.where(given == 0, 1.0, given)
+        scale = torch.tensor(factor, dtype=torch.float32)
+        layer, weight = layers[name], grids[name].weight
+        layers[name] = LayerChip(
+            shift=layer.shift / scale.reshape(-1, *(1,) * (weight.ndim - 1)),
+            spread=None,
+            mean=layer.mean / scale,
+            deviation=layer.deviation / scale.abs(),
+        )
+        grids[name] = dataclasses.replace(grids[name], weight_scale=grids[name].weight_scale / np.abs(factor))
+    return DrawnChip(quantized=dataclasses.replace(chip.quantized, layers=grids), layers=layers)
+
+
+def _float_compute(node: Node) -> Compute:
+    return lambda x, first: KINDS[node.kind].run(node, [x])
+
+
+def _array_compute(machine: Machine, threads: int) -> Compute:
+    return lambda x, first: run_machine(machine, x, first_image=first, threads=threads)
