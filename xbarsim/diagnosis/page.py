@@ -12,7 +12,7 @@ from xbarsim.diagnosis.explanation import Explanation
 from xbarsim.diagnosis.remedy import REMEDIES
 from xbarsim.errors import ConfigError
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
-from xbarsim.report.style import save_figure
+from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ def write_page(explanation: Explanation, folder: str | Path) -> Path:
     drawn = draw_figures(explanation)
     tables = {"causes": explanation.causes, "layers": explanation.layers, "remedies": explanation.remedies}
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        drawings = {
-            name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()
-        }
+        drawings = save_drawings(drawn, folder)
         for name, table in tables.items():
             if len(table):
                 table.to_csv(folder / f"{name}.csv", index=False)

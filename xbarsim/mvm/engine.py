@@ -22,10 +22,11 @@ from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import Grids
 from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
-from xbarsim.mvm.product import find_threshold_share, multiply_collapsed, multiply_plain, sample_reads, sample_sums
+from xbarsim.mvm.product import multiply_collapsed, multiply_plain
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.recipe import Recipe
+from xbarsim.mvm.sample import find_threshold_share, sample_reads, sample_sums
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.steps import ScaledReads, Steps, choose_steps, has_own_steps, scale_reads
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry

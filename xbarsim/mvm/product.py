@@ -14,16 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.converter import SumSample, split_inputs
+from xbarsim.converter import split_inputs
 from xbarsim.mvm.fused import FusedMatrix
 from xbarsim.mvm.noise import draw_normal
 
 BLOCK = 256
 """Vectors that go through one product."""
-ROUNDINGS = 1 << 16
-"""Conversions that are looked at for sums next to thresholds, at most about: enough for a share within 0.002."""
-SAMPLES = 1 << 18
-"""Column sums that a converter of unequal steps is calibrated on, at most about."""
 
 
 def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
@@ -45,7 +41,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
     kind = np.float64 if adc.is_ideal else np.int64
     result = np.zeros((len(codes), matrix.recipe.outputs), dtype=kind)
     cells = matrix.programmed.matrix.astype(np.float64)
-    for first, block in _blocks(codes):
+    for first, block in cut_blocks(codes):
         size = min(BLOCK, len(codes) - first)
         values = split_inputs(block, streams).astype(np.float64)
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
@@ -83,122 +79,26 @@ def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.f
         [matrix.recipe.combine(cells[begin:end], r) for r, (begin, end) in enumerate(pairwise(matrix.row_starts))]
     )
     result = np.empty((len(codes), matrix.recipe.outputs))
-    for first, block in _blocks(codes):
+    for first, block in cut_blocks(codes):
         result[first : first + BLOCK] = ((block + matrix.streams.constant).astype(np.float64) @ whole)[
             : len(codes) - first
         ]
     return result
 
 
-def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
-    """Return column sums in float64 as converters see them, and what each counts; gains act, offset and noise do not.
+def cut_blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Cut vectors into blocks of one shape, the last filled with zeros.
 
     Parameters
     ----------
-    matrix : FusedMatrix
-        Cells, reads and columns.
     codes : ndarray of int, (vectors, K)
         Inputs.
-    most : int
-        About as many sums are returned at most, those of vectors spread evenly over ``codes``.
 
-    Returns
-    -------
-    SumSample
-        Column sums of every read, padding left out [level units], and the squares of their factors in shift-add.
+    Yields
+    ------
+    tuple
+        Place of the block's first vector, and the block, (BLOCK, K) int64.
     """
-    cells = matrix.programmed.matrix.astype(np.float64)
-    columns = matrix.recipe.used_columns
-    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * len(columns)
-    codes = codes[:: max(1, len(codes) * reads // most)]
-    found, weights = [], []
-    for first, block in _blocks(codes):
-        values = split_inputs(block, matrix.streams).astype(np.float64)
-        for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
-            factors = np.square(matrix.recipe.column_factors(r))
-            for t in range(len(matrix.streams)):
-                sums = (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first]
-                if matrix.errors is not None:
-                    sums *= matrix.errors.gain[r].astype(np.float64)
-                found.append(sums[:, columns].ravel())
-                weight = factors * float(matrix.streams.weights[t]) ** 2
-                weights.append(np.broadcast_to(weight, (len(sums), len(columns))).ravel())
-    return SumSample(np.concatenate(found), np.concatenate(weights))
-
-
-def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> float | None:
-    """Return the share of conversions whose sums, without errors, lie within a tenth of a step of a threshold.
-
-    A fifth, where sums fall anywhere between codes. Where a step is in resonance with the grid of level sums, close to
-    a small even multiple of it, up to a half: what wires take from those sums then rounds all of them one way.
-
-    Parameters
-    ----------
-    matrix : FusedMatrix
-        Cells, reads and converters.
-    codes : ndarray of int, (vectors, K)
-        Inputs.
-    most : int
-        About as many conversions are looked at at most, those of vectors spread evenly over ``codes``.
-
-    Returns
-    -------
-    float or None
-        Share of the sums that are not zero and do not clip [-]; None where there is none, and where converters have no
-        equal steps.
-    """
-    adc, cells = matrix.adc, matrix.programmed.matrix.astype(np.float64)
-    if adc.is_ideal or adc.levels is not None:
-        return None
-    columns = matrix.recipe.used_columns
-    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * len(columns)
-    codes = codes[:: max(1, len(codes) * reads // most)]
-    near = count = 0
-    for first, block in _blocks(codes):
-        values = split_inputs(block, matrix.streams).astype(np.float64)
-        for begin, end in pairwise(matrix.row_starts):
-            for t in range(len(matrix.streams)):
-                sums = (values[t, :, begin:end] @ cells[begin:end]) * matrix.finer(t)
-                y = adc.to_steps(sums)[: len(codes) - first, columns]
-                y = y[(y != 0) & (y >= adc.lowest) & (y <= adc.highest)]
-                near += int(np.count_nonzero(np.abs(y - np.rint(y)) > 0.4))
-                count += y.size
-    return near / count if count else None
-
-
-def sample_reads(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:
-    """Return column sums in float64 by read and plane, without errors.
-
-    Parameters
-    ----------
-    matrix : FusedMatrix
-        Cells, reads and columns.
-    codes : ndarray of int, (vectors, K)
-        Inputs.
-    most : int
-        About as many sums are returned at most, those of vectors spread evenly over ``codes``.
-
-    Returns
-    -------
-    ndarray of float64, (streams, planes, samples)
-        Column sums, padding and unit columns left out [level units].
-    """
-    cells, recipe = matrix.programmed.matrix.astype(np.float64), matrix.recipe
-    width = recipe.planes * recipe.padded
-    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * recipe.planes * recipe.outputs
-    codes = codes[:: max(1, len(codes) * reads // most)]
-    found = []
-    for first, block in _blocks(codes):
-        values = split_inputs(block, matrix.streams).astype(np.float64)[:, : len(codes) - first]
-        for begin, end in pairwise(matrix.row_starts):
-            sums = (values[:, :, begin:end] @ cells[begin:end, :width]).reshape(*values.shape[:2], recipe.planes, -1)
-            used = sums[..., : recipe.outputs].transpose(0, 2, 1, 3)
-            found.append(used.reshape(len(values), recipe.planes, -1))
-    return np.concatenate(found, axis=2)
-
-
-def _blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Cut vectors into blocks of one shape, the last filled with zeros."""
     for first in range(0, len(codes), BLOCK):
         block = np.zeros((BLOCK, codes.shape[1]), dtype=np.int64)
         part = codes[first : first + BLOCK]

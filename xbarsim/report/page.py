@@ -17,7 +17,7 @@ from xbarsim.report.extra import list_extras
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.quantity import describe_column
 from xbarsim.report.record import CostReport, Report
-from xbarsim.report.style import save_figure
+from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
 from xbarsim.units import format_si
 
@@ -80,10 +80,7 @@ def write_page(report: CostReport, folder: str | Path) -> Path:
     folder = Path(folder)
     drawn = draw_figures(report)
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        drawings = {
-            name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()
-        }
+        drawings = save_drawings(drawn, folder)
         report.layers.to_csv(folder / "layers.csv", index=False)
         report.components.to_csv(folder / "components.csv", index=False)
         if report.bounds is not None:

@@ -11,6 +11,7 @@ import html
 import io
 import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,25 @@ def save_figure(figure: Figure, stem: Path) -> str:
     body = svg.index(">", svg.index("<svg")) + 1
     stem.with_suffix(".svg").write_text(svg[:body] + ground + svg[body:], encoding="utf-8")
     return svg
+
+
+def save_drawings(drawn: Mapping[str, tuple[Figure, str]], folder: Path) -> dict[str, tuple[str, str]]:
+    """Write the figures of a page into its folder ``figures``.
+
+    Parameters
+    ----------
+    drawn : mapping of str to (Figure, str)
+        File name -> figure and what it shows.
+    folder : Path
+        Folder of the page; made where missing.
+
+    Returns
+    -------
+    dict
+        File name -> figure as SVG and what it shows, as :func:`~xbarsim.report.markup.lay_out_figure` takes them.
+    """
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    return {name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()}
 
 
 def embed_svg(svg: str, description: str) -> str:

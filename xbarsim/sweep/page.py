@@ -12,7 +12,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.metric import INTERVAL, describe_metric, find_metric
-from xbarsim.report.style import save_figure
+from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
 from xbarsim.sweep import figures
 from xbarsim.sweep.analysis import Effect, Factor, find_factors, rank_effects
@@ -69,10 +69,7 @@ def write_sweep_page(folder: str | Path) -> Path:
     factors = find_factors(done, stored.document)
     drawn = draw_figures(done, factors, list(stored.document["metrics"]))
     try:
-        (folder / "figures").mkdir(exist_ok=True)
-        drawings = {
-            name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()
-        }
+        drawings = save_drawings(drawn, folder)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
     return write_file(folder / "index.html", render_sweep(stored, table, factors, drawings))

@@ -1,0 +1,131 @@
+"""Samples of column sums: what converters are calibrated on, and how near sums lie to thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.converter import SumSample, split_inputs
+from xbarsim.mvm.fused import FusedMatrix
+from xbarsim.mvm.product import cut_blocks
+
+ROUNDINGS = 1 << 16
+"""Conversions that are looked at for sums next to thresholds, at most about: enough for a share within 0.002."""
+SAMPLES = 1 << 18
+"""Column sums that a converter of unequal steps is calibrated on, at most about."""
+
+
+class _ReadSums(NamedTuple):
+    """Column sums of some vectors in one read of one row block."""
+
+    block: int
+    """Row block, counted from 0."""
+    stream: int
+    """Input stream, counted from 0."""
+    sums: NDArray[np.float64]
+    """(vectors, columns) without errors [level units]."""
+
+
+def _list_reads(matrix: FusedMatrix, codes: NDArray[Any], columns: int, most: int) -> Iterator[_ReadSums]:
+    """Read vectors spread evenly over ``codes``, so that ``columns`` columns give about ``most`` sums at most."""
+    cells = matrix.programmed.matrix.astype(np.float64)
+    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * columns
+    codes = codes[:: max(1, len(codes) * reads // most)]
+    for first, block in cut_blocks(codes):
+        values = split_inputs(block, matrix.streams).astype(np.float64)
+        for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
+            for t in range(len(matrix.streams)):
+                yield _ReadSums(r, t, (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first])
+
+
+def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
+    """Return column sums in float64 as converters see them, and what each counts; gains act, offset and noise do not.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and columns.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    most : int
+        About as many sums are returned at most, those of vectors spread evenly over ``codes``.
+
+    Returns
+    -------
+    SumSample
+        Column sums of every read, padding left out [level units], and the squares of their factors in shift-add.
+    """
+    columns = matrix.recipe.used_columns
+    found, weights = [], []
+    for read in _list_reads(matrix, codes, len(columns), most):
+        sums = read.sums
+        if matrix.errors is not None:
+            sums = sums * matrix.errors.gain[read.block].astype(np.float64)
+        found.append(sums[:, columns].ravel())
+        weight = np.square(matrix.recipe.column_factors(read.block)) * float(matrix.streams.weights[read.stream]) ** 2
+        weights.append(np.broadcast_to(weight, (len(sums), len(columns))).ravel())
+    return SumSample(np.concatenate(found), np.concatenate(weights))
+
+
+def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> float | None:
+    """Return the share of conversions whose sums, without errors, lie within a tenth of a step of a threshold.
+
+    A fifth, where sums fall anywhere between codes. Where a step is in resonance with the grid of level sums, close to
+    a small even multiple of it, up to a half: what wires take from those sums then rounds all of them one way.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and converters.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    most : int
+        About as many conversions are looked at at most, those of vectors spread evenly over ``codes``.
+
+    Returns
+    -------
+    float or None
+        Share of the sums that are not zero and do not clip [-]; None where there is none, and where converters have no
+        equal steps.
+    """
+    adc = matrix.adc
+    if adc.is_ideal or adc.levels is not None:
+        return None
+    columns = matrix.recipe.used_columns
+    near = count = 0
+    for read in _list_reads(matrix, codes, len(columns), most):
+        y = adc.to_steps(read.sums * matrix.finer(read.stream))[:, columns]
+        y = y[(y != 0) & (y >= adc.lowest) & (y <= adc.highest)]
+        near += int(np.count_nonzero(np.abs(y - np.rint(y)) > 0.4))
+        count += y.size
+    return near / count if count else None
+
+
+def sample_reads(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:
+    """Return column sums in float64 by read and plane, without errors.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, reads and columns.
+    codes : ndarray of int, (vectors, K)
+        Inputs.
+    most : int
+        About as many sums are returned at most, those of vectors spread evenly over ``codes``.
+
+    Returns
+    -------
+    ndarray of float64, (streams, planes, samples)
+        Column sums, padding and unit columns left out [level units].
+    """
+    recipe = matrix.recipe
+    width = recipe.planes * recipe.padded
+    found: list[list[NDArray[np.float64]]] = [[] for _ in range(len(matrix.streams))]
+    for read in _list_reads(matrix, codes, recipe.planes * recipe.outputs, most):
+        planes = read.sums[:, :width].reshape(-1, recipe.planes, recipe.padded)[..., : recipe.outputs]
+        found[read.stream].append(planes.transpose(1, 0, 2).reshape(recipe.planes, -1))
+    return np.stack([np.concatenate(sums, axis=1) for sums in found])
