@@ -32,6 +32,27 @@ Epitomes = Annotated[
         help="Sample convolutions from epitomes, e.g. 'layer3.*:rows=1024,channels=256'; patch and step as 32x13.",
     ),
 ]  # fmt: skip
+TestData = Annotated[
+    str, typer.Option("--data", metavar="DATA", help="Test images: an .npz file, a folder of images, or 'digits'.")
+]
+Calibration = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration", metavar="DATA", help="Images to set ranges from.  [default: the first 64 test images]"
+    ),
+]
+Mean = Annotated[str | None, typer.Option("--mean", metavar="M", help="Subtract from images: a number, or R,G,B.")]
+Std = Annotated[str | None, typer.Option("--std", metavar="S", help="Divide images by: a number, or R,G,B.")]
+Normalize = Annotated[
+    str | None, typer.Option("--normalize", metavar="NAME", help="A known --mean and --std: imagenet.")
+]
+TestImages = Annotated[int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of every random draw.", show_default=True)]
+Trials = Annotated[int, typer.Option("--trials", metavar="T", help="Chips to draw.", show_default=True)]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", help="Threads; never changes a result.  [default: all]")
+]
+TorchThreads = Annotated[int, typer.Option("--threads", metavar="N", help="Threads of PyTorch.", show_default=True)]
 WeightBits = Annotated[
     int | None,
     typer.Option("--weight-bits", metavar="B", help="Bits of a weight, sign included.  [default: the hardware's]"),

@@ -21,17 +21,15 @@ def finetune(
     test: Annotated[
         str | None, typer.Option(metavar="DATA", help="Measure accuracy before and after on these images.")
     ] = None,
-    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
-    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
-    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
+    normalize: _options.Normalize = None,
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     images: Annotated[
         int | None, typer.Option(metavar="N", help="Use the first N training images.  [default: all]")
     ] = None,
-    test_images: Annotated[
-        int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")
-    ] = None,
+    test_images: _options.TestImages = None,
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
     epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the images.", show_default=True)] = 20,
@@ -42,8 +40,8 @@ def finetune(
     ] = 0,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror images left to right at random.")] = False,
     trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw for --test.", show_default=True)] = 3,
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
-    threads: Annotated[int, typer.Option(metavar="N", help="Threads of PyTorch.", show_default=True)] = 1,
+    seed: _options.Seed = 0,
+    threads: _options.TorchThreads = 1,
 ) -> None:
     """Train a network to bear its hardware (extra torch).
 

@@ -17,9 +17,9 @@ def quantize(
     data: Annotated[
         str, typer.Option(metavar="DATA", help="Calibration images: an .npz file, a folder of images, or 'digits'.")
     ] = "digits",
-    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
-    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
-    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
+    normalize: _options.Normalize = None,
     images: Annotated[int, typer.Option(metavar="N", help="Use the first N images.", show_default=True)] = 512,
     weight_bits: Annotated[int, typer.Option(metavar="B", help="Bits of a weight, sign included.")] = 8,
     activation_bits: Annotated[int, typer.Option(metavar="B", help="Bits of an input.")] = 8,
@@ -30,8 +30,8 @@ def quantize(
     iterations: Annotated[
         int, typer.Option(metavar="N", help="Steps of 'learned' for each block.", show_default=True)
     ] = 400,
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
-    threads: Annotated[int, typer.Option(metavar="N", help="Threads of PyTorch.", show_default=True)] = 1,
+    seed: _options.Seed = 0,
+    threads: _options.TorchThreads = 1,
 ) -> None:
     """Quantise a trained network to few bits without labels."""
     layers, scale = _options.parse_layers(layer), _options.parse_scale(mean, std, normalize)

@@ -18,21 +18,15 @@ if TYPE_CHECKING:
 def simulate(
     network: _options.Network,
     hardware: _options.Hardware = "reference",
-    data: Annotated[
-        str, typer.Option(metavar="DATA", help="Test images: an .npz file, a folder of images, or 'digits'.")
-    ] = "digits",
-    calibration: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Images to set ranges from.  [default: the first 64 test images]")
-    ] = None,
-    mean: Annotated[str | None, typer.Option(metavar="M", help="Subtract from images: a number, or R,G,B.")] = None,
-    std: Annotated[str | None, typer.Option(metavar="S", help="Divide images by: a number, or R,G,B.")] = None,
-    normalize: Annotated[str | None, typer.Option(metavar="NAME", help="A known --mean and --std: imagenet.")] = None,
+    data: _options.TestData = "digits",
+    calibration: _options.Calibration = None,
+    mean: _options.Mean = None,
+    std: _options.Std = None,
+    normalize: _options.Normalize = None,
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     epitome: _options.Epitomes = [],  # noqa: B006
-    images: Annotated[
-        int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")
-    ] = None,
+    images: _options.TestImages = None,
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
     reference: Annotated[
@@ -42,11 +36,9 @@ def simulate(
     executor: Annotated[
         str, typer.Option(metavar="NAME", help="What runs the float network: own or onnxruntime.", show_default=True)
     ] = "own",
-    seed: Annotated[int, typer.Option(metavar="S", help="Seed of every random draw.", show_default=True)] = 0,
-    trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw.", show_default=True)] = 1,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Threads; never changes a result.  [default: all]")
-    ] = None,
+    seed: _options.Seed = 0,
+    trials: _options.Trials = 1,
+    threads: _options.Threads = None,
     json: _options.Json = None,
     report: _options.ReportFolder = None,
 ) -> None:
