@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xbarsim as xs
-from xbarsim.data import load_data
+from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
 from xbarsim.network import FloatRun, find_executor, load_network, quantize_network
 
@@ -70,3 +70,12 @@ def test_an_unknown_executor_or_one_that_is_not_installed_is_refused(monkeypatch
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match="executor: onnxruntime needs the package onnxruntime: pip install"):
         quantize_network(load_network("digits"), images, weight_bits=8, activation_bits=8, executor="onnxruntime")
+
+
+def test_a_quantised_network_rounds_alike_in_onnx_runtime():
+    pytest.importorskip("onnxruntime")
+    images = normalize_images(load_data("digits").images)[:200]
+    network = xs.quantize("digits", images, weight_bits=4, activation_bits=4, method="nearest")
+    own, other = (find_executor(name).run(network, images, FloatRun()) for name in ("own", "onnxruntime"))
+    # other sums in float32 may move an input over a half step here and there
+    assert np.isclose(other, own, rtol=1e-3, atol=1e-3).all(axis=1).mean() > 0.95

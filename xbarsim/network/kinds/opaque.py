@@ -36,13 +36,18 @@ if TYPE_CHECKING:
 
 
 @functools.lru_cache(maxsize=1024)
-def open_session(model: bytes) -> Any:
+def open_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
     """Return ONNX Runtime's session of a model, on one thread.
+
+    Rewriting of quantised parts is left out: it moves rounding steps and changes results by up to a step of the codes
+    (0.8 of 20 on the digits network in four bits, 1e-5 without). All other optimisations stay.
 
     Parameters
     ----------
-    model : bytes
-        A serialised ``onnx.ModelProto``.
+    model : bytes or str
+        A serialised ``onnx.ModelProto``, or the path of a file.
+    keeps_memory : bool
+        Whether memory of one run is kept for the next.
 
     Returns
     -------
@@ -60,7 +65,9 @@ def open_session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = keeps_memory
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises its own errors, which differ by version
