@@ -75,7 +75,7 @@ _TABLE = (
     ),
     Topology(
         name="passive_near",
-        covers="passive array, sensed at the end of row 0",
+        covers="passive array, rows driven at column 0, columns sensed before row 0",
         inputs="rows",
         source_lines="rows",
         drive="near",
@@ -119,7 +119,7 @@ _TABLE = (
     ),
     Topology(
         name="passive_floating",
-        covers="passive array, rows of no input and columns not sensed open",
+        covers="passive array, rows without an input and columns without a sensor float",
         inputs="rows",
         source_lines="rows",
         drive="near",
@@ -174,7 +174,7 @@ _TABLE = (
     ),
     Topology(
         name="1s1r",
-        covers="passive array of cells with a selector, given as iv",
+        covers="passive array of cells with a selector, whose curve is given as iv",
         inputs="rows",
         source_lines="rows",
         drive="near",
@@ -185,7 +185,7 @@ _TABLE = (
     ),
     Topology(
         name="1s1r_floating",
-        covers="as 1s1r, rows of no input and columns not sensed open",
+        covers="as 1s1r, rows without an input and columns without a sensor float",
         inputs="rows",
         source_lines="rows",
         drive="near",
