@@ -148,12 +148,13 @@ def write_page(results: dict[str, Any], path: Path) -> None:
     lines = [
         "# Accuracy of the hardware files that ship",
         "",
-        f"ResNet-20 on CIFAR-10: {TESTED} test images, {TRIALS} chips, ranges from {CALIBRATED} others. *Integers*",
-        "is the quantised network of the file's weight and activation bits on ideal hardware. *Best coding* and *best",
-        f"range* are the choice whose logits come closest to the integers' on {SCREENED} images kept apart and one",
-        "chip, judged on the test images and the same chips as the file itself; codings are every `dac.signed` with",
-        "1, 2 and 4 bits a read (those of its paper where it says), ranges every `adc.full_scale` and quantiles from",
-        "0.995 to 1.",
+        f"ResNet-20 on CIFAR-10: {TESTED} test images and {TRIALS} chips; activation and converter ranges are",
+        f"calibrated on {CALIBRATED} other images. *Integers* is the accuracy of the quantised network, with the weight and",
+        "activation bits of the file, on ideal hardware. *Best coding* and *best range* are the choices whose",
+        f"logits are closest to those of the integer network on {SCREENED} separate images and one chip. They are",
+        "then evaluated on the same test images and chips as the file itself. The codings tried are all values of `dac.signed` with",
+        "1, 2 and 4 bits in a read (only the bits of the paper where it gives them). The ranges tried are all values of",
+        "`adc.full_scale`, and quantiles from 0.995 to 1.",
         "",
         "| file | integers | hardware | 95 % interval | best coding | gain | best range | gain |",
         "|---|---|---|---|---|---|---|---|",
@@ -171,18 +172,22 @@ def write_page(results: dict[str, Any], path: Path) -> None:
                 continue
             is_own = best["choice"] == entry["settings"][kind]
             gain = 100 * (best["accuracy"] - own["accuracy"])
-            row += ["as it is" if is_own else best["choice"], f"{gain:+.1f}"]
+            row += ["own setting" if is_own else best["choice"], f"{gain:+.1f}"]
         lines.append("| " + " | ".join(row) + " |")
-    lines += ["", "Gains are in points. A file whose paper fixes a setting says so in its `sources`.", ""]
+    lines += [
+        "",
+        "Gains are in percentage points. Settings that a paper fixes are named in the `sources` of the file.",
+        "",
+    ]
     lost = {n: e for n, e in results.items() if "own" in e and e["own"]["integers"] - e["own"]["accuracy"] > GAP}
     if lost:
-        lines += [f"## Files that lose more than {GAP:.0%} of the images", ""]
+        lines += [f"## Files that lose more than {100 * GAP:g} points", ""]
         for name, entry in lost.items():
             causes = ", ".join(
                 f"{cause} {points:+.1f}" for cause, points in entry.get("causes", []) if abs(points) >= 0.1
             )
             lines.append(
-                f"- `{name}`: {causes or 'not explained yet'} (points, `xs.explain` on 60 images and one chip)."
+                f"- `{name}`: {causes or 'causes not measured'} (points, `xs.explain` on 60 images and one chip)."
             )
         lines.append("")
     lines += [

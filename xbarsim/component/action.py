@@ -89,13 +89,13 @@ ACTIONS = tabulate_actions(
     Action(
         name="dac",
         unit="operations",
-        counted="word lines driven in an array read, once for each pulse where inputs are numbers of pulses",
+        counted="word lines driven in array reads; with `dac.coding: count`, pulses on them",
         count=lambda work: work.reads * work.arrays.rows * work.arrays.polarities * work.hardware.dac.starts,
     ),
     Action(
         name="sample_hold",
         unit="operations",
-        counted="columns sampled in an array read",
+        counted="columns sampled in array reads",
         count=_count_conversions,
     ),
     Action(
@@ -113,67 +113,67 @@ ACTIONS = tabulate_actions(
     Action(
         name="input_register",
         unit="bits",
-        counted="inputs of the arrays",
+        counted="inputs written to the registers of the arrays",
         count=_count_input_bits,
     ),
     Action(
         name="output_register",
         unit="bits",
-        counted="results of the arrays",
+        counted="results written to the registers of the arrays",
         count=lambda work: work.windows * work.arrays.results * work.arrays.sum_bits,
     ),
     Action(
         name="buffer",
         unit="bits",
-        counted="values written to and read from the buffers of tiles",
+        counted="values written to and read from tile buffers",
         count=_count_buffered_bits,
     ),
     Action(
         name="bus",
         unit="bits",
-        counted="values moved over the buses of tiles",
+        counted="values moved over tile buses",
         count=lambda work: work.bus_bits,
     ),
     Action(
         name="accumulate",
         unit="operations",
-        counted="partial sums of row blocks added",
+        counted="additions of partial sums of row blocks",
         count=lambda work: work.windows * work.arrays.additions,
     ),
     Action(
         name="activation",
         unit="operations",
-        counted="values that pass an activation function",
+        counted="values passed through an activation function",
         count=lambda work: work.windows * work.activated,
     ),
     Action(
         name="pooling",
         unit="operations",
-        counted="values that are pooled",
+        counted="values read by pooling operations",
         count=lambda work: _count_operations(work, "pooling"),
     ),
     Action(
         name="vector",
         unit="operations",
-        counted="the other digital additions, multiplications and MACs",
+        counted="all other digital additions, multiplications and multiply-accumulates",
         count=lambda work: _count_operations(work, "vector") + work.windows * work.arrays.input_additions,
     ),
     Action(
         name="opaque",
         unit="operations",
-        counted="operations of operators without a record of their own, counted from shapes (approximate)",
+        counted="operations of operators that run in ONNX Runtime, counted from tensor shapes (approximate)",
         count=lambda work: work.windows * work.operations if work.kind == OPAQUE else 0,
     ),
     Action(
         name="tile_register",
         unit="bits",
-        counted="results of a layer or an operation, in its tile",
+        counted="results of layers and operations, stored in their tiles",
         count=lambda work: 0 if work.is_end else work.windows * work.result_bits,
     ),
     Action(
         name="router",
         unit="bits",
-        counted="values that pass a router between tiles, once for each hop",
+        counted="values that pass a router, once for each hop",
         count=_count_hop_bits,
     ),
     Action(
@@ -185,7 +185,7 @@ ACTIONS = tabulate_actions(
     Action(
         name="off_chip",
         unit="bits",
-        counted="inputs and outputs of the network",
+        counted="network inputs and outputs moved on and off the chip",
         count=lambda work: work.windows * work.result_bits if work.is_end else 0,
     ),
     Action(
@@ -197,7 +197,7 @@ ACTIONS = tabulate_actions(
     Action(
         name="write",
         unit="operations",
-        counted="cells written where weights are reloaded in every inference",
+        counted="cells written where weights are reloaded during inference",
         count=lambda work: work.written,
     ),
 )
