@@ -14,17 +14,17 @@ from figures import write_table
 SOURCES = ("isaac", "puma", "neurram", "sram", "counts")
 HEAD = """# Validation
 
-Published figures beside ours. *met*: within the deviation that the file claims (2 % unless the figure is an exact
-count). *missed*: it is not, and the note says why. *lead*: shown, not claimed. Written by
-`python benchmarks/validation/write.py`; one file of that folder for each source.
+Published figures compared with results of xbarsim. The verdicts are: *met*, the deviation is within the limit that the file claims (2 %,
+or none for exact counts); *missed*, it is larger, and the note gives the reason; *lead*, the figure is shown but no agreement is
+claimed. The page is written by `python benchmarks/validation/write.py`, from one file for each source in that folder.
 """
-TAIL = """## Not shipped, and why
+TAIL = """## Designs that do not ship
 
-**ISAAC-PE and ISAAC-SE** (ISCA 2016): the paper names these two beside ISAAC-CE, the design of `hwconfigs/isaac.yaml`,
-as the best in power and in storage of a sweep over arrays, converters and IMAs. It lists components, powers and areas
-for ISAAC-CE alone, and its authors' corrected version of 5 October 2016 changes results of just the other two. Sums of
-recalled or scaled parts would agree with one version by construction, so that no figure of them could be claimed;
-`isaac` with other `crossbar`, `adc.per_array` and `chip` settings runs designs of that kind.
+**ISAAC-PE and ISAAC-SE** (ISCA 2016). The paper explores arrays, converters and IMAs. Besides ISAAC-CE, the design in
+`hwconfigs/isaac.yaml`, it names these two as the designs with the best power efficiency and storage efficiency. It gives components,
+powers and areas only for ISAAC-CE, and the authors' corrected version of 5 October 2016 changes the results of only the other two.
+Sums of recalled or scaled component figures would agree with one of the versions by construction, so no agreement could be claimed.
+Designs of this kind can be described by `isaac` with other values of `crossbar`, `adc.per_array` and `chip`.
 """
 
 
