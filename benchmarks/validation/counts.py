@@ -29,7 +29,7 @@ def count_epitomes(epim: xs.Hardware) -> list[Figure]:
         )
     ]
     plan = plan_network(compact["resnet50"], epim, weight_bits=3, layers={"fc": {"weight_bits": 5}})
-    why = "EPIM (DAC 2024); the classifier at 5 bits"
+    why = "EPIM (DAC 2024); the classifier has 5 bits"
     ratio = round(13120 / plan.crossbars, 2)
     return [
         *found,
@@ -56,7 +56,7 @@ def collect() -> list[Figure]:
     for size, (arrays, used) in RESNET20.items():
         hardware = xs.load_hardware("reference").override({**one_column, "crossbar.rows": size, "crossbar.cols": size})
         plan = plan_network(xs.load_network("resnet20"), hardware)
-        note = "one column a weight, packed rows; derived by arithmetic"
+        note = "one column for each weight, packed rows; derived by arithmetic"
         found.append(
             Figure(
                 what=f"ResNet-20, {size} x {size} [logical arrays]",

@@ -9,7 +9,7 @@ from xbarsim.timing.slots import pass_cycles, sweep_period
 
 TITLE = "PUMA (ASPLOS 2019)"
 UNIT = ("adc", "dac", "sample_hold", "array", "shift_add")
-RECALLED = "the published figure is recalled, not verified"
+RECALLED = "the published figure is quoted from memory, not checked against the paper"
 PEAK = "52.31 does not follow from 2,208 MVMUs at two operations a MAC and 2,304 ns (31.4 TOPS)"
 
 
@@ -26,7 +26,7 @@ def collect() -> list[Figure]:
             instances, rating = count_instances(component, hardware, "core"), rate_component(name, hardware)
             core[0] += instances * rating.power_watt * 1e3
             core[1] += instances * rating.area_m2 * 1e6
-    mvm = "8 arrays and converters as built here; the unit column of the offset encoding is converted too"
+    mvm = "8 arrays and their converters; the unit column of the offset encoding is converted too"
     return [
         Figure(what="node [W]", published=62.5, ours=chip.power_watt, within=0.02),
         Figure(what="node [mm2]", published=90.6, ours=chip.area_m2 * 1e6, within=0.02),

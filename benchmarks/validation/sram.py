@@ -15,9 +15,11 @@ TITLE = "SRAM macro, 7 nm (ISSCC 2020, JSSC 2021)"
 OUTPUTS = {15: (262.3, 189.3), 6: (351.0, 321.0), 0: (610.5, 435.5)}
 """Mean output code of 15 -> TOPS/W at 0.8 V and 1 V."""
 HIGHER = {"process.supply_volt": 1.0, "device.read_volt": 1.0}
-DATA = "data of hwconfigs/sram_7nm.yaml"
-LINEAR = "predicted: energy is linear in the output here; the measured one rises faster at small outputs"
-SCALED = "predicted: digital scaling of the fixed part, voltage squared for the rest; the measured one rises less"
+DATA = "input of hwconfigs/sram_7nm.yaml"
+LINEAR = "predicted; the model is linear in the output, the measured energy rises faster at small outputs"
+SCALED = (
+    "predicted; the fixed part scales as digital logic, the rest as the voltage squared; the measured energy rises less"
+)
 
 
 def efficiency(hardware: Hardware, output: int) -> float:
@@ -34,7 +36,7 @@ def collect() -> list[Figure]:
     found = [
         Figure(
             what="throughput at 0.8 V [GOPS]", published=372.4, ours=rate_tile(hardware).tops * 1e3 / pairs,
-            within=0.02, why="predicted from 1024 products in an access of 5.5 ns",
+            within=0.02, why="predicted from 1024 products in an access time of 5.5 ns",
         )
     ]  # fmt: skip
     for column, (volt, setting) in enumerate(((0.8, {}), (1.0, HIGHER))):
@@ -48,7 +50,7 @@ def collect() -> list[Figure]:
                 )
             )  # fmt: skip
     area = hardware.crossbar.cols * rate_component("adc", hardware).area_m2 + rate_component("array", hardware).area_m2
-    why = "the total is recalled, not verified; ours is the sum of the published parts"
+    why = "published total quoted from memory, not checked against the paper; ours is the sum of published parts"
     found.append(Figure(what="macro [um2]", published=3200, ours=area * 1e12, within=None, why=why))
     return found
 

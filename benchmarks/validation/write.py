@@ -14,17 +14,19 @@ from figures import write_table
 SOURCES = ("isaac", "puma", "neurram", "sram", "counts")
 HEAD = """# Validation
 
-Published figures compared with results of xbarsim. The verdicts are: *met*, the deviation is within the limit that the file claims (2 %,
-or none for exact counts); *missed*, it is larger, and the note gives the reason; *lead*, the figure is shown but no agreement is
-claimed. The page is written by `python benchmarks/validation/write.py`, from one file for each source in that folder.
+Published figures compared with results of xbarsim. The verdicts are: *met*, the deviation is within the limit that
+the file claims (2 %, or none for exact counts); *missed*, it is larger, and the note gives the reason; *lead*, the
+figure is shown but no agreement is claimed. The page is written by `python benchmarks/validation/write.py`, from one
+file for each source in that folder.
 """
 TAIL = """## Designs that do not ship
 
 **ISAAC-PE and ISAAC-SE** (ISCA 2016). The paper explores arrays, converters and IMAs. Besides ISAAC-CE, the design in
-`hwconfigs/isaac.yaml`, it names these two as the designs with the best power efficiency and storage efficiency. It gives components,
-powers and areas only for ISAAC-CE, and the authors' corrected version of 5 October 2016 changes the results of only the other two.
-Sums of recalled or scaled component figures would agree with one of the versions by construction, so no agreement could be claimed.
-Designs of this kind can be described by `isaac` with other values of `crossbar`, `adc.per_array` and `chip`.
+`hwconfigs/isaac.yaml`, it names these two as the designs with the best power efficiency and storage efficiency. It
+gives components, powers and areas only for ISAAC-CE, and the authors' corrected version of 5 October 2016 changes the
+results of only the other two. Sums of recalled or scaled component figures would agree with one of the versions by
+construction, so no agreement could be claimed. Designs of this kind can be described by `isaac` with other values of
+`crossbar`, `adc.per_array` and `chip`.
 """
 
 
