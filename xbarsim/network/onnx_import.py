@@ -65,9 +65,22 @@ def _open_model(path: Path) -> Any:
         raise ConfigError(f"{path}: not an ONNX model, or a damaged one")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
-    except Exception as error:
-        raise ConfigError(f"{path}: external data cannot be read: {str(error).splitlines()[0]}") from None
+    except Exception:  # onnx's own errors, which differ by version
+        raise ConfigError(f"{path}: {_describe_external(model.graph, path.parent)}") from None
     return model
+
+
+def _describe_external(graph: Any, folder: Path) -> str:
+    """Say why external data cannot be read."""
+    places = [{item.key: item.value for item in tensor.external_data} for tensor in graph.initializer]
+    names = dict.fromkeys(place["location"] for place in places if place.get("location"))
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        return f"external data cannot be read: {missing[0][:60]} is missing; way out: put it beside the file"
+    return (
+        f"external data cannot be read: {', '.join(names)[:60]} is shorter than the file says, or lies outside its "
+        "folder; way out: export both anew"
+    )
 
 
 def import_model(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarsim.network.onnx_layers import Operator, Unsupported
+from xbarsim.network.onnx_layers import Operator, Unfit, Unsupported
 from xbarsim.network.onnx_value import FLOATS, GraphValue
 
 FLOAT = 1
@@ -54,8 +54,9 @@ def evaluate(proto: Any, constants: Mapping[str, np.ndarray], opsets: Any) -> li
     single = onnx.helper.make_model(graph, opset_imports=opsets)
     try:
         return list(ReferenceEvaluator(single).run(names, dict(constants)))
-    except Exception as error:
-        raise Unsupported(f"cannot be evaluated: {str(error).splitlines()[0] if str(error) else error!r}") from None
+    except Exception:  # NumPy's and the evaluator's own errors, by operator
+        shapes = ", ".join(f"{value.dtype} {value.shape}" for value in constants.values())
+        raise Unsupported(f"its constants ({shapes}) cannot be worked out by onnx's evaluator") from None
 
 
 def infer_outputs(
@@ -77,7 +78,7 @@ def infer_outputs(
     Returns
     -------
     dict
-        Output -> element type and shape; Unsupported where a size depends on values.
+        Output -> element type and shape; Unsupported where a size depends on values, Unfit where operands do not fit.
     """
     import onnx
 
@@ -99,8 +100,11 @@ def infer_outputs(
             data[name] = onnx.numpy_helper.from_array(value)
     try:
         found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, None, list(opsets), 10)
-    except Exception as error:
-        raise Unsupported(f"its shape: {' '.join(str(error).split())[-100:]}") from None
+    except Exception:  # of its own kind, with the library's own words
+        sizes = [*(shape for _, shape in shapes.values()), *(value.shape for value in constants.values())]
+        raise Unfit(
+            f"operands of shapes {', '.join(map(str, sizes))}, or its attributes, break its definition"
+        ) from None
     return {name: _read_type(name, each) for name, each in found.items() if name}
 
 

@@ -29,6 +29,10 @@ class Broken(Unsupported):
     """A node that no program can run."""
 
 
+class Unfit(Unsupported):
+    """A node whose operands have shapes that do not fit each other."""
+
+
 class Mixing(Unsupported):
     """A node that computes something of all images of a batch together, or depends on how many there are."""
 
@@ -141,9 +145,9 @@ def add_conv(
 
 def read_gemm(graph: GraphReader, op: Operator) -> None:
     """Read a Gemm with a constant second operand as a linear layer; alpha and beta go into weight and bias."""
-    weight, bias = graph.required(op, 1), graph.constant(op, 2)
-    if op.attributes.get("transA", 0) or len(graph.shape(op.inputs[0])) != 1:
-        raise Unsupported("a first operand that is transposed or not a matrix")
+    weight, bias, tensor = graph.required(op, 1), graph.constant(op, 2), graph.tensor(op.inputs[0])
+    if op.attributes.get("transA", 0) or tensor.dropped not in (None, 0):
+        raise Unsupported("a first operand that is transposed")
     transposed = bool(op.attributes.get("transB", 0))
     alpha, beta = np.float32(op.attributes.get("alpha", 1.0)), np.float32(op.attributes.get("beta", 1.0))
     _linear(graph, op, weight if transposed else weight.T, 0 if transposed else 1, alpha)

@@ -32,7 +32,7 @@ from xbarsim.network.onnx_infer import (
     remake_operator,
 )
 from xbarsim.network.onnx_input import read_inputs
-from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unsupported, dequantize_constant
+from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unfit, Unsupported, dequantize_constant
 from xbarsim.network.onnx_reads import all_reads, describe_mixing, describe_problems, reachable
 from xbarsim.network.onnx_state import GraphState
 from xbarsim.network.onnx_value import fold_float, place_output
@@ -96,12 +96,18 @@ class GraphReader(GraphState):
             tensor = tensors.pop()  # the file's copy goes as the array comes
             try:
                 self._constants[tensor.name] = fold_float(numpy_helper.to_array(tensor))
-            except Exception as error:
-                raise ConfigError(f"initializer {tensor.name} cannot be read: {str(error).splitlines()[0]}") from None
+            except Exception:  # errors of NumPy and onnx, by element type
+                raise ConfigError(
+                    f"initializer {tensor.name[:60]} cannot be read: its data do not fill the shape "
+                    f"{tuple(tensor.dims)}, or its element type is unknown; way out: write the file anew"
+                ) from None
             self._roots[tensor.name] = tensor.name
 
     def _read_node(self, proto: Any) -> None:
-        operator = read_operator(proto)
+        try:
+            operator = read_operator(proto)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{proto.op_type} (node {proto.name[:60]}): {_BROKEN}; way out: export it anew") from None
         tensors = [tensor for tensor in operator.inputs if tensor]
         try:
             if not self._unknown.isdisjoint(tensors):
@@ -138,7 +144,9 @@ class GraphReader(GraphState):
     def _inline(self, operator: Operator, proto: Any) -> None:
         """Read the branch that a constant condition takes."""
         taken = "then_branch" if bool(self._constants[operator.inputs[0]].reshape(())) else "else_branch"
-        branch = next(item.g for item in proto.attribute if item.name == taken)
+        branch = next((item.g for item in proto.attribute if item.name == taken), None)
+        if branch is None or len(branch.output) != len(operator.outputs):
+            raise Broken(f"{taken} is missing or has other outputs")
         from onnx import numpy_helper
 
         for tensor in branch.initializer:
@@ -227,12 +235,19 @@ class GraphReader(GraphState):
         constants = {name: self._constants[name] for name in reads if name in self._constants}
         tensors = {name: self.tensor(name) for name in reads if name not in constants}
         opsets = self._model.opset_import
-        one = infer_outputs(proto, {name: (each.kind, each.shape) for name, each in tensors.items()}, constants, opsets)
+        shapes = {name: (each.kind, each.shape) for name, each in tensors.items()}
+        wide = {name: (each.kind, each.wide) for name, each in tensors.items()}
+        more_constants = constants | {name: self._wide[name] for name in constants if name in self._wide}
+        try:
+            one = infer_outputs(proto, shapes, constants, opsets)
+        except Unfit:
+            if not self.is_fixed:
+                raise
+            infer_outputs(proto, wide, more_constants, opsets)  # Unfit again where the batch is not the cause
+            raise Mixing(f"its operands fit each other for a batch of {self.times} alone, not for one image") from None
         more = one
         if self.times > 1 and any(each.batch is not None for each in tensors.values()):
-            constants |= {name: self._wide[name] for name in constants if name in self._wide}
-            shapes = {name: (each.kind, each.wide) for name, each in tensors.items()}
-            more = infer_outputs(proto, shapes, constants, opsets)
+            more = infer_outputs(proto, wide, more_constants, opsets)
         for name, (kind, shape) in one.items():
             found = place_output(operator, tensors, kind, shape, more[name][1], self.times)
             self._tensors[name] = found

@@ -49,7 +49,7 @@ def describe_mixing(operator: Operator, reason: str) -> str:
     """Say which operator mixes images, and the way out."""
     return (
         f"{operator.kind} (node {operator.name[:60]}): {reason}; a network computes every image by itself: export with "
-        "a fixed batch of one, or change the model"
+        "a fixed batch of one, or give input_shape= every axis, the batch among them: then all of it is one image"
     )
 
 

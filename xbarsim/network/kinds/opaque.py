@@ -8,7 +8,8 @@ that bits depend on neither batch nor threads; other CPUs may give other bits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,13 @@ if TYPE_CHECKING:
 
 
 @functools.lru_cache(maxsize=1024)
-def open_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
-    """Return ONNX Runtime's session of a model, on one thread.
+def open_session(model: bytes) -> Any:
+    """Return ONNX Runtime's session of a model, as :func:`start_session`; a later call returns the same."""
+    return start_session(model)
+
+
+def start_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
+    """Start a session of ONNX Runtime on one thread.
 
     Rewriting of quantised parts is left out: it moves rounding steps and changes results by up to a step of the codes
     (0.8 of 20 on the digits network in four bits, 1e-5 without). All other optimisations stay.
@@ -56,7 +62,7 @@ def open_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
     Raises
     ------
     ConfigError
-        If ONNX Runtime is not installed, or refuses the model.
+        If ONNX Runtime is not installed, or cannot run the model.
     """
     try:
         import onnxruntime
@@ -70,8 +76,52 @@ def open_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises its own errors, which differ by version
-        raise ConfigError(f"ONNX Runtime refuses an operator: {' '.join(str(error).split())[:200]}") from None
+    except Exception as error:  # whatever it raises is about the model
+        reason = "lacks an operator" if type(error).__name__ == "NotImplemented" else "finds an operator broken"
+        raise ConfigError(
+            f"ONNX Runtime {onnxruntime.__version__} {reason}{_quote_node(error)}; way out: another version of "
+            "onnxruntime, or outputs= before this part"
+        ) from None
+
+
+def run_session(session: Any, outputs: Sequence[str] | None, feeds: Mapping[str, np.ndarray]) -> list[Any]:
+    """Run a session.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        From :func:`start_session`.
+    outputs : sequence of str or None
+        What it gives, all if None.
+    feeds : mapping
+        Input -> value.
+
+    Returns
+    -------
+    list
+        The outputs.
+
+    Raises
+    ------
+    ConfigError
+        If an operator cannot take these values.
+    """
+    try:
+        return list(session.run(outputs, feeds))
+    except Exception as error:
+        if not type(error).__module__.startswith("onnxruntime"):  # its own errors share no class
+            raise
+        reason = str(error).rsplit(" : ", 1)[-1].rsplit("Status Message: ", 1)[-1]
+        raise ConfigError(
+            f"ONNX Runtime stops{_quote_node(error)}: {' '.join(reason.split())[:150]}; way out: give values that the "
+            "operator takes"
+        ) from None
+
+
+def _quote_node(error: Exception) -> str:
+    """Return which node an error of ONNX Runtime speaks of, nothing where it names none."""
+    found = re.search(r"(?:node[^'\"]{0,20}Name:|[Nn]ode \(|node with name )\s*['\"]?([^'\")\s]{1,60})", str(error))
+    return f" (node {found[1]})" if found else ""
 
 
 def describe_opaque(nodes: Sequence[Node]) -> dict[str, str]:
@@ -114,7 +164,7 @@ def _run(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
         feeds = dict(fixed)
         for (name, kind, shape), value in zip(given["feeds"], inputs, strict=True):
             feeds[name] = np.ascontiguousarray(value[image], dtype=kind).reshape(shape)
-        (result,) = session.run(None, feeds)
+        (result,) = run_session(session, None, feeds)
         results.append(np.asarray(result).reshape(node.shape))
     return np.stack(results)
 
