@@ -196,3 +196,27 @@ def test_the_hash_of_a_record_is_worked_out_once_and_forgotten_with_it(monkeypat
     assert hash_hardware(load_hardware("reference")) == first
     del hardware
     assert len(load._CONTENTS) == kept
+
+
+SINH = {"kind": "sinh", "scale_volt": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"crossbar.topology": "pasive"}, ("crossbar.topology", "passive, passive_near, passive_both")),
+        ({"crossbar.r_sl_ohm": 1.0}, ("r_sl_ohm: 1 has no meaning with crossbar.topology: passive", "take 1t1r_gate")),
+        ({"crossbar.r_access_ohm": 1.0}, ("r_access_ohm: 1 has no meaning", "take 1t1r")),
+        ({"crossbar.topology": "passive_both", "crossbar.method": "closed_form"}, ("method: closed_form", "take auto")),
+        ({"crossbar.topology": "1s1r"}, ("crossbar.topology: 1s1r needs the curve", "device.iv", "passive")),
+    ],
+)
+def test_contradictory_keys_of_a_crossbar_are_refused_with_a_way_out(changes, parts):
+    assert len(refuse(lambda: load_hardware("reference").override(changes), *parts)) <= 400
+
+
+def test_a_crossbar_takes_topologies_with_what_they_need():
+    hardware = load_hardware("reference")
+    assert hardware.crossbar.layout.name == "passive"
+    assert hardware.override({"crossbar.topology": "1s1r", "device.iv": SINH}).crossbar.layout.has_selector
+    assert hardware.override({"crossbar.topology": "1t1r", "crossbar.r_access_ohm": 5e3}).crossbar.r_access_ohm == 5e3

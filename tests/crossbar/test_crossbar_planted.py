@@ -18,7 +18,9 @@ FIELDS = {
     "sense": "far",
     "floating": False,
     "has_selector": False,
+    "has_transistor": True,
     "solver": "columns",
+    "response": "fitted",
 }
 CASE = {"topology": "1t1r_gate_far", "r_sl_ohm": 3.0, **WIRES}
 

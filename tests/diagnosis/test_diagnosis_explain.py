@@ -23,6 +23,7 @@ PRESENT = {
     "drift": {"device.drift.nu": 0.1, "device.relaxation.sigma_siemens": 1e-7, "device.drift.time_s": 1e5},
     "read noise": {"device.read_noise.sigma": 0.2},
     "cell nonlinearity": {"device.iv": {"kind": "sinh", "scale_volt": 0.1}},
+    "access transistors": {"crossbar.topology": "1t1r", "crossbar.r_access_ohm": 5e4},
     "wires": {"crossbar.method": "auto", "crossbar.r_bl_ohm": 20.0},
 }
 """Cause -> overrides of ideal hardware that bring it in."""

@@ -2,12 +2,12 @@
 
 from xbarsim.config.adc import Adc
 from xbarsim.config.component import Component, Rating
+from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck, Telegraph
 from xbarsim.config.hardware import (
     AssumedActivity,
     Chip,
-    Crossbar,
     EpitomeRules,
     Hardware,
     Mapping,

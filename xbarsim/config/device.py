@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from xbarsim.config.iv import Iv, secant_conductance
+from xbarsim.config.iv import Iv, Polynomial, secant_conductance
 from xbarsim.config.kind import check_kind
 from xbarsim.config.record import Fraction, NonNegative, Positive, Record
 from xbarsim.config.write import Write
@@ -206,6 +206,11 @@ class Device(Record):
     def g_step_siemens(self) -> float:
         """Conductance between two neighbouring levels [S]."""
         return (self.g_on_siemens - self.g_off_siemens) / (self.levels - 1)
+
+    @property
+    def is_ohmic(self) -> bool:
+        """Whether current is proportional to voltage: no curve, or one without any bend."""
+        return self.iv is None or (isinstance(self.iv, Polynomial) and not any(self.iv.coefficients))
 
     @property
     def secant(self) -> float:

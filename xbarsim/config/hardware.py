@@ -15,36 +15,18 @@ from pydantic_core import PydanticCustomError
 
 from xbarsim.config.adc import Adc
 from xbarsim.config.component import PricedComponent
+from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device
 from xbarsim.config.encoding import ENCODINGS, EncodingName
 from xbarsim.config.process import Process
-from xbarsim.config.record import Fraction, NonNegative, Positive, Record
+from xbarsim.config.record import Fraction, Positive, Record
 from xbarsim.noc import NOCS, list_nocs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
 
     from typing_extensions import Self
-
-
-class Crossbar(Record):
-    """One array and its wires."""
-
-    rows: Annotated[int, Field(ge=1, le=4096)]
-    """Word lines of an array."""
-    cols: Annotated[int, Field(ge=1, le=4096)]
-    """Bit lines of an array."""
-    r_wl_ohm: NonNegative = 0.0
-    """One word-line segment between neighbouring cells [ohm]."""
-    r_bl_ohm: NonNegative = 0.0
-    """One bit-line segment between neighbouring cells [ohm]."""
-    r_source_ohm: NonNegative = 0.0
-    """Output resistance of a word-line driver [ohm]."""
-    r_sink_ohm: NonNegative = 0.0
-    """Input resistance of a bit-line sensor [ohm]."""
-    method: Literal["auto", "exact", "closed_form", "ideal"] = "auto"
-    """How the wires are solved; ``ideal`` leaves them out."""
 
 
 class GroupArray(Record):
@@ -247,6 +229,11 @@ class Hardware(Record):
             raise ValueError(
                 f"dac.coding: {self.dac.coding} contradicts device.read_noise.integration_s: 1/f noise does not "
                 "average over pulses; take dac.coding: voltage, or leave integration_s out"
+            )
+        if self.crossbar.layout.has_selector and device.iv is None:
+            raise ValueError(
+                f"crossbar.topology: {self.crossbar.topology} needs the curve of its selector: give device.iv, or take "
+                "passive"
             )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")

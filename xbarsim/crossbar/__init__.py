@@ -1,5 +1,6 @@
 """Conductances -> sensed currents: exact and approximate solvers of the array's circuit."""
 
+from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.currents import CurrentReport, solve_currents, solve_currents_report
 from xbarsim.crossbar.netlist import write_netlist
 from xbarsim.crossbar.response import Response, solve_response
@@ -8,6 +9,6 @@ from xbarsim.crossbar.transfer import TransferReport, solve_transfer, solve_tran
 from xbarsim.crossbar.wires import Wires
 
 __all__ = [
-    "TOPOLOGIES", "CurrentReport", "Response", "Topology", "TransferReport", "Wires", "solve_currents",
+    "TOPOLOGIES", "CurrentReport", "Lines", "Response", "Topology", "TransferReport", "Wires", "solve_currents",
     "solve_currents_report", "solve_response", "solve_transfer", "solve_transfer_report", "write_netlist",
 ]  # fmt: skip

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.crossbar.circuit import Lines
+from xbarsim.crossbar.currents import solve_currents
+from xbarsim.crossbar.topology import Topology, find_topology
 from xbarsim.crossbar.transfer import solve_transfer
-from xbarsim.crossbar.wires import Wires
-from xbarsim.errors import SolverError
+from xbarsim.errors import ConfigError, SolverError
 
 Floats = NDArray[np.float64]
 
@@ -56,15 +58,19 @@ class Response:
         return total
 
 
-def solve_response(g: ArrayLike, wires: Wires, *, method: str, threads: int | None) -> Response:
+def solve_response(
+    g: ArrayLike, lines: Lines, *, topology: str | Topology, method: str, threads: int | None
+) -> Response:
     """Solve arrays of ohmic cells for their response.
 
     Parameters
     ----------
     g : array_like, (..., rows, cols)
         Conductance of the cells [S].
-    wires : Wires
+    lines : Lines
         Resistances.
+    topology : str or Topology
+        Layout, one whose circuit is the same for all inputs.
     method : str
         As in :func:`~xbarsim.crossbar.solve_transfer`.
     threads : int, optional
@@ -78,15 +84,51 @@ def solve_response(g: ArrayLike, wires: Wires, *, method: str, threads: int | No
     Raises
     ------
     ShapeError, ConfigError, SolverError
-        As in :func:`~xbarsim.crossbar.solve_transfer`.
+        As in :func:`~xbarsim.crossbar.solve_transfer`; also where the circuit depends on its inputs.
     """
-    t = solve_transfer(
-        g,
-        r_wl_ohm=wires.r_wl_ohm,
-        r_bl_ohm=wires.r_bl_ohm,
-        r_source_ohm=wires.r_source_ohm,
-        r_sink_ohm=wires.r_sink_ohm,
-        method=method,
-        threads=threads,
+    return Response(
+        operator=solve_operator(g, lines, topology=topology, method=method, threads=threads), polynomial=None
     )
-    return Response(operator=t, polynomial=None)
+
+
+def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, method: str, threads: int | None) -> Floats:
+    """Solve arrays of ohmic cells for the operator of any topology that has one.
+
+    Parameters
+    ----------
+    g : array_like, (..., rows, cols)
+        Conductance of the cells [S].
+    lines, topology, method, threads
+        As in :func:`solve_response`.
+
+    Returns
+    -------
+    ndarray, (..., rows, cols)
+        What a column senses for each row's voltage [S].
+
+    Raises
+    ------
+    ShapeError, ConfigError, SolverError
+        As in :func:`solve_response`.
+    """
+    layout = find_topology(topology)
+    cells = np.asarray(g, dtype=np.float64)
+    if lines.r_access_ohm:
+        cells = cells / (1.0 + lines.r_access_ohm * cells)
+    if layout.solver == "operator":
+        turn = (
+            ...,
+            slice(None, None, -1 if layout.sense == "near" else 1),
+            slice(None, None, -1 if layout.drive == "far" else 1),
+        )
+        return solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads)[turn]
+    if not layout.is_linear:
+        raise ConfigError(f"topology: {layout.name} depends on its inputs; no operator holds for all of them")
+    if method == "closed_form":
+        raise ConfigError(f"method: closed_form does not hold for the lines of topology {layout.name}")
+    if method == "ideal":
+        return cells
+    stack = cells.reshape(-1, *cells.shape[-2:])
+    unit, wires = np.eye(stack.shape[1]), vars(lines.wires)
+    found = [solve_currents(array, unit, **wires, topology=layout, threads=threads) for array in stack]
+    return np.array(found).reshape(cells.shape)

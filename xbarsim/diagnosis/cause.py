@@ -58,7 +58,8 @@ def _drifts(hardware: Hardware) -> bool:
 
 def _has_wires(hardware: Hardware) -> bool:
     crossbar = hardware.crossbar
-    ohms = (crossbar.r_wl_ohm, crossbar.r_bl_ohm, crossbar.r_source_ohm, crossbar.r_sink_ohm)
+    first = crossbar.r_wl_ohm if crossbar.layout.inputs == "rows" else crossbar.r_sl_ohm
+    ohms = (first, crossbar.r_bl_ohm, crossbar.r_source_ohm, crossbar.r_sink_ohm)
     return crossbar.method != "ideal" and any(ohms)
 
 
@@ -66,6 +67,7 @@ _VARIATION = {
     "device.programming.distribution": "none", "device.programming.sigma": 0.0, "device.programming.sigma_siemens": (),
     "device.levels_file": None,
 }  # fmt: skip
+_OHMIC = {"kind": "polynomial", "coefficients": (0.0,)}  # a curve all the same: topologies of selectors need one
 _STUCK = {"device.stuck.on_rate": 0.0, "device.stuck.off_rate": 0.0}
 _DRIFT = {"device.drift.time_s": 0.0}
 
@@ -119,7 +121,7 @@ _TABLE = (
     ),
     Cause(
         name="cell nonlinearity", about="current is not proportional to voltage",
-        is_present=lambda hardware: hardware.device.iv is not None, is_random=False, overrides={"device.iv": None},
+        is_present=lambda hardware: not hardware.device.is_ohmic, is_random=False, overrides={"device.iv": _OHMIC},
     ),
     Cause(
         name="cell laws", about="laws of one's own for programmed cells",
@@ -130,6 +132,11 @@ _TABLE = (
         name="measured arrays", about="conductances as measured, in place of the cell's model",
         is_present=lambda hardware: not _programs_cells(hardware), is_random=False,
         overrides={"device.measured": None, "device.laws": (), **_VARIATION, **_STUCK, **_DRIFT},
+    ),
+    Cause(
+        name="access transistors", about="open transistors in series with cells take part of the voltage",
+        is_present=lambda hardware: hardware.crossbar.r_access_ohm > 0, is_random=False,
+        overrides={"crossbar.r_access_ohm": 0.0},
     ),
     Cause(
         name="wires", about="wires, drivers and sensors take part of the voltage (IR drop)",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
-from xbarsim.crossbar import Wires, solve_response
+from xbarsim.crossbar import Lines, Wires, solve_response
 from xbarsim.device import load_measured, program_cells, read_variance, trap_stream
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
@@ -204,7 +204,8 @@ def _respond(
     wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
     if device.secant != 1.0:
         g = g * device.secant
-    t = solve_response(g, wires, method=crossbar.method, threads=threads).linear
+    lines = Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=crossbar.r_access_ohm)
+    t = solve_response(g, lines, topology=crossbar.topology, method=crossbar.method, threads=threads).linear
     if device.secant != 1.0:  # off-current, level step and noise are told by the conductances that cells are written to
         t = t / device.secant
     step = device.g_step_siemens

@@ -1,0 +1,88 @@
+"""The section ``crossbar``: size of an array, how its lines run, their resistances, and how they are solved."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from xbarsim.config.record import NonNegative, Record
+from xbarsim.config.topology import TOPOLOGIES, Topology
+
+
+def _check_topology(name: str) -> str:
+    if name not in TOPOLOGIES:
+        raise PydanticCustomError("topology", "Input should be {names}", {"names": ", ".join(TOPOLOGIES)})
+    return name
+
+
+def _describe_topologies(schema: dict[str, Any]) -> None:
+    kinds = "; ".join(f"{item.name}: {item.covers}" for item in TOPOLOGIES.values())
+    schema.update(enum=list(TOPOLOGIES), description=f"Lines of an array, where they are driven and sensed. {kinds}.")
+
+
+TopologyName = Annotated[str, AfterValidator(_check_topology), Field(json_schema_extra=_describe_topologies)]
+"""Name of a topology in :data:`xbarsim.config.topology.TOPOLOGIES`."""
+
+
+class Crossbar(Record):
+    """One array and its wires."""
+
+    rows: Annotated[int, Field(ge=1, le=4096)]
+    """Word lines of an array."""
+    cols: Annotated[int, Field(ge=1, le=4096)]
+    """Bit lines of an array."""
+    topology: TopologyName = "passive"
+    """How lines are laid out, driven and sensed: a name of docs/topologies.md."""
+    r_wl_ohm: NonNegative = 0.0
+    """One word-line segment between neighbouring cells; where inputs open gates, word lines carry no current [ohm]."""
+    r_bl_ohm: NonNegative = 0.0
+    """One bit-line segment between neighbouring cells [ohm]."""
+    r_sl_ohm: NonNegative = 0.0
+    """One source-line segment between neighbouring cells; only where inputs open gates [ohm]."""
+    r_source_ohm: NonNegative = 0.0
+    """Output resistance of a driver of a word line, or of a source line where inputs open gates [ohm]."""
+    r_sink_ohm: NonNegative = 0.0
+    """Input resistance of a bit-line sensor [ohm]."""
+    r_access_ohm: NonNegative = 0.0
+    """Open access transistor in series with each cell; only in topologies of 1T1R arrays. The level step and the known
+    off-current are those of cells without it [ohm]."""
+    method: Literal["auto", "exact", "closed_form", "ideal"] = "auto"
+    """How the wires are solved; ``ideal`` leaves them out."""
+
+    @property
+    def layout(self) -> Topology:
+        """The record of ``topology``."""
+        return TOPOLOGIES[self.topology]
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Crossbar:
+        for message in self._contradictions():
+            raise PydanticCustomError("crossbar", "{message}", {"message": message})
+        return self
+
+    def _contradictions(self) -> list[str]:
+        """Say which keys do not go together, and what to do about each."""
+        layout, found = self.layout, []
+        if self.r_sl_ohm and layout.inputs != "gates":
+            found.append(
+                f"r_sl_ohm: {self.r_sl_ohm:g} has no meaning with crossbar.topology: {self.topology}, whose inputs "
+                "drive the rows; give r_wl_ohm, or take 1t1r_gate, 1t1r_gate_near or 1t1r_gate_rows"
+            )
+        if self.r_access_ohm and not layout.has_transistor:
+            found.append(
+                f"r_access_ohm: {self.r_access_ohm:g} has no meaning with crossbar.topology: {self.topology}, whose "
+                "cells have no transistor; leave it out, or take 1t1r or a topology of gates"
+            )
+        if layout.response != "operator":
+            found.append(
+                f"topology: {self.topology} depends on its inputs; networks take those of docs/topologies.md whose "
+                "response is an operator"
+            )
+        if self.method == "closed_form" and layout.solver != "operator":
+            found.append(
+                f"method: closed_form holds for lines with one driven and one sensed end, not for crossbar.topology: "
+                f"{self.topology}; take auto"
+            )
+        return found

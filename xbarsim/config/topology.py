@@ -1,0 +1,233 @@
+"""The table of array topologies: where lines are driven, where they are sensed, and what inputs do.
+
+Every topology has ``rows`` x ``cols`` cells between two lines each. A cell's first line runs along its row and is
+driven by the row's input; or, where inputs open gates, it is a source line at the read voltage, along the columns or
+along the rows. Its second line is the bit line of its column, sensed at 0 V. A line has one segment before its first
+cell and one after its last towards every driver or sensor.
+
+An open gate is a share ``v_in / read_volt`` of the cell's conductance (on or off, or the share of time that it is
+open); the leakage of closed gates is neglected, and so is their capacitance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xbarsim.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """How the lines of an array are laid out, driven and sensed, and how its circuit is solved."""
+
+    name: str
+    """What callers type."""
+    covers: str
+    """What it stands for, in a line."""
+    inputs: Literal["rows", "gates"]
+    """What inputs do: drive the rows' lines, or open the rows' gates."""
+    source_lines: Literal["rows", "columns"]
+    """Which way the cells' first line runs."""
+    drive: Literal["near", "far", "both", "alternate"]
+    """End of the first line that is driven: at column 0 (or row 0 for lines along the columns), the other, both, or
+    in turn: even lines at the near end and odd lines at the far end."""
+    sense: Literal["far", "near", "alternate"]
+    """End of the bit line that is sensed: past the last row, before row 0, or in turn."""
+    floating: bool
+    """Rows without input and columns that are not sensed are left open instead of grounded."""
+    has_selector: bool
+    """Cells are in series with a selector, so that ``iv`` must be given."""
+    has_transistor: bool
+    """Cells are in series with an access transistor."""
+    solver: Literal["operator", "columns", "nodes"]
+    """How ohmic cells are solved: by the transfer operator of the passive array (up to a flip of axes), column by
+    column in closed form, or by nodal analysis, which any topology allows and nonlinear cells always take."""
+    response: Literal["operator", "fitted"]
+    """What serves a network whose cells are ohmic: the operator, where the circuit is one for all inputs, or a response
+    that is fitted to exact solves. Nonlinear cells always take the latter."""
+
+    def __post_init__(self) -> None:
+        """Refuse a way of solving that does not hold for the circuit."""
+        one_end = self.drive in ("near", "far") and self.sense in ("near", "far") and not self.floating
+        fits = {
+            "operator": one_end and self.is_linear and self.source_lines == "rows",
+            "columns": one_end and self.inputs == "gates" and self.source_lines == "columns",
+            "nodes": True,
+        }
+        if not fits.get(self.solver, False):
+            raise ConfigError(
+                f"topology {self.name}: solver: {self.solver!r} does not hold for its circuit; 'nodes' does"
+            )
+        if (self.response == "operator") > self.is_linear or self.response not in ("operator", "fitted"):
+            raise ConfigError(
+                f"topology {self.name}: response: {self.response!r} does not hold for its circuit; 'fitted' does"
+            )
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether one operator holds for all inputs where cells are ohmic; else the circuit depends on the input."""
+        return self.inputs == "rows" and not self.floating
+
+
+_TABLE = (
+    Topology(
+        name="passive",
+        covers="passive array, rows driven at column 0, columns sensed past the last row",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        has_transistor=False,
+        solver="operator",
+        response="operator",
+    ),
+    Topology(
+        name="passive_near",
+        covers="passive array, rows driven at column 0, columns sensed before row 0",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="near",
+        floating=False,
+        has_selector=False,
+        has_transistor=False,
+        solver="operator",
+        response="operator",
+    ),
+    Topology(
+        name="passive_both",
+        covers="passive array, rows driven from both sides",
+        inputs="rows",
+        source_lines="rows",
+        drive="both",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        has_transistor=False,
+        solver="nodes",
+        response="operator",
+    ),
+    Topology(
+        name="passive_interleaved",
+        covers="passive array, odd rows driven from the far side",
+        inputs="rows",
+        source_lines="rows",
+        drive="alternate",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        has_transistor=False,
+        solver="nodes",
+        response="operator",
+    ),
+    Topology(
+        name="passive_interleaved_both",
+        covers="passive array, odd rows driven from the far side and odd columns sensed at row 0",
+        inputs="rows",
+        source_lines="rows",
+        drive="alternate",
+        sense="alternate",
+        floating=False,
+        has_selector=False,
+        has_transistor=False,
+        solver="nodes",
+        response="operator",
+    ),
+    Topology(
+        name="passive_floating",
+        covers="passive array, rows without an input and columns without a sensor float",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=True,
+        has_selector=False,
+        has_transistor=False,
+        solver="nodes",
+        response="fitted",
+    ),
+    Topology(
+        name="1t1r",
+        covers="1T1R array, all gates open, inputs drive the source lines along the rows",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        has_transistor=True,
+        solver="operator",
+        response="operator",
+    ),
+    Topology(
+        name="1t1r_gate",
+        covers="1T1R array, inputs open gates, source lines along the columns driven at row 0; columns decouple",
+        inputs="gates",
+        source_lines="columns",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        has_transistor=True,
+        solver="columns",
+        response="fitted",
+    ),
+    Topology(
+        name="1t1r_gate_near",
+        covers="as 1t1r_gate, bit lines sensed at the end where the source lines are driven",
+        inputs="gates",
+        source_lines="columns",
+        drive="near",
+        sense="near",
+        floating=False,
+        has_selector=False,
+        has_transistor=True,
+        solver="columns",
+        response="fitted",
+    ),
+    Topology(
+        name="1t1r_gate_rows",
+        covers="1T1R array, inputs open gates, source lines along the rows; columns stay coupled",
+        inputs="gates",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=False,
+        has_transistor=True,
+        solver="nodes",
+        response="fitted",
+    ),
+    Topology(
+        name="1s1r",
+        covers="passive array of cells with a selector, whose curve is given as iv",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=False,
+        has_selector=True,
+        has_transistor=False,
+        solver="operator",
+        response="operator",
+    ),
+    Topology(
+        name="1s1r_floating",
+        covers="as 1s1r, rows without an input and columns without a sensor float",
+        inputs="rows",
+        source_lines="rows",
+        drive="near",
+        sense="far",
+        floating=True,
+        has_selector=True,
+        has_transistor=False,
+        solver="nodes",
+        response="fitted",
+    ),
+)
+
+TOPOLOGIES: dict[str, Topology] = {topology.name: topology for topology in _TABLE}
+"""Every topology by name."""
