@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.converter import SumSample, split_inputs
+from xbarsim.converter import SumSample
 from xbarsim.mvm.fused import FusedMatrix
-from xbarsim.mvm.product import cut_blocks
+from xbarsim.mvm.product import BLOCK
 
 ROUNDINGS = 1 << 16
 """Conversions that are looked at for sums next to thresholds, at most about: enough for a share within 0.002."""
@@ -27,19 +27,25 @@ class _ReadSums(NamedTuple):
     stream: int
     """Input stream, counted from 0."""
     sums: NDArray[np.float64]
-    """(vectors, columns) without errors [level units]."""
+    """(vectors, columns) without errors, of the columns asked for [level units]."""
 
 
-def _list_reads(matrix: FusedMatrix, codes: NDArray[Any], columns: int, most: int) -> Iterator[_ReadSums]:
-    """Read vectors spread evenly over ``codes``, so that ``columns`` columns give about ``most`` sums at most."""
-    cells = matrix.programmed.matrix.astype(np.float64)
-    reads = len(matrix.streams) * (len(matrix.row_starts) - 1) * columns
-    codes = codes[:: max(1, len(codes) * reads // most)]
-    for first, block in cut_blocks(codes):
-        values = split_inputs(block, matrix.streams).astype(np.float64)
+def _list_reads(
+    matrix: FusedMatrix, codes: NDArray[Any], columns: NDArray[np.int64] | slice, count: int, most: int
+) -> Iterator[_ReadSums]:
+    """Read vectors spread evenly over ``codes``, so that ``count`` columns give about ``most`` sums at most.
+
+    ``columns`` are those to return. What they add up to is exact: inputs have few bits, and cells 24.
+    """
+    cells, streams = matrix.programmed.matrix[:, columns].astype(np.float64), matrix.streams
+    reads = len(streams) * (len(matrix.row_starts) - 1) * count
+    coded = streams.encode(codes[:: max(1, len(codes) * reads // most)])
+    for first in range(0, len(coded), BLOCK):
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
-            for t in range(len(matrix.streams)):
-                yield _ReadSums(r, t, (values[t, :, begin:end] @ cells[begin:end])[: len(codes) - first])
+            block = coded[first : first + BLOCK, begin:end]
+            for t, (shift, width) in enumerate(zip(streams.shifts, streams.widths, strict=True)):
+                values = (block >> int(shift)) & ((1 << int(width)) - 1)
+                yield _ReadSums(r, t, values.astype(np.float64) @ cells[begin:end])
 
 
 def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
@@ -61,11 +67,11 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
     """
     columns = matrix.recipe.used_columns
     found, weights = [], []
-    for read in _list_reads(matrix, codes, len(columns), most):
+    for read in _list_reads(matrix, codes, columns, len(columns), most):
         sums = read.sums
         if matrix.errors is not None:
-            sums = sums * matrix.errors.gain[read.block].astype(np.float64)
-        found.append(sums[:, columns].ravel())
+            sums = sums * matrix.errors.gain[read.block, columns].astype(np.float64)
+        found.append(sums.ravel())
         weight = np.square(matrix.recipe.column_factors(read.block)) * float(matrix.streams.weights[read.stream]) ** 2
         weights.append(np.broadcast_to(weight, (len(sums), len(columns))).ravel())
     return SumSample(np.concatenate(found), np.concatenate(weights))
@@ -97,8 +103,8 @@ def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = R
         return None
     columns = matrix.recipe.used_columns
     near = count = 0
-    for read in _list_reads(matrix, codes, len(columns), most):
-        y = adc.to_steps(read.sums * matrix.finer(read.stream))[:, columns]
+    for read in _list_reads(matrix, codes, columns, len(columns), most):
+        y = adc.to_steps(read.sums * matrix.finer(read.stream)[columns])
         y = y[(y != 0) & (y >= adc.lowest) & (y <= adc.highest)]
         near += int(np.count_nonzero(np.abs(y - np.rint(y)) > 0.4))
         count += y.size
@@ -123,9 +129,9 @@ def sample_reads(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) 
         Column sums, padding and unit columns left out [level units].
     """
     recipe = matrix.recipe
-    width = recipe.planes * recipe.padded
+    columns = slice(0, recipe.planes * recipe.padded)
     found: list[list[NDArray[np.float64]]] = [[] for _ in range(len(matrix.streams))]
-    for read in _list_reads(matrix, codes, recipe.planes * recipe.outputs, most):
-        planes = read.sums[:, :width].reshape(-1, recipe.planes, recipe.padded)[..., : recipe.outputs]
+    for read in _list_reads(matrix, codes, columns, recipe.planes * recipe.outputs, most):
+        planes = read.sums.reshape(-1, recipe.planes, recipe.padded)[..., : recipe.outputs]
         found[read.stream].append(planes.transpose(1, 0, 2).reshape(recipe.planes, -1))
     return np.stack([np.concatenate(sums, axis=1) for sums in found])

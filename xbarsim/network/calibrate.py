@@ -102,8 +102,8 @@ class ActivationGrid:
 class Calibration:
     """What calibration images show."""
 
-    histograms: Mapping[str, Histogram] = field(default_factory=dict)
-    """Values of every tensor, by name."""
+    scales: Mapping[ActivationGrid, tuple[bool, float]] = field(default_factory=dict)
+    """Whether codes are signed, and their step [-], by what layers ask for."""
     images: int = 0
     """Images that were looked at."""
 
@@ -134,7 +134,7 @@ def calibrate_activations(
     Returns
     -------
     Calibration
-        Counts, and how many images they are from.
+        Scales, and how many images they are from.
     """
     x = check_images(network, images)
     order, seen = spread_order(len(x)), 0
@@ -148,7 +148,7 @@ def calibrate_activations(
         before, scales = scales, {grid: _find_scale(grid, found[grid.name]) for grid in grids}
         if before and all(_is_settled(grid, found[grid.name], before[grid], scales[grid]) for grid in grids):
             break
-    return Calibration(histograms=found, images=seen)
+    return Calibration(scales=scales, images=seen)
 
 
 def spread_order(count: int) -> NDArray[np.int64]:

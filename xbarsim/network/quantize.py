@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
-from xbarsim.network.calibrate import ActivationGrid, Calibration, calibrate_activations, choose_scale
+from xbarsim.network.calibrate import ActivationGrid, Calibration, calibrate_activations
 from xbarsim.network.executor import find_executor
 from xbarsim.network.graph import Network, Node
 from xbarsim.network.quantize_epitome import QuantizedEpitome, find_settings, quantize_epitome
@@ -143,9 +143,7 @@ def quantize_network(
     network.require_weights()
     widths = resolve_bits(network, weight_bits, activation_bits, layers)
     grids = tuple(
-        ActivationGrid(
-            name=layer.inputs[0], bits=widths[layer.name][1], may_be_signed=input_is_signed(network, layer.name)
-        )
+        _ask_grid(network, layer, widths[layer.name][1])
         for layer in network.layers
         if find_quantizer(network, layer.inputs[0]) is None
     )
@@ -187,6 +185,11 @@ def _check_bits(layer: str, key: str, bits: Any, least: int) -> int:
     return int(bits)
 
 
+def _ask_grid(network: Network, layer: Node, bits: int) -> ActivationGrid:
+    """Return the codes that a layer asks of its input."""
+    return ActivationGrid(name=layer.inputs[0], bits=bits, may_be_signed=input_is_signed(network, layer.name))
+
+
 def _quantize_layer(
     network: Network,
     node: Node,
@@ -221,12 +224,7 @@ def _quantize_layer(
         _check_given(node.name, "activation_bits", grid["bits"], activation_bits)
         input_scale, zero_point, signed = grid["scale"], grid["zero_point"], grid["signed"]
     else:
-        histogram = seen.histograms[node.inputs[0]]
-        may_be_signed = input_is_signed(network, node.name)
-        signed = ActivationGrid(name=node.inputs[0], bits=activation_bits, may_be_signed=may_be_signed).is_signed(
-            histogram
-        )
-        input_scale, zero_point = choose_scale(histogram, activation_bits, signed), 0
+        (signed, input_scale), zero_point = seen.scales[_ask_grid(network, node, activation_bits)], 0
     outputs = len(node.weight)
     return QuantizedLayer(
         name=node.name,
