@@ -1,41 +1,67 @@
 """Compare many random ONNX graphs with ONNX Runtime.
 
-usage: python benchmarks/coverage/fuzz.py [GRAPHS] [SEED]
+usage: python benchmarks/coverage/fuzz.py [GRAPHS] [SEED] [--log FILE]
 
 Prints every graph that is refused or differs, by its seed, and the count; exit status 1 where there is one. A graph of
-seed S is made again by GRAPHS = 1 and SEED = S. Needs onnx and onnxruntime.
+seed S is made again by GRAPHS = 1 and SEED = S. With a log, a run that was cut off goes on where it was: the file holds
+a line for every graph that is wrong and for every hundred that are done. Needs onnx and onnxruntime.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from reference.onnx_graphs import compare_graph, make_graph
 
+STEP = 100
+
+
+def check_seed(seed: int, path: str) -> dict[str, Any] | None:
+    """Return what is wrong with the graph of a seed, None where nothing is."""
+    maker = make_graph(random.Random(seed).choice)
+    try:
+        found = compare_graph(maker, path)
+    except Exception as error:  # whatever comes out is the finding
+        found = f"crash: {type(error).__name__}: {error}"
+    if not found:
+        return None
+    kinds = " ".join(node.op_type for node in maker.nodes)
+    return {"seed": seed, "found": found[:200], "opset": maker.opset, "batch": maker.batch, "operators": kinds}
+
 
 def main() -> int:
     """Run the command."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
-    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    wrong = 0
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("graphs", nargs="?", type=int, default=20000)
+    parser.add_argument("seed", nargs="?", type=int, default=0)
+    parser.add_argument("--log", type=Path)
+    given = parser.parse_args()
+    known = given.log.read_text().splitlines() if given.log and given.log.is_file() else []
+    lines = [json.loads(line) for line in known]
+    wrong = [line for line in lines if "found" in line]
+    done = max((line["done"] for line in lines if "done" in line), default=given.seed)
+    end = given.seed + given.graphs
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, first + count):
-            maker = make_graph(random.Random(seed).choice)
-            try:
-                found = compare_graph(maker, f"{folder}/m.onnx")
-            except Exception as error:  # whatever comes out is the finding
-                found = f"crash: {type(error).__name__}: {error}"
-            if found:
-                wrong += 1
-                kinds = " ".join(node.op_type for node in maker.nodes)
-                print(f"seed {seed} opset {maker.opset} batch {maker.batch}: {found[:200]} [{kinds}]", flush=True)
-    print(f"{count} graphs, {wrong} wrong")
-    return wrong > 0
+        while done < end:
+            stop = min(done + STEP, end)
+            found = [each for seed in range(done, stop) if (each := check_seed(seed, f"{folder}/m.onnx"))]
+            for each in found:
+                print(json.dumps(each), flush=True)
+            done = stop
+            wrong += found
+            if given.log:
+                with given.log.open("a") as log:
+                    log.writelines(json.dumps(line) + "\n" for line in [*found, {"done": done}])
+    print(f"{given.graphs} graphs, {len(wrong)} wrong")
+    return len(wrong) > 0
 
 
 if __name__ == "__main__":

@@ -54,11 +54,16 @@ class GraphMaker:
         name = self.choose(list(self.values)[-3:])
         shape = self.values[name]
         moves = [self.single, self.linear, self.affine, self.join, self.alias, self.reshape, self.codes, self.integers,
-                 self.softmax, self.shaped, self.half]  # fmt: skip
+                 self.softmax, self.shaped, self.double, self.select, self.split, self.clip,
+                 self.token]  # fmt: skip
+        if len(shape) == 1:
+            moves += [self.gemm]
         if len(shape) > 1:
-            moves += [self.swap, self.travel, self.mean, self.slice, self.concat]
+            moves += [self.swap, self.travel, self.mean, self.slice, self.concat, self.pad, self.squeeze, self.product]
+        if len(shape) == 2:
+            moves += [self.line]
         if len(shape) == 3:
-            moves += [self.convolve, self.pool, self.normalise]
+            moves += [self.convolve, self.pool, self.normalise, self.transposed]
         self.choose(moves)(name, shape)
 
     def single(self, name: str, shape: tuple[int, ...]) -> None:
@@ -83,9 +88,81 @@ class GraphMaker:
         kind = self.choose(["Identity", "Dropout", "Cast"])
         self.keep(self.node(kind, name, **({"to": 1} if kind == "Cast" else {})), shape)
 
-    def half(self, name: str, shape: tuple[int, ...]) -> None:
+    def double(self, name: str, shape: tuple[int, ...]) -> None:
         y = self.node("Cast", name, to=11)
         self.keep(self.node("Cast", self.node("Relu", y) if self.opset > 13 else y, to=1), shape)
+
+    def gemm(self, name: str, shape: tuple[int, ...]) -> None:
+        turned, bias = self.choose([0, 1]), self.choose([(), (4,), (1, 4), (1, 1)])
+        operands = [name, self.floats(*((4, shape[0]) if turned else (shape[0], 4)))]
+        operands += self.choose([[], [self.floats(*bias)]])
+        self.keep(self.node("Gemm", *operands, transB=turned, alpha=self.choose([1.0, 0.5]), beta=0.25), (4,))
+
+    def select(self, name: str, shape: tuple[int, ...]) -> None:
+        self.has_codes = True
+        kind = self.choose(["Greater", "Less"])
+        condition = self.node(kind, name, self.floats(*self.choose([(), shape[-1:]])))
+        self.keep(self.node("Where", condition, name, self.floats(shape[-1])), shape)
+
+    def split(self, name: str, shape: tuple[int, ...]) -> None:
+        axis = self.choose(range(len(shape)))
+        if shape[axis] < 2:
+            return
+        first = self.choose(range(1, shape[axis]))
+        sizes = [first, shape[axis] - first]
+        given: Any = ([self.ints(*sizes)], {}) if self.opset >= 13 else ([], {"split": sizes})
+        names = [f"v{len(self.nodes)}", f"v{len(self.nodes)}b"]
+        attributes = {"axis": axis + 1, "name": f"Split_{len(self.nodes)}", **given[1]}
+        self.nodes.append(helper.make_node("Split", [name, *given[0]], names, **attributes))
+        for part, size in zip(names, sizes, strict=True):
+            self.keep(part, (*shape[:axis], size, *shape[axis + 1 :]))
+
+    def clip(self, name: str, shape: tuple[int, ...]) -> None:
+        limits = [self.constant(np.float32(-0.4)), self.constant(np.float32(0.7))]
+        self.keep(self.node("Clip", name, *self.choose([limits, ["", limits[1]], limits[:1]])), shape)
+
+    def token(self, name: str, shape: tuple[int, ...]) -> None:
+        axis = self.choose(range(len(shape)))
+        grown = (*shape[:axis], 1, *shape[axis + 1 :])
+        if self.batch == 1:
+            part = self.floats(1, *grown)
+        else:
+            first = self.node("Gather", self.node("Shape", name), self.ints(0), axis=0)
+            sizes = self.node("Concat", first, self.ints(*grown), axis=0)
+            part = self.node("Expand", self.floats(1, *grown), sizes)
+        order = self.choose([(name, part), (part, name)])
+        self.keep(self.node("Concat", *order, axis=axis + 1), (*shape[:axis], shape[axis] + 1, *shape[axis + 1 :]))
+
+    def pad(self, name: str, shape: tuple[int, ...]) -> None:
+        sides = [self.choose([0, 0, 1, 2]) for _ in range(2 * len(shape))]
+        sides = [0, *sides[: len(shape)], 0, *sides[len(shape) :]]
+        half = len(shape) + 1
+        grown = [size + sides[axis + 1] + sides[axis + 1 + half] for axis, size in enumerate(shape)]
+        value = self.choose([[], [self.constant(np.float32(0.3))]])
+        self.keep(self.node("Pad", name, self.ints(*sides), *value), grown)
+
+    def squeeze(self, name: str, shape: tuple[int, ...]) -> None:
+        axis = self.choose(range(1, len(shape) + 2))
+        given: Any = ([self.ints(axis)], {}) if self.opset >= 13 else ([], {"axes": [axis]})
+        y = self.node("Unsqueeze", name, *given[0], **given[1])
+        if self.choose([True, False]):
+            self.keep(self.node("Squeeze", self.node("Relu", y), *given[0], **given[1]), shape)
+        else:
+            self.keep(self.node("Flatten", y, axis=1), (int(np.prod(shape)),))
+
+    def product(self, name: str, shape: tuple[int, ...]) -> None:
+        order = [*range(len(shape) - 1), len(shape), len(shape) - 1]
+        self.keep(self.node("MatMul", name, self.node("Transpose", name, perm=order)), (*shape[:-1], shape[-2]))
+
+    def line(self, name: str, shape: tuple[int, ...]) -> None:
+        groups = self.choose([1, shape[0]])
+        y = self.node("Conv", name, self.floats(shape[0], shape[0] // groups, 2), pads=[1, 0], group=groups)
+        self.keep(y, shape)
+
+    def transposed(self, name: str, shape: tuple[int, ...]) -> None:
+        stride = self.choose([1, 2])
+        y = self.node("ConvTranspose", name, self.floats(shape[0], 2, 2, 2), strides=[stride, stride])
+        self.keep(y, (2, *((size - 1) * stride + 2 for size in shape[1:])))
 
     def reshape(self, name: str, shape: tuple[int, ...]) -> None:
         count = int(np.prod(shape))
@@ -156,7 +233,8 @@ class GraphMaker:
         self.keep(self.node("Concat", name, self.choose(others), axis=1), (2 * shape[0], *shape[1:]))
 
     def convolve(self, name: str, shape: tuple[int, ...]) -> None:
-        y = self.node("Conv", name, self.floats(4, shape[0], 1, 1))
+        size = self.choose([1, 3])
+        y = self.node("Conv", name, self.floats(4, shape[0], size, size), pads=[size // 2] * 4)
         self.keep(y, (4, *shape[1:]))
         if self.choose([True, False]):
             self.normalise(self.choose([y, self.node("Identity", y)]), (4, *shape[1:]))
