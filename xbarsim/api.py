@@ -18,7 +18,7 @@ from xbarsim import __version__, config
 from xbarsim.cost import Cost, Measured, Peak, price, rate_chip, rate_tile
 from xbarsim.device import load_levels
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.inference import LayerError, check_labels, measure_accuracy, simulate_network
+from xbarsim.inference import LayerError, measure_accuracy, simulate_network
 from xbarsim.mapping import Plan, plan_network
 from xbarsim.network import (
     Epitome,
@@ -34,6 +34,7 @@ from xbarsim.network.execute import check_images
 from xbarsim.network.kinds.opaque import describe_opaque
 from xbarsim.plugin import find_table, select_plugins
 from xbarsim.report import CostReport, Provenance, Report, Seconds
+from xbarsim.report.judge import choose_judge, compare_outputs
 from xbarsim.timing import Activity, simulate_plan
 
 __all__ = ["Epitome", "Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
@@ -174,6 +175,7 @@ def simulate(
     activation_bits: int | None = None,
     reference: Network | str | Path | None = None,
     executor: str = "own",
+    metric: str | Callable[..., Any] = "top1",
     shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -187,8 +189,9 @@ def simulate(
         A record, a shipped name or a path.
     images : array_like of float, (images, *input_shape)
         Test images, normalised as the network expects.
-    labels : array_like of int, (images,), optional
-        Class of each image; without them ``report.accuracy`` is None.
+    labels : array_like, (images, ...), optional
+        What the outputs should be, as ``metric`` takes it: for ``top1`` the class of each image. Without them
+        ``report.accuracy`` and ``report.metric`` are None.
     calibration : array_like of float, (images, *input_shape), optional
         Images that set activation scales (as many as scales need to settle) and ADC ranges (the first 64); the first
         64 of ``images`` if left out.
@@ -211,6 +214,10 @@ def simulate(
     executor : str
         What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
         last bits differ. ``report.provenance.settings`` names it with its version.
+    metric : str or callable
+        What outputs are worth: ``top1``, ``top5``, ``miou``, ``perplexity``, ``error`` (root mean square), a registered
+        name, or a function ``(outputs, labels) -> float``. ``report.metric`` holds it; ``report.accuracy`` stands
+        beside it where it is ``top1``.
     shared : Shared, optional
         Keeps what further calls with the same images can use.
     progress : callable, optional
@@ -219,7 +226,7 @@ def simulate(
     Returns
     -------
     Report
-        Accuracy in float, in integers and on the hardware; raw outputs; cost with measured activity; times [s].
+        Metric in float, in integers and on the hardware; raw outputs; cost with measured activity; times [s].
 
     Raises
     ------
@@ -233,7 +240,7 @@ def simulate(
     _check_count("trials", trials)
     for name, value in (("batch_size", batch_size), ("threads", threads)):
         _check_count(name, 1 if value is None else value)
-    started, runner = time.perf_counter(), find_executor(executor)
+    started, runner, judge = time.perf_counter(), find_executor(executor), choose_judge(metric)
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
@@ -243,7 +250,7 @@ def simulate(
     x = check_images(net, np.asarray(images))
     if not len(x):
         raise ShapeError("images: none given")
-    truth = None if labels is None else check_labels(np.asarray(labels), len(x), _classes(net))
+    truth = None if labels is None else judge.check(labels, len(x), net.output_shape)
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
     bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
@@ -278,15 +285,19 @@ def simulate(
         "executor": runner.describe(),
         **({} if reference is None else {"reference_hash": origin.hash}),
     }
-    measured = None
+    accuracy, measured = None, None
     if truth is not None:
-        measured = measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs)
+        settings["metric"] = judge.name
+        measured = compare_outputs(judge, exact, integers, outcome.outputs, truth, runs=outcome.runs, seed=seed)
+        if metric == "top1":
+            accuracy = measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs)
     return Report(
         cost=cost,
         errors=outcome.errors,
         provenance=_provenance(plan, record, layers, seed, settings),
         activity=activity,
-        accuracy=measured,
+        accuracy=accuracy,
+        metric=measured,
         outputs=outcome.outputs,
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
@@ -341,12 +352,6 @@ def _provenance(
             *(layer.hardware for layer in plan.layers), names=map("metric:{}".format, find_table("metric").added)
         ),
     )
-
-
-def _classes(network: Network) -> int:
-    if len(network.output_shape) != 1:
-        raise ConfigError(f"network {network.name}: output {network.output_shape} is not one number a class")
-    return network.output_shape[0]
 
 
 def _check_count(name: str, value: int) -> None:

@@ -32,7 +32,7 @@ OWNERS = {
     "device_law": ("xbarsim.device.law", "LAWS"),
     "converter": ("xbarsim.converter.kind", "CONVERTERS"),
     "component_law": ("xbarsim.component.law", "LAWS"),
-    "metric": ("xbarsim.report.metric", "METRICS"),
+    "metric": ("xbarsim.report.outputs", "METRICS"),
     "sampler": ("xbarsim.search.sampler", "SAMPLERS"),
 }
 """Kind of class -> module and name of its table. Imported when asked for, since tables live in rooms above."""

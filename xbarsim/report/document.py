@@ -18,6 +18,7 @@ from xbarsim.store import write_file
 
 if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
+    from xbarsim.report.judge import MetricResult
 
 COST_FIELDS = tuple(name.removeprefix("cost.") for name in REPORT_METRICS if name.startswith("cost."))
 """Fields of the cost in the order of the public form."""
@@ -36,12 +37,14 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``accuracy`` and ``seconds`` (simulations only), ``cost``, ``layers``, ``components``, ``provenance``.
+        ``accuracy``, ``metric`` and ``seconds`` (simulations only), ``cost``, ``layers``, ``components``,
+        ``provenance``.
     """
     document: dict[str, Any] = {}
     errors: Any = ()
     if isinstance(report, Report):
         document["accuracy"] = describe_accuracy(report.accuracy)
+        document["metric"] = describe_result(report.metric)
         errors = report.errors
     fields = COST_FIELDS + (TURN_FIELDS if report.cost.turns > 1 else ())
     document["cost"] = {name: getattr(report.cost, name) for name in fields}
@@ -85,6 +88,22 @@ def describe_accuracy(accuracy: Accuracy | None) -> dict[str, Any] | None:
     if any(value is not None for value in top5.values()):
         document["top5"] = top5
     return document
+
+
+def describe_result(metric: MetricResult | None) -> dict[str, Any] | None:
+    """Return the metric of a simulation in its public JSON form.
+
+    Parameters
+    ----------
+    metric : MetricResult or None
+        From a simulation with labels.
+
+    Returns
+    -------
+    dict or None
+        Its fields and ``degradation``; None without labels.
+    """
+    return None if metric is None else {**describe_record(metric), "degradation": metric.degradation}
 
 
 def write_json(report: CostReport, path: str | Path) -> Path:

@@ -1,19 +1,13 @@
 """Metrics: what a sweep can tabulate and a search can pursue, one record each.
 
 :data:`REPORT_METRICS` holds what every report says, under dotted names (``accuracy.hardware``, ``cost.edap``).
-:data:`METRICS` holds metrics of the raw outputs, under plain names: classes that users add by
-``xbarsim.register("metric", name, cls)``, each with
-
-* ``higher_is_better``: a boolean;
-* ``measure(outputs, labels) -> float``: ``outputs`` (images, classes) are the raw outputs of one chip, ``labels``
-  (images,) the true classes. A unit closes the metric's name (``margin_volt``), as everywhere.
-
-A metric of the outputs is measured on each chip; its value is the mean over the chips.
+:data:`~xbarsim.report.outputs.METRICS` holds metrics of the raw outputs, under plain names (``miou``); a unit closes the
+name of one that users add (``margin_volt``), as everywhere. They are measured on each chip; their value is the mean over
+the chips.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +17,8 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
-from xbarsim.plugin import Table
+from xbarsim.report.judge import choose_judge
+from xbarsim.report.outputs import METRICS
 from xbarsim.report.quantity import Column, describe_column
 
 Needs = Literal["cost", "images", "labels"]
@@ -199,20 +194,6 @@ REPORT_METRICS: dict[str, Metric] = {
 """Every metric that reports hold. Seconds vary from run to run; everything else repeats bit for bit."""
 
 
-def _check_class(name: str, cls: type[Any]) -> None:
-    """Refuse a class without a direction, or that cannot be made without arguments."""
-    if not isinstance(getattr(cls, "higher_is_better", None), bool):
-        raise ConfigError(f"metric {name!r}: {cls.__name__} has no field higher_is_better, which is True or False")
-    try:
-        inspect.signature(cls).bind()
-    except TypeError as error:
-        raise ConfigError(f"metric {name!r}: {cls.__name__}() should need no arguments: {error}") from None
-
-
-METRICS = Table("metric", methods=("measure",), check=_check_class)
-"""Metrics of the raw outputs, which users add."""
-
-
 def list_metrics() -> tuple[str, ...]:
     """Return the names of all metrics, those that users added last."""
     return (*REPORT_METRICS, *METRICS)
@@ -254,10 +235,10 @@ def measure_outputs(name: str, outputs: np.ndarray, labels: np.ndarray) -> float
     ----------
     name : str
         Name in :data:`METRICS`.
-    outputs : ndarray of float, (trials, images, classes)
+    outputs : ndarray of float, (trials, images, ...)
         Raw outputs of every chip.
-    labels : ndarray of int, (images,)
-        True classes.
+    labels : ndarray, (images, ...)
+        What the outputs should be.
 
     Returns
     -------
@@ -269,15 +250,9 @@ def measure_outputs(name: str, outputs: np.ndarray, labels: np.ndarray) -> float
     ConfigError
         If the class returns something else than a number.
     """
-    metric = METRICS[name]()
-    values = []
-    for chip in outputs:
-        value = metric.measure(chip, labels)
-        try:
-            values.append(float(value))
-        except (TypeError, ValueError):
-            raise ConfigError(f"metric {name!r}: measure returned {value!r}, which is not a number") from None
-    mean = _average(values)
+    judge = choose_judge(name)
+    truth = judge.check(labels, outputs.shape[1], outputs.shape[2:])
+    mean = _average([judge.measure(chip, truth) for chip in outputs])
     return mean if math.isfinite(mean) else None
 
 

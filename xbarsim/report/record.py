@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from xbarsim.cost import Cost
     from xbarsim.inference.accuracy import Accuracy
+    from xbarsim.report.judge import MetricResult
     from xbarsim.timing import Activity
 
 
@@ -176,11 +177,13 @@ class Report(CostReport):
     """What is left of a network on this hardware, and what one inference costs."""
 
     accuracy: Accuracy | None
-    """Accuracies and their interval; None without labels."""
+    """Accuracies and their interval; None without labels, and where another metric than top-1 accuracy is measured."""
     outputs: np.ndarray
-    """(trials, images, classes) raw outputs on the hardware."""
+    """(trials, images, ...) raw outputs on the hardware."""
     seconds: Seconds
     """Where the time went."""
+    metric: MetricResult | None = None
+    """The metric that was asked for, with its interval; None without labels."""
     errors: Sequence[Any] = ()
     """One record a weight layer, joined to ``layers`` by ``name``: error against the integer reference."""
 

@@ -1,0 +1,355 @@
+"""From raw outputs to the value of a metric, with an interval that says how far to trust it.
+
+Two things make a measured value uncertain, as in :mod:`xbarsim.inference.accuracy`: the images and the chips are samples.
+Parts of the 95 % interval are added in quadrature and cut at the metric's bounds. Chips add Student's interval of the mean.
+Images add Wilson's interval for a share, Student's for another mean over images, and a bootstrap over images for everything
+else (B. Efron, Ann. Stat. 7, 1979): 1,000 draws where the metric is made of sums over images, and 200 calls of a
+function, spread over the chips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.inference.accuracy import spread_share, widen_interval
+from xbarsim.report.outputs import METRICS
+from xbarsim.rng import stream
+
+DRAWS_OF_SUMS = 1000
+"""Draws of a bootstrap of sums; ends at 2.5 and 97.5 % rest on 25 draws each."""
+DRAWS_OF_CALLS = 200
+"""Draws of a bootstrap that calls a function."""
+Outputs = Any
+"""Array (images, ...), or mapping of such arrays by the name of an output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricResult:
+    """A metric of one network: in float, in integers, and on the hardware."""
+
+    name: str
+    """Name of the metric."""
+    images: int
+    """Number of images."""
+    reference: float
+    """Float network."""
+    quantized: float
+    """Integer network on ideal hardware."""
+    hardware: float
+    """On this hardware, mean over trials."""
+    trials: tuple[float, ...]
+    """On this hardware, trial by trial."""
+    runs: int
+    """Trials that were run; 1 where nothing on the hardware is random and one stands for all."""
+    interval: tuple[float, float]
+    """95 % confidence interval of ``hardware`` over images and chips."""
+    higher_is_better: bool
+    """Direction."""
+    unit: str
+    """``%`` for shares, which are fractions here and are shown in per cent; nothing else."""
+
+    @property
+    def degradation(self) -> float:
+        """What is lost against the float network; above 0 is worse, whatever the direction."""
+        lost = self.reference - self.hardware
+        return lost if self.higher_is_better else -lost
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judge:
+    """A metric that is ready to be measured."""
+
+    name: str
+    """Name of the metric or of the function."""
+    metric: Any
+    """Object with ``measure``, ``terms``, or ``sums`` and ``combine``."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Direction."""
+        return bool(self.metric.higher_is_better)
+
+    @property
+    def unit(self) -> str:
+        """``%`` for shares."""
+        return str(getattr(self.metric, "unit", ""))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value."""
+        low, high = getattr(self.metric, "bounds", (-math.inf, math.inf))
+        return float(low), float(high)
+
+    def check(self, labels: Any, images: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Return labels as the metric takes them.
+
+        Parameters
+        ----------
+        labels : array_like, (images, ...), or sequence
+            What the outputs should be, one entry an image.
+        images : int
+            Number of images.
+        shape : tuple of int
+            Shape of the network's outputs for one image.
+
+        Returns
+        -------
+        ndarray, (images, ...)
+            Labels.
+
+        Raises
+        ------
+        ShapeError
+            If they do not fit images or outputs.
+        """
+        try:
+            given = np.asarray(labels)
+        except ValueError:  # entries of different lengths: boxes, sentences
+            given = np.empty(len(labels), object)
+            for image, entry in enumerate(labels):
+                given[image] = entry
+        if given.ndim < 1 or len(given) != images:
+            raise ShapeError(f"labels: shape {given.shape} does not match {images} images")
+        check: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = getattr(self.metric, "check", None)
+        return given if check is None else check(given, shape)
+
+    def measure(self, outputs: Outputs, labels: np.ndarray) -> float:
+        """Return the value of outputs (images, ...) beside labels (images, ...); ConfigError if it is no number."""
+        if hasattr(self.metric, "measure"):
+            return self._number(self.metric.measure(outputs, labels), "measure")
+        if hasattr(self.metric, "terms"):
+            return self._number(np.mean(self.metric.terms(outputs, labels)), "terms")
+        return self._number(self.metric.combine(self.metric.sums(outputs, labels).sum(axis=0)), "combine")
+
+    def estimate(self, chips: Sequence[Outputs], values: Sequence[float], labels: np.ndarray, seed: int) -> Ends:
+        """Estimate how far the mean over chips may be off because images are a sample.
+
+        Parameters
+        ----------
+        chips : sequence of ndarray or mapping
+            Outputs (images, ...) of every chip that was run.
+        values : sequence of float
+            Value of the metric on each of them.
+        labels : ndarray, (images, ...)
+            What outputs should be.
+        seed : int
+            Seed of the bootstrap.
+
+        Returns
+        -------
+        Ends
+            Distances below and above; infinite where one image says nothing.
+        """
+        if hasattr(self.metric, "terms"):
+            terms = np.stack([self.metric.terms(outputs, labels) for outputs in chips])
+            if terms.dtype != bool:
+                return _spread_mean(terms.mean(axis=0))
+            below, above = spread_share(float(np.mean(values)), len(labels))
+            return Ends(below=below, above=above)
+        if len(labels) < 2:
+            return Ends(below=math.inf, above=math.inf)
+        rng = stream(seed, "metric.bootstrap", self.name)
+        if hasattr(self.metric, "sums"):
+            sums = np.stack([self.metric.sums(outputs, labels) for outputs in chips], axis=1)
+            draws = (sums[_draw(rng, labels)].sum(axis=0) for _ in range(DRAWS_OF_SUMS))
+            moved = [float(np.mean(self.metric.combine(totals))) - float(np.mean(values)) for totals in draws]
+        else:
+            moved = []
+            for draw in range(DRAWS_OF_CALLS):
+                picked, chip = _draw(rng, labels), draw % len(chips)
+                moved.append(self.measure(pick_images(chips[chip], picked), labels[picked]) - values[chip])
+        return _spread_draws(moved, len(labels))
+
+    def _number(self, value: Any, method: str) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"metric {self.name!r}: {method} returned {value!r}, which is not a number") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Distances of an interval's ends from the value."""
+
+    below: float
+    above: float
+
+
+class FunctionMetric:
+    """A function ``(outputs, labels) -> float`` as a metric; ``higher_is_better`` and ``bounds`` may be set on it."""
+
+    def __init__(self, function: Callable[[Outputs, np.ndarray], float]) -> None:
+        self.measure = function
+        self.higher_is_better = bool(getattr(function, "higher_is_better", True))
+        self.bounds = getattr(function, "bounds", (-math.inf, math.inf))
+        self.unit = getattr(function, "unit", "")
+
+
+def choose_judge(metric: str | Callable[..., Any]) -> Judge:
+    """Return what measures a metric.
+
+    Parameters
+    ----------
+    metric : str or callable
+        Name in :data:`~xbarsim.report.outputs.METRICS`, or a function ``(outputs, labels) -> float``.
+
+    Returns
+    -------
+    Judge
+        The metric, ready to be measured.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such metric.
+    """
+    if isinstance(metric, str):
+        return Judge(name=metric, metric=METRICS[metric]())
+    if isinstance(metric, type) or not callable(metric):
+        raise ConfigError(
+            f"metric: {metric!r} is neither a name nor a function (outputs, labels); names: {', '.join(METRICS)}"
+        )
+    name = getattr(metric, "__name__", type(metric).__name__)
+    return Judge(name="function" if name == "<lambda>" else name, metric=FunctionMetric(metric))
+
+
+def compare_outputs(
+    judge: Judge,
+    reference: Outputs,
+    quantized: Outputs,
+    hardware: Sequence[Outputs],
+    labels: np.ndarray,
+    *,
+    runs: int,
+    seed: int,
+) -> MetricResult:
+    """Measure the three versions of a network on the same images.
+
+    Parameters
+    ----------
+    judge : Judge
+        The metric.
+    reference, quantized : ndarray or mapping
+        Outputs (images, ...) of the float and of the integer network.
+    hardware : sequence of ndarray or mapping
+        Outputs (images, ...) of each trial.
+    labels : ndarray, (images, ...)
+        What outputs should be, checked by the judge.
+    runs : int
+        Trials that were run; the others repeat the first.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    MetricResult
+        Values, trials and interval.
+    """
+    rated = rate_chips(judge, hardware, labels, runs=runs, seed=seed)
+    return MetricResult(
+        name=judge.name,
+        images=len(labels),
+        reference=judge.measure(reference, labels),
+        quantized=judge.measure(quantized, labels),
+        hardware=rated.mean,
+        trials=rated.trials,
+        runs=runs,
+        interval=rated.interval,
+        higher_is_better=judge.higher_is_better,
+        unit=judge.unit,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatedChips:
+    """A metric on hardware."""
+
+    mean: float
+    """Mean over trials."""
+    trials: tuple[float, ...]
+    """Trial by trial."""
+    interval: tuple[float, float]
+    """95 % confidence interval of the mean over images and chips."""
+
+
+def rate_chips(judge: Judge, hardware: Sequence[Outputs], labels: np.ndarray, *, runs: int, seed: int) -> RatedChips:
+    """Measure a metric on every chip.
+
+    Parameters
+    ----------
+    judge : Judge
+        The metric.
+    hardware : sequence of ndarray or mapping
+        Outputs (images, ...) of each trial.
+    labels : ndarray, (images, ...)
+        What outputs should be.
+    runs : int
+        Trials that were run; the others repeat the first.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    RatedChips
+        Mean, trials and interval.
+    """
+    chips = [hardware[chip] for chip in range(runs)]
+    values = [judge.measure(outputs, labels) for outputs in chips]
+    trials = values + values[:1] * (len(hardware) - runs)
+    mean = float(np.mean(trials))
+    if not math.isfinite(mean):
+        return RatedChips(mean=mean, trials=tuple(trials), interval=(math.nan, math.nan))
+    ends = judge.estimate(chips, values, labels, seed)
+    interval = widen_interval(mean, (ends.below, ends.above), trials, judge.bounds)
+    return RatedChips(mean=mean, trials=tuple(trials), interval=interval)
+
+
+def pick_images(outputs: Outputs, images: np.ndarray) -> Outputs:
+    """Return the outputs of some images.
+
+    Parameters
+    ----------
+    outputs : ndarray (images, ...) or mapping of such arrays
+        Outputs of all images.
+    images : ndarray of int, (picked,)
+        Which.
+
+    Returns
+    -------
+    ndarray or dict
+        Of the same form.
+    """
+    if isinstance(outputs, Mapping):
+        return {name: values[images] for name, values in outputs.items()}
+    return outputs[images]
+
+
+def _draw(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+    """Draw as many images as there are, with replacement."""
+    return rng.integers(len(labels), size=len(labels))
+
+
+def _spread_mean(terms: np.ndarray) -> Ends:
+    """Return Student's interval of the mean of terms (images,)."""
+    if len(terms) < 2:
+        return Ends(below=math.inf, above=math.inf)
+    from scipy import special  # scipy.stats takes half a second to load
+
+    half = float(special.stdtrit(len(terms) - 1, 0.975) * np.std(terms, ddof=1) / math.sqrt(len(terms)))
+    return Ends(below=half, above=half)
+
+
+def _spread_draws(moved: Sequence[float], images: int) -> Ends:
+    """Return how far 95 % of the draws lie from the value; a draw of few images varies too little by (n - 1) / n."""
+    finite = [value for value in moved if math.isfinite(value)]
+    if not finite:
+        return Ends(below=math.inf, above=math.inf)
+    low, high = np.quantile(finite, (0.025, 0.975))
+    scale = math.sqrt(images / (images - 1))
+    return Ends(below=max(0.0, -float(low)) * scale, above=max(0.0, float(high)) * scale)
