@@ -53,7 +53,7 @@ def test_tables_leave_out_what_fits_no_cell():
 def test_json_has_the_public_form(tmp_path):
     path = make_report().to_json(tmp_path / "out.json")
     document = json.loads(path.read_text())
-    assert list(document) == ["accuracy", "cost", "seconds", "layers", "components", "provenance"]
+    assert list(document) == ["accuracy", "metric", "cost", "seconds", "layers", "components", "provenance"]
     assert list(document["accuracy"])[:8] == [
         "images", "reference", "quantized", "hardware", "degradation", "trials", "interval", "runs",
     ]  # fmt: skip

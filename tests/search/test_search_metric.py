@@ -8,7 +8,7 @@ import pytest
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
-from xbarsim.report.metric import METRICS
+from xbarsim.report.outputs import METRICS
 from xbarsim.search import make_search, run_search
 
 CONTENT = {

@@ -9,7 +9,8 @@ from samples import make_report
 import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import list_plugins, pack_plugins, unpack_plugins
-from xbarsim.report.metric import METRICS, REPORT_METRICS, Metric, describe_metric, find_metric
+from xbarsim.report.metric import REPORT_METRICS, Metric, describe_metric, find_metric
+from xbarsim.report.outputs import METRICS
 from xbarsim.sweep import make_sweep, plan_sweep, run_sweep
 from xbarsim.sweep.evaluate import Evaluator
 from xbarsim.sweep.metric import collect_metrics

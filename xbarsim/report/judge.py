@@ -1,10 +1,10 @@
 """From raw outputs to the value of a metric, with an interval that says how far to trust it.
 
-Two things make a measured value uncertain, as in :mod:`xbarsim.inference.accuracy`: the images and the chips are samples.
-Parts of the 95 % interval are added in quadrature and cut at the metric's bounds. Chips add Student's interval of the mean.
-Images add Wilson's interval for a share, Student's for another mean over images, and a bootstrap over images for everything
-else (B. Efron, Ann. Stat. 7, 1979): 1,000 draws where the metric is made of sums over images, and 200 calls of a
-function, spread over the chips.
+Two things make a measured value uncertain, as in :mod:`xbarsim.inference.accuracy`: images and chips are samples. Their
+parts of the 95 % interval are added in quadrature and cut at the metric's bounds. Chips add Student's interval of the
+mean. Images add Wilson's interval for a share, Student's for another mean over images, and a bootstrap over images for
+everything else (B. Efron, Ann. Stat. 7, 1979): 1,000 draws where the metric is made of sums over images, and 200 calls
+of a function, spread over the chips.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ def compare_outputs(
     judge: Judge,
     reference: Outputs,
     quantized: Outputs,
-    hardware: Sequence[Outputs],
+    hardware: Sequence[Outputs] | np.ndarray,
     labels: np.ndarray,
     *,
     runs: int,
@@ -278,7 +278,9 @@ class RatedChips:
     """95 % confidence interval of the mean over images and chips."""
 
 
-def rate_chips(judge: Judge, hardware: Sequence[Outputs], labels: np.ndarray, *, runs: int, seed: int) -> RatedChips:
+def rate_chips(
+    judge: Judge, hardware: Sequence[Outputs] | np.ndarray, labels: np.ndarray, *, runs: int, seed: int
+) -> RatedChips:
     """Measure a metric on every chip.
 
     Parameters

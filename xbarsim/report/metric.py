@@ -1,9 +1,9 @@
 """Metrics: what a sweep can tabulate and a search can pursue, one record each.
 
 :data:`REPORT_METRICS` holds what every report says, under dotted names (``accuracy.hardware``, ``cost.edap``).
-:data:`~xbarsim.report.outputs.METRICS` holds metrics of the raw outputs, under plain names (``miou``); a unit closes the
-name of one that users add (``margin_volt``), as everywhere. They are measured on each chip; their value is the mean over
-the chips.
+:data:`~xbarsim.report.outputs.METRICS` holds metrics of the raw outputs, under plain names (``miou``); a unit closes
+the name of one that users add (``margin_volt``), as everywhere. They are measured on each chip; their value is the mean
+over the chips.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
 :data:`METRICS` holds them by name; ``xbarsim.register("metric", name, cls)`` adds those of users. A class has
 
 * ``higher_is_better``: a boolean;
-* ``measure(outputs, labels) -> float``, the value on one chip: ``outputs`` (images, ...) are the raw outputs, ``labels``
-  (images, ...) what they should be. In its place stand ``terms(outputs, labels)`` where the metric is a mean over
-  images: one number an image (booleans for a share); or ``sums(outputs, labels)`` (images, n) with ``combine(totals)``,
-  which makes values (...) of sums over images (..., n). Both spare calls where the interval is estimated;
+* ``measure(outputs, labels) -> float``, the value on one chip: ``outputs`` (images, ...) are the raw outputs,
+  ``labels`` (images, ...) what they should be. In its place stand ``terms(outputs, labels)`` where the metric is a mean
+  over images: one number an image (booleans for a share); or ``sums(outputs, labels)`` (images, n) with
+  ``combine(totals)``, which makes values (...) of sums over images (..., n). Both spare calls where the interval is
+  estimated;
 * optionally ``check(labels, shape) -> labels``, which refuses labels that do not fit outputs of ``shape``, the axis of
   images left out; ``bounds``, the least and the greatest value; ``unit``, ``"%"`` for shares.
 """
@@ -75,8 +76,8 @@ class MeanIou:
         """Take labels (images, ...) of outputs (classes, ...); below 0, and 255 beyond the classes, is left out."""
         if len(shape) < 2 or shape[0] < 2:
             raise ShapeError(
-                f"metric miou: outputs of shape {shape} are not (classes, height, width) with at least two classes; give "
-                f"a function (outputs, labels) that knows what they mean"
+                f"metric miou: outputs of shape {shape} are not (classes, height, width) with at least two classes; "
+                f"give a function (outputs, labels) that knows what they mean"
             )
         _check_whole(labels, shape[1:], f"each of the {shape[1:]} places")
         _check_range(labels, shape[0], masked=labels == VOID if shape[0] <= VOID else np.zeros(1, bool))
@@ -191,7 +192,8 @@ def _check_classes(metric: str, labels: np.ndarray, shape: tuple[int, ...], leas
 
 def _check_shape(labels: np.ndarray, shape: tuple[int, ...], what: str) -> None:
     if labels.shape[1:] != shape:
-        raise ShapeError(f"labels: shape {labels.shape} should be (images, {str(shape)[1:]}: one for {what}")
+        needed = ", ".join(map(str, ("images", *shape)))
+        raise ShapeError(f"labels: shape {labels.shape} should be ({needed}): one for {what}")
 
 
 def _check_whole(labels: np.ndarray, shape: tuple[int, ...], what: str) -> None:

@@ -13,7 +13,8 @@ from xbarsim.config.load import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
-from xbarsim.report.metric import METRICS, REPORT_METRICS
+from xbarsim.report.metric import REPORT_METRICS
+from xbarsim.report.outputs import METRICS
 from xbarsim.search.sampler import SAMPLERS, check_settings
 from xbarsim.yaml_file import load_yaml
 

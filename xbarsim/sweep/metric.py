@@ -9,7 +9,8 @@ import numpy as np
 
 from xbarsim.report import CostReport, Report
 from xbarsim.report.document import describe_report
-from xbarsim.report.metric import METRICS, REPORT_METRICS, find_metric, measure_outputs
+from xbarsim.report.metric import REPORT_METRICS, find_metric, measure_outputs
+from xbarsim.report.outputs import METRICS
 
 
 def collect_metrics(report: CostReport, names: Iterable[str] = (), labels: np.ndarray | None = None) -> dict[str, Any]:
