@@ -34,7 +34,7 @@ from xbarsim.network.execute import check_images
 from xbarsim.network.kinds.opaque import describe_opaque
 from xbarsim.plugin import find_table, select_plugins
 from xbarsim.report import CostReport, Provenance, Report, Seconds
-from xbarsim.report.judge import choose_judge, compare_outputs
+from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge, compare_outputs
 from xbarsim.timing import Activity, simulate_plan
 
 __all__ = ["Epitome", "Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
@@ -175,7 +175,7 @@ def simulate(
     activation_bits: int | None = None,
     reference: Network | str | Path | None = None,
     executor: str = "own",
-    metric: str | Callable[..., Any] = "top1",
+    metric: str | Callable[..., Any] = USUAL_METRIC,
     shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -237,9 +237,7 @@ def simulate(
     SolverError
         If an array's circuit could not be solved to tolerance.
     """
-    _check_count("trials", trials)
-    for name, value in (("batch_size", batch_size), ("threads", threads)):
-        _check_count(name, 1 if value is None else value)
+    _check_counts(trials=trials, batch_size=batch_size, threads=threads)
     started, runner, judge = time.perf_counter(), find_executor(executor), choose_judge(metric)
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
@@ -250,7 +248,7 @@ def simulate(
     x = check_images(net, np.asarray(images))
     if not len(x):
         raise ShapeError("images: none given")
-    truth = None if labels is None else judge.check(labels, len(x), net.output_shape)
+    truth = _check_truth(judge, labels, len(x), net.output_shape)
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
     bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
@@ -278,19 +276,14 @@ def simulate(
     activity = simulate_plan(plan)
     cost = _price_measured(plan, activity, outcome.errors)
     settings = {
-        "trials": trials,
-        "images": len(x),
-        "calibration_images": len(known),
-        "scale_images": quantized.scale_images,
-        "executor": runner.describe(),
-        **({} if reference is None else {"reference_hash": origin.hash}),
-    }
+        "trials": trials, "images": len(x), "calibration_images": len(known), "scale_images": quantized.scale_images,
+        "executor": runner.describe(), **({} if reference is None else {"reference_hash": origin.hash}),
+    }  # fmt: skip
     accuracy, measured = None, None
     if truth is not None:
-        settings["metric"] = judge.name
-        measured = compare_outputs(judge, exact, integers, outcome.outputs, truth, runs=outcome.runs, seed=seed)
-        if metric == "top1":
-            accuracy = measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs)
+        found = (exact, integers, outcome.outputs, truth)
+        measured = compare_outputs(judge, *found, runs=outcome.runs, seed=seed)
+        accuracy = measure_accuracy(*found, runs=outcome.runs) if metric == USUAL_METRIC else None
     return Report(
         cost=cost,
         errors=outcome.errors,
@@ -354,9 +347,19 @@ def _provenance(
     )
 
 
-def _check_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ConfigError(f"{name}: {value} is not a whole number of at least 1")
+def _check_truth(judge: Judge, labels: ArrayLike | None, images: int, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return labels as the metric takes them; None where there are none and nobody asked for a metric."""
+    if labels is not None:
+        return judge.check(labels, images, shape)
+    if judge.name != USUAL_METRIC:
+        raise ConfigError(f"labels: metric {judge.name} needs them; pass labels, one entry an image")
+    return None
+
+
+def _check_counts(**given: int | None) -> None:
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+            raise ConfigError(f"{name}: {value} is not a whole number of at least 1")
 
 
 def _stage(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:

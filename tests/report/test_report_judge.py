@@ -117,8 +117,8 @@ def test_every_metric_has_its_best_value_for_perfect_outputs_and_an_interval_wit
 
 @pytest.mark.parametrize("kind", ["mean", "ratio", "function"])
 def test_the_interval_of_images_covers_the_truth_about_as_often_as_it_says(kind):
-    # 400 draws of 60 images, coverage 95 %, standard error 1.1 %; the bootstrap of 60 images covers about 93 %:
-    # below 89 % less than once in 1,000 runs, above 99.5 % less than once in 1,000
+    # 400 draws of 60 images, coverage 95 %, standard error 1.1 %; of squares of 60 images 93 %:
+    # below 88 % less than once in 1,000 runs, above 99 % less than once in 1,000
     rng, inside = np.random.default_rng(3), []
     for draw in range(400):
         outputs, labels = rng.normal(size=(1, 60, 1)), np.zeros((60, 1))
@@ -131,7 +131,7 @@ def test_the_interval_of_images_covers_the_truth_about_as_often_as_it_says(kind)
             judge, truth = choose_judge(lambda outputs, labels: outputs.mean()), 0.0
         low, high = rate_chips(judge, outputs, labels, runs=1, seed=draw).interval
         inside.append(low <= truth <= high)
-    assert 0.89 < np.mean(inside) < 0.995
+    assert 0.88 < np.mean(inside) < 0.99
 
 
 class Mean:
