@@ -17,19 +17,22 @@ Hardware = Annotated[
     str, typer.Option("--hardware", metavar="HW", help="A .yaml file, or a name (xbarsim hardware list).")
 ]
 Set = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the hardware, e.g. adc.bits=6.")
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one hardware key, e.g. adc.bits=6; may be repeated."),
 ]
 Layer = Annotated[
     list[str],
     typer.Option(
-        "--layer", metavar="GLOB:KEY=VALUE", help="Change one key for some layers, e.g. 'layer1.*:adc.bits=7'."
+        "--layer",
+        metavar="GLOB:KEY=VALUE",
+        help="Override one key for the layers that match, e.g. 'layer1.*:adc.bits=7'; may be repeated.",
     ),
 ]
 Epitomes = Annotated[
     list[str],
     typer.Option(
         "--epitome", metavar="GLOB:KEY=VALUE,...",
-        help="Sample convolutions from epitomes, e.g. 'layer3.*:rows=1024,channels=256'; patch and step as 32x13.",
+        help="Use epitomes for convolutions, e.g. 'layer3.*:rows=1024,channels=256'; pairs (patch, step) as 32x13.",
     ),
 ]  # fmt: skip
 TestData = Annotated[
@@ -38,29 +41,42 @@ TestData = Annotated[
 Calibration = Annotated[
     str | None,
     typer.Option(
-        "--calibration", metavar="DATA", help="Images to set ranges from.  [default: the first 64 test images]"
+        "--calibration", metavar="DATA", help="Images for calibration of ranges.  [default: the first 64 test images]"
     ),
 ]
-Mean = Annotated[str | None, typer.Option("--mean", metavar="M", help="Subtract from images: a number, or R,G,B.")]
-Std = Annotated[str | None, typer.Option("--std", metavar="S", help="Divide images by: a number, or R,G,B.")]
+Mean = Annotated[
+    str | None, typer.Option("--mean", metavar="M", help="Mean to subtract from images: a number, or R,G,B.")
+]
+Std = Annotated[
+    str | None, typer.Option("--std", metavar="S", help="Standard deviation to divide images by: a number, or R,G,B.")
+]
 Normalize = Annotated[
-    str | None, typer.Option("--normalize", metavar="NAME", help="A known --mean and --std: imagenet.")
+    str | None, typer.Option("--normalize", metavar="NAME", help="Predefined --mean and --std: imagenet.")
 ]
 TestImages = Annotated[int | None, typer.Option(metavar="N", help="Use the first N test images.  [default: all]")]
-Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of every random draw.", show_default=True)]
-Trials = Annotated[int, typer.Option("--trials", metavar="T", help="Chips to draw.", show_default=True)]
-Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", help="Threads; never changes a result.  [default: all]")
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of all random numbers.", show_default=True)]
+Trials = Annotated[
+    int,
+    typer.Option("--trials", metavar="T", help="Number of chips to simulate, each drawn at random.", show_default=True),
 ]
-TorchThreads = Annotated[int, typer.Option("--threads", metavar="N", help="Threads of PyTorch.", show_default=True)]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", metavar="N", help="Number of threads; does not change results.  [default: all]"),
+]
+TorchThreads = Annotated[
+    int, typer.Option("--threads", metavar="N", help="Number of threads of PyTorch.", show_default=True)
+]
 WeightBits = Annotated[
     int | None,
-    typer.Option("--weight-bits", metavar="B", help="Bits of a weight, sign included.  [default: the hardware's]"),
+    typer.Option(
+        "--weight-bits", metavar="B", help="Bits of a weight, including the sign.  [default: that of the hardware]"
+    ),
 ]
 ActivationBits = Annotated[
-    int | None, typer.Option("--activation-bits", metavar="B", help="Bits of an input.  [default: the hardware's]")
+    int | None,
+    typer.Option("--activation-bits", metavar="B", help="Bits of an input.  [default: that of the hardware]"),
 ]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results to a JSON file.")]
 ReportFolder = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write an HTML page with figures and tables.")
 ]
@@ -80,7 +96,7 @@ Plugin = Annotated[
     list[str],
     typer.Option(
         "--plugin", metavar="MODULE", is_eager=True, expose_value=False, callback=load_plugins,
-        help="Import a module, or a .py file, that registers classes of your own.",
+        help="Module or .py file to import first; it registers additional classes.",
     ),
 ]  # fmt: skip
 

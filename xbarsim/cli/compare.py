@@ -14,10 +14,10 @@ _ACCURACY = ("reference", "quantized", "hardware", "degradation")
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A.json", help="A result of --json.")],
-    second: Annotated[Path, typer.Argument(metavar="B.json", help="Another one.")],
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="JSON file written with --json.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Second JSON file.")],
 ) -> None:
-    """Show two results of --json side by side."""
+    """Compare two results written with --json."""
     from xbarsim.cli._tables import make_console, new_table
     from xbarsim.report import read_json
 

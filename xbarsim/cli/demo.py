@@ -10,8 +10,8 @@ import typer
 from xbarsim.cli import _options
 
 NOISY = {"device.programming.sigma": 0.2, "crossbar.r_wl_ohm": 10.0, "crossbar.r_bl_ohm": 10.0, "adc.bits": 5}
-"""What the second chip changes against ``reference``: cells four times as uncertain, wires four times as resistive,
-an eighth of the converter's codes."""
+"""Overrides of ``reference`` for the second chip: four times the cell variation, four times the wire resistance, an
+eighth of the converter codes."""
 _NETWORK = _DATA = "digits"
 _TRIALS = 5
 
@@ -20,9 +20,9 @@ def demo(
     report: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the HTML page.", show_default=True)] = Path(
         "demo-report"
     ),
-    threads: Annotated[int | None, typer.Option(metavar="N", help="Threads.  [default: all]")] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="Number of threads.  [default: all]")] = None,
 ) -> None:
-    """Simulate an embedded network on two chips."""
+    """Simulate the network that ships with the package on two chips."""
     _options.check_counts(threads=threads)
     _options.check_outputs(None, report)
 

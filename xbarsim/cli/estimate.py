@@ -20,11 +20,14 @@ def estimate(
     activation_bits: _options.ActivationBits = None,
     json: _options.Json = None,
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write when every window ran, for ui.perfetto.dev.")
+        Path | None, typer.Option(metavar="FILE", help="Write a trace of all windows for ui.perfetto.dev.")
     ] = None,
     report: _options.ReportFolder = None,
 ) -> None:
-    """Price one inference; needs no images."""
+    """Estimate energy, delay and area of one inference.
+
+    Neither weights nor images are needed.
+    """
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     epitomes = _options.parse_epitomes(epitome)
     _options.check_counts(weight_bits=weight_bits, activation_bits=activation_bits)

@@ -30,11 +30,11 @@ def explain(
     layer: _options.Layer = [],  # noqa: B006
     images: _options.TestImages = None,
     parts: Annotated[
-        str, typer.Option(metavar="P,...", help="What to find out: causes, layers, remedies.", show_default=True)
+        str, typer.Option(metavar="P,...", help="Parts of the analysis: causes, layers, remedies.", show_default=True)
     ] = "causes,layers,remedies",
     orders: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Orders in which causes are added.  [default: all of 5 causes, 6 of more]"),
+        typer.Option(metavar="N", help="Orders in which causes are enabled.  [default: all up to 5 causes, else 6]"),
     ] = None,
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
@@ -44,7 +44,7 @@ def explain(
     json: _options.Json = None,
     report: _options.ReportFolder = None,
 ) -> None:
-    """Explain where accuracy goes: causes, layers, remedies."""
+    """Attribute lost accuracy to causes and layers; rank remedies."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     scale = _options.parse_scale(mean, std, normalize)
     wanted = [part.strip() for part in parts.split(",")]

@@ -13,7 +13,7 @@ from xbarsim.errors import ConfigError
 
 def finetune(
     network: _options.Network,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The trained network, an .onnx file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File of the trained network (.onnx).")],
     hardware: _options.Hardware = "reference",
     data: Annotated[
         str, typer.Option(metavar="DATA", help="Training images: an .npz file, a folder of images, or 'digits'.")
@@ -32,20 +32,23 @@ def finetune(
     test_images: _options.TestImages = None,
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
-    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the images.", show_default=True)] = 20,
-    batch: Annotated[int, typer.Option(metavar="N", help="Images of a step.", show_default=True)] = 64,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training images.", show_default=True)] = 20,
+    batch: Annotated[int, typer.Option(metavar="N", help="Images in a training step.", show_default=True)] = 64,
     rate: Annotated[float, typer.Option(metavar="R", help="Learning rate of Adam.", show_default=True)] = 3e-4,
     shift: Annotated[
-        int, typer.Option(metavar="N", help="Move images by up to N pixels at random.", show_default=True)
+        int,
+        typer.Option(metavar="N", help="Augmentation: shift images by up to N pixels at random.", show_default=True),
     ] = 0,
-    flip: Annotated[bool, typer.Option("--flip", help="Mirror images left to right at random.")] = False,
-    trials: Annotated[int, typer.Option(metavar="T", help="Chips to draw for --test.", show_default=True)] = 3,
+    flip: Annotated[bool, typer.Option("--flip", help="Augmentation: mirror images left to right at random.")] = False,
+    trials: Annotated[
+        int, typer.Option(metavar="T", help="Number of chips to simulate for --test.", show_default=True)
+    ] = 3,
     seed: _options.Seed = 0,
     threads: _options.TorchThreads = 1,
 ) -> None:
-    """Train a network to bear its hardware (extra torch).
+    """Train a network for its hardware (extra torch).
 
-    Every step goes through the model of the crossbars, their errors drawn anew.
+    Every training step uses a model of the crossbars with randomly drawn errors.
     """
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     scale = _options.parse_scale(mean, std, normalize)

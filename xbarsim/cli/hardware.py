@@ -8,14 +8,14 @@ import typer
 
 from xbarsim.cli import _options
 
-app = typer.Typer(help="Hardware files: list, show, check, schema.", rich_markup_mode=None)
+app = typer.Typer(help="List, show or check hardware files; print their schema.", rich_markup_mode=None)
 
-_Name = Annotated[str, typer.Argument(metavar="HW", help="A .yaml file, or a name of the list.")]
+_Name = Annotated[str, typer.Argument(metavar="HW", help="A .yaml file, or a name (xbarsim hardware list).")]
 
 
 @app.command("list")
 def list_() -> None:
-    """List the hardware that ships with the package."""
+    """List the hardware files that ship with the package."""
     from xbarsim.cli._tables import make_console, new_table
     from xbarsim.config import Hardware, list_hardware, load_hardware
 
@@ -34,7 +34,7 @@ def list_() -> None:
 
 @app.command()
 def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer copies it)
-    """Show every key of a hardware file, inherited and default ones too."""
+    """Show all keys of a hardware file, including inherited and default values."""
     import yaml
 
     from xbarsim import api
@@ -52,7 +52,7 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
 
 @app.command()
 def check(name: _Name) -> None:
-    """Check a hardware file; say nothing but 'ok' where it is sound."""
+    """Check a hardware file; print 'ok' if it is valid."""
     from xbarsim.config import Hardware, hash_hardware, load_hardware
     from xbarsim.device import load_levels
 

@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     pass
 
-app = typer.Typer(help="Networks: list, show.", rich_markup_mode=None)
+app = typer.Typer(help="List or show networks.", rich_markup_mode=None)
 
 
 @app.command("list")
@@ -30,7 +30,11 @@ def list_() -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NETWORK", help="A file, or a name of the list.")]) -> None:
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="An .onnx or .yaml file, or a name (xbarsim network list).")
+    ],
+) -> None:
     """Show the weight layers of a network."""
     from xbarsim import api
     from xbarsim.cli._tables import make_console, new_table

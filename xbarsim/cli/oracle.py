@@ -17,12 +17,13 @@ def oracle(
     hardware: _options.Hardware = "reference",
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     cache: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of answers on disk; auto: the user's own, none: memory only.")
+        str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
 ) -> None:
-    """Answer what designs cost: JSON lines in, JSON lines out.
+    """Answer cost queries, JSON lines in and out.
 
-    One question a line on standard input, one answer a line on standard output, in the same order.
+    Each line on standard input is one query. Results are written to standard output, one line each, in the same
+    order.
     """
     changes = _options.parse_set(set_)
 

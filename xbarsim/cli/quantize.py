@@ -13,7 +13,7 @@ from xbarsim.errors import ConfigError
 
 def quantize(
     network: _options.Network,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The quantised network, an .onnx file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File of the quantised network (.onnx).")],
     data: Annotated[
         str, typer.Option(metavar="DATA", help="Calibration images: an .npz file, a folder of images, or 'digits'.")
     ] = "digits",
@@ -21,19 +21,28 @@ def quantize(
     std: _options.Std = None,
     normalize: _options.Normalize = None,
     images: Annotated[int, typer.Option(metavar="N", help="Use the first N images.", show_default=True)] = 512,
-    weight_bits: Annotated[int, typer.Option(metavar="B", help="Bits of a weight, sign included.")] = 8,
+    weight_bits: Annotated[int, typer.Option(metavar="B", help="Bits of a weight, including the sign.")] = 8,
     activation_bits: Annotated[int, typer.Option(metavar="B", help="Bits of an input.")] = 8,
-    layer: _options.Layer = [],  # noqa: B006 (typer copies it)
+    layer: Annotated[
+        list[str],
+        typer.Option(
+            metavar="GLOB:KEY=VALUE",
+            help="Bits of the layers that match, e.g. 'fc:weight_bits=8' (also activation_bits); may be repeated.",
+        ),
+    ] = [],  # noqa: B006 (typer copies it)
     method: Annotated[
-        str, typer.Option(metavar="NAME", help="nearest, least_squares, or learned (extra torch).", show_default=True)
+        str,
+        typer.Option(
+            metavar="NAME", help="Method: nearest, least_squares, or learned (extra torch).", show_default=True
+        ),
     ] = "learned",
     iterations: Annotated[
-        int, typer.Option(metavar="N", help="Steps of 'learned' for each block.", show_default=True)
+        int, typer.Option(metavar="N", help="Training steps of 'learned' for each block.", show_default=True)
     ] = 400,
     seed: _options.Seed = 0,
     threads: _options.TorchThreads = 1,
 ) -> None:
-    """Quantise a trained network to few bits without labels."""
+    """Quantise a trained network to few bits, without labels."""
     layers, scale = _options.parse_layers(layer), _options.parse_scale(mean, std, normalize)
     _options.check_counts(
         images=images, weight_bits=weight_bits, activation_bits=activation_bits, iterations=iterations, seed=seed,

@@ -11,7 +11,7 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or running.")],
 ) -> None:
-    """Draw a sweep: one HTML page with its figures."""
+    """Write the HTML page of a sweep."""
     from xbarsim.sweep.page import write_sweep_page
 
     typer.echo(f"wrote {write_sweep_page(folder)}")

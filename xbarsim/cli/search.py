@@ -11,18 +11,20 @@ import typer
 if TYPE_CHECKING:
     from xbarsim.search import Result
 
-app = typer.Typer(help="Search designs layer by layer.", no_args_is_help=True)
+app = typer.Typer(help="Search for the best design of each layer.", no_args_is_help=True)
 
 
 @app.command("nax")
 def search_nax(
-    file: Annotated[Path, typer.Argument(metavar="SEARCH.yaml", help="What is searched, what counts, and how.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Results; a run that was killed is resumed.")],
+    file: Annotated[Path, typer.Argument(metavar="SEARCH.yaml", help="Search file: space, objectives and method.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted search is resumed.")
+    ],
     cache: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of answers on disk; auto: the user's own, none: memory only.")
+        str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
 ) -> None:
-    """Choose kernels, arrays, converters, widths and depth together."""
+    """Search kernels, arrays, converters, widths and depth together."""
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.search import load_search, open_space, run_search
 
@@ -37,13 +39,17 @@ def search_nax(
 
 @app.command("epitome")
 def search_epitome(
-    file: Annotated[Path, typer.Argument(metavar="SEARCH.yaml", help="Layers, epitome shapes, budget and objectives.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Results; a run that was killed is resumed.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="SEARCH.yaml", help="Search file: layers, epitome shapes, budget and objectives.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted search is resumed.")
+    ],
     cache: Annotated[
-        str, typer.Option(metavar="DIR", help="Folder of answers on disk; auto: the user's own, none: memory only.")
+        str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
 ) -> None:
-    """Choose an epitome for each layer under a budget of arrays."""
+    """Search an epitome for each layer within a budget of arrays."""
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli._tables import design_table, make_console
     from xbarsim.search.epitome import load_epitome_search, run_epitome_search

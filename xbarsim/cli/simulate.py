@@ -34,7 +34,7 @@ def simulate(
         typer.Option(metavar="NETWORK", help="The float network that NETWORK was quantised from.  [default: NETWORK]"),
     ] = None,
     executor: Annotated[
-        str, typer.Option(metavar="NAME", help="What runs the float network: own or onnxruntime.", show_default=True)
+        str, typer.Option(metavar="NAME", help="Executor of the float network: own or onnxruntime.", show_default=True)
     ] = "own",
     seed: _options.Seed = 0,
     trials: _options.Trials = 1,
@@ -42,7 +42,7 @@ def simulate(
     json: _options.Json = None,
     report: _options.ReportFolder = None,
 ) -> None:
-    """Run a trained network: accuracy and cost."""
+    """Simulate a trained network on hardware: accuracy and cost."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     epitomes = _options.parse_epitomes(epitome)
     scale = _options.parse_scale(mean, std, normalize)

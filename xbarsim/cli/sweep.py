@@ -18,12 +18,12 @@ _GAP = 3
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="What varies, and what is measured.")],
+    file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="Sweep file: axes and metrics.")],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted sweep goes on there.")
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted sweep is resumed.")
     ],
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes, one thread each.  [default: one for each core]")
+        int | None, typer.Option(metavar="N", help="Processes with one thread each.  [default: one for each core]")
     ] = None,
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Use a Dask cluster, e.g. tcp://10.0.0.1:8786.")
@@ -33,12 +33,10 @@ def sweep(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate, for --dask tls://.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key, for --dask tls://.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count the points, estimate the time, write nothing.")
-    ] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Try points again that failed earlier.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the points and estimate the time only.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Compute points again that have failed.")] = False,
 ) -> None:
-    """Run many points: networks, hardware and its keys."""
+    """Run a sweep over networks, hardware and keys."""
     _options.check_counts(workers=workers)
     if dask is not None and workers is not None:
         raise ConfigError("--workers: goes without --dask; the cluster has its own")
