@@ -48,15 +48,16 @@ def test_simulate_passes_every_option_on(xbarsim_command, calls, images, tmp_pat
         "simulate", "net.onnx", "--hardware", "epim", "--data", images, "--calibration", images, "--mean", "0.5",
         "--std", "0.25", "--set", "adc.bits=6", "--set", "device.g_on_siemens=1e-5", "--layer", "layer1.*:adc.bits=7",
         "--images", "4", "--weight-bits", "6", "--activation-bits", "5", "--seed", "3", "--trials", "2",
-        "--threads", "1", "--json", tmp_path / "out.json", "--report", tmp_path / "page",
+        "--threads", "1", "--metric", "top5", "--json", tmp_path / "out.json", "--report", tmp_path / "page",
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert calls["hardware"] == ["epim"]
     assert calls["overrides"] == [{"adc.bits": 6, "device.g_on_siemens": 1e-5}]
     given = calls["simulate"]
-    assert {key: given[key] for key in ("layers", "trials", "seed", "threads", "weight_bits", "activation_bits")} == {
+    names = ("layers", "trials", "seed", "threads", "weight_bits", "activation_bits", "metric")
+    assert {key: given[key] for key in names} == {
         "layers": {"layer1.*": {"adc.bits": 7}}, "trials": 2, "seed": 3, "threads": 1, "weight_bits": 6,
-        "activation_bits": 5,
+        "activation_bits": 5, "metric": "top5",
     }  # fmt: skip
     np.testing.assert_allclose(given["images"], np.full((4, 3, 4, 4), 2.0))
     np.testing.assert_array_equal(given["labels"], np.arange(4))

@@ -10,6 +10,7 @@ from samples import make_layers, make_report
 
 from xbarsim.cli import _tables
 from xbarsim.report import describe_column, tabulate_records
+from xbarsim.report.result import MetricResult
 
 
 def draw(table):
@@ -44,6 +45,23 @@ def test_one_run_that_stands_for_all_trials_is_said():
     assert "nothing is random" not in draw(_tables.accuracy_table(accuracy))
     once = dataclasses.replace(accuracy, runs=1)
     assert "1 run stands for 3 trials" in draw(_tables.accuracy_table(once))
+
+
+def test_a_metric_stands_in_the_place_of_accuracy_with_its_interval_and_direction():
+    metric = MetricResult(
+        name="miou", images=40, reference=0.75, quantized=0.7, hardware=0.5, trials=(0.5, 0.5), runs=1,
+        interval=(0.4, 0.6), higher_is_better=True, unit="%",
+    )  # fmt: skip
+    text = draw(_tables.metric_table(metric))
+    for words in (
+        "miou over 40 images",
+        "75.00 %",
+        "40.00 to 60.00 %",
+        "25.00 points",
+        "higher is better",
+        "1 run stands",
+    ):
+        assert words in text
 
 
 def test_a_long_list_ends_in_the_sum_of_its_cheapest_layers():

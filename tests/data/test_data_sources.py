@@ -37,16 +37,37 @@ def test_an_npz_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "labels", [RNG.integers(0, 255, (6, 4, 5), dtype=np.uint8), RNG.normal(size=6), RNG.integers(-1, 9, (6, 7))]
+)
+def test_labels_of_other_tasks_are_read_as_they_are_stored(labels, tmp_path):
+    np.savez(tmp_path / "set.npz", images=IMAGES, labels=labels)
+    data = load_data(tmp_path / "set.npz")
+    assert np.array_equal(data.labels, labels)
+    assert data.labels.dtype == labels.dtype
+    assert data.classes is None
+
+
+def test_signals_and_tokens_are_read_and_normalised_by_channel(tmp_path):
+    signals, tokens = RNG.normal(size=(6, 2, 9)).astype(np.float32), RNG.integers(0, 99, (6, 9))
+    for name, values in (("signals", signals), ("tokens", tokens)):
+        np.savez(tmp_path / f"{name}.npz", images=values, labels=LABELS)
+        assert np.array_equal(load_data(tmp_path / f"{name}.npz").images, values)
+    assert np.allclose(normalize_images(signals, [1, 2], 2), (signals - [[1], [2]]) / 2, atol=1e-6)
+    assert np.array_equal(normalize_images(tokens), tokens)
+
+
+@pytest.mark.parametrize(
     ("arrays", "message"),
     [
         ({"pictures": IMAGES}, "images: no such array; it holds pictures"),
-        ({"images": IMAGES[0]}, r"images: shape \(3, 4, 5\) is not"),
+        ({"images": IMAGES[0, 0, 0]}, r"images: shape \(5,\) is not"),
         ({"images": IMAGES[:0]}, "holds no image"),
-        ({"images": IMAGES.astype(int)}, "type int64 is neither uint8 nor float"),
+        ({"images": IMAGES.astype(complex)}, "type complex128 is neither uint8, whole numbers"),
         ({"images": np.where(IMAGES > 250, np.nan, IMAGES)}, "NaN or infinite"),
         ({"images": IMAGES, "labels": LABELS[:3]}, r"labels: shape \(3,\) for 6 images"),
         ({"images": IMAGES, "labels": LABELS - 1}, "labels: -1 is below 0"),
-        ({"images": IMAGES, "labels": LABELS * 1.0}, "labels: type float64 is not a whole number type"),
+        ({"images": IMAGES, "labels": LABELS.astype("U1")}, "labels: type <U1 is not a type of numbers"),
+        ({"images": IMAGES, "labels": np.zeros((3, 4, 5))}, r"labels: shape \(3, 4, 5\) for 6 images"),
         ({"images": np.array([[1, "a"]], object)}, "holds pickled objects, which are never unpickled"),
         ({"images": IMAGES, "labels": np.array([1, None] * 3)}, "holds pickled objects"),
     ],
@@ -235,8 +256,8 @@ def test_pixels_are_divided_by_255_before_normalising():
         (IMAGES, ([1.0, 2.0],), ConfigError, "mean: 2 numbers for 3 channels"),
         (IMAGES, (np.nan,), ConfigError, "mean: nan is not finite"),
         (IMAGES[:, :1], ("imagenet",), ConfigError, "mean: 3 numbers for 1 channels"),
-        (IMAGES[0], (), ShapeError, "expected shape"),
-        (IMAGES.astype(int), (), ShapeError, "expected uint8 or float"),
+        (IMAGES[0, 0, 0], (), ShapeError, "expected shape"),
+        (IMAGES.astype(complex), (), ShapeError, "expected numbers"),
         (np.full((1, 1, 1, 1), np.inf), (), ShapeError, "NaN or infinite"),
     ],
 )

@@ -1,5 +1,6 @@
 """Reports: what they hold, their tables, their JSON."""
 
+import dataclasses
 import json
 import pickle
 
@@ -11,6 +12,7 @@ import xbarsim
 from xbarsim.errors import ConfigError
 from xbarsim.report import Seconds, describe_report, group_layers, read_json, tabulate_records
 from xbarsim.report.document import COST_FIELDS
+from xbarsim.report.result import MetricResult
 
 
 def test_every_cost_field_is_an_attribute_of_a_cost_report():
@@ -116,3 +118,21 @@ def test_json_says_what_reloading_takes_where_layers_take_turns():
     assert 0 < cost["programming_joule"] < cost["energy_joule"]
     assert cost["lifetime_inferences"] == 1e6 / 4 / cost["turns"]
     assert "turns" not in describe_report(xbarsim.estimate("lenet5", "reference"))["cost"]
+
+
+def test_another_metric_than_top1_has_a_table_and_a_page_of_its_own(tmp_path):
+    result = MetricResult(
+        name="perplexity", images=40, reference=7.5, quantized=7.625, hardware=8.0, trials=(7.75, 8.25), runs=2,
+        interval=(7.25, 8.75), higher_is_better=False, unit="",
+    )  # fmt: skip
+    report = dataclasses.replace(make_report(labels=False), metric=result)
+    assert result.degradation == 0.5
+    document = json.loads(report.to_json(tmp_path / "out.json").read_text())
+    assert document["accuracy"] is None
+    assert document["metric"]["interval"] == [7.25, 8.75]
+    assert document["metric"]["degradation"] == 0.5
+    page = report.to_html(tmp_path).read_text()
+    assert "95 % interval 7.250 to 8.750" in page
+    assert "lower is better" in page
+    share = dataclasses.replace(result, reference=0.9, hardware=0.75, unit="%", higher_is_better=True)
+    assert (share.shown_loss, share.show(share.hardware)) == ("15.00 points", "75.00 %")

@@ -59,6 +59,13 @@ Trials = Annotated[
     int,
     typer.Option("--trials", metavar="T", help="Number of chips to simulate, each drawn at random.", show_default=True),
 ]
+Metric = Annotated[
+    str,
+    typer.Option(
+        "--metric", metavar="NAME", show_default=True,
+        help="Metric of the outputs: top1, top5, miou, perplexity, error, or a registered name.",
+    ),
+]  # fmt: skip
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", help="Number of threads; does not change results.  [default: all]"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from xbarsim.report.quantity import Column
+    from xbarsim.report.result import MetricResult
 
 LONGEST_LIST = 24
 """Layers shown one by one; the cheapest of a longer list are summed in one row."""
@@ -71,6 +72,8 @@ def show_report(console: Console, report: Any) -> None:
     accuracy = getattr(report, "accuracy", None)
     if accuracy is not None:
         console.print(accuracy_table(accuracy), "")
+    elif getattr(report, "metric", None) is not None:
+        console.print(metric_table(report.metric), "")
     console.print(cost_table(report.cost, report.provenance), "")
     console.print(layer_table(report.layers), "")
     if report.bounds is not None:
@@ -99,6 +102,20 @@ def accuracy_table(accuracy: Any) -> Table:
     if accuracy.runs < count:
         table.add_row("  nothing is random", f"1 run stands for {count} trials")
     table.add_row("lost (reference - hardware)", f"{100 * accuracy.degradation:.2f} points")
+    return table
+
+
+def metric_table(metric: MetricResult) -> Table:
+    """Lay out a metric: float, integers, hardware with its interval, degradation."""
+    table = new_table(metric.heading, [("", "left"), (metric.name, "right")])
+    table.add_row("float reference", metric.show(metric.reference))
+    table.add_row("integers, ideal hardware", metric.show(metric.quantized))
+    table.add_row("on this hardware", metric.show(metric.hardware))
+    count = len(metric.trials)
+    table.add_row(f"  95 % interval, {count} trial{'s' * (count > 1)}", metric.shown_interval)
+    if metric.runs < count:
+        table.add_row("  nothing is random", f"1 run stands for {count} trials")
+    table.add_row(f"lost ({metric.direction})", metric.shown_loss)
     return table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xbarsim.cli import _options
+from xbarsim.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
     from xbarsim.data import Dataset
@@ -36,13 +37,14 @@ def simulate(
     executor: Annotated[
         str, typer.Option(metavar="NAME", help="Executor of the float network: own or onnxruntime.", show_default=True)
     ] = "own",
+    metric: _options.Metric = "top1",
     seed: _options.Seed = 0,
     trials: _options.Trials = 1,
     threads: _options.Threads = None,
     json: _options.Json = None,
     report: _options.ReportFolder = None,
 ) -> None:
-    """Simulate a trained network on hardware: accuracy and cost."""
+    """Simulate a trained network on hardware: accuracy, or another metric, and cost."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     epitomes = _options.parse_epitomes(epitome)
     scale = _options.parse_scale(mean, std, normalize)
@@ -63,21 +65,26 @@ def simulate(
     loaded = api.load_hardware(hardware, changes)
     model = _options.sample_network(api.load_network(network), epitomes)
     model.require_weights()
-    test = load_images(data, model, scale, count=images)
+    test = load_images(data, model, scale, count=images, metric=metric)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
     with ProgressDisplay() as progress:
         result = api.simulate(
             model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
             threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor,
-            reference=reference,
-            progress=progress,
+            reference=reference, metric=metric, progress=progress,
         )  # fmt: skip
     show_report(make_console(), result)
     write_outputs(result, json, report)
 
 
 def load_images(
-    spec: str, model: Model, scale: Mapping[str, Any], count: int | None = None, *, for_calibration: bool = False
+    spec: str,
+    model: Model,
+    scale: Mapping[str, Any],
+    count: int | None = None,
+    *,
+    metric: str = "top1",
+    for_calibration: bool = False,
 ) -> Dataset:
     """Load images that fit a network and scale them as it expects.
 
@@ -91,6 +98,8 @@ def load_images(
         Mean and deviation, as :func:`xbarsim.data.normalize_images` takes them.
     count : int, optional
         Keep the first ones only.
+    metric : str
+        What labels must fit.
     for_calibration : bool
         Take training images where the source has both, and do without labels.
 
@@ -107,9 +116,16 @@ def load_images(
     import dataclasses
 
     from xbarsim.data import load_data, normalize_images
+    from xbarsim.report.judge import choose_judge
 
+    judge = choose_judge(metric)
     dataset = load_data(spec, "train" if for_calibration else "test").take(count)
-    dataset.check(model.input_shape, None if for_calibration else model.output_shape[0])
+    dataset.check(model.input_shape, needs_labels=not for_calibration)
+    if not for_calibration:
+        try:
+            judge.check(dataset.labels, len(dataset), model.output_shape)
+        except ShapeError as error:
+            raise ConfigError(f"{dataset.name}: {error}") from None
     return dataclasses.replace(dataset, images=normalize_images(dataset.images, **scale))
 
 

@@ -29,7 +29,7 @@ _IDX_TYPES: dict[int, np.dtype[Any]] = {
 
 
 def load_npz(path: Path) -> Dataset:
-    """Read an .npz with ``images`` (N, C, H, W) and, where there are any, ``labels`` (N,)."""
+    """Read an .npz with ``images`` (N, ...) and, where there are any, ``labels`` (N, ...)."""
     try:
         with zipfile.ZipFile(path) as archive:  # np.load would take other formats too
             names = [name.removesuffix(".npy") for name in archive.namelist()]

@@ -19,14 +19,14 @@ class Dataset:
 
     Attributes
     ----------
-    images : ndarray, (N, C, H, W)
-        uint8 pixels, or float32 as they are.
-    labels : ndarray of int64, (N,), or None
-        Class numbers from 0.
+    images : ndarray, (N, C, H, W) or (N, ...)
+        uint8 pixels, float32 as they are, or int64 tokens.
+    labels : ndarray, (N,) or (N, ...), or None
+        int64 class numbers from 0, one an image; masks, tokens or numbers (N, ...) as they are stored.
     name : str
         Where the images came from.
     classes : int or None
-        Number of classes; None where there are no labels.
+        Number of classes; None where labels are not one class an image.
     class_names : tuple of str
         Names of the classes, where the source tells.
     """
@@ -49,15 +49,17 @@ class Dataset:
         labels = None if self.labels is None else self.labels[:count]
         return dataclasses.replace(self, images=self.images[:count], labels=labels)
 
-    def check(self, shape: Sequence[int], classes: int | None = None) -> Dataset:
+    def check(self, shape: Sequence[int], classes: int | None = None, *, needs_labels: bool = False) -> Dataset:
         """Check that images, and labels where they are needed, fit a network.
 
         Parameters
         ----------
         shape : sequence of int
-            (channels, height, width) of an image that the network takes.
+            Shape of an image that the network takes.
         classes : int, optional
-            Number of its classes where labels are needed.
+            Number of its classes where labels are classes.
+        needs_labels : bool
+            Whether labels of any form are needed.
 
         Returns
         -------
@@ -71,10 +73,10 @@ class Dataset:
         """
         if self.images.shape[1:] != tuple(shape):
             raise ConfigError(f"{self.name}: images: shape {self.images.shape[1:]}, the network takes {tuple(shape)}")
-        if classes is not None:
-            if self.labels is None:
-                raise ConfigError(f"{self.name}: labels: missing; accuracy needs the class of each image")
-            _check_labels(self.labels, len(self), self.name, classes)
+        if self.labels is None and (needs_labels or classes is not None):
+            raise ConfigError(f"{self.name}: labels: missing; accuracy needs the class of each image")
+        if self.labels is not None and classes is not None:
+            _check_classes(self.labels, len(self), self.name, classes)
         return self
 
 
@@ -89,10 +91,10 @@ def make_dataset(
 
     Parameters
     ----------
-    images : ndarray, (N, C, H, W)
-        uint8 or float.
-    labels : ndarray of int, (N,), or None
-        Class numbers.
+    images : ndarray, (N, C, H, W) or (N, ...)
+        uint8 pixels, floats, or whole numbers (tokens).
+    labels : ndarray, (N,) or (N, ...), or None
+        Class numbers; or what else the outputs should be: masks, tokens, numbers.
     name : str
         For messages: the file or folder.
     classes : int, optional
@@ -111,26 +113,38 @@ def make_dataset(
     """
     images = _check_images(images, name)
     if labels is not None:
-        labels = _check_labels(labels, len(images), name, classes)
-        classes = classes or int(labels.max()) + 1
+        if labels.ndim == 1 and (classes is not None or labels.dtype.kind in "iu"):
+            labels = _check_classes(labels, len(images), name, classes)
+            classes = classes or int(labels.max()) + 1
+        else:
+            _check_numbers(labels, len(images), name)
     return Dataset(images=images, labels=labels, name=name, classes=classes, class_names=tuple(class_names))
 
 
 def _check_images(images: np.ndarray, name: str) -> np.ndarray:
-    if images.ndim != 4:
-        raise ConfigError(f"{name}: images: shape {images.shape} is not (images, channels, height, width)")
+    if images.ndim < 2:
+        raise ConfigError(f"{name}: images: shape {images.shape} is not (images, ...)")
     if 0 in images.shape:
         raise ConfigError(f"{name}: images: shape {images.shape} holds no image")
     if images.dtype == np.uint8:
         return images
+    if images.dtype.kind in "iu":
+        return images.astype(np.int64, copy=False)
     if images.dtype.kind != "f":
-        raise ConfigError(f"{name}: images: type {images.dtype} is neither uint8 nor float")
+        raise ConfigError(f"{name}: images: type {images.dtype} is neither uint8, whole numbers (tokens) nor float")
     if not np.isfinite(images).all():
         raise ConfigError(f"{name}: images: hold NaN or infinite values")
     return images.astype(np.float32, copy=False)
 
 
-def _check_labels(labels: np.ndarray, count: int, name: str, classes: int | None) -> np.ndarray:
+def _check_numbers(labels: np.ndarray, count: int, name: str) -> None:
+    if labels.ndim < 1 or len(labels) != count:
+        raise ConfigError(f"{name}: labels: shape {labels.shape} for {count} images, expected ({count}, ...)")
+    if labels.dtype.kind not in "iuf":
+        raise ConfigError(f"{name}: labels: type {labels.dtype} is not a type of numbers")
+
+
+def _check_classes(labels: np.ndarray, count: int, name: str, classes: int | None) -> np.ndarray:
     if labels.shape != (count,):
         raise ConfigError(f"{name}: labels: shape {labels.shape} for {count} images, expected ({count},)")
     if labels.dtype.kind not in "iu":
@@ -152,8 +166,8 @@ def normalize_images(
 
     Parameters
     ----------
-    images : array_like, (N, C, H, W)
-        uint8 is divided by 255 first; floats are taken as they are.
+    images : array_like, (N, C, H, W) or (N, C, ...)
+        uint8 is divided by 255 first; floats are taken as they are, and so are other whole numbers (tokens).
     mean : str, float or sequence of float, optional
         By channel or for all; or the name of a preset ("imagenet"), which brings its deviation. 0 if left out.
     std : float or sequence of float, optional
@@ -161,7 +175,7 @@ def normalize_images(
 
     Returns
     -------
-    ndarray, (N, C, H, W)
+    ndarray, (N, C, H, W) or (N, C, ...)
         float32.
 
     Raises
@@ -172,10 +186,10 @@ def normalize_images(
         If a preset is unknown, or numbers are not one or one a channel, or a deviation is not above 0.
     """
     x = np.asarray(images)
-    if x.ndim != 4:
-        raise ShapeError(f"images: expected shape (images, channels, height, width), given {x.shape}")
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise ShapeError(f"images: expected uint8 or float, given {x.dtype}")
+    if x.ndim < 2:
+        raise ShapeError(f"images: expected shape (images, ...), given {x.shape}")
+    if x.dtype.kind not in "iuf":
+        raise ShapeError(f"images: expected numbers, given {x.dtype}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise ShapeError("images: hold NaN or infinite values")
     centre: float | Sequence[float] | None
@@ -187,7 +201,7 @@ def normalize_images(
         centre, spread = PRESETS[mean]
     else:
         centre, spread = mean, std if std is not None else 1.0  # type: ignore[assignment]
-    shift, scale = _by_channel("mean", centre, x.shape[1], 0.0), _by_channel("std", spread, x.shape[1], 1.0)
+    shift, scale = _by_channel("mean", centre, x.shape, 0.0), _by_channel("std", spread, x.shape, 1.0)
     if (scale <= 0).any():
         raise ConfigError(f"std: {spread!r} is not above 0")
     y = x.astype(np.float32)
@@ -198,7 +212,8 @@ def normalize_images(
     return y
 
 
-def _by_channel(key: str, given: float | Sequence[float] | None, channels: int, default: float) -> np.ndarray:
+def _by_channel(key: str, given: float | Sequence[float] | None, shape: tuple[int, ...], default: float) -> np.ndarray:
+    channels = shape[1]
     try:
         values = np.atleast_1d(np.asarray(default if given is None else given, dtype=np.float32))
     except (TypeError, ValueError):
@@ -207,4 +222,4 @@ def _by_channel(key: str, given: float | Sequence[float] | None, channels: int, 
         raise ConfigError(f"{key}: {len(values)} numbers for {channels} channels")
     if not np.isfinite(values).all():
         raise ConfigError(f"{key}: {given!r} is not finite")
-    return values.reshape(-1, 1, 1)
+    return values.reshape(-1, *(1,) * (len(shape) - 2))

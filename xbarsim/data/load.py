@@ -19,9 +19,9 @@ def load_data(spec: str | Path | Dataset, split: str = "test") -> Dataset:
     Parameters
     ----------
     spec : str, Path or Dataset
-        ``"digits"`` (test part) or ``"digits-train"``; an .npz with ``images`` (N, C, H, W) and ``labels``; a CIFAR-10
-        batches folder, binary or Python; an MNIST-style folder of idx files, plain or .gz; a folder of one folder per
-        class, or Tiny ImageNet. A Dataset is taken as it is.
+        ``"digits"`` (test part) or ``"digits-train"``; an .npz with ``images`` (N, ...) and ``labels`` (N, ...); a
+        CIFAR-10 batches folder, binary or Python; an MNIST-style folder of idx files, plain or .gz; a folder of one
+        folder per class, or Tiny ImageNet. A Dataset is taken as it is.
     split : str
         ``"test"`` or ``"train"``, for sources that hold both.
 

@@ -18,7 +18,7 @@ from xbarsim.store import write_file
 
 if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
-    from xbarsim.report.judge import MetricResult
+    from xbarsim.report.result import MetricResult
 
 COST_FIELDS = tuple(name.removeprefix("cost.") for name in REPORT_METRICS if name.startswith("cost."))
 """Fields of the cost in the order of the public form."""

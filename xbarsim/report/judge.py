@@ -19,6 +19,7 @@ import numpy as np
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference.accuracy import spread_share, widen_interval
 from xbarsim.report.outputs import METRICS
+from xbarsim.report.result import MetricResult
 from xbarsim.rng import stream
 
 USUAL_METRIC = "top1"
@@ -29,38 +30,6 @@ DRAWS_OF_CALLS = 200
 """Draws of a bootstrap that calls a function; they know the standard error within 5 %."""
 Outputs = Any
 """Array (images, ...), or mapping of such arrays by the name of an output."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricResult:
-    """A metric of one network: in float, in integers, and on the hardware."""
-
-    name: str
-    """Name of the metric."""
-    images: int
-    """Number of images."""
-    reference: float
-    """Float network."""
-    quantized: float
-    """Integer network on ideal hardware."""
-    hardware: float
-    """On this hardware, mean over trials."""
-    trials: tuple[float, ...]
-    """On this hardware, trial by trial."""
-    runs: int
-    """Trials that were run; 1 where nothing on the hardware is random and one stands for all."""
-    interval: tuple[float, float]
-    """95 % confidence interval of ``hardware`` over images and chips."""
-    higher_is_better: bool
-    """Direction."""
-    unit: str
-    """``%`` for shares, which are fractions here and are shown in per cent; nothing else."""
-
-    @property
-    def degradation(self) -> float:
-        """What is lost against the float network; above 0 is worse, whatever the direction."""
-        lost = self.reference - self.hardware
-        return lost if self.higher_is_better else -lost
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

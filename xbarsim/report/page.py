@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from xbarsim.report.result import MetricResult
+
 _COST_NOTES = {
     "energy_joule": "one inference: actions, leakage and idle clock",
     "delay_s": "one inference, input to output",
@@ -163,6 +165,8 @@ def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> 
     sections: list[str] = []
     if isinstance(report, Report) and report.accuracy is not None:
         sections += ["<h2>Accuracy</h2>", lay_out_figure(drawings, "accuracy"), _accuracy_table(report)]
+    elif isinstance(report, Report) and report.metric is not None:
+        sections += ["<h2>Metric of the outputs</h2>", _metric_table(report.metric)]
     sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
     sections += ["<h2>By component</h2>", lay_out_figure(drawings, "cost_by_component"), _table(report.components)]
     sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer"), f"<p>{_LAYER_NOTE}</p>"]
@@ -192,6 +196,11 @@ def _cards(report: CostReport) -> Iterable[str]:
         accuracy = report.accuracy
         yield lay_out_card("accuracy on this hardware", f"{100 * accuracy.hardware:.2f} %", is_first=True)
         yield lay_out_card("lost against float", f"{100 * accuracy.degradation:.2f} points")
+    elif isinstance(report, Report) and report.metric is not None:
+        yield lay_out_card(
+            f"{report.metric.name} on this hardware", report.metric.show(report.metric.hardware), is_first=True
+        )
+        yield lay_out_card("lost against float", report.metric.shown_loss)
     for name in _CARDS:
         value = getattr(report.cost, name)
         column = describe_column(name, [value])
@@ -217,6 +226,21 @@ def _accuracy_table(report: Report) -> str:
     rows.append(["trials", ", ".join(f"{100 * value:.2f}" for value in accuracy["trials"]), "-", chips])
     note = f'<p class="soft">{accuracy["images"]} images; the interval covers the choice of images and of chips.</p>'
     return lay_out_table(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,)) + note
+
+
+def _metric_table(metric: MetricResult) -> str:
+    count = len(metric.trials)
+    chips = "each another chip" if metric.runs == count else "nothing is random: one run stands for all"
+    note = f"mean of {count} trial{'s' * (count > 1)}, 95 % interval {metric.shown_interval}"
+    rows = [
+        ["reference", metric.show(metric.reference), "float network"],
+        ["quantized", metric.show(metric.quantized), "integer network on ideal hardware"],
+        ["hardware", metric.show(metric.hardware), note],
+        ["degradation", metric.shown_loss, f"what is lost against the float network; {metric.direction}"],
+        ["trials", ", ".join(map(metric.show, metric.trials)), chips],
+    ]
+    notes = f'<p class="soft">{metric.heading}; the interval covers the choice of images and of chips.</p>'
+    return lay_out_table(("", metric.name, "meaning"), rows, text_columns=(2,)) + notes
 
 
 def _cost_table(report: CostReport) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from xbarsim.cost import Cost
     from xbarsim.inference.accuracy import Accuracy
-    from xbarsim.report.judge import MetricResult
+    from xbarsim.report.result import MetricResult
     from xbarsim.timing import Activity
 
 
