@@ -187,6 +187,21 @@ class Network:
         """Whether every weight layer carries weights, so that the network can be run."""
         return all(node.weight is not None for node in self.layers)
 
+    @property
+    def file_bits(self) -> dict[str, dict[str, int]]:
+        """Layer -> ``weight_bits`` and ``activation_bits`` that the network's file fixes, for ``layers=``."""
+        from xbarsim.network.sign import find_quantizer
+
+        found = {}
+        for node in self.layers:
+            quantizer = find_quantizer(self, node.inputs[0])
+            bits = {} if quantizer is None else {"activation_bits": quantizer.attributes["bits"]}
+            if "weight_bits" in node.attributes:
+                bits = {"weight_bits": node.attributes["weight_bits"], **bits}
+            if bits:
+                found[node.name] = bits
+        return found
+
     def require_weights(self) -> None:
         """Refuse to go on without weights: ConfigError."""
         if not self.has_weights:

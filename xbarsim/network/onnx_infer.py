@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.network.onnx_layers import Operator, Unfit, Unsupported
+from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS
 from xbarsim.network.onnx_value import FLOATS, GraphValue
 
 FLOAT = 1
@@ -82,6 +83,8 @@ def infer_outputs(
     """
     import onnx
 
+    if proto.domain in QONNX_DOMAINS and proto.op_type in QUANTISERS:
+        return {proto.output[0]: shapes[proto.input[0]]}
     if proto.domain == "com.microsoft":
         return _infer_microsoft(proto, shapes)
     versions = {item.domain: item.version for item in opsets}

@@ -70,6 +70,11 @@ class CodeGrid:
         values: np.ndarray = steps * self._along(self.scale)
         return values
 
+    def transpose(self, order: Sequence[int] | None) -> CodeGrid:
+        """Return the grid of the constant with its axes in another order, reversed if None."""
+        axes = list(range(self.codes.ndim))[::-1] if order is None else list(order)
+        return dataclasses.replace(self, codes=self.codes.transpose(axes), axis=axes.index(self.axis) if axes else 0)
+
     def _along(self, field: np.ndarray) -> np.ndarray:
         return (
             field if field.ndim == 0 else field.reshape([-1 if i == self.axis else 1 for i in range(self.codes.ndim)])
@@ -211,7 +216,8 @@ def weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
         raise Unsupported("weight scales that are not along its outputs")
     scale = np.broadcast_to(grid.scale, grid.codes.shape[axis]).astype(np.float32)
     largest = int(np.abs(grid.codes - grid._along(grid.zero_point)).max(initial=0))
-    bits = grid.bits if not grid.zero_point.any() else max(grid.bits, largest.bit_length() + 1)
+    fits = not grid.zero_point.any() and int(grid.codes.max(initial=0)) < 2 ** (grid.bits - 1)
+    bits = grid.bits if fits else max(grid.bits, largest.bit_length() + 1)
     return {"weight_scale": scale, "weight_bits": bits}
 
 

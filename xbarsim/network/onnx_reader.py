@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network
-from xbarsim.network.kinds import OPERATORS
+from xbarsim.network.kinds import KINDS, OPERATORS
 from xbarsim.network.onnx_batch import fit_constants
 from xbarsim.network.onnx_infer import (
     DOMAINS,
@@ -33,6 +33,7 @@ from xbarsim.network.onnx_infer import (
 )
 from xbarsim.network.onnx_input import read_inputs
 from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unfit, Unsupported, dequantize_constant
+from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS, expand_quantiser, quantize_constant
 from xbarsim.network.onnx_reads import all_reads, describe_mixing, describe_problems, reachable
 from xbarsim.network.onnx_state import GraphState
 from xbarsim.network.onnx_value import fold_float, place_output
@@ -184,6 +185,10 @@ class GraphReader(GraphState):
             grid = dequantize_constant(self, operator)
             self.grids[operator.outputs[0]] = grid
             self._constants[operator.outputs[0]] = grid.values()
+        elif proto.domain in QONNX_DOMAINS:
+            self._constants[operator.outputs[0]], codes = quantize_constant(self, operator)
+            if codes is not None:
+                self.grids[operator.outputs[0]] = codes
         else:
             opsets = self._model.opset_import
             values = evaluate(proto, {name: self._constants[name] for name in reads}, opsets)
@@ -193,6 +198,8 @@ class GraphReader(GraphState):
             outputs = [name for name in operator.outputs if name]
             for name, (one, more) in zip(outputs, zip(values, second, strict=True), strict=True):
                 self._keep(name, np.asarray(one), None if more is None else np.asarray(more))
+        if operator.kind == "Transpose" and reads[0] in self.grids:
+            self.grids[operator.outputs[0]] = self.grids[reads[0]].transpose(operator.attributes.get("perm"))
         if reads and reads[0] in self._roots:
             for name in operator.outputs:
                 self._roots[name] = self._roots[reads[0]]
@@ -202,6 +209,10 @@ class GraphReader(GraphState):
         operator, proto = self._settle(operator, proto)
         self._place(operator, proto)
         if self._read_native(operator, proto):
+            return
+        if proto.domain in QONNX_DOMAINS and operator.kind in QUANTISERS:
+            for each in expand_quantiser(self, operator):
+                self._read_node(each)
             return
         for name in all_reads(proto):
             if name in self._codes:
@@ -254,7 +265,7 @@ class GraphReader(GraphState):
 
     def _read_native(self, operator: Operator, proto: Any) -> bool:
         """Read an operator by the record of a kind; leave no trace and say no where that cannot be."""
-        convert = OPERATORS.get(operator.kind) if proto.domain in DOMAINS else None
+        convert = OPERATORS.get(operator.kind) if proto.domain in DOMAINS + QONNX_DOMAINS else None
         if convert is None or not self._fits_types(operator):
             return False
         nodes, sources, codes = dict(self._nodes), dict(self._sources), dict(self._codes)
@@ -270,6 +281,13 @@ class GraphReader(GraphState):
             self._nodes, self._sources, self._codes = nodes, sources, codes
             return False
         return True
+
+    def is_nonnegative(self, tensor: str) -> bool:
+        """Whether a computed value is never negative, as far as the operators before it say."""
+        found = {INPUT: False}
+        for node in reachable(self._nodes, self._source(tensor)):
+            found[node.name] = KINDS[node.kind].sign(node, [found[source] for source in node.inputs])
+        return found[self._source(tensor)]
 
     def _fits_types(self, operator: Operator) -> bool:
         """Whether every computed input holds real values, or the operator only moves them."""

@@ -87,6 +87,18 @@ class GraphState:
             raise Unsupported(f"input {index} is missing")
         return value
 
+    def keep_constant(self, name: str, value: np.ndarray) -> None:
+        """Add a constant that the file does not hold.
+
+        Parameters
+        ----------
+        name : str
+            What operators read.
+        value : ndarray, any shape
+            The constant [-].
+        """
+        self._constants[name] = value
+
     def is_constant(self, tensor: str) -> bool:
         """Whether a tensor is a constant."""
         return tensor in self._constants

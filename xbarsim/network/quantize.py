@@ -284,4 +284,7 @@ def _round_weights(weight: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarr
 
 def _check_given(layer: str, key: str, given: int, asked: int) -> None:
     if given != asked:
-        raise ConfigError(f"layer {layer}: {key}: {asked} asked for, but the network's file quantises it to {given}")
+        raise ConfigError(
+            f"layer {layer}: {key}: {asked} asked for, but the network's file quantises it to {given}; "
+            f"way out: layers=network.file_bits, or {{{layer!r}: {{{key!r}: {given}}}}}"
+        )

@@ -14,6 +14,7 @@ from xbarsim.network.kinds.record import (
     NO_LAYER,
     NO_TORCH,
     NOT_IN_YAML,
+    NOT_WRITTEN,
     ONE,
     REQUIRED,
     Codes,
@@ -23,7 +24,15 @@ from xbarsim.network.kinds.record import (
     Shape,
     TimingClass,
 )
-from xbarsim.network.kinds.rule import always, no_work, same_moments, same_shape, show_shapes, sign_of_inputs
+from xbarsim.network.kinds.rule import (
+    always,
+    no_work,
+    same_moments,
+    same_shape,
+    show_shapes,
+    sign_of_inputs,
+    unknown_sign,
+)
 from xbarsim.network.kinds.setting import as_given, count_axis, read_ranges, read_real, read_whole, read_wholes
 from xbarsim.network.onnx_operators import (
     read_concat,
@@ -36,6 +45,7 @@ from xbarsim.network.onnx_operators import (
     read_split,
     read_transpose,
 )
+from xbarsim.network.onnx_qonnx import read_bipolar, read_quant, read_trunc
 from xbarsim.network.onnx_writers import (
     write_concat,
     write_flatten,
@@ -164,6 +174,11 @@ def _quantize(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 def _quantize_sign(node: Node, inputs: Sequence[bool]) -> bool:
     return all(inputs) or (not node.attributes["signed"] and node.attributes["zero_point"] == 0)
+
+
+def _bipolar(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    scale = np.float32(node.attributes["scale"])
+    return np.where(inputs[0] >= 0, scale, -scale)
 
 
 def _pad_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
@@ -314,7 +329,25 @@ RECORDS = (
         reach=always(Reach.OWN),
         settings=NOT_IN_YAML,
         attributes=as_given,
-        onnx_read={"QuantizeLinear": read_quantize},
+        onnx_read={"QuantizeLinear": read_quantize, "Quant": read_quant, "IntQuant": read_quant, "Trunc": read_trunc},
         onnx_write=write_quantize,
+    ),
+    Kind(
+        name="bipolar",
+        inputs=ONE,
+        shape=same_shape,
+        sign=unknown_sign,
+        run=_bipolar,
+        torch=NO_TORCH,
+        codes=Codes.SETS,
+        moments=same_moments,
+        layer=NO_LAYER,
+        timing=TimingClass.MOVE,
+        work=no_work,
+        reach=always(Reach.OWN),
+        settings=NOT_IN_YAML,
+        attributes=as_given,
+        onnx_read={"BipolarQuant": read_bipolar},
+        onnx_write=NOT_WRITTEN,
     ),
 )
