@@ -1,13 +1,18 @@
 """Remedies that apply are tried, those that are there already are not, and refused ones say why."""
 
+import functools
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import xbarsim as xs
-from xbarsim.diagnosis import REMEDIES, RemedyGain
-from xbarsim.diagnosis.attempt import combine_best, list_attempts
+from xbarsim.data import load_data, normalize_images
+from xbarsim.diagnosis import REMEDIES, RemedyGain, run
+from xbarsim.diagnosis.attempt import Attempts, join_attempts, list_attempts
 from xbarsim.diagnosis.bench import Subject
 from xbarsim.diagnosis.remedy import is_already
+from xbarsim.mvm.encoding import columns_per_weight
 
 
 def make_subject(network="digits", hardware="reference", changes=None):
@@ -18,10 +23,10 @@ def make_subject(network="digits", hardware="reference", changes=None):
     )  # fmt: skip
 
 
-def gain(remedy, points):
+def gain(remedy, points, energy_ratio=1.0):
     """Return a made-up gain."""
-    rest = dict.fromkeys(("energy_ratio", "area_ratio", "delay_ratio", "low", "high", "agreement", "cosine"), 1.0)
-    return RemedyGain(remedy=remedy, points=points, **rest)
+    rest = dict.fromkeys(("area_ratio", "delay_ratio", "low", "high", "agreement", "cosine"), 1.0)
+    return RemedyGain(remedy=remedy, points=points, energy_ratio=energy_ratio, **rest)
 
 
 def names(subject):
@@ -70,17 +75,71 @@ def test_a_remedy_that_does_not_fit_says_why():
     assert "output correction" in [attempt.name for attempt in attempts.found]
 
 
-def test_the_two_best_that_change_different_keys_are_put_together():
+def test_remedies_that_change_different_keys_can_be_joined():
     subject = make_subject()
-    attempts = list_attempts(subject)
-    gains = [gain("output and gain correction", 5.0), gain("output correction", 4.0), gain("one bit a cell", 3.0)]
-    both = combine_best(subject, attempts, gains)
+    by_name = {attempt.name: attempt for attempt in list_attempts(subject).found}
+    first, other = by_name["output and gain correction"], by_name["one bit a cell"]
+    both = join_attempts(subject, first, other)
     assert both.name == "output and gain correction + one bit a cell"
     assert both.hardware.adc.output_correction
     assert both.hardware.adc.gain_correction
     assert both.hardware.device.cell_bits == 1
-    assert combine_best(subject, attempts, gains[:2]) is None
-    assert combine_best(subject, attempts, [gains[0], gain("one bit a cell", -1.0)]) is None
+    assert join_attempts(subject, first, by_name["output correction"]) is None
+
+
+def test_remedies_are_added_to_the_best_while_they_help_and_cost_little(monkeypatch):
+    subject = make_subject()
+    bench = SimpleNamespace(subject=subject)
+    worth = {"output correction": 5.0, "gain correction": 3.0, "one bit a cell": 4.0, "thresholds of least error": -1.0}
+    worth |= {"write and verify": 2.0, "a step for each read": 1.0}
+    tried = []
+
+    def pretend(bench, attempt, measure):
+        tried.append(attempt.name)
+        points = sum(worth[name] for name in attempt.name.split(" + "))
+        points -= 9.0 * ("gain correction" in attempt.name and "output" in attempt.name)  # the two hurt each other
+        return gain(attempt.name, points, energy_ratio=1.5 if "one bit" in attempt.name else 1.1)
+
+    monkeypatch.setattr(run, "_try", pretend)
+    found = list_attempts(subject)
+    attempts = Attempts(found=tuple(each for each in found.found if each.name in worth), refused={})
+    gains = run._try_remedies(bench, attempts, "agreement")
+    assert tried[len(worth) :] == [
+        "output correction + gain correction",
+        "output correction + write and verify",
+        "output correction + write and verify + a step for each read",
+    ]
+    assert [gains[0].remedy, gains[0].points] == [tried[-1], 8.0]
+    assert [row.points for row in gains] == sorted((row.points for row in gains), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "bits"),
+    [
+        ({}, 9),  # three cells of 2 bits and one of 1 bit in pairs: the fourth has room for another bit
+        ({"device.cell_bits": 1}, None),
+        ({"encoding": "offset"}, None),
+        ({"weight_bits": 6}, 7),
+        ({"weight_bits": 4, "device.cell_bits": 4}, 5),
+    ],
+)
+def test_weights_get_the_bits_that_their_cells_have_room_for(changes, bits):
+    hardware = xs.load_hardware("reference", changes)
+    found = REMEDIES["weights that fill their cells"].choose(hardware)
+    assert found == (None if bits is None else {"weight_bits": bits})
+    if found is not None:
+        assert xs.estimate("resnet20", hardware.override(found)).arrays == xs.estimate("resnet20", hardware).arrays
+        slices = functools.partial(columns_per_weight, hardware.encoding, cell_bits=hardware.device.cell_bits)
+        assert slices(bits + 1) > slices(bits) == slices(hardware.weight_bits)
+
+
+def test_weights_that_a_file_put_into_integers_are_left_alone():
+    network = xs.load_network("digits")
+    data = normalize_images(load_data("digits").take(8).images)
+    fixed = xs.quantize(network, data, weight_bits=8, activation_bits=8, method="nearest")
+    offered = {attempt.name for attempt in list_attempts(make_subject(network)).found}
+    left = {attempt.name for attempt in list_attempts(make_subject(fixed)).found}
+    assert offered - left == {"weights that fill their cells", "weights clipped at 70 %"}
 
 
 def test_every_remedy_is_described():

@@ -1,13 +1,12 @@
-"""Attempts: remedies made into hardware that can be simulated, and two good ones together."""
+"""Attempts: remedies made into hardware that can be simulated, and several of them together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xbarsim import api
 from xbarsim.diagnosis.bench import Subject
-from xbarsim.diagnosis.explanation import RemedyGain
 from xbarsim.diagnosis.remedy import REMEDIES, Changes, is_already
 from xbarsim.errors import XbarsimError
 from xbarsim.mapping import plan_network
@@ -15,7 +14,7 @@ from xbarsim.mapping import plan_network
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attempt:
-    """A remedy, or two, on the hardware of a subject."""
+    """A remedy, or several together, on the hardware of a subject."""
 
     name: str
     """Name in tables."""
@@ -51,6 +50,7 @@ def list_attempts(subject: Subject) -> Attempts:
         "any": True,
         "groups": any(layer.groups > 1 for layer in plan.layers),
         "signs": any(layer.signed for layer in plan.layers),
+        "floats": not any("weight_scale" in node.attributes for node in plan.network.layers),
     }
     found, refused = [], {}
     for remedy in REMEDIES.values():
@@ -70,32 +70,24 @@ def _attempt(subject: Subject, name: str, changes: Changes) -> Attempt:
     return Attempt(name=name, hardware=hardware, changes=changes)
 
 
-def combine_best(subject: Subject, attempts: Attempts, gains: Sequence[RemedyGain]) -> Attempt | None:
-    """Put the two best remedies together that change different keys.
+def join_attempts(subject: Subject, first: Attempt, other: Attempt) -> Attempt | None:
+    """Put two attempts together.
 
     Parameters
     ----------
     subject : Subject
         Network, hardware and choices by layer.
-    attempts : Attempts
-        What was tried.
-    gains : sequence of RemedyGain
-        What each gave back, the best first.
+    first, other : Attempt
+        Either may be several remedies together already.
 
     Returns
     -------
     Attempt or None
-        None where no two remedies give anything back, or the configuration refuses them together.
+        None where both change the same key, or the configuration refuses them together.
     """
-    by_name = {attempt.name: attempt for attempt in attempts.found}
-    helping = [by_name[gain.remedy] for gain in gains if gain.points > 0]
-    for other in helping[1:]:
-        first = helping[0]
-        if first.changes.keys() & other.changes.keys():
-            continue
-        both = {**first.changes, **other.changes}
-        try:
-            return _attempt(subject, f"{first.name} + {other.name}", both)
-        except XbarsimError:
-            continue
-    return None
+    if first.changes.keys() & other.changes.keys():
+        return None
+    try:
+        return _attempt(subject, f"{first.name} + {other.name}", {**first.changes, **other.changes})
+    except XbarsimError:
+        return None

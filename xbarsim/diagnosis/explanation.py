@@ -77,7 +77,7 @@ class RemedyGain:
     """What one remedy gives back, and what it costs."""
 
     remedy: str
-    """Name in :data:`~xbarsim.diagnosis.remedy.REMEDIES`, or two of them together."""
+    """Name in :data:`~xbarsim.diagnosis.remedy.REMEDIES`, or several of them together, joined by a plus sign."""
     points: float
     """Given back [points]."""
     energy_ratio: float

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from xbarsim.config import Hardware
+from xbarsim.config.encoding import ENCODINGS
 
 Changes = Mapping[str, Any]
+MOST_WEIGHT_BITS = 16
+"""Bits of the widest weights that layers compute with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +28,9 @@ class Remedy:
     """What it does, in a line."""
     choose: Callable[[Hardware], Changes | None]
     """Hardware -> dotted key -> value; None where it makes no sense there."""
-    needs: Literal["any", "groups", "signs"]
-    """Layers that it is for: any, grouped (depthwise) ones, or those with signed inputs."""
+    needs: Literal["any", "groups", "signs", "floats"]
+    """Layers that it is for: any, grouped (depthwise) ones, those with signed inputs, or those whose weights the
+    network's file has not put into integers."""
 
 
 def _always(changes: Changes) -> Callable[[Hardware], Changes | None]:
@@ -51,6 +55,13 @@ def _with_pairs(changes: Changes) -> Callable[[Hardware], Changes | None]:
 
 def _with_wide_reads(changes: Changes) -> Callable[[Hardware], Changes | None]:
     return lambda hardware: changes if hardware.dac.bits > 1 else None
+
+
+def _fill_cells(hardware: Hardware) -> Changes | None:
+    count, bits, cell_bits = ENCODINGS[hardware.encoding].count_slices, hardware.weight_bits, hardware.device.cell_bits
+    while bits < MOST_WEIGHT_BITS and count(bits + 1, cell_bits) == count(bits, cell_bits):
+        bits += 1
+    return {"weight_bits": bits} if bits > hardware.weight_bits else None
 
 
 def _halve_arrays(hardware: Hardware) -> Changes | None:
@@ -87,7 +98,11 @@ _TABLE = (
     ),
     Remedy(
         name="weights clipped at 70 %", about="more of the conductance range for all but the largest weights",
-        choose=_always({"mapping.weight_range": 0.7}), needs="any",
+        choose=_always({"mapping.weight_range": 0.7}), needs="floats",
+    ),
+    Remedy(
+        name="weights that fill their cells", about="as many bits of a weight as the cells hold that it takes anyway",
+        choose=_fill_cells, needs="floats",
     ),
     Remedy(
         name="output and gain correction", about="both of them",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim import api, config
-from xbarsim.diagnosis.attempt import Attempt, Attempts, combine_best, list_attempts
+from xbarsim.diagnosis.attempt import Attempt, Attempts, join_attempts, list_attempts
 from xbarsim.diagnosis.bench import Bench, Layers, Subject
 from xbarsim.diagnosis.cause import QUANTISATION
 from xbarsim.diagnosis.explanation import CauseShare, Explanation, RemedyGain, Whole
@@ -25,6 +25,10 @@ from xbarsim.network.execute import check_images
 
 PARTS = ("causes", "layers", "remedies")
 """What an explanation can have."""
+LITTLE_MORE = 1.1
+"""Energy and area, relative to the hardware as it is, up to which remedies are put together. Our choice."""
+MOST_JOINED = 4
+"""Simulations of remedies together."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -225,14 +229,28 @@ def _share_causes(bench: Bench, steps: Sequence[Joining], measure: str) -> tuple
 
 
 def _try_remedies(bench: Bench, attempts: Attempts, measure: str) -> tuple[RemedyGain, ...]:
-    """Return what each remedy gives back, the best first, and the two best together."""
+    """Return what each remedy gives back, the best first, alone and put together."""
     gains = _rank([_try(bench, attempt, measure) for attempt in attempts.found])
-    both = combine_best(bench.subject, attempts, gains)
-    return gains if both is None else _rank([*gains, _try(bench, both, measure)])
+    return _rank([*gains, *_put_together(bench, attempts, gains, measure)])
+
+
+def _put_together(bench: Bench, attempts: Attempts, gains: Sequence[RemedyGain], measure: str) -> Iterator[RemedyGain]:
+    """Add remedies that cost little to the best of them, one after the other, and keep those that help there too."""
+    cheap = [gain for gain in gains if gain.points > 0 and max(gain.energy_ratio, gain.area_ratio) <= LITTLE_MORE]
+    by_name = {attempt.name: attempt for attempt in attempts.found}
+    best, tried = cheap[:1], 0
+    for gain in cheap[1:]:
+        joined = join_attempts(bench.subject, by_name[best[0].remedy], by_name[gain.remedy])
+        if joined is None or tried == MOST_JOINED:
+            continue
+        together, tried = _try(bench, joined, measure), tried + 1
+        by_name[joined.name] = joined
+        yield together
+        best = list(_rank([*best, together])[:1])
 
 
 def _rank(gains: Iterable[RemedyGain]) -> tuple[RemedyGain, ...]:
-    return tuple(sorted(gains, key=lambda gain: (-gain.points, gain.energy_ratio)))
+    return tuple(sorted(gains, key=lambda gain: (-gain.points, -gain.cosine, gain.energy_ratio)))
 
 
 def _try(bench: Bench, attempt: Attempt, measure: str) -> RemedyGain:
