@@ -95,11 +95,11 @@ class Table:
         """
         what = f"{self.kind} {name!r}"
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigError(f"{what}: a name is lower-case letters, digits and underscores")
+            raise ConfigError(f"{what}: a name consists of lower-case letters, digits and underscores")
         if not isinstance(cls, type):
             raise ConfigError(f"{what}: {cls!r} is not a class")
         if name in self._classes and not (name in self._added and self._added[name] == _hash_source(cls)):
-            raise ConfigError(f"{what}: this name is taken; choose another")
+            raise ConfigError(f"{what}: this name is already used; choose another")
         for method in self.methods:
             if not callable(getattr(cls, method, None)):
                 raise ConfigError(f"{what}: {cls.__name__} has no method {method}; needed: {', '.join(self.methods)}")

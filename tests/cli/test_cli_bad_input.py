@@ -298,7 +298,7 @@ class Trap:
 @pytest.mark.parametrize("place", ["images", "labels"])
 def test_an_npz_file_of_pickled_objects_is_never_unpickled(refuse, model, pictures, tmp_path, place):
     path = pictures(**{place: np.array([Trap(tmp_path / "opened")] * 4, dtype=object)})
-    refuse("simulate", model(), "--data", path, names=(path, "never unpickled"))
+    refuse("simulate", model(), "--data", path, names=(path, "not unpickled"))
     assert not (tmp_path / "opened").exists()
 
 

@@ -249,10 +249,13 @@ def test_epitomes_are_named_on_the_command_line_and_the_trace_shows_their_rounds
     [
         ("layer4.*", "should be GLOB:KEY=VALUE"),
         ("layer4.*:rows=1024,chanels=9", "did you mean channels?"),
-        ("layer4.*:rows=8,channels=4", "rows: 8 holds no 3 x 3 input channel; at least 9"),
+        ("layer4.*:rows=8,channels=4", "rows: 8 is too few for one 3 x 3 input channel; must be at least 9"),
         ("layer4.*:patch=32", "patch: 32 is not a pair"),
-        ("layer4.*:rows=90,channels=8,patch=8x20", "patch: 20 input channels are more than the epitome's; at most 10"),
-        ("layer4.*:rows=90,channels=8,patch=4x4,step=5x4", "step: 5 output channels leave holes"),
+        (
+            "layer4.*:rows=90,channels=8,patch=8x20",
+            "patch: 20 input channels exceed those of the epitome; must be at most 10",
+        ),
+        ("layer4.*:rows=90,channels=8,patch=4x4,step=5x4", "step: 5 output channels leave gaps"),
         ("conv9:rows=90", "no convolution has this name"),
     ],
 )

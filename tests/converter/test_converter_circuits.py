@@ -257,7 +257,7 @@ def test_simulate_takes_unequal_thresholds_and_reports_the_step_of_equal_ones():
         ({**SAR, "adc.thresholds": "quantile"}, r"adc\.thresholds: quantile contradicts adc\.kind: sar"),
         (
             {"adc.thresholds": "least_error", "adc.full_scale": "whole"},
-            r"adc\.thresholds: least_error contradicts adc\.full_scale: whole.*take calibrated or quantile",
+            r"adc\.thresholds: least_error contradicts adc\.full_scale: whole.*choose calibrated or quantile",
         ),
         ({"adc.thresholds": "log"}, r"adc\.thresholds: 'log' is not allowed"),
         ({"adc.saturation_ampere": 0}, r"adc\.saturation_ampere: 0 is not allowed"),

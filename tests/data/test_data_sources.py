@@ -32,7 +32,7 @@ def test_an_npz_is_read(tmp_path):
     np.savez(path, images=IMAGES / 255)
     data = load_data(path)
     assert (data.labels, data.classes, data.images.dtype) == (None, None, np.float32)
-    with pytest.raises(ConfigError, match="7 images asked for, it holds 6"):
+    with pytest.raises(ConfigError, match="7 images asked for, but it has 6"):
         data.take(7)
 
 
@@ -68,7 +68,7 @@ def test_signals_and_tokens_are_read_and_normalised_by_channel(tmp_path):
         ({"images": IMAGES, "labels": LABELS - 1}, "labels: -1 is below 0"),
         ({"images": IMAGES, "labels": LABELS.astype("U1")}, "labels: type <U1 is not a type of numbers"),
         ({"images": IMAGES, "labels": np.zeros((3, 4, 5))}, r"labels: shape \(3, 4, 5\) for 6 images"),
-        ({"images": np.array([[1, "a"]], object)}, "holds pickled objects, which are never unpickled"),
+        ({"images": np.array([[1, "a"]], object)}, "holds pickled objects, which are not unpickled"),
         ({"images": IMAGES, "labels": np.array([1, None] * 3)}, "holds pickled objects"),
     ],
 )
@@ -142,7 +142,7 @@ class Trap:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (pickle.dumps({b"data": Trap(), b"labels": []}), "builtins.exec, which is never unpickled"),
+        (pickle.dumps({b"data": Trap(), b"labels": []}), "builtins.exec, which is not unpickled"),
         (pickle.dumps({b"data": np.array([None]), b"labels": []}), "holds an array of type O8"),
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8)}), "data or labels are missing"),
         (pickle.dumps([1, 2]), "holds no dictionary"),
@@ -180,7 +180,7 @@ def test_idx_files_are_read_plain_and_zipped(zipped, tmp_path):
     found = load_data(tmp_path)
     assert np.array_equal(found.images[:, 0], images)
     assert np.array_equal(found.labels, labels)
-    with pytest.raises(ConfigError, match="has no idx file train-images"):
+    with pytest.raises(ConfigError, match="contains no idx file train-images"):
         load_data(tmp_path, split="train")
 
 
@@ -188,7 +188,7 @@ def test_idx_files_are_read_plain_and_zipped(zipped, tmp_path):
     ("content", "message"),
     [
         (idx(np.zeros((2, 3, 3), np.uint8), 8)[:-1], r"holds 17 bytes of data, shape \(2, 3, 3\) needs 18"),
-        (b"\0\0\x08\x03\0\0", "header is cut short"),
+        (b"\0\0\x08\x03\0\0", "header is incomplete"),
         (b"GIF89a", "not an idx file"),
         (b"", "not an idx file"),
     ],
@@ -251,7 +251,7 @@ def test_pixels_are_divided_by_255_before_normalising():
     ("images", "arguments", "error", "message"),
     [
         (IMAGES, ("cifar",), ConfigError, "'cifar' is not a preset; known: imagenet"),
-        (IMAGES, ("imagenet", 1.0), ConfigError, "brings its own"),
+        (IMAGES, ("imagenet", 1.0), ConfigError, "includes the standard deviation"),
         (IMAGES, (0.0, 0.0), ConfigError, "std: 0.0 is not above 0"),
         (IMAGES, ([1.0, 2.0],), ConfigError, "mean: 2 numbers for 3 channels"),
         (IMAGES, (np.nan,), ConfigError, "mean: nan is not finite"),

@@ -139,7 +139,7 @@ def test_corrections_do_not_depend_on_threads_or_batches(deep):
         ({"adc.correction_chips": 4}, "adc.correction_chips: 4 needs adc.output_correction: true"),
         (
             {"adc.output_correction": True, "adc.correction_chips": 4, "adc.correction_inputs": "hardware"},
-            "adc.correction_chips: a correction for all chips is not fitted on one chip's activations",
+            "adc.correction_chips: a correction for all chips cannot be fitted to one chip's activations",
         ),
         ({"adc.correction_chips": 0}, "adc.correction_chips: 0 is not allowed"),
         ({"mapping.weight_range": 0}, "mapping.weight_range: 0 is not allowed"),

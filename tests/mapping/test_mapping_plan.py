@@ -232,7 +232,9 @@ def test_the_area_that_a_budget_counts_is_the_area_of_the_cost(choices, chip):
 
 def test_an_area_budget_that_cannot_be_met_is_refused():
     hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.area_budget_m2": 1e-9})
-    with pytest.raises(MappingError, match=r"mapping\.area_budget_m2: the weights once take .* m2, more than 1e-09"):
+    with pytest.raises(
+        MappingError, match=r"mapping\.area_budget_m2: 1e-09 m2 are less than the .* m2 that the weights need"
+    ):
         plan_network(resnet_cifar(), hardware)
     for wrong in (0, -1e-6):
         with pytest.raises(ConfigError, match=r"mapping\.area_budget_m2"):

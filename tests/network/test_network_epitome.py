@@ -124,11 +124,11 @@ def test_epitome_larger_than_the_layer_is_cut():
 @pytest.mark.parametrize(
     ("epitome", "message"),
     [
-        (Epitome(rows=8), "rows: 8 holds no 3 x 3 input channel; at least 9"),
-        (Epitome(height=2), "height: 2 is smaller than a 3 x 3 kernel; at least 3"),
-        (Epitome(width=1), "width: 1 is smaller than a 3 x 3 kernel; at least 3"),
-        (Epitome(rows=90, patch=(8, 11)), "patch: 11 input channels are more than the epitome's; at most 10"),
-        (Epitome(patch=(8, 8), step=(9, 8)), "step: 9 output channels leave holes between patches; at most 8"),
+        (Epitome(rows=8), "rows: 8 is too few for one 3 x 3 input channel; must be at least 9"),
+        (Epitome(height=2), "height: 2 is smaller than the 3 x 3 kernel; must be at least 3"),
+        (Epitome(width=1), "width: 1 is smaller than the 3 x 3 kernel; must be at least 3"),
+        (Epitome(rows=90, patch=(8, 11)), "patch: 11 input channels exceed those of the epitome; must be at most 10"),
+        (Epitome(patch=(8, 8), step=(9, 8)), "step: 9 output channels leave gaps between patches; must be at most 8"),
     ],
 )
 def test_epitome_that_does_not_serve_names_the_nearest_that_does(epitome, message):
@@ -145,10 +145,10 @@ def test_epitome_refuses_what_is_no_count(settings):
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ([[0, 3, 0], [4, 8, 0]], "hole at channels 3 to 3; start at 3"),
-        ([[0, 4, 0]], "hole at channels 4 to 7; end at 8"),
+        ([[0, 3, 0], [4, 8, 0]], "do not cover channels 3 to 3; must start at 3"),
+        ([[0, 4, 0]], "do not cover channels 4 to 7; must end at 8"),
         ([[0, 4, 0], [3, 8, 0]], "does not follow channel 3"),
-        ([[0, 4, 0], [4, 8, 2]], "reaches beyond the 5 channels"),
+        ([[0, 4, 0], [4, 8, 2]], "exceeds the 5 channels"),
     ],
 )
 def test_given_patches_leave_no_holes_in_the_weight(outputs, message):
@@ -216,7 +216,7 @@ def test_unknown_layers_and_grouped_convolutions_are_named():
     with pytest.raises(ConfigError, match=r"layer first: epitome: rows: 5 .* at least 9"):
         make_network().with_epitomes({"first": Epitome(rows=5)})
     node = make_conv2d("wide", 4, 4, 3, groups=4)
-    with pytest.raises(ConfigError, match="layer wide: a convolution of 4 groups takes no epitome"):
+    with pytest.raises(ConfigError, match="layer wide: a convolution of 4 groups cannot use an epitome"):
         Network(name="grouped", nodes=(node,), input_shape=(4, 5, 5)).with_epitomes({"*": Epitome()})
 
 
@@ -256,5 +256,5 @@ def test_a_sampled_weight_is_recognised_behind_folded_factors(epitome):
 def test_a_weight_that_the_epitome_does_not_rebuild_is_refused():
     network = make_network().with_epitomes({"second": Epitome(rows=36, channels=4)})
     node = network.node("second")
-    with pytest.raises(ConfigError, match="layer second: its weight is not the one that its epitome rebuilds"):
+    with pytest.raises(ConfigError, match="layer second: its weight differs from the one rebuilt from its epitome"):
         network.replace_nodes({"second": dataclasses.replace(node, weight=node.weight * 2)})

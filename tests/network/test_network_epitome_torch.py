@@ -134,5 +134,7 @@ def test_wrong_layers_are_named(torch, part):
 
 def test_a_layer_without_a_name_of_its_own_is_told_from_one_that_is_missing(torch, part):
     module = torch.nn.Sequential(part.EpitomeConv2d(8, 8, 3, EPITOME))
-    with pytest.raises(ConfigError, match="no layer is called '0' in the export; give it a name that is no number"):
+    with pytest.raises(
+        ConfigError, match="the exported file has no layer '0'; give the module a name that is not a number"
+    ):
         from_torch(module, (8, 6, 6))

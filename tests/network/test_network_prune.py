@@ -76,7 +76,7 @@ def test_inputs_of_an_addition_that_would_keep_other_channels_are_refused():
         make("last", "conv2d", ("sum",), {**conv, "in_channels": 8}, draw(8, 8, 3, 3)),
     )
     network = Network(name="tied", nodes=nodes, input_shape=(3, 5, 5))
-    with pytest.raises(ConfigError, match="sum: its inputs would keep other channels"):
+    with pytest.raises(ConfigError, match="sum: its inputs would keep different channels"):
         prune_channels(network, {"left": 0.5, "right": 0.5})
 
 

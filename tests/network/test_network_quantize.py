@@ -181,7 +181,7 @@ def test_layers_may_have_widths_of_their_own_by_name_or_glob():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight_bits": 32}, "conv1: weight_bits: 32 stands for float values and serves cost only"),
+        ({"weight_bits": 32}, "conv1: weight_bits: 32 means float values and is for cost estimates only"),
         ({"weight_bits": 1}, "weight_bits: 1 is not a whole number between 2 and 16"),
         ({"activation_bits": 0}, "activation_bits: 0 is not"),
         ({"activation_bits": 8.5}, "activation_bits: 8.5 is not"),
@@ -213,5 +213,7 @@ def test_widths_given_by_the_file_are_kept_and_others_refused():
     network = Network(name="given", nodes=(node,), input_shape=(3,))
     layer = quantize_network(network, np.ones((1, 3)), weight_bits=4, activation_bits=8).layers["fc"]
     assert layer.weight.tolist() == [[1, -2, 3]]
-    with pytest.raises(ConfigError, match="fc: weight_bits: 8 asked for, but the network's file quantises it to 4"):
+    with pytest.raises(
+        ConfigError, match="fc: weight_bits: 8 bits are asked for, but the file quantises this layer to 4"
+    ):
         quantize_network(network, np.ones((1, 3)), weight_bits=8, activation_bits=8)

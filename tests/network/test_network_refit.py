@@ -42,7 +42,7 @@ def test_a_network_is_quantised_once():
     network = xs.load_network("digits")
     images = normalize_images(load_data("digits").images)[:32]
     fixed = quantize(network, images, weight_bits=4, activation_bits=4, method="nearest")
-    with pytest.raises(ConfigError, match="is quantised already; give the float network"):
+    with pytest.raises(ConfigError, match="is already quantised; give the float network"):
         require_float(fixed)
     with pytest.raises(ConfigError, match="has shapes but no weights"):
         require_float(xs.load_network("lenet5"))

@@ -108,7 +108,7 @@ def test_a_network_in_yaml_form_is_read(tmp_path):
         ("features: 5", "features: x", "layers[6]: features: 'x' is not a whole number"),
         (", features: 5", "", "layers[6]: features: missing for linear"),
         ("groups: 2", "groups: 3", "layers[2]: layer conv2: 4 and 4 channels do not divide into 3 groups"),
-        ("inputs: [conv2, act]", "inputs: [conv2, fc]", "layers[3]: inputs: 'fc' does not exist above"),
+        ("inputs: [conv2, act]", "inputs: [conv2, fc]", "layers[3]: inputs: 'fc' is not defined above"),
         ("name: act", "name: conv1", "layers[1]: name: 'conv1' is used twice"),
         ("[3, 8, 8]", "[3, 0, 8]", "input_shape: [3, 0, 8] is not"),
         ("input_shape: [3, 8, 8]", "", "input_shape: missing"),
@@ -152,7 +152,7 @@ def test_weights_from_an_npz_are_checked(tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet5O", "model.pt", "", "resnet"])
 def test_an_unknown_network_is_refused_with_a_hint(name):
-    with pytest.raises(ConfigError, match=r"not in the zoo.*(did you mean|known)"):
+    with pytest.raises(ConfigError, match=r"not a network that ships.*(did you mean|known)"):
         load_network(name)
     with pytest.raises(ConfigError, match=r"neither 'random' nor an .npz"):
         load_network("lenet5", weights="zeros")

@@ -107,9 +107,12 @@ def _options(result, entry):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"budget": 20}, "budget: 20 crossbars are met by no design; the smallest takes 56"),
+        ({"budget": 20}, "budget: 20 crossbars are too few for any design; the smallest takes 56"),
         ({"layers": ["stage*"]}, r"layers: 'stage\*': no convolution has this name"),
-        ({"shapes": [{"rows": 8, "channels": 4}]}, "rows: 8 holds no 3 x 3 input channel; at least 9"),
+        (
+            {"shapes": [{"rows": 8, "channels": 4}]},
+            "rows: 8 is too few for one 3 x 3 input channel; must be at least 9",
+        ),
         ({"objectives": ["accuracy"]}, "data: missing"),
         ({"uniform": {"rows": 0, "channels": 4}}, "uniform.rows"),
         ({"shape": []}, "did you mean shapes"),

@@ -75,7 +75,7 @@ def test_a_class_that_cannot_be_called_as_samplers_are_is_refused():
     [
         ({"method": "lader"}, "did you mean ladder"),
         ({"settings": {"stride": 2}}, "stride"),
-        ({"method": "evolution", "settings": {"population": 4}}, "section of its own, evolution"),
+        ({"method": "evolution", "settings": {"population": 4}}, "is configured in its own section, evolution"),
     ],
 )
 def test_wrong_methods_and_settings_are_named(changes, message):

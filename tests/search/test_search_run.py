@@ -225,7 +225,9 @@ def test_a_folder_of_another_search_is_refused(tmp_path):
 
 def test_a_constraint_that_nothing_meets_names_the_nearest_value(tmp_path):
     search = make_search({**ARRAYS, "points": 6, "constraints": {"cost.crossbars": {"max": 3}}})
-    with pytest.raises(ConfigError, match=r"constraints.cost.crossbars.max: 3 is met by none, the least seen is \d+"):
+    with pytest.raises(
+        ConfigError, match=r"constraints.cost.crossbars.max: 3 is met by no design; the smallest value is \d+"
+    ):
         run_search(search, tmp_path, cache=None)
     assert (tmp_path / "points.csv").exists()
 

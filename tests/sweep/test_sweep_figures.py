@@ -156,7 +156,7 @@ def test_a_front_holds_the_points_that_no_other_beats(points):
 
 
 def test_a_folder_without_a_sweep_or_without_results_says_so(tmp_path):
-    with pytest.raises(ConfigError, match="holds no sweep"):
+    with pytest.raises(ConfigError, match="contains no sweep"):
         write_sweep_page(tmp_path)
     with SweepStore(tmp_path, make_plan()):
         pass
@@ -207,8 +207,8 @@ def test_the_command_line_counts_runs_goes_on_and_draws(tmp_path, command):
         ("network: digits\naxes: {adc.bitz: [1]}\n", (), "axes.adc.bitz: adc.bitz: unknown key; did you mean bits?"),
         ("network: digits\ntrails: 2\n", (), "trails: unknown key; did you mean trials?"),
         (SWEEP, ("--workers", 0), "--workers 0: should be 1 or more"),
-        (SWEEP, ("--workers", 2, "--dask", "tcp://x:1"), "--workers: goes without --dask"),
-        (SWEEP, ("--tls-ca", "x.pem"), "go with --dask"),
+        (SWEEP, ("--workers", 2, "--dask", "tcp://x:1"), "--workers: not together with --dask"),
+        (SWEEP, ("--tls-ca", "x.pem"), "only together with --dask"),
     ],
 )  # fmt: skip
 def test_wrong_input_ends_in_one_line_and_exit_code_2(tmp_path, command, content, options, message):

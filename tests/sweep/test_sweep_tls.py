@@ -119,10 +119,10 @@ def test_a_scheduler_that_wants_certificates_is_not_spoken_to_without(sweep, add
     ("changes", "told"),
     [
         ({"ca_file": None, "cert_file": None, "key_file": None}, "needs --tls-ca, --tls-cert and --tls-key"),
-        ({"cert_file": None, "key_file": None}, "needs --tls-cert, or the same in Dask's configuration"),
-        ({"ca_file": None}, "needs --tls-ca, or the same in Dask's configuration"),
+        ({"cert_file": None, "key_file": None}, "needs --tls-cert, or the corresponding keys of Dask's configuration"),
+        ({"ca_file": None}, "needs --tls-ca, or the corresponding keys of Dask's configuration"),
         ({"cert_file": "nowhere.pem"}, r"--tls-cert .*nowhere.pem: cannot be read: No such file"),
-        ({"ca_file": "here.key"}, r"--tls-ca .*here.key: holds no certificate in PEM form"),
+        ({"ca_file": "here.key"}, r"--tls-ca .*here.key: contains no certificate in PEM format"),
         ({"key_file": "foreign.key"}, r"--tls-key .*foreign.key: the key is not the certificate's"),
         ({"key_file": None}, r"--tls-cert .*here.pem: should hold a certificate and its key"),
     ],
@@ -163,7 +163,7 @@ def test_certificates_of_dasks_own_configuration_are_left_to_it(certificates):
 
 
 def test_certificates_without_an_encrypted_address_are_refused(certificates):
-    with pytest.raises(ConfigError, match=r"certificates go with tls://HOST:PORT"):
+    with pytest.raises(ConfigError, match=r"certificates need an address of the form tls://HOST:PORT"):
         make_security("tcp://127.0.0.1:8786", files(certificates))
     assert make_security("tcp://127.0.0.1:8786", Tls()) is None
 

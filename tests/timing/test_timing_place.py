@@ -107,5 +107,5 @@ def test_the_event_loop_equals_the_simpy_machine_on_a_placement_for_traffic(chip
 
 def test_placement_belongs_to_the_chip_not_to_a_layer():
     for choice in ({"mapping.placement": "traffic"}, {"mapping": {"placement": "traffic"}}):
-        with pytest.raises(ConfigError, match=r"mapping\.placement cannot differ from layer to layer"):
+        with pytest.raises(ConfigError, match=r"mapping\.placement cannot differ between layers"):
             plan_network(resnet_cifar(1), HARDWARE, layers={"conv1": choice})

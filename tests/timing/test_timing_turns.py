@@ -165,5 +165,5 @@ def test_a_layer_that_cannot_be_cut_small_enough_is_named_with_what_would_fit():
 
 def test_a_layer_priced_alone_is_not_cut():
     shape = {"in_features": 4096, "out_features": 4096}
-    with pytest.raises(MappingError, match=r"layer layer: 8192 arrays do not fit into 10, and it is not cut"):
+    with pytest.raises(MappingError, match=r"layer layer: 8192 arrays do not fit into 10, and it cannot be divided"):
         xs.CostOracle(TINY).layer("linear", shape)

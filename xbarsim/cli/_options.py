@@ -131,7 +131,7 @@ def parse_value(text: str) -> Any:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ConfigError(f"{text!r}: not a value") from None
+        raise ConfigError(f"{text!r}: not a valid YAML value") from None
     if isinstance(value, str):
         try:
             return float(value)

@@ -50,7 +50,7 @@ def explain(
     wanted = [part.strip() for part in parts.split(",")]
     wrong = [part for part in wanted if part not in _PARTS]
     if wrong:
-        raise ConfigError(f"--parts {parts}: {wrong[0]!r} is none of {', '.join(_PARTS)}")
+        raise ConfigError(f"--parts {parts}: {wrong[0]!r} is not one of {', '.join(_PARTS)}")
     _options.check_counts(
         images=images, orders=orders, weight_bits=weight_bits, activation_bits=activation_bits, seed=seed,
         trials=trials, threads=threads,

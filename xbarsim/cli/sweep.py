@@ -39,9 +39,11 @@ def sweep(
     """Run a sweep over networks, hardware and keys."""
     _options.check_counts(workers=workers)
     if dask is not None and workers is not None:
-        raise ConfigError("--workers: goes without --dask; the cluster has its own")
+        raise ConfigError(
+            "--workers: not together with --dask, since the cluster has its own workers; leave one of them out"
+        )
     if dask is None and any(item is not None for item in (tls_ca, tls_cert, tls_key)):
-        raise ConfigError("--tls-ca, --tls-cert, --tls-key: go with --dask")
+        raise ConfigError("--tls-ca, --tls-cert, --tls-key: only together with --dask")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file, should be a folder")
 

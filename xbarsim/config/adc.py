@@ -89,7 +89,7 @@ class Adc(Record):
             key = "rounds" if self.clips else "clips"
             raise ValueError(
                 f"adc.{key}: false needs converters of equal steps (adc.kind, adc.thresholds: uniform, no "
-                "adc.saturation_ampere); adc.bits: ideal leaves both errors out"
+                "adc.saturation_ampere); adc.bits: ideal disables both errors"
             )
         if self.step_per != "layer" and (has_levels or self.full_scale == "whole"):
             raise ValueError(
@@ -105,7 +105,7 @@ class Adc(Record):
         """Refuse ways of fitting a correction that is off, or that exclude each other."""
         why = None
         if self.correction_inputs == "hardware" and self.correction_chips is not None:
-            why = "correction_chips: a correction for all chips is not fitted on one chip's activations (adc."
+            why = "correction_chips: a correction for all chips cannot be fitted to one chip's activations (adc."
             why += "correction_inputs: hardware); leave one of them out"
         elif not self.output_correction and self.correction_inputs == "hardware":
             why = "correction_inputs: hardware needs adc.output_correction: true"
@@ -118,9 +118,9 @@ class Adc(Record):
         """Refuse thresholds that nothing can place."""
         why = None
         if not getattr(find_table("converter")[self.kind], "takes_thresholds", False):
-            why = f"adc.kind: {self.kind}, which has thresholds of its own; leave one of them out"
+            why = f"adc.kind: {self.kind}, whose thresholds are fixed by its circuit; leave one of them out"
         elif self.full_scale == "whole":
-            why = "adc.full_scale: whole, which looks at no sums; take calibrated or quantile"
+            why = "adc.full_scale: whole, which uses no calibration sums; choose calibrated or quantile"
         if why is not None:
             message = f"thresholds: {self.thresholds} contradicts {why}"
             raise PydanticCustomError("kind", "{message}", {"message": message})

@@ -136,11 +136,12 @@ class Relaxation(Record):
     def _check_later(self) -> Relaxation:
         if self.later and (self.sigma_siemens or self.growth_siemens):
             raise ValueError(
-                "device.relaxation.later: contradicts sigma_siemens and growth_siemens beside it; give one or the other"
+                "device.relaxation.later: contradicts sigma_siemens and growth_siemens of device.relaxation; give one "
+                "or the other"
             )
         times = [each.time_s for each in self.later]
         if times != sorted(set(times)):
-            raise ValueError(f"device.relaxation.later: times {times} do not rise; put them in order")
+            raise ValueError(f"device.relaxation.later: times {times} are not in increasing order; sort them")
         return self
 
 
@@ -281,21 +282,25 @@ class Device(Record):
     @model_validator(mode="after")
     def _check_choices(self) -> Device:
         if self.levels_file is not None and self.measured is not None:
-            raise ValueError("device.levels_file: contradicts device.measured, which gives all cells; drop one")
+            raise ValueError(
+                "device.levels_file: contradicts device.measured, which gives the conductances of all cells; leave "
+                "one of them out"
+            )
         if self.levels_file is not None and self.programming.distribution != "none":
             raise ValueError(
                 f"device.levels_file: contradicts device.programming.distribution: {self.programming.distribution}; "
-                "measured values hold the error of writing already: set the distribution to none"
+                "the measured values already contain the programming error: set the distribution to none"
             )
         if self.write is not None and self.write.verify is not None:
             if self.write.pulses is not None:
                 raise ValueError(
-                    f"device.write.pulses: {self.write.pulses:g} contradicts device.write.verify, which says how many "
-                    "pulses there are: set it to null"
+                    f"device.write.pulses: {self.write.pulses:g} contradicts device.write.verify, which determines "
+                    "the number of pulses: set it to null"
                 )
             if self.levels_file is not None or self.measured is not None:
                 raise ValueError(
-                    "device.write.verify: contradicts measured conductances, which are what writing left; drop one"
+                    "device.write.verify: contradicts measured conductances, which are the result of writing; leave "
+                    "one of them out"
                 )
         return self
 

@@ -94,7 +94,7 @@ class Encoding:
         if self.polarities not in (1, 2):
             raise ValueError(f"encoding {self.name}: polarities: {self.polarities} is neither 1 nor 2")
         if self.has_unit_column and self.polarities == 2:
-            raise ValueError(f"encoding {self.name}: has_unit_column: the sum of the inputs needs polarities: 1")
+            raise ValueError(f"encoding {self.name}: has_unit_column: a unit column needs polarities: 1")
 
 
 def _fill_magnitude(weight_bits: int, cell_bits: int) -> int:

@@ -79,7 +79,7 @@ class Mapping(Record):
 def _explain_groups(groups: str) -> str:
     if groups == "stripes":
         return "group_array: missing with mapping.groups: stripes; give rows and cols, such as {rows: 36, cols: 32}"
-    return f"group_array: it has no meaning with mapping.groups: {groups}; leave it out, or set mapping.groups: stripes"
+    return f"group_array: not used with mapping.groups: {groups}; leave it out, or set mapping.groups: stripes"
 
 
 class EpitomeRules(Record):
@@ -221,14 +221,14 @@ class Hardware(Record):
                 f"device.g_on_siemens: {device.g_on_siemens:g}"
             )
         if self.adc.full_scale == "quantile" and self.adc.quantile is None:
-            raise ValueError("adc.quantile: missing with adc.full_scale: quantile; give it a share such as 0.9995")
+            raise ValueError("adc.quantile: missing with adc.full_scale: quantile; give a share such as 0.9995")
         if self.adc.full_scale != "quantile" and self.adc.quantile is not None:
             given, other = f"{self.adc.quantile:g}", self.adc.full_scale
             raise ValueError(f"adc.quantile: {given} contradicts adc.full_scale: {other}; give one of them")
         if self.dac.pulses > 1 and device.read_noise.integration_s is not None:
             raise ValueError(
                 f"dac.coding: {self.dac.coding} contradicts device.read_noise.integration_s: 1/f noise does not "
-                "average over pulses; take dac.coding: voltage, or leave integration_s out"
+                "average over pulses; choose dac.coding: voltage, or leave integration_s out"
             )
         if self.crossbar.layout.has_selector and device.iv is None:
             raise ValueError(
@@ -236,7 +236,10 @@ class Hardware(Record):
                 "passive"
             )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
-            raise ValueError("device.stuck.on_rate + device.stuck.off_rate: more than 1")
+            total = device.stuck.on_rate + device.stuck.off_rate
+            raise ValueError(
+                f"device.stuck.on_rate + device.stuck.off_rate: {total:g} is more than 1; lower one of them"
+            )
         for name, component in self.components.items():
             component.check(name, self)
         return self

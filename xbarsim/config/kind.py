@@ -47,7 +47,7 @@ def setting_names(cls: type[Any]) -> list[str]:
     else:
         raise ConfigError(f"{cls.__name__} is neither a dataclass nor a pydantic model")
     if "kind" in names:
-        raise ConfigError(f"{cls.__name__}.kind: this name is taken; call the setting something else")
+        raise ConfigError(f"{cls.__name__}.kind: this name is reserved; rename the setting")
     return names
 
 
@@ -121,7 +121,9 @@ def check_kind(
     try:
         build_kind(table, kind, settings)
         if only_added and find_table(table).fingerprint(kind) is None:
-            raise ConfigError(f"kind: {kind!r} ships with the package and acts already; its section is {kind}")
+            raise ConfigError(
+                f"kind: {kind!r} ships with the package and is always applied; configure it in device.{kind}"
+            )
     except ConfigError as error:
         message = str(error) if str(error).startswith("kind: ") else f"{prefix}{error}"
         raise PydanticCustomError("kind", "{message}", {"message": message}) from None

@@ -65,7 +65,7 @@ def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, An
     """Read a hardware file and everything it inherits from, merged key by key."""
     path = path.resolve()
     if path in _seen:
-        raise ConfigError(f"{_shown(path)}: base: inherits from itself")
+        raise ConfigError(f"{_shown(path)}: base: the file inherits from itself; name another file")
     content = load_yaml(path)
     base = content.pop("base", None)
     content.setdefault("name", path.stem)

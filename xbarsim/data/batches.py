@@ -39,7 +39,9 @@ def load_npz(path: Path) -> Dataset:
         raise ConfigError(f"{path}: {error.strerror or 'not a readable .npz file'}") from None
     except ValueError as error:
         if "allow_pickle" in str(error):
-            raise ConfigError(f"{path}: holds pickled objects, which are never unpickled; store plain arrays") from None
+            raise ConfigError(
+                f"{path}: holds pickled objects, which are not unpickled for safety; store plain arrays"
+            ) from None
         raise ConfigError(f"{path}: not an .npz file, or a damaged one") from None
     except (
         EOFError,
@@ -62,7 +64,7 @@ def load_cifar(folder: Path, split: str = "test") -> Dataset:
     pattern = "test_batch" if split == "test" else "data_batch_?"
     files = sorted(folder.glob(f"{pattern}.bin")) or sorted(path for path in folder.glob(pattern) if path.is_file())
     if not files:
-        raise ConfigError(f"{folder}: has no CIFAR-10 file {pattern} or {pattern}.bin")
+        raise ConfigError(f"{folder}: contains no CIFAR-10 file {pattern} or {pattern}.bin")
     parts = [_read_cifar_binary(path) if path.suffix == ".bin" else _read_cifar_python(path) for path in files]
     images, labels = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return make_dataset(images, labels, str(folder), 10, CIFAR_CLASSES)
@@ -114,7 +116,7 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         known = _PLAIN_OBJECTS.get((module.replace("numpy._core", "numpy.core"), name))
         if known is None:
-            raise pickle.UnpicklingError(f"holds an object of {module}.{name}, which is never unpickled")
+            raise pickle.UnpicklingError(f"holds an object of {module}.{name}, which is not unpickled for safety")
         return known
 
 
@@ -151,7 +153,7 @@ def load_idx(folder: Path, split: str = "test") -> Dataset:
     prefixes = ("t10k", "test") if split == "test" else ("train",)
     image_file, label_file = (_find_idx(folder, prefixes, part) for part in ("images", "labels"))
     if image_file is None:
-        raise ConfigError(f"{folder}: has no idx file {prefixes[0]}-images-idx3-ubyte (or .gz)")
+        raise ConfigError(f"{folder}: contains no idx file {prefixes[0]}-images-idx3-ubyte (or .gz)")
     images = _read_idx(image_file)
     if images.ndim not in (3, 4):
         raise ConfigError(f"{image_file}: {images.ndim} axes are not (images, height, width)")
@@ -179,7 +181,7 @@ def _read_idx(path: Path) -> np.ndarray:
     kind, axes = _IDX_TYPES[content[2]], content[3]
     start = 4 + 4 * axes
     if len(content) < start:
-        raise ConfigError(f"{path}: the idx header is cut short")
+        raise ConfigError(f"{path}: the idx header is incomplete")
     shape = struct.unpack(f">{axes}I", content[4:start])
     expected = kind.itemsize * int(np.prod(shape, dtype=object))
     if len(content) - start != expected:

@@ -45,7 +45,7 @@ class Dataset:
         if count is None:
             return self
         if not 1 <= count <= len(self):
-            raise ConfigError(f"{self.name}: {count} images asked for, it holds {len(self)}")
+            raise ConfigError(f"{self.name}: {count} images asked for, but it has {len(self)}")
         labels = None if self.labels is None else self.labels[:count]
         return dataclasses.replace(self, images=self.images[:count], labels=labels)
 
@@ -72,7 +72,9 @@ class Dataset:
             If a shape differs, or labels are missing or outside the classes; the message names the source.
         """
         if self.images.shape[1:] != tuple(shape):
-            raise ConfigError(f"{self.name}: images: shape {self.images.shape[1:]}, the network takes {tuple(shape)}")
+            raise ConfigError(
+                f"{self.name}: images: shape {self.images.shape[1:]}, but the network takes {tuple(shape)}"
+            )
         if self.labels is None and (needs_labels or classes is not None):
             raise ConfigError(f"{self.name}: labels: missing; accuracy needs the class of each image")
         if self.labels is not None and classes is not None:
@@ -133,7 +135,7 @@ def _check_images(images: np.ndarray, name: str) -> np.ndarray:
     if images.dtype.kind != "f":
         raise ConfigError(f"{name}: images: type {images.dtype} is neither uint8, whole numbers (tokens) nor float")
     if not np.isfinite(images).all():
-        raise ConfigError(f"{name}: images: hold NaN or infinite values")
+        raise ConfigError(f"{name}: images: contain NaN or infinite values")
     return images.astype(np.float32, copy=False)
 
 
@@ -191,13 +193,13 @@ def normalize_images(
     if x.dtype.kind not in "iuf":
         raise ShapeError(f"images: expected numbers, given {x.dtype}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise ShapeError("images: hold NaN or infinite values")
+        raise ShapeError("images: contain NaN or infinite values")
     centre: float | Sequence[float] | None
     if isinstance(mean, str):
         if mean not in PRESETS:
             raise ConfigError(f"normalize: {mean!r} is not a preset; known: {', '.join(PRESETS)}")
         if std is not None:
-            raise ConfigError(f"std: the preset {mean} brings its own")
+            raise ConfigError(f"std: the preset {mean} includes the standard deviation; leave std out")
         centre, spread = PRESETS[mean]
     else:
         centre, spread = mean, std if std is not None else 1.0  # type: ignore[assignment]

@@ -132,8 +132,8 @@ def _read_levels(path: Path, mtime_ns: int, size: int, levels: int) -> MeasuredL
     for level, values in enumerate(found):
         if not values:
             raise ConfigError(
-                f"{KEY}: {path}: no row of level {level}; cells of {levels} levels need at least one row for each: add "
-                "rows, or change device.cell_bits"
+                f"{KEY}: {path}: no row for level {level}; cells of {levels} levels need at least one row for each: "
+                "add rows, or change device.cell_bits"
             )
     starts = np.r_[0, np.cumsum([len(values) for values in found])].astype(np.int64)
     everything = np.concatenate([np.array(values) for values in found])
@@ -149,12 +149,12 @@ def _parse_row(texts: tuple[str, ...], levels: int, where: str) -> tuple[int, fl
         raise ConfigError(f"{where}: {','.join(texts)[:60]!r} are not two numbers; give level and siemens") from None
     if not (level.is_integer() and 0 <= level < levels):
         raise ConfigError(
-            f"{where}: level {texts[0][:20]} is not a whole number of 0 .. {levels - 1}: mend the row, or change "
+            f"{where}: level {texts[0][:20]} is not a whole number from 0 to {levels - 1}: correct the row, or change "
             "device.cell_bits"
         )
     if not (np.isfinite(value) and value >= 0):
         raise ConfigError(
-            f"{where}: conductance {texts[1][:20]} is not a finite number of siemens of zero or more: mend the row "
+            f"{where}: conductance {texts[1][:20]} is not a finite number of siemens, zero or more: correct the row "
             "or leave it out"
         )
     return int(level), value

@@ -22,7 +22,7 @@ PER_LAYER = (
     "epitome",
     "activity",
 )
-"""Keys and sections that may differ from layer to layer; the rest belongs to the chip."""
+"""Keys and sections that may differ between layers; the others belong to the chip."""
 WHOLE_CHIP = (
     "mapping.replication",
     "mapping.array_budget",
@@ -68,7 +68,7 @@ def choose_hardware(
         matched = match_names(glob, names, f"layers.{glob}", f"layer of network {network}" if network else "layer")
         for key in _list_keys(changes):
             if key.split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
-                raise ConfigError(f"layers.{glob}: {key} cannot differ from layer to layer")
+                raise ConfigError(f"layers.{glob}: {key} cannot differ between layers; set it for the whole chip")
         for name in matched:
             merged[name].update(changes)
     variants: dict[str, Hardware] = {"[]": hardware}

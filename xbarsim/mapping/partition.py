@@ -120,7 +120,7 @@ def describe_matrix(node: Node) -> LayerMatrix:
         groups, rows = node.groups, node.rows
         kernel_rows: int = rows * groups // node.attributes[rule_of(node).inputs]
         return LayerMatrix(groups=groups, rows=rows, cols=node.columns, kernel_rows=kernel_rows, windows=node.windows)
-    raise MappingError(f"{node.name}: a {node.kind} node holds no weights to map")
+    raise MappingError(f"{node.name}: a {node.kind} node has no weights to map")
 
 
 def partition_matrix(matrix: LayerMatrix, hardware: Hardware, name: str = "") -> Partition:

@@ -103,15 +103,18 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
 
     once = sum(sizes)
     if budget is not None and once > budget:
-        more = f"{once - budget} more than {budget}"
-        raise MappingError(f"mapping.array_budget: {once} arrays hold the weights once, {more}")
+        raise MappingError(
+            f"mapping.array_budget: {budget} arrays are fewer than the {once} that the weights need without replicas; "
+            f"give at least {once}"
+        )
     if area_budget is not None:
         least = square_metres([1] * len(drafts))
         if not least:
-            raise ConfigError("mapping.area_budget_m2: no component of this hardware has an area")
+            raise ConfigError("mapping.area_budget_m2: cannot be used, since no component of this hardware has an area")
         if least > area_budget:
             raise MappingError(
-                f"mapping.area_budget_m2: the weights once take {least:.4g} m2, more than {area_budget:g}"
+                f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {least:.4g} m2 that the weights need "
+                "without replicas"
             )
     chosen = balance_replicas(drafts, fits)
     return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
@@ -126,8 +129,8 @@ def _find_budget(hardware: Hardware) -> int | None:
         return count_slots(hardware)
     if chip.tiles == "auto":
         raise ConfigError(
-            "mapping.array_budget: needed for mapping.replication: balanced where chip.tiles is auto "
-            "(or mapping.area_budget_m2)"
+            "mapping.array_budget: missing; mapping.replication: balanced needs it, or mapping.area_budget_m2, where "
+            "chip.tiles is auto"
         )
     count = 1 if chip.count == "auto" else chip.count
     return count * chip.tiles * chip.arrays_per_tile

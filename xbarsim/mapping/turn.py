@@ -45,13 +45,16 @@ def assign_turns(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[Layer
     if hardware.mapping.reload == "never" or slots is None or sum(draft.arrays for draft in drafts) <= slots:
         return list(drafts)
     if hardware.device.write is None:
-        raise ConfigError("device.write: needed for mapping.reload: turns, where the network does not fit at once")
+        raise ConfigError(
+            "device.write: missing; mapping.reload: turns needs it where the network does not fit on the chips at once"
+        )
     assigned: list[LayerDraft] = []
     turn = held = 0
     for draft in drafts:
         if draft.arrays > slots:
             raise MappingError(
-                f"layer {draft.name}: {draft.arrays} arrays do not fit into {slots}, and it is not cut by outputs; "
+                f"layer {draft.name}: {draft.arrays} arrays do not fit into {slots}, and it cannot be divided by "
+                "outputs; "
                 f"{-(-draft.arrays // hardware.chip.arrays_per_tile)} tiles in all would fit"
             )
         if held + draft.arrays > slots:

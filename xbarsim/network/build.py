@@ -61,10 +61,10 @@ class NetworkBuilder:
             name = f"{kind}{self._counts[kind]}"
         sources = (self.last,) if inputs is None else tuple(inputs)
         if name in self._shapes:
-            raise ConfigError(f"name: {name!r} is used twice")
+            raise ConfigError(f"name: {name!r} is used twice; rename one of the layers")
         for source in sources:
             if source not in self._shapes:
-                raise ConfigError(f"inputs: {source!r} does not exist above")
+                raise ConfigError(f"inputs: {source!r} is not defined above")
         shapes = [self._shapes[source] for source in sources]
         if not shapes:
             raise ConfigError("inputs: must name at least one")

@@ -108,7 +108,9 @@ def _is_close(found: np.ndarray, weight: np.ndarray) -> bool:
 def sample_layer(node: Node, epitome: Epitome) -> EpitomeSampler:
     """Return the sampler of one convolution; ConfigError names the layer."""
     if node.groups != 1:
-        raise ConfigError(f"layer {node.name}: a convolution of {node.groups} groups takes no epitome; leave it out")
+        raise ConfigError(
+            f"layer {node.name}: a convolution of {node.groups} groups cannot use an epitome; exclude the layer"
+        )
     attributes = node.attributes
     try:
         return epitome.sample((attributes["out_channels"], attributes["in_channels"], *attributes["kernel"]))

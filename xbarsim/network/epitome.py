@@ -109,11 +109,17 @@ class Epitome:
         high, wide = kernel
         p, q = self.height or high, self.width or wide
         if p < high:
-            raise ConfigError(f"epitome: height: {p} is smaller than a {high} x {wide} kernel; at least {high}")
+            raise ConfigError(
+                f"epitome: height: {p} is smaller than the {high} x {wide} kernel; must be at least {high}"
+            )
         if q < wide:
-            raise ConfigError(f"epitome: width: {q} is smaller than a {high} x {wide} kernel; at least {wide}")
+            raise ConfigError(
+                f"epitome: width: {q} is smaller than the {high} x {wide} kernel; must be at least {wide}"
+            )
         if self.rows < p * q:
-            raise ConfigError(f"epitome: rows: {self.rows} holds no {p} x {q} input channel; at least {p * q}")
+            raise ConfigError(
+                f"epitome: rows: {self.rows} is too few for one {p} x {q} input channel; must be at least {p * q}"
+            )
         return self.channels, self.rows // (p * q), p, q
 
     def sample(self, weight_shape: Sequence[int]) -> EpitomeSampler:
@@ -149,10 +155,14 @@ class Epitome:
         name = ("output", "input")[axis]
         patch = size if self.patch is None else self.patch[axis]
         if patch > size:
-            raise ConfigError(f"epitome: patch: {patch} {name} channels are more than the epitome's; at most {size}")
+            raise ConfigError(
+                f"epitome: patch: {patch} {name} channels exceed those of the epitome; must be at most {size}"
+            )
         step = max(1, patch // 2) if self.step is None else self.step[axis]
         if step > patch and size > patch:
-            raise ConfigError(f"epitome: step: {step} {name} channels leave holes between patches; at most {patch}")
+            raise ConfigError(
+                f"epitome: step: {step} {name} channels leave gaps between patches; must be at most {patch}"
+            )
         starts = np.r_[np.arange(0, size - patch, step), size - patch]
         first = np.arange(0, count, patch)
         return np.stack([first, np.minimum(first + patch, count), np.resize(starts, first.size)], axis=-1)
@@ -195,10 +205,10 @@ class EpitomeSampler:
         places = _frozen(self.places)
         object.__setattr__(self, "places", places)
         if places.shape != (len(self.outputs), len(self.inputs), 2):
-            raise ConfigError(f"epitome: places: shape {places.shape} is not one row and column for each patch")
+            raise ConfigError(f"epitome: places: shape {places.shape} does not give one row and column for each patch")
         room = np.subtract(self.epitome_shape[2:], self.weight_shape[2:])
         if (places < 0).any() or (places > room).any():
-            raise ConfigError(f"epitome: places: a patch reaches beyond the epitome; at most {tuple(room.tolist())}")
+            raise ConfigError(f"epitome: places: a patch exceeds the epitome; must be at most {tuple(room.tolist())}")
 
     @functools.cached_property
     def index(self) -> NDArray[np.int32]:
@@ -319,16 +329,16 @@ def _check_patches(name: str, patches: Ints, count: int, size: int) -> None:
     for first, end, start in patches.tolist():
         patch = f"epitome: {name} patch {first} to {end - 1}"
         if first > at:
-            raise ConfigError(f"epitome: {name} patches leave a hole at channels {at} to {first - 1}; start at {at}")
+            raise ConfigError(f"epitome: {name} patches do not cover channels {at} to {first - 1}; must start at {at}")
         if first < at or end <= first:
             raise ConfigError(f"{patch} does not follow channel {at - 1}")
         if start < 0 or start + end - first > size:
-            raise ConfigError(f"{patch} reaches beyond the {size} channels of the epitome")
+            raise ConfigError(f"{patch} exceeds the {size} channels of the epitome")
         at = end
     if at < count:
-        raise ConfigError(f"epitome: {name} patches leave a hole at channels {at} to {count - 1}; end at {count}")
+        raise ConfigError(f"epitome: {name} patches do not cover channels {at} to {count - 1}; must end at {count}")
     if at > count:
-        raise ConfigError(f"epitome: {name} patches reach beyond the {count} channels of the weight")
+        raise ConfigError(f"epitome: {name} patches exceed the {count} channels of the weight")
 
 
 def _represent(patches: Ints, places: Ints) -> Ints:

@@ -96,9 +96,9 @@ class EpitomeConv2d(nn.Module):
 
     def _take_over(self, conv: nn.Conv2d, epitome: Epitome) -> None:
         if conv.groups != 1:
-            raise ConfigError(f"a convolution of {conv.groups} groups takes no epitome")
+            raise ConfigError(f"a convolution of {conv.groups} groups cannot use an epitome")
         if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
-            raise ConfigError(f"a convolution with padding {conv.padding!r}, {conv.padding_mode} takes no epitome")
+            raise ConfigError(f"a convolution with padding {conv.padding!r}, {conv.padding_mode} cannot use an epitome")
         self.sampler = epitome.sample(tuple(conv.weight.shape))
         self.settings: dict[str, Any] = {"stride": conv.stride, "padding": conv.padding, "dilation": conv.dilation}
         values = self.sampler.fit(conv.weight.detach().cpu().numpy())
@@ -209,7 +209,8 @@ def restore_epitomes(network: Network, parts: Mapping[str, EpitomeConv2d]) -> Ne
     for name, part in parts.items():
         if name not in names:
             raise ConfigError(
-                f"network {network.name}: no layer is called {name!r} in the export; give it a name that is no number"
+                f"network {network.name}: the exported file has no layer {name!r}; give the module a name that is "
+                "not a number"
             )
         node = network.node(name)
         epitome = LayerEpitome(sampler=part.sampler, values=freeze_values(part.epitome.detach().cpu().numpy()))

@@ -265,7 +265,8 @@ def _freeze_weights(node: Node) -> Node:
         rebuilt = node.epitome.rebuild()
         if rebuilt is None or not np.array_equal(weight, rebuilt):
             raise ConfigError(
-                f"layer {node.name}: its weight is not the one that its epitome rebuilds; change the epitome"
+                f"layer {node.name}: its weight differs from the one rebuilt from its epitome; change the epitome "
+                "instead of the weight"
             )
     return dataclasses.replace(node, weight=weight, bias=_frozen(node.name, "bias", node.bias))
 

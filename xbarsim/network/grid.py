@@ -29,12 +29,13 @@ def require_float(network: Network) -> None:
     for layer in network.layers:
         if "weight_scale" in layer.attributes or find_quantizer(network, layer.inputs[0]) is not None:
             raise ConfigError(
-                f"network {network.name}: layer {layer.name} is quantised already; give the float network it came from"
+                f"network {network.name}: layer {layer.name} is already quantised; give the float network that it was "
+                "quantised from"
             )
         if layer.epitome is not None:
             raise ConfigError(
-                f"network {network.name}: layer {layer.name} is sampled from an epitome, whose integers are chosen by "
-                "quantize_epitome; give a network of plain layers"
+                f"network {network.name}: layer {layer.name} uses an epitome, whose integers are chosen by "
+                "quantize_epitome; give a network without epitomes"
             )
 
 

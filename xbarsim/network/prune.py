@@ -101,12 +101,12 @@ def _follow(network: Network, full: Node, kept: list[Ints | None]) -> Ints | Non
         return np.concatenate([start + part for start, part in zip(starts, parts)])
     shape, own = shapes[0], kept[0]
     if own is None or any(other is None or not np.array_equal(own, other) for other in kept[1:]):
-        raise ConfigError(f"{full.name}: its inputs would keep other channels; they are tied")
+        raise ConfigError(f"{full.name}: its inputs would keep different channels; they must keep the same")
     if len(full.shape) == 1 and len(shape) > 1 and full.shape[0] == math.prod(shape):
         size = math.prod(shape[1:])
         return (own[:, None] * size + np.arange(size)).ravel()
     if full.shape[0] != shape[0]:
-        raise ConfigError(f"{full.name}: a {full.kind} node does not tell which channels it keeps")
+        raise ConfigError(f"{full.name}: a {full.kind} node cannot be pruned")
     return own
 
 

@@ -179,7 +179,9 @@ def resolve_bits(
 
 def _check_bits(layer: str, key: str, bits: Any, least: int) -> int:
     if bits == 32:
-        raise ConfigError(f"layer {layer}: {key}: 32 stands for float values and serves cost only; give 16 or fewer")
+        raise ConfigError(
+            f"layer {layer}: {key}: 32 means float values and is for cost estimates only; give 16 or fewer"
+        )
     if isinstance(bits, bool) or not isinstance(bits, (int, np.integer)) or not least <= bits <= 16:
         raise ConfigError(f"layer {layer}: {key}: {bits!r} is not a whole number between {least} and 16")
     return int(bits)
@@ -206,7 +208,8 @@ def _quantize_layer(
     if weight_range != 1 and (node.epitome is not None or "weight_scale" in node.attributes):
         fixed = "an epitome" if node.epitome is not None else "weights that were quantised in the network's file"
         raise ConfigError(
-            f"layer {node.name}: mapping.weight_range: {weight_range:g} with {fixed}; leave it at 1 there"
+            f"layer {node.name}: mapping.weight_range: {weight_range:g} cannot be combined with {fixed}; leave it at "
+            "1 for this layer"
         )
     epitome = None
     if node.epitome is not None:
@@ -285,6 +288,6 @@ def _round_weights(weight: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarr
 def _check_given(layer: str, key: str, given: int, asked: int) -> None:
     if given != asked:
         raise ConfigError(
-            f"layer {layer}: {key}: {asked} asked for, but the network's file quantises it to {given}; "
+            f"layer {layer}: {key}: {asked} bits are asked for, but the file quantises this layer to {given}; "
             f"way out: layers=network.file_bits, or {{{layer!r}: {{{key!r}: {given}}}}}"
         )

@@ -55,7 +55,7 @@ def reshape_network(
         if new is not node:
             changed[node.name] = new
     if shapes[network.output] != network.output_shape:
-        raise ConfigError(f"{network.output}: the network's output cannot change its shape")
+        raise ConfigError(f"{network.output}: the output layer of the network cannot change its shape")
     result = network.replace_nodes(changed) if changed else network
     return remove_branches(result, removed) if removed else result
 
@@ -110,7 +110,7 @@ def remove_branches(network: Network, layers: Collection[str]) -> Network:
     cut: dict[str, set[int]] = {}
     for name in layers:
         if name not in branches:
-            raise ConfigError(f"{network.node(name).name}: stands on no residual branch and cannot be left out")
+            raise ConfigError(f"{network.node(name).name}: is not on a residual branch and cannot be left out")
         addition, number = branches[name]
         cut.setdefault(addition, set()).add(number)
     renamed: dict[str, str] = {}
@@ -182,12 +182,12 @@ def change_layer(node: Node, source: tuple[int, ...], kernel: int | None, width:
     """
     if not node.is_layer:
         if kernel is not None or width != 1.0:
-            raise ConfigError(f"{node.name}: is no weight layer")
+            raise ConfigError(f"{node.name}: is not a weight layer")
         return node
     given, rule = dict(node.attributes), rule_of(node)
     inputs = (0, *source)[rule.output_axis]  # that axis counts the batch
     if node.groups > 1 and (width != 1.0 or inputs != given[rule.inputs]):
-        raise ConfigError(f"{node.name}: the width of a grouped convolution is tied to its groups")
+        raise ConfigError(f"{node.name}: the width of a grouped convolution is fixed by its groups")
     given[rule.inputs], given[rule.outputs] = inputs, _scale(given[rule.outputs], width)
     if kernel is not None:
         given.update(rule.resize(node, kernel))

@@ -73,7 +73,7 @@ def load_network(
     """
     given = input_shape is not None or outputs is not None
     if given and (isinstance(name, Network) or Path(name).suffix.lower() != ".onnx"):
-        raise ConfigError("input_shape, outputs: they choose from an .onnx file; leave them out for any other network")
+        raise ConfigError("input_shape, outputs: only for .onnx files; leave them out for other networks")
     network = name if isinstance(name, Network) else _find(str(name), input_shape, outputs, self_check)
     if weights is None:
         return network
@@ -93,7 +93,7 @@ def _find(name: str, input_shape: Any = None, outputs: str | None = None, self_c
     if name not in list_networks():
         form = "" if suffix in ("", name) else ", and files end in .onnx or .yaml"
         names = suggest_or_list(name, list_networks())
-        raise ConfigError(f"network {name!r}: not in the zoo{form}{names}")
+        raise ConfigError(f"network {name!r}: not a network that ships{form}{names}")
     return _load_zoo(name)
 
 

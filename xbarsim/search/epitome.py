@@ -196,7 +196,7 @@ def open_epitome_search(wanted: EpitomeSearch) -> EpitomeTask:
     budget = _total(space, hardware, same) if wanted.budget == "uniform" else wanted.budget
     smallest = _total(space, hardware, least)
     if smallest > budget:
-        raise ConfigError(f"budget: {budget} crossbars are met by no design; the smallest takes {smallest}")
+        raise ConfigError(f"budget: {budget} crossbars are too few for any design; the smallest takes {smallest}")
     search = make_search({**content, "constraints": {"cost.crossbars": {"max": budget}}})
     return EpitomeTask(search=search, space=space, hardware=hardware, starts=starts, budget=budget)
 

@@ -84,7 +84,7 @@ class GradientSearch:
         order = stream(search.seed, "search.validation").permutation(len(images))
         held = max(1, round(self.settings.validation * len(images)))
         if held >= len(images):
-            raise ConfigError(f"train: {len(images)} images are too few to hold some back for validation")
+            raise ConfigError(f"train: {len(images)} images are too few to separate images for validation; give more")
         parts = order[held:], order[:held]
         self.train, self.held = ((images[part], labels[part].astype(np.int64)) for part in parts)
         self.net = SuperNetwork(space, search.seed)
@@ -259,7 +259,7 @@ def run_gradient(
                 known = {"point": point, **found, **clock.read()}
                 store.append(known)
             if tuple(known["point"]) != point:
-                raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
+                raise ConfigError(f"{store.folder}: its points are not those of this search; choose a new folder")
             entries.append(Entry(point=point, metrics=known["metrics"], error=known["error"], label=label))
             steps.append(known)
             if progress is not None:
@@ -281,7 +281,9 @@ def _run_epochs(task: GradientSearch, store: SearchStore, progress: Progress | N
         try:
             task.load(state.read_bytes())
         except Exception as error:  # torch raises many kinds on a damaged file
-            raise ConfigError(f"{state}: damaged ({type(error).__name__}); remove it to search anew") from None
+            raise ConfigError(
+                f"{state}: damaged ({type(error).__name__}); remove it to start the search again"
+            ) from None
     while len(task.history) < total:
         task.run_epoch()
         write_file(state, task.save())

@@ -68,7 +68,7 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError("shape: missing")
         return {"cost": describe_cost(oracle.layer(question["layer"], question["shape"], question.get("choice")))}
     if "network" not in question:
-        raise ConfigError("asks for neither a layer nor a network")
+        raise ConfigError("the query names neither a layer nor a network")
     _check_keys(question, NETWORK_KEYS)
     network, layers = question["network"], question.get("layers")
     if not isinstance(network, str):

@@ -176,16 +176,20 @@ def explain_failure(search: Search, entries: tuple[Entry, ...]) -> str:
     """Say in one line why no point is left to choose, with the nearest value that was seen."""
     alive = [entry.metrics for entry in entries if entry.metrics is not None]
     if not alive:
-        reason = entries[0].error if entries else "none was asked for"
+        reason = entries[0].error if entries else "the sampler returned none"
         return f"search: none of {len(entries)} points could be evaluated: {reason}"
     broken = []
     for name, bound in search.constraints.items():
         seen = [metrics[name] for metrics in alive]
         if bound.max is not None and min(seen) > bound.max:
-            broken.append(f"constraints.{name}.max: {bound.max:g} is met by none, the least seen is {min(seen):g}")
+            broken.append(
+                f"constraints.{name}.max: {bound.max:g} is met by no design; the smallest value is {min(seen):g}"
+            )
         if bound.min is not None and max(seen) < bound.min:
-            broken.append(f"constraints.{name}.min: {bound.min:g} is met by none, the largest seen is {max(seen):g}")
-    together = "; ".join(broken) or f"no point keeps all of {', '.join(search.constraints)} together"
+            broken.append(
+                f"constraints.{name}.min: {bound.min:g} is met by no design; the largest value is {max(seen):g}"
+            )
+    together = "; ".join(broken) or f"no design meets all of {', '.join(search.constraints)} together"
     return f"{together} ({len(alive)} points evaluated)"
 
 

@@ -48,7 +48,9 @@ def open_space(search: Search) -> tuple[Space, api.Hardware]:
         if not network.has_weights:
             raise ConfigError(f"network {network.name}: has no weights; accuracy needs a trained network")
         if any(axis in slot.axes for slot in (*space.slots, *space.fixed) for axis in ("kernel", "width")):
-            raise ConfigError("space: another kernel or width has to be trained; method: differentiable, or no data")
+            raise ConfigError(
+                "space: other kernels and widths must be trained; choose method: differentiable, or leave out data"
+            )
     return space, hardware
 
 
@@ -207,7 +209,7 @@ def run_sampler(
         point = _check_point(search, space, asked)
         known = store.known[len(entries)] if len(entries) < len(store.known) else None
         if known is not None and tuple(known["point"]) != point:
-            raise ConfigError(f"{store.folder}: its points are not those of this search; give a new folder")
+            raise ConfigError(f"{store.folder}: its points are not those of this search; choose a new folder")
         if known is None:
             known = {"point": point, **evaluate_point(search, space, oracle, images, point)}
             store.append(known)
@@ -228,5 +230,7 @@ def _check_point(search: Search, space: Space, asked: Any) -> Point:
     fits = len(point) == len(space.slots)
     if not fits or not all(0 <= index < slot.count for index, slot in zip(point, space.slots)):
         counts = ", ".join(str(slot.count) for slot in space.slots)
-        raise ConfigError(f"method: {search.method}: {asked!r} is no point of the space (options by slot: {counts})")
+        raise ConfigError(
+            f"method: {search.method}: {asked!r} is not a point of the space (options of each slot: {counts})"
+        )
     return point

@@ -113,7 +113,7 @@ class Space:
     def options(self, point: Point) -> dict[str, Option | str]:
         """Return what a point chooses: layer or glob -> option."""
         if len(point) != len(self.slots):
-            raise ConfigError(f"point: has {len(point)} choices, the space {len(self.slots)}")
+            raise ConfigError(f"point: has {len(point)} choices, but the space has {len(self.slots)} slots")
         return {slot.name: slot.option(index) for slot, index in zip(self.slots, point)}
 
     def point(self, options: Mapping[str, Option | str]) -> Point:
@@ -239,13 +239,13 @@ def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware)
                 continue
             able = [name for name in matched if _can_take(network, branches, name, axis)]
             if not able or (glob in names and glob not in able):
-                raise ConfigError(f"{where}: {matched[0]} cannot take it; {_reason(axis)}")
+                raise ConfigError(f"{where}: {matched[0]} cannot use this axis: {_reason(axis)}")
             for name in able:
                 _try_values(where, network, hardware, name, axis, checked)
                 merged[name][axis] = checked
     slots = _collect_slots(merged, ties)
     if not any(slot.count > 1 for slot in slots):
-        raise ConfigError("space: empty; no layer has more than one option")
+        raise ConfigError("space: empty; give at least one layer more than one option")
     return Space(
         network=network,
         slots=tuple(slot for slot in slots if slot.count > 1),
@@ -287,7 +287,7 @@ def _check_values(where: str, axis: str, values: Any) -> Any:
     if not isinstance(values, (list, tuple)):
         raise ConfigError(f"{where}: {values!r} is not a list of values")
     if not values:
-        raise ConfigError(f"{where}: an empty list leaves nothing to choose")
+        raise ConfigError(f"{where}: an empty list has no options; give at least one")
     if any(value in values[:number] for number, value in enumerate(values)):
         raise ConfigError(f"{where}: a value is given twice in {list(values)}")
     for value in values:
@@ -315,10 +315,10 @@ def _can_take(network: Network, branches: Mapping[str, Any], name: str, axis: st
 def _reason(axis: str) -> str:
     return {
         "zero": "only layers on a residual branch can be left out",
-        "kernel": "it is no convolution",
-        "epitome": "it is no convolution without groups",
-        "width": "its channels are tied to an addition, to groups or to the network's output",
-    }.get(axis, "it is no weight layer")
+        "kernel": "it is not a convolution",
+        "epitome": "it is not a convolution without groups",
+        "width": "its channels are fixed by an addition, by groups or by the output of the network",
+    }.get(axis, "it is not a weight layer")
 
 
 def _try_values(where: str, network: Network, hardware: Hardware, name: str, axis: str, values: Any) -> None:

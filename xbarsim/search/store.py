@@ -86,14 +86,14 @@ class SearchStore:
             except (ValueError, KeyError, TypeError):
                 found = None
             if found != name:
-                raise ConfigError(f"{self.folder}: holds another search; give a new folder, or remove this one")
+                raise ConfigError(f"{self.folder}: contains another search; choose a new folder, or remove this one")
         elif (self.folder / LOG).exists():
-            raise ConfigError(f"{self.folder}: holds points without a {DOCUMENT}; give a new folder")
+            raise ConfigError(f"{self.folder}: contains points without a {DOCUMENT}; choose a new folder")
         else:
             write_file(head, json.dumps({"hash": name, **about}, indent=2) + "\n")
         self.known: list[dict[str, Any]]
         """Points of an earlier run, in order."""
         self.known, damaged, _ = read_records(self.folder / LOG)
         if damaged:
-            raise ConfigError(f"{self.folder / LOG}: {damaged} damaged points; give a new folder, or remove this one")
+            raise ConfigError(f"{self.folder / LOG}: {damaged} damaged points; choose a new folder, or remove this one")
         self._log = Log(self.folder / LOG)

@@ -108,7 +108,7 @@ class SuperNetwork(nn.Module):
         for slot in (*space.slots, *space.fixed):
             for axis in ("width", "epitome"):
                 if axis in slot.axes:
-                    raise ConfigError(f"space.{slot.name}.{axis}: no axis of a differentiable search")
+                    raise ConfigError(f"space.{slot.name}.{axis}: cannot be an axis of a differentiable search")
         network = space.network
         for node in network.nodes:
             if not node.is_layer and node.kind not in OPERATIONS:

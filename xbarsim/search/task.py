@@ -264,7 +264,7 @@ def _check_method(search: Search, where: str) -> None:
     if not search.settings:
         return
     if search.method in ("evolution", "optuna", GRADIENT):
-        raise ConfigError(f"settings: method {search.method} has a section of its own, {search.method}{where}")
+        raise ConfigError(f"settings: method {search.method} is configured in its own section, {search.method}{where}")
     check_settings(search.method, SAMPLERS[search.method], search.settings)
 
 

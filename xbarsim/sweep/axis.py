@@ -48,9 +48,9 @@ class Span(Record):
         if sum(value is not None for value in (self.count, self.step, self.factor)) > 1:
             raise ValueError("count, step and factor: give one of them")
         if (self.scale == "log" or self.factor is not None) and self.start <= 0:
-            raise ValueError(f"from: {self.start:g} is not above 0, as a logarithmic range needs")
+            raise ValueError(f"from: {self.start:g} is not above 0, which a logarithmic range requires")
         if self.scale == "log" and self.step is not None:
-            raise ValueError("step: goes with scale: linear; give count or factor")
+            raise ValueError("step: only for scale: linear; give count or factor")
         return self
 
     @property
@@ -173,7 +173,7 @@ def _parse_axis(keys: tuple[str, ...], value: Any, is_grid: bool, where: str) ->
     name = ", ".join(keys)
     if isinstance(value, Mapping):
         if len(keys) > 1:
-            raise ConfigError(f"axes.{name}: keys that move together take a list of lists{where}")
+            raise ConfigError(f"axes.{name}: keys that change together need a list of lists{where}")
         return _parse_range(name, value, is_grid, where)
     if not isinstance(value, list):
         hint = f"should be a list, a range such as {{from: 0, to: 0.2, step: 0.05}}, or '{TIED}KEY'"
@@ -184,7 +184,7 @@ def _parse_axis(keys: tuple[str, ...], value: Any, is_grid: bool, where: str) ->
         if not isinstance(row, list) or len(row) != len(keys):
             raise ConfigError(f"axes.{name}: {item!r} is not a list of {len(keys)} values{where}")
         if any(isinstance(part, (dict, list)) and len(keys) > 1 for part in row):
-            raise ConfigError(f"axes.{name}: {item!r} holds something else than plain values{where}")
+            raise ConfigError(f"axes.{name}: {item!r} contains something other than plain values{where}")
         levels.append(tuple(tuple(part) if isinstance(part, list) else part for part in row))
     return _check_levels(name, Axis(keys=keys, levels=tuple(levels)), where)
 
@@ -208,7 +208,7 @@ def _parse_range(name: str, value: Mapping[str, Any], is_grid: bool, where: str)
 
 def _check_levels(name: str, axis: Axis, where: str) -> Axis:
     if not axis.levels:
-        raise ConfigError(f"axes.{name}: holds no values{where}")
+        raise ConfigError(f"axes.{name}: has no values{where}")
     for number, level in enumerate(axis.levels):
         if any(level == other and type(level[0]) is type(other[0]) for other in axis.levels[:number]):
             shown = level[0] if len(level) == 1 else list(level)
@@ -222,7 +222,7 @@ def _follow(key: str, tied: Mapping[str, str], where: str) -> str:
     while seen[-1] in tied:
         seen.append(tied[seen[-1]])
         if len(set(seen)) < len(seen):
-            raise ConfigError(f"axes.{key}: follows itself ({' -> '.join(seen)}){where}")
+            raise ConfigError(f"axes.{key}: refers to itself ({' -> '.join(seen)}){where}")
     return seen[-1]
 
 

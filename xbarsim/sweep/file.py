@@ -130,17 +130,19 @@ def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
     for name in ("network", "hardware"):
         values = getattr(sweep, name)
         if not values:
-            raise ConfigError(f"{name}: names nothing{where}")
+            raise ConfigError(f"{name}: is empty; name at least one{where}")
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: a name is given twice{where}")
     _check_metrics(sweep, where)
     if sweep.design.kind != "grid" and sweep.design.points is None:
         raise ConfigError(f"design.points: missing; a {sweep.design.kind} design needs a number of points{where}")
     if sweep.design.kind == "grid" and sweep.design.points is not None:
-        raise ConfigError(f"design.points: a grid has as many points as its axes make{where}")
+        raise ConfigError(
+            f"design.points: not for a grid, whose axes determine the number of points; leave it out{where}"
+        )
     axes = parse_axes(sweep.axes, is_grid=sweep.design.kind == "grid", origin=origin)
     for key in [key for axis in axes for key in axis.keys if key in sweep.set]:
-        raise ConfigError(f"axes.{key}: also stands under set{where}")
+        raise ConfigError(f"axes.{key}: is also given under set; leave one of them out{where}")
     return _resolve_paths(sweep, Path(origin).parent) if origin else sweep
 
 
@@ -150,9 +152,11 @@ def _check_metrics(sweep: Sweep, where: str) -> None:
         if name not in list_metrics():
             raise ConfigError(f"metrics: {name!r} is unknown{suggest(name, list_metrics())}{where}")
         if name in OTHER_COLUMNS:
-            raise ConfigError(f"metrics: {name!r} is the name of another column; register it under another name{where}")
+            raise ConfigError(
+                f"metrics: {name!r} is the name of another column; register the metric under another name{where}"
+            )
         if find_metric(name).needs != "cost" and sweep.data is None:
-            raise ConfigError(f"metrics: {name} needs images; name some under data, for example digits{where}")
+            raise ConfigError(f"metrics: {name} needs images; give them under data, for example digits{where}")
 
 
 def _resolve_paths(sweep: Sweep, folder: Path) -> Sweep:

@@ -186,7 +186,7 @@ def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np
     data = load_data(sweep.data).take(sweep.images)
     for name in sweep.chosen_metrics if data.labels is None else ():
         if find_metric(name).needs == "labels":
-            raise ConfigError(f"data: {sweep.data} has no labels, which {name} needs")
+            raise ConfigError(f"data: {sweep.data} has no labels, but metric {name} needs them")
     images = normalize_images(data.images, sweep.mean, sweep.std)
     if sweep.calibration is None:
         return images, data.labels, None

@@ -147,7 +147,7 @@ class SweepStore:
         differ = [name for name in parts if old.get("provenance", {}).get(name) != new["provenance"].get(name)]
         what = f" ({', '.join(differ)} differ)" if differ else ""
         raise ConfigError(
-            f"{self.folder}: holds {len(self.results):,} points of another sweep{what}; choose another folder"
+            f"{self.folder}: contains {len(self.results):,} points of another sweep{what}; choose another folder"
         )
 
 
@@ -181,7 +181,7 @@ def read_document(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ConfigError(f"{folder}: holds no sweep ({DOCUMENT} is missing)") from None
+        raise ConfigError(f"{folder}: contains no sweep ({DOCUMENT} is missing)") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except ValueError:

@@ -60,14 +60,14 @@ def make_security(address: str, tls: Tls) -> Security | None:
 
     if not address.startswith(SCHEME):
         if tls.is_given:
-            raise ConfigError(f"--dask {address}: certificates go with {SCHEME}HOST:PORT")
+            raise ConfigError(f"--dask {address}: certificates need an address of the form {SCHEME}HOST:PORT")
         return None
     named = {"tls_ca_file": tls.ca_file, "tls_client_cert": tls.cert_file, "tls_client_key": tls.key_file}
     security = Security(require_encryption=True, **{name: file for name, file in named.items() if file is not None})
     used = security.get_tls_config_for_role("client")
     if not used["ca_file"] or not used["cert"]:
         missing = "--tls-cert" if used["ca_file"] else "--tls-ca" if used["cert"] else _OPTIONS
-        raise ConfigError(f"--dask {address}: needs {missing}, or the same in Dask's configuration")
+        raise ConfigError(f"--dask {address}: needs {missing}, or the corresponding keys of Dask's configuration")
     _check_files(tls, security)
     return security if tls.is_given else None
 
@@ -97,7 +97,7 @@ def _check_files(tls: Tls, security: Security) -> None:
     try:
         ssl.create_default_context(cafile=tls.ca_file)
     except ssl.SSLError:
-        raise ConfigError(f"--tls-ca {tls.ca_file}: holds no certificate in PEM form") from None
+        raise ConfigError(f"--tls-ca {tls.ca_file}: contains no certificate in PEM format") from None
     try:
         security.get_connection_args("client")
     except ssl.SSLError as error:

@@ -50,10 +50,14 @@ def _broadcast(node: Node, inputs: Sequence[Shape]) -> Shape:
     for sizes in zip(*((1,) * (rank - len(each)) + tuple(each) for each in shapes), strict=True):
         wide = {size for size in sizes if size != 1}
         if len(wide) > 1:
-            raise ConfigError(f"node {node.name}: {node.kind} of shapes {show_shapes(inputs)} that do not match")
+            raise ConfigError(
+                f"node {node.name}: {node.kind} has inputs of shapes {show_shapes(inputs)}, which do not match"
+            )
         shape.append(max(sizes))
     if shape[0] != 1 or rank > max(len(each) + 1 for each in inputs):
-        raise ConfigError(f"node {node.name}: {node.kind} with a constant that reaches over the batch")
+        raise ConfigError(
+            f"node {node.name}: {node.kind} has a constant with a batch axis; it must be the same for all images"
+        )
     return tuple(shape[1:])
 
 
@@ -98,7 +102,7 @@ def _multiplied_moments(inputs: Sequence[Moments]) -> Moments:
 def _matmul_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     first, second = inputs
     if len(first) < 2 or len(first) != len(second) or first[:-2] != second[:-2] or first[-1] != second[-2]:
-        raise ConfigError(f"node {node.name}: matmul of {first} and {second}")
+        raise ConfigError(f"node {node.name}: matmul cannot multiply shapes {first} and {second}")
     return (*first[:-1], second[-1])
 
 

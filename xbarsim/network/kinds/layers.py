@@ -111,12 +111,12 @@ def _resize_conv2d(node: Node, kernel: int) -> dict[str, Any]:
     a = node.attributes
     grown = [dilation * (kernel - old) for old, dilation in zip(a["kernel"], a["dilation"])]
     if any(size % 2 for size in grown):
-        raise ConfigError(f"{node.name}: kernel {kernel} cannot be centred where the kernel is {a['kernel']}")
+        raise ConfigError(f"{node.name}: kernel {kernel} cannot be centred in the kernel {a['kernel']}")
     high, wide = (size // 2 for size in grown)
     top, left, bottom, right = a["padding"]
     padding = (top + high, left + wide, bottom + high, right + wide)
     if min(padding) < 0:
-        raise ConfigError(f"{node.name}: kernel {kernel} would shrink the padding {a['padding']} below zero")
+        raise ConfigError(f"{node.name}: kernel {kernel} would need a negative padding (now {a['padding']})")
     return {"kernel": (kernel, kernel), "padding": padding}
 
 

@@ -65,7 +65,7 @@ def _concat_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     inputs = [*inputs, *(part.shape[1:] for _, part in node.attributes.get("constants", ()))]
     rest = {shape[:axis] + shape[axis + 1 :] for shape in inputs}
     if len(rest) > 1 or axis >= len(inputs[0]):
-        raise ConfigError(f"node {node.name}: concat of shapes {show_shapes(inputs)} along axis {axis + 1}")
+        raise ConfigError(f"node {node.name}: concat cannot join shapes {show_shapes(inputs)} along axis {axis + 1}")
     return (*inputs[0][:axis], sum(shape[axis] for shape in inputs), *inputs[0][axis + 1 :])
 
 
@@ -97,7 +97,7 @@ def _concat_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
 def _pad_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     pads = node.attributes["pads"]
     if len(pads) != len(inputs[0]):
-        raise ConfigError(f"node {node.name}: {len(pads)} pads for an input of {inputs[0]}")
+        raise ConfigError(f"node {node.name}: {len(pads)} pads do not fit an input of shape {inputs[0]}")
     return tuple(size + before + after for size, (before, after) in zip(inputs[0], pads, strict=True))
 
 
@@ -119,7 +119,7 @@ def _pad_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
 def _slice_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     ranges = node.attributes["ranges"]
     if len(ranges) != len(inputs[0]):
-        raise ConfigError(f"node {node.name}: {len(ranges)} ranges for an input of {inputs[0]}")
+        raise ConfigError(f"node {node.name}: {len(ranges)} ranges do not fit an input of shape {inputs[0]}")
     return tuple(len(range(size)[slice(*each)]) for size, each in zip(inputs[0], ranges, strict=True))
 
 
@@ -138,7 +138,7 @@ def _flatten_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
 def _reshape_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     shape = tuple(node.attributes["shape"])
     if math.prod(shape) != math.prod(inputs[0]):
-        raise ConfigError(f"node {node.name}: reshape of {inputs[0]} to {shape}")
+        raise ConfigError(f"node {node.name}: reshape cannot change shape {inputs[0]} to {shape}")
     return shape
 
 

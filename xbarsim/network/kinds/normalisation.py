@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 def _scale_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     for field in (node.weight, node.bias):
         if field is not None and field.shape != (inputs[0][0],):
-            raise ConfigError(f"node {node.name}: scale of {field.shape} on an input of {inputs[0]}")
+            raise ConfigError(
+                f"node {node.name}: a scale of shape {field.shape} does not fit an input of shape {inputs[0]}"
+            )
     return inputs[0]
 
 

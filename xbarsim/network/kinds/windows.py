@@ -60,7 +60,10 @@ def _taps(counts: Sequence[int], a: Mapping[str, Any]) -> Iterator[tuple[slice, 
 def _unfold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     channels, *size = inputs[0]
     if len(size) != len(node.attributes["kernel"]):
-        raise ConfigError(f"node {node.name}: a kernel of {len(node.attributes['kernel'])} axes on {inputs[0]}")
+        raise ConfigError(
+            f"node {node.name}: a kernel of {len(node.attributes['kernel'])} axes does not fit an input of shape "
+            f"{inputs[0]}"
+        )
     return math.prod(_counts(size, node.attributes)), channels * math.prod(node.attributes["kernel"])
 
 
@@ -78,7 +81,7 @@ def _fold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     windows, numbers = inputs[0]
     channels, left = divmod(numbers, math.prod(node.attributes["kernel"]))
     if left or math.prod(node.attributes["windows"]) != windows:
-        raise ConfigError(f"node {node.name}: {inputs[0]} does not hold the windows {node.attributes['windows']}")
+        raise ConfigError(f"node {node.name}: {inputs[0]} is too small for the windows {node.attributes['windows']}")
     return (channels, *node.attributes["size"])
 
 
