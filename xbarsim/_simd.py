@@ -104,8 +104,8 @@ def fill(value: Any, like: Vector) -> Vector:
     return np.full(like.size, value)
 
 
-def spread(value: int, like: Vector) -> Vector:
-    """Return lanes like ``like`` that all hold an integer value, cast to their type."""
+def spread(value: float, like: Vector) -> Vector:
+    """Return lanes like ``like`` that all hold a value, cast to their type."""
     return np.full(like.size, value, dtype=like.dtype)
 
 

@@ -15,9 +15,10 @@ from reference.crossbar_kernels import CROSSBAR
 from reference.kernel_case import KernelCase
 from reference.mvm_kernels import MVM
 from reference.network_kernels import NETWORK
+from reference.relaxation_kernels import RELAXATION
 from reference.timing_kernels import TIMING
 
-KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *MVM, *NETWORK, *TIMING)
+KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *RELAXATION, *MVM, *NETWORK, *TIMING)
 """Every kernel at least once."""
 
 

@@ -33,7 +33,8 @@ class Topology:
     """End of the first line that is driven: at column 0 (or row 0 for lines along the columns), the other, both, or
     in turn: even lines at the near end and odd lines at the far end."""
     sense: Literal["far", "near", "alternate"]
-    """End of the bit line that is sensed: past the last row, before row 0, or in turn."""
+    """End of the bit line that is sensed: past the last row, before row 0, or in turn: even columns past the last row
+    and odd columns before row 0."""
     floating: bool
     """Rows without input and columns that are not sensed are left open instead of grounded."""
     has_selector: bool
@@ -42,7 +43,7 @@ class Topology:
     """Cells are in series with an access transistor."""
     solver: Literal["operator", "columns", "nodes"]
     """How ohmic cells are solved: by the transfer operator of the passive array (up to a flip of axes), column by
-    column in closed form, or by nodal analysis, which any topology allows and nonlinear cells always take."""
+    column in closed form, or by relaxing lines in turn, which any topology allows and nonlinear cells always take."""
     response: Literal["operator", "fitted"]
     """What serves a network whose cells are ohmic: the operator, where the circuit is one for all inputs, or a response
     that is fitted to exact solves. Nonlinear cells always take the latter."""

@@ -125,10 +125,15 @@ def build_circuit(
     count = size * (3 if has_access else 2)
     along = first.T if topology.source_lines == "columns" else first
     first_wires, driver, driver_line, count = _lay(
-        along, lines.first_ohm(topology), lines.wires.r_source_ohm, topology.drive, driven, count
+        along,
+        lines.first_ohm(topology),
+        lines.wires.r_source_ohm,
+        find_ends(topology.drive, len(along), "near"),
+        driven,
+        count,
     )
     bit_wires, sensor, sensor_col, count = _lay(
-        second.T, lines.wires.r_bl_ohm, lines.wires.r_sink_ohm, topology.sense, sensed, count
+        second.T, lines.wires.r_bl_ohm, lines.wires.r_sink_ohm, find_ends(topology.sense, cols, "far"), sensed, count
     )
     pairs, ohms = zip(*first_wires, *bit_wires, strict=True)
     wire, ohm = np.concatenate(pairs), np.concatenate(ohms)
@@ -153,11 +158,40 @@ def build_circuit(
     )
 
 
+Flags = NDArray[np.bool_]
 Wired = list[tuple[Index, NDArray[np.float64]]]
 
 
+def find_ends(ends: str, lines: int, even: str) -> tuple[Flags, Flags]:
+    """Tell which lines have a terminal at their near end, and which at their far end.
+
+    Parameters
+    ----------
+    ends : str
+        ``near``, ``far``, ``both``, or ``alternate``: even lines at the end ``even``, odd lines at the other.
+    lines : int
+        Number of lines.
+    even : str
+        ``near`` or ``far``.
+
+    Returns
+    -------
+    tuple of ndarray of bool, (lines,) each
+        Lines with a terminal before their first node, and after their last.
+    """
+    if ends != "alternate":
+        return np.full(lines, ends in ("near", "both")), np.full(lines, ends in ("far", "both"))
+    turned = np.arange(lines) % 2 == (0 if even == "near" else 1)
+    return turned, ~turned
+
+
 def _lay(
-    along: Index, segment: float, terminal: float, ends: str, connected: NDArray[np.bool_] | None, count: int
+    along: Index,
+    segment: float,
+    terminal: float,
+    ends: tuple[Flags, Flags],
+    connected: NDArray[np.bool_] | None,
+    count: int,
 ) -> tuple[Wired, Index, Index, int]:
     """Lay lines over ``along`` (lines, nodes) and connect the wanted ends to terminals numbered from ``count`` on.
 
@@ -165,8 +199,7 @@ def _lay(
     """
     every = np.arange(len(along))
     on = np.ones(len(along), dtype=bool) if connected is None else connected
-    near = on & (np.isin(ends, ("near", "both")) | ((ends == "alternate") & (every % 2 == 0)))
-    far = on & (np.isin(ends, ("far", "both")) | ((ends == "alternate") & (every % 2 == 1)))
+    near, far = on & ends[0], on & ends[1]
     inner = np.column_stack([along[:, :-1].ravel(), along[:, 1:].ravel()])
     laid: Wired = [(inner, np.full(len(inner), segment))]
     line = np.concatenate([every[near], every[far]])

@@ -1,13 +1,15 @@
 """Sensed currents of any topology and any cell, input vector by input vector.
 
 The record of a topology says how ohmic cells are solved: by the transfer operator, column by column in closed form
-where inputs open gates and columns decouple, or by nodal analysis, which nonlinear cells always take.
+where inputs open gates and columns decouple, or by relaxing lines in turn, which serves any topology and any cells.
+Vectors whose relaxation does not converge are solved by nodal analysis.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,7 +19,8 @@ from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.nodal import solve_nodes
-from xbarsim.crossbar.question import Question, arrange, check_question, check_steps
+from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
+from xbarsim.crossbar.relaxation import relax_all
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.transfer import solve_transfer
 from xbarsim.crossbar.wires import Wires, check_threads
@@ -28,6 +31,10 @@ VECTOR_BLOCK = 64
 """Vectors of one matrix product: a fixed number, so that bits do not depend on how many are given [-]."""
 STEPS = 100
 """Newton steps after which a vector is given up, unless told otherwise [-]."""
+PASSES = 300
+"""Passes over all lines after which a vector is left to nodal analysis, unless told otherwise [-]."""
+TOLERANCE = 1e-9
+"""Error of a sensed current, relative to full scale, unless told otherwise [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +69,8 @@ def solve_currents(
     iv: Curve | None = None,
     read_volt: float | None = None,
     sensed: ArrayLike | None = None,
-    max_iterations: int = STEPS,
+    tol: float = TOLERANCE,
+    max_iterations: int | None = None,
     threads: int | None = None,
 ) -> Array:
     """Solve a circuit for the currents that its sensors see.
@@ -89,8 +97,11 @@ def solve_currents(
     sensed : array_like of bool, (cols,), optional
         Columns that are sensed; all by default. The others are open in a floating topology and grounded through
         their sensors otherwise.
-    max_iterations : int
-        Newton steps after which a vector is given up.
+    tol : float
+        Largest error of a sensed current where lines are relaxed, relative to full scale: the largest sum of the
+        sizes of the currents of one column's cells, vector by vector [-].
+    max_iterations : int, optional
+        Passes over all lines, and then Newton steps, after which a vector is given up; 300 and 100 by default.
     threads : int, optional
         Threads to use; all by default. The result does not depend on it.
 
@@ -112,7 +123,9 @@ def solve_currents(
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
     lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
-    check_steps(max_iterations)
+    if max_iterations is not None:
+        check_steps(max_iterations)
+    check_tolerance(tol)
     check_threads(threads)
     layout = question.topology
     with np.errstate(over="ignore", invalid="ignore"):
@@ -121,7 +134,7 @@ def solve_currents(
         elif iv is None and layout.solver == "columns":
             currents = _solve_columns(question, threads)
         else:
-            currents = _solve_all(question, max_iterations).currents
+            currents = _relax(question, tol, max_iterations, threads)
     return question.shape(_check_finite(currents))
 
 
@@ -245,6 +258,21 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
             )
     out = out.reshape(len(g), blocks, cols, width).transpose(0, 1, 3, 2).reshape(len(g), blocks * width, cols)
     return np.where(question.sensed, out[:, :vectors], 0.0)
+
+
+def _relax(question: Question, tol: float, max_iterations: int | None, threads: int | None) -> Array:
+    """Relax lines; solve what does not converge by nodal analysis."""
+    found = np.zeros((len(question.g), len(question.v_in), question.g.shape[2]))
+    rest = np.ones(found.shape[:2], dtype=bool)
+    if question.iv is None or question.lines.r_access_ohm == 0:
+        relaxed = relax_all(question, tol, max_iterations or PASSES, threads or numba.get_num_threads())
+        rest = relaxed.passes == 0
+        found[~rest] = np.where(question.sensed, relaxed.currents[~rest], 0.0)
+    for array, vector in np.argwhere(rest).tolist():
+        circuit, g, volt = arrange(question, array, vector)
+        solution = solve_nodes(circuit, g, volt[np.newaxis], question.iv, max_iterations or STEPS, [vector])
+        found[array, vector] = np.where(question.sensed, solution.cell_ampere[0].sum(axis=0), 0.0)
+    return found
 
 
 def _solve_all(question: Question, max_iterations: int) -> CurrentReport:

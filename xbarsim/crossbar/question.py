@@ -17,6 +17,8 @@ from xbarsim.device.iv import check_curve
 from xbarsim.errors import ConfigError, ShapeError
 
 Array = NDArray[np.float64]
+LEAST_TOLERANCE = 1e-12
+"""Smallest tolerance that rounding leaves room for [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +43,14 @@ class Question:
     """Shape of the stack of arrays."""
     single: bool
     """Whether one vector was given without an axis for it."""
+
+    @property
+    def swings(self) -> Array:
+        """Largest voltage that a cell can see, (vectors,) [V]."""
+        if self.topology.inputs == "gates":
+            return self.read_volt
+        high, low = self.v_in.max(axis=1, initial=0.0), self.v_in.min(axis=1, initial=0.0)
+        return np.asarray(high - low)
 
     @property
     def share(self) -> Array:
@@ -132,6 +142,12 @@ def check_steps(max_iterations: int) -> None:
     """Raise ConfigError unless ``max_iterations`` is a whole number of at least one."""
     if not (isinstance(max_iterations, (int, np.integer)) and max_iterations >= 1):
         raise ConfigError(f"max_iterations: {max_iterations!r} is not a whole number of at least 1")
+
+
+def check_tolerance(tol: float) -> None:
+    """Raise ConfigError unless ``tol`` is a number from ``LEAST_TOLERANCE`` to below 1."""
+    if not (isinstance(tol, (int, float, np.number)) and LEAST_TOLERANCE <= tol < 1):
+        raise ConfigError(f"tol: {tol!r} is not between {LEAST_TOLERANCE:g} and 1")
 
 
 def arrange(question: Question, array: int, vector: int) -> tuple[Circuit, Array, Array]:

@@ -1,0 +1,81 @@
+"""Line relaxation: the error that it promises, wires of every kind, and reads that used to be answered wrongly."""
+
+import numpy as np
+import pytest
+from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
+
+from xbarsim.config.iv import Sinh
+from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report
+from xbarsim.crossbar.circuit import Lines
+from xbarsim.crossbar.question import check_question
+from xbarsim.crossbar.relaxation import relax_all
+from xbarsim.crossbar.wires import Wires
+from xbarsim.errors import ConfigError
+
+
+def relax(g, v_in, topology="passive", iv=None, tol=1e-9, sensed=None, limit=300, threads=1, **ohms):
+    """Return what line relaxation finds."""
+    r_sl_ohm = ohms.pop("r_sl_ohm", 0.0)
+    lines = Lines(wires=Wires(**ohms), r_sl_ohm=r_sl_ohm)
+    return relax_all(check_question(g, v_in, lines, topology, iv, None, sensed), tol, limit, threads)
+
+
+@pytest.mark.parametrize(("topology", "curve"), CASES)
+def test_no_error_is_larger_than_its_bound(topology, curve):
+    g, v_in = sample_cells((9, 12)), sample_inputs(9, 9)
+    case = {"topology": topology, "iv": CURVES[curve], **WIRES}
+    exact = relax(g, v_in, tol=1e-12, **case)
+    for tol in (1e-2, 1e-4, 1e-7):
+        found = relax(g, v_in, tol=tol, **case)
+        assert found.passes.min() > 0
+        error = np.abs(found.currents - exact.currents).max(axis=-1)
+        assert (error <= found.error_ampere + exact.error_ampere).all()
+        assert (found.error_ampere <= tol * found.full_ampere).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+@pytest.mark.parametrize("topology", ["passive", "passive_both", "1t1r_gate_rows"])
+def test_arrays_that_lose_much_in_their_wires_converge(topology, scale):
+    g, v_in = scale * 1e-5 * (1.0 + sample_cells((64, 48)) / 1e-5), sample_inputs(3, 64)
+    case = {"topology": topology, "r_wl_ohm": 5.0, "r_bl_ohm": 5.0}
+    found = relax(g, v_in, **case)
+    assert found.passes.min() > 0
+    report = solve_currents_report(g, v_in, **case)
+    error = np.abs(found.currents - report.currents).max(axis=-1)
+    assert (error <= 2e-9 * found.full_ampere).all()
+
+
+def test_odd_columns_are_sensed_at_row_0():
+    g = np.full((8, 2), 1e-4)
+    g[0] = 1e-3  # a strong cell in row 0, which alone is driven
+    v_in = np.where(np.arange(8) == 0, 0.2, 0.0)
+    found = {
+        name: solve_currents(g, v_in, topology=name, r_bl_ohm=10.0)
+        for name in ("passive_interleaved_both", "passive_near", "passive")
+    }
+    assert found["passive_interleaved_both"][0] == pytest.approx(found["passive"][0], rel=1e-8)
+    assert found["passive_interleaved_both"][1] == pytest.approx(found["passive_near"][1], rel=1e-8)
+    assert found["passive_near"][0] != pytest.approx(found["passive"][0], rel=1e-2)
+
+
+@pytest.mark.parametrize("topology", [name for name, item in TOPOLOGIES.items() if not item.has_selector])
+def test_bits_are_the_same_for_any_threads_and_batch(topology):
+    g = np.stack([sample_cells((9, 7), seed) for seed in range(3)])
+    v_in = sample_inputs(30, 9) * np.linspace(0.1, 1.0, 30)[:, np.newaxis]
+    case = {"topology": topology, "iv": CURVES["sinh"], **WIRES}
+    whole = solve_currents(g, v_in, threads=2, **case)
+    np.testing.assert_array_equal(whole, solve_currents(g, v_in, threads=1, **case))
+    np.testing.assert_array_equal(whole[1, 7:16], solve_currents(g[1], v_in[7:16], **case))
+    np.testing.assert_array_equal(whole[:, ::-1], solve_currents(g, v_in[::-1], **case))
+
+
+def test_a_looser_tolerance_takes_fewer_passes():
+    g, v_in = sample_cells((32, 32)), sample_inputs(8, 32)
+    loose, tight = (relax(g, v_in, iv=Sinh(scale_volt=0.1), tol=tol, **WIRES) for tol in (1e-3, 1e-10))
+    assert loose.passes.max() < tight.passes.min()
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-13, 1.0, np.nan, "1e-9", None])
+def test_tolerances_that_mean_nothing_are_refused(tol):
+    with pytest.raises(ConfigError, match=r"^tol: "):
+        solve_currents([[1e-6]], [0.1], topology="passive_both", tol=tol)
