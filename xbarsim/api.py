@@ -248,7 +248,7 @@ def simulate(
     x = check_images(net, np.asarray(images))
     if not len(x):
         raise ShapeError("images: none given")
-    truth = _check_truth(judge, labels, len(x), net.output_shape)
+    truth = _check_truth(judge, labels, len(x), net.output_shapes or net.output_shape)
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
     bits = {layer.name: layer.quantization for layer in plan.layers}
     keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
@@ -281,9 +281,10 @@ def simulate(
     }  # fmt: skip
     accuracy, measured = None, None
     if truth is not None:
-        found = (exact, integers, outcome.outputs, truth)
-        measured = compare_outputs(judge, *found, runs=outcome.runs, seed=seed)
-        accuracy = measure_accuracy(*found, runs=outcome.runs) if metric == USUAL_METRIC else None
+        floats, codes, chips = map(net.split_outputs, (exact, integers, outcome.outputs))
+        measured = compare_outputs(judge, floats, codes, chips, truth, runs=outcome.runs, seed=seed)
+        if metric == USUAL_METRIC:
+            accuracy = measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs)
     return Report(
         cost=cost,
         errors=outcome.errors,
@@ -291,7 +292,7 @@ def simulate(
         activity=activity,
         accuracy=accuracy,
         metric=measured,
-        outputs=outcome.outputs,
+        outputs=net.split_outputs(outcome.outputs),
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
 
@@ -347,7 +348,9 @@ def _provenance(
     )
 
 
-def _check_truth(judge: Judge, labels: ArrayLike | None, images: int, shape: tuple[int, ...]) -> np.ndarray | None:
+def _check_truth(
+    judge: Judge, labels: ArrayLike | None, images: int, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]
+) -> np.ndarray | None:
     """Return labels as the metric takes them; None where there are none and nobody asked for a metric."""
     if labels is not None:
         return judge.check(labels, images, shape)

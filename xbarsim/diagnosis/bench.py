@@ -122,8 +122,11 @@ class Bench:
             self._found[present] = self.rate(outputs)
         return self._found[present]
 
-    def rate(self, outputs: np.ndarray) -> Scores:
-        """Score outputs (chips, images, ...) of the first images one by one."""
+    def rate(self, outputs: np.ndarray | Mapping[str, np.ndarray]) -> Scores:
+        """Score outputs (chips, images, ...), or several by name, of the first images one by one."""
+        if isinstance(outputs, Mapping):
+            parts = [values.reshape(*values.shape[:2], -1) for values in outputs.values()]
+            outputs = np.concatenate(parts, axis=2)
         count, labels = outputs.shape[1], self.subject.labels
         return score_images(outputs, self.reference[:count], None if labels is None else labels[:count])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.kinds import LAYER_RULES, LayerRule
+from xbarsim.network.kinds.ends import OUTPUTS
 from xbarsim.network.shapes import infer_shape
 
 if TYPE_CHECKING:
@@ -181,6 +183,40 @@ class Network:
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the result of one image."""
         return self.node(self.output).shape
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name of each output -> shape of one image, where the network has several; empty where it has one.
+
+        Their values lie behind one another in one vector, whose shape is :attr:`output_shape`.
+        """
+        end = self.node(self.output)
+        if end.kind != OUTPUTS:
+            return {}
+        return {name: self.shape_of(source) for name, source in zip(end.attributes["names"], end.inputs, strict=True)}
+
+    def split_outputs(self, values: np.ndarray) -> np.ndarray | dict[str, np.ndarray]:
+        """Take several outputs apart.
+
+        Parameters
+        ----------
+        values : ndarray, (..., *output_shape)
+            Results of the network.
+
+        Returns
+        -------
+        ndarray or dict
+            Arrays (..., *shape) by name where the network has several outputs, else ``values``, (..., *output_shape).
+        """
+        shapes = self.output_shapes
+        if not shapes:
+            return values
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+        parts = np.split(values, ends, axis=-1)
+        return {
+            name: part.reshape(*values.shape[:-1], *shape)
+            for (name, shape), part in zip(shapes.items(), parts, strict=True)
+        }
 
     @functools.cached_property
     def has_weights(self) -> bool:

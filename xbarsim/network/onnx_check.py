@@ -11,7 +11,7 @@ results of all layers moved by a hundred times as much, and what then differs is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ _SHIFT, _TRIALS = 1e-5, 6
 is tried: a value that ONNX Runtime rounds the other way moves in one trial of two, in none of six with 1.6 %."""
 
 
-def check_network(network: Network, path: Path, inputs: GraphInputs, output: str) -> None:
+def check_network(network: Network, path: Path, inputs: GraphInputs, outputs: Sequence[str]) -> None:
     """Compare a network with its file.
 
     Parameters
@@ -50,8 +50,8 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, output: str
         The file.
     inputs : GraphInputs
         What the file takes.
-    output : str
-        The file's output that the network computes.
+    outputs : sequence of str
+        The file's outputs that the network computes.
 
     Raises
     ------
@@ -66,18 +66,22 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, output: str
         if not TYPES.keys() >= set(kinds.values()):
             return
         feeds = {name: _draw(TYPES[kind], inputs.tensors[name].wide, rng) for name, kind in kinds.items()}
-        expected = np.asarray(run_session(session, [output], feeds)[0], np.float64).reshape(-1)
+        values = run_session(session, list(outputs), feeds)
+        expected = [np.asarray(value, np.float64).reshape(count, -1) for value in values]
     except ConfigError:  # ONNX Runtime is missing, or cannot run the file
         return
     del session  # its copy of the weights goes before the network runs
     parts = [value.reshape(count, -1) for value in feeds.values()]
     moves = np.concatenate([np.full(part.shape, part.dtype.kind == "f") for part in parts], axis=1)
     x = np.concatenate([part.astype(np.float32) for part in parts], axis=1).reshape(count, *network.input_shape)
-    found = run_network(network, x, threads=1, block=1).reshape(-1).astype(np.float64)
-    difference, allowed = _compare(found, expected), _HALF if "tensor(float16)" in kinds.values() else _TOLERANCE
+    found = run_network(network, x, threads=1, block=1).reshape(count, -1).astype(np.float64)
+    ends = np.cumsum([value.shape[1] for value in expected])
+    differences = [_compare(part, value) for part, value in zip(np.split(found, ends[:-1], axis=1), expected)]
+    difference, allowed = max(differences), _HALF if "tensor(float16)" in kinds.values() else _TOLERANCE
     if allowed < difference < math.inf:
         allowed += 2 * _measure_rounding(network, x, moves.reshape(x.shape), found, rng)
     if difference > allowed:
+        output = outputs[differences.index(difference)]
         raise ConfigError(
             f"output {output!r} differs from ONNX Runtime by {difference:.2g} of its largest value on random images; "
             "this is a fault of the importer, or the file computes something else for every batch; way out: export "
@@ -115,5 +119,5 @@ def _measure_rounding(
     most = 0.0
     for _ in range(_TRIALS):
         y = run_network(network, np.where(moves, move(x), x), compute, threads=1, block=1)
-        most = max(most, _compare(y.reshape(-1).astype(np.float64), found))
+        most = max(most, _compare(y.reshape(found.shape).astype(np.float64), found))
     return most

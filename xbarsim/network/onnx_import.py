@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from xbarsim.network.onnx_writers import WEIGHT_BITS
 
 
 def load_onnx(
-    path: str | Path, input_shape: Any = None, outputs: str | None = None, self_check: bool = True
+    path: str | Path, input_shape: Any = None, outputs: str | Sequence[str] | None = None, self_check: bool = True
 ) -> Network:
     """Read an ONNX file.
 
@@ -34,8 +34,9 @@ def load_onnx(
     input_shape : tuple of int or mapping, optional
         Sizes of one image where the file leaves axes free; by name of the input where there are several. As many sizes
         as the input has axes mean that the file has no batch axis: its input is one image.
-    outputs : str, optional
-        Name of the output; the first if left out.
+    outputs : str or sequence of str, optional
+        Name or glob of the output; the first if left out. Several are packed into one vector, as
+        :attr:`~xbarsim.network.graph.Network.output_shapes` says.
     self_check : bool
         Whether to run random images through ONNX Runtime, where it is installed, and to refuse a network that differs.
 
@@ -88,7 +89,7 @@ def import_model(
     name: str,
     origin: str,
     input_shape: Any = None,
-    outputs: str | None = None,
+    outputs: str | Sequence[str] | None = None,
     check: Path | None = None,
 ) -> Network:
     """Turn a loaded ``onnx.ModelProto`` into a network.
@@ -122,12 +123,12 @@ def import_model(
             reader = GraphReader(model, name, input_shape, outputs)
             del model
             network = _narrow_weights(reader.read(), notes)
-            inputs, output = reader.inputs, reader.output
+            inputs, names = reader.inputs, reader.outputs
             del reader  # the file and its constants go before ONNX Runtime reads them again
             if check is not None:
                 from xbarsim.network.onnx_check import check_network
 
-                check_network(network, check, inputs, output)
+                check_network(network, check, inputs, names)
             return network
     except ConfigError as error:
         text = str(error)

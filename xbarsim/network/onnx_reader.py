@@ -34,7 +34,14 @@ from xbarsim.network.onnx_infer import (
 from xbarsim.network.onnx_input import read_inputs
 from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unfit, Unsupported, dequantize_constant
 from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS, expand_quantiser, quantize_constant
-from xbarsim.network.onnx_reads import all_reads, describe_mixing, describe_problems, reachable
+from xbarsim.network.onnx_reads import (
+    all_reads,
+    choose_outputs,
+    describe_mixing,
+    describe_problems,
+    join_outputs,
+    reachable,
+)
 from xbarsim.network.onnx_state import GraphState
 from xbarsim.network.onnx_value import fold_float, place_output
 from xbarsim.network.shapes import infer_shape
@@ -54,9 +61,11 @@ _BROKEN = "attributes or inputs that break the operator's definition"
 class GraphReader(GraphState):
     """Reads one graph."""
 
-    def __init__(self, model: Any, name: str, input_shape: Any = None, output: str | None = None) -> None:
+    def __init__(
+        self, model: Any, name: str, input_shape: Any = None, outputs: str | Sequence[str] | None = None
+    ) -> None:
         super().__init__(model)
-        self._name, self._asked, self._output = name, input_shape, output
+        self._name, self._asked, self._wanted = name, input_shape, outputs
         self._unknown: set[str] = set()
         self._problems: list[tuple[str, str, str]] = []
         self.times, self.is_fixed = 2, False
@@ -65,9 +74,7 @@ class GraphReader(GraphState):
     def read(self) -> Network:
         """Return the network."""
         graph = self._model.graph
-        names = [value.name for value in graph.output]
-        if self._output is not None and self._output not in names:
-            raise ConfigError(f"outputs: {self._output!r} is no output of the file; it has {', '.join(names)[:200]}")
+        self.outputs = choose_outputs(graph, self._wanted)
         self._read_initializers()
         self.inputs = entry = read_inputs(graph, set(self._constants), self._asked)
         self.times, self.is_fixed = entry.times, entry.is_fixed
@@ -82,12 +89,14 @@ class GraphReader(GraphState):
         for proto in graph.node:
             self._read_node(proto)
             self._forget(proto)
-        self.output = name = self._output or names[0]
-        if name in self._unknown or (self._problems and name not in self._sources):
+        if any(name in self._unknown or (self._problems and name not in self._sources) for name in self.outputs):
             raise ConfigError(describe_problems(self._problems))
-        source = self._finish(name)
-        nodes = reachable(self._nodes, source)
-        return Network(name=self._name, nodes=nodes, input_shape=self._input_shape, output=source)
+        sources = [self._finish(name) for name in self.outputs]
+        if len(sources) > 1:
+            end = join_outputs(self._nodes, self.outputs, sources)
+            self._nodes[end.name], sources = end, [end.name]
+        nodes = reachable(self._nodes, sources[0])
+        return Network(name=self._name, nodes=nodes, input_shape=self._input_shape, output=sources[0])
 
     def _read_initializers(self) -> None:
         from onnx import numpy_helper

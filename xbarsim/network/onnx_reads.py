@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
+from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Node
+from xbarsim.network.kinds.ends import OUTPUTS
 from xbarsim.network.onnx_layers import Operator
 
 _ALIASES = ("Identity", "Dropout", "Cast")
@@ -63,6 +66,29 @@ def describe_problems(problems: Sequence[tuple[str, str, str]]) -> str:
         f"{kind} (node {name[:60]}): {reason[:120]}{more}; way out: export with fixed sizes (input_shape=) or leave "
         "this part to code around the network (outputs=)"
     )
+
+
+def choose_outputs(graph: Any, asked: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the outputs of a graph that names or globs stand for, the first where none are given."""
+    names = [value.name for value in graph.output]
+    globs = [names[0]] if asked is None else [asked] if isinstance(asked, str) else list(asked)
+    found: dict[str, None] = {}
+    for glob in globs:
+        matched = [glob] if glob in names else [name for name in names if fnmatchcase(name, str(glob))]
+        if not matched:
+            raise ConfigError(f"outputs: {glob!r} is no output of the file; it has {', '.join(names)[:200]}")
+        found |= dict.fromkeys(matched)
+    if not found:
+        raise ConfigError(f"outputs: names none; the file has {', '.join(names)[:200]}")
+    return tuple(found)
+
+
+def join_outputs(nodes: Mapping[str, Node], names: Sequence[str], sources: Sequence[str]) -> Node:
+    """Return the node that packs several outputs into one vector, under a name that is free."""
+    name = OUTPUTS
+    while name in nodes:
+        name += "_"
+    return Node(name=name, kind=OUTPUTS, inputs=tuple(sources), attributes={"names": tuple(names)})
 
 
 def reachable(nodes: dict[str, Node], output: str) -> tuple[Node, ...]:

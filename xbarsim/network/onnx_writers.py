@@ -154,6 +154,14 @@ def write_concat(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     graph.add("Concat", node, inputs, axis=node.attributes.get("axis", 1))
 
 
+def write_outputs(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write several outputs as one vector."""
+    flat = [
+        graph.add("Flatten", node, [name], output=f"{node.name}.{place}", axis=1) for place, name in enumerate(inputs)
+    ]
+    graph.add("Concat", node, flat, axis=1)
+
+
 def write_transpose(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write a transposition."""
     graph.add("Transpose", node, inputs, perm=node.attributes["order"])

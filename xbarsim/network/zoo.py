@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def load_network(
     seed: int = 0,
     *,
     input_shape: Any = None,
-    outputs: str | None = None,
+    outputs: str | Sequence[str] | None = None,
     self_check: bool = True,
 ) -> Network:
     """Load a network.
@@ -56,8 +56,9 @@ def load_network(
         Sizes of one image where an .onnx file leaves axes free; by name where it has several inputs. As many sizes as
         the input has axes mean that the file has no batch axis. Several inputs are packed into one vector, in the order
         of the file.
-    outputs : str, optional
-        Output of an .onnx file, the first if left out.
+    outputs : str or sequence of str, optional
+        Output of an .onnx file by name or glob (``"*"``), the first if left out. Where it is several, simulations give
+        a mapping by name.
     self_check : bool
         Whether random images are run through ONNX Runtime, where it is installed, when an .onnx file is loaded; a
         network that differs is refused.
@@ -84,7 +85,9 @@ def load_network(
     return load_weights(network, weights)
 
 
-def _find(name: str, input_shape: Any = None, outputs: str | None = None, self_check: bool = True) -> Network:
+def _find(
+    name: str, input_shape: Any = None, outputs: str | Sequence[str] | None = None, self_check: bool = True
+) -> Network:
     suffix = Path(name).suffix.lower()
     if suffix == ".onnx":
         return load_onnx(name, input_shape, outputs, self_check)

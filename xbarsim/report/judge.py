@@ -57,7 +57,7 @@ class Judge:
         low, high = getattr(self.metric, "bounds", (-math.inf, math.inf))
         return float(low), float(high)
 
-    def check(self, labels: Any, images: int, shape: tuple[int, ...]) -> np.ndarray:
+    def check(self, labels: Any, images: int, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]) -> np.ndarray:
         """Return labels as the metric takes them.
 
         Parameters
@@ -66,8 +66,8 @@ class Judge:
             What the outputs should be, one entry an image.
         images : int
             Number of images.
-        shape : tuple of int
-            Shape of the network's outputs for one image.
+        shape : tuple of int or mapping
+            Shape of the network's output for one image; by name where it has several.
 
         Returns
         -------
@@ -76,7 +76,7 @@ class Judge:
 
         Raises
         ------
-        ShapeError
+        ConfigError, ShapeError
             If they do not fit images or outputs.
         """
         try:
@@ -88,7 +88,14 @@ class Judge:
         if given.ndim < 1 or len(given) != images:
             raise ShapeError(f"labels: shape {given.shape} does not match {images} images")
         check: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = getattr(self.metric, "check", None)
-        return given if check is None else check(given, shape)
+        if check is None:
+            return given
+        if isinstance(shape, Mapping):
+            raise ConfigError(
+                f"metric {self.name}: judges one output, and the network has {', '.join(shape)[:200]}; choose one by "
+                f"load_network(outputs=...), or give a function (outputs, labels) of all"
+            )
+        return check(given, shape)
 
     def measure(self, outputs: Outputs, labels: np.ndarray) -> float:
         """Return the value of outputs (images, ...) beside labels (images, ...); ConfigError if it is no number."""
@@ -136,7 +143,7 @@ class Judge:
             moved = []
             for draw in range(DRAWS_OF_CALLS):
                 picked, chip = _draw(rng, labels), draw % len(chips)
-                moved.append(self.measure(pick_images(chips[chip], picked), labels[picked]) - values[chip])
+                moved.append(self.measure(pick(chips[chip], picked), labels[picked]) - values[chip])
         half = _spread_draws(moved, len(labels))
         return half, half
 
@@ -189,7 +196,7 @@ def compare_outputs(
     judge: Judge,
     reference: Outputs,
     quantized: Outputs,
-    hardware: Sequence[Outputs] | np.ndarray,
+    hardware: Outputs,
     labels: np.ndarray,
     *,
     runs: int,
@@ -203,8 +210,8 @@ def compare_outputs(
         The metric.
     reference, quantized : ndarray or mapping
         Outputs (images, ...) of the float and of the integer network.
-    hardware : sequence of ndarray or mapping
-        Outputs (images, ...) of each trial.
+    hardware : ndarray or mapping
+        Outputs (trials, images, ...).
     labels : ndarray, (images, ...)
         What outputs should be, checked by the judge.
     runs : int
@@ -244,17 +251,15 @@ class RatedChips:
     """95 % confidence interval of the mean over images and chips."""
 
 
-def rate_chips(
-    judge: Judge, hardware: Sequence[Outputs] | np.ndarray, labels: np.ndarray, *, runs: int, seed: int
-) -> RatedChips:
+def rate_chips(judge: Judge, hardware: Outputs, labels: np.ndarray, *, runs: int, seed: int) -> RatedChips:
     """Measure a metric on every chip.
 
     Parameters
     ----------
     judge : Judge
         The metric.
-    hardware : sequence of ndarray or mapping
-        Outputs (images, ...) of each trial.
+    hardware : ndarray or mapping
+        Outputs (trials, images, ...).
     labels : ndarray, (images, ...)
         What outputs should be.
     runs : int
@@ -267,9 +272,10 @@ def rate_chips(
     RatedChips
         Mean, trials and interval.
     """
-    chips = [hardware[chip] for chip in range(runs)]
+    count = len(next(iter(hardware.values())) if isinstance(hardware, Mapping) else hardware)
+    chips = [pick(hardware, chip) for chip in range(runs)]
     values = [judge.measure(outputs, labels) for outputs in chips]
-    trials = values + values[:1] * (len(hardware) - runs)
+    trials = values + values[:1] * (count - runs)
     mean = float(np.mean(trials))
     if not math.isfinite(mean):
         return RatedChips(mean=mean, trials=tuple(trials), interval=(math.nan, math.nan))
@@ -277,14 +283,14 @@ def rate_chips(
     return RatedChips(mean=mean, trials=tuple(trials), interval=interval)
 
 
-def pick_images(outputs: Outputs, images: np.ndarray) -> Outputs:
-    """Return the outputs of some images.
+def pick(outputs: Outputs, places: np.ndarray | int) -> Outputs:
+    """Return the outputs of some images, or of one chip.
 
     Parameters
     ----------
-    outputs : ndarray (images, ...) or mapping of such arrays
-        Outputs of all images.
-    images : ndarray of int, (picked,)
+    outputs : ndarray (images, ...) or (chips, images, ...), or mapping of such arrays
+        Outputs of all.
+    places : int or ndarray of int, (picked,)
         Which.
 
     Returns
@@ -293,8 +299,8 @@ def pick_images(outputs: Outputs, images: np.ndarray) -> Outputs:
         Of the same form.
     """
     if isinstance(outputs, Mapping):
-        return {name: values[images] for name, values in outputs.items()}
-    return outputs[images]
+        return {name: values[places] for name, values in outputs.items()}
+    return outputs[places]
 
 
 def _draw(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:

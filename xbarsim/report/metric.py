@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
-from xbarsim.report.judge import choose_judge
+from xbarsim.report.judge import choose_judge, pick
 from xbarsim.report.outputs import METRICS
 from xbarsim.report.quantity import Column, describe_column
 
@@ -228,14 +228,14 @@ def find_metric(name: str) -> Metric:
     )  # fmt: skip
 
 
-def measure_outputs(name: str, outputs: np.ndarray, labels: np.ndarray) -> float | None:
+def measure_outputs(name: str, outputs: np.ndarray | Mapping[str, np.ndarray], labels: np.ndarray) -> float | None:
     """Measure a registered metric on every chip.
 
     Parameters
     ----------
     name : str
         Name in :data:`METRICS`.
-    outputs : ndarray of float, (trials, images, ...)
+    outputs : ndarray of float, (trials, images, ...), or mapping of such arrays
         Raw outputs of every chip.
     labels : ndarray, (images, ...)
         What the outputs should be.
@@ -251,8 +251,13 @@ def measure_outputs(name: str, outputs: np.ndarray, labels: np.ndarray) -> float
         If the class returns something else than a number.
     """
     judge = choose_judge(name)
-    truth = judge.check(labels, outputs.shape[1], outputs.shape[2:])
-    mean = _average([judge.measure(chip, truth) for chip in outputs])
+    if isinstance(outputs, Mapping):
+        chips, images = next(iter(outputs.values())).shape[:2]
+        truth = judge.check(labels, images, {key: values.shape[2:] for key, values in outputs.items()})
+    else:
+        chips, images = outputs.shape[:2]
+        truth = judge.check(labels, images, outputs.shape[2:])
+    mean = _average([judge.measure(pick(outputs, chip), truth) for chip in range(chips)])
     return mean if math.isfinite(mean) else None
 
 

@@ -178,8 +178,8 @@ class Report(CostReport):
 
     accuracy: Accuracy | None
     """Accuracies and their interval; None without labels, and where another metric than top-1 accuracy is measured."""
-    outputs: np.ndarray
-    """(trials, images, ...) raw outputs on the hardware."""
+    outputs: np.ndarray | Mapping[str, np.ndarray]
+    """(trials, images, ...) raw outputs on the hardware; by name where the network has several."""
     seconds: Seconds
     """Where the time went."""
     metric: MetricResult | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xbarsim.network.kinds import activations, arithmetic, layers, moves, normalisation, opaque, pools, windows
+from xbarsim.network.kinds import activations, arithmetic, ends, layers, moves, normalisation, opaque, pools, windows
 from xbarsim.network.kinds.record import (
     NO_LAYER,
     NO_TORCH,
@@ -87,6 +87,7 @@ KINDS = collect_kinds(
         *moves.RECORDS,
         *normalisation.RECORDS,
         *opaque.RECORDS,
+        *ends.RECORDS,
         *windows.RECORDS,
     )
 )
