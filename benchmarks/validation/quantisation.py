@@ -5,7 +5,7 @@
 The folder holds ``models/resnet20_cifar10.onnx`` and the CIFAR-10 images of ``data``. All layers have the stated bits
 on ideal hardware; 512 lossless training images calibrate, without labels. The table, also as Markdown with ``--page``
 between the page's markers, has accuracy and agreement with the float network on 500 lossless test images, accuracy on
-5,000 images from JPEG files, and the CPU time of :func:`xbarsim.quantize` on two threads.
+5,000 images from JPEG files, and the CPU time of :func:`xbarsim.quantize` on one thread.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def main() -> None:
     """Measure and print the table, and write it into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     shared = Path(os.environ["XBARSIM_SHARED"])
     network = xs.load_network(shared / "models/resnet20_cifar10.onnx")
@@ -52,9 +51,8 @@ def main() -> None:
         for method in METHODS:
             started = time.process_time()
             fixed = xs.quantize(
-                network, calibration, weight_bits=weight_bits, activation_bits=activation_bits, method=method,
-                threads=options.threads,
-            )  # fmt: skip
+                network, calibration, weight_bits=weight_bits, activation_bits=activation_bits, method=method
+            )
             seconds = time.process_time() - started
             integers = quantize_network(fixed, None, weight_bits=weight_bits, activation_bits=activation_bits)
             found = [run_integer(integers, part).argmax(axis=1) for part in images]
