@@ -1,4 +1,4 @@
-"""The section ``adc``: bit-line converters, and what they add."""
+"""The section ``adc``: bit-line converters and their errors."""
 
 from __future__ import annotations
 
@@ -16,39 +16,38 @@ class Adc(Record):
     """Bit-line converters."""
 
     kind: str = "uniform"
-    """Circuit: ``uniform`` (thresholds as they should be), ``sar`` (capacitors that do not match), ``ramp`` (a ramp for
-    each array), or a name that ``xbarsim.register("converter", NAME, CLASS)`` added."""
+    """Circuit: ``uniform`` (ideal thresholds), ``sar`` (successive approximation with capacitor mismatch), ``ramp`` (a
+    ramp shared by an array), or a name added by ``xbarsim.register("converter", NAME, CLASS)``."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of the circuit; see docs/converters.md."""
     thresholds: Literal["uniform", "quantile", "least_error"] = "uniform"
-    """Where thresholds should lie: in equal steps; so that calibration sums fall into all codes alike; or with the
-    least squared error of the sums, each weighed by what it counts in the result (Lloyd and Max)."""
+    """Placement of the thresholds: in equal steps; so that all codes receive equal shares of the calibration sums; or
+    with the least squared error of the sums, weighted by their factors in the result (Lloyd and Max)."""
     saturation_ampere: Positive | None = None
-    """Current that the sense amplifier before the converter gives at most: S tanh(I / S) for a column's current I above
-    that of off cells; None is linear [A]."""
+    """Saturation current S of the sense amplifier before the converter, which delivers S tanh(I / S) for a column
+    current I above that of off cells; None is a linear amplifier [A]."""
     bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
-    """Resolution; ``auto`` has a code for every sum that could occur, ``ideal`` neither rounds nor clips."""
+    """Resolution; ``auto`` has a code for every sum that can occur, ``ideal`` neither rounds nor clips."""
     full_scale: Literal["whole", "calibrated", "quantile"] = "calibrated"
-    """Range: every sum that could occur; the step with the least error in the layer's output on the calibration images;
-    or what holds the share ``quantile`` of the sums that they show."""
+    """Range of the converter: ``whole`` covers every sum that can occur, ``calibrated`` uses the step with the least
+    error in the layer's output on the calibration images, ``quantile`` covers the share ``quantile`` of their sums."""
     step_per: Literal["layer", "slice", "read"] = "layer"
-    """Where converter steps may differ, by powers of two: nowhere within a layer (but for the read of a sign bit), from
-    slice to slice of weights, or from slice to slice and from input stream to input stream."""
+    """Where converter steps may differ, by powers of two: not within a layer (except for the read of a sign bit),
+    between weight slices, or between weight slices and input streams."""
     quantile: Annotated[float, Field(gt=0.5, le=1)] | None = None
-    """Share of the calibration samples that the range holds without clipping; setting it means
-    ``full_scale: quantile`` [-]."""
+    """Share of the calibration sums that lie within the range; setting it implies ``full_scale: quantile`` [-]."""
     subtract: Literal["analog", "digital"] = "analog"
-    """Differential pairs: subtract currents and convert once, or convert both and subtract."""
+    """Differential pairs: subtract the currents and convert once, or convert both columns and subtract the codes."""
     off_current: Literal["known", "column"] = "known"
-    """What is taken from a column before it is converted alone: the off-current that ideal wires would give, or the
-    current of a column of off cells behind the others of its array, which wires shrink alike. An analog difference
-    needs neither."""
+    """Off-current subtracted from a single column before conversion: the known off-current of an array with ideal
+    wires, or the current of an additional column of off cells in the same array, which IR drop reduces too. Not used
+    for analog differences."""
     sign: Literal["included", "extra"] = "included"
-    """The sign of an analog difference takes one of ``bits``, or comes from a comparator beyond them."""
+    """The sign of an analog difference is one of ``bits``, or comes from an additional comparator."""
     clips: bool = True
-    """False leaves the ends of the range out: codes go on at the same step. For telling causes apart, not a design."""
+    """False disables clipping: codes continue beyond the range with the same step. For analysis of errors only."""
     rounds: bool = True
-    """False leaves the rounding within the range out. For telling causes apart, not a design."""
+    """False disables rounding within the range. For analysis of errors only."""
     gain_sigma: NonNegative = 0.0
     """Standard deviation of a converter's gain, one draw per column, relative [-]."""
     offset_sigma_lsb: NonNegative = 0.0
@@ -58,24 +57,24 @@ class Adc(Record):
     inl_lsb: tuple[float, ...] = ()
     """Integral nonlinearity at points spread evenly over the codes, interpolated between, in least significant bits."""
     gain_correction: bool = False
-    """Trim each column's gain so that it undoes the mean loss of that column in the wires (a remedy for IR drop)."""
+    """Adjust the analog gain of each column to compensate its mean loss in the wires (a remedy for IR drop)."""
     output_correction: bool = False
-    """Fit a digital gain and offset for each output of a layer to the calibration images, as recalibrating a batch
-    normalisation would (a remedy for anything that shifts or shrinks outputs)."""
+    """Fit a digital gain and offset for each output of a layer to the calibration images, like a recalibrated batch
+    normalisation (a remedy for errors that shift or scale outputs)."""
     correction_inputs: Literal["exact", "hardware"] = "exact"
-    """What layers are fed while ``output_correction`` is fitted: what the exact integer network gives, each by itself;
-    or what the corrected layers before give on this chip; mean and spread of every output are then matched, as batch
-    normalisation does, in place of least squares."""
+    """Inputs of a layer while ``output_correction`` is fitted: ``exact``, those of the integer network; ``hardware``,
+    the results of the corrected layers before it on this chip. With ``hardware``, the mean and standard deviation of
+    every output are matched, as in batch normalisation, instead of a least-squares fit."""
     correction_chips: Annotated[int, Field(ge=1, le=64)] | None = None
-    """One ``output_correction`` for all chips, fitted to so many other chips together (it needs no measurement of the
-    chip at hand); None fits one to every chip."""
+    """Number of other chips to which one common ``output_correction`` is fitted; it then needs no measurement of the
+    simulated chip. None fits a correction to every chip."""
     per_array: Annotated[float, Field(gt=0)] = 1.0
-    """Converters of one array; below 1 several arrays share one."""
+    """Number of converters of an array; below 1 several arrays share one."""
 
     @model_validator(mode="before")
     @classmethod
     def _take_quantile(cls, given: Any) -> Any:
-        """A quantile beside no other choice of the range chooses it."""
+        """Let a quantile without ``full_scale`` choose the range by quantile."""
         if isinstance(given, dict) and given.get("quantile") is not None:
             return {"full_scale": "quantile", **given}
         return given

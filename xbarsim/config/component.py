@@ -1,4 +1,4 @@
-"""The section ``components``: how many there are of each, what one costs, and by which law that is worked out.
+"""The section ``components``: number, cost and cost law of each component.
 
 The keys that the shipped laws use stand in :class:`Component`. The laws themselves are classes of the table
 ``component_law`` (:mod:`xbarsim.component.law`), each a :class:`Component` with keys of its own.
@@ -25,43 +25,44 @@ class Rating(Record):
     """Power, area and speed of one instance of a component."""
 
     power_watt: NonNegative = 0.0
-    """Power when acting at ``rate_hz``, leakage included; always on where there is neither rate nor energy [W]."""
+    """Power at ``rate_hz``, including leakage; always on if neither rate nor energy is given [W]."""
     area_m2: NonNegative = 0.0
     """Area [m2]."""
     rate_hz: Positive | None = None
-    """Actions a second at that power [Hz]."""
+    """Actions per second at that power [Hz]."""
     energy_joule: Positive | None = None
-    """Energy of one action; None derives it as (power - leakage) / rate [J]."""
+    """Energy of one action; None: (power - leakage) / rate [J]."""
     leakage_watt: NonNegative = 0.0
-    """Part of the power that is drawn whether or not it acts [W]."""
+    """Static part of the power [W]."""
 
 
 class Component(Rating):
-    """A kind of component: how many there are, and what one of them costs."""
+    """A component: how many instances there are, and the cost of one."""
 
     per: Literal["row", "col", "adc", "array", "core", "tile", "chip"]
-    """What ``count`` is counted for; ``adc``: for each converter, of which an array has ``adc.per_array``."""
+    """Unit to which ``count`` refers; ``adc`` is one converter, of which an array has ``adc.per_array``."""
     count: NonNegative = 1.0
-    """Instances for each ``per``; 0.25 where four tiles share one."""
+    """Instances for each ``per``; for example 0.25 if four tiles share one."""
     kind: str | None = None
-    """Law that prices it, by name. None: ``array_read`` where ``from_device``, else ``survey`` or ``table`` where these
-    are given, else ``constant``."""
+    """Name of the cost law. None: ``array_read`` with ``from_device``, else ``survey`` or ``table`` where these are
+    given, else ``constant``."""
     action: str | None = None
-    """Counted action that it is charged for; None is the component's own name."""
+    """Action that the component is charged for; None: the name of the component."""
     from_device: bool = False
-    """Energy of an array read from conductances, voltage and pulse, in place of a constant."""
+    """Compute the energy of an array read from conductances, voltage and pulse length."""
     cells: Annotated[int, Field(ge=1)] | None = None
-    """Cells of the array that the rating holds for; power, area and energy grow in proportion. None: no scaling."""
+    """Number of cells for which the rating is given; power, area and energy are proportional to it. None: no
+    scaling."""
     by: Literal["bits", "rows"] = "bits"
-    """What the keys of ``table`` are: resolution (ADC, DAC) or word lines of the array."""
+    """Meaning of the keys of ``table``: resolution (ADC, DAC) or number of rows of the array."""
     table: dict[int, Rating] | None = None
-    """Ratings by ``by``, in place of the component's own; geometric interpolation in between."""
+    """Ratings for several values of ``by``, interpolated geometrically; replace those of the component."""
     process: Process | None = None
-    """Technology that the numbers hold for; they are scaled to that of the hardware. None: no scaling."""
+    """Technology for which the numbers are given; they are scaled to that of the hardware. None: no scaling."""
     survey: bool = False
-    """A converter priced by a regression over published ones, at its resolution and ``rate_hz``."""
+    """Compute the cost of a converter from a regression over published ones, at its resolution and ``rate_hz``."""
     source: Annotated[str, Field(min_length=1)]
-    """Where the numbers come from."""
+    """Source of the numbers."""
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check what depends on the rest of the hardware.
@@ -81,7 +82,7 @@ class Component(Rating):
 
 
 def name_law(keys: Mapping[str, Any]) -> Any:
-    """Return the name of the law that prices a component.
+    """Return the name of the cost law of a component.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The section ``crossbar``: size of an array, how its lines run, their resistances, and how they are solved."""
+"""The section ``crossbar``: size, topology and wire resistances of an array, and the method of solution."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class Crossbar(Record):
     cols: Annotated[int, Field(ge=1, le=4096)]
     """Bit lines of an array."""
     topology: TopologyName = "passive"
-    """How lines are laid out, driven and sensed: a name of docs/topologies.md."""
+    """Layout of the lines, drivers and sensors; see docs/topologies.md."""
     r_wl_ohm: NonNegative = 0.0
-    """One word-line segment between neighbouring cells; where inputs open gates, word lines carry no current [ohm]."""
+    """Resistance of a word-line segment between neighbouring cells; no effect where inputs drive gates [ohm]."""
     r_bl_ohm: NonNegative = 0.0
-    """One bit-line segment between neighbouring cells [ohm]."""
+    """Resistance of a bit-line segment between neighbouring cells [ohm]."""
     r_sl_ohm: NonNegative = 0.0
-    """One source-line segment between neighbouring cells; only where inputs open gates [ohm]."""
+    """Resistance of a source-line segment between neighbouring cells; only where inputs drive gates [ohm]."""
     r_source_ohm: NonNegative = 0.0
-    """Output resistance of a driver of a word line, or of a source line where inputs open gates [ohm]."""
+    """Output resistance of a word-line driver, or of a source-line driver where inputs drive gates [ohm]."""
     r_sink_ohm: NonNegative = 0.0
     """Input resistance of a bit-line sensor [ohm]."""
     r_access_ohm: NonNegative = 0.0
-    """Open access transistor in series with each cell; only in topologies of 1T1R arrays. The level step and the known
-    off-current are those of cells without it [ohm]."""
+    """On resistance of the access transistor in series with each cell; only in 1T1R topologies. The level step and the
+    known off-current are those of cells without it [ohm]."""
     method: Literal["auto", "exact", "closed_form", "ideal"] = "auto"
-    """How the wires are solved; ``ideal`` leaves them out."""
+    """Method of solving the wire resistances; ``ideal`` neglects them."""
 
     @property
     def layout(self) -> Topology:

@@ -1,4 +1,4 @@
-"""The key ``dac``: word-line drivers and how inputs are sent."""
+"""The section ``dac``: word-line drivers and the coding of inputs."""
 
 from __future__ import annotations
 
@@ -13,41 +13,40 @@ class Dac(Record):
     """Word-line drivers."""
 
     bits: Annotated[int, Field(ge=1, le=8)] = 1
-    """Input bits sent in one array read; wider inputs are streamed, lowest bits first."""
+    """Input bits applied in one array read; wider inputs take several reads, lowest bits first."""
     signed: Literal["auto", "twos_complement", "sign_magnitude", "offset"] = "auto"
-    """How signed inputs are sent: low bits, then the sign bit in a read with a converter step of its own; positive
-    inputs, then the magnitudes of negative ones; or with half of the range added, which is taken off digitally.
-    ``auto``: two's complement where reads hold one bit, sign and magnitude where they hold more."""
+    """Coding of signed inputs. ``twos_complement``: the low bits, then the sign bit in a read with a converter step of
+    its own. ``sign_magnitude``: positive inputs, then the magnitudes of negative ones. ``offset``: half of the range is
+    added and subtracted digitally. ``auto``: two's complement for reads of one bit, else sign and magnitude."""
 
     coding: Literal["voltage", "width", "count"] = "voltage"
-    """How a read of several bits tells inputs apart: by the height of a pulse, by its length, or by the number of equal
-    pulses. Longer reads average the noise of cells; each step of ``width`` and ``count`` is a pulse of
-    ``timing.pulse_s`` at full voltage, and drivers need one level only."""
+    """How a read of several bits represents the input: by the voltage of a pulse, by its width, or by the number of
+    equal pulses. A step of ``width`` and ``count`` is a pulse of ``timing.pulse_s`` at full voltage, so that drivers
+    need one voltage only and longer reads average the noise of cells."""
 
     @property
     def pulses(self) -> int:
-        """Pulses of equal height that the largest input of a read takes, one after the other."""
+        """Number of pulse times that the largest input of a read takes."""
         return 1 if self.coding == "voltage" else (1 << self.bits) - 1
 
     @property
     def starts(self) -> int:
-        """Pulses that a driver starts in a read; a long one is started once."""
+        """Number of pulses that a driver starts in a read; a wide pulse is started once."""
         return self.pulses if self.coding == "count" else 1
 
     @property
     def driver_bits(self) -> int:
-        """Bits that a driver tells apart by voltage."""
+        """Bits of a driver's output voltage."""
         return self.bits if self.coding == "voltage" else 1
 
     @property
     def power(self) -> int:
-        """How energy and variance of a read grow with the input: with its square as a voltage, as a number of pulses
-        with itself."""
+        """Exponent with which energy and variance of a read grow with the input: 2 for voltages, 1 for pulses."""
         return 2 if self.coding == "voltage" else 1
 
     @property
     def signed_coding(self) -> str:
-        """How signed inputs are sent, ``auto`` worked out."""
+        """Coding of signed inputs, with ``auto`` resolved."""
         if self.signed == "auto":
             return "twos_complement" if self.bits == 1 else "sign_magnitude"
         return self.signed

@@ -1,4 +1,4 @@
-"""The section ``device``: one memory cell, and how far it is from what it was asked to be."""
+"""The section ``device``: a memory cell and the deviations of its conductance from the target."""
 
 from __future__ import annotations
 
@@ -16,73 +16,73 @@ from xbarsim.config.write import Write
 BOLTZMANN_EV = 8.617333262e-5
 """Boltzmann constant, exact in the SI [eV/K]."""
 LEAST_SECANT = 1e-12
-"""Least share of the current of an ohmic cell that a curve may leave at the read voltage [-]."""
+"""Smallest allowed current at the read voltage, relative to that of an ohmic cell [-]."""
 
 
 class Programming(Record):
-    """How far a cell lands from its target after one write; one independent draw per cell."""
+    """Deviation of a cell from its target after one write; one independent draw per cell."""
 
     distribution: Literal["none", "normal", "lognormal"] = "none"
-    """Shape of the error."""
+    """Distribution of the error."""
     relative_to: Literal["target", "range"] = "target"
     """What ``sigma`` is a fraction of: the cell's own target, or on minus off conductance."""
     sigma: NonNegative = 0.0
     """Standard deviation as a fraction [-]."""
     sigma_siemens: Annotated[tuple[float, ...], Field(max_length=9)] = ()
-    """c0, c1, c2, ...: the standard deviation of a normal error depends on the target as c0 + c1 x + c2 x^2 + ..., with
-    x the target over the on conductance, at least 0; in place of ``relative_to`` and ``sigma`` [S]."""
+    """Coefficients c0, c1, c2, ... of the standard deviation of a normal error, max(0, c0 + c1 x + c2 x^2 + ...), where
+    x is the target divided by the on conductance; replaces ``relative_to`` and ``sigma`` [S]."""
 
 
 class ReadNoise(Record):
-    """Fluctuation of a cell between two reads; one independent draw per cell and read."""
+    """Fluctuation of the conductance between reads; independent for each cell and read."""
 
     relative_to: Literal["target", "range"] = "target"
     """What ``sigma`` is a fraction of: the cell's own conductance, or on minus off conductance."""
     sigma: NonNegative = 0.0
     """Standard deviation as a fraction [-]."""
     exponent: NonNegative = 0.0
-    """The fraction grows as a cell's conductance over the on conductance to the power of minus this [-]."""
+    """Exponent e: the fraction is ``sigma`` times (g / g_on)^-e for a cell of conductance g [-]."""
     most: Positive = 1.0
-    """Largest fraction that it grows to [-]."""
+    """Upper limit of that fraction [-]."""
     integration_s: Positive | None = None
-    """Time T over which a read averages. The fraction grows with the time t since programming (``drift.time_s``, at
-    least ``drift.reference_s``) as sqrt(ln((t + T) / (2 T))), noise of a 1/f spectrum; None is no growth [s]."""
+    """Averaging time T of a read, for noise with a 1/f spectrum: the fraction grows with the time t since programming
+    (``drift.time_s``, at least ``drift.reference_s``) as sqrt(ln((t + T) / (2 T))). None: no growth [s]."""
     bandwidth_hz: Positive | None = None
-    """Bandwidth of a read, with thermal noise at ``device.temperature_kelvin`` and shot noise; None is neither [Hz]."""
+    """Bandwidth of a read, for thermal noise at ``device.temperature_kelvin`` and shot noise; None: neither [Hz]."""
     fano: Fraction = 1.0
-    """Shot noise as a share of that of independent electrons, 2 q i per hertz; 0 is none [-]."""
+    """Fano factor: shot noise relative to that of independent electrons, 2 q i per hertz; 0 is none [-]."""
 
 
 class Telegraph(Record):
-    """Random telegraph noise: a trap in some cells, filled for a share of the time, lowers their conductance."""
+    """Random telegraph noise: traps in some cells lower their conductance while they are filled."""
 
     amplitude: Fraction = 0.0
-    """Share of a cell's conductance that a filled trap takes [-]."""
+    """Relative decrease of the conductance by a filled trap [-]."""
     share: Fraction = 1.0
-    """Share of cells that have a trap [-]."""
+    """Fraction of the cells with a trap [-]."""
     duty: Fraction = 0.5
-    """Share of the time that a trap is filled [-]."""
+    """Fraction of the time in which a trap is filled [-]."""
     pace: Literal["read", "chip"] = "read"
-    """Whether every read finds traps in a state of its own (fast traps, counted by mean and variance), or a chip keeps
-    one for all reads (slow traps)."""
+    """``read``: the state of a trap is independent in every read (fast traps, modelled by mean and variance). ``chip``:
+    it is drawn once for a chip (slow traps)."""
 
 
 class Stuck(Record):
     """Cells that ignore programming."""
 
     on_rate: Fraction = 0.0
-    """Share of cells stuck at the on conductance [-]."""
+    """Fraction of the cells stuck at the on conductance [-]."""
     off_rate: Fraction = 0.0
-    """Share of cells stuck at the off conductance [-]."""
+    """Fraction of the cells stuck at the off conductance [-]."""
 
 
 class LogLaw(Record):
-    """A number that depends on the conductance that a cell was asked to have: ``at_on + slope * ln(g / g_on)``."""
+    """A number that depends on the target conductance g of a cell: ``at_on + slope * ln(g / g_on)``, within limits."""
 
     at_on: float
-    """Its value at the on conductance, before it is kept within ``least`` and ``most`` [-]."""
+    """Value at the on conductance, before it is limited to ``least`` and ``most`` [-]."""
     slope: float = 0.0
-    """Change for each factor e of conductance [-]."""
+    """Change for each factor of e in conductance [-]."""
     least: float = 0.0
     """Smallest value [-]."""
     most: float = 1.0
@@ -93,44 +93,44 @@ class Drift(Record):
     """Power-law drift ``g(t) = g(t0) * (a t / t0) ** -nu``; ``a`` is 1 at ``reference_kelvin``."""
 
     nu: float | LogLaw = 0.0
-    """Mean drift exponent, one number or depending on the target [-]."""
+    """Mean drift exponent: a number, or a function of the target [-]."""
     nu_sigma: NonNegative | LogLaw = 0.0
-    """Standard deviation of the exponent from cell to cell, one number or depending on the target [-]."""
+    """Standard deviation of the exponent between cells: a number, or a function of the target [-]."""
     reference_s: Positive = 1.0
-    """Time t0 after programming at which the programmed conductance holds [s]."""
+    """Time t0 after programming at which the programmed conductance is reached [s]."""
     time_s: NonNegative = 0.0
-    """Time after programming at which the array is read; 0 or anything up to ``reference_s`` means no drift [s]."""
+    """Time after programming at which the array is read; up to ``reference_s`` there is no drift [s]."""
     activation_ev: NonNegative = 0.0
-    """Activation energy of drift and relaxation: time runs ``a = exp(activation / k (1 / reference - 1 / T))`` times as
-    fast at ``device.temperature_kelvin``; 0 is no influence of the temperature [eV]."""
+    """Activation energy E of drift and relaxation, which are faster by ``a = exp(E / k * (1 / reference_kelvin - 1 /
+    T))`` at T = ``device.temperature_kelvin``; 0: no dependence on temperature [eV]."""
     reference_kelvin: Positive = 300.0
-    """Temperature that the laws of drift and relaxation were measured at [K]."""
+    """Temperature at which the laws of drift and relaxation were measured [K]."""
 
 
 class Later(Record):
-    """How far cells are spread around their targets at one time after programming."""
+    """Standard deviation of the conductances at one time after programming."""
 
     time_s: Positive
     """Time after programming [s]."""
     sigma_siemens: Annotated[tuple[float, ...], Field(min_length=1, max_length=9)]
-    """c0, c1, c2, ...: standard deviation as in ``programming.sigma_siemens``, the error of writing included [S]."""
+    """Coefficients as in ``programming.sigma_siemens``; the programming error is included [S]."""
 
 
 class Relaxation(Record):
-    """What cells do after programming beside power-law drift: a shift, and a spread that grows with ln(time).
+    """Relaxation after programming: a shift and a random spread that grow with the logarithm of time.
 
-    The time is ``drift.time_s``, counted from ``drift.reference_s`` on.
+    The time is ``drift.time_s``; relaxation starts at ``drift.reference_s``.
     """
 
     mean_siemens: float = 0.0
-    """Shift of every cell for each factor e of time [S]."""
+    """Shift of every cell for each factor of e in time [S]."""
     sigma_siemens: NonNegative = 0.0
-    """Standard deviation that is added as soon as cells relax [S]."""
+    """Standard deviation at the start of relaxation [S]."""
     growth_siemens: NonNegative = 0.0
-    """What that standard deviation grows by for each factor e of time [S]."""
+    """Increase of the standard deviation for each factor of e in time [S]."""
     later: tuple[Later, ...] = ()
-    """Spreads that were measured at later times, in order, between which the standard deviation is interpolated over
-    ln(time); in place of ``sigma_siemens`` and ``growth_siemens``."""
+    """Standard deviations measured at several times, in increasing order, interpolated over ln(time); replaces
+    ``sigma_siemens`` and ``growth_siemens``."""
 
     @model_validator(mode="after")
     def _check_later(self) -> Relaxation:
@@ -146,12 +146,12 @@ class Relaxation(Record):
 
 
 class DeviceLaw(Record):
-    """A law of one's own for programmed cells: the name that it was registered under, and beside it its settings."""
+    """A registered device law: its name and its settings."""
 
     model_config = ConfigDict(extra="allow")
 
     kind: str
-    """Name of a class that ``xbarsim.register("device_law", NAME, CLASS)`` added; the other keys are its settings."""
+    """Name of a class added by ``xbarsim.register("device_law", NAME, CLASS)``; the other keys are its settings."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Device(Record):
     g_off_siemens: NonNegative
     """Conductance of the lowest level [S]."""
     cell_bits: Annotated[int, Field(ge=1, le=8)] = 1
-    """Bits stored in one cell; levels are spaced evenly in conductance."""
+    """Bits stored in one cell; the levels are equally spaced in conductance."""
     read_volt: Positive = 0.2
     """Voltage of a full-scale input [V]."""
     programming: Programming = Programming()
@@ -182,21 +182,21 @@ class Device(Record):
     relaxation: Relaxation = Relaxation()
     telegraph: Telegraph = Telegraph()
     temperature_kelvin: Positive = 300.0
-    """Temperature of the cells: what ``drift.activation_ev`` makes of time, and thermal noise [K]."""
+    """Temperature of the cells, for ``drift.activation_ev`` and thermal noise [K]."""
     laws: tuple[DeviceLaw, ...] = ()
-    """Laws of one's own, applied to the conductances of programmed cells after the sections above, in this order."""
+    """Registered device laws, applied to the programmed conductances after the sections above, in this order."""
     iv: Iv | None = None
-    """Curve of current over voltage; None is ohmic. Inference and the energy of a read take a cell's secant at
-    ``read_volt``."""
+    """Current-voltage characteristic of a cell; None is ohmic. Inference and the energy of a read use the secant
+    conductance at ``read_volt``."""
     measured: str | None = None
-    """File (.npy, .csv) of measured conductances that the arrays of a layer have as they are, or a folder of one file
-    for each layer, named after it; in place of levels, errors, stuck cells and drift."""
+    """File (.npy, .csv) with the measured conductances of the arrays of a layer, or a folder with one file for each
+    layer, named after it. Replaces levels, programming errors, stuck cells and drift."""
     levels_file: str | None = None
-    """File (.csv) with the columns ``level`` and ``conductance_siemens``, many rows for each level: cells take values
-    that were measured for their level, drawn as they are, in place of ``programming``; stuck cells, drift, laws and
-    noise follow."""
+    """File (.csv) with the columns ``level`` and ``conductance_siemens`` and several rows for each level. Cells take
+    randomly drawn values of their level; replaces ``programming``. Stuck cells, drift, laws and noise are applied
+    afterwards."""
     write: Write | None = None
-    """What programming a cell takes; needed where weights are reloaded."""
+    """Programming pulses of a cell; needed where weights are reloaded."""
 
     @property
     def levels(self) -> int:

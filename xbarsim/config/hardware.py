@@ -42,32 +42,34 @@ class Mapping(Record):
     """How layers are cut into arrays."""
 
     rows: Literal["packed", "whole_kernels"] = "packed"
-    """Fill rows with the flattened kernel and cut anywhere, or keep the k*k rows of an input channel together."""
+    """``packed`` fills rows with the flattened kernel and cuts it anywhere; ``whole_kernels`` keeps the k*k rows of an
+    input channel in one array."""
     slices: Literal["adjacent", "separate"] = "adjacent"
-    """Bit slices of a weight in neighbouring columns, or each slice in arrays of its own."""
+    """Bit slices of a weight in adjacent columns, or each slice in separate arrays."""
     groups: Literal["dense", "serial", "stripes"] = "dense"
-    """Groups of a grouped or depthwise convolution: as many as fit share an array and are read at once (``dense``), or
-    one after the other with the rows of the others at rest (``serial``); or they lie in arrays of their own size
-    (``stripes``, ``group_array``), and those that share one are read at once."""
+    """Mapping of grouped and depthwise convolutions. ``dense``: as many groups as fit share an array and are read at
+    once. ``serial``: they are read one after another, with the rows of the other groups at 0 V. ``stripes``: groups use
+    arrays of the size ``group_array``; those that share an array are read at once."""
     group_array: GroupArray | None = None
-    """Size of the arrays of grouped layers; given exactly where ``groups`` is ``stripes``."""
+    """Size of the arrays of grouped layers; required for, and only allowed with, ``groups: stripes``."""
     weight_range: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Part of an output's largest weight that the highest code stands for: below 1 the largest weights are clipped, and
-    the others use more of the conductance range, so that noise of cells weighs less [-]."""
+    """Fraction of the largest weight of an output that the highest code represents. Below 1 the largest weights are
+    clipped, and the others use more of the conductance range, which reduces the effect of cell noise [-]."""
     remap: Literal["none", "columns"] = "none"
-    """Order of the columns within an array: as they come, or, once stuck cells are known, the order in which these
-    change the weights least (a remedy for stuck cells)."""
+    """Order of the columns in an array: unchanged, or, once stuck cells are known, the order with the least change of
+    the weights by stuck cells (a remedy for stuck cells)."""
     replication: Literal["none", "balanced"] = "none"
-    """Copies of layers with many windows: none, or balanced within ``array_budget`` and ``area_budget_m2``."""
+    """Replicas of layers with many windows: none, or balanced within ``array_budget`` and ``area_budget_m2``."""
     array_budget: Annotated[int, Field(ge=1)] | None = None
-    """Physical arrays that replication may use in all; None is what the chip holds."""
+    """Total number of physical arrays that replication may use; None: all arrays of the chip."""
     area_budget_m2: Positive | None = None
-    """Area that all chips may have with replication, unused tiles and I/O included; None is no limit [m2]."""
+    """Largest area of all chips with replication, including unused tiles and I/O; None: no limit [m2]."""
     placement: Literal["order", "traffic"] = "order"
-    """Where tiles lie on their chip: in the order of the layers, or so that bits times links between them are few."""
+    """Placement of tiles on their chip: in the order of the layers, or with the least traffic (bits times links)."""
     reload: Literal["never", "turns"] = "never"
-    """Where a network does not fit: refuse it, or let its layers take turns, programming arrays in every inference;
-    layers then run one after the other, without replicas, and what is larger than all chips is cut by its outputs."""
+    """Weight reloading for networks that do not fit: ``never`` refuses them; ``turns`` reprograms the arrays several
+    times in every inference. Layers then run one after another without replicas, and a layer that is larger than all
+    chips is divided by its outputs."""
 
     @model_validator(mode="after")
     def _check_groups(self) -> Mapping:
@@ -83,28 +85,28 @@ def _explain_groups(groups: str) -> str:
 
 
 class EpitomeRules(Record):
-    """How convolutions that are sampled from an epitome run; see ``mapping.epitome``."""
+    """Execution of convolutions with epitomes; see ``mapping.epitome``."""
 
     output_wrapping: bool = True
-    """Compute output patches of equal weights once and copy the result (feature map reuse)."""
+    """Compute output patches with equal weights once and copy the result (feature map reuse)."""
     input_wrapping: bool = False
-    """Add up input patches of equal weights before they enter the arrays; inputs grow by the bits of the sum."""
+    """Add the inputs of patches with equal weights before they are applied to the arrays; inputs become wider."""
     quantization: Literal["array", "column", "min_max"] = "array"
-    """Weight scales: one for each array, or for each output column, with a clipping range that weighs elements by
-    their uses; or one for the layer with the plain range of its values."""
+    """Weight scales: one for each array or each output column, with a clipping range that weights elements by the
+    number of their uses; or ``min_max``, one for the layer, which covers the range of its values."""
 
 
 class Chip(Record):
-    """How arrays are grouped: array < core < tile < chip."""
+    """Hierarchy of arrays, cores, tiles and chips."""
 
     arrays_per_core: Annotated[int, Field(ge=1)]
     """Physical arrays of a core (ISAAC: IMA)."""
     cores_per_tile: Annotated[int, Field(ge=1)]
     """Cores of a tile."""
     tiles: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Tiles of a chip; ``auto`` is just enough."""
+    """Tiles of a chip; ``auto``: as many as the network needs."""
     count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Chips; ``auto`` is as many as needed, a number refuses what does not fit."""
+    """Number of chips; ``auto``: as many as needed. A number rejects networks that do not fit."""
 
     @property
     def arrays_per_tile(self) -> int:
@@ -131,53 +133,54 @@ class Timing(Record):
     """Clock, widths and latencies of the tile pipeline."""
 
     clock_hz: Positive
-    """Clock that cycles are counted in [Hz]."""
+    """Clock frequency [Hz]."""
     read_cycles: Annotated[int, Field(ge=1)]
-    """Cycles of one array read: drive, settle, sample."""
+    """Cycles of one array read (drive, settle, sample)."""
     read_rows: Annotated[int, Field(ge=1)] | None = None
-    """Word lines of the array that ``read_cycles`` holds for; the time grows with the rows. None: no scaling."""
+    """Number of rows for which ``read_cycles`` is given; the time is proportional to the rows. None: no scaling."""
     pulse_s: Positive | None = None
-    """Time that word lines are driven in one read; None is the whole read [s]."""
+    """Time for which word lines are driven in one read; None: the whole read [s]."""
     array_stages: Annotated[int, Field(ge=0)] = 2
-    """Periods that a window spends behind its last array read: conversion, shift-add."""
+    """Pipeline stages, each as long as an array read, after the last read of a window (conversion, shift-add)."""
     overlapped: bool = True
-    """The next window enters the arrays while the last one is still converted."""
+    """Whether the next window is read while the previous one is still converted."""
     method: Literal["cycle", "analytic"] = "cycle"
-    """Every window cycle by cycle, or closed forms without waiting for shared resources."""
+    """``cycle`` simulates every window cycle by cycle; ``analytic`` uses closed forms without contention for shared
+    resources."""
     pipelined: bool = True
-    """Layers run as a pipeline over windows, or one after the other."""
+    """Whether layers run as a pipeline over windows, or one after another."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256
-    """Bits that a bank of a tile's buffer reads in a cycle, and writes in a cycle."""
+    """Bits that a bank of a tile buffer can read, and can write, in a cycle."""
     buffer_banks: Annotated[int, Field(ge=1, le=64)] = 1
-    """Banks of a tile's buffer, which work side by side; layers and operations use them in turn, each one bank."""
+    """Banks of a tile buffer, which work in parallel; they are assigned to layers and operations in turn."""
     bus_bits: Annotated[int, Field(ge=1)] = 256
-    """Bits that the tile bus moves in a cycle."""
+    """Bits that a tile bus transfers in a cycle."""
     noc: NocName = "mesh"
     """Network between the tiles of a chip: a name of :data:`xbarsim.noc.NOCS`."""
     link_bits: Annotated[int, Field(ge=1)] = 32
-    """Bits that a link between tiles moves in a cycle."""
+    """Bits that a link between tiles transfers in a cycle."""
     hop_cycles: Annotated[int, Field(ge=0)] = 1
     """Cycles of one router hop."""
     io_bits: Annotated[int, Field(ge=1)] = 64
-    """Bits that the off-chip link moves in a cycle, each way."""
+    """Bits that the off-chip link transfers in a cycle in each direction."""
     stream_bits: Annotated[int, Field(ge=1)] | None = None
-    """Bits that a consumer keeps of each stream of values that it receives; None is as many as needed."""
+    """Input buffer of a layer or operation for each of its inputs; None: as large as needed [bits]."""
     activation_lanes: Annotated[int, Field(ge=1)] = 16
-    """Values that a tile's activation unit takes in a cycle."""
+    """Values that the activation unit of a tile processes in a cycle."""
     vector_lanes: Annotated[int, Field(ge=1)] = 16
-    """Additions, multiplications or MACs that a tile's digital vector unit does in a cycle."""
+    """Additions, multiplications or MACs that the vector unit of a tile performs in a cycle."""
     pooling_lanes: Annotated[int, Field(ge=1)] = 16
-    """Values that a tile's pooling unit takes in a cycle."""
+    """Values that the pooling unit of a tile processes in a cycle."""
 
 
 class AssumedActivity(Record):
-    """What ``estimate`` assumes where ``simulate`` measures."""
+    """Activity that ``estimate`` assumes; ``simulate`` measures it."""
 
     mean_level: Fraction = 0.5
     """Mean cell level as a fraction of the highest level [-]."""
     input_activity: Fraction = 0.5
-    """Mean squared word-line voltage as a fraction of full scale squared, or mean share of pulses where ``dac.coding``
-    makes pulses of inputs; the share of ones where dac.bits is 1 [-]."""
+    """Mean squared word-line voltage relative to full scale squared, or the mean fraction of pulses with ``dac.coding``
+    ``width`` or ``count``. Where dac.bits is 1 it is the fraction of ones [-]."""
 
 
 class Hardware(Record):
@@ -186,11 +189,11 @@ class Hardware(Record):
     name: str
     """Name, usually that of the file."""
     description: str = ""
-    """One line on what it models."""
+    """Description in one line."""
     encoding: EncodingName = "differential"
-    """How signed weights are stored."""
+    """Encoding of signed weights in cells."""
     weight_bits: Annotated[int, Field(ge=2, le=16)] | Literal[32] = 8
-    """Bits of a weight, sign included; 32 stores float weights bit by bit (cost only)."""
+    """Bits of a weight, including the sign; 32: float weights stored bit by bit (cost estimates only)."""
     activation_bits: Annotated[int, Field(ge=1, le=16)] = 8
     """Bits of an input."""
     device: Device
@@ -201,13 +204,14 @@ class Hardware(Record):
     epitome: EpitomeRules = EpitomeRules()
     chip: Chip
     process: Process | None = None
-    """Technology that components with a ``process`` of their own are scaled to."""
+    """Technology to which components with a ``process`` of their own are scaled."""
     timing: Timing
     activity: AssumedActivity = AssumedActivity()
     components: dict[str, PricedComponent] = Field(default_factory=dict)
-    """Components by name; actions are charged to the name, and what is absent costs nothing."""
+    """Components by name. A component is charged for the action of its name; actions without a component cost
+    nothing."""
     sources: dict[str, str] = Field(default_factory=dict)
-    """Where the numbers come from: dotted key or section -> text."""
+    """Sources of the numbers: dotted key or section -> text."""
 
     _origin: str = PrivateAttr(default="")
     _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)

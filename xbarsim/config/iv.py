@@ -1,4 +1,4 @@
-"""The key ``device.iv``: how a cell's current depends on its voltage, around the conductance that it is programmed to.
+"""The key ``device.iv``: current-voltage characteristics of cells.
 
 Every form is ``i = g * f(v)`` with ``f(v) = v`` at ``reference_volt`` (at 0: with slope 1 there), odd or not, and
 rising with the voltage everywhere that cells get to.
@@ -21,37 +21,38 @@ class Sinh(Record):
     """Hopping or tunnelling: ``f(v) ~ sinh(v / scale_volt)``."""
 
     kind: Literal["sinh"] = "sinh"
-    """Form."""
+    """Form of the curve."""
     scale_volt: Positive
-    """Voltage that bends the curve [V]."""
+    """Scale of the voltage in the sinh function [V]."""
     reference_volt: NonNegative = 0.0
-    """Voltage at which a cell has the conductance that it is programmed to; 0 is the slope at no voltage [V]."""
+    """Voltage at which the cell has its programmed conductance; 0: the slope at zero voltage [V]."""
 
 
 class Polynomial(Record):
     """Fitted curve: ``f(v) ~ v + c2 v^2 + c3 v^3 + ...``."""
 
     kind: Literal["polynomial"] = "polynomial"
-    """Form."""
+    """Form of the curve."""
     coefficients: Annotated[tuple[float, ...], Field(min_length=1, max_length=8)]
-    """c2, c3, ...: coefficients of the square, the cube and so on, relative to the linear one [1/V, 1/V^2, ...]."""
+    """Coefficients c2, c3, ... of the square, the cube and so on, relative to the linear one [1/V, 1/V^2, ...]."""
     reference_volt: NonNegative = 0.0
-    """Voltage at which a cell has the conductance that it is programmed to; 0 is the slope at no voltage [V]."""
+    """Voltage at which the cell has its programmed conductance; 0: the slope at zero voltage [V]."""
 
 
 class Selector(Record):
-    """A threshold switch in series: off below ``threshold_volt``, on above, with a smooth step between."""
+    """A threshold switch in series with the cell: off below ``threshold_volt``, on above, with a smooth transition."""
 
     kind: Literal["selector"] = "selector"
-    """Form."""
+    """Form of the curve."""
     threshold_volt: Positive
-    """Voltage across the cell at which the selector is half open [V]."""
+    """Voltage across the cell at which the selector is half on [V]."""
     width_volt: Positive
-    """Width of the step: the selector opens by a factor e for each ``width_volt`` below the threshold [V]."""
+    """Width of the transition: below the threshold the conductance grows by a factor of e for each ``width_volt``
+    [V]."""
     off_ratio: Fraction = 0.0
-    """Conductance of the closed selector relative to the open one [-]."""
+    """Conductance of the selector in the off state relative to the on state [-]."""
     reference_volt: NonNegative = 0.0
-    """Voltage at which a cell has the conductance that it is programmed to; 0 is well above the threshold [V]."""
+    """Voltage at which the cell has its programmed conductance; 0: far above the threshold [V]."""
 
 
 Iv = Annotated[Sinh | Polynomial | Selector, Field(discriminator="kind")]

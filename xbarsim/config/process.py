@@ -1,4 +1,4 @@
-"""The key ``process``: the technology that numbers hold for."""
+"""The section ``process``: the technology for which numbers are given."""
 
 from __future__ import annotations
 

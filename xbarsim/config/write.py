@@ -1,4 +1,4 @@
-"""The key ``device.write``: what it takes to program a cell."""
+"""The section ``device.write``: programming pulses of a cell."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from xbarsim.config.record import Positive, Record
 
 
 class Verify(Record):
-    """Cells are read after every pulse and pulsed again until they are close enough to their targets."""
+    """Write and verify: cells are read after every pulse and pulsed again until they are within a tolerance."""
 
     tolerance: Positive
-    """How far from its target a cell is left alone, as a fraction of ``relative_to`` [-]."""
+    """Largest accepted deviation from the target, as a fraction of ``relative_to`` [-]."""
     relative_to: Literal["target", "range"] = "range"
     """What ``tolerance`` is a fraction of: the cell's own target, or on minus off conductance."""
     max_pulses: Annotated[int, Field(ge=1, le=10_000)]
-    """Pulses after which a cell is given up, and stays where the last one left it [-]."""
+    """Largest number of pulses; a cell then keeps the conductance of the last one [-]."""
 
 
 class Write(Record):
-    """Programming pulses of a cell; needed where weights are reloaded while the chip works."""
+    """Programming pulses of a cell; needed where weights are reloaded during inference."""
 
     volt: Positive
     """Voltage of a pulse [V]."""
     pulse_s: Positive
-    """Length of a pulse, verification included [s]."""
+    """Length of a pulse, including verification [s]."""
     pulses: Annotated[float, Field(ge=1)] | None = None
-    """Mean pulses until a cell is where it shall be; None is one, or as many as ``verify`` takes [-]."""
+    """Mean number of pulses of a cell; None: one, or the number that ``verify`` takes [-]."""
     verify: Verify | None = None
-    """Write, read back and write again; None takes ``device.programming`` as what is left in the end."""
+    """Write and verify; None: ``device.programming`` is the error that remains after writing."""
     drivers: Literal["array", "core", "tile", "chip"] = "tile"
-    """What has write drivers of its own; its arrays are written one after the other, the cells of a row together."""
+    """Unit with write drivers of its own. Its arrays are written one after another, and the cells of a row together."""
     endurance: Positive | None = None
-    """Pulses that a cell survives; None is not known [-]."""
+    """Number of pulses that a cell endures; None: unknown [-]."""
