@@ -89,5 +89,5 @@ def test_a_sampler_that_asks_for_what_is_no_point_is_told_so(tmp_path):
             return (99,)
 
     xs.register("sampler", "beyond", Beyond)
-    with pytest.raises(ConfigError, match=r"method: beyond: \(99,\) is no point of the space"):
+    with pytest.raises(ConfigError, match=r"method: beyond: \(99,\) is not a point of the space"):
         run_search(make_search({**CONTENT, "method": "beyond"}), tmp_path, cache=None)

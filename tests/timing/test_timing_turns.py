@@ -99,7 +99,7 @@ def test_write_drivers_for_every_array_program_faster():
 
 
 def test_turns_need_to_know_what_writing_takes():
-    with pytest.raises(ConfigError, match=r"device\.write: needed for mapping\.reload: turns"):
+    with pytest.raises(ConfigError, match=r"device\.write: missing; mapping\.reload: turns needs it"):
         plan_network(NETWORK, SMALL.override({"device.write": None}))
 
 
