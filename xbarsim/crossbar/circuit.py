@@ -7,16 +7,33 @@ that nothing is ever divided by zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.topology import Topology
-from xbarsim.crossbar.wires import Wires, check_resistance
+from xbarsim.crossbar.wires import Wires, check_ohms, check_resistance
+from xbarsim.errors import ConfigError
 
 Index = NDArray[np.int64]
+
+
+Ohms: TypeAlias = "float | NDArray[np.float64]"
+"""One resistance for all, or an array with one a line or one a segment [ohm]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ladder:
+    """Resistances of all lines of one kind."""
+
+    ohm: NDArray[np.float64]
+    """(lines or 1, nodes + 1) wire before every node and after the last [ohm]."""
+    terminal_ohm: NDArray[np.float64]
+    """(lines or 1,) driver or sensor [ohm]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +46,78 @@ class Lines:
     """One source-line segment of a gate-driven array."""
     r_access_ohm: float = 0.0
     """Resistance of a cell's open transistor, in series with it."""
+    uneven: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Arrays that stand for one of the others, by name: one resistance a line, or one a segment."""
 
     def __post_init__(self) -> None:
         """Refuse what is not a finite resistance of zero or more."""
         check_resistance("r_sl_ohm", self.r_sl_ohm)
         check_resistance("r_access_ohm", self.r_access_ohm)
 
-    def first_ohm(self, topology: Topology) -> float:
-        """Return the segment of the cells' first line [ohm]."""
-        return self.wires.r_wl_ohm if topology.inputs == "rows" else self.r_sl_ohm
+    def lay_first(self, topology: Topology, shape: tuple[int, int]) -> Ladder:
+        """Return the resistances of the cells' first lines, for an array of ``shape``."""
+        by_column = topology.source_lines == "columns"
+        size = (shape[1], shape[0]) if by_column else shape
+        name = "r_wl_ohm" if topology.inputs == "rows" else "r_sl_ohm"
+        return Ladder(ohm=self._segments(name, size), terminal_ohm=self._terminals("r_source_ohm", size[0]))
+
+    def lay_second(self, shape: tuple[int, int]) -> Ladder:
+        """Return the resistances of the bit lines, for an array of ``shape``."""
+        size = (shape[1], shape[0])
+        return Ladder(ohm=self._segments("r_bl_ohm", size), terminal_ohm=self._terminals("r_sink_ohm", size[0]))
+
+    def _segments(self, name: str, size: tuple[int, int]) -> NDArray[np.float64]:
+        lines, nodes = size
+        if name not in self.uneven:
+            return np.full((1, nodes + 1), self.r_sl_ohm if name == "r_sl_ohm" else getattr(self.wires, name))
+        ohm = self.uneven[name]
+        if ohm.shape not in ((lines,), (lines, nodes + 1)):
+            raise ConfigError(
+                f"{name}: shape {ohm.shape} is neither ({lines},), one resistance a line, nor ({lines}, {nodes + 1}), "
+                "one a segment"
+            )
+        return np.array(np.broadcast_to(ohm.reshape(lines, -1), (lines, nodes + 1)))
+
+    def _terminals(self, name: str, lines: int) -> NDArray[np.float64]:
+        if name not in self.uneven:
+            return np.full(1, getattr(self.wires, name))
+        ohm = self.uneven[name]
+        if ohm.shape != (lines,):
+            raise ConfigError(f"{name}: shape {ohm.shape} is not ({lines},), one resistance a line")
+        return ohm
+
+
+def gather_lines(
+    r_wl_ohm: Ohms, r_bl_ohm: Ohms, r_source_ohm: Ohms, r_sink_ohm: Ohms, r_sl_ohm: Ohms, r_access_ohm: float
+) -> Lines:
+    """Gather the resistances that a caller gives.
+
+    Parameters
+    ----------
+    r_wl_ohm, r_bl_ohm, r_sl_ohm : float, or ndarray of (lines,) or (lines, nodes + 1)
+        One segment of word lines, bit lines and source lines [ohm].
+    r_source_ohm, r_sink_ohm : float, or ndarray of (lines,)
+        Drivers and sensors [ohm].
+    r_access_ohm : float
+        Open transistor in series with each cell [ohm].
+
+    Returns
+    -------
+    Lines
+        The same, checked.
+    """
+    given = {
+        "r_wl_ohm": r_wl_ohm, "r_bl_ohm": r_bl_ohm, "r_source_ohm": r_source_ohm, "r_sink_ohm": r_sink_ohm,
+        "r_sl_ohm": r_sl_ohm,
+    }  # fmt: skip
+    uneven = {
+        name: check_ohms(name, value)
+        for name, value in given.items()
+        if isinstance(value, (list, tuple)) or np.ndim(value) > 0
+    }
+    even: dict[str, Any] = {name: 0.0 if name in uneven else value for name, value in given.items()}
+    r_sl = even.pop("r_sl_ohm")
+    return Lines(wires=Wires(**even), r_sl_ohm=r_sl, r_access_ohm=r_access_ohm, uneven=uneven)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,15 +205,10 @@ def build_circuit(
     count = size * (3 if has_access else 2)
     along = first.T if topology.source_lines == "columns" else first
     first_wires, driver, driver_line, count = _lay(
-        along,
-        lines.first_ohm(topology),
-        lines.wires.r_source_ohm,
-        find_ends(topology.drive, len(along), "near"),
-        driven,
-        count,
+        along, lines.lay_first(topology, shape), find_ends(topology.drive, len(along), "near"), driven, count
     )
     bit_wires, sensor, sensor_col, count = _lay(
-        second.T, lines.wires.r_bl_ohm, lines.wires.r_sink_ohm, find_ends(topology.sense, cols, "far"), sensed, count
+        second.T, lines.lay_second(shape), find_ends(topology.sense, cols, "far"), sensed, count
     )
     pairs, ohms = zip(*first_wires, *bit_wires, strict=True)
     wire, ohm = np.concatenate(pairs), np.concatenate(ohms)
@@ -186,12 +261,7 @@ def find_ends(ends: str, lines: int, even: str) -> tuple[Flags, Flags]:
 
 
 def _lay(
-    along: Index,
-    segment: float,
-    terminal: float,
-    ends: tuple[Flags, Flags],
-    connected: NDArray[np.bool_] | None,
-    count: int,
+    along: Index, ladder: Ladder, ends: tuple[Flags, Flags], connected: NDArray[np.bool_] | None, count: int
 ) -> tuple[Wired, Index, Index, int]:
     """Lay lines over ``along`` (lines, nodes) and connect the wanted ends to terminals numbered from ``count`` on.
 
@@ -200,11 +270,14 @@ def _lay(
     every = np.arange(len(along))
     on = np.ones(len(along), dtype=bool) if connected is None else connected
     near, far = on & ends[0], on & ends[1]
+    ohm = np.broadcast_to(ladder.ohm, (len(along), along.shape[1] + 1))
+    terminal = np.broadcast_to(ladder.terminal_ohm, len(along))
     inner = np.column_stack([along[:, :-1].ravel(), along[:, 1:].ravel()])
-    laid: Wired = [(inner, np.full(len(inner), segment))]
+    laid: Wired = [(inner, ohm[:, 1:-1].ravel())]
     line = np.concatenate([every[near], every[far]])
     order = np.argsort(line, kind="stable")
     touched = np.concatenate([along[near, 0], along[far, -1]])[order]
+    last = np.concatenate([(ohm[:, 0] + terminal)[near], (ohm[:, -1] + terminal)[far]])[order]
     terminals = count + np.arange(len(line))
-    laid.append((np.column_stack([terminals, touched]), np.full(len(line), segment + terminal)))
+    laid.append((np.column_stack([terminals, touched]), last))
     return laid, terminals, line[order], count + len(line)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,24 +16,17 @@ from xbarsim._numba import limit_threads
 from xbarsim._simd import LANES
 from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
-from xbarsim.crossbar.circuit import Lines
+from xbarsim.crossbar.circuit import Ohms, gather_lines
 from xbarsim.crossbar.nodal import solve_nodes
 from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
-from xbarsim.crossbar.relaxation import relax_all
+from xbarsim.crossbar.read import STEPS, TOLERANCE, check_finite, read_question
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.transfer import solve_transfer
-from xbarsim.crossbar.wires import Wires, check_threads
-from xbarsim.errors import SolverError
+from xbarsim.crossbar.wires import check_threads
 
 Array = NDArray[np.float64]
 VECTOR_BLOCK = 64
 """Vectors of one matrix product: a fixed number, so that bits do not depend on how many are given [-]."""
-STEPS = 100
-"""Newton steps after which a vector is given up, unless told otherwise [-]."""
-PASSES = 300
-"""Passes over all lines after which a vector is left to nodal analysis, unless told otherwise [-]."""
-TOLERANCE = 1e-9
-"""Error of a sensed current, relative to full scale, unless told otherwise [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,11 +51,11 @@ def solve_currents(
     g: ArrayLike,
     v_in: ArrayLike,
     *,
-    r_wl_ohm: float = 0.0,
-    r_bl_ohm: float = 0.0,
-    r_source_ohm: float = 0.0,
-    r_sink_ohm: float = 0.0,
-    r_sl_ohm: float = 0.0,
+    r_wl_ohm: Ohms = 0.0,
+    r_bl_ohm: Ohms = 0.0,
+    r_source_ohm: Ohms = 0.0,
+    r_sink_ohm: Ohms = 0.0,
+    r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
@@ -79,12 +71,15 @@ def solve_currents(
     ----------
     g : array_like, (..., rows, cols)
         Conductance of the cells [S].
-    v_in : array_like, (vectors, rows) or (rows,)
-        Inputs: voltage of the rows' drivers; or, where inputs open gates, ``read_volt`` times the opening [V].
-    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm : float
-        Word-line segment (any line along the rows that inputs drive), bit-line segment, driver and sensor [ohm].
-    r_sl_ohm : float
-        Source-line segment of a gate-driven array [ohm].
+    v_in : array_like, (..., vectors, rows), (vectors, rows) or (rows,)
+        Inputs of every array, or of all of them: voltage of the rows' drivers; or, where inputs open gates,
+        ``read_volt`` times the opening [V].
+    r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm : float or array_like
+        Word-line segment (any line along the rows that inputs drive), bit-line segment, driver and sensor: one for
+        all; (lines,), one a line; or, for segments, (lines, nodes + 1), before every cell of a line and after its last
+        [ohm].
+    r_sl_ohm : float or array_like
+        Source-line segment of a gate-driven array, given alike [ohm].
     r_access_ohm : float
         Open transistor in series with each cell [ohm].
     topology : str or Topology
@@ -120,8 +115,7 @@ def solve_currents(
     SolverError
         If Newton does not converge, with the vector and how far it came; or if a current overflows.
     """
-    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
-    lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if max_iterations is not None:
         check_steps(max_iterations)
@@ -129,24 +123,26 @@ def solve_currents(
     check_threads(threads)
     layout = question.topology
     with np.errstate(over="ignore", invalid="ignore"):
-        if iv is None and layout.solver == "operator":
+        is_plain = iv is None and not lines.uneven
+        if is_plain and layout.solver == "operator":
             currents = _multiply_transfer(question, threads)
-        elif iv is None and layout.solver == "columns":
+        elif is_plain and layout.solver == "columns":
             currents = _solve_columns(question, threads)
         else:
-            currents = _relax(question, tol, max_iterations, threads)
-    return question.shape(_check_finite(currents))
+            currents = read_question(question, tol, max_iterations, threads).currents
+    check_finite(currents)
+    return question.shape(currents)
 
 
 def solve_currents_report(
     g: ArrayLike,
     v_in: ArrayLike,
     *,
-    r_wl_ohm: float = 0.0,
-    r_bl_ohm: float = 0.0,
-    r_source_ohm: float = 0.0,
-    r_sink_ohm: float = 0.0,
-    r_sl_ohm: float = 0.0,
+    r_wl_ohm: Ohms = 0.0,
+    r_bl_ohm: Ohms = 0.0,
+    r_source_ohm: Ohms = 0.0,
+    r_sink_ohm: Ohms = 0.0,
+    r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
@@ -181,22 +177,13 @@ def solve_currents_report(
     ShapeError, ConfigError, SolverError
         As in :func:`solve_currents`.
     """
-    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
-    lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     check_steps(max_iterations)
     with np.errstate(over="ignore", invalid="ignore"):
         found = vars(_solve_all(question, max_iterations))
-    _check_finite(found["currents"])
+    check_finite(found["currents"])
     return CurrentReport(**{name: question.shape(values) for name, values in found.items()})
-
-
-def _check_finite(currents: Array) -> Array:
-    """Raise SolverError if a current overflowed."""
-    if not np.isfinite(currents).all():
-        _, vector, col = np.argwhere(~np.isfinite(currents))[0]
-        raise SolverError(f"v_in: vector {vector}: the current of column {col} overflowed")
-    return currents
 
 
 def _multiply_transfer(question: Question, threads: int | None) -> Array:
@@ -216,11 +203,11 @@ def _multiply_transfer(question: Question, threads: int | None) -> Array:
         r_sink_ohm=wires.r_sink_ohm,
         threads=threads,
     )[turn]
-    vectors = len(question.v_in)
+    vectors = question.vectors
     padded = np.zeros((-(-vectors // VECTOR_BLOCK) * VECTOR_BLOCK, t.shape[1]))
-    padded[:vectors] = question.v_in
     out = np.empty((len(t), len(padded), t.shape[2]))
     for array, operator in enumerate(np.ascontiguousarray(t)):
+        padded[:vectors] = question.inputs(array)
         for first in range(0, len(padded), VECTOR_BLOCK):
             part = slice(first, first + VECTOR_BLOCK)
             np.matmul(padded[part], operator, out=out[array, part])
@@ -234,14 +221,9 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
     wires = lines.wires
     g = question.g / (1.0 + lines.r_access_ohm * question.g)
     rows, cols = g.shape[1:]
-    vectors = len(question.v_in)
+    vectors = question.vectors
     blocks = -(-vectors // width)
     away = slice(None, None, -1 if layout.drive == "near" else 1)
-    share = np.zeros((blocks * width, rows))
-    share[:vectors] = question.share[:, away]
-    share = np.ascontiguousarray(share.reshape(blocks, width, rows).transpose(0, 2, 1)).reshape(blocks, rows * width)
-    volt = np.zeros(blocks * width)
-    volt[:vectors] = question.read_volt
     ohm = lines.r_sl_ohm + wires.r_bl_ohm
     fixed = wires.r_source_ohm + wires.r_sink_ohm + ohm
     alpha = 1.0
@@ -252,41 +234,29 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
     out = np.empty((len(g), blocks, cols * width))
     with limit_threads(threads):
         for array in range(len(g)):
+            if array == 0 or len(question.v_in) > 1:
+                share, volt = _place_gates(question, array, away, blocks)
             down = np.ascontiguousarray(g[array, away].T)
-            _ladder.solve_ladders(
-                alpha, ohm, fixed, every, down, share, volt.reshape(blocks, width), np.ones(width), out[array]
-            )
+            _ladder.solve_ladders(alpha, ohm, fixed, every, down, share, volt, np.ones(width), out[array])
     out = out.reshape(len(g), blocks, cols, width).transpose(0, 1, 3, 2).reshape(len(g), blocks * width, cols)
     return np.where(question.sensed, out[:, :vectors], 0.0)
 
 
-def _relax(question: Question, tol: float, max_iterations: int | None, threads: int | None) -> Array:
-    """Relax lines; solve what does not converge by nodal analysis."""
-    found = np.zeros((len(question.g), len(question.v_in), question.g.shape[2]))
-    rest = np.ones(found.shape[:2], dtype=bool)
-    if question.iv is None or question.lines.r_access_ohm == 0:
-        relaxed = relax_all(question, tol, max_iterations or PASSES, threads or numba.get_num_threads())
-        rest = relaxed.passes == 0
-        found[~rest] = np.where(question.sensed, relaxed.currents[~rest], 0.0)
-    for array, vector in np.argwhere(rest).tolist():
-        circuit, g, volt = arrange(question, array, vector)
-        solution = solve_nodes(circuit, g, volt[np.newaxis], question.iv, max_iterations or STEPS, [vector])
-        found[array, vector] = np.where(question.sensed, solution.cell_ampere[0].sum(axis=0), 0.0)
-    return found
+def _place_gates(question: Question, array: int, away: slice, blocks: int) -> tuple[Array, Array]:
+    """Lay the gates' openings and the read voltages of one array's vectors side by side, in blocks of ``LANES``."""
+    rows, vectors = question.g.shape[1], question.vectors
+    share = np.zeros((blocks * LANES, rows))
+    share[:vectors] = question.share(array)[:, away]
+    volt = np.zeros(blocks * LANES)
+    volt[:vectors] = question.supply(array)
+    share = np.ascontiguousarray(share.reshape(blocks, LANES, rows).transpose(0, 2, 1))
+    return share.reshape(blocks, rows * LANES), volt.reshape(blocks, LANES)
 
 
 def _solve_all(question: Question, max_iterations: int) -> CurrentReport:
     """Solve every array by nodal analysis; vectors of one circuit share its factorisation."""
     arrays, rows, cols = question.g.shape
-    vectors = len(question.v_in)
-    layout = question.topology
-    if layout.inputs == "gates":
-        groups = [np.array([n]) for n in range(vectors)]
-    elif layout.floating:
-        patterns = np.unique(question.v_in != 0, axis=0, return_inverse=True)[1].ravel()
-        groups = [np.flatnonzero(patterns == k) for k in range(patterns.max(initial=-1) + 1)]
-    else:
-        groups = [np.arange(vectors)] if vectors else []
+    vectors = question.vectors
     report = CurrentReport(
         currents=np.zeros((arrays, vectors, cols)),
         residual=np.zeros((arrays, vectors)),
@@ -296,9 +266,10 @@ def _solve_all(question: Question, max_iterations: int) -> CurrentReport:
         v_bl=np.zeros((arrays, vectors, rows, cols)),
     )
     for array in range(arrays):
-        for members in groups:
+        v_in, layout = question.inputs(array), question.topology
+        for members in _group_circuits(question, array):
             circuit, g, volt = arrange(question, array, int(members[0]))
-            each = question.v_in[members] if layout.inputs == "rows" else volt[np.newaxis]
+            each = v_in[members] if layout.inputs == "rows" else volt[np.newaxis]
             found = solve_nodes(circuit, g, each, question.iv, max_iterations, members.tolist())
             report.currents[array, members] = np.where(question.sensed, found.cell_ampere.sum(axis=1), 0.0)
             report.residual[array, members] = found.residual
@@ -307,3 +278,14 @@ def _solve_all(question: Question, max_iterations: int) -> CurrentReport:
             pair = found.node_volt[:, : 2 * rows * cols].reshape(-1, 2, rows, cols)
             report.v_wl[array, members], report.v_bl[array, members] = pair[:, 0], pair[:, 1]
     return report
+
+
+def _group_circuits(question: Question, array: int) -> list[NDArray[np.int64]]:
+    """Group the vectors of one array by circuit."""
+    vectors = question.vectors
+    if question.topology.inputs == "gates":
+        return [np.array([n]) for n in range(vectors)]
+    if question.topology.floating:
+        patterns = np.unique(question.inputs(array) != 0, axis=0, return_inverse=True)[1].ravel()
+        return [np.flatnonzero(patterns == k) for k in range(patterns.max(initial=-1) + 1)]
+    return [np.arange(vectors)] if vectors else []

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.config.iv import Curve
-from xbarsim.crossbar.circuit import Circuit, Lines
+from xbarsim.crossbar.circuit import Circuit, Ohms, gather_lines
 from xbarsim.crossbar.nodal import NodalEquations
 from xbarsim.crossbar.question import Question, arrange, check_question
 from xbarsim.crossbar.topology import Topology
-from xbarsim.crossbar.wires import Wires
 from xbarsim.device.iv import write_expression
 from xbarsim.errors import ShapeError
 
@@ -26,11 +25,11 @@ def write_netlist(
     g: ArrayLike,
     v_in: ArrayLike,
     *,
-    r_wl_ohm: float = 0.0,
-    r_bl_ohm: float = 0.0,
-    r_source_ohm: float = 0.0,
-    r_sink_ohm: float = 0.0,
-    r_sl_ohm: float = 0.0,
+    r_wl_ohm: Ohms = 0.0,
+    r_bl_ohm: Ohms = 0.0,
+    r_source_ohm: Ohms = 0.0,
+    r_sink_ohm: Ohms = 0.0,
+    r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
@@ -67,13 +66,12 @@ def write_netlist(
     ShapeError, ConfigError
         As in :func:`~xbarsim.crossbar.solve_currents`; also if there is more than one array or vector.
     """
-    wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
-    lines = Lines(wires=wires, r_sl_ohm=r_sl_ohm, r_access_ohm=r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if question.leading:
         raise ShapeError(f"g: shape {np.shape(g)} is not (rows, cols): a deck holds one array")
-    if len(question.v_in) != 1:
-        raise ShapeError(f"v_in: {len(question.v_in)} vectors; a deck holds one")
+    if question.vectors != 1:
+        raise ShapeError(f"v_in: {question.vectors} vectors; a deck holds one")
     circuit, siemens, volt = arrange(question, 0, 0)
     layout = question.topology
     cards = [

@@ -50,6 +50,8 @@ class Solution:
 
     It includes the rounding of node voltages times the conductance of wires, which sensed currents are free of.
     """
+    stray_ampere: Array
+    """(vectors,) sum of all violations of Kirchhoff's current law, which bounds the error of sensed currents [A]."""
     iterations: NDArray[np.int64]
     """(vectors,) Newton steps; 1 where cells are ohmic."""
 
@@ -244,6 +246,7 @@ def _measure(
         node_volt=volt[:, circuit.merged],
         cell_ampere=cell,
         driver_ampere=excess[:, drivers].sum(axis=1),
+        stray_ampere=np.abs(excess[:, equations.is_free]).sum(axis=1),
         residual=np.divide(worst, line, out=np.zeros(vectors), where=line > 0),
         iterations=iterations,
     )

@@ -28,7 +28,7 @@ class Question:
     g: Array
     """(arrays, rows, cols) [S]."""
     v_in: Array
-    """(vectors, rows) [V]."""
+    """(arrays or 1, vectors, rows) [V]."""
     topology: Topology
     """Layout."""
     lines: Lines
@@ -36,7 +36,7 @@ class Question:
     iv: Curve | None
     """Curve of the cells."""
     read_volt: Array
-    """(vectors,) voltage of source lines where inputs open gates [V]."""
+    """(arrays or 1, vectors) voltage of source lines where inputs open gates [V]."""
     sensed: NDArray[np.bool_]
     """(cols,) columns that are sensed."""
     leading: tuple[int, ...]
@@ -45,18 +45,31 @@ class Question:
     """Whether one vector was given without an axis for it."""
 
     @property
-    def swings(self) -> Array:
-        """Largest voltage that a cell can see, (vectors,) [V]."""
-        if self.topology.inputs == "gates":
-            return self.read_volt
-        high, low = self.v_in.max(axis=1, initial=0.0), self.v_in.min(axis=1, initial=0.0)
-        return np.asarray(high - low)
+    def vectors(self) -> int:
+        """Number of vectors."""
+        return int(self.v_in.shape[1])
 
-    @property
-    def share(self) -> Array:
-        """Opening of the gates, (vectors, rows) [-]."""
-        volt = self.read_volt[:, np.newaxis]
-        return np.divide(self.v_in, volt, out=np.zeros_like(self.v_in), where=volt > 0)
+    def inputs(self, array: int) -> Array:
+        """Return the inputs of one array, (vectors, rows) [V]."""
+        one: Array = self.v_in[array if len(self.v_in) > 1 else 0]
+        return one
+
+    def supply(self, array: int) -> Array:
+        """Return the voltage of the source lines of one array where inputs open gates, (vectors,) [V]."""
+        one: Array = self.read_volt[array if len(self.v_in) > 1 else 0]
+        return one
+
+    def swings(self, array: int) -> Array:
+        """Return the largest voltage that a cell of one array can see, (vectors,) [V]."""
+        if self.topology.inputs == "gates":
+            return self.supply(array)
+        v = self.inputs(array)
+        return np.asarray(v.max(axis=1, initial=0.0) - v.min(axis=1, initial=0.0))
+
+    def share(self, array: int) -> Array:
+        """Return the opening of one array's gates, (vectors, rows) [-]."""
+        volt, v = self.supply(array)[:, np.newaxis], self.inputs(array)
+        return np.divide(v, volt, out=np.zeros_like(v), where=volt > 0)
 
     def shape(self, values: NDArray[Any]) -> NDArray[Any]:
         """Bring (arrays, vectors, ...) to the shape that the caller's arguments call for."""
@@ -79,8 +92,8 @@ def check_question(
     ----------
     g : array_like, (..., rows, cols)
         Conductance of the cells [S].
-    v_in : array_like, (vectors, rows) or (rows,)
-        Inputs [V].
+    v_in : array_like, (..., vectors, rows), (vectors, rows) or (rows,)
+        Inputs of every array, or of all of them [V].
     topology, iv
         As in :func:`~xbarsim.crossbar.solve_currents`.
     read_volt : float or None
@@ -103,13 +116,15 @@ def check_question(
     layout = find_topology(topology)
     stack = check_conductance(g)
     rows, cols = stack.shape[1:]
-    volt = _check_inputs(v_in, rows)
-    vectors = np.atleast_2d(volt)
+    leading = np.shape(g)[:-2]
+    volt = _check_inputs(v_in, rows, leading)
+    stacks = math.prod(leading) if volt.ndim > 2 else 1
+    vectors = volt.reshape(stacks, 1 if volt.ndim == 1 else volt.shape[-2], rows)
     if layout.has_selector and iv is None:
         raise ConfigError(f"iv: missing; topology {layout.name} needs the curve of its selector")
     if iv is not None and not isinstance(iv, Curve):
         raise ConfigError(f"iv: {iv!r} is not a Sinh, Polynomial or Selector")
-    largest = vectors.max(axis=1, initial=0.0)
+    largest = vectors.max(axis=2, initial=0.0)
     if layout.inputs == "gates":
         if vectors.size and vectors.min() < 0:
             raise ShapeError(f"v_in: {vectors.min():g} V is negative, but inputs of {layout.name} open gates")
@@ -118,7 +133,7 @@ def check_question(
                 raise ConfigError(f"read_volt: {read_volt!r} is not a finite voltage of more than zero")
             if largest.max(initial=0.0) > read_volt:
                 raise ShapeError(f"v_in: {largest.max():g} V is more than read_volt {read_volt:g} V")
-            largest = np.full(len(vectors), float(read_volt))
+            largest = np.full(vectors.shape[:2], float(read_volt))
         swing = float(largest.max(initial=0.0))
     else:
         if read_volt is not None:
@@ -133,7 +148,7 @@ def check_question(
         iv=iv,
         read_volt=largest,
         sensed=_check_sensed(sensed, cols),
-        leading=np.shape(g)[:-2],
+        leading=leading,
         single=volt.ndim == 1,
     )
 
@@ -153,30 +168,32 @@ def check_tolerance(tol: float) -> None:
 def arrange(question: Question, array: int, vector: int) -> tuple[Circuit, Array, Array]:
     """Return circuit, effective conductances (rows, cols) and driver voltages of one array and vector."""
     layout = question.topology
-    g, v = question.g[array], question.v_in[vector]
+    g, v = question.g[array], question.inputs(array)[vector]
     driven = (v != 0) if layout.floating else None
     sensed = question.sensed if layout.floating else None
     if layout.inputs == "rows":
         return build_circuit(layout, g.shape, question.lines, driven, sensed), g, v
-    opening = question.share[vector]
+    opening = question.share(array)[vector]
     circuit = build_circuit(layout, g.shape, question.lines, opening=opening)
     lines = g.shape[0 if layout.source_lines == "rows" else 1]
-    return circuit, g * opening[:, np.newaxis], np.full(lines, question.read_volt[vector])
+    return circuit, g * opening[:, np.newaxis], np.full(lines, question.supply(array)[vector])
 
 
-def _check_inputs(v_in: ArrayLike, rows: int) -> Array:
+def _check_inputs(v_in: ArrayLike, rows: int, leading: tuple[int, ...]) -> Array:
     try:
         values = np.asarray(v_in)
     except ValueError as error:
         raise ShapeError(f"v_in: {error}") from None
     if values.dtype.kind not in "fiub":
         raise ShapeError(f"v_in: {values.dtype} is not a real number type")
-    if values.ndim not in (1, 2) or values.shape[-1] != rows:
-        raise ShapeError(f"v_in: shape {values.shape} is not (vectors, {rows}) or ({rows},)")
+    fits = values.ndim in (1, 2) or (values.ndim > 2 and values.shape[:-2] == leading)
+    if not fits or values.shape[-1] != rows:
+        stacked = f"({', '.join(map(str, leading))}, vectors, {rows}), " if leading else ""
+        raise ShapeError(f"v_in: shape {values.shape} is not {stacked}(vectors, {rows}) or ({rows},)")
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         bad = np.argwhere(~np.isfinite(np.atleast_2d(values)))[0]
-        raise ShapeError(f"v_in: vector {bad[0]}, row {bad[1]} is not a finite voltage")
+        raise ShapeError(f"v_in: vector {bad[-2]}, row {bad[-1]} is not a finite voltage")
     return values
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xbarsim.config.iv import Curve, Polynomial, Sinh, cell_current, curve_shape
 from xbarsim.crossbar import _cell
 from xbarsim.crossbar._relaxation import DONE, WIDTH, CellLaw, Goal, LineSet, relax_block
-from xbarsim.crossbar.circuit import find_ends
+from xbarsim.crossbar.circuit import Ladder, find_ends
 from xbarsim.crossbar.question import Question
 
 Array = NDArray[np.float64]
@@ -29,21 +29,21 @@ PINNED = 1e18
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Relaxed:
-    """What line relaxation found for every array and vector."""
+class ReadReport:
+    """Reads, one for every array and vector."""
 
     currents: Array
-    """(arrays, vectors, cols) currents of the bit lines [A]."""
+    """(..., vectors, cols) sensed currents; 0 for columns that are not sensed [A]."""
     error_ampere: Array
-    """(arrays, vectors) bound on the error of a sensed current [A]."""
+    """(..., vectors) bound on the error of each sensed current, from stray currents [A]."""
     full_ampere: Array
-    """(arrays, vectors) largest sum of the sizes of a column's cell currents [A]."""
+    """(..., vectors) full scale: the largest sum of the sizes of the currents of one column's cells [A]."""
     power_watt: Array
-    """(arrays, vectors) power that drivers give [W]."""
+    """(..., vectors) power that the drivers give; rows at 0 V take current and no power [W]."""
     driver_ampere: Array
-    """(arrays, vectors) current that all drivers push into the array together [A]."""
+    """(..., vectors) current that all drivers push into the array together [A]."""
     passes: NDArray[np.int64]
-    """(arrays, vectors) passes over all lines; 0 where they did not suffice and nothing else means anything."""
+    """(..., vectors) passes over all lines; 0 where nodal analysis found the answer."""
 
 
 def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]:
@@ -86,10 +86,8 @@ class LineKind:
 
     g: Array
     """(lines, nodes) largest conductance of the cells [S]."""
-    ohm: Array
-    """(lines or 1, nodes + 1) resistance before every node and after the last [ohm]."""
-    terminal_ohm: Array
-    """(lines or 1,) resistance of the terminals [ohm]."""
+    ladder: Ladder
+    """Resistances."""
     near: NDArray[np.bool_]
     """(lines,) lines with a terminal before their first node."""
     far: NDArray[np.bool_]
@@ -97,8 +95,8 @@ class LineKind:
 
     def bound_load(self, steepest: float) -> tuple[float, float]:
         """Return the largest sum of cells times resistances on a line, and the largest of these products."""
-        before = np.cumsum(self.ohm[:, :-1], axis=1) + self.terminal_ohm[:, np.newaxis]
-        after = np.cumsum(self.ohm[:, :0:-1], axis=1)[:, ::-1] + self.terminal_ohm[:, np.newaxis]
+        before = np.cumsum(self.ladder.ohm[:, :-1], axis=1) + self.ladder.terminal_ohm[:, np.newaxis]
+        after = np.cumsum(self.ladder.ohm[:, :0:-1], axis=1)[:, ::-1] + self.ladder.terminal_ohm[:, np.newaxis]
         paths = [np.where(on[:, np.newaxis], r, np.inf) for on, r in ((self.near, before), (self.far, after))]
         with np.errstate(invalid="ignore"):
             products = [np.where(self.g > 0, steepest * self.g * r, 0.0) for r in paths]
@@ -108,7 +106,7 @@ class LineKind:
     def guess_load(self, slope: float) -> float:
         """Return the share of a smooth voltage at the cells' other ends that an average line takes on."""
         nodes = self.g.shape[1]
-        total = float(self.ohm.mean()) * (nodes + 1) + 2.0 * float(self.terminal_ohm.mean())
+        total = float(self.ladder.ohm.mean()) * (nodes + 1) + 2.0 * float(self.ladder.terminal_ohm.mean())
         load = slope * float(self.g.mean()) * total * nodes
         if (self.near & self.far).all():
             load *= 0.25
@@ -125,8 +123,8 @@ class LineKind:
         far = np.broadcast_to(self.far[:, np.newaxis], shape)
         if connected is not None:
             near, far = near & connected, far & connected
-        first = np.broadcast_to((self.ohm[:, 0] + self.terminal_ohm)[:, np.newaxis], shape)
-        last = np.broadcast_to((self.ohm[:, -1] + self.terminal_ohm)[:, np.newaxis], shape)
+        first = np.broadcast_to((self.ladder.ohm[:, 0] + self.ladder.terminal_ohm)[:, np.newaxis], shape)
+        last = np.broadcast_to((self.ladder.ohm[:, -1] + self.ladder.terminal_ohm)[:, np.newaxis], shape)
         return (
             near.astype(np.float64).ravel(),
             np.where(near, first, 1.0).ravel(),
@@ -151,23 +149,14 @@ def lay_lines(question: Question, g: Array) -> tuple[LineKind, LineKind]:
         First lines and bit lines.
     """
     layout, lines = question.topology, question.lines
-    wires = lines.wires
     own = g if layout.source_lines == "rows" else g.T
     made = []
-    for cells, segment, terminal, ends, even in (
-        (own, lines.first_ohm(layout), wires.r_source_ohm, layout.drive, "near"),
-        (g.T, wires.r_bl_ohm, wires.r_sink_ohm, layout.sense, "far"),
+    for cells, ladder, ends, even in (
+        (own, lines.lay_first(layout, g.shape), layout.drive, "near"),
+        (g.T, lines.lay_second(g.shape), layout.sense, "far"),
     ):
         near, far = find_ends(ends, len(cells), even)
-        made.append(
-            LineKind(
-                g=np.ascontiguousarray(cells),
-                ohm=np.full((1, cells.shape[1] + 1), segment),
-                terminal_ohm=np.full(1, terminal),
-                near=near,
-                far=far,
-            )
-        )
+        made.append(LineKind(g=np.ascontiguousarray(cells), ladder=ladder, near=near, far=far))
     return made[0], made[1]
 
 
@@ -211,7 +200,7 @@ class Workspace:
         self.found = np.empty((5 + cols, WIDTH))
 
 
-def relax_all(question: Question, tolerance: float, limit: int, threads: int) -> Relaxed:
+def relax_all(question: Question, tolerance: float, limit: int, threads: int) -> ReadReport:
     """Relax every array with every vector.
 
     Parameters
@@ -227,12 +216,14 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int) ->
 
     Returns
     -------
-    Relaxed
+    ReadReport
         Currents, bounds, power and passes.
     """
     arrays, rows, cols = question.g.shape
-    found = np.zeros((5 + cols, arrays, len(question.v_in)))
-    jobs = [(array, swing, part) for array in range(arrays) for swing, part in share_out(question.swings)]
+    if question.iv is not None and question.lines.r_access_ohm > 0:
+        limit = 0  # a curve behind a resistance is left to nodal analysis
+    found = np.zeros((5 + cols, arrays, question.vectors))
+    jobs = [(array, *block) for array in range(arrays) for block in share_out(question.swings(array))]
     queue = iter(jobs)
 
     def work(space: Workspace) -> None:
@@ -240,7 +231,7 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int) ->
         for array, swing, part in queue:
             if plan is None or key != (array, swing):
                 key, plan = (array, swing), make_plan(question, array, swing, tolerance, limit)
-            relax_vectors(question, plan, part, space)
+            relax_vectors(question, array, plan, part, space)
             found[:, array, part] = space.found[:, : len(part)]
 
     workers = max(1, min(threads, len(jobs)))
@@ -250,8 +241,8 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int) ->
         else:
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(work, [Workspace(rows, cols) for _ in range(workers)]))
-    return Relaxed(
-        currents=np.moveaxis(found[5:], 0, -1),
+    return ReadReport(
+        currents=np.ascontiguousarray(np.moveaxis(found[5:], 0, -1)),
         error_ampere=found[0],
         full_ampere=found[1],
         power_watt=found[2],
@@ -309,15 +300,17 @@ def make_plan(question: Question, array: int, swing: float, tolerance: float, li
     return ArrayPlan(law=law, first=first, second=second, goal=goal)
 
 
-def relax_vectors(question: Question, plan: ArrayPlan, part: NDArray[np.int64], space: Workspace) -> None:
+def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray[np.int64], space: Workspace) -> None:
     """Relax one block of vectors.
 
     Parameters
     ----------
     question : Question
         What is asked.
+    array : int
+        Number of the array.
     plan : ArrayPlan
-        The array.
+        The same, described.
     part : ndarray, (lanes,)
         Numbers of the vectors.
     space : Workspace
@@ -326,14 +319,14 @@ def relax_vectors(question: Question, plan: ArrayPlan, part: NDArray[np.int64], 
     layout, first, second = question.topology, plan.first, plan.second
     (cols, rows), lanes = second.g.shape, len(part)
     inputs = np.zeros((rows, WIDTH))
-    inputs[:, :lanes] = question.v_in[part].T
+    inputs[:, :lanes] = question.inputs(array)[part].T
     volt, opening, driven, sensed = inputs, np.ones((rows, WIDTH)), None, None
     is_gated = layout.inputs == "gates"
     if is_gated:
         read = np.zeros(WIDTH)
-        read[:lanes] = question.read_volt[part]
+        read[:lanes] = question.supply(array)[part]
         opening = np.zeros((rows, WIDTH))
-        opening[:, :lanes] = question.share[part].T
+        opening[:, :lanes] = question.share(array)[part].T
         volt = np.broadcast_to(read, (len(first.g), WIDTH))
     if layout.floating:
         driven = inputs != 0
@@ -342,11 +335,11 @@ def relax_vectors(question: Question, plan: ArrayPlan, part: NDArray[np.int64], 
     is_row = layout.source_lines == "rows"
     lay = (is_gated, opening.ravel())
     one = LineSet(
-        1.0, lay[0], first.g, lay[1], (WIDTH, 0) if is_row else (0, WIDTH), first.ohm,
+        1.0, lay[0], first.g, lay[1], (WIDTH, 0) if is_row else (0, WIDTH), first.ladder.ohm,
         *first.connect(driven, volt), (down, along) if is_row else (along, down),
     )  # fmt: skip
     two = LineSet(
-        -1.0, lay[0], second.g, lay[1], (0, WIDTH), second.ohm,
+        -1.0, lay[0], second.g, lay[1], (0, WIDTH), second.ladder.ohm,
         *second.connect(sensed, np.zeros((cols, WIDTH))), (along, down),
     )  # fmt: skip
     space.state[DONE] = 1.0

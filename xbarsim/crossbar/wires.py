@@ -61,6 +61,39 @@ def check_resistance(name: str, value: float) -> None:
         raise ConfigError(f"{name}: {value} is not a finite resistance of zero or more")
 
 
+def check_ohms(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return resistances given line by line or segment by segment.
+
+    Parameters
+    ----------
+    name : str
+        What messages call them.
+    value : array_like, (lines,) or (lines, segments)
+        Resistances [ohm].
+
+    Returns
+    -------
+    ndarray, shape of ``value``
+        The same in float64.
+
+    Raises
+    ------
+    ConfigError
+        If they are not finite numbers of zero or more.
+    """
+    try:
+        ohms = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{name}: not an array of numbers; give one resistance, one a line, or one a segment"
+        ) from None
+    if not (np.isfinite(ohms) & (ohms >= 0)).all():
+        raise ConfigError(
+            f"{name}: {ohms[~(np.isfinite(ohms) & (ohms >= 0))][0]} is not a finite resistance of zero or more"
+        )
+    return ohms
+
+
 def check_conductance(g: ArrayLike) -> NDArray[np.float64]:
     """Return conductances as a contiguous stack of arrays.
 

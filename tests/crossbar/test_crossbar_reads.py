@@ -1,0 +1,125 @@
+"""Reads: power from the drivers, inputs of every array, and wires that differ from line to line."""
+
+import re
+
+import numpy as np
+import pytest
+from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
+from reference.spice import needs_ngspice, read_currents, run_ngspice
+
+from xbarsim.crossbar import solve_currents, solve_currents_report, solve_reads, write_netlist
+from xbarsim.errors import ConfigError, ShapeError
+
+TOPOLOGIES = ["passive", "passive_interleaved_both", "passive_floating", "1t1r_gate", "1t1r_gate_rows"]
+
+
+def measure_power(deck, folder):
+    """Return the power of all drivers of a deck as ngspice sees it [W]."""
+    sources = re.findall(r"^V(d\d+) \S+ 0 DC (\S+)", deck, re.MULTILINE)
+    wanted = "\n".join(f"print i(v{name})" for name, _ in sources)
+    printed = run_ngspice(deck.replace("quit 0", f"{wanted}\nquit 0"), folder)
+    currents = dict(re.findall(r"^i\(v(d\d+)\) = (\S+)", printed, re.MULTILINE))
+    return -sum(float(volt) * float(currents[name]) for name, volt in sources)
+
+
+@needs_ngspice
+@pytest.mark.parametrize(("topology", "curve"), CASES[::2])
+def test_power_equals_that_of_ngspice(topology, curve, tmp_path):
+    g, v_in = sample_cells((12, 9), seed=6), sample_inputs(1, 12, seed=7)
+    case = {"topology": topology, "iv": CURVES[curve], **WIRES}
+    found = solve_reads(g, v_in, **case)
+    assert found.power_watt[0] == pytest.approx(measure_power(write_netlist(g, v_in, **case), tmp_path), rel=1e-4)
+
+
+@pytest.mark.parametrize(("topology", "curve"), CASES)
+def test_reads_agree_with_nodal_analysis(topology, curve):
+    g, v_in = sample_cells((9, 7)), sample_inputs(5, 9)
+    case = {"topology": topology, "iv": CURVES[curve], **WIRES}
+    found, report = solve_reads(g, v_in, **case), solve_currents_report(g, v_in, **case)
+    np.testing.assert_allclose(found.currents, report.currents, rtol=0, atol=2e-9 * found.full_ampere.max())
+    np.testing.assert_allclose(found.driver_ampere, report.driver_ampere, rtol=1e-7)
+
+
+def test_rows_at_0_volt_take_some_of_the_power():
+    g, v_in = np.full((8, 8), 1e-3), np.where(np.arange(8) < 4, 0.2, 0.0)
+    found = solve_reads(g, v_in, r_wl_ohm=1.0, r_bl_ohm=50.0)
+    sensed = found.currents.sum() * 0.2  # what an array with equal drivers would take for these currents
+    assert found.power_watt > 1.02 * sensed
+
+
+def test_nodal_analysis_gives_the_same_read(monkeypatch):
+    g, v_in = sample_cells((9, 7)), sample_inputs(2, 9)
+    case = {"iv": CURVES["sinh"], **WIRES}
+    relaxed = solve_reads(g, v_in, **case)
+    monkeypatch.setattr("xbarsim.crossbar.read.PASSES", 1)
+    nodal = solve_reads(g, v_in, **case)
+    assert relaxed.passes.min() > 0
+    assert nodal.passes.max() == 0
+    for name in ("currents", "full_ampere", "power_watt", "driver_ampere"):
+        np.testing.assert_allclose(getattr(nodal, name), getattr(relaxed, name), rtol=1e-6)
+    assert (nodal.error_ampere <= 1e-7 * nodal.full_ampere).all()
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_every_array_may_have_its_own_inputs(topology):
+    g = np.stack([sample_cells((9, 7), seed) for seed in range(6)]).reshape(2, 3, 9, 7)
+    v_in = sample_inputs(30, 9).reshape(2, 3, 5, 9)
+    case = {"topology": topology, **WIRES}
+    for solve in (solve_currents, lambda *given, **rest: solve_reads(*given, **rest).currents):
+        whole = solve(g, v_in, **case)
+        assert whole.shape == (2, 3, 5, 7)
+        np.testing.assert_array_equal(whole[1, 2], solve(g[1, 2], v_in[1, 2], **case))
+    report = solve_currents_report(g, v_in, **case)
+    np.testing.assert_allclose(whole, report.currents, rtol=0, atol=2e-9 * report.currents.max())
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 9), (3, 2, 5, 9), (1, 1, 1, 5, 9)])
+def test_inputs_of_other_stacks_are_refused(shape):
+    g = np.full((2, 3, 9, 7), 1e-6)
+    with pytest.raises(ShapeError, match=r"^v_in: shape .* is not \(2, 3, vectors, 9\)"):
+        solve_currents(g, np.full(shape, 0.1))
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_equal_resistances_by_line_or_segment_are_the_number(topology):
+    g, v_in = sample_cells((9, 7)), sample_inputs(3, 9)
+    by_column = topology == "1t1r_gate"
+    first, nodes = (7, 9) if by_column else (9, 7)
+    plain = solve_reads(g, v_in, topology=topology, **WIRES).currents
+    by_line = {"r_wl_ohm": np.full(first, 2.5), "r_sl_ohm": np.full(first, 1.5), "r_bl_ohm": np.full(7, 3.5)}
+    by_segment = {
+        "r_wl_ohm": np.full((first, nodes + 1), 2.5), "r_sl_ohm": np.full((first, nodes + 1), 1.5),
+        "r_bl_ohm": [[3.5] * 10] * 7,
+    }  # fmt: skip
+    ends = {"r_source_ohm": np.full(first, 100.0), "r_sink_ohm": np.full(7, 50.0)}
+    for given in (by_line, by_segment):
+        found = solve_currents(g, v_in, topology=topology, **given, **ends)
+        np.testing.assert_allclose(found, plain, rtol=1e-12)
+
+
+@needs_ngspice
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_wires_that_differ_by_segment_equal_ngspice(topology, tmp_path):
+    g, v_in, rng = sample_cells((8, 6)), sample_inputs(1, 8), np.random.default_rng(8)
+    by_column = topology == "1t1r_gate"
+    first, nodes = (6, 8) if by_column else (8, 6)
+    ohms = {
+        "r_wl_ohm": rng.uniform(0, 9, (first, nodes + 1)), "r_sl_ohm": rng.uniform(0, 9, (first, nodes + 1)),
+        "r_bl_ohm": rng.uniform(0, 9, (6, 9)), "r_source_ohm": rng.uniform(0, 90, first),
+        "r_sink_ohm": rng.uniform(0, 90, 6),
+    }  # fmt: skip
+    expected = read_currents(run_ngspice(write_netlist(g, v_in, topology=topology, **ohms), tmp_path))
+    np.testing.assert_allclose(solve_currents(g, v_in, topology=topology, **ohms)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("r_wl_ohm", [1.0, 2.0, 3.0]), ("r_wl_ohm", np.ones((2, 3))), ("r_bl_ohm", np.ones((2, 4))),
+        ("r_source_ohm", np.ones((2, 1))), ("r_sink_ohm", [1.0]), ("r_bl_ohm", [1.0, -1.0, 1.0]),
+        ("r_wl_ohm", ["a", "b"]), ("r_wl_ohm", [np.nan, 1.0]),
+    ],
+)  # fmt: skip
+def test_resistances_that_do_not_fit_are_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        solve_currents(np.full((2, 3), 1e-6), [0.1, 0.1], **{name: value})
