@@ -36,12 +36,12 @@ CODINGS: dict[str, dict[str, Any]] = {
 RANGES: dict[str, dict[str, Any]] = {
     "calibrated": {"adc.full_scale": "calibrated", "adc.quantile": None},
     **{f"quantile {share:g}": {"adc.full_scale": "quantile", "adc.quantile": share} for share in
-       (1.0, 0.99999, 0.9999, 0.9995, 0.999, 0.995)},
+       (1.0, 0.99999, 0.9999, 0.9995, 0.999, 0.995, 0.99)},
     "whole": {"adc.full_scale": "whole", "adc.quantile": None},
 }  # fmt: skip
 FIXED = ("isaac", "puma", "nax", "neurram", "sram_7nm")
 """Files whose papers say how many bits of an input a read takes (``sources: dac`` of the file)."""
-SCREENED, TESTED, CALIBRATED, TRIALS = 48, 500, 512, 3
+SCREENED, TESTED, CALIBRATED, TRIALS = 256, 500, 512, 3
 """Images that choices are screened on, images of the table, images of ranges, chips of the table."""
 FEW = 64
 """Images of ranges while choices are screened."""
@@ -56,6 +56,8 @@ IDEAL = {
 """What makes hardware ideal, so that its logits are those of the integers."""
 GAP = 0.05
 """Loss against the integers beyond which the page asks for causes."""
+EXPLAINED, ORDERS = 200, 6
+"""Test images and orders of causes of an explanation."""
 
 
 class Bench:
@@ -130,12 +132,12 @@ def find_causes(bench: Bench, name: str) -> list[list[Any]]:
     found = xs.explain(
         bench.network,
         name,
-        (bench.images[:60], bench.labels[:60]),
+        (bench.images[:EXPLAINED], bench.labels[:EXPLAINED]),
         calibration=bench.calibration,
         trials=1,
         threads=1,
         parts=("causes",),
-        orders=4,
+        orders=ORDERS,
     )
     table = found.causes
     table = table[table["measure"] == table["measure"].iloc[0]] if "measure" in table else table
@@ -154,7 +156,7 @@ def write_page(results: dict[str, Any], path: Path) -> None:
         f"choices whose logits are closest to those of the integer network on {SCREENED} separate images and one",
         "chip. They are then evaluated on the same test images and chips as the file itself. The codings tried",
         "are all values of `dac.signed` with 1, 2 and 4 bits in a read (only the bits of the paper where it gives",
-        "them). The ranges tried are all values of `adc.full_scale`, and quantiles from 0.995 to 1.",
+        "them). The ranges tried are all values of `adc.full_scale`, and quantiles from 0.99 to 1.",
         "",
         "| file | integers | hardware | 95 % interval | best coding | gain | best range | gain |",
         "|---|---|---|---|---|---|---|---|",
@@ -187,7 +189,8 @@ def write_page(results: dict[str, Any], path: Path) -> None:
                 f"{cause} {points:+.1f}" for cause, points in entry.get("causes", []) if abs(points) >= 0.1
             )
             lines.append(
-                f"- `{name}`: {causes or 'causes not measured'} (points, `xs.explain` on 60 images and one chip)."
+                f"- `{name}`: {causes or 'causes not measured'} (points, `xs.explain` on "
+                f"{EXPLAINED} images and one chip)."
             )
         lines.append("")
     lines += [
@@ -214,7 +217,7 @@ def main() -> None:
         arguments.results.write_text(json.dumps(results, indent=1), encoding="utf-8")
 
     for name in arguments.files.split(","):
-        stamp = hash_hardware(xs.load_hardware(name))
+        stamp = f"{hash_hardware(xs.load_hardware(name))}, {SCREENED} screened, {TESTED} tested"
         if results.get(name, {}).get("hash") != stamp:
             results[name] = {"hash": stamp}
         entry = results[name]

@@ -17,7 +17,10 @@ class Dac(Record):
     signed: Literal["auto", "twos_complement", "sign_magnitude", "offset"] = "auto"
     """Coding of signed inputs. ``twos_complement``: the low bits, then the sign bit in a read with a converter step of
     its own. ``sign_magnitude``: positive inputs, then the magnitudes of negative ones. ``offset``: half of the range is
-    added and subtracted digitally. ``auto``: two's complement for reads of one bit, else sign and magnitude."""
+    added and subtracted digitally. ``auto``: two's complement for reads of one bit, else sign and magnitude. Inputs of
+    -1 and 1 (signed, ``activation_bits: 1``): two reads, of the positive and of the negative inputs (``auto``), or of all
+    inputs and of the negative ones, counted twice (``twos_complement``); or one read of the positive inputs, counted
+    twice (``offset``), which has no code for padding."""
 
     coding: Literal["voltage", "width", "count"] = "voltage"
     """How a read of several bits represents the input: by the voltage of a pulse, by its width, or by the number of
@@ -50,3 +53,7 @@ class Dac(Record):
         if self.signed == "auto":
             return "twos_complement" if self.bits == 1 else "sign_magnitude"
         return self.signed
+
+    def coding_for(self, input_bits: int) -> str:
+        """Return how signed inputs of ``input_bits`` are sent: -1 and 1 as sign and magnitude under ``auto``."""
+        return "sign_magnitude" if self.signed == "auto" and input_bits == 1 else self.signed_coding

@@ -7,6 +7,9 @@ unsigned numbers by one of the codings of :data:`CODINGS`, each a series of pass
 * ``sign_magnitude``: max(x, 0), then max(-x, 0), which counts negative;
 * ``offset``: x + 2**(b - 1); the weights times that constant are taken from the result digitally.
 
+Signed inputs of one bit are -1 and 1, and 0 where nothing is driven (padding). In two's complement they have two bits;
+as sign and magnitude they take a pass each; with an offset (x + 1) / 2 goes out in one, which has no place for 0.
+
 A driver is ideal: stream value k puts k equal steps of voltage on the word line. Settling time, driver noise and
 nonlinearity are neglected; the driver's output resistance belongs to the circuit (``crossbar``).
 """
@@ -52,31 +55,36 @@ class SignedCoding:
     """b -> what the passes count too much, whatever the input."""
 
 
+def _low(bits: int) -> int:
+    """Return the bits of the largest magnitude above zero."""
+    return max(bits - 1, 1)
+
+
 CODINGS = {
     coding.name: coding
     for coding in (
         SignedCoding(
             name="twos_complement",
             about="low bits, then the sign bit in a read of its own",
-            passes=lambda b: (Pass(b - 1, 1, False), Pass(1, -(1 << (b - 1)), True)),
+            passes=lambda b: (Pass(_low(b), 1, False), Pass(1, -(1 << _low(b)), True)),
             sends_bits=True,
-            encode=lambda x, b: x & ((1 << b) - 1),
+            encode=lambda x, b: x & ((2 << _low(b)) - 1),
             constant=lambda b: 0,
         ),
         SignedCoding(
             name="sign_magnitude",
             about="positive inputs, then magnitudes of negative ones",
-            passes=lambda b: (Pass(b - 1, 1, False), Pass(b, -1, False)),
+            passes=lambda b: (Pass(_low(b), 1, False), Pass(b, -1, False)),
             sends_bits=False,
-            encode=lambda x, b: np.maximum(x, 0) | (np.maximum(-x, 0) << (b - 1)),
+            encode=lambda x, b: np.maximum(x, 0) | (np.maximum(-x, 0) << _low(b)),
             constant=lambda b: 0,
         ),
         SignedCoding(
             name="offset",
             about="inputs plus half of their range, which is taken off digitally",
-            passes=lambda b: (Pass(b, 1, False),),
+            passes=lambda b: (Pass(b, 2 if b == 1 else 1, False),),
             sends_bits=False,
-            encode=lambda x, b: x + (1 << (b - 1)),
+            encode=lambda x, b: (x + 1) >> 1 if b == 1 else x + (1 << (b - 1)),
             constant=lambda b: 1 << (b - 1),
         ),
     )
@@ -128,7 +136,14 @@ class Streams:
     @property
     def highest(self) -> int:
         """Largest input."""
-        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+        return max((1 << (self.bits - 1)) - 1, 1) if self.signed else (1 << self.bits) - 1
+
+    @property
+    def has_zero(self) -> bool:
+        """Whether 0 can be sent; it cannot where -1 and 1 are all that an offset tells apart."""
+        if self.bits > 1 or not self.signed:
+            return True
+        return int(self.weights @ split_inputs(np.zeros(1, dtype=np.int64), self)[:, 0]) == self.constant
 
     @property
     def coded_bits(self) -> int:
@@ -169,7 +184,8 @@ def stream_count(activation_bits: int, dac_bits: int, signed: bool, coding: str 
     -------
     int
         Of b bits, d a read: ceil(b / d); for signed inputs ceil((b - 1) / d) + 1 in two's complement,
-        ceil((b - 1) / d) + ceil(b / d) as sign and magnitude, ceil(b / d) with an offset.
+        ceil((b - 1) / d) + ceil(b / d) as sign and magnitude, ceil(b / d) with an offset. Of -1 and 1 (b = 1): 2, 2
+        and 1.
     """
     chosen = CODINGS[coding] if signed else UNSIGNED
     return sum(-(-each.bits // dac_bits) for each in chosen.passes(activation_bits))

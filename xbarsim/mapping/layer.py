@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
 from xbarsim.mvm import stream_count
@@ -80,7 +81,9 @@ class LayerDraft:
     @property
     def input_bits(self) -> int:
         """Bits of what drives the arrays: an input, or a sum of several (see :class:`EpitomePlan`)."""
-        return self.activation_bits + (self.epitome.extra_bits if self.epitome else 0)
+        extra = self.epitome.extra_bits if self.epitome else 0
+        is_binary = self.signed and self.activation_bits == 1  # sums of -1 and 1 reach both ends of their range
+        return self.activation_bits + extra + (1 if extra and is_binary else 0)
 
     @property
     def rounds(self) -> int:
@@ -153,7 +156,7 @@ class LayerDraft:
     def streams(self) -> int:
         """Array reads of one pass of a window."""
         dac = self.hardware.dac
-        return stream_count(self.input_bits, dac.bits, self.signed, dac.signed_coding)
+        return stream_count(self.input_bits, dac.bits, self.signed, dac.coding_for(self.input_bits))
 
     @property
     def work(self) -> int:
@@ -248,14 +251,22 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
     MappingError
         If the node is no weight layer.
     ConfigError
-        If the layer is empty, or inputs that an epitome adds up become too wide.
+        If the layer is empty, inputs that an epitome adds up become too wide, or nothing stands for its padding.
     """
     matrix = describe_matrix(node)
     partition = partition_matrix(matrix, hardware, node.name)
-    return LayerDraft(
+    draft = LayerDraft(
         node=node, hardware=hardware, matrix=matrix, partition=partition, signed=signed,
         epitome=plan_epitome(node, hardware), turn=0, replicas=1,
     )  # fmt: skip
+    is_offset = draft.input_bits == 1 and signed and hardware.dac.coding_for(1) == "offset"
+    if is_offset and (draft.epitome is not None or np.any(node.attributes.get("padding", 0))):
+        at_rest = "padding" if draft.epitome is None else "rows at rest of an epitome"
+        raise ConfigError(
+            f"layer {node.name}: dac.signed: offset has codes for inputs of -1 and 1 (activation_bits: 1), none for "
+            f"{at_rest}; take sign_magnitude or twos_complement for this layer"
+        )
+    return draft
 
 
 def place_layers(drafts: Sequence[LayerDraft]) -> tuple[tuple[LayerPlan, ...], int]:

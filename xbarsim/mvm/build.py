@@ -81,7 +81,7 @@ def program_matrix(
         encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
     )
     dac = hardware.dac
-    streams = encode_streams(activation_bits, dac.bits, signed, dac.signed_coding, dac.power)
+    streams = encode_streams(activation_bits, dac.bits, signed, dac.coding_for(activation_bits), dac.power)
     engine = Engine(
         hardware=hardware,
         programmed=programmed,

@@ -373,4 +373,6 @@ class Engine:
             raise ShapeError(
                 f"codes: {x.min()} .. {x.max()} are not within {self.streams.lowest} .. {self.streams.highest}"
             )
+        if not self.streams.has_zero and not x.all():
+            raise ShapeError("codes: dac.signed: offset sends -1 and 1 of signed inputs of one bit, but not 0")
         return x

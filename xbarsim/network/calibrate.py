@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.execute import check_images
 from xbarsim.network.executor import EXECUTORS, Executor, FloatRun
 from xbarsim.network.graph import Network
@@ -198,6 +199,8 @@ def _is_settled(
     if before == now or before[0] != now[0]:
         return before == now
     values, counts = histogram.filled()
+    if is_binary(grid.bits, now[0]):
+        return abs(before[1] - now[1]) <= math.sqrt(SETTLED) * now[1]
     former, least = (_squared_error(values, counts, scale, code_range(grid.bits, now[0])) for _, scale in (before, now))
     allowed = SETTLED * 4.0 ** min(0, 8 - grid.bits)
     return former - least <= allowed * float(np.dot(values**2, counts))
@@ -213,18 +216,22 @@ def choose_scale(histogram: Histogram, bits: int, signed: bool) -> float:
     bits : int
         Bits of the codes.
     signed : bool
-        Codes are two's complement if set, else 0 .. 2^bits - 1.
+        Codes are two's complement if set, -1 and 1 where they have one bit; else 0 .. 2^bits - 1.
 
     Returns
     -------
     float
-        Step, exactly representable in float32; 1.0 where all values are zero.
+        Step, exactly representable in float32; 1.0 where all values are zero. The mean magnitude where codes are -1
+        and 1, which has the least squared error there (Rastegari et al., ECCV 2016).
     """
     low_code, high_code = code_range(bits, signed)
     top = max(histogram.high, -histogram.low if signed else 0.0)
     values, counts = histogram.filled()
     if not top or not len(values):
         return 1.0
+    if is_binary(bits, signed):
+        mean = float(np.dot(np.abs(values), counts)) / float(histogram.counts.sum())
+        return float(np.float32(mean)) or 1.0
     best, least = 1.0, np.inf
     for fraction in _CANDIDATES[::-1]:
         step = float(np.float32(top * fraction / max(high_code, 1)))
@@ -245,8 +252,3 @@ def _squared_error(values: np.ndarray, counts: np.ndarray, step: float, limits: 
     coarse = inside & (np.abs(codes) * _BIN_WIDTH > 1.0)
     squares = np.where(coarse, 1.0 / 12.0, errors**2)
     return float(np.dot(squares, counts)) * step**2
-
-
-def code_range(bits: int, signed: bool) -> tuple[int, int]:
-    """Return the smallest and largest code."""
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)

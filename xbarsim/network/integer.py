@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from xbarsim.errors import ShapeError
-from xbarsim.network.calibrate import code_range
+from xbarsim.network.codes import round_codes
 from xbarsim.network.execute import Observer, Progress, run_network
 from xbarsim.network.graph import Node, rule_of
 from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork
@@ -28,20 +28,18 @@ def quantize_input(layer: QuantizedLayer, x: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape of ``x``
-        ``clip(round(x / scale) + zero_point)``: uint8 or uint16 if unsigned, int16 or int32 if signed.
+        ``clip(round(x / scale) + zero_point)``, and the sign, -1 or 1, where codes are signed and have one bit: uint8
+        or uint16 if unsigned, int16 or int32 if signed.
 
     Raises
     ------
     ShapeError
         If a value is NaN.
     """
-    low, high = code_range(layer.activation_bits, layer.signed)
-    steps: np.ndarray = np.rint(np.divide(x, np.float32(layer.input_scale), dtype=np.float32))
-    if layer.input_zero_point:
-        steps += np.float32(layer.input_zero_point)
+    steps: np.ndarray = np.divide(x, np.float32(layer.input_scale), dtype=np.float32)
+    steps = round_codes(steps, layer.input_zero_point, layer.activation_bits, layer.signed)
     if np.isnan(steps).any():
         raise ShapeError(f"layer {layer.name}: input holds NaN values")
-    np.clip(steps, low, high, out=steps)
     narrow = layer.activation_bits <= 8
     if layer.signed:
         return steps.astype(np.int16 if narrow else np.int32)

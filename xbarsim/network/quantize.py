@@ -2,7 +2,7 @@
 
 Weights are symmetric, one scale per output channel, within +-(2^(bits-1) - 1). Activations have one scale per
 tensor, chosen on calibration images; they are unsigned where the graph or the images say that no value is
-negative. Scales, zero points and codes of networks that were quantised in their file (ONNX QDQ) are kept; only the code
+negative. Signed activations of one bit are the signs -1 and 1. Scales, zero points and codes of networks that were quantised in their file (ONNX QDQ) are kept; only the code
 -2^(bits-1) of a symmetric weight moves to its neighbour, because arrays store magnitudes of bits - 1.
 """
 
@@ -44,7 +44,7 @@ class QuantizedLayer:
     input_zero_point : int
         Code of the real value 0; padding holds it.
     signed : bool
-        Whether input codes are two's complement.
+        Whether input codes are two's complement; -1 and 1 where they have one bit.
     weight_bits, activation_bits : int
         Widths of weights and input codes.
     bias : ndarray, (out,)

@@ -30,7 +30,7 @@ from xbarsim.inference.layer import LayerMachine, program_layer
 from xbarsim.mapping import LayerPlan, plan_network
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
-from xbarsim.network.calibrate import code_range
+from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.graph import rule_of
 from xbarsim.network.integer import integer_layer, quantize_input
 from xbarsim.train.torch_network import Tensor, run_layer, torch
@@ -331,9 +331,7 @@ def run_on_chip(
     Tensor, (B, outputs, OH, OW) or (B, ..., outputs)
         The layer's output.
     """
-    low, high = code_range(layer.activation_bits, layer.signed)
-    # rounds and clips in one pass; the gradient passes where nothing is clipped
-    clean = torch.fake_quantize_per_tensor_affine(x, float(layer.input_scale), int(layer.input_zero_point), low, high)
+    clean = _round_input(x, layer)
     top = float(2 ** (layer.weight_bits - 1) - 1)
     steps = torch.as_tensor(_along(layer.weight_scale, layer.weight), dtype=weight.dtype)
     # clamped without a gradient of zero, so that a weight can come back
@@ -347,6 +345,16 @@ def run_on_chip(
     residual = torch.randn(y.shape, generator=generator)
     shape = layer.along_outputs
     return y + residual.mul_(chip.deviation.reshape(shape)).add_(chip.mean.reshape(shape))
+
+
+def _round_input(x: Tensor, layer: QuantizedLayer) -> Tensor:
+    """Round a layer's input to its grid, any shape; the gradient passes where nothing is clipped."""
+    low, high = code_range(layer.activation_bits, layer.signed)
+    scale = float(layer.input_scale)
+    if is_binary(layer.activation_bits, layer.signed):
+        inside = x.clamp(-scale, scale)
+        return inside + (torch.where(x >= 0, scale, -scale) - inside).detach()
+    return torch.fake_quantize_per_tensor_affine(x, scale, int(layer.input_zero_point), low, high)
 
 
 def _along(scale: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from xbarsim.network import INPUT, Network, Node, QuantizedLayer, QuantizedNetwork
-from xbarsim.network.calibrate import code_range
+from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.refit import refit_nodes, run_float
 from xbarsim.train.torch_network import OPERATIONS, Tensor, functional, nn, run_layer, torch, use_threads
 
@@ -133,6 +133,7 @@ class _RoundedLayer(nn.Module):
         steps = node.weight / scale
         self.limit = 2 ** (start.weight_bits - 1) - 1
         self.range = code_range(start.activation_bits, start.signed)
+        self.is_binary = is_binary(start.activation_bits, start.signed)
         below = np.clip(np.floor(steps), -self.limit, self.limit)
         share = np.clip((steps - below + STRETCH) / (1 + 2 * STRETCH), 1e-2, 1 - 1e-2)
         self.scale, self.below = (torch.tensor(part, dtype=torch.float32) for part in (scale, below))
@@ -158,7 +159,8 @@ class _RoundedLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Round the input and multiply, (B, C, H, W) or (B, ..., features)."""
         steps = x / self.step
-        whole = torch.clamp(steps + (torch.round(steps) - steps).detach(), *self.range) * self.step
+        rounded = torch.where(steps >= 0, 1.0, -1.0) if self.is_binary else torch.round(steps)
+        whole = torch.clamp(steps + (rounded - steps).detach(), *self.range) * self.step
         if not self.settled:
             whole = torch.where(torch.rand(x.shape, generator=self.generator) < DROPPED, x, whole)
         return run_layer(self.node, whole, self.codes() * self.scale, self.bias)

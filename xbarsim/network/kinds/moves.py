@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.network.codes import round_codes
 from xbarsim.network.kinds.record import (
     MANY,
     NO_LAYER,
@@ -164,11 +165,9 @@ def _transpose(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
 
 def _quantize(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Round values to the grid and return them as float32."""
-    scale, zero = np.float32(node.attributes["scale"]), np.float32(node.attributes["zero_point"])
-    bits, signed = node.attributes["bits"], node.attributes["signed"]
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    codes = np.clip(np.rint(inputs[0] / scale) + zero, low, high)
-    values: np.ndarray = (codes - zero) * scale
+    scale, zero = np.float32(node.attributes["scale"]), node.attributes["zero_point"]
+    codes = round_codes(inputs[0] / scale, zero, node.attributes["bits"], node.attributes["signed"])
+    values: np.ndarray = (codes - np.float32(zero)) * scale
     return values
 
 
