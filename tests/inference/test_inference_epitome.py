@@ -59,15 +59,15 @@ RULES = [
 ]  # fmt: skip
 
 
-def prepare(choice, keys, images, weight_bits=5):
+def prepare(choice, keys, images, weight_bits=5, activation_bits=6):
     network = make_network().with_epitomes(EPITOMES[choice])
     hardware = load_hardware("reference").override({"crossbar.rows": 32, "crossbar.cols": 24, **keys})
-    plan = plan_network(network, hardware, weight_bits=weight_bits, activation_bits=6)
+    plan = plan_network(network, hardware, weight_bits=weight_bits, activation_bits=activation_bits)
     quantized = quantize_network(
         network,
         images,
         weight_bits=weight_bits,
-        activation_bits=6,
+        activation_bits=activation_bits,
         layers={p.name: p.quantization for p in plan.layers},
     )
     return quantized, plan
@@ -83,6 +83,17 @@ def images():
 def test_ideal_hardware_through_the_tables_is_the_rebuilt_network(choice, outputs, inputs, quantization, images):
     keys = {"epitome.output_wrapping": outputs, "epitome.input_wrapping": inputs, "epitome.quantization": quantization}
     quantized, plan = prepare(choice, {**IDEAL, **keys}, images)
+    found = simulate_network(quantized, plan, images, images).outputs[0]
+    np.testing.assert_array_equal(found, run_integer(quantized, images))
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+def test_signs_and_their_sums_go_through_the_tables(inputs, images):
+    keys = {"epitome.output_wrapping": True, "epitome.input_wrapping": inputs}
+    quantized, plan = prepare("tiled", {**IDEAL, **keys}, images, activation_bits=1)
+    assert quantized.layers["third"].signed
+    widened = plan.layer("third").epitome.extra_bits
+    assert plan.layer("third").input_bits == 1 + widened + (widened > 0)
     found = simulate_network(quantized, plan, images, images).outputs[0]
     np.testing.assert_array_equal(found, run_integer(quantized, images))
 

@@ -84,6 +84,14 @@ def test_ideal_hardware_equals_the_integer_network_bit_for_bit(network, images, 
     assert all(error.snr_db is None for error in outcome.errors)
 
 
+@pytest.mark.parametrize("coding", ["auto", "twos_complement", "sign_magnitude"])
+def test_signs_as_inputs_equal_the_integer_network_on_ideal_hardware(network, images, coding):
+    changes = {"crossbar.rows": 32, "activation_bits": 1, "dac.signed": coding}
+    integer, outcome = simulate(network, images, load_hardware("reference").override({**IDEAL, **changes}))
+    assert np.array_equal(outcome.outputs[0], integer)
+    assert len(np.unique(integer)) > 10
+
+
 def test_trials_without_anything_random_run_once_and_fill_the_list(network, images):
     hardware = load_hardware("reference").override(IDEAL)
     stages = []

@@ -21,6 +21,7 @@ from xbarsim.network import (
     run_network,
 )
 from xbarsim.network.calibrate import FIRST_IMAGES, Histogram, choose_scale, spread_order
+from xbarsim.network.grid import fix_grids
 from xbarsim.network.quantize import quantize_weights
 
 
@@ -86,6 +87,48 @@ def test_codes_have_the_narrowest_promised_type_and_stay_in_range(bits, signed, 
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     assert codes.dtype == kind
     assert codes.tolist() == [low, -1 if signed else 0, 0, 1, high]
+
+
+def test_signed_inputs_of_one_bit_are_signs_and_their_scale_the_mean_magnitude():
+    layer = make_layer(np.ones((1, 1)), activation_bits=1, signed=True, input_scale=0.25)
+    codes = quantize_input(layer, np.array([-3.0, -1e-9, -0.0, 0.0, 0.1, 9.0], np.float32))
+    assert codes.dtype == np.int16
+    assert codes.tolist() == [-1, -1, 1, 1, 1, 1]
+    with pytest.raises(ShapeError, match="NaN"):
+        quantize_input(layer, np.array([np.nan], np.float32))
+    unsigned = make_layer(np.ones((1, 1)), activation_bits=1, signed=False, input_scale=0.25)
+    assert quantize_input(unsigned, np.array([-3.0, 0.1, 0.2, 9.0])).tolist() == [0, 0, 1, 1]
+    histogram = Histogram()
+    values = np.random.default_rng(0).standard_normal(20000).astype(np.float32)
+    values[:4000] = 0
+    histogram.add(values)
+    scale = choose_scale(histogram, 1, signed=True)
+    assert scale == pytest.approx(np.abs(values).mean(), rel=3e-3)
+
+    def error(step):
+        return np.mean((values - np.where(values >= 0, step, -step)) ** 2)
+
+    assert all(error(scale) <= error(scale * factor) for factor in (0.95, 1.05))
+
+
+def test_a_network_that_carries_its_grids_keeps_signs():
+    network = Network(
+        name="signs",
+        nodes=(
+            make_conv2d("a", 2, 3, 3, padding=1, inputs=["input"], weight=np.ones((3, 2, 3, 3), np.float32)),
+            make_conv2d("b", 3, 2, 3, padding=1, inputs=["a"], weight=np.ones((2, 3, 3, 3), np.float32)),
+        ),
+        input_shape=(2, 5, 5),
+    )
+    images = np.random.default_rng(0).standard_normal((8, 2, 5, 5)).astype(np.float32)
+    quantized = quantize_network(network, images, weight_bits=4, activation_bits=1)
+    assert all(layer.signed and layer.activation_bits == 1 for layer in quantized.layers.values())
+    fixed = fix_grids(quantized)
+    again = quantize_network(fixed, None, weight_bits=4, activation_bits=1)
+    assert np.array_equal(run_integer(again, images), run_integer(quantized, images))
+    seen = {}
+    run_network(fixed, images, observe=lambda name, value: seen.update({name: value.copy()}))
+    assert set(np.unique(np.sign(seen["a.input"]))) == {-1.0, 1.0}
 
 
 def test_a_nan_in_a_layers_input_is_refused_with_the_layer():

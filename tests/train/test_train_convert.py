@@ -136,6 +136,18 @@ def test_every_layers_integers_are_those_of_simulate(hardware, kind, images, cal
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_signs_as_inputs_are_those_of_simulate_and_let_gradients_through(hardware):
+    module, signs = made(LineNet), hardware.override({"activation_bits": 1})
+    on_arrays = xs.nn.convert(module, signs, LINES, seed=3, threads=1)
+    expected, seen = run_simulator(module, signs, LINES, LINES)
+    assert any(machine.quantized.signed for machine, _, _ in seen.values())
+    given = torch.tensor(LINES, requires_grad=True)
+    on_arrays.train()(given).sum().backward()
+    assert float(given.grad.abs().max()) > 0
+    with torch.no_grad():
+        np.testing.assert_allclose(on_arrays.eval()(torch.tensor(LINES)).numpy(), expected, rtol=1e-6)
+
+
 def test_outputs_are_those_of_simulate_in_batches_and_after_a_refresh(converted, hardware):
     network = xs.from_torch(made(ResidualNet), (1, 8, 8))
     expected = xs.simulate(network, hardware, IMAGES, calibration=CALIBRATION, seed=3, threads=1).outputs[0]

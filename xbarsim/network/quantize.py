@@ -2,8 +2,9 @@
 
 Weights are symmetric, one scale per output channel, within +-(2^(bits-1) - 1). Activations have one scale per
 tensor, chosen on calibration images; they are unsigned where the graph or the images say that no value is
-negative. Signed activations of one bit are the signs -1 and 1. Scales, zero points and codes of networks that were quantised in their file (ONNX QDQ) are kept; only the code
--2^(bits-1) of a symmetric weight moves to its neighbour, because arrays store magnitudes of bits - 1.
+negative. Signed activations of one bit are the signs -1 and 1. Scales, zero points and codes of networks that were
+quantised in their file (ONNX QDQ) are kept; only the code -2^(bits-1) of a symmetric weight moves to its neighbour,
+because arrays store magnitudes of bits - 1.
 """
 
 from __future__ import annotations
