@@ -45,9 +45,11 @@ def round_codes(steps: Floats, zero_point: int, bits: int, signed: bool) -> Floa
         ``clip(round(steps) + zero_point)``, and the sign where codes are -1 and 1. NaN stays NaN.
     """
     if is_binary(bits, signed):
-        return np.copysign(1, steps + 0.0, out=steps, where=~np.isnan(steps))
+        np.copysign(1, steps + 0.0, out=steps, where=~np.isnan(steps))
+        return steps
     low, high = code_range(bits, signed)
     np.rint(steps, out=steps)
     if zero_point:
         steps += steps.dtype.type(zero_point)
-    return np.clip(steps, low, high, out=steps)
+    np.clip(steps, low, high, out=steps)
+    return steps
