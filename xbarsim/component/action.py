@@ -53,7 +53,7 @@ def tabulate_actions(*records: Action) -> dict[str, Action]:
 
 
 def _count_conversions(work: StepWork) -> int:
-    return work.reads * work.arrays.conversions
+    return work.conversions
 
 
 def _count_input_bits(work: StepWork) -> int:
@@ -93,9 +93,15 @@ ACTIONS = tabulate_actions(
         count=lambda work: work.reads * work.arrays.rows * work.arrays.polarities * work.hardware.dac.starts,
     ),
     Action(
+        name="integrator",
+        unit="operations",
+        counted="columns whose current in an array read is added to that of earlier reads (`dac.accumulate: analog`)",
+        count=lambda work: work.reads * work.arrays.conversions if work.hardware.dac.accumulate == "analog" else 0,
+    ),
+    Action(
         name="sample_hold",
         unit="operations",
-        counted="columns sampled in array reads",
+        counted="columns sampled for a conversion",
         count=_count_conversions,
     ),
     Action(

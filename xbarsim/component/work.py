@@ -22,7 +22,7 @@ class ArrayWork(NamedTuple):
     rows: int
     """Word lines of these crossbars that are driven."""
     conversions: int
-    """Conversions of their columns in one stream."""
+    """Columns that are converted after one stream, or after all of them where reads are added up."""
     input_bits: int
     """Bits of an input."""
     results: int
@@ -80,6 +80,12 @@ class StepWork(NamedTuple):
     def is_end(self) -> bool:
         """Whether this is the input or the output of the network."""
         return self.kind in ("input", "output")
+
+    @property
+    def conversions(self) -> int:
+        """Conversions in one inference: of every read, or of every window where its reads are added up."""
+        is_summed = self.hardware.dac.accumulate == "analog"
+        return (self.windows if is_summed else self.reads) * self.arrays.conversions
 
     @property
     def reads(self) -> int:

@@ -27,6 +27,10 @@ class Dac(Record):
     equal pulses. A step of ``width`` and ``count`` is a pulse of ``timing.pulse_s`` at full voltage, so that drivers
     need one voltage only and longer reads average the noise of cells."""
 
+    accumulate: Literal["digital", "analog"] = "digital"
+    """Where the reads of an input are added up: every one is converted, and codes are shifted and added; or an
+    integrator adds their currents, weighed by what they count, and one conversion follows for each slice of weights."""
+
     @property
     def pulses(self) -> int:
         """Number of pulse times that the largest input of a read takes."""

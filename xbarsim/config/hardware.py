@@ -239,6 +239,7 @@ class Hardware(Record):
                 f"crossbar.topology: {self.crossbar.topology} needs the curve of its selector: give device.iv, or take "
                 "passive"
             )
+        self._check_accumulation()
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             total = device.stuck.on_rate + device.stuck.off_rate
             raise ValueError(
@@ -247,6 +248,24 @@ class Hardware(Record):
         for name, component in self.components.items():
             component.check(name, self)
         return self
+
+    def _check_accumulation(self) -> None:
+        """Refuse what cannot be beside an integrator that adds up the reads of an input."""
+        if self.dac.accumulate == "digital":
+            return
+        adc, coding = self.adc, self.dac.signed_coding
+        why = None
+        if adc.step_per == "read":
+            why = "adc.step_per: read, since all reads of an input are converted once; take slice or layer"
+        elif adc.saturation_ampere is not None:
+            why = "adc.saturation_ampere, which bends the current of every read; leave one of them out"
+        elif not self.has_signed_sums and coding != "offset":
+            why = (
+                f"dac.signed: {coding} where converters see single columns, which have no codes below zero for reads "
+                "that count negative; set dac.signed: offset, or encoding: differential with adc.subtract: analog"
+            )
+        if why is not None:
+            raise ValueError(f"dac.accumulate: analog contradicts {why}")
 
     @property
     def polarities(self) -> int:
@@ -285,8 +304,16 @@ class Hardware(Record):
 
         Flipped columns hold at most half the sum of levels; their unit column always holds level 1.
         """
+        return self.highest_sum_of(self.activation_bits)
+
+    def highest_sum_of(self, input_bits: int) -> float:
+        """Return :attr:`highest_sum` for inputs of so many bits; only ``dac.accumulate: analog`` tells them apart."""
         level = ENCODINGS[self.encoding].highest_mean(float(self.device.levels - 1))
-        return self.crossbar.rows * level * ((1 << self.dac.bits) - 1)
+        highest = (1 << self.dac.bits) - 1
+        if self.dac.accumulate == "analog":  # with an offset, the one read of -1 and 1 counts 2
+            is_doubled = input_bits == 1 and self.dac.coding_for(1) == "offset"
+            highest = 2 if is_doubled else (1 << input_bits) - 1
+        return self.crossbar.rows * level * highest
 
     @property
     def level_ampere(self) -> float:
@@ -298,13 +325,18 @@ class Hardware(Record):
         """Resolution of the converters, ``auto`` worked out; None for ideal converters.
 
         ``auto`` is ceil(log2(rows * highest level * highest input + 1)), with half the range for ``flip`` and
-        one more bit for the sign of analog differences (unless ``adc.sign`` is ``extra``).
+        one more bit for the sign of analog differences (unless ``adc.sign`` is ``extra``). The highest input is that of
+        a read, or a whole one where reads are added up before they are converted.
         """
+        return self.adc_bits_of(self.activation_bits)
+
+    def adc_bits_of(self, input_bits: int) -> int | None:
+        """Return :attr:`adc_bits` for inputs of so many bits."""
         if self.adc.bits == "ideal":
             return None
         if self.adc.bits == "auto":
             sign_bits = 1 if self.has_signed_sums and self.adc.sign == "included" else 0
-            return max(1, math.ceil(math.log2(self.highest_sum + 1))) + sign_bits
+            return max(1, math.ceil(math.log2(self.highest_sum_of(input_bits) + 1))) + sign_bits
         return self.adc.bits
 
     @property

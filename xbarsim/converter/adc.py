@@ -131,20 +131,23 @@ class AdcRange:
         return np.clip(np.rint(sums), self.lowest, self.highest)
 
 
-def nominal_range(hardware: Hardware) -> AdcRange:
+def nominal_range(hardware: Hardware, input_bits: int | None = None) -> AdcRange:
     """Return the range that holds every sum that ideal cells could give.
 
     Parameters
     ----------
     hardware : Hardware
         Converter, encoding and array size.
+    input_bits : int, optional
+        Bits of an input, ``hardware.activation_bits`` if left out; without influence where every read is converted.
 
     Returns
     -------
     AdcRange
-        Whole full scale: ``hardware.highest_sum``.
+        Whole full scale: ``hardware.highest_sum_of(input_bits)``.
     """
-    bits = hardware.adc_bits
+    input_bits = input_bits or hardware.activation_bits
+    bits = hardware.adc_bits_of(input_bits)
     if bits is None or not (hardware.adc.clips or hardware.adc.rounds):
         return AdcRange(lsb=1.0, lowest=0, highest=1, is_ideal=True)
     if not hardware.has_signed_sums:
@@ -160,7 +163,7 @@ def nominal_range(hardware: Hardware) -> AdcRange:
     nominal = AdcRange(
         lsb=1.0, lowest=lowest, highest=highest, is_ideal=False, is_sign_extra=is_sign_extra, saturation=saturation
     )
-    return nominal.with_full_scale(hardware.highest_sum)
+    return nominal.with_full_scale(hardware.highest_sum_of(input_bits))
 
 
 def calibrate_range(nominal: AdcRange, counts: ArrayLike, edges: ArrayLike, quantile: float) -> AdcRange:

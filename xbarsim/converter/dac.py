@@ -10,6 +10,9 @@ unsigned numbers by one of the codings of :data:`CODINGS`, each a series of pass
 Signed inputs of one bit are -1 and 1, and 0 where nothing is driven (padding). In two's complement they have two bits;
 as sign and magnitude they take a pass each; with an offset (x + 1) / 2 goes out in one, which has no place for 0.
 
+Where an integrator adds up the reads of an input before one conversion, each weighed by what it counts
+(``dac.accumulate: analog``), converters see the sum of a whole input: :func:`sum_streams`.
+
 A driver is ideal: stream value k puts k equal steps of voltage on the word line. Settling time, driver noise and
 nonlinearity are neglected; the driver's output resistance belongs to the circuit (``crossbar``).
 """
@@ -17,7 +20,7 @@ nonlinearity are neglected; the driver's output resistance belongs to the circui
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,6 +127,9 @@ class Streams:
     """Variance and energy of a read grow with this power of what it drives: 2 for voltages, 1 for pulses."""
     coding: SignedCoding
     """How inputs are brought to unsigned numbers."""
+    sent: Streams | None = None
+    """The reads that are added up before they are converted; this is then their sum, one stream of whole inputs with
+    the constant of the coding, which may be negative. None: every read is converted."""
 
     def __len__(self) -> int:
         return len(self.shifts)
@@ -139,11 +145,24 @@ class Streams:
         return max((1 << (self.bits - 1)) - 1, 1) if self.signed else (1 << self.bits) - 1
 
     @property
+    def reads(self) -> Streams:
+        """The reads, whether they are converted one by one or added up before."""
+        return self if self.sent is None else self.sent
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Smallest and largest value that is converted at once."""
+        if self.sent is None:
+            return 0, (1 << self.dac_bits) - 1
+        return self.lowest + self.constant, self.highest + self.constant
+
+    @property
     def has_zero(self) -> bool:
         """Whether 0 can be sent; it cannot where -1 and 1 are all that an offset tells apart."""
         if self.bits > 1 or not self.signed:
             return True
-        return int(self.weights @ split_inputs(np.zeros(1, dtype=np.int64), self)[:, 0]) == self.constant
+        reads = self.reads
+        return int(reads.weights @ split_inputs(np.zeros(1, dtype=np.int64), reads)[:, 0]) == self.constant
 
     @property
     def coded_bits(self) -> int:
@@ -156,7 +175,9 @@ class Streams:
         return self.coding.constant(self.bits)
 
     def encode(self, codes: ArrayLike) -> NDArray[Any]:
-        """Return coded inputs of any shape: unsigned numbers of one, two or four bytes, contiguous."""
+        """Return coded inputs of any shape, contiguous: unsigned numbers of one, two or four bytes; sums as int32."""
+        if self.sent is not None:
+            return np.ascontiguousarray(np.asarray(codes).astype(np.int32) + np.int32(self.constant))
         kind = np.dtype([np.uint8, np.uint16, np.uint32][int(np.searchsorted([8, 16], self.coded_bits))])
         given = np.asarray(codes)
         if self.coding.sends_bits:
@@ -237,6 +258,55 @@ def encode_streams(
     )
 
 
+def sum_streams(reads: Streams) -> Streams:
+    """Return what converters see where an integrator adds up the reads of an input.
+
+    Parameters
+    ----------
+    reads : Streams
+        Reads, each converted.
+
+    Returns
+    -------
+    Streams
+        One stream of whole inputs.
+    """
+    one = np.ones(1, dtype=np.int64)
+    return replace(
+        reads, shifts=0 * one, widths=reads.bits * one, weights=one, is_narrow=np.zeros(1, dtype=np.bool_), sent=reads
+    )
+
+
+class SpreadInputs(NamedTuple):
+    """What the noise of single reads counts in a sum of them, any shape."""
+
+    squares: NDArray[np.float64]
+    """Sum over reads of the squared weight and the squared value: of variances that go with the square of an input."""
+    linears: NDArray[np.float64]
+    """Sum over reads of the squared weight and the value: of variances that go with the input itself."""
+
+
+def spread_inputs(codes: ArrayLike, streams: Streams) -> SpreadInputs:
+    """Weigh the independent noise of the reads of an input as their sum does.
+
+    Parameters
+    ----------
+    codes : array_like of int, any shape
+        Inputs.
+    streams : Streams
+        From :func:`sum_streams`.
+
+    Returns
+    -------
+    SpreadInputs
+        In the shape of ``codes``.
+    """
+    reads = streams.reads
+    values = split_inputs(codes, reads).astype(np.float64)
+    weights = np.square(reads.weights.astype(np.float64))
+    return SpreadInputs(np.tensordot(weights, values**2, 1), np.tensordot(weights, values, 1))
+
+
 def split_inputs(codes: ArrayLike, streams: Streams) -> NDArray[np.int64]:
     """Split integer inputs into the values that the drivers put out.
 
@@ -250,9 +320,12 @@ def split_inputs(codes: ArrayLike, streams: Streams) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of int, (streams, ...)
-        Values; ``sum(weights[t] * values[t]) - constant`` is ``codes``.
+        Values; ``sum(weights[t] * values[t]) - constant`` is ``codes``. Of a sum of reads the value may be negative.
     """
-    raw = streams.coding.encode(np.asarray(codes).astype(np.int64), streams.bits)
+    given = np.asarray(codes).astype(np.int64)
+    if streams.sent is not None:
+        return (given + streams.constant)[np.newaxis]
+    raw = streams.coding.encode(given, streams.bits)
     axes = (len(streams),) + (1,) * raw.ndim
     masks = (1 << streams.widths) - 1
     return (raw[np.newaxis] >> streams.shifts.reshape(axes)) & masks.reshape(axes)

@@ -94,7 +94,7 @@ class EpitomeMachine:
 
     def input_activity(self, codes: Codes) -> float:
         """Return the mean squared word-line voltage as a fraction of full scale squared, resting lines included [-]."""
-        streams = self.engines[0].streams
+        streams = self.engines[0].streams.reads
         highest = (1 << streams.dac_bits) - 1
         squares = lines_count = 0.0
         for _, _, lines in self._lines(codes):

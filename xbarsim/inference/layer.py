@@ -95,7 +95,7 @@ class LayerMachine:
 
     def input_activity(self, codes: Codes) -> float:
         """Return the mean squared word-line voltage as a fraction of full scale squared [-]; padding not counted."""
-        streams = self.blocks[0].engine.streams
+        streams = self.blocks[0].engine.streams.reads
         highest = (1 << streams.dac_bits) - 1
         return float(np.mean((split_inputs(codes, streams) / highest) ** streams.power))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.config import Hardware
-from xbarsim.converter import encode_streams, nominal_range
+from xbarsim.converter import encode_streams, nominal_range, sum_streams
 from xbarsim.errors import ShapeError
 from xbarsim.mvm.bank import make_bank
 from xbarsim.mvm.encoding import encode_weights
@@ -18,6 +20,7 @@ from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.recipe import make_recipe
 from xbarsim.mvm.reuse import recall_arrays
 from xbarsim.mvm.steps import nominal_steps
+from xbarsim.mvm.summed import part_bits
 
 
 def program_matrix(
@@ -82,15 +85,20 @@ def program_matrix(
     )
     dac = hardware.dac
     streams = encode_streams(activation_bits, dac.bits, signed, dac.coding_for(activation_bits), dac.power)
+    grids = make_grids(programmed.matrix, starts, dac.bits)
+    if dac.accumulate == "analog":
+        programmed = replace(programmed, still=programmed.still * np.float32(np.square(streams.weights).sum()))
+        streams = sum_streams(streams)
+        grids = make_grids(programmed.matrix, starts, part_bits(streams), streams.span)
     engine = Engine(
         hardware=hardware,
         programmed=programmed,
         row_starts=starts,
         streams=streams,
         constants=streams.constant * w.astype(np.int64).sum(axis=0),
-        adc=nominal_range(hardware),
+        adc=nominal_range(hardware, activation_bits),
         recipe=make_recipe(encoded, layout, groups, programmed, hardware),
-        grids=make_grids(programmed.matrix, starts, hardware.dac.bits),
+        grids=grids,
         errors=sample_errors(hardware, programmed, seed=seed, trial=trial, layer=layer),
         steps=nominal_steps(hardware, streams, programmed.planes),
         bank=make_bank(hardware, layout, groups, programmed, seed=seed, trial=trial, layer=layer),

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
-from xbarsim.mvm import _kernels, _records
+from xbarsim.mvm import _kernels, _records, _summed
 from xbarsim.mvm._records import MOST_TABLE_BITS
 from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
+from xbarsim.mvm.summed import make_own_scratch, take_whole
 
 TABLE_VECTORS = 1024
 """Vectors of a block that is read through tables: enough that building them is a small part."""
@@ -72,7 +73,7 @@ class FusedMatrix:
 
     def takes_tables(self, vectors: int) -> bool:
         """Whether tables beat the plain product, in additions of one column."""
-        if self.streams.dac_bits > MOST_TABLE_BITS or self.groups > 128:
+        if self.streams.sent is not None or self.streams.dac_bits > MOST_TABLE_BITS or self.groups > 128:
             return False
         reads = vectors * len(self.streams)
         return 1.5 * self.entries + 1.5 * reads * self.groups < reads * self.most_rows
@@ -112,7 +113,7 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
     ----------
     matrix : FusedMatrix
         Cells, reads, converters and shift-add.
-    inputs : PackedInputs or ndarray of uint8 or uint16, (vectors, K)
+    inputs : PackedInputs or ndarray of int, (vectors, K)
         Bit planes are read through tables, plain codes are multiplied.
     threads : int, optional
         Threads.
@@ -152,7 +153,7 @@ def survey_fused(
     ----------
     matrix : FusedMatrix
         Cells, reads and converters.
-    inputs : PackedInputs or ndarray of uint8 or uint16, (vectors, K)
+    inputs : PackedInputs or ndarray of int, (vectors, K)
         As in :func:`multiply_fused`.
     bins : int
         Bins of the histogram of magnitudes; 0 keeps the extremes only.
@@ -217,7 +218,13 @@ def _call(
         errors = errors._replace(first_vector=errors.first_vector + part.start)
     tail = (cells, adc, matrix.fine, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
     scratch = spare.pop() if spare else _make_scratch(matrix, inputs)
-    if isinstance(inputs, PackedInputs):
+    if streams.sent is not None:
+        assert isinstance(inputs, np.ndarray)
+        is_noisy = scratch.noise_cells.size > 0
+        whole = take_whole(inputs[part], streams, is_noisy)
+        own = make_own_scratch(whole, matrix.most_rows, is_noisy)
+        _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
+    elif isinstance(inputs, PackedInputs):
         planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.stride, inputs.byte_starts)
         _kernels.multiply_tables(reads, planes, *tail, scratch, out, unit_codes)
     else:

@@ -61,7 +61,9 @@ class Grids:
         return self.float32
 
 
-def make_grids(matrix: NDArray[np.float32], row_starts: NDArray[np.int64], dac_bits: int) -> Grids:
+def make_grids(
+    matrix: NDArray[np.float32], row_starts: NDArray[np.int64], dac_bits: int, span: tuple[int, int] | None = None
+) -> Grids:
     """Find the finest grids of a matrix.
 
     Parameters
@@ -71,7 +73,9 @@ def make_grids(matrix: NDArray[np.float32], row_starts: NDArray[np.int64], dac_b
     row_starts : ndarray of int, (row blocks + 1,)
         Where arrays begin.
     dac_bits : int
-        Widest stream.
+        Widest stream, or widest part of a sum of streams.
+    span : tuple of int, optional
+        Smallest and largest value where streams are added up before they are converted.
 
     Returns
     -------
@@ -80,6 +84,7 @@ def make_grids(matrix: NDArray[np.float32], row_starts: NDArray[np.int64], dac_b
     """
     members = max(1, 8 // dac_bits)
     highest = (1 << dac_bits) - 1
+    least, most = span or (0, highest)
     largest_group = largest = 1e-30
     above = below = 0.0
     is_whole = True
@@ -89,18 +94,19 @@ def make_grids(matrix: NDArray[np.float32], row_starts: NDArray[np.int64], dac_b
         positive = np.add.reduceat(np.maximum(block, 0), groups, axis=0, dtype=np.float64)
         negative = np.add.reduceat(np.minimum(block, 0), groups, axis=0, dtype=np.float64)
         largest_group = max(largest_group, float(positive.max()) * highest, -float(negative.min()) * highest)
-        high, low = float(positive.sum(axis=0).max()) * highest, float(negative.sum(axis=0).min()) * highest
-        above, below = max(above, high), min(below, low)
+        plus, minus = positive.sum(axis=0), negative.sum(axis=0)
+        above = max(above, float((plus * most + minus * least).max()))
+        below = min(below, float((minus * most + plus * least).min()))
         largest = max(largest, float((positive - negative).sum(axis=0).max()) * highest)
         is_whole = is_whole and bool(np.all(block == np.rint(block)))
     rows = int(np.diff(row_starts).max())
 
     def grid(room: float, biggest: float, is_fixed: bool) -> Grid:
         bits = min(math.floor(math.log2(room / biggest)), 23)
-        rms = 0.0 if is_whole and bits >= 0 else highest * math.sqrt(rows / 12) * 2.0**-bits
+        rms = 0.0 if is_whole and bits >= 0 else max(most, -least) * math.sqrt(rows / 12) * 2.0**-bits
         return Grid(step=2.0**bits, is_fixed=is_fixed, rms_error=rms)
 
-    takes_tables = dac_bits <= MOST_TABLE_BITS and rows <= 128 * members
+    takes_tables = span is None and dac_bits <= MOST_TABLE_BITS and rows <= 128 * members
     return Grids(
         fixed=grid(32767 - members * highest, largest_group, True) if takes_tables else None,
         float32=grid(2**24 - rows * highest, largest, False),

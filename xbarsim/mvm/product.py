@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.converter import split_inputs
+from xbarsim.converter import split_inputs, spread_inputs
 from xbarsim.mvm.fused import FusedMatrix
 from xbarsim.mvm.noise import draw_normal
 
@@ -44,13 +44,15 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
     for first, block in cut_blocks(codes):
         size = min(BLOCK, len(codes) - first)
         values = split_inputs(block, streams).astype(np.float64)
+        spread = None if streams.sent is None else spread_inputs(block, streams)
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
             for t in range(len(streams)):
                 x = values[t, :, begin:end]
                 y = adc.to_steps((x @ cells[begin:end]) * matrix.finer(t))
                 if errors is not None:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
-                    y += _draw_noise(matrix, x, first, r, t)
+                    counted = (x**2, x) if spread is None else (spread[0][:, begin:end], spread[1][:, begin:end])
+                    y += _draw_noise(matrix, counted, first, r, t)
                 y = _convert(matrix, y, r)
                 result[first : first + size] += streams.weights[t] * matrix.recipe.combine(y[:size].astype(kind), r)
     return result
@@ -106,15 +108,21 @@ def cut_blocks(codes: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
         yield first, block
 
 
-def _draw_noise(matrix: FusedMatrix, x: NDArray[np.float64], first: int, r: int, t: int) -> Any:
-    """Draw what read noise and thermal noise add to every conversion of one read [lsb]."""
+def _draw_noise(
+    matrix: FusedMatrix, counted: tuple[NDArray[np.float64], NDArray[np.float64]], first: int, r: int, t: int
+) -> Any:
+    """Draw what read noise and thermal noise add to every conversion of one read, or of a sum of reads [lsb].
+
+    ``counted`` holds what variances count that go with the square of an input, and with the input itself.
+    """
+    squares, x = counted
     errors, programmed = matrix.errors, matrix.programmed
     if errors is None or not errors.read_noise.size:
         return 0.0
     variance = np.zeros((len(x), programmed.matrix.shape[1]))
     begin, end = matrix.row_starts[r], matrix.row_starts[r + 1]
     if programmed.noise.size:
-        variance += x**2 @ programmed.noise[begin:end].astype(np.float64)
+        variance += squares @ programmed.noise[begin:end].astype(np.float64)
     if programmed.shot.size:
         variance += x @ programmed.shot[begin:end].astype(np.float64)
     variance = (variance + errors.still[r]) * errors.read_noise[r] * matrix.finer(t) ** 2 + float(errors.thermal)

@@ -140,22 +140,28 @@ def window_cycles(layer: LayerPlan) -> tuple[int, int]:
 def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int]:
     """Return how long one window occupies its arrays, and how long it takes to come out.
 
+    Every read waits for the converters' sweep of the last one; where an integrator adds reads up, they follow one
+    another at the pace of the array, and the sweep of a window only has to be done before that of the next.
+
     Parameters
     ----------
     hardware : Hardware
-        Stages behind the array, and whether windows overlap.
+        Stages behind the array, whether windows overlap, and where reads are added up.
     streams : int
         Array reads of one window.
     period : int
-        Time between two reads [cycles].
+        Time of a read or of the converters' sweep, whichever is longer [cycles].
 
     Returns
     -------
     int, int
         Occupancy and latency [cycles].
     """
-    latency = (streams + hardware.timing.array_stages) * period
-    return (streams * period if hardware.timing.overlapped else latency), latency
+    reads = streams * period
+    if hardware.dac.accumulate == "analog":
+        reads = max(streams * hardware.read_cycles, period)
+    latency = reads + hardware.timing.array_stages * period
+    return (reads if hardware.timing.overlapped else latency), latency
 
 
 def conversions_of(hardware: Hardware, columns: int, crossbars: int = 1) -> int:
