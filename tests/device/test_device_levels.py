@@ -85,6 +85,11 @@ def test_paths_are_relative_to_the_hardware_file(tmp_path):
         ([(a, 1e6 * b) for a, b in ROWS], None, r"median of level 3, 10\.1 S, lies \+6\.0 decades from device\.g_on"),
         ([(a, 1e-3 * b) for a, b in ROWS], None, r"lies -3\.0 decades .*convert the column, or set g_on_siemens"),
         ([(3 - a, b) for a, b in ROWS], None, r"is not above that of level 0.*renumber"),
+        (
+            [({1: 2, 2: 1}.get(a, a), b) for a, b in ROWS],
+            None,
+            r"median of level 2, .* not above that of level 1,.*ren",
+        ),
     ],
 )
 def test_files_that_cannot_be_meant_are_refused_by_row_and_rule(tmp_path, rows, header, message):

@@ -24,9 +24,11 @@ def codes(bits, signed, count=150):
     return found
 
 
-def program(changes, bits=8, signed=True, weights=WEIGHTS, **key):
+def program(changes, bits=8, signed=True, weights=WEIGHTS, weight_bits=8, **key):
     hardware = load_hardware("reference", {**ANALOG, "crossbar.rows": 32, **changes})
-    return program_matrix(weights, hardware, weight_bits=8, activation_bits=bits, signed=signed, threads=1, **key)
+    return program_matrix(
+        weights, hardware, weight_bits=weight_bits, activation_bits=bits, signed=signed, threads=1, **key
+    )
 
 
 def parts(weights):
@@ -94,26 +96,17 @@ def test_the_noise_of_reads_adds_up_with_the_squares_of_what_they_count(coding):
     sigma, bits, dac_bits = 0.04, 8, 2
     weights = np.array([[3], [2]] * 16)  # one slice of two-bit cells
     changes = {"device.read_noise.sigma": sigma, "adc.bits": "ideal", "dac.bits": dac_bits, "dac.coding": coding}
-    noisy = program({**changes, "encoding": "differential"}, bits, False, weights, layer=coding)
+    noisy = program(changes, bits, False, weights, weight_bits=3, layer=coding)
     x = np.zeros((4096, 32), dtype=int)
     x[:, 0], x[:, 1] = 0b11010010, 0b00111001
     found = noisy.multiply(x)[:, 0] - (x @ weights)[:, 0]
     device = noisy.hardware.device
-    on, off = ((device.g_off_siemens / device.g_step_siemens + level) for level in (3, 0))
-    ratio = device.g_on_siemens / device.g_step_siemens
-
-    def cell(g, v):
-        """Variance of a cell in one read: relative to its own conductance, or the pulses of the range, as it stands."""
-        power = v**2 if coding == "voltage" else v
-        return (sigma * g) ** 2 * power
-
-    assert ratio == pytest.approx(on)
-    expected = 0.0
+    off, expected = device.g_off_siemens / device.g_step_siemens, 0.0
     for level, code in ((3, 0b11010010), (2, 0b00111001)):
-        held = off + level
         for t in range(4):
             v = (code >> (2 * t)) & 3
-            expected += 16**t * (cell(held, v) + cell(off, v))
+            power = v**2 if coding == "voltage" else v
+            expected += 16**t * sigma**2 * ((off + level) ** 2 + off**2) * power
     assert np.var(found) == pytest.approx(expected, rel=0.066)
     assert abs(found.mean()) < 4 * np.sqrt(expected / 4096)
 

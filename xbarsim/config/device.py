@@ -281,6 +281,11 @@ class Device(Record):
 
     @model_validator(mode="after")
     def _check_choices(self) -> Device:
+        if self.programming.sigma_siemens and self.programming.distribution == "lognormal":
+            raise ValueError(
+                "device.programming.sigma_siemens: contradicts distribution: lognormal, since it is the deviation of a "
+                "normal error; set the distribution to normal, or give sigma"
+            )
         if self.levels_file is not None and self.measured is not None:
             raise ValueError(
                 "device.levels_file: contradicts device.measured, which gives the conductances of all cells; leave "

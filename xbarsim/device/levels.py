@@ -171,8 +171,10 @@ def _check_units(found: MeasuredLevels, device: Device, path: Path) -> None:
             f"{KEY}: {path}: the median of level {device.levels - 1}, {top:.4g} S, lies {decades:+.1f} decades from "
             f"device.g_on_siemens, {on:.4g}; {COLUMNS[1]} is in siemens: convert the column, or set g_on_siemens"
         )
-    if top <= medians[0]:
+    falling = next((level for level, (low, high) in enumerate(pairwise(medians), 1) if high < low), None)
+    at = device.levels - 1 if falling is None else falling
+    if falling is not None or top <= medians[0]:
         raise ConfigError(
-            f"{KEY}: {path}: the median of level {device.levels - 1}, {top:.4g} S, is not above that of level 0, "
-            f"{medians[0]:.4g} S; level 0 conducts least: renumber the levels"
+            f"{KEY}: {path}: the median of level {at}, {medians[at]:.4g} S, is not above that of level {at - 1}, "
+            f"{medians[at - 1]:.4g} S; level 0 conducts least: renumber the levels"
         )

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xbarsim import api
-from xbarsim.errors import XbarsimError
+from xbarsim.errors import ConfigError, XbarsimError
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
+from xbarsim.network import find_executor
 from xbarsim.sweep.metric import collect_metrics
 from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
 from xbarsim.sweep.store import PointResult
@@ -49,13 +50,19 @@ class Evaluator:
         layers = join_layers(work.layers, by_layer) or None
         if work.images is None:
             return collect_metrics(api.estimate(network, hardware, layers=layers))
+        found = find_executor(work.executor).describe()
+        if found != work.runner:
+            raise ConfigError(
+                f"executor: points were planned for {work.runner}, and this worker has {found}; install it"
+            )
         if point.family != self._family:  # points come family by family: the last one's network is done with
             self._family = point.family
             self._shared.drop_quantized()
         with keep_arrays(self._arrays):
             report = api.simulate(
                 network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,
-                trials=work.trials, seed=work.seed, threads=self._threads, shared=self._shared,
+                trials=work.trials, seed=work.seed, threads=self._threads,
+                executor=work.executor, shared=self._shared,
             )  # fmt: skip
         return collect_metrics(report, work.metrics, work.labels)
 

@@ -11,6 +11,7 @@ from xbarsim.config.load import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
+from xbarsim.network.executor import EXECUTORS
 from xbarsim.report.metric import REPORT_METRICS, find_metric, list_metrics
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import SweepDesign
@@ -51,6 +52,9 @@ class Sweep(Record):
     """What varies: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
     design: SweepDesign = SweepDesign()
     """Grid, random draws or a Latin hypercube."""
+    executor: str = "own"
+    """What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
+    last bits differ; its version is part of the keys of points."""
     trials: Annotated[int, Field(ge=1)] = 1
     """Chips that are drawn for every point."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -134,6 +138,15 @@ def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: a name is given twice{where}")
     _check_metrics(sweep, where)
+    if sweep.executor not in EXECUTORS:
+        known = ", ".join(EXECUTORS)
+        raise ConfigError(
+            f"executor: {sweep.executor!r} is not one of {known}{suggest(sweep.executor, EXECUTORS)}{where}"
+        )
+    if sweep.executor != "own" and sweep.data is None:
+        raise ConfigError(
+            f"executor: {sweep.executor} runs a float network on images; name some under data, or leave it out{where}"
+        )
     if sweep.design.kind != "grid" and sweep.design.points is None:
         raise ConfigError(f"design.points: missing; a {sweep.design.kind} design needs a number of points{where}")
     if sweep.design.kind == "grid" and sweep.design.points is not None:

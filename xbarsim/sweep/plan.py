@@ -20,7 +20,7 @@ from xbarsim.config import Hardware, hash_hardware
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
 from xbarsim.names import match_names
-from xbarsim.network import Network, hash_network
+from xbarsim.network import Network, find_executor, hash_network
 from xbarsim.plugin import select_plugins
 from xbarsim.report.metric import find_metric
 from xbarsim.sweep.axis import split_key
@@ -70,6 +70,10 @@ class Workload:
     calibration: np.ndarray | None
     trials: int
     seed: int
+    executor: str
+    """What runs the float network."""
+    runner: str
+    """Its name and version where points were planned."""
     metrics: tuple[str, ...]
     """Names of what is measured."""
     plugins: tuple[str, ...]
@@ -169,9 +173,11 @@ def _load_workload(sweep: Sweep) -> Workload:
                 raise ConfigError(f"{what}: images of {shape} do not fit network {name}, which takes {needed}")
     for glob in sweep.layers:
         _check_glob(glob, networks.values(), "layers")
+    executor = find_executor(sweep.executor)
     return Workload(
         networks=networks, hardware=hardware, layers=sweep.layers, images=images, labels=labels,
-        calibration=calibration, trials=sweep.trials, seed=sweep.seed,
+        calibration=calibration, trials=sweep.trials, seed=sweep.seed, executor=executor.name,
+        runner=executor.describe(),
         metrics=sweep.chosen_metrics, plugins=tuple(_select_plugins(sweep, hardware)),
     )  # fmt: skip
 
@@ -198,6 +204,7 @@ def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
     plugins = _select_plugins(sweep, workload.hardware)
     return {
         **({"plugins": plugins} if plugins else {}),
+        **({"executor": workload.runner} if workload.executor != "own" else {}),
         "version": __version__,
         "seed": sweep.seed,
         "trials": sweep.trials if sweep.data is not None else 1,
