@@ -15,13 +15,11 @@ from reference.crossbar_kernels import CROSSBAR
 from reference.kernel_case import KernelCase
 from reference.mvm_kernels import MVM
 from reference.network_kernels import NETWORK
-
-KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *MVM, *NETWORK, *SUMMED, *TIMING)
-KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *RELAXATION, *MVM, *NETWORK, *TIMING)
 from reference.relaxation_kernels import RELAXATION
 from reference.summed_kernels import SUMMED
 from reference.timing_kernels import TIMING
 
+KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *RELAXATION, *MVM, *NETWORK, *SUMMED, *TIMING)
 """Every kernel at least once."""
 
 

@@ -18,9 +18,9 @@ class Dac(Record):
     """Coding of signed inputs. ``twos_complement``: the low bits, then the sign bit in a read with a converter step of
     its own. ``sign_magnitude``: positive inputs, then the magnitudes of negative ones. ``offset``: half of the range is
     added and subtracted digitally. ``auto``: two's complement for reads of one bit, else sign and magnitude. Inputs of
-    -1 and 1 (signed, ``activation_bits: 1``): two reads, of the positive and of the negative inputs (``auto``), or of all
-    inputs and of the negative ones, counted twice (``twos_complement``); or one read of the positive inputs, counted
-    twice (``offset``), which has no code for padding."""
+    -1 and 1 (signed, ``activation_bits: 1``): two reads, of the positive and of the negative inputs (``auto``), or of
+    all inputs and of the negative ones, counted twice (``twos_complement``); or one read of the positive inputs,
+    counted twice (``offset``), which has no code for padding."""
 
     coding: Literal["voltage", "width", "count"] = "voltage"
     """How a read of several bits represents the input: by the voltage of a pulse, by its width, or by the number of
