@@ -88,6 +88,30 @@ def test_the_command_explains_the_digits_network(xbarsim_command, tmp_path):
     assert document["provenance"]["overrides"] == {"adc.bits": 4, "layers.fc": {"adc.bits": 5}}
 
 
+def test_the_command_keeps_its_simulations_and_tries_the_remedies_that_are_named(xbarsim_command, tmp_path):
+    options = (
+        "--images",
+        "4",
+        "--trials",
+        "1",
+        "--parts",
+        "remedies",
+        "--remedy",
+        "gain*",
+        "--checkpoint",
+        tmp_path / "k",
+    )
+    documents = []
+    for name in ("first.json", "second.json"):
+        code, out, _ = xbarsim_command("explain", "digits", *options, "--threads", "1", "--json", tmp_path / name)
+        assert code == 0
+        assert "gain correction" in out
+        documents.append((tmp_path / name).read_bytes())
+    assert documents[0] == documents[1]
+    assert [row["remedy"] for row in json.loads(documents[0])["remedies"]] == ["gain correction"]
+    assert len(list((tmp_path / "k").glob("*.npz"))) == 3  # integers, the hardware as it is, and the remedy
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -19,7 +19,7 @@ def make_subject(network="digits", hardware="reference", changes=None):
     """Return a subject that is listed and not run."""
     return Subject(
         network=xs.load_network(network), hardware=xs.load_hardware(hardware, changes), images=np.zeros(1),
-        labels=None, calibration=None, layers={}, trials=1, seed=0, threads=1,
+        labels=None, calibration=None, layers={}, trials=1, seed=0, threads=1, checkpoint=None,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,6 +37,14 @@ def explain(
         int | None,
         typer.Option(metavar="N", help="Orders in which causes are enabled.  [default: all up to 5 causes, else 6]"),
     ] = None,
+    remedy: Annotated[
+        list[str],
+        typer.Option("--remedy", metavar="GLOB", help="Try the remedies of this name.  [default: all that apply]"),
+    ] = [],  # noqa: B006
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep simulations here; a run that was killed goes on where it was."),
+    ] = None,
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
     seed: _options.Seed = 0,
@@ -68,7 +77,8 @@ def explain(
     with ProgressDisplay() as progress:
         found = diagnosis.explain(
             model, loaded, test, calibration=known, layers=layers or None, trials=trials, seed=seed, threads=threads,
-            weight_bits=weight_bits, activation_bits=activation_bits, parts=wanted, orders=orders, progress=progress,
+            weight_bits=weight_bits, activation_bits=activation_bits, parts=wanted, orders=orders,
+            remedies=remedy or None, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
     show_explanation(make_console(), found)
     write_outputs(found, json, report)

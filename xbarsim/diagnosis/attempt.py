@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from xbarsim import api
@@ -10,6 +10,7 @@ from xbarsim.diagnosis.bench import Subject
 from xbarsim.diagnosis.remedy import REMEDIES, Changes, is_already
 from xbarsim.errors import XbarsimError
 from xbarsim.mapping import plan_network
+from xbarsim.names import match_names
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,19 +33,23 @@ class Attempts:
     """Remedy -> why the configuration refuses it."""
 
 
-def list_attempts(subject: Subject) -> Attempts:
+def list_attempts(subject: Subject, wanted: Collection[str] | None = None) -> Attempts:
     """List the remedies that change something on the hardware of a subject.
 
     Parameters
     ----------
     subject : Subject
         Network, hardware and choices by layer.
+    wanted : collection of str, optional
+        Names or globs of remedies; all if left out.
 
     Returns
     -------
     Attempts
         In the order of the table; those that the configuration refuses, with the reason.
     """
+    globs = ["*"] if wanted is None else wanted
+    names = {name for glob in globs for name in match_names(glob, list(REMEDIES), f"remedies: {glob!r}", "remedy")}
     plan = subject.plan()
     needed = {
         "any": True,
@@ -56,6 +61,8 @@ def list_attempts(subject: Subject) -> Attempts:
     for remedy in REMEDIES.values():
         changes = remedy.choose(subject.hardware)
         if changes is None or is_already(subject.hardware, changes) or not needed[remedy.needs]:
+            continue
+        if remedy.name not in names:
             continue
         try:
             found.append(_attempt(subject, remedy.name, changes))

@@ -1,26 +1,33 @@
 """The bench: one network, one set of images, one hardware file, run with some of its causes or with a remedy.
 
-Every run is a simulation like any other; float and integer references and programmed arrays are kept between runs, and
-no set of causes is run twice.
+Every run is a simulation like any other; float and integer references and programmed arrays are kept between runs, no
+set of causes is run twice, and what a run leaves may be kept in a folder (:mod:`~xbarsim.diagnosis.checkpoint`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xbarsim import api
+from xbarsim import __version__, api, config
 from xbarsim.diagnosis.cause import find_causes, is_random, switch_off
+from xbarsim.diagnosis.checkpoint import Checkpoint, Kept
 from xbarsim.diagnosis.score import Scores, score_images
 from xbarsim.mapping import Plan, plan_network
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.names import match_names
 from xbarsim.network import Network, QuantizedNetwork, hash_network, quantize_network, run_network
-from xbarsim.report import Report
+from xbarsim.report import Provenance, Report
+from xbarsim.report.document import plain
+from xbarsim.report.record import describe_record
+from xbarsim.store import hash_arrays
 
+COSTS = ("energy_joule", "area_m2", "delay_s")
+"""What remedies are compared in beside what they give back: fields of the cost of an inference."""
 Chosen = frozenset[str]
 Layers = Mapping[str, Mapping[str, Any]]
 
@@ -44,6 +51,8 @@ class Subject:
     """Chips."""
     seed: int
     threads: int | None
+    checkpoint: Path | None
+    """Folder of simulations that are kept; None keeps none."""
 
     @property
     def known(self) -> np.ndarray:
@@ -53,6 +62,19 @@ class Subject:
     def plan(self) -> Plan:
         """Return how the network lies on the hardware."""
         return plan_network(self.network, self.hardware, layers=self.layers)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Simulated:
+    """What is used of one simulation."""
+
+    outputs: np.ndarray
+    """(chips, images, ...) raw outputs."""
+    costs: Mapping[str, float]
+    """Each of :data:`COSTS`."""
+    snr_db: Mapping[str, float | None]
+    """Layer -> power of its exact results over power of their error, mean over chips [dB]."""
+    provenance: Provenance
 
 
 @dataclass(kw_only=True, eq=False)
@@ -67,10 +89,12 @@ class Bench:
     """(images, ...) outputs of the float network."""
     causes: tuple[str, ...]
     """Causes that are present."""
+    checkpoint: Checkpoint
+    """Simulations that are kept."""
     _shared: api.Shared
     _kept: KeptArrays = field(default_factory=KeptArrays)
     _found: dict[Chosen, Scores] = field(default_factory=dict)
-    _report: Report | None = None
+    _plain: Simulated | None = None
 
     @classmethod
     def prepare(cls, subject: Subject, on_chip: Callable[[], None]) -> Bench:
@@ -85,6 +109,15 @@ class Bench:
                 lambda: run_network(plan.network, subject.images, threads=subject.threads),
             ),
             causes=find_causes(layer.hardware for layer in plan.layers),
+            checkpoint=Checkpoint(
+                folder=subject.checkpoint,
+                about=[
+                    __version__,
+                    hash_network(plan.network),
+                    hash_arrays([subject.images, subject.calibration]),
+                    subject.seed,
+                ],
+            ),
             _shared=shared,
         )
 
@@ -102,19 +135,17 @@ class Bench:
         return quantized
 
     @property
-    def report(self) -> Report:
+    def plain(self) -> Simulated:
         """The hardware as it is."""
-        if self._report is None:
-            self._report = self.run(
-                self.subject.hardware, self.subject.layers, self.count_chips(frozenset(self.causes))
-            )
-        return self._report
+        if self._plain is None:
+            self._plain = self.run(self.subject.hardware, self.subject.layers, self.count_chips(frozenset(self.causes)))
+        return self._plain
 
     def score(self, present: Chosen) -> Scores:
         """Return the scores of hardware with some of its causes; (1, images) where no chip differs from another."""
         if present not in self._found:
             if present == frozenset(self.causes):
-                outputs = self.report.outputs
+                outputs = self.plain.outputs
             else:
                 off = switch_off([name for name in self.causes if name not in present])
                 layers = {layer.name: {**self._choices(layer.name), **off} for layer in self.plan.layers}
@@ -124,14 +155,32 @@ class Bench:
 
     def rate(self, outputs: np.ndarray | Mapping[str, np.ndarray]) -> Scores:
         """Score outputs (chips, images, ...), or several by name, of the first images one by one."""
-        if isinstance(outputs, Mapping):
-            parts = [values.reshape(*values.shape[:2], -1) for values in outputs.values()]
-            outputs = np.concatenate(parts, axis=2)
+        outputs = _join(outputs)
         count, labels = outputs.shape[1], self.subject.labels
         return score_images(outputs, self.reference[:count], None if labels is None else labels[:count])
 
-    def run(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Report:
+    def run(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Simulated:
         """Simulate the network on other hardware, arguments as in :func:`xbarsim.simulate`."""
+        about = [config.hash_hardware(hardware), hardware.name, hardware.overrides, list(layers.items()), trials]
+        kept = self.checkpoint.find(about)
+        if kept is None:
+            report = self._simulate(hardware, layers, trials)
+            record = {
+                "costs": {name: getattr(report.cost, name) for name in COSTS},
+                "snr_db": {error.name: error.snr_db for error in report.errors},
+                "provenance": describe_record(report.provenance),
+            }
+            kept = Kept(outputs=_join(report.outputs), record=plain(record))
+            self.checkpoint.keep(about, kept)
+        else:
+            for _ in range(trials):
+                self.on_chip()
+        made = Provenance(**kept.record["provenance"])
+        return Simulated(
+            outputs=kept.outputs, costs=kept.record["costs"], snr_db=kept.record["snr_db"], provenance=made
+        )
+
+    def _simulate(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Report:
         subject = self.subject
 
         def count(stage: str, done: int, total: int) -> None:
@@ -156,3 +205,10 @@ class Bench:
             if name in match_names(glob, names, f"layers.{glob}"):
                 chosen.update(changes)
         return chosen
+
+
+def _join(outputs: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return outputs (chips, images, ...), several by name side by side."""
+    if not isinstance(outputs, Mapping):
+        return outputs
+    return np.concatenate([values.reshape(*values.shape[:2], -1) for values in outputs.values()], axis=2)

@@ -8,12 +8,14 @@ not run again.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from xbarsim import api
+from xbarsim import api, config
 from xbarsim.diagnosis.bench import Bench
+from xbarsim.diagnosis.checkpoint import Kept
 from xbarsim.diagnosis.explanation import LayerShare
 from xbarsim.diagnosis.score import Scores
 from xbarsim.inference.machine import Machine, run_machine
@@ -74,17 +76,26 @@ def share_layers(
     subject, plan = bench.subject, bench.plan
     threads, known = subject.threads or available_cores(), subject.known
     quantized = bench.quantize()
-    machines, _ = program_network(
-        quantized, plan, known[: api.CALIBRATION_IMAGES], seed=subject.seed, trial=0, threads=threads
-    )
+
+    @functools.cache
+    def program() -> Mapping[str, Machine]:
+        calibration = known[: api.CALIBRATION_IMAGES]
+        return program_network(quantized, plan, calibration, seed=subject.seed, trial=0, threads=threads)[0]
+
     parts = []
+    shared = [config.hash_hardware(subject.hardware), list(subject.layers.items())]
     for start in range(0, count, BLOCK):
         images = subject.images[start : min(start + BLOCK, count)]
-        parts.append(_walk(quantized, machines, images, start, threads))
+        about = ["layers", shared, start, len(images)]
+        kept = bench.checkpoint.find(about)
+        if kept is None:
+            kept = Kept(outputs=np.stack(_walk(quantized, program(), images, start, threads)), record={})
+            bench.checkpoint.keep(about, kept)
+        parts.append(kept.outputs)
         progress(start + len(images), count)
     front, back = (np.concatenate([part[way] for part in parts], axis=1) for way in (0, 1))
     scores = [bench.rate(outputs) for outputs in (front, back)]
-    ratios = {error.name: error.snr_db for error in bench.report.errors}
+    ratios = bench.plain.snr_db
     return tuple(
         LayerShare(
             layer=layer.name,

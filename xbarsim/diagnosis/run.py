@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from xbarsim import api, config
 from xbarsim.diagnosis.attempt import Attempt, Attempts, join_attempts, list_attempts
-from xbarsim.diagnosis.bench import Bench, Layers, Subject
+from xbarsim.diagnosis.bench import COSTS, Bench, Layers, Subject
 from xbarsim.diagnosis.cause import QUANTISATION
 from xbarsim.diagnosis.explanation import CauseShare, Explanation, RemedyGain, Whole
 from xbarsim.diagnosis.layer_share import count_images, share_layers
@@ -47,6 +47,8 @@ def explain(
     activation_bits: int | None = None,
     parts: Collection[str] = PARTS,
     orders: int | None = None,
+    remedies: Collection[str] | None = None,
+    checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Explanation:
     """Explain where accuracy goes on hardware: how much each cause and each layer takes, and what gives it back.
@@ -79,6 +81,11 @@ def explain(
     orders : int, optional
         Orders in which causes are added, in pairs of an order and its reverse; left out, all orders count of up to 5
         causes (32 runs), and 6 orders are drawn of more.
+    remedies : collection of str, optional
+        Names or globs of the remedies to try, of :data:`~xbarsim.diagnosis.REMEDIES`; all that apply if left out.
+    checkpoint : str or Path, optional
+        Folder where every simulation is kept once it is done: an explanation that was killed goes on where it was, and
+        one that asks for more begins with what is there. Results are the same to the last bit.
     progress : callable, optional
         ``(stage, done, total)``, called now and then.
 
@@ -119,8 +126,10 @@ def explain(
         trials=trials,
         seed=seed,
         threads=threads,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
     )
-    return _explain(subject, frozenset(parts), orders, progress)
+    attempts = list_attempts(subject, remedies) if "remedies" in parts else Attempts(found=(), refused={})
+    return _explain(subject, frozenset(parts), orders, attempts, progress)
 
 
 def _split_data(data: Any, labels: ArrayLike | None) -> tuple[np.ndarray, ArrayLike | None]:
@@ -153,12 +162,13 @@ class _Counter:
             self._progress(stage, done, total)
 
 
-def _explain(subject: Subject, parts: frozenset[str], orders: int | None, progress: Progress | None) -> Explanation:
+def _explain(
+    subject: Subject, parts: frozenset[str], orders: int | None, attempts: Attempts, progress: Progress | None
+) -> Explanation:
     counter = _Counter(progress)
     bench = Bench.prepare(subject, counter.count)
     everything: Chosen = frozenset(bench.causes)
     steps = list_steps(bench.causes, orders, subject.seed) if "causes" in parts else ()
-    attempts = list_attempts(subject) if "remedies" in parts else Attempts(found=(), refused={})
     sets = _list_sets(bench, steps)
     chips = [bench.count_chips(present) for present in sets]
     counter.total = sum(chips) + (len(attempts.found) + 1) * bench.count_chips(everything)
@@ -167,7 +177,7 @@ def _explain(subject: Subject, parts: frozenset[str], orders: int | None, progre
     gains = _try_remedies(bench, attempts, measures[0])
     count = count_images(len(bench.plan.layers), len(subject.images)) if "layers" in parts else 0
     layers = share_layers(bench, measures[0], count, functools.partial(counter.show, "layers")) if count else ()
-    made = bench.report.provenance
+    made = bench.plain.provenance
     settings = {**made.settings, "trials": subject.trials, "causes": ", ".join(bench.causes) or "none"}
     return Explanation(
         measure=measures[0],
@@ -255,16 +265,17 @@ def _rank(gains: Iterable[RemedyGain]) -> tuple[RemedyGain, ...]:
 
 def _try(bench: Bench, attempt: Attempt, measure: str) -> RemedyGain:
     chips = bench.count_chips(frozenset(bench.causes))
-    report, before = bench.run(attempt.hardware, bench.subject.layers, chips), bench.report
-    scores, base = bench.rate(report.outputs), bench.rate(before.outputs)
+    after, before = bench.run(attempt.hardware, bench.subject.layers, chips), bench.plain
+    scores, base = bench.rate(after.outputs), bench.rate(before.outputs)
+    energy, area, delay = (after.costs[name] / before.costs[name] for name in COSTS)
     gained = scores[measure] - base[measure]
     low, high = estimate_ends(gained[np.newaxis], bench.subject.seed)
     return RemedyGain(
         remedy=attempt.name,
         points=_points(gained),
-        energy_ratio=report.cost.energy_joule / before.cost.energy_joule,
-        area_ratio=report.cost.area_m2 / before.cost.area_m2,
-        delay_ratio=report.cost.delay_s / before.cost.delay_s,
+        energy_ratio=energy,
+        area_ratio=area,
+        delay_ratio=delay,
         low=100 * low,
         high=100 * high,
         agreement=_points(scores["agreement"]),

@@ -1,10 +1,11 @@
 """What survives being killed: files written whole or not at all, append-only logs, and locks of folders."""
 
+from xbarsim.store.digest import hash_arrays
 from xbarsim.store.file import make_folder, replace_file, sync_folder, write_file
 from xbarsim.store.lock import Lock, hold_file, identify_machine
 from xbarsim.store.log import Log, encode_record, read_records
 
 __all__ = [
-    "Lock", "Log", "encode_record", "hold_file", "identify_machine", "make_folder", "read_records", "replace_file",
-    "sync_folder", "write_file",
+    "Lock", "Log", "encode_record", "hash_arrays", "hold_file", "identify_machine", "make_folder", "read_records",
+    "replace_file", "sync_folder", "write_file",
 ]  # fmt: skip

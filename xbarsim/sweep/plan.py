@@ -23,6 +23,7 @@ from xbarsim.names import match_names
 from xbarsim.network import Network, find_executor, hash_network
 from xbarsim.plugin import select_plugins
 from xbarsim.report.metric import find_metric
+from xbarsim.store import hash_arrays
 from xbarsim.sweep.axis import split_key
 from xbarsim.sweep.design import combine_axes
 from xbarsim.sweep.file import Sweep
@@ -208,7 +209,7 @@ def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
         "version": __version__,
         "seed": sweep.seed,
         "trials": sweep.trials if sweep.data is not None else 1,
-        "data": None if sweep.data is None else _hash_arrays(arrays),
+        "data": None if sweep.data is None else hash_arrays(arrays),
         "layers": {glob: dict(changes) for glob, changes in sweep.layers.items()},
     }
 
@@ -249,15 +250,6 @@ def _check_glob(glob: str, networks: Iterable[Network], where: str) -> None:
     for network in networks:
         names = [layer.name for layer in network.layers]
         match_names(glob, names, f"{where}: {glob!r}", f"layer of network {network.name}")
-
-
-def _hash_arrays(arrays: Iterable[np.ndarray | None]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode())
-        if array is not None:
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]
 
 
 def _hash(content: Any) -> str:
