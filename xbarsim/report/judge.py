@@ -272,15 +272,19 @@ def rate_chips(judge: Judge, hardware: Outputs, labels: np.ndarray, *, runs: int
     RatedChips
         Mean, trials and interval.
     """
-    count = len(next(iter(hardware.values())) if isinstance(hardware, Mapping) else hardware)
     chips = [pick(hardware, chip) for chip in range(runs)]
     values = [judge.measure(outputs, labels) for outputs in chips]
-    trials = values + values[:1] * (count - runs)
+    trials = values + values[:1] * (count_chips(hardware) - runs)
     mean = float(np.mean(trials))
     if not math.isfinite(mean):
         return RatedChips(mean=mean, trials=tuple(trials), interval=(math.nan, math.nan))
     interval = widen_interval(mean, judge.estimate(chips, values, labels, seed), trials, judge.bounds)
     return RatedChips(mean=mean, trials=tuple(trials), interval=interval)
+
+
+def count_chips(hardware: Outputs) -> int:
+    """Return the number of trials of outputs (trials, images, ...), or of several by name."""
+    return len(next(iter(hardware.values())) if isinstance(hardware, Mapping) else hardware)
 
 
 def pick(outputs: Outputs, places: np.ndarray | int) -> Outputs:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.search.oracle import CostOracle
+from xbarsim.search.oracle import CostOracle, is_classes
 from xbarsim.search.record import describe_cost
 from xbarsim.search.space import Design
 from xbarsim.search.task import Search
@@ -23,7 +23,7 @@ class Images:
     images: np.ndarray
     """(images, *input_shape) float32."""
     labels: np.ndarray
-    """(images,) classes."""
+    """(images,) classes, or (images, ...) as a metric of the outputs takes them."""
     calibration: np.ndarray | None
     """(images, *input_shape) float32; None takes the first test images."""
 
@@ -102,12 +102,14 @@ def measure_design(search: Search, oracle: CostOracle, design: Design, images: I
     found = {f"cost.{name}": float(value) for name, value in cost.items()}
     if images is None:
         return found
-    accuracy = oracle.accuracy(
-        design.network, images.images, images.labels, design.layers, calibration=images.calibration,
-        trials=search.trials, seed=search.seed,
-    )  # fmt: skip
-    for name in ("hardware", "degradation", "quantized", "reference"):
-        found[f"accuracy.{name}"] = float(getattr(accuracy, name))
+    named = (*search.goals, *search.constraints)
+    if is_classes(images.labels) or any(name.startswith("accuracy.") for name in named):
+        accuracy = oracle.accuracy(
+            design.network, images.images, images.labels, design.layers, calibration=images.calibration,
+            trials=search.trials, seed=search.seed,
+        )  # fmt: skip
+        for name in ("hardware", "degradation", "quantized", "reference"):
+            found[f"accuracy.{name}"] = float(getattr(accuracy, name))
     for name in search.added:
         found[name] = oracle.measure(
             name, design.network, images.images, images.labels, design.layers, calibration=images.calibration,

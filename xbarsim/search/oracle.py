@@ -236,7 +236,10 @@ class CostOracle:
         SolverError
             If an array's circuit could not be solved.
         """
-        key, run = self._prepare(network, images, labels, layers, calibration=calibration, trials=trials, seed=seed)
+        kind = {} if is_classes(labels) else {"metric": metric}  # one simulation serves accuracy and other metrics
+        key, run = self._prepare(
+            network, images, labels, layers, calibration=calibration, trials=trials, seed=seed, **kind
+        )
 
         def work() -> float:
             value = measure_outputs(metric, run().outputs, np.asarray(labels))
@@ -351,6 +354,12 @@ def _load(network: Network | str | Path) -> Network:
 @functools.lru_cache(maxsize=16)
 def _load_file(path: str, stamp: int, size: int) -> Network:
     return load_network(path)
+
+
+def is_classes(labels: ArrayLike) -> bool:
+    """Tell whether labels (images, ...) are one class an image, which accuracy takes."""
+    found = np.asarray(labels)
+    return found.ndim == 1 and found.dtype.kind in "iu"
 
 
 def _hash(values: np.ndarray) -> str:

@@ -61,8 +61,8 @@ class Evaluator:
         with keep_arrays(self._arrays):
             report = api.simulate(
                 network, hardware, work.images, work.labels, calibration=work.calibration, layers=layers,
-                trials=work.trials, seed=work.seed, threads=self._threads,
-                executor=work.executor, shared=self._shared,
+                trials=work.trials, seed=work.seed, threads=self._threads, executor=work.executor, shared=self._shared,
+                metric=work.metric,
             )  # fmt: skip
         return collect_metrics(report, work.metrics, work.labels)
 

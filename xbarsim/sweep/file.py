@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,9 @@ from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
 from xbarsim.network.executor import EXECUTORS
-from xbarsim.report.metric import REPORT_METRICS, find_metric, list_metrics
+from xbarsim.report.judge import USUAL_METRIC
+from xbarsim.report.metric import COMPARED, REPORT_METRICS, find_metric, find_output_metrics, list_metrics
+from xbarsim.report.outputs import METRICS
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import SweepDesign
 from xbarsim.yaml_file import load_yaml
@@ -60,7 +63,7 @@ class Sweep(Record):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything that the simulations draw."""
     metrics: tuple[str, ...] = ()
-    """Columns of the result: ``accuracy.hardware``, ``cost.edap``, ..."""
+    """Columns of the result: ``accuracy.hardware``, ``miou``, ``cost.edap``, ..."""
 
     @field_validator("network", "hardware", mode="before")
     @classmethod
@@ -83,6 +86,13 @@ class Sweep(Record):
         return self.metrics or tuple(
             name for name, metric in REPORT_METRICS.items() if metric.is_usual and (self.data or metric.needs == "cost")
         )
+
+
+def choose_metric(names: Iterable[str]) -> str:
+    """Return the metric that simulations measure: accuracy where it is named, else the first of the outputs."""
+    names = list(names)
+    found = find_output_metrics(names)
+    return found[0] if found and not any(name.startswith("accuracy.") for name in names) else USUAL_METRIC
 
 
 def load_sweep(path: str | Path) -> Sweep:
@@ -165,8 +175,12 @@ def _check_metrics(sweep: Sweep, where: str) -> None:
         if name not in list_metrics():
             raise ConfigError(f"metrics: {name!r} is unknown{suggest(name, list_metrics())}{where}")
         if name in OTHER_COLUMNS:
+            raise ConfigError(f"metrics: {name!r} is the name of another column; say {name}.hardware{where}")
+        base, _, part = name.partition(".")
+        if part in COMPARED and base in METRICS and base != choose_metric(sweep.metrics):
             raise ConfigError(
-                f"metrics: {name!r} is the name of another column; register the metric under another name{where}"
+                f"metrics: {name}: a sweep compares one metric with the float network, here "
+                f"{choose_metric(sweep.metrics)}; name {base} first and leave out accuracy{where}"
             )
         if find_metric(name).needs != "cost" and sweep.data is None:
             raise ConfigError(f"metrics: {name} needs images; give them under data, for example digits{where}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
-from xbarsim.report.metric import INTERVAL, describe_metric, find_metric
+from xbarsim.report.metric import describe_metric, find_metric
 from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
 from xbarsim.sweep import figures
@@ -92,7 +92,8 @@ def draw_figures(done: pd.DataFrame, factors: list[Factor], metrics: list[str]) 
     dict
         File name -> figure and what it shows.
     """
-    metrics = [name for name in metrics if done[name].notna().any() and name not in INTERVAL]
+    ends = {end for name in metrics for end in find_metric(name).interval or ()}
+    metrics = [name for name in metrics if done[name].notna().any() and name not in ends]
     effects = _effects(done, factors, metrics)
     drawn: dict[str, tuple[Figure, str]] = {}
     ranked = _rank_factors(effects, factors)

@@ -18,15 +18,16 @@ import numpy as np
 from xbarsim import __version__, api
 from xbarsim.config import Hardware, hash_hardware
 from xbarsim.data import load_data, normalize_images
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.names import match_names
 from xbarsim.network import Network, find_executor, hash_network
 from xbarsim.plugin import select_plugins
-from xbarsim.report.metric import find_metric
+from xbarsim.report.judge import choose_judge
+from xbarsim.report.metric import find_metric, find_output_metrics
 from xbarsim.store import hash_arrays
 from xbarsim.sweep.axis import split_key
 from xbarsim.sweep.design import combine_axes
-from xbarsim.sweep.file import Sweep
+from xbarsim.sweep.file import Sweep, choose_metric
 
 WIDTH_KEYS = ("weight_bits", "activation_bits")
 """Keys that change how a network is quantised."""
@@ -77,6 +78,8 @@ class Workload:
     """Its name and version where points were planned."""
     metrics: tuple[str, ...]
     """Names of what is measured."""
+    metric: str
+    """What simulations measure on the outputs."""
     plugins: tuple[str, ...]
     """What points need of plug-ins, as ``kind:name``."""
 
@@ -172,40 +175,54 @@ def _load_workload(sweep: Sweep) -> Workload:
                 shape = " x ".join(map(str, found.shape[1:]))
                 needed = " x ".join(map(str, network.input_shape))
                 raise ConfigError(f"{what}: images of {shape} do not fit network {name}, which takes {needed}")
+        _check_labels(sweep, labels, network)
     for glob in sweep.layers:
         _check_glob(glob, networks.values(), "layers")
     executor = find_executor(sweep.executor)
     return Workload(
         networks=networks, hardware=hardware, layers=sweep.layers, images=images, labels=labels,
         calibration=calibration, trials=sweep.trials, seed=sweep.seed, executor=executor.name,
-        runner=executor.describe(),
-        metrics=sweep.chosen_metrics, plugins=tuple(_select_plugins(sweep, hardware)),
+        runner=executor.describe(), metrics=sweep.chosen_metrics, metric=choose_metric(sweep.chosen_metrics),
+        plugins=tuple(_select_plugins(sweep, hardware)),
     )  # fmt: skip
 
 
+def _check_labels(sweep: Sweep, labels: np.ndarray | None, network: Network) -> None:
+    """Refuse labels that do not fit the metrics that a sweep names; ConfigError names the data."""
+    if labels is None:
+        return
+    for name in {choose_metric(sweep.chosen_metrics), *find_output_metrics(sweep.chosen_metrics)}:
+        try:
+            choose_judge(name).check(labels, len(labels), network.output_shapes or network.output_shape)
+        except (ConfigError, ShapeError) as error:
+            raise ConfigError(f"data: {sweep.data}: {error} (network {network.name})") from None
+
+
 def _select_plugins(sweep: Sweep, hardware: Mapping[str, Hardware]) -> dict[str, str]:
-    return select_plugins(sweep, hardware, names=map("metric:{}".format, sweep.chosen_metrics))
+    return select_plugins(sweep, hardware, names=map("metric:{}".format, find_output_metrics(sweep.chosen_metrics)))
 
 
 def _load_images(sweep: Sweep) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     if sweep.data is None:
         return None, None, None
     data = load_data(sweep.data).take(sweep.images)
-    for name in sweep.chosen_metrics if data.labels is None else ():
-        if find_metric(name).needs == "labels":
-            raise ConfigError(f"data: {sweep.data} has no labels, but metric {name} needs them")
+    needed = [name for name in sweep.chosen_metrics if find_metric(name).needs == "labels"]
+    if needed and data.labels is None:
+        raise ConfigError(f"data: {sweep.data} has no labels, but metric {needed[0]} needs them")
+    labels = data.labels if needed or data.classes is not None else None
     images = normalize_images(data.images, sweep.mean, sweep.std)
     if sweep.calibration is None:
-        return images, data.labels, None
-    return images, data.labels, normalize_images(load_data(sweep.calibration, "train").images, sweep.mean, sweep.std)
+        return images, labels, None
+    return images, labels, normalize_images(load_data(sweep.calibration, "train").images, sweep.mean, sweep.std)
 
 
 def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
     arrays = (workload.images, workload.labels, workload.calibration)
-    plugins = _select_plugins(sweep, workload.hardware)
+    plugins, measured = _select_plugins(sweep, workload.hardware), find_output_metrics(sweep.chosen_metrics)
     return {
         **({"plugins": plugins} if plugins else {}),
         **({"executor": workload.runner} if workload.executor != "own" else {}),
+        **({"outputs": [workload.metric, *measured]} if measured else {}),
         "version": __version__,
         "seed": sweep.seed,
         "trials": sweep.trials if sweep.data is not None else 1,
