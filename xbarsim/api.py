@@ -1,7 +1,7 @@
-"""The facade: what a user types, joined from the rooms below.
+"""The functions that users call: load hardware and networks, estimate costs, simulate accuracy.
 
-Nothing here computes physics or prices: every function loads its arguments, calls the rooms in order, and composes
-their records.
+Every function here loads its arguments, calls the other packages in order and combines their results; it contains no
+models of its own.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
 
 CALIBRATION_IMAGES = 64
-"""Images that set ADC ranges, and activation scales too where no calibration images are given: the first ones."""
+"""Number of images for ADC ranges, and for activation scales where no calibration images are given."""
 
 
 class Shared:
-    """Work that simulations of one set of images have in common, done once.
+    """Cache of results that several simulations with the same images share.
 
-    Hand the same object to every call of :func:`simulate` with the same images and calibration images: float
-    references, quantised networks and integer references are then kept. It never changes a result.
+    Pass the same object to all calls of :func:`simulate` with the same images and calibration images. It keeps float
+    references, quantised networks and integer references, and does not change results.
     """
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], Any] = {}
 
     def recall(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:
-        """Return what ``work`` gave when ``key`` was first asked for."""
+        """Return the result of ``work()`` from the first call with ``key``."""
         if key not in self._kept:
             self._kept[key] = work()
         return self._kept[key]
 
     def drop_quantized(self) -> None:
-        """Let go of quantised networks and their results; float references, which are small, stay."""
+        """Remove quantised networks and their results; the small float references are kept."""
         self._kept = {key: value for key, value in self._kept.items() if key[0] == "float reference"}
 
 
 class RatedHardware(config.Hardware):
-    """A hardware record that also knows its rating plate; users see it as ``xbarsim.Hardware``."""
+    """A hardware record with its peak ratings; its public name is ``xbarsim.Hardware``."""
 
     @property
     def peak(self) -> Peak | None:
@@ -91,14 +91,14 @@ def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, An
     Parameters
     ----------
     name : str, Path or Hardware
-        A shipped name (``reference``, ``isaac``, ``puma``, ...) or the path of a YAML file; a record is taken as it is.
+        A name that ships (``reference``, ``isaac``, ``puma``, ...), the path of a YAML file, or a record.
     overrides : mapping, optional
-        Dotted key -> value, applied last.
+        Dotted key -> value; override the values in the file.
 
     Returns
     -------
     Hardware
-        Frozen record tree; ``.override({...})`` returns a changed copy.
+        Immutable record; ``.override({...})`` returns a modified copy.
 
     Raises
     ------
@@ -119,30 +119,30 @@ def estimate(
     weight_bits: int | None = None,
     activation_bits: int | None = None,
 ) -> CostReport:
-    """Work out what one inference costs; needs no data and no weights.
+    """Estimate energy, delay and area of one inference, without data or weights.
 
     Parameters
     ----------
     network : Network, str or Path
-        A network, or what :func:`load_network` takes.
+        A network, or an argument of :func:`load_network`.
     hardware : Hardware, str or Path
         A record, a shipped name or a path.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value, for example ``{"conv1": {"crossbar.rows": 32, "weight_bits": 6}}``.
     weight_bits, activation_bits : int, optional
-        Bits of all layers, in place of the hardware's own.
+        Bits of all layers; those of the hardware if left out.
 
     Returns
     -------
     CostReport
-        Energy [J], delay [s], area [m2] and the rest as attributes; ``layers`` and ``components`` as tables.
+        Energy [J], delay [s], area [m2] and other results as attributes, and the tables ``layers`` and ``components``.
 
     Raises
     ------
     ConfigError
         If an input is wrong.
     MappingError
-        If the network does not fit where ``chip.count`` is a number.
+        If ``chip.count`` is a number and the network does not fit.
     """
     net, record = load_network(network), load_hardware(hardware)
     plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
@@ -179,7 +179,7 @@ def simulate(
     shared: Shared | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Run a trained network on hardware: what accuracy is left, and what one inference costs.
+    """Simulate a trained network on hardware: its accuracy and the cost of one inference.
 
     Parameters
     ----------
@@ -190,38 +190,38 @@ def simulate(
     images : array_like of float, (images, *input_shape)
         Test images, normalised as the network expects.
     labels : array_like, (images, ...), optional
-        What the outputs should be, as ``metric`` takes it: for ``top1`` the class of each image. Without them
+        Expected outputs, as ``metric`` takes it: for ``top1`` the class of each image. Without them
         ``report.accuracy`` and ``report.metric`` are None.
     calibration : array_like of float, (images, *input_shape), optional
-        Images that set activation scales (as many as scales need to settle) and ADC ranges (the first 64); the first
-        64 of ``images`` if left out.
+        Images for calibration of activation scales (as many as the scales need to converge) and of ADC ranges (the
+        first 64); the first 64 of ``images`` if left out.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     trials : int
-        Chips to draw; each has variation, stuck cells and noise of its own. Where nothing is random, one is run and
-        stands for all (``report.accuracy.runs``).
+        Number of chips, each with its own random variation, stuck cells and noise. Where nothing is random, only one
+        is simulated (``report.accuracy.runs``).
     seed : int
-        Seed of every draw.
+        Seed of all random numbers.
     batch_size : int, optional
-        Images in a block; never changes a result.
+        Number of images in a block; does not change results.
     threads : int, optional
-        Threads, all cores if left out; never changes a result.
+        Number of threads, all cores if left out; does not change results.
     weight_bits, activation_bits : int, optional
-        Bits of all layers, in place of the hardware's own.
+        Bits of all layers; those of the hardware if left out.
     reference : Network, str or Path, optional
-        The float network that ``network`` was quantised from (:func:`xbarsim.quantize`), whose accuracy then stands as
-        ``report.accuracy.reference``; ``network`` itself in float if left out.
+        The float network that ``network`` was quantised from (:func:`xbarsim.quantize`), for
+        ``report.accuracy.reference``; ``network`` in float if left out.
     executor : str
-        What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
-        last bits differ. ``report.provenance.settings`` names it with its version.
+        Executor of the float network, for its accuracy and for activation ranges: ``own``, or ``onnxruntime``, which
+        differs in the last bits. ``report.provenance.settings`` names it with its version.
     metric : str or callable
-        What outputs are worth: ``top1``, ``top5``, ``miou``, ``perplexity``, ``error`` (root mean square), a registered
-        name, or a function ``(outputs, labels) -> float``. ``report.metric`` holds it; ``report.accuracy`` stands
-        beside it where it is ``top1``.
+        Metric of the outputs: ``top1``, ``top5``, ``miou``, ``perplexity``, ``error`` (root mean square), a registered
+        name, or a function ``(outputs, labels) -> float``. The result is
+        ``report.metric``, and ``report.accuracy`` too for ``top1``.
     shared : Shared, optional
-        Keeps what further calls with the same images can use.
+        Cache for further calls with the same images.
     progress : callable, optional
-        ``(stage, done, total)``, called now and then.
+        Called with ``(stage, done, total)`` while the simulation runs.
 
     Returns
     -------
@@ -233,9 +233,9 @@ def simulate(
     ConfigError, ShapeError
         If an input is wrong.
     MappingError
-        If the network does not fit where ``chip.count`` is a number.
+        If ``chip.count`` is a number and the network does not fit.
     SolverError
-        If an array's circuit could not be solved to tolerance.
+        If the circuit of an array could not be solved within the tolerance.
     """
     _check_counts(trials=trials, batch_size=batch_size, threads=threads)
     started, runner, judge = time.perf_counter(), find_executor(executor), choose_judge(metric)

@@ -1,4 +1,4 @@
-"""The cost of one layer on its own, for searches that put networks together from layers."""
+"""The cost of a single layer, for searches that assemble networks from layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xbarsim.timing import simulate_plan
 def price_layer(
     kind: str, shape: Mapping[str, Any], hardware: Hardware, choice: Mapping[str, Any] | None = None
 ) -> Cost:
-    """Price one layer: its actions, its time on its arrays, and their share of tile area; no I/O.
+    """Return the cost of one layer: its actions, its time, and the share of its arrays in tile area; without I/O.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def price_layer(
 
 
 def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shape of a layer with defaults filled in, numbers checked.
+    """Check the shape of a layer and fill in defaults.
 
     Parameters
     ----------

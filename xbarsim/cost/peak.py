@@ -1,4 +1,4 @@
-"""Peak rating of one tile and of one chip: every component at its rated power, every array reading back to back."""
+"""Peak rating of a tile and a chip: all components at their rated power, all arrays reading without a pause."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class Peak:
     """Peak figures; an operation is a multiplication or an addition, two for each multiply-accumulate."""
 
     tops: float
-    """Operations a second with full arrays [1e12/s]."""
+    """Operations per second with full arrays [1e12/s]."""
     power_watt: float
-    """All components at their rated power [W]."""
+    """Sum of the rated power of all components [W]."""
     area_m2: float
-    """All components [m2]."""
+    """Area of all components [m2]."""
 
     @property
     def tops_per_watt(self) -> float:
-        """Operations for each joule [1e12/J]."""
+        """Operations per joule [1e12/J]."""
         return self.tops / self.power_watt if self.power_watt else 0.0
 
     @property
     def tops_per_mm2(self) -> float:
-        """Operations a second for each square millimetre [1e12/s/mm2]."""
+        """Operations per second and square millimetre [1e12/s/mm2]."""
         return self.tops / (self.area_m2 * 1e6) if self.area_m2 else 0.0
 
 
 def rate_tile(hardware: Hardware) -> Peak:
-    """Rate one tile, its share of what several tiles use together included.
+    """Return the peak rating of a tile, including its share of components that several tiles use together.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def rate_tile(hardware: Hardware) -> Peak:
 
 
 def rate_chip(hardware: Hardware) -> Peak | None:
-    """Rate one chip.
+    """Return the peak rating of a chip.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Counts and cycles -> energy, delay, area: by layer, by component and for the whole.
+"""Energy, delay and area from counts and cycles: in total, by layer and by component.
 
-Energy of one inference is every action times its energy, plus what components draw whether or not they act for the
-time between two inferences. Area is the chip as configured, unused tiles and I/O included. A layer carries the
-share of its arrays in cores and tiles; what no layer uses, and what belongs to a whole chip, stands in a record of
-its own, so that the parts sum to the whole.
+The energy of one inference is the sum over all actions of their energy, plus the static power of the components during
+the time between two inferences. The area is that of the chip as configured, including unused tiles and I/O. A layer
+has the share of its arrays in cores and tiles. Unused arrays and chip-wide components have a record of their own, so
+that the parts sum to the total.
 
 Neglected: wiring and white space between tiles, clock distribution where no component carries it, and the first
 programming of a chip that holds all weights.
@@ -31,18 +31,18 @@ REST = "chip"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tag:
-    """What one component costs on the hardware of a layer."""
+    """Cost of one component with the hardware of a layer."""
 
     action: str
-    """Counted action that it is charged for."""
+    """Action that the component is charged for."""
     action_joule: float
     """Energy of one action [J]."""
     instances: float
-    """Instances that one array has a share of; of one chip where ``is_chip``."""
+    """Instances for one array (a fraction where arrays share one); for one chip if ``is_chip``."""
     area_m2: float
     """Area of those instances [m2]."""
     idle_watt: float
-    """Power of those instances, whether or not they act [W]."""
+    """Static power of those instances [W]."""
     is_chip: bool
     """Whether it belongs to a whole chip."""
 
@@ -61,7 +61,7 @@ class PriceList:
 
 
 def list_prices(hardware: Hardware) -> Tags:
-    """Return what every component costs, by name.
+    """Return the costs of all components by name.
 
     Parameters
     ----------
@@ -122,21 +122,21 @@ class Bill:
 
 
 def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | None = None) -> Cost:
-    """Price one inference.
+    """Return the cost of one inference.
 
     Parameters
     ----------
     plan : Plan
         Network on hardware.
     activity : Activity
-        What :func:`~xbarsim.timing.simulate_plan` counted for it.
+        Result of :func:`~xbarsim.timing.simulate_plan`.
     measured : mapping, optional
-        Layer name -> cell level and input activity found in a simulation.
+        Layer name -> cell level and input activity measured in a simulation.
 
     Returns
     -------
     Cost
-        The whole, by layer and by component.
+        Total cost, with its parts by layer and by component.
     """
     lists = _list_all(plan)
     parts: list[LayerCost] = []
@@ -182,12 +182,12 @@ def _price_actions(
 
 
 def price_idle(tags: Tags, arrays: float, interval_s: float) -> dict[str, float]:
-    """Return what so many arrays draw, with their share of core and tile, whether or not they act.
+    """Return the static energy of a number of arrays with their share of core and tile.
 
     Parameters
     ----------
     tags : dict
-        What the components cost.
+        Costs of the components.
     arrays : float
         Physical arrays [-].
     interval_s : float
@@ -204,12 +204,12 @@ def price_idle(tags: Tags, arrays: float, interval_s: float) -> dict[str, float]
 
 
 def share_area(tags: Tags, arrays: float) -> dict[str, float]:
-    """Return the area of so many arrays with their share of core and tile.
+    """Return the area of a number of arrays with their share of core and tile.
 
     Parameters
     ----------
     tags : dict
-        What the components cost.
+        Costs of the components.
     arrays : float
         Physical arrays [-].
 

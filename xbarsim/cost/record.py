@@ -1,4 +1,4 @@
-"""What pricing hands back: the cost of one inference, by layer and by component."""
+"""Records of the cost of one inference, by layer and by component."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What a simulation found for one layer, in place of the hardware file's assumptions."""
+    """Activity of a layer measured in a simulation; replaces the assumptions in the hardware file."""
 
     mean_level: float
     """Mean cell level as a fraction of the highest level [-]."""
     input_activity: float
-    """Mean squared word-line voltage as a fraction of full scale squared [-]."""
+    """Mean squared word-line voltage relative to full scale squared [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
-    """Cost of one layer, digital operation, end of the network, or the rest of the chip."""
+    """Cost of a layer, a digital operation, the input, the output, or the rest of the chip."""
 
     name: str
     """Name of the network node; ``input``, ``output`` or ``chip``."""
@@ -29,27 +29,27 @@ class LayerCost:
     arrays: int = 0
     """Physical arrays; array slots without weights for ``chip``."""
     replication: int = 1
-    """Copies."""
+    """Number of replicas."""
     utilization: float = 0.0
-    """Share of the cells that hold a weight slice [-]."""
+    """Fraction of the cells that hold a weight slice [-]."""
     windows: int = 0
     """Windows of one inference."""
     rounds: int = 1
-    """Passes through the arrays that one window takes, one after the other; more than one for epitomes."""
+    """Consecutive rounds of array reads for one window; more than one for epitomes."""
     index_table_bits: int = 0
-    """Size of the tables that run its epitome: IFAT, IFRT and OFAT [bit]."""
+    """Size of the index tables of its epitome (IFAT, IFRT and OFAT) [bit]."""
     macs: int = 0
     """Multiply-accumulate operations of one inference."""
     start_s: float = 0.0
-    """When its first window starts [s]."""
+    """Start of the first window [s]."""
     finish_s: float = 0.0
-    """When its last result has arrived [s]."""
+    """Arrival of the last result [s]."""
     busy_s: float = 0.0
-    """How long its busiest arrays or its unit work in one inference [s]."""
+    """Busy time of its busiest arrays, or of its digital unit, in one inference [s]."""
     energy_joule: float = 0.0
     """Energy of one inference [J]."""
     area_m2: float = 0.0
-    """Its arrays' share of core and tile area [m2]."""
+    """Share of its arrays in the area of cores and tiles [m2]."""
     energy_by_component: Mapping[str, float] = field(default_factory=dict)
     """Component -> energy [J]."""
     area_by_component: Mapping[str, float] = field(default_factory=dict)
@@ -58,38 +58,38 @@ class LayerCost:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentCost:
-    """Cost of one kind of component over the whole chip."""
+    """Cost of all instances of a component."""
 
     component: str
     """Name in the hardware file."""
     action: str
-    """Counted action it is charged for."""
+    """Action that the component is charged for."""
     actions: int
-    """How often in one inference."""
+    """Number of actions in one inference."""
     instances: float
-    """How many there are."""
+    """Number of instances."""
     action_energy_joule: float
     """Energy of all actions of one inference [J]."""
     idle_energy_joule: float
-    """Energy drawn whether or not it acts, for the time between two inferences [J]."""
+    """Static energy during the time between two inferences [J]."""
     energy_joule: float
-    """Both together [J]."""
+    """Sum of action and idle energy [J]."""
     area_m2: float
     """Area of all instances [m2]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one inference costs, and the chip it runs on."""
+    """Cost of one inference, and size of the chips."""
 
     energy_joule: float
-    """Energy of one inference, idle components included [J]."""
+    """Energy of one inference, including idle components [J]."""
     delay_s: float
-    """Input to output of one inference [s]."""
+    """Latency of one inference, from input to output [s]."""
     throughput_hz: float
-    """Inferences a second in steady state [Hz]."""
+    """Inferences per second in steady state [Hz]."""
     area_m2: float
-    """All chips, unused tiles and I/O included [m2]."""
+    """Area of all chips, including unused tiles and I/O [m2]."""
     cycles: int
     """Delay in cycles."""
     crossbars: int
@@ -97,21 +97,21 @@ class Cost:
     arrays: int
     """Physical arrays that hold weights."""
     tiles: int
-    """Tiles, unused ones included."""
+    """Tiles, including unused ones."""
     utilization: float
-    """Share of the cells of used crossbars that hold a weight slice [-]."""
+    """Fraction of the cells of used crossbars that hold a weight slice [-]."""
     layers: tuple[LayerCost, ...] = ()
-    """Parts that sum to ``energy_joule`` and ``area_m2``."""
+    """Cost by layer; the parts sum to ``energy_joule`` and ``area_m2``."""
     components: tuple[ComponentCost, ...] = ()
-    """The same sums, cut the other way."""
+    """Cost by component; the parts sum to ``energy_joule`` and ``area_m2``."""
     turns: int = 1
-    """How often the arrays are programmed in one inference; 1: once for all, not part of the cost."""
+    """Loads of the arrays in one inference; 1: programmed once for all inferences, which is not part of the cost."""
     programming_s: float = 0.0
-    """Time to program all weights once; in the delay where there are several turns [s]."""
+    """Time to program all weights once; included in the delay with weight reloading [s]."""
     programming_joule: float = 0.0
-    """Energy to program all weights once; in the energy where there are several turns [J]."""
+    """Energy to program all weights once; included in the energy with weight reloading [J]."""
     lifetime_inferences: float | None = None
-    """Inferences until cells that are rewritten in each are worn out [-]."""
+    """Number of inferences until cells that are rewritten in each of them wear out [-]."""
 
     @property
     def edap(self) -> float:
@@ -125,15 +125,15 @@ class Cost:
 
     @property
     def tops(self) -> float:
-        """Operations a second, two for each multiply-accumulate of the network's weight layers [1e12/s]."""
+        """Operations per second; a multiply-accumulate of a weight layer counts as two [1e12/s]."""
         return 2e-12 * sum(layer.macs for layer in self.layers) * self.throughput_hz
 
     @property
     def tops_per_watt(self) -> float:
-        """Operations for each joule [1e12/J]."""
+        """Operations per joule [1e12/J]."""
         return self.tops / self.power_watt if self.power_watt else 0.0
 
     @property
     def tops_per_mm2(self) -> float:
-        """Operations a second for each square millimetre [1e12/s/mm2]."""
+        """Operations per second and square millimetre [1e12/s/mm2]."""
         return self.tops / (self.area_m2 * 1e6) if self.area_m2 else 0.0

@@ -1,6 +1,6 @@
-"""A report as a plain document: dictionaries, lists, numbers and text, ready for JSON.
+"""A report as a document of dictionaries, lists, numbers and text, for JSON.
 
-The form is public: other programs read it. A value that does not exist is ``null``; JSON has no NaN.
+Other programs may rely on its form. A value that does not exist is ``null``, since JSON has no NaN.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TURN_FIELDS = ("turns", "programming_s", "programming_joule", "lifetime_inferenc
 
 
 def describe_report(report: CostReport) -> dict[str, Any]:
-    """Return a report in its public JSON form.
+    """Return a report as a JSON document.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Metrics: what a sweep can tabulate and a search can pursue, one record each.
+"""Metrics that sweeps tabulate and searches optimise, one record each.
 
-:data:`REPORT_METRICS` holds what every report says, under dotted names (``accuracy.hardware``, ``cost.edap``).
+:data:`REPORT_METRICS` has the numbers of every report, under dotted names (``accuracy.hardware``, ``cost.edap``).
 :data:`~xbarsim.report.outputs.METRICS` holds metrics of the raw outputs, under plain names (``miou``); a unit closes
 the name of one that users add (``margin_volt``), as everywhere. They are measured on each chip; their value is the mean
 over the chips.
@@ -27,24 +27,24 @@ Needs = Literal["cost", "images", "labels"]
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric: how it is read, called and compared."""
+    """A metric: how it is read, named and compared."""
 
     read: Callable[[Mapping[str, Any]], float | None]
     """Report as a document (:func:`~xbarsim.report.describe_report`) -> value, None where it does not exist."""
     needs: Needs
-    """What a simulation must be given: nothing, images, or images with labels."""
+    """Inputs that the simulation needs: nothing, images, or images with labels."""
     higher_is_better: bool
-    """Direction."""
+    """Whether larger values are better."""
     title: str | None
-    """Name for people; None takes it from the name, as :func:`~xbarsim.report.describe_column` does."""
+    """Display name; None derives it from the name (:func:`~xbarsim.report.describe_column`)."""
     unit: str | None
-    """Unit as displayed; None takes unit and prefix from the name."""
+    """Displayed unit; None derives unit and prefix from the name."""
     interval: tuple[str, str] | None
-    """Metrics that are the ends of its 95 % confidence interval; tabulated beside it."""
+    """Metrics that are the ends of its 95 % confidence interval."""
     is_usual: bool
-    """Whether it is tabulated where a sweep names no metrics."""
+    """Whether a sweep tabulates it by default."""
     is_searched: bool
-    """Whether objectives and constraints of a search may name it: the cost oracle answers it."""
+    """Whether it can be an objective or a constraint of a search."""
 
 
 def _read(*path: str) -> Callable[[Mapping[str, Any]], float | None]:

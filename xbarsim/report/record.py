@@ -1,4 +1,4 @@
-"""What ``estimate`` and ``simulate`` hand back: one record each, with tables, JSON and an HTML page.
+"""The results of ``estimate`` and ``simulate``: records with tables, JSON and an HTML page.
 
 The records only hold and arrange results; nothing is computed here beyond shares and joins. Tables are built
 when asked for, so that an estimate alone costs no import of pandas.
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Seconds:
-    """Where the time of a simulation went."""
+    """Computing time of a simulation."""
 
     setup: float
     """Mapping, programming, solving the arrays, building tables [s]."""
     run: float
-    """The hardware pass over the images, one trial [s]."""
+    """Simulation of all images on the hardware, one trial [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What a result was made from: enough to make it again."""
+    """The inputs of a result, sufficient to reproduce it."""
 
     version: str
     """Version of xbarsim."""
     hardware: str
     """Name of the hardware."""
     hardware_hash: str
-    """Hash of everything in the hardware record that can change a result, overrides included."""
+    """Hash of all hardware keys that can change a result, including overrides."""
     network: str
     """Name of the network."""
     network_hash: str
@@ -52,28 +52,28 @@ class Provenance:
     seed: int
     """Seed of all random draws."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Changes against the named hardware: dotted key -> value, and per-layer changes under their glob."""
+    """Overrides of the named hardware: dotted key -> value; overrides of layers by glob."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever else shaped the result: weight bits, trials, assumed activity."""
+    """Other settings that affect the result: weight bits, trials, assumed activity."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Where the hardware's numbers come from: key or component -> text."""
+    """Sources of the hardware's numbers: key or component -> text."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """Classes that plug-ins added: ``kind:name`` -> hash of the source."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CostReport:
-    """What one inference costs; every field of the cost is an attribute here too."""
+    """Cost of one inference; the fields of the cost are attributes of the report too."""
 
     cost: Cost
-    """Energy, delay, area and the rest, SI."""
+    """Energy, delay, area and other figures in SI units."""
     provenance: Provenance
     """What the result was made from."""
     activity: Activity | None = None
-    """The cycle-level run behind the cost; None in records made without one."""
+    """Cycle-level simulation of the cost; None if there is none."""
 
     def __getattr__(self, name: str) -> Any:
-        """Look up what the report itself lacks in the cost."""
+        """Look up other attributes in the cost."""
         if name.startswith("__") or name in ("cost", "activity"):
             raise AttributeError(name)
         try:
@@ -83,17 +83,17 @@ class CostReport:
 
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
-        """One row a layer, digital operation or end of the network, in its order; units in the column names."""
+        """One row for each layer, digital operation, input and output, in network order; units in the column names."""
         return tabulate_records(self.cost.layers)
 
     @functools.cached_property
     def components(self) -> pd.DataFrame:
-        """One row a component, units in the column names."""
+        """One row for each component; units in the column names."""
         return tabulate_records(self.cost.components)
 
     @functools.cached_property
     def bounds(self) -> pd.DataFrame | None:
-        """What bounds each layer, operation and end of the network: its busiest resource; None without a run."""
+        """Busiest resource of each layer, operation, input and output; None without a cycle-level simulation."""
         if self.activity is None:
             return None
         from xbarsim.timing import find_bounds
@@ -101,7 +101,7 @@ class CostReport:
         return tabulate_records(find_bounds(self.activity))
 
     def to_trace(self, path: str | Path) -> Path:
-        """Write when every window ran, for ui.perfetto.dev.
+        """Write a trace of all windows, for ui.perfetto.dev.
 
         Parameters
         ----------
@@ -150,12 +150,12 @@ class CostReport:
         return write_json(self, path)
 
     def to_html(self, folder: str | Path) -> Path:
-        """Write one page that opens offline, with its figures and tables beside it.
+        """Write an HTML page with figures and tables, which can be viewed offline.
 
         Parameters
         ----------
         folder : str or Path
-            Folder to write into; made where missing.
+            Folder to write to; created if missing.
 
         Returns
         -------
@@ -174,14 +174,14 @@ class CostReport:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Report(CostReport):
-    """What is left of a network on this hardware, and what one inference costs."""
+    """Accuracy of a network on hardware, and the cost of one inference."""
 
     accuracy: Accuracy | None
     """Accuracies and their interval; None without labels, and where another metric than top-1 accuracy is measured."""
     outputs: np.ndarray | Mapping[str, np.ndarray]
     """(trials, images, ...) raw outputs on the hardware; by name where the network has several."""
     seconds: Seconds
-    """Where the time went."""
+    """Computing time."""
     metric: MetricResult | None = None
     """The metric that was asked for, with its interval; None without labels."""
     errors: Sequence[Any] = ()
@@ -189,7 +189,7 @@ class Report(CostReport):
 
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
-        """One row a layer, cost and error side by side, units in the column names."""
+        """One row for each layer, with cost and error; units in the column names."""
         return tabulate_records(join_records(self.cost.layers, self.errors))
 
 
