@@ -1,11 +1,12 @@
-"""Certificates: what currents input vectors really cause, with a proof of how accurately that is known.
+"""Certificates: sensed currents of input vectors with a proven error bound, computed independently of the solvers.
 
 The node voltages of a passive array are found by conjugate gradients, for several input vectors side by side and by
-other code than the solvers of the operator. The proof does not depend on how they were found: the currents of the
-cells say what every wire carries, so that Kirchhoff's current law holds by construction, and that says what voltage
-every cell sees. What a cell then carries beyond Ohm's law is a stray current. A current injected anywhere in a network
-of resistors leaves through drivers and sensors and no sensor gets more of it than was injected, so that all sensed
-currents together are off by at most the sum of the stray ones. Wires of zero ohm are nothing special.
+code other than the solvers of the operator. The proof does not depend on how they were found. The currents of the cells
+determine the currents of all wires, so that Kirchhoff's current law holds by construction, and these determine the
+voltage of every cell. The difference between the current of a cell and Ohm's law is a stray current. A current that is
+injected into a network of resistors leaves it through drivers and sensors, and no sensor receives more than was
+injected. The sum of the errors of all sensed currents is therefore at most the sum of the stray currents. Wires of zero
+ohm need no special treatment.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Certificate:
-    """What random input vectors say about operators; (arrays,)."""
+    """Errors of operators found with random input vectors; (arrays,)."""
 
     residual: Floats
     """Largest difference between a claimed current and the circuit's, stray currents added, relative to the largest
     current of these vectors [-]."""
     proven: Floats
-    """Error that some entry has at least, relative to the largest; zero or less where none is proven [-]."""
+    """Proven lower bound on the error of some entry, relative to the largest; zero or less if none is proven [-]."""
 
 
 class _Ladders:

@@ -1,8 +1,8 @@
-"""Topology + wires -> one list of branches, from which both the nodal solve and the SPICE deck are made.
+"""Branches of an array's circuit, from which both the nodal equations and the SPICE deck are built.
 
 Nodes are numbered: a cell's node on its first line, its node on the bit line, the node between cell and access
 transistor where that has a resistance, then drivers and sensors. Wires of zero ohm merge the nodes at their ends, so
-that nothing is ever divided by zero.
+that no division by zero occurs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Lines:
     """Arrays that stand for one of the others, by name: one resistance a line, or one a segment."""
 
     def __post_init__(self) -> None:
-        """Refuse what is not a finite resistance of zero or more."""
+        """Refuse negative and infinite resistances."""
         check_resistance("r_sl_ohm", self.r_sl_ohm)
         check_resistance("r_access_ohm", self.r_access_ohm)
 
@@ -147,7 +147,7 @@ class Circuit:
 
     @cached_property
     def merged(self) -> Index:
-        """(nodes,) number of the node that each node is one with, wires of zero ohm considered."""
+        """(nodes,) number of the node that each node is merged with by wires of zero ohm."""
         from scipy.sparse import coo_matrix  # SciPy takes a while to import, and most simulations do without
         from scipy.sparse.csgraph import connected_components
 
@@ -157,13 +157,13 @@ class Circuit:
 
     @cached_property
     def names(self) -> list[str]:
-        """Name of every node in a SPICE deck; nodes that are one share the name of the first of them."""
+        """Name of every node in a SPICE deck; merged nodes share one name."""
         size = self.rows * self.cols
         kinds = ["a", "b", "m"][: 3 if self.nodes > 2 * size + len(self.driver) + len(self.sensor) else 2]
         own = [f"{kind}{i}_{j}" for kind in kinds for i in range(self.rows) for j in range(self.cols)]
         own += [f"d{k}" for k in range(len(self.driver))] + [f"s{j}" for j in self.sensor_col]
         shown: dict[int, str] = {}
-        # terminals come last and lend their name to whatever is one with them
+        # terminals come last, so that merged nodes take their names
         for node in [*range(self.nodes - 1, 2 * size - 1, -1), *range(2 * size)]:
             shown.setdefault(int(self.merged[node]), own[node])
         return [shown[int(group)] for group in self.merged]
@@ -190,7 +190,7 @@ def build_circuit(
     driven, sensed : ndarray of bool, (rows,) and (cols,), optional
         Lines that have a driver, and bit lines that have a sensor; all by default.
     opening : ndarray, (rows,), optional
-        Share of its conductance that the transistors of a row have; 1 by default [-].
+        Relative conductance of the transistors of a row; 1 by default [-].
 
     Returns
     -------
@@ -238,7 +238,7 @@ Wired = list[tuple[Index, NDArray[np.float64]]]
 
 
 def find_ends(ends: str, lines: int, even: str) -> tuple[Flags, Flags]:
-    """Tell which lines have a terminal at their near end, and which at their far end.
+    """Return the lines with a terminal at their near end, and those with one at their far end.
 
     Parameters
     ----------

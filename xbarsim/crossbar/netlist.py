@@ -1,4 +1,4 @@
-"""The same circuit as a SPICE deck: one operating point for one input vector, the sensed currents printed.
+"""The circuit of an array as a SPICE deck: one operating point for one input vector, which prints the sensed currents.
 
 Wires and ohmic cells are resistors, nonlinear cells are behavioural current sources, sensors are sources of 0 V.
 Cells without conductance are left out, and so are parts of the circuit that no conducting path joins to a source.
@@ -18,7 +18,7 @@ from xbarsim.device.iv import write_expression
 from xbarsim.errors import ShapeError
 
 OPTIONS = ".options reltol=1e-10 abstol=1e-20 vntol=1e-14 gmin=1e-20 itl1=1000"
-"""Tolerances of ngspice, far below those of the comparison."""
+"""Tolerances of ngspice, far below those of the comparisons in tests."""
 
 
 def write_netlist(

@@ -1,4 +1,4 @@
-"""What is asked of a circuit: the arguments of callers, checked and brought into one form."""
+"""Arguments of the circuit solvers, checked and normalised."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from xbarsim.errors import ConfigError, ShapeError
 
 Array = NDArray[np.float64]
 LEAST_TOLERANCE = 1e-12
-"""Smallest tolerance that rounding leaves room for [-]."""
+"""Smallest tolerance above rounding errors [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
-    """Checked arguments: what is asked of one circuit."""
+    """Checked arguments of a circuit solver."""
 
     g: Array
     """(arrays, rows, cols) [S]."""
@@ -72,7 +72,7 @@ class Question:
         return np.divide(v, volt, out=np.zeros_like(v), where=volt > 0)
 
     def shape(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Bring (arrays, vectors, ...) to the shape that the caller's arguments call for."""
+        """Reshape (arrays, vectors, ...) to match the shape of the caller's arguments."""
         values = values.reshape(*self.leading, *values.shape[1:])
         return values[(slice(None),) * len(self.leading) + (0,)] if self.single else values
 
@@ -86,7 +86,7 @@ def check_question(
     read_volt: float | None,
     sensed: ArrayLike | None,
 ) -> Question:
-    """Check what a caller hands in and bring it into one form.
+    """Check and normalise the arguments of a circuit solver.
 
     Parameters
     ----------

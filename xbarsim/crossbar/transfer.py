@@ -2,7 +2,7 @@
 
 Circuit: driver - ``r_source`` - one word-line segment - node (i, 0) - segment - node (i, 1) ...; bit line: node (0, j)
 - segment - ... - node (rows-1, j) - one segment - ``r_sink`` - 0 V. Cell ``g[i, j]`` joins the two nodes (i, j). The
-circuit is linear, so one matrix per programmed array says everything that its sensors ever see.
+circuit is linear, so one matrix for each programmed array determines the sensed currents for all inputs.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ METHODS = ("auto", "exact", "closed_form", "ideal")
 TOLERANCE = 5e-10
 """Error estimate that the exact operator has to reach, relative to its largest entry [-]."""
 EXACT = 1e-9
-"""Error of an entry, relative to the largest, from which on an operator is not exact [-]."""
+"""Error of an entry, relative to the largest, above which an operator is not considered exact [-]."""
 LARGEST = 1e100
-"""Conductance of a line times resistance from which on arrays are refused [-]."""
+"""Largest product of the conductance of a line and a resistance; arrays above it are refused [-]."""
 SHARED = 1 << 16
-"""Cells from which on the closed form of a stack is shared out to threads [-]."""
+"""Number of cells from which the closed form of a stack uses several threads [-]."""
 DIRECT_ERROR = 1e-12
-"""What block elimination keeps by a wide margin: tests compare it with a nodal solve [-]."""
+"""Upper bound on the error of block elimination, with a wide margin; tests compare it with a nodal solution [-]."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferReport:
-    """A transfer operator and what is known about its accuracy; the worst array of a stack counts."""
+    """A transfer operator and its accuracy; for a stack, that of the worst array."""
 
     t: Floats
     """Transfer operator, (..., rows, cols) [S]."""
     method: str
-    """What was used: ``line_iteration``, ``block_elimination`` (for some array), ``closed_form`` or ``ideal``."""
+    """Method used: ``line_iteration``, ``block_elimination`` (for some array), ``closed_form`` or ``ideal``."""
     residual: float
     """Certificate: 16 random input vectors of +1 V and -1 V are solved by other code; this is the largest difference
     between ``v_in @ t`` and a sensed current, what their Kirchhoff's laws leave open added, relative to the largest
@@ -51,7 +51,7 @@ class TransferReport:
     error_estimate: float
     """Estimated error of an entry relative to the largest entry [-]."""
     iterations: int
-    """Most passes that any block of bit lines took."""
+    """Largest number of passes over a block of bit lines."""
 
 
 def solve_transfer(
@@ -64,18 +64,18 @@ def solve_transfer(
     method: str = "auto",
     threads: int | None = None,
 ) -> NDArray[np.float64]:
-    """Solve arrays of ohmic cells and resistive wires for their transfer operator.
+    """Compute the transfer operator of arrays of ohmic cells with resistive wires.
 
     Parameters
     ----------
     g : array_like, (..., rows, cols)
         Conductance of the cells [S].
     r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm : float
-        Word-line segment, bit-line segment, driver and sensor [ohm].
+        Resistances of a word-line segment, a bit-line segment, a driver and a sensor [ohm].
     method : {"auto", "exact", "closed_form", "ideal"}
-        ``auto`` is exact by the cheapest way; ``closed_form`` solves each line once; ``ideal`` leaves the wires out.
+        ``auto`` is the fastest exact method; ``closed_form`` solves each line once; ``ideal`` neglects the wires.
     threads : int, optional
-        Threads to use; all by default. The result does not depend on it.
+        Number of threads; all by default. The result does not depend on it.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def solve_transfer(
     ConfigError
         If a resistance is negative or not finite, or the method is unknown.
     SolverError
-        If neither iteration nor elimination gives an answer that a network of resistors can have.
+        If neither iteration nor elimination gives a physically possible result.
     """
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
     stack = _check(g, method, threads)
@@ -106,16 +106,16 @@ def solve_transfer_report(
     method: str = "auto",
     threads: int | None = None,
 ) -> TransferReport:
-    """Solve like :func:`solve_transfer`, check the result and say how, and how accurately, it was found.
+    """Compute the transfer operator as :func:`solve_transfer` does, and report the method and the accuracy.
 
-    The check costs about as much as solving, and more on large arrays.
+    The accuracy check takes about as long as the solution, and longer for large arrays.
 
     Parameters
     ----------
     g : array_like, (..., rows, cols)
         Conductance of the cells [S].
     r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm : float
-        Word-line segment, bit-line segment, driver and sensor [ohm].
+        Resistances of a word-line segment, a bit-line segment, a driver and a sensor [ohm].
     method, threads
         As in :func:`solve_transfer`.
 

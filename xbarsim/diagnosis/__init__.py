@@ -1,4 +1,4 @@
-"""Why accuracy is lost on hardware: shares of causes and layers, and what remedies give back."""
+"""Analysis of lost accuracy: shares of causes and layers, and remedies."""
 
 from xbarsim.diagnosis.cause import CAUSES, Cause
 from xbarsim.diagnosis.explanation import CauseShare, Explanation, LayerShare, RemedyGain, Whole

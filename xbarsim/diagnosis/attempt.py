@@ -1,4 +1,4 @@
-"""Attempts: remedies made into hardware that can be simulated, and several of them together."""
+"""Attempts: one or several remedies applied to the hardware of a network."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attempts:
-    """What is tried, and what cannot be."""
+    """Remedies to simulate, and remedies that are refused."""
 
     found: tuple[Attempt, ...]
     refused: Mapping[str, str]
-    """Remedy -> why the configuration refuses it."""
+    """Remedy -> reason why the configuration refuses it."""
 
 
 def list_attempts(subject: Subject, wanted: Collection[str] | None = None) -> Attempts:
@@ -78,7 +78,7 @@ def _attempt(subject: Subject, name: str, changes: Changes) -> Attempt:
 
 
 def join_attempts(subject: Subject, first: Attempt, other: Attempt) -> Attempt | None:
-    """Put two attempts together.
+    """Combine two attempts.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The bench: one network, one set of images, one hardware file, run with some of its causes or with a remedy.
+"""Simulations of one network, one set of images and one hardware file with some causes enabled, or with a remedy.
 
-Every run is a simulation like any other; float and integer references and programmed arrays are kept between runs, no
-set of causes is run twice, and what a run leaves may be kept in a folder (:mod:`~xbarsim.diagnosis.checkpoint`).
+Float and integer references and programmed arrays are kept between simulations, no set of causes is simulated twice,
+and results may be kept in a folder (:mod:`~xbarsim.diagnosis.checkpoint`).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Layers = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """What stays the same in all runs of an explanation."""
+    """Inputs that are common to all simulations of an explanation."""
 
     network: Network
     hardware: api.RatedHardware
-    """Bits of the whole network included."""
+    """Hardware, with the bits of the whole network."""
     images: np.ndarray
     """(images, *input_shape), normalised."""
     labels: np.ndarray | None
@@ -60,7 +60,7 @@ class Subject:
         return self.images[: api.CALIBRATION_IMAGES] if self.calibration is None else self.calibration
 
     def plan(self) -> Plan:
-        """Return how the network lies on the hardware."""
+        """Return the mapping of the network to the hardware."""
         return plan_network(self.network, self.hardware, layers=self.layers)
 
 
@@ -79,7 +79,7 @@ class Simulated:
 
 @dataclass(kw_only=True, eq=False)
 class Bench:
-    """Runs of one subject, each done once."""
+    """Simulations of one subject, each done once."""
 
     subject: Subject
     on_chip: Callable[[], None]
@@ -136,7 +136,7 @@ class Bench:
 
     @property
     def plain(self) -> Simulated:
-        """The hardware as it is."""
+        """Result on the unchanged hardware."""
         if self._plain is None:
             self._plain = self.run(self.subject.hardware, self.subject.layers, self.count_chips(frozenset(self.causes)))
         return self._plain

@@ -1,7 +1,7 @@
-"""The table of causes: what can go wrong on hardware, and the keys that make hardware ideal in this one respect.
+"""The table of causes of lost accuracy, with the keys that disable each of them.
 
-A cause is present where switching it off changes the hardware. With every cause switched off the arrays compute the
-integer network bit for bit; what integers lose against the float network is a cause of its own, which comes first.
+A cause is present if disabling it changes the hardware. With all causes disabled the arrays compute the integer network
+bit for bit. The loss from the float network to the integer network is a cause of its own, which comes first.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ QUANTISATION = "quantisation"
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """One thing that makes hardware less than ideal."""
+    """One deviation of hardware from ideal hardware."""
 
     name: str
     """Name in tables."""
     about: str
-    """What it means, in a line."""
+    """Description in one line."""
     is_present: Callable[[Hardware], bool]
     """Whether a layer's hardware has it."""
     is_random: bool
     """Whether it differs from chip to chip."""
     overrides: Mapping[str, Any]
-    """Dotted key -> value that switches it off."""
+    """Dotted key -> value that disables it."""
 
 
 def _is_uniform(hardware: Hardware) -> bool:
@@ -166,7 +166,7 @@ def find_causes(layers: Iterable[Hardware]) -> tuple[str, ...]:
 
 
 def switch_off(names: Collection[str]) -> dict[str, Any]:
-    """Return the overrides that make hardware ideal in some respects.
+    """Return the overrides that disable some causes.
 
     Parameters
     ----------

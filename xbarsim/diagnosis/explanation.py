@@ -1,4 +1,4 @@
-"""What an explanation holds: shares of causes and layers, and what remedies give back; as tables, JSON and a page."""
+"""Results of an explanation: shares of causes and layers, and remedies, as tables, JSON and an HTML page."""
 
 from __future__ import annotations
 
@@ -42,68 +42,68 @@ class Whole:
 
 @dataclass(frozen=True, kw_only=True)
 class CauseShare:
-    """What one cause takes, in one measure."""
+    """Loss attributed to one cause, in one measure."""
 
     cause: str
     """Name in :data:`~xbarsim.diagnosis.cause.CAUSES`, or ``quantisation``."""
     alone_points: float
-    """Lost where it is the only cause on otherwise ideal hardware [points]."""
+    """Loss with this cause alone on otherwise ideal hardware [points]."""
     share_points: float
-    """Its share of the loss (Shapley value); all shares add up to the whole [points]."""
+    """Share of the loss (Shapley value); the shares of all causes add up to the whole loss [points]."""
     low: float
     """Lower end of the share's 95 % confidence interval over images, chips and orders [points]."""
     high: float
     """Upper end [points]."""
     removed_points: float
-    """Given back where it is the only cause that is switched off; below 0 where it hides another [points]."""
+    """Gain when this cause alone is disabled; negative if it compensates another cause [points]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerShare:
-    """What one layer takes."""
+    """Loss attributed to one layer."""
 
     layer: str
     """Name."""
     share_points: float
-    """Its share of the loss on hardware, in the explanation's measure [points]."""
+    """Share of the loss on hardware, in the explanation's measure [points]."""
     snr_db: float | None
-    """Power of its exact results over power of their error, inputs exact, mean over chips [dB]."""
+    """Ratio of the power of its results to the power of their error with exact inputs, mean over chips [dB]."""
     cosine_points: float
-    """Its share of the loss in the cosine of the outputs [points]."""
+    """Share of the loss in the cosine of the outputs [points]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemedyGain:
-    """What one remedy gives back, and what it costs."""
+    """Gain and cost of one remedy."""
 
     remedy: str
     """Name in :data:`~xbarsim.diagnosis.remedy.REMEDIES`, or several of them together, joined by a plus sign."""
     points: float
-    """Given back [points]."""
+    """Gain [points]."""
     energy_ratio: float
-    """Energy of an inference with it over that without [-]."""
+    """Energy of an inference with the remedy, relative to that without [-]."""
     area_ratio: float
-    """Area with it over that without [-]."""
+    """Area with the remedy, relative to that without [-]."""
     delay_ratio: float
-    """Delay of an inference with it over that without [-]."""
+    """Delay of an inference with the remedy, relative to that without [-]."""
     low: float
     """Lower end of the 95 % confidence interval of ``points`` [points]."""
     high: float
     """Upper end [points]."""
     agreement: float
-    """Images on which the network then chooses the class that the float network chooses [%]."""
+    """Images with the class of the float network, with the remedy [%]."""
     cosine: float
-    """Mean cosine between the outputs of the float network and those then [-]."""
+    """Mean cosine between the outputs of the float network and those with the remedy [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Explanation:
-    """Where the accuracy of a network on hardware goes, and what gives it back."""
+    """Loss of accuracy on hardware by cause and by layer, and remedies."""
 
     measure: str
-    """Measure that points are points of: ``accuracy`` where there are labels, else ``agreement``."""
+    """Measure of the points: ``accuracy`` with labels, else ``agreement``."""
     wholes: Mapping[str, Whole]
-    """Measure -> the whole network in it."""
+    """Measure -> values of the whole network."""
     shares: Mapping[str, tuple[CauseShare, ...]]
     """Measure -> causes, quantisation first, then the largest share first; empty where causes were not asked for."""
     layer_shares: tuple[LayerShare, ...]
@@ -111,27 +111,29 @@ class Explanation:
     gains: tuple[RemedyGain, ...]
     """Remedies, the best first; empty where they were not asked for."""
     refused: Mapping[str, str]
-    """Remedy that does not apply -> why."""
+    """Refused remedy -> reason."""
     orders: int
-    """Orders that causes were added in; 0 where every set of causes was evaluated."""
+    """Number of orders in which causes were enabled; 0 if all sets of causes were evaluated."""
     layer_images: int
-    """Images that the layers' shares are over, on the first chip."""
+    """Number of images for the shares of layers, on the first chip."""
     provenance: Provenance
-    """What it was made from."""
+    """Inputs of the explanation."""
 
     @functools.cached_property
     def causes(self) -> pd.DataFrame:
-        """One row a cause: ``cause``, ``alone_points``, ``share_points``, ``low``, ``high``, ``removed_points``."""
+        """One row for each cause: ``cause``, ``alone_points``, ``share_points``, ``low``, ``high``,
+        ``removed_points``."""
         return self.tabulate_causes(self.measure)
 
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
-        """One row a layer: ``layer``, ``share_points``, ``snr_db``, ``cosine_points``."""
+        """One row for each layer: ``layer``, ``share_points``, ``snr_db``, ``cosine_points``."""
         return tabulate_records(self.layer_shares)
 
     @functools.cached_property
     def remedies(self) -> pd.DataFrame:
-        """One row a remedy, the best first: ``remedy``, ``points``, ``energy_ratio``, ``area_ratio`` and more."""
+        """One row for each remedy, the best first: ``remedy``, ``points``, ``energy_ratio``, ``area_ratio`` and
+        more."""
         return tabulate_records(self.gains)
 
     @property
@@ -150,7 +152,7 @@ class Explanation:
         Returns
         -------
         pandas.DataFrame
-            One row a cause.
+            One row for each cause.
         """
         return tabulate_records(self.shares.get(measure, ()))
 
@@ -192,12 +194,12 @@ class Explanation:
         return write_file(path, json.dumps(self.describe(), indent=1, allow_nan=False) + "\n")
 
     def to_html(self, folder: str | Path) -> Path:
-        """Write one page that opens offline, with its figures and tables beside it.
+        """Write an HTML page with figures and tables, which can be viewed offline.
 
         Parameters
         ----------
         folder : str or Path
-            Folder to write into; made where missing.
+            Folder to write to; created if missing.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Figures of an explanation: what each cause and each layer takes, and what remedies give back for their energy.
+"""Figures of an explanation: losses by cause and by layer, and remedies with their cost.
 
 Each function takes an explanation and returns a matplotlib figure; nothing is written and nothing is shown.
 """
@@ -20,7 +20,7 @@ _TAKES, _GIVES, _ALONE = PALETTE[1], PALETTE[2], PALETTE[6]
 
 
 def plot_causes(explanation: Explanation) -> Figure:
-    """Draw the share of every cause with its interval, and beside it what the cause takes alone.
+    """Draw the share of every cause with its interval, and its loss alone.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def plot_causes(explanation: Explanation) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One panel; bars to the right take accuracy, bars to the left give some back.
+        One panel; bars to the right are losses, bars to the left are gains.
     """
     rows = explanation.shares[explanation.measure]
     places: Any = np.arange(len(rows))
@@ -88,7 +88,7 @@ def plot_layers(explanation: Explanation) -> Figure:
 
 
 def plot_remedies(explanation: Explanation) -> Figure:
-    """Draw what each remedy gives back, with its interval and its cost.
+    """Draw the gain of each remedy with its interval and its cost.
 
     Parameters
     ----------

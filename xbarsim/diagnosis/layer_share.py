@@ -1,9 +1,8 @@
-"""Each layer's share of the loss: layers are put on hardware one after the other, from the front and from the back.
+"""Share of each layer in the loss: layers are moved to the hardware one after another, from both ends of the network.
 
-Both orders lead from the integer network to the hardware, so that their mean adds up to the loss. In the first a
-layer's error meets exact layers behind it, in the second layers that have erred already, which is what two antithetic
-orders of a Shapley value see. Layers of a prefix (of exact ones in the second order) give what they gave before and are
-not run again.
+Both orders lead from the integer network to the hardware, so that their mean adds up to the loss. In the first order
+the layers after the moved one are exact, in the second they are on the hardware; these are two antithetic orders of a
+Shapley value. The results of the layers before the moved one are reused.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ from xbarsim.network import (
 from xbarsim.network.execute import available_cores
 
 BLOCK = 8
-"""Images that run together; what their layers gave is kept meanwhile."""
+"""Images that are processed together; the results of their layers are kept."""
 PASSES = 4000
 """Passes of an image through the network up to which layers are run, on at least one block of images."""
 
 
 def count_images(layers: int, images: int) -> int:
-    """Return how many images layers are judged on.
+    """Return the number of images for the shares of layers.
 
     Parameters
     ----------

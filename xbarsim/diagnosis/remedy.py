@@ -1,7 +1,7 @@
-"""The table of remedies: what a designer may change on the same hardware to get accuracy back, without training.
+"""The table of remedies: changes of the hardware that recover accuracy without training.
 
-A remedy is a set of overrides. One that the hardware has already is left out, and one that the configuration refuses is
-listed with the reason.
+A remedy is a set of overrides. Remedies that the hardware already has are left out; those that the configuration
+refuses are listed with the reason.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MOST_WEIGHT_BITS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:
-    """One way to lose less."""
+    """A change of the hardware that may reduce the loss."""
 
     name: str
     """Name in tables."""
     about: str
-    """What it does, in a line."""
+    """Description in one line."""
     choose: Callable[[Hardware], Changes | None]
-    """Hardware -> dotted key -> value; None where it makes no sense there."""
+    """Function of the hardware that returns overrides, or None if the remedy does not apply."""
     needs: Literal["any", "groups", "signs", "floats"]
     """Layers that it is for: any, grouped (depthwise) ones, those with signed inputs, or those whose weights the
     network's file has not put into integers."""
@@ -89,15 +89,16 @@ _TABLE = (
         choose=_always({"adc.output_correction": True}), needs="any",
     ),
     Remedy(
-        name="gain correction", about="each column's gain undoes its mean loss in the wires",
+        name="gain correction", about="an analog gain for each column compensates its mean loss in the wires",
         choose=_always({"adc.gain_correction": True}), needs="any",
     ),
     Remedy(
-        name="output correction on the chip", about="output correction fitted to what reaches each layer on this chip",
+        name="output correction on the chip", about="output correction fitted to the inputs of each layer on this chip",
         choose=_always({"adc.output_correction": True, "adc.correction_inputs": "hardware"}), needs="any",
     ),
     Remedy(
-        name="weights clipped at 70 %", about="more of the conductance range for all but the largest weights",
+        name="weights clipped at 70 %",
+        about="the largest weights are clipped, the others use more of the conductance range",
         choose=_always({"mapping.weight_range": 0.7}), needs="floats",
     ),
     Remedy(
@@ -113,19 +114,19 @@ _TABLE = (
         choose=_with_converter({"adc.full_scale": "calibrated"}), needs="any",
     ),
     Remedy(
-        name="range of 99.95 %", about="the converter's range holds 99.95 % of the calibration sums",
+        name="range of 99.95 %", about="the converter's range covers 99.95 % of the calibration sums",
         choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.9995}), needs="any",
     ),
     Remedy(
-        name="range of 99.5 %", about="the converter's range holds 99.5 % of the calibration sums",
+        name="range of 99.5 %", about="the converter's range covers 99.5 % of the calibration sums",
         choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.995}), needs="any",
     ),
     Remedy(
-        name="a step for each slice", about="converter steps differ by slice of weights",
+        name="a step for each slice", about="converter steps differ between weight slices",
         choose=_with_converter({"adc.step_per": "slice"}), needs="any",
     ),
     Remedy(
-        name="a step for each read", about="converter steps differ by slice of weights and by input stream",
+        name="a step for each read", about="converter steps differ between weight slices and input streams",
         choose=_with_converter({"adc.step_per": "read"}), needs="any",
     ),
     Remedy(

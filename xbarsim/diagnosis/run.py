@@ -1,4 +1,4 @@
-"""Where the accuracy of a network on hardware goes, and what gives it back: causes, layers, remedies."""
+"""Explanation of the loss of accuracy on hardware: causes, layers, remedies."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from xbarsim.inference import check_labels
 from xbarsim.network.execute import check_images
 
 PARTS = ("causes", "layers", "remedies")
-"""What an explanation can have."""
+"""Parts of an explanation."""
 LITTLE_MORE = 1.1
-"""Energy and area, relative to the hardware as it is, up to which remedies are put together. Our choice."""
+"""Largest energy and area, relative to the unchanged hardware, up to which remedies are combined. Our choice."""
 MOST_JOINED = 4
 """Simulations of remedies together."""
 Progress = Callable[[str, int, int], None]
@@ -51,7 +51,7 @@ def explain(
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Explanation:
-    """Explain where accuracy goes on hardware: how much each cause and each layer takes, and what gives it back.
+    """Attribute the loss of accuracy on hardware to causes and layers, and rank remedies.
 
     Parameters
     ----------
@@ -62,32 +62,32 @@ def explain(
     data : Dataset, (images, labels), or array_like of float, (images, *input_shape)
         Test images, normalised as the network expects, with or without labels.
     labels : array_like of int, (images,), optional
-        Class of each image, where ``data`` are images alone; without labels points are points of agreement with the
-        float network.
+        Class of each image, if ``data`` are images only. Without labels, points refer to the agreement with the float
+        network.
     calibration : array_like of float, (images, *input_shape), optional
-        Images that set activation scales and ADC ranges; the first 64 of the images if left out.
+        Images for calibration of activation scales and ADC ranges; the first 64 of the images if left out.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     trials : int
-        Chips to draw where anything is random.
+        Number of chips, where anything is random.
     seed : int
-        Seed of every draw.
+        Seed of all random numbers.
     threads : int, optional
-        Threads, all cores if left out; never changes a result.
+        Number of threads, all cores if left out; does not change results.
     weight_bits, activation_bits : int, optional
-        Bits of all layers, in place of the hardware's own.
+        Bits of all layers; those of the hardware if left out.
     parts : collection of str
-        What to find out: ``causes``, ``layers``, ``remedies``.
+        Parts of the analysis: ``causes``, ``layers``, ``remedies``.
     orders : int, optional
-        Orders in which causes are added, in pairs of an order and its reverse; left out, all orders count of up to 5
-        causes (32 runs), and 6 orders are drawn of more.
+        Number of orders in which causes are enabled, in pairs of an order and its reverse. If left out, all orders are
+        evaluated for up to 5 causes (32 simulations), and 6 orders are drawn for more causes.
     remedies : collection of str, optional
-        Names or globs of the remedies to try, of :data:`~xbarsim.diagnosis.REMEDIES`; all that apply if left out.
+        Names or globs of the remedies to simulate, of :data:`~xbarsim.diagnosis.REMEDIES`; all that apply if left out.
     checkpoint : str or Path, optional
-        Folder where every simulation is kept once it is done: an explanation that was killed goes on where it was, and
-        one that asks for more begins with what is there. Results are the same to the last bit.
+        Folder in which the result of every simulation is stored. An interrupted explanation is resumed, and one with
+        more parts uses the results in the folder. Results are identical bit for bit.
     progress : callable, optional
-        ``(stage, done, total)``, called now and then.
+        Called with ``(stage, done, total)`` during the analysis.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def explain(
     MappingError
         If the network does not fit where ``chip.count`` is a number.
     SolverError
-        If an array's circuit could not be solved to tolerance.
+        If the circuit of an array could not be solved within the tolerance.
     """
     unknown = [part for part in parts if part not in PARTS]
     if unknown or not parts:

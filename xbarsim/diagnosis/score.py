@@ -1,7 +1,7 @@
-"""What outputs on hardware are worth, image by image, so that sets of causes can be compared in pairs.
+"""Scores of the outputs on hardware for each image, so that sets of causes can be compared in pairs.
 
-Three measures, all 1 at best: accuracy against labels, agreement with the class that the float network chooses, and the
-cosine between the float network's outputs and those on hardware, which moves where the other two do not yet.
+There are three measures with a maximum of 1: accuracy, agreement with the class that the float network chooses, and the
+cosine between the outputs of the float network and those on hardware, which is the most sensitive.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 MEASURES = ("accuracy", "agreement", "cosine")
-"""Names, the coarsest first."""
+"""Names of the measures, the least sensitive first."""
 Scores = Mapping[str, Floats]
 """Measure -> (chips, images) scores [-]."""
 

@@ -1,10 +1,10 @@
 """Shares of causes that add up to the whole: Shapley values (L. S. Shapley, Contributions to the Theory of Games 2,
 1953).
 
-The share of a cause is what it takes when it joins the causes before it, averaged over all orders in which causes can
-be added. With few causes all sets of them are evaluated, which averages over every order exactly; with more, orders are
-drawn in pairs of an order and its reverse (R. Mitchell et al., J. Mach. Learn. Res. 23, 2022, find that antithetic
-orders reduce the variance), and what they average to still adds up to the whole.
+The share of a cause is the loss that is added when the cause is enabled after others, averaged over all orders in which
+causes can be enabled. With few causes all sets of them are evaluated, which averages over every order exactly; with
+more, orders are drawn in pairs of an order and its reverse (R. Mitchell et al., J. Mach. Learn. Res. 23, 2022, find
+that antithetic orders reduce the variance), and their mean still adds up to the whole.
 
 A share is a mean over images and chips, as the scores are linear in both. Its interval joins three parts in quadrature:
 the bootstrap over images (the same images in every set of causes), Student's interval over chips, and over pairs of
@@ -26,21 +26,21 @@ from xbarsim.rng import stream
 Floats = NDArray[np.float64]
 Chosen = frozenset[str]
 MOST_EXACT = 5
-"""Causes up to which every set is evaluated: 32 sets."""
+"""Largest number of causes for which all sets are evaluated: 32 sets."""
 DRAWN_ORDERS = 6
-"""Orders that are drawn where there are more causes."""
+"""Number of orders that are drawn for more causes."""
 RESAMPLES = 2000
 """Resamples of the bootstrap."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joining:
-    """A cause that joins others."""
+    """A step in which a cause is enabled."""
 
     before: Chosen
-    """Causes that are there already."""
+    """Causes that are already enabled."""
     cause: str
-    """The one that joins."""
+    """The cause that is enabled."""
     weight: float
     """Weight of this step in the cause's share [-]."""
     group: int
@@ -50,7 +50,7 @@ class Joining:
 
     @property
     def after(self) -> Chosen:
-        """Causes that are there once it has joined."""
+        """Causes that are enabled after the step."""
         return self.before | {self.cause}
 
 
@@ -128,7 +128,7 @@ def estimate_ends(losses: Floats, seed: int) -> tuple[float, float]:
     Parameters
     ----------
     losses : ndarray, (groups, chips, images)
-        What a cause takes, or what a remedy gives.
+        Loss of a cause, or gain of a remedy.
     seed : int
         Seed of the bootstrap.
 
