@@ -1,4 +1,4 @@
-"""Search: the cost oracle for outside searches, search spaces as data, and searches that ask the simulator."""
+"""Search: the cost oracle for external searches, search spaces as data, and searches that use the simulator."""
 
 from xbarsim.search.cache import AnswerCache
 from xbarsim.search.lines import answer, answer_lines

@@ -1,4 +1,4 @@
-"""Layers of a super-network on the arrays that their options choose."""
+"""Layers of a super-network on the arrays of their options."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from xbarsim.train.torch_network import Tensor, torch
 
 
 class Arrays:
-    """Layers on the hardware of their options, programmed now and then and drawn when they are first needed.
+    """Layers on the hardware of their options, programmed at intervals and drawn when they are first needed.
 
-    An array depends on the weights and inputs of the moment when all were programmed, not on the step that needs it
-    first, so that a search that was killed finds the same arrays again.
+    An array depends on the weights and inputs at the time when all arrays were programmed, not on the step that needs
+    it first, so that a search that is resumed uses the same arrays.
 
     Parameters
     ----------
     hardware : Hardware
-        What holds where nothing is chosen.
+        Hardware of layers without a choice.
     seed : int
         Seed of chips and noise.
     """
@@ -39,12 +39,12 @@ class Arrays:
         self.generator = torch.Generator().manual_seed(seed + 1)
 
     def program(self, net: SuperNetwork, images: np.ndarray, trial: int) -> None:
-        """Program another chip with the weights of now.
+        """Program another chip with the present weights.
 
         Parameters
         ----------
         net : SuperNetwork
-            Where the weights are.
+            Network with the weights.
         images : ndarray of float32, (images, *input_shape)
             What layers see of them in float, behind the most likely layers, sets the ranges of inputs.
         trial : int
@@ -62,11 +62,11 @@ class Arrays:
         self._drawn.clear()
 
     def save(self) -> dict[str, Any]:
-        """Return what arrays and noise depend on."""
+        """Return the state that determines arrays and noise."""
         return {"programmed": self._programmed, "noise": self.generator.get_state()}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`save` returned."""
+        """Restore the state that :meth:`save` returned."""
         self._programmed = state["programmed"]
         self._drawn.clear()
         self.generator.set_state(state["noise"])

@@ -1,8 +1,8 @@
-"""Answers on disk, shared by any number of processes.
+"""Cache of results on disk, shared by any number of processes.
 
-One SQLite file in write-ahead mode: a process that is killed in the middle of a write leaves the last committed
-state. Every answer carries a checksum; one that does not match counts as missing. A file that SQLite refuses is moved
-aside and started anew. The cache is an aid: where it cannot be read or written, answers are worked out again.
+The cache is one SQLite file in write-ahead mode; a process that is killed during a write leaves the last committed
+state. Every result has a checksum, and a result with a wrong checksum is ignored. A file that SQLite refuses is renamed
+and replaced by a new one. If the cache cannot be read or written, results are computed again.
 
 Neglected: network file systems without shared memory, where several *hosts* should have a folder each.
 """
@@ -23,9 +23,9 @@ from xbarsim.store import hold_file
 FILE = "oracle.sqlite"
 """Name of the file in its folder."""
 LIMIT_BYTES = 1 << 30
-"""A file that has grown beyond this is started anew when it is next opened."""
+"""Largest size of the file; a larger one is replaced when it is next opened."""
 WAIT_S = 30.0
-"""How long one process waits while another writes [s]."""
+"""Longest time that a process waits while another writes [s]."""
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, mark BLOB NOT NULL, value BLOB NOT NULL) WITHOUT ROWID"

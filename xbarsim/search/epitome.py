@@ -1,11 +1,11 @@
-"""Which epitome for which layer: evolution over shapes under an array budget, after EPIM (DAC 2024).
+"""Search for the epitome of each layer: evolution over shapes within a budget of arrays, after EPIM (DAC 2024).
 
-Every searched convolution stays plain or takes one of the epitome shapes, and one of the weight widths where several
-are given. The first generation holds the uniform design, and two that follow from counting arrays alone: for every
-layer the shape with the fewest arrays, and the plain layer wherever it takes no more arrays than the uniform epitome;
-the rest of it are neighbours of these.
-Every design is priced by the simulator; none is guessed. What comes out is set against the plain network, the uniform
-epitome, and the same network pruned to as many arrays.
+Every searched convolution is unchanged or uses one of the epitome shapes, and one of the numbers of weight bits where
+several are given. The first generation holds the uniform design, and two that follow from counting arrays alone: for
+every layer the shape with the fewest arrays, and the plain layer wherever it takes no more arrays than the uniform
+epitome; the rest of it are neighbours of these. The simulator computes the cost of every design. The results are
+compared with the network without epitomes, with the uniform epitome, and with the network pruned to the same number of
+arrays.
 
 Pruning keeps one share of the output channels in every searched layer whose channels are free (not tied to an
 addition), those with the largest weights. No design is trained: where there are images, accuracies are those of the
@@ -55,7 +55,7 @@ class Shape(Record):
     """Shape of an epitome."""
 
     rows: Count
-    """Rows that it may take."""
+    """Number of array rows that it may take."""
     channels: Count
     """Output channels."""
     height: Count | None = None
@@ -73,46 +73,46 @@ class Shape(Record):
 
 
 class EpitomeSearch(Record):
-    """Everything that a search file for epitomes says."""
+    """Content of a search file for epitomes."""
 
     network: str
     """Network: a shipped name, or a path relative to the search file."""
     hardware: str = "epim"
     """Hardware: a shipped name, or a path relative to the search file."""
     weights: Literal["random"] | None = None
-    """Random weights for a network that ships shapes alone."""
+    """``random``: random weights for a network without weights."""
     layers: tuple[str, ...] = ("*",)
     """Globs of the convolutions that are searched."""
     shapes: tuple[Shape, ...]
     """Shapes that a layer may take."""
     uniform: Shape
-    """Shape of the design that every searched layer shares, for comparison and as a start."""
+    """Epitome of all searched layers in the uniform design, for comparison and as a starting point."""
     plain: bool = True
-    """Whether a layer may stay a plain convolution."""
+    """Whether a layer may remain a convolution without an epitome."""
     weight_bits: tuple[Annotated[int, Field(ge=2, le=16)], ...] = ()
-    """Widths that a searched layer may take; the hardware's own if left out."""
+    """Numbers of weight bits that a searched layer may have; those of the hardware if left out."""
     budget: Count | Literal["uniform"] = "uniform"
-    """Crossbars that a design may take; as many as the uniform design."""
+    """Number of crossbars that a design may take; that of the uniform design if left out."""
     objectives: tuple[Literal["latency", "energy", "edap", "accuracy"], ...] = ("latency", "energy")
-    """What counts; accuracy needs data."""
+    """Objectives; accuracy needs data."""
     points: Count = 100
     """Designs to evaluate."""
     data: str | None = None
     """Test images, for accuracy."""
     images: Count | None = None
-    """Use the first ones only."""
+    """Number of test images to use, from the first on."""
     calibration: str | None = None
-    """Images that set ranges; the first 64 test images if left out."""
+    """Calibration images; the first 64 test images if left out."""
     mean: float | tuple[float, ...] | str | None = None
-    """Subtracted from images: a number, one by channel, or the name of a preset."""
+    """Mean to subtract from images: a number, one for each channel, or the name of a preset."""
     std: float | tuple[float, ...] | None = None
-    """What images are divided by."""
+    """Standard deviation to divide images by."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """Changes of the hardware that hold for every design: dotted key -> value."""
+    """Overrides of the hardware for all designs: dotted key -> value."""
     trials: Count = 1
-    """Chips that are drawn for every design."""
+    """Number of chips for every design."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of everything that is drawn."""
+    """Seed of all random numbers."""
     evolution: EvolutionSettings = EvolutionSettings()
     """Settings of the evolution."""
 
@@ -252,7 +252,7 @@ def run_epitome_search(
 def compare_designs(
     result: Result, task: EpitomeTask, oracle: CostOracle, images: Images | None = None
 ) -> list[dict[str, Any]]:
-    """Set the designs found against the plain network, the uniform epitome and pruning to as many arrays.
+    """Compare the designs found with the plain network, the uniform epitome and pruning to the same number of arrays.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a point of the space is worth: the oracle's answers, objectives and constraints."""
+"""Evaluation of a point of the space: metrics from the oracle, objectives and constraints."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The oracle over JSON lines: questions in, answers out, in order, for searches in any language.
+"""The oracle over JSON lines: queries in, results out, in the same order, for searches in any language.
 
-A line that cannot be answered gets an error as its answer, with its line number; nothing else is disturbed.
+The result of a wrong query is an error message with the line number; other queries are not affected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DATA_KEYS = ("data", "images", "calibration", "mean", "std", "trials", "seed")
 
 
 def answer_lines(oracle: CostOracle, lines: Iterable[bytes | str], first: int = 1) -> list[str]:
-    """Answer a batch of questions.
+    """Answer a batch of queries.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def answer_lines(oracle: CostOracle, lines: Iterable[bytes | str], first: int = 
 
 
 def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer one question.
+    """Answer one query.
 
     Parameters
     ----------

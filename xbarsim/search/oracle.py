@@ -1,7 +1,7 @@
-"""A cost oracle for anyone's search: what a layer, a network or a choice costs, asked again and again.
+"""A cost oracle for searches: the cost of layers, networks and choices, with a cache.
 
-Answers are those of the simulator, kept in memory and on disk under a hash of everything they depend on: the code of
-the package, the hardware, the network and the choice. Nothing is fitted and nothing is guessed.
+Results are those of the simulator. They are kept in memory and on disk under a hash of everything that they depend on:
+the code of the package, the hardware, the network and the choice.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Choice = Mapping[str, Any]
 
 
 class CostOracle:
-    """Answers about one hardware, cached.
+    """Costs and accuracies on one hardware, with a cache.
 
     Parameters
     ----------
     hardware : Hardware, str or Path
         A record, a shipped name or a path.
     cache : str, Path or None
-        Folder of the answers on disk; ``"auto"`` is the user's own (``XBARSIM_CACHE``, or ``~/.cache/xbarsim``), None
-        keeps them in memory only. Any number of processes may share a folder.
+        Folder of the cache on disk; ``"auto"`` is the cache folder of the user (``XBARSIM_CACHE``, or
+        ``~/.cache/xbarsim``); None caches in memory only. Any number of processes may share a folder.
     memory : int
-        Answers kept in memory; beyond that the oldest make room.
+        Number of results kept in memory; beyond it the oldest are removed.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class CostOracle:
         self._last: dict[str, Report] = {}
 
     def layer(self, kind: str, shape: Mapping[str, Any], choice: Choice | None = None) -> Cost:
-        """Price one layer on arrays of its own; no I/O, its arrays' share of tile area.
+        """Return the cost of one layer: its actions, and the share of its arrays in tile area; without I/O.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class CostOracle:
         Returns
         -------
         Cost
-            Energy [J], delay [s], area [m2] and the rest.
+            Energy [J], delay [s], area [m2] and other figures.
 
         Raises
         ------
@@ -112,12 +112,12 @@ class CostOracle:
         weight_bits: int | None = None,
         activation_bits: int | None = None,
     ) -> Cost:
-        """Price one inference of a network, as :func:`xbarsim.estimate` does.
+        """Return the cost of one inference of a network, as :func:`xbarsim.estimate` does.
 
         Parameters
         ----------
         network : Network, str or Path
-            A network, or what :func:`~xbarsim.network.load_network` takes.
+            A network, or an argument of :func:`~xbarsim.network.load_network`.
         layers : mapping, optional
             Layer name or glob -> dotted key -> value.
         weight_bits, activation_bits : int, optional
@@ -126,7 +126,7 @@ class CostOracle:
         Returns
         -------
         Cost
-            The whole, by layer and by component.
+            Total cost, with its parts by layer and by component.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class CostOracle:
         activation_bits: int | None = None,
         threads: int | None = None,
     ) -> Accuracy:
-        """Measure a trained network on this hardware, as :func:`xbarsim.simulate` does.
+        """Return the accuracy of a trained network on this hardware, as :func:`xbarsim.simulate` does.
 
         Parameters
         ----------
@@ -171,13 +171,13 @@ class CostOracle:
         layers : mapping, optional
             Layer name or glob -> dotted key -> value.
         calibration : array_like, optional
-            Images that set scales and ranges; the first 64 of ``images`` if left out.
+            Calibration images; the first 64 of ``images`` if left out.
         trials, seed : int
-            Chips to draw, and the seed of every draw.
+            Number of chips, and the seed of all random numbers.
         weight_bits, activation_bits : int, optional
             Bits of all layers, in place of the hardware's own.
         threads : int, optional
-            Never changes a result.
+            Number of threads; does not change results.
 
         Returns
         -------

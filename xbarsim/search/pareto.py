@@ -1,4 +1,4 @@
-"""Which points no other point beats: fronts, ranks and crowding, all objectives to be minimised.
+"""Pareto fronts, ranks and crowding distances; all objectives are minimised.
 
 K. Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Trans. Evol. Comput. 6, 2002.
 """
@@ -17,13 +17,13 @@ def rank_points(values: NDArray[np.float64], violations: NDArray[np.float64]) ->
     values : ndarray, (points, objectives)
         To be minimised.
     violations : ndarray, (points,)
-        How far a point breaks the constraints; 0 where it keeps them. A feasible point beats an infeasible one, and of
-        two infeasible ones the lesser violation wins.
+        Constraint violation of each point; 0 for feasible points. A feasible point dominates an infeasible one, and of
+        two infeasible points the one with the smaller violation dominates.
 
     Returns
     -------
     ndarray of int, (points,)
-        0 for points that no other beats, 1 for those that only the first front beats, and so on.
+        0 for points that are not dominated, 1 for those that are dominated only by the first front, and so on.
     """
     no_worse = (values[:, None] <= values[None]).all(axis=2)
     better = (values[:, None] < values[None]).any(axis=2)
@@ -42,7 +42,7 @@ def rank_points(values: NDArray[np.float64], violations: NDArray[np.float64]) ->
 
 
 def find_front(values: NDArray[np.float64], violations: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the indices of feasible points that no other beats, each value once, ordered by the first objective.
+    """Return the indices of feasible nondominated points, each value once, ordered by the first objective.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_front(values: NDArray[np.float64], violations: NDArray[np.float64]) -> 
 
 
 def crowd_points(values: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how alone a point stands in its front; infinite at the ends.
+    """Return the crowding distance of each point in its front; infinite at the ends.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a search found: its points, the front, the chosen design; as CSV, JSON and figures."""
+"""Results of a search: points, Pareto front and chosen design, as CSV, JSON and figures."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from xbarsim.search.task import ACCURACY, Search
 from xbarsim.store import write_file
 
 CLOSE = 0.01
-"""Accuracy below the best that the chosen design may have for a better second objective [-]."""
+"""Largest loss of accuracy, relative to the best, that the chosen design may have for a better second objective [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One point that was evaluated."""
+    """An evaluated point."""
 
     point: Point
     """Option of every slot."""
     metrics: Mapping[str, float] | None
     """Dotted metric -> value; None where it failed."""
     error: str = ""
-    """Why it failed."""
+    """Reason of a failure."""
     label: str = ""
     """What it is called in comparisons: ``array N`` where every layer sits on arrays of one size, all else as in the
     backbone; or the name of a design that the search began with."""
@@ -40,17 +40,17 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
-    """All points of a search and what follows from them."""
+    """All points of a search, with the front and the chosen design."""
 
     search: Search
     space: Space
     entries: tuple[Entry, ...]
     extra: Mapping[str, Any]
-    """Whatever else the search has to say, for the JSON."""
+    """Additional results of the search, for the JSON document."""
 
     @property
     def front(self) -> tuple[int, ...]:
-        """Numbers of the points that keep the constraints and that no other beats."""
+        """Indices of the feasible nondominated points."""
         if not self.entries:
             return ()
         weighed = [weigh_metrics(self.search, entry.metrics) for entry in self.entries]
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def chosen(self) -> int:
-        """Number of the chosen point.
+        """Index of the chosen point.
 
         With one objective the best; where accuracy is one of several, the best by the next objective among those of
         the front within 0.01 of its best accuracy; else the point of the front nearest to all single bests at once,

@@ -1,4 +1,4 @@
-"""Run a search file: ask, evaluate, tell, remember; resume where an earlier run was killed."""
+"""Run a search: ask for points, evaluate them, report the results, store them; resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def run_search(
     cache: str | Path | None = "auto",
     progress: Progress | None = None,
 ) -> Result:
-    """Search, and write what was found.
+    """Run a search and write its results.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def run_sampler(
     sampler: Sampler | None = None,
     labels: Mapping[Point, str] | None = None,
 ) -> list[Entry]:
-    """Ask, evaluate, tell, remember, until all points are known.
+    """Ask for points, evaluate and store them until all are known.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Searches behind one interface: ask for a point, tell what it is worth.
+"""Samplers: search methods with the common interface ``ask`` (for a point) and ``tell`` (its result).
 
-A sampler is a function of its seed and of what it was told. A search that was killed is resumed by asking again and
-telling what is known, and then goes on as if nothing had happened.
+The points of a sampler depend only on its seed and on the results that it was told. An interrupted search is resumed by
+asking again and telling the known results.
 
 :data:`SAMPLERS` holds them under the names that ``method`` takes. Users add theirs by
 ``xbarsim.register("sampler", name, cls)``: a class that is called as ``cls(space, seed=..., first=..., **settings)``,
@@ -24,7 +24,7 @@ from xbarsim.search.pareto import crowd_points, rank_points
 from xbarsim.search.space import Point, SearchSlot, Space
 
 TRIES = 200
-"""Draws in search of a point that was not asked for yet."""
+"""Largest number of draws to find a new point."""
 
 
 RUN_SHARE = 0.3
@@ -32,7 +32,7 @@ RUN_SHARE = 0.3
 
 
 class Sampler(Protocol):
-    """What every search offers."""
+    """Interface of all samplers."""
 
     def ask(self) -> Point | None:
         """Return a point that was not asked for before; None where the search finds no more."""
@@ -44,7 +44,7 @@ class Sampler(Protocol):
 
 
 class RandomSampler:
-    """Points drawn evenly, each once.
+    """Uniformly drawn points, each once.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class EvolutionSampler(RandomSampler):
         )
 
     def _mutate_run(self, rng: np.random.Generator, point: Point) -> Point:
-        """Give neighbouring slots one value of one axis: what holds up a pipeline is often a whole stage."""
+        """Give neighbouring slots the same value of one axis, since a whole stage often limits a pipeline."""
         start, stop = sorted(int(at) for at in rng.integers(0, len(point) + 1, size=2))
         axes = {axis: values for slot in self.space.slots[start:stop] for axis, values in slot.axes.items()}
         if not axes:

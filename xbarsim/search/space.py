@@ -1,16 +1,16 @@
-"""A search space as data: which layers may choose what.
+"""A search space as data: the choices of each layer.
 
-``space`` maps layer names or globs to axes. A layer takes every axis of every glob that matches it; of two lists for
-one axis the later wins. Axes are
+``space`` maps layer names or globs to axes. A layer has the axes of all globs that match it; of two lists for one axis
+the later one is used. Axes are
 
-* ``array``: rows and columns of square arrays;
-* any key of the hardware that may differ from layer to layer (``device.cell_bits``, ``adc.bits``, ``dac.bits``, ...);
-* ``kernel``: height and width of a convolution's kernel; ``width``: factor of a layer's output channels;
-* ``epitome``: ``{rows: ..., channels: ...}``, with ``height``, ``width``, ``patch`` and ``step`` where wanted, or null;
-* ``zero: true``: the layer's residual branch may be left out; ``tied: true``: the layers of the glob choose as one.
+* ``array``: rows and columns of square arrays; * any key of the hardware that may differ between layers
+(``device.cell_bits``, ``adc.bits``, ``dac.bits``, ...); * ``kernel``: height and width of a convolution's kernel;
+``width``: factor of a layer's output channels; * ``epitome``: ``{rows: ..., channels: ...}``, optionally with
+``height``, ``width``, ``patch`` and ``step``, or null; * ``zero: true``: the residual branch of the layer may be
+removed; ``tied: true``: all layers of the glob have the same choice.
 
-Under a glob with wildcards, layers that cannot take an axis at all (a linear layer's kernel) go without; a layer
-that is named must take it.
+With a wildcard, layers to which an axis does not apply (for example the kernel of a linear layer) are skipped. A layer
+that is named must have the axis.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from xbarsim.network import Network
 from xbarsim.network.reshape import find_branches, reshape_network
 
 ZERO = "zero"
-"""The option that leaves a layer's residual branch out."""
+"""The option that removes the residual branch of a layer."""
 SHAPE_AXES = ("kernel", "width", "epitome")
 """Axes that change the network; the others change the hardware of a layer."""
 SWITCHES = ("zero", "tied")
@@ -41,7 +41,7 @@ Point = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSlot:
-    """One choice, of one layer or of several that are tied."""
+    """A choice of one layer, or of several tied layers."""
 
     name: str
     """Layer, or the glob of tied layers."""
@@ -94,7 +94,7 @@ class Design:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Everything that can be chosen for a network."""
+    """All choices for a network."""
 
     network: Network
     """The backbone."""
@@ -103,7 +103,7 @@ class Space:
     fixed: tuple[SearchSlot, ...] = ()
     """Choices with one option."""
     natives: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """Layer -> axis -> what it is without a choice."""
+    """Layer -> axis -> value without a choice."""
 
     @property
     def count(self) -> int:

@@ -1,7 +1,7 @@
-"""What a search has found so far, in a folder that survives being killed.
+"""Folder with the points of a search, from which an interrupted search is resumed.
 
-``search.json`` says what is searched, ``points.log`` has every point, in order, on the device as soon as the point is
-known (see :mod:`xbarsim.store.log`). One process at a time may write.
+``search.json`` describes the search. ``points.log`` contains every point, in order, and is written as soon as the point
+is known (see :mod:`xbarsim.store.log`). One process at a time may write.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class SearchStore:
             raise ConfigError(f"{self._log.path}: cannot be written: {error.strerror or error}") from None
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the folder for other runs."""
         self._log.close()
         self._lock.release()
 
@@ -75,7 +75,7 @@ class SearchStore:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let others write."""
+        """Release the folder for other runs."""
         self.close()
 
     def _begin(self, name: str, about: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A network that holds every choice at once, of which one path is active in each layer.
+"""A super-network: all choices of a network, of which one is active in each layer.
 
 Kernels have weights of their own; choices of hardware (array size, cell bits, converters) share them. Where the
 backbone comes with weights, smaller and larger kernels start as its cut-out and its embedding in zeros; else every

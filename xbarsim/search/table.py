@@ -1,4 +1,4 @@
-"""What every option of a space costs, layer by layer."""
+"""Costs of all options of a space, layer by layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search file: what is searched, what counts, and how."""
+"""The search file: space, objectives and method of a search."""
 
 from __future__ import annotations
 
@@ -66,18 +66,18 @@ class GradientSettings(Record):
     """Settings of ``method: differentiable``."""
 
     mode: Literal["ideal", "non-ideal"] = "non-ideal"
-    """Hardware that architecture steps see: none, or the simulator's model with wires, variation and converters."""
+    """Hardware model in architecture steps: none, or the simulator's model with wires, variation and converters."""
     epochs: Count = 20
     """Passes over the training images in the search."""
     warmup: Annotated[int, Field(ge=0)] = 5
-    """Epochs that train weights alone, before, on paths without zero operators."""
+    """Epochs before the search in which only weights are trained, on paths without zero operators."""
     finetune: Annotated[int, Field(ge=0)] = 10
-    """Epochs that train the chosen network through its hardware, behind."""
+    """Epochs of fine-tuning of the chosen network with its hardware model, after the search."""
     compare: bool = True
     """Whether uniform designs are trained and simulated beside the chosen one, for comparison; they start from the
     backbone's own weights where it has some."""
     batch: Count = 64
-    """Images of a step."""
+    """Images in a training step."""
     rate: Positive = 2e-3
     """Learning rate of the weights (Adam)."""
     finetune_rate: Positive | None = None
@@ -91,36 +91,36 @@ class GradientSettings(Record):
     weight_decay: NonNegative = 1e-4
     """Decay of the weights: the lambda of |w|^2."""
     latency: NonNegative = 0.1
-    """Lambda of the expected latency, as a share of the dearest uniform network's."""
+    """Lambda of the expected latency, relative to that of the most expensive uniform network."""
     energy: NonNegative = 0.1
     """Lambda of the expected energy, likewise."""
     area: NonNegative = 0.0
     """Lambda of the expected area, likewise; 0 in NAX."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Share of the training images that architecture steps use [-]."""
+    """Fraction of the training images for architecture steps [-]."""
     refresh: Count = 1
-    """Epochs between two draws of new arrays."""
+    """Epochs after which arrays are programmed again."""
     shift: Annotated[int, Field(ge=0)] = 0
-    """Pixels that training images are moved by at most, at random."""
+    """Augmentation: largest random shift of training images in pixels."""
     flip: bool = False
-    """Whether training images are mirrored left to right at random."""
+    """Augmentation: whether training images are mirrored left to right at random."""
 
 
 class Search(Record):
-    """Everything that a search file says."""
+    """Content of a search file."""
 
     network: str
     """Backbone: a shipped name, or a path relative to the search file."""
     hardware: str = "reference"
     """Hardware: a shipped name, or a path relative to the search file."""
     weights: Literal["random"] | None = None
-    """Random weights for a backbone that ships shapes alone."""
+    """``random``: random weights for a backbone without weights."""
     space: dict[str, dict[str, Any]]
     """Layer or glob -> axis -> list of values; see :mod:`xbarsim.search.space`."""
     method: str = "evolution"
-    """How points are chosen: ``random``, ``evolution``, ``optuna``, ``differentiable``, or a sampler of one's own."""
+    """Search method: ``random``, ``evolution``, ``optuna``, ``differentiable``, or a registered sampler."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Settings of a sampler of one's own: arguments of its class."""
+    """Settings of a registered sampler: arguments of its class."""
     points: Count = 100
     """Points to evaluate; not used by ``differentiable``."""
     objectives: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
@@ -129,27 +129,27 @@ class Search(Record):
     constraints: dict[str, Bound] = Field(default_factory=dict)
     """Metric -> limits."""
     data: str | None = None
-    """Test images; left out, only cost is worked out."""
+    """Test images; without them only costs are computed."""
     images: Count | None = None
-    """Use the first ones only."""
+    """Number of images to use, from the first on."""
     train: str | None = None
     """Training images; only for ``differentiable``."""
     train_images: Count | None = None
-    """Use the first ones only."""
+    """Number of images to use, from the first on."""
     calibration: str | None = None
-    """Images that set ranges; the first 64 test images if left out."""
+    """Calibration images; the first 64 test images if left out."""
     calibration_images: Count | None = None
-    """Use the first ones only."""
+    """Number of images to use, from the first on."""
     mean: Numbers | str | None = None
-    """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
+    """Mean to subtract from images: a number, one for each channel, or the name of a preset ("imagenet")."""
     std: Numbers | None = None
-    """What images are divided by: a number, or one by channel."""
+    """Standard deviation to divide images by: a number, or one for each channel."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """Changes of the hardware that hold for every point: dotted key -> value."""
+    """Overrides of the hardware for all points: dotted key -> value."""
     trials: Count = 1
-    """Chips that are drawn for every point."""
+    """Number of chips for every point."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of everything that is drawn."""
+    """Seed of all random numbers."""
     evolution: EvolutionSettings = EvolutionSettings()
     """Settings of the evolutionary search."""
     optuna: OptunaSettings = OptunaSettings()
@@ -159,7 +159,7 @@ class Search(Record):
 
     @property
     def goals(self) -> dict[str, str]:
-        """The objectives asked for, or the usual ones."""
+        """The given objectives, or the default ones."""
         usual = {**({ACCURACY: "max"} if self.data else {}), "cost.edap": "min"}
         return dict(self.objectives) or usual
 
@@ -204,7 +204,7 @@ def load_search(path: str | Path) -> Search:
     Returns
     -------
     Search
-        Checked as far as the file alone allows, its paths resolved.
+        Search with checked values and resolved paths.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Grids and random designs over networks, hardware and its keys; a store that survives; local processes or Dask."""
+"""Sweeps over networks, hardware and keys, on local processes or Dask, with a store from which they are resumed."""
 
 from xbarsim.sweep.file import Sweep, load_sweep, make_sweep
 from xbarsim.sweep.plan import Point, SweepPlan, plan_sweep

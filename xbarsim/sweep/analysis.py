@@ -1,4 +1,4 @@
-"""What a sweep says: which parameter moves a metric most, and which points no other point beats."""
+"""Analysis of a sweep: effects of the parameters on metrics, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_LEVELS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """Something that varies over a sweep."""
+    """A parameter that varies in a sweep."""
 
     name: str
     """Column of the table."""
@@ -37,7 +37,7 @@ class Factor:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """How much one factor moves one metric."""
+    """Effect of one factor on one metric."""
 
     factor: str
     share: float
@@ -86,7 +86,7 @@ def level_factor(table: pd.DataFrame, factor: Factor) -> pd.Series:
 
 
 def rank_effects(table: pd.DataFrame, factors: Sequence[Factor], metric: str) -> list[Effect]:
-    """Work out how much each factor moves a metric.
+    """Compute the effect of each factor on a metric.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def rank_effects(table: pd.DataFrame, factors: Sequence[Factor], metric: str) ->
 
 
 def find_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Find the points that no other beats: none costs less without losing value.
+    """Find the nondominated points: no other point has a lower cost without a lower value.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Axes of a sweep: what varies, and over which values.
+"""Axes of a sweep: parameters and their values.
 
-An axis is a list, a range, keys that move together, or a key tied to another one. Its key is a dotted key of the
-hardware (``adc.bits``), or one of some layers alone (``conv*:adc.bits``). A range on a key that takes whole numbers
+An axis is a list, a range, several keys that change together, or a key tied to another one. Its key is a dotted key of
+the hardware (``adc.bits``), or a key for some layers (``conv*:adc.bits``). A range on a key that takes whole numbers
 is rounded to whole numbers.
 """
 
@@ -39,7 +39,7 @@ class Span(Record):
     factor: Annotated[float, Field(gt=1)] | None = None
     """Ratio of two neighbouring values."""
     scale: Literal["linear", "log"] = "linear"
-    """How values are spread, and drawn in random designs."""
+    """Spacing of the values, and their distribution in random designs."""
 
     @model_validator(mode="after")
     def _check(self) -> Span:
@@ -55,7 +55,7 @@ class Span(Record):
 
     @property
     def is_log(self) -> bool:
-        """Whether values are spread by ratio."""
+        """Whether the scale is logarithmic."""
         return self.scale == "log" or self.factor is not None
 
     @property
@@ -84,7 +84,7 @@ class Span(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """Keys that move together, and the values that they take together."""
+    """Keys that change together, and their common values."""
 
     keys: tuple[str, ...]
     """Dotted keys, tied ones behind the one that they follow."""

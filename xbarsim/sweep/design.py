@@ -1,4 +1,4 @@
-"""Designs: which combinations of the axes' values are computed.
+"""Designs: the combinations of axis values that are computed.
 
 A grid takes every combination, the last axis fastest. Random designs draw every axis independently; a Latin hypercube
 (McKay, Beckman and Conover, Technometrics 21, 1979) cuts every axis into as many strata as there are points and uses
@@ -26,10 +26,11 @@ LARGEST = 1_000_000
 
 
 class SweepDesign(Record):
-    """How points are chosen."""
+    """Design of a sweep."""
 
     kind: Literal["grid", "random", "latin_hypercube"] = "grid"
-    """Every combination, independent draws, or one draw from every stratum of every axis."""
+    """``grid``: all combinations; ``random``: independent draws; ``latin_hypercube``: one draw from each stratum of
+    each axis."""
     points: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     """Number of points; random designs need it, a grid has none."""
     seed: Annotated[int, Field(ge=0)] = 0

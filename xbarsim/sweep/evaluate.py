@@ -1,6 +1,6 @@
-"""What a worker does: keep what points share, and compute one point after the other.
+"""Computation of points in a worker, which keeps data that points share.
 
-A point that fails gives a result with its error; whatever else goes on.
+A point that fails gives a result with its error; other points are not affected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sweep file: which networks on which hardware, what varies, and what is measured."""
+"""The sweep file: networks, hardware, axes and metrics of a sweep."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ Numbers = float | tuple[float, ...]
 
 
 class Sweep(Record):
-    """Everything that a sweep file says."""
+    """Content of a sweep file."""
 
     network: Names
     """Networks: shipped names, or paths relative to the sweep file."""
     hardware: Names = ("reference",)
     """Hardware: shipped names, or paths relative to the sweep file."""
     weights: Literal["random"] | None = None
-    """Random weights for networks that ship shapes alone."""
+    """``random``: random weights for networks without weights."""
     data: str | None = None
-    """Test images; left out, only cost is worked out."""
+    """Test images; without them only costs are computed."""
     images: Annotated[int, Field(ge=1)] | None = None
-    """Use the first ones only."""
+    """Number of test images to use, from the first on."""
     calibration: str | None = None
-    """Images that set ranges; the first 64 test images if left out."""
+    """Calibration images; the first 64 test images if left out."""
     mean: Numbers | str | None = None
-    """Subtracted from images: a number, one by channel, or the name of a preset ("imagenet")."""
+    """Mean to subtract from images: a number, one for each channel, or the name of a preset ("imagenet")."""
     std: Numbers | None = None
-    """What images are divided by: a number, or one by channel."""
+    """Standard deviation to divide images by: a number, or one for each channel."""
     set: dict[str, Any] = Field(default_factory=dict)
-    """Changes of the hardware that hold for every point: dotted key -> value."""
+    """Overrides of the hardware for all points: dotted key -> value."""
     layers: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Changes for some layers that hold for every point: glob -> dotted key -> value."""
+    """Overrides of layers for all points: glob -> dotted key -> value."""
     axes: dict[str, Any] = Field(default_factory=dict)
-    """What varies: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
+    """Axes: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
     design: SweepDesign = SweepDesign()
     """Grid, random draws or a Latin hypercube."""
     executor: str = "own"
     """What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
     last bits differ; its version is part of the keys of points."""
     trials: Annotated[int, Field(ge=1)] = 1
-    """Chips that are drawn for every point."""
+    """Number of chips for every point."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of everything that the simulations draw."""
+    """Seed of all random numbers of the simulations."""
     metrics: tuple[str, ...] = ()
     """Columns of the result: ``accuracy.hardware``, ``miou``, ``cost.edap``, ..."""
 
@@ -82,7 +82,7 @@ class Sweep(Record):
 
     @property
     def chosen_metrics(self) -> tuple[str, ...]:
-        """The metrics asked for, or the usual ones."""
+        """The given metrics, or the default ones."""
         return self.metrics or tuple(
             name for name, metric in REPORT_METRICS.items() if metric.is_usual and (self.data or metric.needs == "cost")
         )
@@ -106,7 +106,7 @@ def load_sweep(path: str | Path) -> Sweep:
     Returns
     -------
     Sweep
-        Checked as far as the file alone allows, its paths resolved.
+        Sweep with checked values and resolved paths.
 
     Raises
     ------

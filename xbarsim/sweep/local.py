@@ -1,8 +1,8 @@
-"""Points on the processes of one machine.
+"""Computation of points on processes of one machine.
 
-Every worker is one process with one thread, so that two workers on two cores do twice the work. Workers get points of
-one group (points that share programmed arrays) as long as it lasts. A worker that dies is replaced and its point
-given out again; a point on which workers keep dying fails.
+Every worker is one process with one thread. A worker receives the points of one group (points that share programmed
+arrays) before those of others. A worker that dies is replaced, and its point is computed again; a point on which
+several workers die has failed.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Worker:
             self.connection.send((factory, workload, threads))
 
     def give(self, point: Point | None) -> None:
-        """Hand over the next point; None sends the worker home."""
+        """Send the next point to the worker; None ends it."""
         self.point = point
         if point is None:
             self.connection.close()
@@ -122,7 +122,7 @@ class Worker:
             self.connection.send(point)
 
     def bury(self) -> int:
-        """Clean up behind a process that hung up; return its exit code."""
+        """Clean up after a process that has closed its connection; return its exit code."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=5)
         self.stop()

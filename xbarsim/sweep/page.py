@@ -1,4 +1,4 @@
-"""The page of a sweep: how far it is, its figures, its best points, what failed, and where it comes from."""
+"""The page of a sweep: progress, figures, best points, failures and provenance."""
 
 from __future__ import annotations
 

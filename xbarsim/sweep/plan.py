@@ -1,8 +1,8 @@
-"""From a sweep file to its points: names loaded, axes checked, every point given a key.
+"""Plan of a sweep: loads its inputs, checks its axes and lists its points, each with a key.
 
 A point's key is a hash of everything that can change its result: contents of the network, the hardware record and the
-images, its settings, trials, seed and the version of xbarsim. A store can therefore never answer with the result of
-something else, and an axis that grows costs its new points alone.
+images, its settings, trials, seed and the version of xbarsim. A stored result is therefore never used for other
+inputs, and extending an axis needs only its new points.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Workload:
-    """What all points share; sent to every worker once."""
+    """Inputs that all points share; sent once to every worker."""
 
     networks: Mapping[str, Network]
     hardware: Mapping[str, Hardware]
-    """With the changes that hold for every point."""
+    """Hardware, with the overrides for all points."""
     layers: Mapping[str, Mapping[str, Any]]
     images: np.ndarray | None
     """Normalised test images, (images, *input_shape); None where only cost is asked for."""
@@ -77,11 +77,11 @@ class Workload:
     runner: str
     """Its name and version where points were planned."""
     metrics: tuple[str, ...]
-    """Names of what is measured."""
+    """Names of the metrics."""
     metric: str
     """What simulations measure on the outputs."""
     plugins: tuple[str, ...]
-    """What points need of plug-ins, as ``kind:name``."""
+    """Plug-in classes that points need, as ``kind:name``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,11 +94,11 @@ class SweepPlan:
     axes: tuple[tuple[str, ...], ...]
     """Keys that vary, those that move together as one group; networks and hardware stand apart."""
     common: Mapping[str, Any] = field(default_factory=dict)
-    """What all results were made from: version, seed, hashes."""
+    """Common provenance of all results: version, seed, hashes."""
 
 
 def plan_sweep(sweep: Sweep) -> SweepPlan:
-    """Load what a sweep names, check its axes and list its points.
+    """Load the inputs of a sweep, check its axes and list its points.
 
     Parameters
     ----------

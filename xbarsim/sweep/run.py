@@ -1,6 +1,6 @@
-"""Run a sweep: what is missing is computed, stored point by point, and tabulated.
+"""Run a sweep: missing points are computed, stored one by one, and tabulated.
 
-The order in which points finish, the number of workers and where they run have no influence on any result: a point is
+Results do not depend on the order in which points finish, on the number of workers or on where they run: a point is
 computed from its own settings and seed alone, and tables are written in the order of the plan.
 """
 
@@ -37,22 +37,22 @@ _PROBE_IMAGES = 16
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Summary:
-    """What a run came to."""
+    """Summary of a run."""
 
     folder: Path
-    """Where everything lies."""
+    """Folder of the sweep."""
     points: int
     """Points of the sweep."""
     done: int
-    """Points with a result, earlier runs included."""
+    """Points with a result, including earlier runs."""
     failed: Mapping[str, str]
     """Key -> error of points that failed."""
     computed: int
-    """Points of this run."""
+    """Points that this run has computed."""
     seconds: float
     """Time of this run [s]."""
     table: pd.DataFrame
-    """One row a point."""
+    """One row for each point."""
 
 
 def run_sweep(
@@ -64,14 +64,14 @@ def run_sweep(
     retry: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Run what a folder does not hold yet.
+    """Compute the points of a sweep that are not yet in a folder.
 
     Parameters
     ----------
     plan : SweepPlan
         From :func:`~xbarsim.sweep.plan.plan_sweep`.
     folder : str or Path
-        Where results are kept; a sweep that was interrupted goes on.
+        Folder of the results; an interrupted sweep is resumed.
     workers : int, optional
         Processes of this machine; one for each core if left out.
     backend : callable, optional
@@ -129,7 +129,7 @@ def run_sweep(
 def estimate_seconds(
     plan: SweepPlan, folder: str | Path | None = None, *, workers: int = 1
 ) -> tuple[int, float | None]:
-    """Count the points that are missing and estimate how long they take.
+    """Count the missing points and estimate their computing time.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""The folder of a sweep: what was asked for, every finished point, and the tables made from them.
+"""The folder of a sweep: its definition, all finished points, and their tables.
 
-``sweep.json`` holds the sweep and the list of its points, ``points.log`` every finished point (see
-:mod:`xbarsim.store.log`), ``lock`` the run that writes. Tables and pages are made from these and can be made again.
+``sweep.json`` contains the sweep and the list of its points, ``points.log`` all finished points (see
+:mod:`xbarsim.store.log`), and ``lock`` the run that writes. Tables and pages are derived from these files.
 
-``points.log`` belongs to the machine that made it, which its first record names; another machine that goes on with
-the sweep appends to ``points-MACHINE.log``. All are read together. Two machines therefore never write to one file,
-whatever becomes of the lock, and a point that both computed has the same result in both.
+``points.log`` belongs to the machine that created it, which is named in its first record; another machine that resumes
+the sweep appends to ``points-MACHINE.log``. All logs are read together. Two machines therefore never write to the same
+file, even if the lock fails, and a point that both have computed has the same result in both.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ LOG, DOCUMENT = "points.log", "sweep.json"
 
 @dataclass(frozen=True, kw_only=True)
 class PointResult:
-    """What became of one point."""
+    """Result of one point."""
 
     key: str
     """The point's key."""
     metrics: Mapping[str, Any] | None = None
     """Metric -> number; None where the point failed."""
     error: str | None = None
-    """Why it failed, in one line."""
+    """Reason of a failure, in one line."""
     seconds: float = 0.0
-    """Time that it took [s]."""
+    """Computing time [s]."""
     warnings: tuple[str, ...] = ()
-    """What was said while it was computed."""
+    """Warnings during its computation."""
 
     @property
     def is_done(self) -> bool:
@@ -49,10 +49,10 @@ class PointResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stored:
-    """What a folder holds."""
+    """Content of the folder of a sweep."""
 
     document: Mapping[str, Any]
-    """The sweep, its points and where they come from."""
+    """The sweep, its points and their provenance."""
     results: Mapping[str, PointResult]
     """Key -> result of every finished point."""
     damaged: int = 0

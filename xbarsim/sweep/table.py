@@ -1,4 +1,4 @@
-"""One row a point: axes, metrics, and what the row was made from."""
+"""Table of the points of a sweep: axes, metrics and provenance."""
 
 from __future__ import annotations
 

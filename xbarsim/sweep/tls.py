@@ -1,7 +1,7 @@
-"""Encrypted connections to a cluster: certificates checked before anybody is called, and refusals in plain words.
+"""Encrypted connections to a cluster: checks of certificates before connecting, and messages about refusals.
 
-Dask says little about a certificate that is missing or wrong (and waits long before it says it); what can be known
-beforehand is therefore tried here with Python's own ``ssl``.
+Dask reports missing or wrong certificates late and with little detail. Certificates are therefore checked here first
+with Python's ``ssl``.
 """
 
 from __future__ import annotations
