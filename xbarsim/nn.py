@@ -1,4 +1,4 @@
-"""PyTorch modules on arrays, for a user's own loop (extra ``torch``)."""
+"""PyTorch modules on simulated arrays, for training loops of users (extra ``torch``)."""
 
 from __future__ import annotations
 
@@ -28,38 +28,39 @@ def convert(
     """Return a copy of a PyTorch module whose linear layers and convolutions run on arrays.
 
     ``Linear``, ``Conv1d`` and ``Conv2d`` keep their parameters and names, so that state dicts, optimisers and hooks
-    see the module they know; everything else stays as it is.
+    work as before. All other modules are unchanged.
 
     In training mode a layer computes with rounded inputs and weights, what the arrays of some drawn chips add to the
     weights, and noise on its outputs, as :func:`xbarsim.train.finetune` does; gradients pass straight through. Batch
-    normalisation stays alive. Chips are drawn at the first step; call ``module.refresh()`` now and then, say once an
-    epoch, to draw one more with the weights of now.
+    normalisation remains trainable. Chips are drawn at the first step; call ``module.refresh()`` regularly, for example
+    once in each epoch, to draw another one with the present weights.
 
-    In evaluation mode the simulator's own kernels run: batch normalisation behind a layer is folded as
+    In evaluation mode the simulator computes the layers: batch normalisation behind a layer is folded as
     :func:`xbarsim.from_torch` folds it, the network is quantised on the calibration images, and one chip is programmed
     and calibrated. Images are numbered in the order in which they come, from 0 after programming; image by image the
     integers of every layer are those of ``simulate(from_torch(module, ...), hardware, images,
-    calibration=calibration, seed=seed)``. The chip is programmed anew when a parameter or buffer has changed
-    (``module.refresh()`` says so where PyTorch cannot notice, as after writing to ``.data``).
+    calibration=calibration, seed=seed)``. The chip is programmed again when a parameter or buffer has changed. After
+    writing to ``.data``, which PyTorch does not notice, call ``module.refresh()``.
 
     Parameters
     ----------
     module : torch.nn.Module
-        On the CPU; left as it is. It must be one that :func:`xbarsim.from_torch` takes.
+        A module on the CPU that :func:`xbarsim.from_torch` supports; it is not modified.
     hardware : Hardware, str or Path
         A record, a shipped name or a path.
     calibration : array_like or Tensor of float, (images, *input_shape)
-        Images that set scales and, the first 64 of them, ADC ranges. Their size is the one that the layers take.
+        Images for calibration of scales and, the first 64 of them, of ADC ranges. They determine the input size of the
+        layers.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     weight_bits, activation_bits : int, optional
-        Bits of all layers, in place of the hardware's own.
+        Bits of all layers; those of the hardware if left out.
     trial : int
-        Which chip of the seed is evaluated; training draws those that follow.
+        Number of the chip that is evaluated; training draws the chips after it.
     seed : int
         Seed of chips and noise.
     threads : int, optional
-        Threads of the kernels, all cores if left out; never changes a result.
+        Number of threads of the simulator, all cores if left out; does not change results.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def convert(
     ------
     ConfigError, ShapeError
         If an input is wrong, PyTorch is missing, the module has no layer to convert, or a weight layer of its network
-        is no module of these three kinds that is called once.
+        is not a module of these three classes that is called once.
 
     Notes
     -----

@@ -1,7 +1,7 @@
-"""From raw outputs to accuracy, with an interval that says how far to trust it.
+"""Accuracy from raw outputs, with a confidence interval.
 
-Two things make a measured accuracy uncertain: the images are a sample of all images, and the simulated chips a
-sample of all chips. The same images serve every trial, so more trials do not shrink the first part. The interval
+A measured accuracy is uncertain because the images are a sample of all images, and the simulated chips a sample of all
+chips. All trials use the same images, so more trials do not reduce the first part. The interval
 adds both in quadrature: Wilson's score interval for a proportion (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)
 over the images, and Student's interval of the mean over the trials.
 """
@@ -17,7 +17,7 @@ from xbarsim.errors import ShapeError
 
 
 class Score(float):
-    """An accuracy between 0 and 1 that also carries its top-5 sibling.
+    """An accuracy between 0 and 1, with the top-5 accuracy as an attribute.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Score(float):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """Accuracy of one network: in float, in integers, and on the hardware."""
+    """Accuracy of the float network, of the integer network, and on the hardware."""
 
     images: int
     """Number of images."""
@@ -49,13 +49,13 @@ class Accuracy:
     trials: tuple[Score, ...]
     """On this hardware, trial by trial [-]."""
     runs: int
-    """Trials that were run; 1 where nothing on the hardware is random and one stands for all."""
+    """Number of simulated trials; 1 if nothing on the hardware is random."""
     interval: tuple[float, float]
     """95 % confidence interval of ``hardware`` over images and chips [-]."""
 
     @property
     def degradation(self) -> float:
-        """Accuracy lost, reference minus hardware [-]."""
+        """Lost accuracy, reference minus hardware [-]."""
         return float(self.reference) - float(self.hardware)
 
 

@@ -1,12 +1,12 @@
-"""The ADC step of a layer: the one with the least error in the layer's output.
+"""Calibration of the ADC step of a layer for the least error in its output.
 
-A step that clips nothing is coarse for almost all sums; a smaller one clips some and rounds all others less. Both
-errors reach the output of the layer through slices, streams, wires and cells, which differ by layer, so the error is
-measured there: the layer is run on calibration inputs with steps from the one that holds every sum downwards, and
-compared with the exact integers. Steps in resonance with the grid of level sums, where wires make all sums round the
-same way, show their error too.
+A step that avoids all clipping is coarse for most sums. A smaller step clips some sums and rounds all others more
+finely. The effect of both errors on the output depends on slices, streams, wires and cells, so it is measured: the
+layer is run on calibration inputs with decreasing steps, starting from the one whose range covers every sum, and
+compared with the exact integers. This includes the error of steps that coincide with the spacing of level sums, where
+IR drop makes many sums round in the same direction.
 
-Measured on part of the calibration images. A step is never finer than one level step of current.
+Part of the calibration images is used. A step is never finer than one level step of current.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ STEP_RATIO = 2**-0.25
 """Ratio of neighbouring steps; the square root of it in the second pass. Our choice: 19 % changes the error of
 rounding by 40 %, and near the least error the sum of both errors is flat."""
 WINDOWS = 4096
-"""Windows that a step is judged on; each gives an error for every output. Our choice."""
+"""Number of windows for the error of a step; each gives an error for every output. Our choice."""
 GIVE_UP = 2.0
-"""Error relative to the least one beyond which smaller steps are not tried: clipping only grows."""
+"""Error relative to the least one above which smaller steps are not tried, since clipping increases."""
 
 
 def calibrate_machine(
     machine: AdjustableMachine, codes: Codes, exact: NDArray[np.int64], *, threads: int = 1
 ) -> AdjustableMachine:
-    """Set the ADC range of a layer as its hardware says.
+    """Set the ADC range of a layer as configured in its hardware.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """A digital gain and offset for every output of a layer, fitted to calibration images.
 
-What recalibrating a batch normalisation does on a chip: variation, wires, drift and stuck cells shrink and shift each
-output by factors of their own; least squares over the calibration images finds the factor and the offset that bring
-the hardware's results closest to the exact integers. Fitted to what reaches a layer on the chip, whose inputs carry
-errors of their own, it matches mean and spread of each output, as batch normalisation does. It costs one multiplication
-and one addition for each output.
+The correction has the effect of a recalibrated batch normalisation on a chip. Variation, wires, drift and stuck cells
+scale and shift each output. The gain and offset are a least-squares fit of the hardware's results to the exact integers
+over the calibration images. If the inputs of the layer on the chip are used, which contain errors, mean and standard
+deviation of each output are matched instead, as in batch normalisation. The correction takes one multiplication and one
+addition for each output.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from xbarsim.network.graph import rule_of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CorrectedMachine:
-    """A layer on hardware and the correction of its outputs."""
+    """A layer on hardware with corrected outputs."""
 
     machine: Machine
     gain: NDArray[np.float64]
     """(outputs,) factor [-]."""
     offset: NDArray[np.float64]
-    """(outputs,) what is added, in weight steps times input steps [-]."""
+    """(outputs,) offset in weight steps times input steps [-]."""
 
     @property
     def node(self) -> Node:

@@ -1,6 +1,6 @@
-"""Each layer's own error: its results on hardware against the exact integer results for the same inputs.
+"""Error of each layer: its results on hardware compared with the exact integer results for the same inputs.
 
-Errors of earlier layers are left out on purpose, so that the figures say which layer loses how much by itself.
+The inputs are exact, so that the figures do not include errors of earlier layers.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class LayerError:
     name: str
     """Layer name."""
     snr_db: float | None
-    """Power of the exact result over power of the error [dB]; None where there is no error."""
+    """Ratio of the power of the exact result to the power of the error [dB]; None without error."""
     gain: float | None
     """Least-squares factor between exact results and those on hardware; below 1 where wires lose current [-]."""
     adc_step: float
     """Least significant bit of the ADC, in level steps of current [-]."""
     clipped_share: float
-    """Share of conversions that clip [-]."""
+    """Fraction of the conversions that clip [-]."""
     range_used_share: float
-    """Largest magnitude that a converter saw, as a fraction of its range [-]."""
+    """Largest magnitude of a converted sum, as a fraction of the range [-]."""
     threshold_share: float | None
     """Share of conversions within a tenth of a step of a threshold [-]. A fifth where sums fall anywhere between codes;
     more where the step is in resonance with the grid of level sums, so that wires round many sums one way. None for

@@ -1,7 +1,7 @@
 """One weight layer programmed into arrays: quantised inputs in, integer results out.
 
-A layer is cut into stripes (groups of a grouped convolution that share arrays; one stripe otherwise), and each
-stripe is one matrix in the MVM engine, a *block* of the machine. All blocks share the layer's one ADC step.
+A layer is divided into stripes (sets of groups of a grouped convolution that share arrays; one stripe otherwise). Each
+stripe is one matrix in the MVM engine, a *block* of the machine. All blocks have the ADC step of the layer.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def read_groups(cut: Stripe, plan: LayerPlan) -> ReadGroups | None:
 
 
 def stripe_matrix(weight: np.ndarray, cut: Stripe, plan: LayerPlan) -> np.ndarray:
-    """Lay the weights of one stripe out as the block-diagonal matrix that its arrays hold.
+    """Return the block-diagonal weight matrix of one stripe.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every programmed weight layer offers, whatever its arrays hold.
+"""The interface of all programmed weight layers.
 
 Three kinds of machine exist: :class:`~xbarsim.inference.layer.LayerMachine` (dense and grouped layers),
 :class:`~xbarsim.inference.epitome.EpitomeMachine`, and :class:`~xbarsim.inference.correction.CorrectedMachine`, which

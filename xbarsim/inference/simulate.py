@@ -1,10 +1,10 @@
 """Run a quantised network on programmed hardware, trial by trial.
 
-Each trial programs every layer's arrays anew, sets the ADC ranges from the calibration images, and passes all
-images through. Calibration feeds every layer the activations of the exact integer network, so that layers are
-calibrated independently of each other's errors; the same pass measures each layer's own error. Images go through
-in blocks, side by side on several threads; no operation mixes images and noise is keyed by image, so that neither
-block size nor thread count can change a bit.
+Each trial programs the arrays of all layers, calibrates the ADC ranges on the calibration images, and runs all images.
+During calibration the inputs of every layer are the activations of the exact integer network, so that layers are
+calibrated independently of the errors of other layers; the error of each layer is measured at the same time. Images are
+processed in blocks on several threads. No operation combines images, and random streams depend on the image, so results
+do not depend on the block size or the number of threads.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ OTHER_CHIP = -1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """What came out of the arrays."""
+    """Results of a simulation."""
 
     outputs: np.ndarray
     """(trials, images, classes) raw outputs, float32."""
     runs: int
-    """Trials that were run; one stands for all where nothing is random."""
+    """Number of simulated trials; 1 if nothing is random."""
     errors: tuple[LayerError, ...]
-    """Each layer's own error on the calibration images, mean over trials."""
+    """Error of each layer on the calibration images, mean over trials."""
     seconds_setup: float
     """Programming, solving and calibrating the arrays, mean over trials [s]."""
     seconds_run: float
-    """Passing the images through, mean over trials [s]."""
+    """Running the images, mean over trials [s]."""
 
 
 def simulate_network(
@@ -159,7 +159,7 @@ def program_network(
     """
     machines: dict[str, Machine] = {}
     errors: list[LayerError] = []
-    # behind the images of the exact network come, where corrections ask for it, the same images as this chip sees them
+    # with adc.correction_inputs: hardware, the exact activations are followed by those of this chip
     runs = 2 if any(mapped.hardware.adc.correction_inputs == "hardware" for mapped in plan.layers) else 1
 
     def program(node: Node, x: np.ndarray) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""Training through hardware: networks as PyTorch modules, the model of the arrays in them, and fine-tuning; integers
-chosen on calibration images.
+"""Training with hardware errors: networks as PyTorch modules, a model of the arrays, fine-tuning, and quantisation with
+calibration images.
 
 Modules that need PyTorch (extra ``torch``) import it when they are imported; this one does not.
 """

@@ -1,7 +1,7 @@
-"""PyTorch modules whose layers run on arrays, in place: what stands behind :func:`xbarsim.nn.convert`.
+"""Conversion of PyTorch modules whose layers run on arrays, for :func:`xbarsim.nn.convert`.
 
-The copy keeps its modules; those that go to arrays change their class, so that parameters, names and hooks stay. All of
-them share one :class:`~xbarsim.train.session.ArraySession`.
+The copy keeps its modules; layers that run on arrays change their class, so that parameters, names and hooks are kept.
+They share one :class:`~xbarsim.train.session.ArraySession`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xbarsim.train.torch_network import Tensor, nn, torch
 
 CHECK_IMAGES = 2
 SAME = 1e-3
-"""Relative difference below which two computations in float32 are taken for the same."""
+"""Relative difference up to which two float32 results are considered equal."""
 
 
 class OnArrays(nn.Module):
@@ -51,7 +51,7 @@ class NormBehindArrays(nn.Module):
     """The layer that it is folded into; in a tuple, so that it does not count as a child."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise, or hand through what the arrays have normalised, (B, C, ..., W)."""
+        """Normalise, or return the input if the layer before it has normalised, (B, C, ..., W)."""
         y: Tensor = x if self.source[0].is_read else super().forward(x)
         return y
 

@@ -1,8 +1,8 @@
-"""Hardware-aware training: get back the accuracy that the hardware costs.
+"""Hardware-aware training: recovers accuracy that is lost on the hardware.
 
-Weights train through quantisation and through chips drawn anew as training goes on, so that the network learns to do
-without what any one chip gets wrong. What a network learns on some chips it keeps on others: measure it with other
-seeds than it was trained with.
+The weights are trained with quantisation and with the errors of chips that are drawn repeatedly during training, so
+that the network becomes insensitive to the errors of single chips. Evaluate the trained network with seeds that differ
+from that of the training.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def finetune(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Network:
-    """Train a network through the crossbar model, with the noise of the hardware injected.
+    """Train a network with a model of the crossbars that injects the errors of the hardware.
 
     Parameters
     ----------
@@ -72,21 +72,21 @@ def finetune(
     labels : array_like of int, (images,)
         Class of each image.
     calibration : array_like of float, (images, *input_shape), optional
-        Images that set scales and ranges; the first 64 training images if left out.
+        Calibration images; the first 64 training images if left out.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     weight_bits, activation_bits : int, optional
-        Bits of all layers, in place of the hardware's own.
+        Bits of all layers; those of the hardware if left out.
     epochs, batch : int
-        Passes over the images, and images of a step.
+        Passes over the images, and images in a training step.
     rate, weight_decay : float
-        Of Adam with decoupled decay; the rate falls to zero along a cosine.
+        Learning rate and decay of Adam with decoupled decay; the rate falls to zero along a cosine.
     refresh : int
-        Epochs between two draws of a new chip.
+        Epochs after which a new chip is drawn.
     shift : int
-        Pixels that images are moved by at most, at random.
+        Augmentation: largest random shift in pixels.
     flip : bool
-        Whether images are mirrored left to right at random.
+        Augmentation: whether images are mirrored left to right at random.
     seed : int
         Seed of chips, order and noise.
     threads : int
@@ -160,7 +160,7 @@ def finetune(
 def iterate_batches(
     images: np.ndarray, labels: np.ndarray, batch: int, rng: np.random.Generator, *, shift: int = 0, flip: bool = False
 ) -> Any:
-    """Yield shuffled batches of one epoch, images moved and mirrored at random.
+    """Yield shuffled batches of one epoch, with random shifts and mirroring.
 
     Parameters
     ----------

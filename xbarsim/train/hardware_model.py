@@ -1,14 +1,14 @@
-"""The simulator's hardware inside a PyTorch training loop.
+"""A model of the simulated hardware for PyTorch training loops.
 
 A *chip* is one draw of programmed arrays for a whole network, solved by the same code that ``simulate`` runs. From it
-come, layer by layer, the weights that the arrays really apply (programming variation, stuck cells, drift and wires
-together), found by sending unit vectors through arrays with ideal converters; the share of their deviation, and the
-gain, that remain behind real converters on calibration images; and mean and deviation of what is left (ADC rounding and
-clipping, read noise).
+are derived, for each layer, the effective weights of the arrays (including programming variation, stuck cells, drift
+and wires), computed with unit vectors as inputs and ideal converters; the fraction of their deviation, and the gain,
+that remain with real converters on calibration images; and mean and standard deviation of the residual error (ADC
+rounding and clipping, read noise).
 
-Several chips make a :class:`DrawnChip` with a mean shift of every weight (mostly the wires) and a spread from chip to
-chip (mostly variation). Training adds the shift to the quantised weights, draws the spread anew for every step and the
-residual for every output; gradients pass straight through.
+Several chips are combined to a :class:`DrawnChip` with the mean shift of every weight (mostly due to wires) and its
+standard deviation between chips (mostly due to variation). Training adds the shift to the quantised weights, a random
+deviation in every step, and a random residual to every output. Gradients are straight-through.
 
 Neglected: the change of a chip's error while weights move between two draws, and correlation of errors between
 weights and between outputs beyond their means.
@@ -44,9 +44,9 @@ class LayerChip:
     """One layer of one chip, in real units."""
 
     shift: Tensor
-    """What the arrays add to the quantised weights; shape of the weight."""
+    """Error of the effective weights relative to the quantised weights; shape of the weight."""
     spread: Tensor | None
-    """Standard deviation of that from chip to chip; None for a single chip."""
+    """Standard deviation of the shift between chips; None for a single chip."""
     mean: Tensor
     """Mean residual of an output, (out,)."""
     deviation: Tensor
@@ -58,9 +58,9 @@ class DrawnChip:
     """One draw of the hardware for a network."""
 
     quantized: QuantizedNetwork
-    """Scales that held when it was programmed."""
+    """Quantised network that was programmed, with its scales."""
     layers: Mapping[str, LayerChip]
-    """Layer -> what the arrays do to it."""
+    """Layer -> errors of its arrays."""
 
 
 def draw_chip(
@@ -74,7 +74,7 @@ def draw_chip(
     seed: int = 0,
     trial: int = 0,
 ) -> DrawnChip:
-    """Program a network into arrays and measure what they do to every layer.
+    """Program a network into arrays and measure the errors of every layer.
 
     Parameters
     ----------
@@ -83,11 +83,11 @@ def draw_chip(
     hardware : Hardware
         The accelerator.
     calibration : ndarray of float32, (images, *input_shape)
-        Images that set scales and ranges.
+        Calibration images.
     layers : mapping, optional
         Layer name or glob -> dotted key -> value.
     weight_bits, activation_bits : int, optional
-        Bits of all layers, in place of the hardware's own.
+        Bits of all layers; those of the hardware if left out.
     seed, trial : int
         Key of the device's random streams.
 
@@ -150,7 +150,7 @@ def is_left_to_chance(
 
 
 def pool_chips(chips: Sequence[DrawnChip]) -> DrawnChip:
-    """Turn several chips into their mean and spread.
+    """Combine several chips to their mean and standard deviation.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def pool_chips(chips: Sequence[DrawnChip]) -> DrawnChip:
 
 
 def pool_layers(draws: Sequence[LayerChip]) -> LayerChip:
-    """Turn several draws of one layer into their mean and spread; the draw itself where there is only one."""
+    """Combine several draws of one layer to their mean and standard deviation; a single draw is returned unchanged."""
     if len(draws) == 1:
         return draws[0]
     shifts = torch.stack([draw.shift for draw in draws])
@@ -186,7 +186,7 @@ def pool_layers(draws: Sequence[LayerChip]) -> LayerChip:
 def draw_layer(
     node: Node, layer: QuantizedLayer, plan: LayerPlan, x: np.ndarray, *, seed: int, trial: int
 ) -> LayerChip:
-    """Program one layer and measure what the arrays do to it.
+    """Program one layer and measure its errors.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def draw_layer(
     with torch.no_grad():
         wanted, drawn = (run_layer(node, inputs, torch.tensor(part), None).numpy() for part in (asked, added))
         digital = run_layer(node, torch.tensor(sample), torch.tensor(asked), None, zero).numpy()
-    # zero points are taken off digitally with the weights that were asked for
+    # zero points are subtracted digitally with the nominal weights
     error = machine.accumulate(codes[:SAMPLE_IMAGES]) * machine.lsb - digital
     axis = rule_of(node).output_axis % error.ndim
     (gain, share), mean, deviation = _explain(error, (wanted, drawn), axis)
@@ -244,7 +244,7 @@ def _explain(error: np.ndarray, parts: Sequence[np.ndarray], axis: int) -> tuple
     means = np.array([part.mean(axis=1) for part in flat])
     rest, *explaining = (part - mean[:, np.newaxis] for part, mean in zip(flat, means))
     matrix = np.array([part.ravel() for part in explaining])
-    # what is rounding beside the rest explains nothing
+    # parts of the size of rounding errors are left out of the fit
     factors = np.linalg.pinv(matrix @ matrix.T, rcond=1e-9, hermitian=True) @ (matrix @ rest.ravel())
     rest = rest - np.tensordot(factors, explaining, axes=1)
     return factors, means[0] - factors @ means[1:], rest.std(axis=1)
@@ -334,7 +334,7 @@ def run_on_chip(
     clean = _round_input(x, layer)
     top = float(2 ** (layer.weight_bits - 1) - 1)
     steps = torch.as_tensor(_along(layer.weight_scale, layer.weight), dtype=weight.dtype)
-    # clamped without a gradient of zero, so that a weight can come back
+    # straight-through clamp, so that clipped weights keep a gradient
     rounded = weight + ((weight / steps).round().clamp(-top, top) * steps - weight).detach()
     if chip is None:
         return run_layer(node, clean, rounded, bias)

@@ -1,8 +1,7 @@
-"""Quantisation after training: integers that keep what the float network knows, without labels and without a graph
-change.
+"""Quantisation after training, without labels and without a change of the graph.
 
-:func:`quantize` returns a network that carries its grids, as a file quantised by another tool does, so that whatever
-takes a network takes it: ``simulate``, ``estimate``, sweeps and ``write_onnx``.
+:func:`quantize` returns a network with fixed quantisation scales, like a file that another tool has quantised. It can
+be used by ``simulate``, ``estimate``, sweeps and ``write_onnx``.
 """
 
 from __future__ import annotations
@@ -45,29 +44,29 @@ def quantize(
     network : Network, str or Path
         In float, with weights.
     calibration : array_like of float, (images, *input_shape)
-        Normalised images; 512 are enough, labels are not used. All are held in memory together with what one piece of
-        the network makes of them.
+        Normalised images; 512 are enough, and labels are not used. The images and the activations of one piece of the
+        network are held in memory.
     weight_bits, activation_bits : int
         Widths of all layers, 2..16 and 1..16.
     method : str
-        ``nearest``: every weight to its nearest code, as ``simulate`` does by itself; ``least_squares``: the same
-        integers, gain and offset of every output channel fitted to the float network; ``learned``: rounding of every
-        weight, input steps and biases learned block by block, then gains and offsets fitted (extra ``torch``).
+        ``nearest``: every weight is rounded to the nearest code, as in ``simulate``. ``least_squares``: the same, with
+        the gain and offset of every output channel fitted to the float network. ``learned``: rounding of weights, input
+        scales and biases are learned block by block; then gains and offsets are fitted (extra ``torch``).
     layers : mapping, optional
         Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win.
     iterations, batch : int
-        Of ``learned``: steps for each piece of the network, and images of a step.
+        For ``learned``: training steps for each piece of the network, and images in a step.
     seed : int
-        Of ``learned``: seed of every draw.
+        For ``learned``: seed of all random numbers.
     threads : int
-        Of ``learned``: threads of PyTorch; sums in another number of threads may differ in their last bits.
+        For ``learned``: threads of PyTorch; sums in another number of threads may differ in their last bits.
     progress : callable, optional
         ``(stage, done, total)``.
 
     Returns
     -------
     Network
-        Of the same layers, with weights on their grids and ``quantize`` nodes before the layers.
+        The network with quantised weights, and ``quantize`` nodes before its layers.
 
     Raises
     ------
@@ -115,4 +114,4 @@ def _learn(
 
 
 METHODS: dict[str, Method] = {"nearest": _keep, "least_squares": _refit, "learned": _learn}
-"""Name -> how integers and scales are chosen, from those of rounding to nearest."""
+"""Name -> method of choosing integers and scales, starting from rounding to nearest."""

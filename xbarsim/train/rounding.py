@@ -1,12 +1,12 @@
-"""Learned rounding: which of its two neighbours every weight takes, block by block (extra ``torch``).
+"""Learned rounding of weights to one of the two neighbouring codes, block by block (extra ``torch``).
 
-The network is cut wherever a single value connects what lies before with what follows; in a residual network the
-pieces are its blocks. Piece by piece, with all earlier pieces quantised, rounding of the weights, steps of the inputs
-and biases are learned so that the piece's output on calibration images comes closest to the float network's. Every
-weight moves between its two neighbours on the grid along a stretched sigmoid, which a penalty drives to one end
-(Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020; blocks: Li et al., "BRECQ",
-ICLR 2021). A share of the inputs stays unrounded at random, which keeps the fit from following the rounding of single
-images (Wei et al., "QDrop", ICLR 2022). No labels are needed and the graph stays as it is.
+The network is divided wherever a single tensor connects the layers before with the layers after; in a residual network
+the pieces are its blocks. For each piece, with all earlier pieces quantised, rounding of the weights, steps of the
+inputs and biases are learned so that the output of the piece on calibration images is closest to that of the float
+network. Every weight moves between its two neighbouring codes along a stretched sigmoid, which a penalty drives to one
+end (Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020; blocks: Li et al.,
+"BRECQ", ICLR 2021). Randomly chosen inputs are not rounded, which reduces overfitting to the rounding of single images
+(Wei et al., "QDrop", ICLR 2022). No labels are needed, and the graph is unchanged.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ WARM_UP = 0.2
 SHARPNESS = (20.0, 2.0)
 """Exponent of the penalty at its start and at its end."""
 DROPPED = 0.5
-"""Probability that a value of a layer's input stays unrounded while training."""
+"""Probability that an input value is not rounded during training."""
 STRETCH = 0.1
-"""How far the sigmoid reaches beyond 0 and 1, so that weights can settle at both."""
+"""Extension of the sigmoid beyond 0 and 1, so that weights can reach both ends."""
 
 
 def learn_rounding(
@@ -52,7 +52,8 @@ def learn_rounding(
     Parameters
     ----------
     quantized : QuantizedNetwork
-        Where to start: weight scales stay, all else is learned. Input codes must have the zero point 0.
+        Starting point: weight scales are kept, all other parameters are learned. Input codes must have the zero point
+        0.
     images : ndarray of float32, (images, *input_shape)
         Calibration images, normalised.
     iterations, batch : int
@@ -93,7 +94,7 @@ def learn_rounding(
 
 
 def cut_network(network: Network) -> list[list[Node]]:
-    """Cut a network wherever one value alone connects what lies before with what follows.
+    """Divide a network wherever a single tensor connects the layers before with the layers after.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ class _RoundedLayer(nn.Module):
         self.settled = False
 
     def share(self) -> Tensor:
-        """How far each weight has moved from its lower to its upper neighbour, 0..1."""
+        """Position of each weight between its lower (0) and upper (1) neighbour."""
         if self.settled:
             return (self.position > 0).to(torch.float32)
         return torch.clamp(torch.sigmoid(self.position) * (1 + 2 * STRETCH) - STRETCH, 0, 1)
@@ -166,10 +167,10 @@ class _RoundedLayer(nn.Module):
         return run_layer(self.node, whole, self.codes() * self.scale, self.bias)
 
     def settle(self) -> QuantizedLayer:
-        """Let every weight take the neighbour that it is closer to, and return the layer in integers."""
+        """Round every weight to the closer neighbour and return the quantised layer."""
         self.settled = True
         with torch.no_grad():
-            # the step is positive: training starts from a positive one and moves it by a hundredth at most
+            # the step remains positive: it starts positive and changes by at most a hundredth in a training step
             self.step.clamp_(min=0.1 * self.start.input_scale)
             return dataclasses.replace(
                 self.start,

@@ -1,7 +1,7 @@
 """The arrays behind a converted PyTorch module: programmed for evaluation, drawn for training.
 
-The network is exported anew whenever arrays are programmed or drawn, so that folding and scales are those that
-``simulate`` sees.
+The network is exported again whenever arrays are programmed or drawn, so that folding and scales are those of
+``simulate``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Compute = Callable[[np.ndarray, int], np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySettings:
-    """What a converted module runs on; fields as in :func:`xbarsim.nn.convert`."""
+    """Settings of a converted module; fields as in :func:`xbarsim.nn.convert`."""
 
     hardware: config.Hardware | str | Path
     layers: Mapping[str, Mapping[str, Any]] | None
@@ -86,7 +86,7 @@ class ArraySession:
         self.drawn = self.steps = 0
 
     def refresh(self) -> None:
-        """Program arrays anew at the next evaluation, and draw one more chip at the next training step."""
+        """Program arrays again at the next evaluation, and draw another chip at the next training step."""
         self.computes, self.pooled = {}, None
 
     def run(self, layer: Any, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""A network as a PyTorch module whose weights train (extra ``torch``).
+"""A network as a PyTorch module with trainable weights (extra ``torch``).
 
-The module runs the graph node by node; weight layers go through a function that may be replaced, which is where a
-model of the hardware comes in. Everything else computes what the records of :mod:`xbarsim.network.kinds` say.
+The module evaluates the graph node by node. Weight layers are computed by a function that can be replaced, for example
+by a model of the hardware. All other nodes are computed as defined in :mod:`xbarsim.network.kinds`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TorchNetwork(nn.Module):
         return self.weights[_key(name)], self.biases[_key(name)]
 
     def to_network(self) -> Network:
-        """Return the network with the weights of now."""
+        """Return the network with the present weights."""
         changed = {}
         for node in self.network.layers:
             weight, bias = (part.detach().cpu().numpy().copy() for part in self.parameters_of(node.name))
