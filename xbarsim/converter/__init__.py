@@ -1,4 +1,4 @@
-"""DAC and ADC: input streams, ranges, codes, and what real converters add."""
+"""DAC and ADC: input streams, ranges, codes, and errors of converters."""
 
 from xbarsim.converter.adc import AdcRange, Levels, calibrate_range, convert_sums, nominal_range
 from xbarsim.converter.dac import (

@@ -27,17 +27,17 @@ from xbarsim.errors import ShapeError
 MOST_CODE = 1 << 21
 """Largest code of a converter that does not clip; the fused kernels count in int32 and hold sums in float32."""
 FINER = 1 << 8
-"""Steps in place of one where rounding is left out: its variance falls by 48 dB."""
+"""Steps in place of one where rounding is disabled, which reduces its variance by 48 dB."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Levels:
-    """Thresholds and values of a converter that is not described by its range alone."""
+    """Thresholds and values of a converter with unequal steps."""
 
     thresholds: NDArray[np.float64]
-    """(codes - 1,) sums, never falling, from which on the next code is given [lsb]."""
+    """(codes - 1,) thresholds in ascending order [lsb]."""
     counts: NDArray[np.int64]
-    """(codes,) what each code counts in shift-add, in whole steps of ``unit``."""
+    """(codes,) value of each code in shift-add, in whole steps of ``unit``."""
     unit: float
     """Step of the digital side [level units]."""
 
@@ -61,7 +61,7 @@ class AdcRange:
     levels: Levels | None = None
     """Thresholds and values within the range; None: steps of one lsb, each code its own value."""
     real: AdcRange | None = None
-    """The converter that is meant where its clipping or its rounding is left out; None: this one."""
+    """The converter with clipping and rounding, if one of them is disabled; None: this one."""
 
     @property
     def codes(self) -> int:
@@ -70,7 +70,7 @@ class AdcRange:
 
     @property
     def unit(self) -> float:
-        """What one unit of a result stands for [level units]: the lsb, or the digital step of ``levels``."""
+        """Size of one unit of a result [level units]: the lsb, or the digital step of ``levels``."""
         return self.lsb if self.levels is None else self.levels.unit
 
     def with_full_scale(self, full_scale: float) -> AdcRange:
@@ -81,12 +81,12 @@ class AdcRange:
         return replace(self, lsb=max(highest / self.highest, 1.0), levels=None)
 
     def amplify(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the sense amplifier makes of sums, any shape [lsb]."""
+        """Return the output of the sense amplifier for sums, any shape [lsb]."""
         most = self.saturation / self.lsb
         return most * np.tanh(sums / most) if math.isfinite(most) else sums
 
     def restore(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sums that the sense amplifier makes outputs of, any shape, infinite where it never does [lsb]."""
+        """Return the sums for outputs of the sense amplifier, any shape; infinite beyond its range [lsb]."""
         most = self.saturation / self.lsb
         if not math.isfinite(most):
             return outputs
@@ -123,7 +123,7 @@ class AdcRange:
         return np.rint(np.clip(sums, self.lowest, self.highest)).astype(np.int64) - self.lowest
 
     def convert(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a converter says of every sum, any shape [lsb], in units of ``unit``; the sum if ideal."""
+        """Return the converted value of every sum, any shape [lsb], in units of ``unit``; the sum if ideal."""
         if self.is_ideal:
             return sums
         if self.levels is not None:
@@ -132,7 +132,7 @@ class AdcRange:
 
 
 def nominal_range(hardware: Hardware, input_bits: int | None = None) -> AdcRange:
-    """Return the range that holds every sum that ideal cells could give.
+    """Return the range that covers every sum that ideal cells can give.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def nominal_range(hardware: Hardware, input_bits: int | None = None) -> AdcRange
     if not hardware.has_signed_sums:
         lowest, highest = 0, (1 << bits) - 1
     else:
-        # one bit with its sign included would leave no code but zero: it then tells -1, 0 and 1
+        # one bit with its sign included would have the code 0 only: use -1, 0 and 1
         magnitude_bits = bits if hardware.adc.sign == "extra" else max(bits - 1, 1)
         highest = (1 << magnitude_bits) - 1
         lowest = -highest
@@ -167,7 +167,7 @@ def nominal_range(hardware: Hardware, input_bits: int | None = None) -> AdcRange
 
 
 def calibrate_range(nominal: AdcRange, counts: ArrayLike, edges: ArrayLike, quantile: float) -> AdcRange:
-    """Return the range that holds a share of the sums that were seen.
+    """Return the range that covers a share of the measured sums.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Circuits whose thresholds are not where they should be: successive approximation and ramps.
+"""Converters with errors of their thresholds: successive approximation and ramps.
 
-Errors are static: drawn once for each physical converter of a chip. How many columns share a converter says
-``adc.per_array``. Neglected: settling, noise of the comparator (``adc.noise_lsb``), and charge injection.
+Errors are static: they are drawn once for each physical converter of a chip. ``adc.per_array`` determines how many
+columns share a converter. Neglected: settling, noise of the comparator (``adc.noise_lsb``), and charge injection.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from xbarsim.converter.adc import AdcRange
 
 Array = NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, le=0.3)]
-"""Relative standard deviation, small enough that a part of negative size is never drawn in practice [-]."""
+"""Relative standard deviation, small enough to avoid negative sizes in practice [-]."""
 Steps = Annotated[float, Field(ge=0, le=1e6)]
 """Standard deviation in least significant bits [lsb]."""
 SMALLEST_PART = 1e-3
-"""Smallest size of a capacitor, and smallest slope, relative to what they should be: both are positive [-]."""
+"""Smallest size of a capacitor, and smallest slope, relative to the nominal value [-]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sar:
-    """Successive approximation over binary-weighted capacitors that do not match.
+    """Successive approximation with mismatch of its binary-weighted capacitors.
 
     The capacitor of bit k is 2**k unit capacitors side by side, each with an error of its own, so that its relative
     error has the standard deviation ``unit_sigma / sqrt(2**k)`` (the deviation falls with the square root of the area:
-    Pelgrom et al., JSSC 24, 1989). A bit weighs its share of all capacitance, the closing unit capacitor included
-    (McCreary and Gray, JSSC 10, 1975). The search goes from the highest bit down and takes nothing back, so that codes
-    may be missing. The sign of a difference is the highest bit; with ``adc.sign: extra`` a comparator finds it, and
-    both signs use the same capacitors. The capacitors fix the thresholds, so ``adc.thresholds`` is not taken.
+    Pelgrom et al., JSSC 24, 1989). The weight of a bit is its fraction of the total capacitance, including the
+    terminating unit capacitor (McCreary and Gray, JSSC 10, 1975). The conversion starts at the highest bit and never
+    clears a bit, so that codes may be missing. The sign of a difference is the highest bit; with ``adc.sign: extra`` a
+    comparator finds it, and both signs use the same capacitors. The capacitors determine the thresholds, so
+    ``adc.thresholds`` is refused.
     """
 
     takes_thresholds: ClassVar[bool] = False
@@ -82,9 +83,9 @@ class Sar:
 
 @dataclass(frozen=True, kw_only=True)
 class Ramp:
-    """A counter that runs while a ramp climbs; each comparator keeps the count at which the ramp passes its sum.
+    """A counter that runs while a ramp rises; each comparator stores the count at which the ramp passes its sum.
 
-    One ramp serves all converters of an array: its slope and its start are off by the same in all of them. The
+    All converters of an array share one ramp, and therefore the errors of its slope and its start. The
     comparators of a converter (``adc.per_array`` of them) have an offset each. A ramp begins at the lowest code; with
     ``adc.sign: extra`` at zero, and serves both signs. It takes 2**bits steps, which the component's ``kind: ramp``
     prices.
@@ -93,9 +94,9 @@ class Ramp:
     takes_thresholds: ClassVar[bool] = True
 
     slope_sigma: Share = 0.0
-    """Standard deviation of an array's ramp from the slope that it should have, relative [-]."""
+    """Relative standard deviation of the slope of an array's ramp [-]."""
     offset_sigma_lsb: Steps = 0.0
-    """Standard deviation of where an array's ramp begins, in least significant bits [-]."""
+    """Standard deviation of the start of an array's ramp, in least significant bits [-]."""
     comparator_sigma_lsb: Steps = 0.0
     """Standard deviation of the offset of a converter's comparator, in least significant bits [-]."""
 
@@ -154,7 +155,7 @@ def equal_levels(adc: AdcRange) -> tuple[Array, Array]:
 
 
 def search_thresholds(weights: Array) -> Array:
-    """Return the smallest value that a successive approximation gives each code, or a higher one, for.
+    """Return the threshold of each code: the smallest value that is converted to this code or a higher one.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""Word-line drivers: how an integer input is sent as a series of narrow streams.
+"""Word-line drivers: an integer input is sent as a series of narrow streams.
 
-Unsigned inputs of b bits go out in ceil(b / d) reads of d bits, lowest bits first. Signed inputs are brought to
-unsigned numbers by one of the codings of :data:`CODINGS`, each a series of passes that go out in the same way:
+Unsigned inputs of b bits are sent in ceil(b / d) reads of d bits, lowest bits first. Signed inputs are converted to
+unsigned numbers by one of the codings in :data:`CODINGS`. A coding is a series of passes, each sent in the same way:
 
-* ``twos_complement``: the b - 1 low bits, then the sign bit alone, which counts -2**(b - 1);
-* ``sign_magnitude``: max(x, 0), then max(-x, 0), which counts negative;
-* ``offset``: x + 2**(b - 1); the weights times that constant are taken from the result digitally.
+* ``twos_complement``: the b - 1 low bits, then the sign bit alone with the factor -2**(b - 1);
+* ``sign_magnitude``: max(x, 0), then max(-x, 0) with a negative factor;
+* ``offset``: x + 2**(b - 1); the product of the weights and this constant is subtracted digitally.
 
 Signed inputs of one bit are -1 and 1, and 0 where nothing is driven (padding). In two's complement they have two bits;
 as sign and magnitude they take a pass each; with an offset (x + 1) / 2 goes out in one, which has no place for 0.
@@ -13,7 +13,7 @@ as sign and magnitude they take a pass each; with an offset (x + 1) / 2 goes out
 Where an integrator adds up the reads of an input before one conversion, each weighed by what it counts
 (``dac.accumulate: analog``), converters see the sum of a whole input: :func:`sum_streams`.
 
-A driver is ideal: stream value k puts k equal steps of voltage on the word line. Settling time, driver noise and
+Drivers are ideal: stream value k applies k equal steps of voltage to the word line. Settling time, driver noise and
 nonlinearity are neglected; the driver's output resistance belongs to the circuit (``crossbar``).
 """
 
@@ -30,14 +30,14 @@ Ints = NDArray[np.int64]
 
 
 class Pass(NamedTuple):
-    """An unsigned number that goes out in reads."""
+    """An unsigned number that is sent in several reads."""
 
     bits: int
-    """Bits of it."""
+    """Number of bits."""
     weight: int
-    """What it counts."""
+    """Factor of its value."""
     is_narrow: bool
-    """It is one bit that counts as much as all others together, so that its read has a converter step of its own."""
+    """Whether it is a single bit with the weight of all others together, whose read has a converter step of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,17 @@ class SignedCoding:
     """One way to send signed inputs of b bits."""
 
     name: str
-    """What ``dac.signed`` says."""
+    """Value of ``dac.signed``."""
     about: str
     """One line for the documentation."""
     passes: Callable[[int], tuple[Pass, ...]]
-    """b -> passes, in the order in which they go out."""
+    """b -> passes, in the order of their reads."""
     sends_bits: bool
-    """The bits of an input go out as they are; those above are not sent."""
+    """Whether the bits of an input are sent unchanged; higher bits are not sent."""
     encode: Callable[[Ints, int], Ints]
     """Inputs, b -> passes as one number, the first in its lowest bits."""
     constant: Callable[[int], int]
-    """b -> what the passes count too much, whatever the input."""
+    """b -> constant that is added to every input and subtracted digitally."""
 
 
 def _low(bits: int) -> int:
@@ -84,7 +84,7 @@ CODINGS = {
         ),
         SignedCoding(
             name="offset",
-            about="inputs plus half of their range, which is taken off digitally",
+            about="inputs plus half of their range, which is subtracted digitally",
             passes=lambda b: (Pass(b, 2 if b == 1 else 1, False),),
             sends_bits=False,
             encode=lambda x, b: (x + 1) >> 1 if b == 1 else x + (1 << (b - 1)),
@@ -102,7 +102,7 @@ UNSIGNED = SignedCoding(
     encode=lambda x, b: x,
     constant=lambda b: 0,
 )
-"""How inputs go out that are never negative."""
+"""Coding of inputs that are never negative."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,7 +114,7 @@ class Streams:
     widths: Ints
     """Bits of each stream; some may be narrower than the driver."""
     weights: Ints
-    """What a stream's value counts: a power of two, negative for the sign bit and for magnitudes below zero."""
+    """Factors of the streams: powers of two, negative for the sign bit and for magnitudes of negative inputs."""
     is_narrow: NDArray[np.bool_]
     """Streams that have a converter step of their own: the sign bit, where others are wider."""
     bits: int
@@ -124,9 +124,9 @@ class Streams:
     signed: bool
     """Whether inputs may be negative."""
     power: int
-    """Variance and energy of a read grow with this power of what it drives: 2 for voltages, 1 for pulses."""
+    """Exponent with which variance and energy of a read grow with its value: 2 for voltages, 1 for pulses."""
     coding: SignedCoding
-    """How inputs are brought to unsigned numbers."""
+    """Coding of the inputs as unsigned numbers."""
     sent: Streams | None = None
     """The reads that are added up before they are converted; this is then their sum, one stream of whole inputs with
     the constant of the coding, which may be negative. None: every read is converted."""
@@ -171,7 +171,7 @@ class Streams:
 
     @property
     def constant(self) -> int:
-        """What the streams count too much, whatever the input."""
+        """Constant that the coding adds to every input."""
         return self.coding.constant(self.bits)
 
     def encode(self, codes: ArrayLike) -> NDArray[Any]:
@@ -259,7 +259,7 @@ def encode_streams(
 
 
 def sum_streams(reads: Streams) -> Streams:
-    """Return what converters see where an integrator adds up the reads of an input.
+    """Return the streams at the converters where an integrator adds the reads of an input.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def sum_streams(reads: Streams) -> Streams:
 
 
 class SpreadInputs(NamedTuple):
-    """What the noise of single reads counts in a sum of them, any shape."""
+    """Factors of the noise of single reads in their sum, any shape."""
 
     squares: NDArray[np.float64]
     """Sum over reads of the squared weight and the squared value: of variances that go with the square of an input."""

@@ -1,4 +1,4 @@
-"""What real converters add: gain and offset per column, integral nonlinearity, thermal noise.
+"""Errors of converters: gain and offset of each column, integral nonlinearity, thermal noise.
 
 Gain and offset are drawn once per chip (trial) and column of an array; the nonlinearity is one curve for all
 converters. Differential nonlinearity is its difference; aperture jitter and memory between samples are neglected.

@@ -1,10 +1,9 @@
-"""The table of converters: where a converter puts its thresholds, and what each of its codes counts.
+"""The table of converters: thresholds, and the value of each code.
 
-``adc.kind`` names one. ``uniform`` has its thresholds where they should be. Those of ``sar`` and ``ramp`` differ from
-one physical converter to the next (:mod:`xbarsim.converter.circuits`); a user registers others. ``adc.thresholds``
-chooses where thresholds should lie (:mod:`xbarsim.converter.thresholds`) for a kind that leaves it open. Thresholds are
-placed once for a layer, errors are drawn once for a chip. A converter costs what one of its resolution costs, unless
-its component says otherwise.
+``adc.kind`` names one. ``uniform`` has ideal thresholds. The thresholds of ``sar`` and ``ramp`` differ between physical
+converters (:mod:`xbarsim.converter.circuits`). Users can register others. ``adc.thresholds`` places the nominal
+thresholds (:mod:`xbarsim.converter.thresholds`) for kinds that allow it. Thresholds are placed once for a layer, and
+errors are drawn once for a chip. The cost of a converter depends on its resolution, unless its component defines it.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from xbarsim.plugin import Table
 
 Array = NDArray[np.float64]
 ARGUMENTS = {"place_levels": ("adc", "sums"), "sample_thresholds": ("adc", "thresholds", "arrays", "rng")}
-"""What the methods of a converter are given, in order; the second is there where converters differ."""
+"""Arguments of the methods of a converter, in order; the second method is optional."""
 FINEST = 256
-"""Digital steps to an lsb, for a converter whose codes count what a user says. Our choice: far below its resolution."""
+"""Digital steps in an lsb for converters with values of users. Our choice: far below their resolution."""
 
 
 class Converter(Protocol):
@@ -62,12 +61,12 @@ class Converter(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform:
-    """Thresholds where they should be."""
+    """Converters with ideal thresholds."""
 
     takes_thresholds: ClassVar[bool] = True
 
     def place_levels(self, adc: AdcRange, sums: Array | None) -> tuple[Array, Array] | None:
-        """Return None for sums of any shape: the range says it all."""
+        """Return None for sums of any shape: the range is sufficient."""
         return None
 
 
@@ -106,7 +105,7 @@ for _name, _kind in {"uniform": Uniform, "sar": Sar, "ramp": Ramp}.items():
 
 
 def needs_sums(adc: Adc) -> bool:
-    """Return whether the thresholds of a converter look at the column sums of calibration images.
+    """Return whether the thresholds of a converter depend on the column sums of calibration images.
 
     Parameters
     ----------
@@ -122,7 +121,7 @@ def needs_sums(adc: Adc) -> bool:
 
 
 def place_levels(adc: Adc, nominal: AdcRange, sample: SumSample | None) -> AdcRange:
-    """Return a range with the thresholds and values that the kind of converter asks for.
+    """Return a range with the thresholds and values of the kind of converter.
 
     Parameters
     ----------

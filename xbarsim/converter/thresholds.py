@@ -1,13 +1,14 @@
-"""Where thresholds of unequal steps lie: placed on the column sums of calibration images.
+"""Placement of thresholds of unequal steps on the column sums of calibration images.
 
-``quantile`` lets as many sums fall into every code. ``least_error`` is the quantiser of least mean squared error of
-Lloyd (IEEE Trans. Information Theory 28, 1982) and Max (IRE Trans. Information Theory 6, 1960): a threshold lies in the
-middle between two values, a value is the mean of its sums, in turn until neither moves. It begins where the density
-of codes goes with the cube root of the density of sums, best for many codes (Panter and Dite, Proc. IRE 39, 1951).
-Sums are weighed by the square of what they count in the result, since the error of the layer's output is what matters.
+With ``quantile`` every code receives an equal share of the sums. ``least_error`` is the quantiser of least mean squared
+error of Lloyd (IEEE Trans. Information Theory 28, 1982) and Max (IRE Trans. Information Theory 6, 1960): a threshold
+lies in the middle between two values, and a value is the mean of its sums; both are applied in turn until they no
+longer change. The first values have a density in proportion to the cube root of that of the sums, which is optimal for
+many codes (Panter and Dite, Proc. IRE 39, 1951). Sums are weighted by the square of their factor in the result, to
+minimise the error of the layer's output.
 
-The digital side counts in whole level units, so the values of codes are whole numbers of them: a table of as many
-words as there are codes behind the converter. No two codes count the same, so a step is never finer than one level.
+The digital side computes with whole level units, so the values of codes are whole numbers, stored in a table with one
+word for each code. No two codes have the same value, so a step is never finer than one level unit.
 Neglected: that errors of sums of one output may be correlated.
 """
 
@@ -25,11 +26,11 @@ from xbarsim.converter.adc import AdcRange
 Array = NDArray[np.float64]
 
 BINS = 4096
-"""Bins of the density that the first thresholds come from. Our choice: the rounds that follow move them anyway."""
+"""Bins of the density for the first thresholds. Our choice: uncritical, since the following rounds change them."""
 MOST_ROUNDS = 200
-"""Rounds of Lloyd and Max at most. Our choice: the error falls by less than a thousandth after about 50."""
+"""Largest number of iterations. Our choice: after about 50 the error changes by less than a thousandth."""
 REFILLS = 8
-"""Times that codes which fell together are placed anew, at most. Our choice: two are enough most of the time."""
+"""Largest number of times that coinciding codes are placed again. Our choice: two are usually enough."""
 SETTLED = 1e-3
 """Change of a value below which a round is the last [level units]. Values are rounded to whole ones behind."""
 
@@ -44,7 +45,7 @@ class SumSample(NamedTuple):
 
 
 def place_quantiles(adc: AdcRange, sample: SumSample) -> tuple[Array, Array]:
-    """Place thresholds so that calibration sums fall into all codes about alike.
+    """Place thresholds so that all codes receive about equal shares of the calibration sums.
 
     Values are the means of equal shares of the sums; thresholds lie halfway between them.
 
@@ -143,7 +144,7 @@ def _refill(values: Array, ends: NDArray[np.int64], errors: Array, sums: Array, 
 
 
 def _settle(values: Array, moments: _Moments) -> Array:
-    """Move thresholds and values in turn until they stand still."""
+    """Update thresholds and values in turn until they no longer change."""
     for _ in range(MOST_ROUNDS):
         means = moments.means(values, moments.cut(values))
         moved, values = float(np.abs(means - values).max()), means

@@ -1,12 +1,12 @@
-"""Target level -> conductance that a cell really has when it is read: the laws that ship with the package.
+"""From target levels to the conductances of cells when they are read: the laws that ship with the package.
 
 Models, in this order: evenly spaced levels between off and on conductance; the error of one write (normal or
 lognormal, relative to the cell's target or to the whole range or a polynomial of the target, clipped at zero); cells
 stuck at on or off; power-law drift with an exponent per cell, which may depend on the target; relaxation, a shift and a
 spread over the logarithm of time; and the size of the noise between two reads. One independent draw per cell and
-phenomenon, each from a stream of its own, so that switching one phenomenon on leaves the draws of the others alone.
+phenomenon, each from a stream of its own, so that enabling one phenomenon does not change the draws of the others.
 
-Neglects: correlation between neighbours, cycle-to-cycle history, and heat that cells give one another.
+Neglects: correlation between neighbours, cycle-to-cycle history, and thermal coupling between cells.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def level_conductance(digits: ArrayLike, device: Device) -> Array:
 
 
 class Written(NamedTuple):
-    """What writing did to cells."""
+    """Result of writing cells."""
 
     g: Array
     """Conductance reached [S]."""
@@ -80,7 +80,7 @@ def sample_programmed(g_target: ArrayLike, device: Device, rng: np.random.Genera
 
 
 def sample_written(g_target: ArrayLike, device: Device, rng: np.random.Generator) -> Written:
-    """Write cells, and where ``device.write.verify`` says so, verify and write again.
+    """Write cells; with ``device.write.verify``, verify them and write again.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def sample_stuck(g: ArrayLike, device: Device, rng: np.random.Generator) -> Arra
 
 
 def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator, g_target: ArrayLike | None = None) -> Array:
-    """Let conductances drift from ``reference_s`` to ``time_s`` after programming.
+    """Apply drift from ``reference_s`` to ``time_s`` after programming to conductances.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def sample_drifted(g: ArrayLike, device: Device, rng: np.random.Generator, g_tar
 
 
 def sample_relaxed(g: ArrayLike, device: Device, rng: np.random.Generator, g_target: ArrayLike) -> Array:
-    """Let conductances shift and spread after programming, as ``device.relaxation`` says.
+    """Apply the relaxation of ``device.relaxation`` to conductances.
 
     Parameters
     ----------

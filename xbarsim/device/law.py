@@ -1,9 +1,9 @@
-"""The table of device laws: what happens to the conductances of programmed cells, one law after the other.
+"""The table of device laws, which are applied one after another to the conductances of cells.
 
 The laws that ship run first, in the order of :data:`SHIPPED`, with their settings in keys of their own
 (``device.levels_file``, ``device.programming``, ``device.stuck``, ``device.drift``, ``device.relaxation``,
 ``device.telegraph``); then those that a user registered and named under ``device.laws``. Every law draws from a stream
-of its own, so that adding one leaves the draws of the others alone.
+of its own, so that adding one does not change the draws of the others.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ ARGUMENTS = ("g", "g_target", "device", "rng")
 
 
 class Law(Protocol):
-    """What happens to cells between the write and the read: a dataclass or pydantic model of its settings."""
+    """A change of conductances between writing and reading: a dataclass or pydantic model of its settings."""
 
     def sample(self, g: Array, g_target: Array, device: Device, rng: np.random.Generator) -> Array:
-        """Return the conductances behind this law.
+        """Return the conductances after this law.
 
         Parameters
         ----------

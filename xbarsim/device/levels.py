@@ -1,9 +1,9 @@
-"""Distributions of conductance that were measured level by level, drawn from as they are (``device.levels_file``).
+"""Measured distributions of the conductance of each level (``device.levels_file``).
 
-A cell asked for a level takes one of the values that the file has for it, each as likely as another: the empirical
-distribution, with no form fitted to it. Values of different cells are independent.
+A cell takes one of the measured values of its level, all with equal probability (the empirical distribution). Values of
+different cells are independent.
 
-Neglects: that neighbours in the file may have been neighbours on the chip.
+Neglects: correlation between neighbouring cells.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from xbarsim.errors import ConfigError
 Array = NDArray[np.float64]
 KEY = "device.levels_file"
 COLUMNS = ("level", "conductance_siemens")
-"""Columns that the file must have; others are left alone."""
+"""Columns that the file must have; others are ignored."""
 MOST_DECADES = 2.5
-"""Factor between the median of the highest level and ``device.g_on_siemens`` that cannot be a matter of the device,
-but is one of units [decades]."""
+"""Deviation of the median of the highest level from ``device.g_on_siemens`` that indicates a wrong unit [decades]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

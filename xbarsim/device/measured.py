@@ -1,4 +1,4 @@
-"""Measured conductances, programmed as they are: one file for the arrays of a layer, or a folder of such files."""
+"""Measured conductances of arrays: one file for a layer, or a folder of such files."""
 
 from __future__ import annotations
 

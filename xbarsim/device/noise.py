@@ -1,13 +1,13 @@
-"""What changes the current of a cell from read to read, as a variance (``device.read_noise``, ``device.telegraph``).
+"""Variance of the current of a cell between reads (``device.read_noise``, ``device.telegraph``).
 
 Models: fluctuation of the conductance, relative to it or to the range, which may depend on the state and grow with the
 time since programming (1/f noise, Nandakumar et al., ICECS 2019); a trap that lowers the conductance of a cell for a
 share of the time (random telegraph noise of two states); thermal noise of every cell (Nyquist 1928, ``4 k T g`` per
 hertz) and shot noise of those that carry current (Schottky 1918, ``2 q i`` per hertz).
 
-The current of a column adds up many cells, so only its variance counts: the sum is drawn as a normal (``mvm.noise``),
-with the variance of its cells. Reads are independent, cells too. Neglects: that 1/f noise of one read resembles that of
-the next, that telegraph noise of few cells has two levels where a normal has none, and bandwidths of the cells.
+The noise of a column is the sum over many cells and is drawn from a normal distribution with the variance of its cells
+(``mvm.noise``). Reads and cells are independent. Neglects: correlation of 1/f noise between reads, the two-level
+distribution of telegraph noise of few cells, and bandwidths of the cells.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ReadVariance(NamedTuple):
 
 
 def read_variance(g: Array, device: Device, rng: np.random.Generator) -> ReadVariance:
-    """Return what cells add to the variance of a current that is read.
+    """Return the contribution of cells to the variance of a current.
 
     Parameters
     ----------

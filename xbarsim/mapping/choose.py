@@ -1,4 +1,4 @@
-"""Per-layer choices: layer globs -> the hardware that one layer really runs on."""
+"""Choices for single layers: from globs over layers to the hardware of each layer."""
 
 from __future__ import annotations
 

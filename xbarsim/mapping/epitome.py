@@ -1,19 +1,19 @@
 """Index tables that run a convolution patch by patch on the arrays that hold its epitome (EPIM, DAC 2024).
 
 The arrays hold the epitome as one matrix: a row for every (input channel, p, q), a column for every output channel.
-The patches of one pixel run one after the other, a *round* each; three tables say what a round does.
+The patches of one pixel run one after another, each in a *round*. Three tables control a round.
 
 * IFAT, input feature addresses: which input channels of the window are fetched.
-* IFRT, input feature rows: which fetched feature drives which word line; the other word lines rest. A row pattern
-  stays in the drivers until a round wants another one.
+* IFRT, input feature rows: which fetched feature drives which word line; the other word lines are at 0 V. A row pattern
+  remains in the drivers until a round needs another one.
 * OFAT, output feature addresses: which columns go to which outputs, overwriting or adding to what is there.
 
 Output patches that sample the same weights from the same inputs are computed once where ``epitome.output_wrapping``
 is set, and the OFAT copies the result. Input patches that sample the same weights for every output can be added up
-before they enter the arrays (``epitome.input_wrapping``): one round, at the price of wider inputs.
+before they are applied to the arrays (``epitome.input_wrapping``), which takes one round but widens the inputs.
 
-The tables' names are EPIM's, their contents ours: the paper's layout is not known to us. Table entries are as wide
-as the numbers in them need.
+The names of the tables are those of EPIM. Their contents are our own, since the paper does not give the layout. The
+width of an entry is that of the largest number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from xbarsim.network import EpitomeSampler, Node
 Ints = NDArray[np.int64]
 
 OVERWRITE, ACCUMULATE = 0, 1
-"""What the joint module does with the results of a round."""
+"""Actions of the joint module with the results of a round."""
 INPUT_BITS = 16
 """Widest input that can be streamed into arrays."""
 

@@ -1,4 +1,4 @@
-"""One layer on its way to the chip: its own hardware, how it is cut, and where it lies."""
+"""A layer mapped to arrays: its hardware, its partition and its position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xbarsim.network import Node
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerDraft:
-    """One weight layer that is cut, but has no place yet."""
+    """A weight layer that is partitioned but not yet placed."""
 
     node: Node
     """The layer in its network."""

@@ -1,4 +1,4 @@
-"""Replicas of layers with many windows, so that a pipeline is not held up by its first layers."""
+"""Replicas of layers with many windows, which would otherwise limit the throughput of a pipeline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xbarsim.mapping.turn import count_slots, fit_chips
 
 
 class Load(Protocol):
-    """What replicas share out; a :class:`~xbarsim.mapping.layer.LayerDraft` is one."""
+    """Work that replicas share; for example a :class:`~xbarsim.mapping.layer.LayerDraft`."""
 
     @property
     def work(self) -> int:

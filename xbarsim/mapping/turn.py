@@ -1,4 +1,4 @@
-"""How many tiles and chips arrays take; where chips hold fewer, layers take turns and weights are reloaded."""
+"""Number of tiles and chips; weight reloading in turns where the chips have too few arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def count_slots(hardware: Hardware) -> int | None:
 
 
 def assign_turns(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[LayerDraft]:
-    """Share layers out into turns: in their order, each turn as many as the chips hold.
+    """Assign layers to turns, in their order, each turn with as many as the chips hold.
 
     Parameters
     ----------
