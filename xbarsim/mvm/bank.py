@@ -1,11 +1,11 @@
-"""The physical converters of a layer: which columns share one, and their thresholds as tables for the kernels.
+"""The physical converters of a layer: the columns that share one, and thresholds as tables for the kernels.
 
-A converter takes ``1 / adc.per_array`` of the columns of an array, side by side; below one, several arrays in turn.
-Where columns are remapped they keep the converter of their old place, which is as good as any. Stripes of a grouped
+A converter serves ``1 / adc.per_array`` neighbouring columns of an array; for ``adc.per_array`` below one it serves
+several arrays. Remapped columns keep the converter of their original place. Stripes of a grouped
 layer, and row blocks of an epitome, have converters of their own.
 
-Codes are looked up: a table of equal buckets gives the first code that a bucket may hold, and thresholds are counted on
-from there.
+Codes are looked up: a table of equal intervals gives the lowest code that is possible in an interval, and the
+thresholds from there on are compared with the sum.
 """
 
 from __future__ import annotations

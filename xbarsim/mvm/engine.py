@@ -1,4 +1,4 @@
-"""The engine of one matrix on hardware: inputs in, integers out.
+"""The engine of one matrix on hardware: from integer inputs to integer results.
 
 Every array read is modelled: an input stream drives the rows of an array, each column's sum is converted, and codes
 are shifted and added over slices, streams and row blocks in integers. Results are in units of ``Engine.lsb``.
@@ -49,23 +49,23 @@ class Engine:
     streams: Streams
     adc: AdcRange
     recipe: Recipe
-    """What codes count."""
+    """Weights of the codes."""
     grids: Grids
-    """How kernels may round cells."""
+    """Grids to which kernels may round cells."""
     errors: ColumnErrors | None
-    """What converters and reads add; None where they add nothing."""
+    """Errors of converters and reads; None without errors."""
     constants: NDArray[np.int64]
-    """(outputs,) what is taken from results digitally: weights times the constant of the streams."""
+    """(outputs,) digitally subtracted constants: weights times the constant of the streams."""
     steps: Steps
     """How much finer than that of the layer the steps of reads are, where that leaves them at one level or more."""
     bank: Bank
     """Physical converters."""
     tables: LevelTables | None = None
-    """Their thresholds; None where they round."""
+    """Thresholds of the converters; None for equal steps."""
 
     @property
     def lsb(self) -> float:
-        """What one unit of the result stands for, in weight steps times input steps: the finest step [-]."""
+        """Size of one unit of the result, in weight steps times input steps: the finest step [-]."""
         return self.adc.unit * 2.0**-self._scaled.depth
 
     @property
@@ -111,7 +111,7 @@ class Engine:
         return share_range([(self, codes, window)], threads=threads)[0]
 
     def survey(self, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> Statistics:
-        """Return what the converters do on some inputs; arguments as in :meth:`calibrate`."""
+        """Return statistics of the converters for some inputs; arguments as in :meth:`calibrate`."""
         seen, conversions = self.observe(codes, bins=1, threads=threads, **window)
         full_scale = np.inf if self.adc.is_ideal else self.adc.highest * self.adc.lsb
         return Statistics(
@@ -126,7 +126,7 @@ class Engine:
     def multiply(
         self, codes: ArrayLike, *, first_vector: int = 0, method: str = "auto", threads: int | None = None
     ) -> NDArray[Any]:
-        """Multiply vectors by the matrix as the hardware would.
+        """Multiply vectors by the matrix as the hardware does.
 
         Parameters
         ----------

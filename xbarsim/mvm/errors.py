@@ -1,4 +1,4 @@
-"""What converters and reads add to the column sums of one layer, drawn once and scaled to the ADC's step."""
+"""Errors of converters and reads in the column sums of one layer, drawn once and scaled to the ADC step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ColumnErrors:
     adc: Adc
     """Nonlinearity and thermal noise."""
     pool: NDArray[np.float32]
-    """Normals that the noise of single conversions is made of; empty without noise."""
+    """Normal numbers from which the noise of single conversions is derived; empty without noise."""
     key: int
     """64-bit key of the noise of single conversions."""
 

@@ -1,8 +1,8 @@
 """The fused kernels behind arrays: tables or products, scratch memory, blocks of vectors, threads.
 
-Vectors go through in blocks, so memory does not grow with their number; blocks (and, where there are few vectors,
-ranges of outputs) are shared out to threads. Sums are exact on the grid of the cells, noise is drawn from counters,
-and everything behind the converter is integer: neither blocks nor threads nor the choice of kernel change a bit.
+Vectors are processed in blocks, so memory does not grow with their number. Blocks (and, for few vectors, ranges of
+outputs) are distributed to threads. Sums are exact on the grid of the cells, noise is drawn from counters, and the
+computation after the converter uses integers: results do not depend on blocks, threads or the choice of kernel.
 """
 
 from __future__ import annotations

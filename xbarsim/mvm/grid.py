@@ -1,8 +1,8 @@
-"""The grid on which the fused kernels hold cells.
+"""The grid to which the fused kernels round cells.
 
 A cell is rounded to a whole number of 2**-k level steps, with k chosen so that every sum that can occur is exact in
-the arithmetic that forms it. Sums then do not depend on their order, and the only difference to float64 is the
-rounding of the cells: at most ``rows * highest input * 2**-(k+1)`` in a column sum, and at most
+the arithmetic used. Sums then do not depend on their order, and the only difference from float64 is the rounding
+of the cells: at most ``rows * highest input * 2**-(k+1)`` in a column sum, and at most
 ``highest input * sqrt(rows / 12) * 2**-k`` in the root mean square over cells that round independently.
 
 * ``fixed``: the sum of a group of rows fits 16 bits, table rows are int16 and are added in int32;

@@ -1,8 +1,8 @@
-"""Groups of a block-diagonal matrix that share arrays and are read one after the other.
+"""Groups of a block-diagonal matrix that share arrays and are read one after another.
 
-While one group is read, its rows alone are driven and its columns alone are converted; the rows of the others rest at
-0 V. What an array does is linear in its inputs, so that the columns of a group respond to its own rows as in a read of
-all, and to no others. A unit column, which measures the sum of the inputs, is converted again for every group.
+While a group is read, only its rows are driven and only its columns are converted; the rows of the other groups are
+held at 0 V. An array is linear in its inputs, so the columns of a group respond to its own rows as in a read of all
+rows, and to no others. A unit column, which measures the sum of the inputs, is converted again for every group.
 """
 
 from __future__ import annotations

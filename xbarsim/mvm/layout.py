@@ -1,4 +1,4 @@
-"""Where the columns of a weight matrix sit in physical arrays: the one place that knows.
+"""Layout of the columns of a weight matrix in physical arrays; no other module defines it.
 
 The physical columns of a matrix form *runs*; a run is cut every ``cols`` columns, and each piece is a column block, one
 array for each row block. With adjacent slices there is one run, in which column s of output o is number
@@ -34,7 +34,7 @@ class ColumnLayout:
     slices: int
     """Physical columns of a weight in one polarity."""
     runs: int
-    """Rows of columns that begin in a new array; a divisor of ``slices``."""
+    """Number of runs, which begin in a new array; a divisor of ``slices``."""
     cols: int
     """Regular columns of an array."""
 

@@ -1,4 +1,4 @@
-"""Converters without their clipping or their rounding, to tell the two errors apart (``adc.clips``, ``adc.rounds``)."""
+"""Converters without clipping or without rounding, to separate the two errors (``adc.clips``, ``adc.rounds``)."""
 
 from __future__ import annotations
 

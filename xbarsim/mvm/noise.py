@@ -1,11 +1,11 @@
-"""Normal draws from counters, one per conversion, at the price of two loads and two multiplications.
+"""Normal numbers from counters, one for each conversion, computed with two loads and two multiplications.
 
 A pool of standard normals is drawn once per layer and trial. The draw of a conversion is the column's entry in two
 stretches of the pool, turned by an angle: ``z = c * pool[a + column] + s * pool[b + column]`` with c^2 + s^2 = 1, which
 is normal again (Wallace, ACM TOMS 22, 1996, recombines pools this way). The places a and b and the angle are hashed
 from (key, vector, row block, stream) alone.
 
-What that means for statistics: different reads are independent, each one of 2**38 combinations. The pool has mean 0,
+Statistical properties: different reads are independent, each one of 2**38 combinations. The pool has mean 0,
 variance 1 and no autocorrelation at any lag, all exactly, so that over many reads the mean of a column's noise tends
 to 0 as 1 / sqrt(reads) without end, its variance to 1, and the correlation of any two columns to 0: averaging over
 vectors shows nothing of the pool. What remains of it: moments of third and higher order are those of a sample of 32,768

@@ -1,6 +1,6 @@
-"""The float64 sibling of the fused kernels: one plain product per read, converted as it stands.
+"""Reference implementation of the fused kernels in float64, with one matrix product for each read.
 
-Slow and wide on purpose: cells are not rounded to a grid, every partial product is stored, noise is computed in
+It favours accuracy over speed: cells are not rounded to a grid, every partial product is stored, noise is computed in
 float64 from the same counters. BLAS is given blocks of one fixed shape, so that a vector's result does not depend on
 how many others came with it.
 """
@@ -59,7 +59,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
 
 
 def multiply_collapsed(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[np.float64]:
-    """Multiply by the recombined matrix: what converters that neither round nor clip, and add nothing, come to.
+    """Multiply by the recombined matrix, for converters that neither round nor clip and have no errors.
 
     Streams, slices and row blocks are linear without a converter between them, so they collapse into one float64
     product; exact where cells are whole levels, and within float64 rounding elsewhere.

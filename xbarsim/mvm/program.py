@@ -1,14 +1,14 @@
-"""Weights -> digits -> programmed arrays -> one effective matrix in level units.
+"""From weights to programmed arrays, and to one effective matrix in level units.
 
-What an array does to a vector of word-line voltages is one matrix, its transfer operator (``crossbar``). Here the
-operators of all arrays of a layer are divided by the conductance of one level step, the off-current is subtracted
-(it cancels in an analog difference): the known one, or that of a reference column in the same array. Then the columns
-are put back in logical order, so that the engine sees one matrix of K rows whose row blocks are the arrays. Arrays are
-programmed in bounded chunks and dropped; only the effective matrix is kept, in float32.
+The response of an array to word-line voltages is a matrix, its transfer operator (``crossbar``). The operators of all
+arrays of a layer are divided by the conductance of one level step, and the off-current is subtracted: the known one, or
+that of a reference column in the same array (it cancels in an analog difference). The columns are then brought into
+logical order, which gives one matrix of K rows whose row blocks are the arrays. Arrays are programmed in chunks of
+limited size and discarded; only the effective matrix is kept, in float32.
 
-A known off-current is more than what arrives where wires shrink it; with converters that cannot go below zero, weak
-columns are then lost. Neglected of reference columns: that the noise they add is the same in all columns of an array,
-and what their cells and the subtraction cost.
+The known off-current exceeds the actual one if IR drop reduces it. With converters that have no negative codes, the
+sums of weakly conducting columns are then lost. Neglected for reference columns: the noise that they add is the same in
+all columns of an array; the cost of their cells and of the subtraction.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProgrammedMatrix:
-    """What the arrays of a layer do, in level units; columns are (plane, output), then unit columns."""
+    """Response of the arrays of a layer, in level units; columns are (plane, output), then unit columns."""
 
     matrix: NDArray[np.float32]
     """(K, columns) response of a column to a row."""

@@ -1,4 +1,4 @@
-"""The ADC range that calibration inputs ask for, one for all the matrices of a layer."""
+"""The ADC range from calibration inputs, one for all matrices of a layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HISTOGRAM_BINS = 1 << 15
 
 
 def find_range(engine: Engine, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> AdcRange:
-    """Return the range in equal steps that holds what calibration inputs show: all, or the share ``adc.quantile``.
+    """Return the range in equal steps that covers all calibration sums, or the share ``adc.quantile`` of them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Shift-add: what the code of every column counts for every output, in integers."""
+"""Shift-add: integer weights of the codes of all columns for all outputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Recipe:
     columns: NDArray[np.int64]
     """(row blocks, planes) weight of the code of a plane, before flipping."""
     is_flipped: NDArray[np.bool_] | None
-    """(row blocks, planes, outputs) columns whose code counts negative; None where there are none."""
+    """(row blocks, planes, outputs) columns whose codes have a negative weight; None without any."""
     units: NDArray[np.int64]
     """(row blocks, unit columns, outputs) weight of the code of a unit column."""
 

@@ -1,10 +1,10 @@
-"""Reorder the columns of an array around its stuck cells.
+"""Reordering of the columns of an array to reduce the effect of stuck cells.
 
-A chip is tested before it is programmed, so its stuck cells are known. Which column of an array holds which column of
-the matrix is free: results are put back in order behind the converter. The order chosen is the one in which stuck
-cells change the weights least, the sum over stuck cells of (what the column counts)^2 (stuck level - level wanted)^2,
-found exactly as an assignment problem for every array (``scipy.optimize.linear_sum_assignment``). Cells of a pair are
-counted apart; unused columns cost nothing and so become spares.
+A chip is tested before it is programmed, so its stuck cells are known. The columns of the matrix can be assigned to the
+columns of the array in any order, since results are reordered after the converter. The order with the least change of
+the weights is chosen: it minimises the sum over stuck cells of (weight of the column)^2 (stuck level - target level)^2,
+an assignment problem that is solved exactly for every array (``scipy.optimize.linear_sum_assignment``). The two cells
+of a pair are counted separately; unused columns have no cost and therefore serve as spares.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keep programmed arrays between runs that differ in their converters alone.
+"""Reuse of programmed arrays between runs that differ only in their converters.
 
 Programming and solving arrays depends on weights, device, wires and seed, not on the resolution of the ADC. A sweep
-over converters would solve the same circuits again and again; within :func:`keep_arrays` they are solved once. What is
-kept is found by a hash of everything that it was made from, so that it never changes a result.
+over converters would solve the same circuits repeatedly; within :func:`keep_arrays` they are solved once. Arrays are
+identified by a hash of all their inputs, so results do not change.
 """
 
 from __future__ import annotations

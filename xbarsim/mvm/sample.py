@@ -1,4 +1,4 @@
-"""Samples of column sums: what converters are calibrated on, and how near sums lie to thresholds."""
+"""Samples of column sums for the calibration of converters, and distances of sums from thresholds."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
 def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> float | None:
     """Return the share of conversions whose sums, without errors, lie within a tenth of a step of a threshold.
 
-    A fifth, where sums fall anywhere between codes. Where a step is in resonance with the grid of level sums, close to
-    a small even multiple of it, up to a half: what wires take from those sums then rounds all of them one way.
+    The share is a fifth for uniformly distributed sums. It is up to a half if the step is close to a small even
+    multiple of the spacing of level sums; IR drop then rounds all of these sums in the same direction.
 
     Parameters
     ----------

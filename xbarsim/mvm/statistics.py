@@ -1,4 +1,4 @@
-"""What the converters of a layer do on some inputs."""
+"""Statistics of the converters of a layer for some inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Statistics:
-    """What the converters of a layer do on some inputs, before noise."""
+    """Statistics of the converters of a layer for some inputs, without noise."""
 
     conversions: int
     """Conversions."""

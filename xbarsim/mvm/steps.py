@@ -1,13 +1,13 @@
 """Converter steps that differ within a layer: by input stream and by weight slice.
 
-Steps differ by powers of two, so that codes of all reads are still put together by shifts. ``adc.step_per`` says where
+Steps differ by powers of two, so that the codes of all reads are combined by shifts. ``adc.step_per`` determines where
 they may differ: one step for the layer, one for each slice, or one for each slice and each stream (the step of a read
 is then that of its stream times that of its slice). The read of a sign bit has one of its own in any case where others
-hold several bits: its sums are smaller by as much.
+hold several bits, since its sums are smaller.
 
-Chosen on sums that calibration inputs give: where a quantile is asked for, a group's step holds that share of its sums;
-else it is the one with the least squared error of its sums, each counted as shift-add does. Neglected there: errors of
-converters and noise, which hardly change how steps compare. The step of the layer itself is chosen afterwards.
+The steps are chosen on calibration sums. With ``adc.full_scale: quantile`` the range of a group covers that share of
+its sums; otherwise its step has the least squared error of its sums, weighted as in shift-add. Neglected: errors of
+converters and noise, which affect all steps similarly. The step of the layer itself is chosen afterwards.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The machine without contention, in closed form: a fast stand-in for the event loop.
+"""Timing without contention in closed form, a fast approximation of the event loop.
 
-Every window starts when its operands have arrived and its copy's arrays (or unit) have taken the windows before it,
-each step at the pace of its arrays or of the resource that it loads most by itself. How long every resource is busy is
-exact; what is neglected is waiting for other steps, so that the delay is too short where several of them load a bus, a
-buffer or a link (never below the cycles of the busiest resource). ``tests/timing/test_timing_analytic.py`` states the
-error.
+A window starts when its operands have arrived and the arrays (or the unit) of its replica have started the windows
+before it. The rate of a step is that of its arrays or of the resource that it loads most by itself. The busy time of
+every resource is exact. Waiting for other steps is neglected, so the delay is too short where several steps share a
+bus, a buffer or a link (but never below the cycles of the busiest resource). ``tests/timing/test_timing_analytic.py``
+states the error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What holds up each step: the busiest of the resources that it uses, over all that share them."""
+"""The bottleneck of each step: the busiest of its resources, including the load by other steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xbarsim.timing.simulate import Activity
 
 @dataclass(frozen=True, kw_only=True)
 class StepBound:
-    """The resource that bounds one step."""
+    """The resource that limits one step."""
 
     name: str
     """Step."""
@@ -25,7 +25,7 @@ class StepBound:
 
 
 def find_bounds(activity: Activity) -> tuple[StepBound, ...]:
-    """Find what bounds every step.
+    """Find the resource that limits each step.
 
     Parameters
     ----------

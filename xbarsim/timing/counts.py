@@ -1,7 +1,7 @@
-"""How often each component acts in one inference: closed forms over the plan, independent of the event loop.
+"""Numbers of actions in one inference: closed forms for a plan, independent of the event loop.
 
-A walk over :data:`~xbarsim.component.action.ACTIONS`; what each step does is worked out here. Every window reads its
-whole kernel from the buffer; overlapping windows are not kept between passes.
+The work of each step is computed here and counted by the actions in :data:`~xbarsim.component.action.ACTIONS`. Every
+window reads its whole kernel from the buffer; the overlap of windows is not reused.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
 
 
 def describe_work(plan: Plan, own: StepLayout) -> StepWork:
-    """Work out what a step does in one inference.
+    """Return the work of a step in one inference.
 
     Parameters
     ----------

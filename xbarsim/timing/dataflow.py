@@ -1,16 +1,16 @@
-"""Which windows of which operations must have arrived before another operation's window can start.
+"""Dependencies between windows: those that must have arrived before a window of another operation can start.
 
 A network becomes a list of *steps*: the input, every weight layer, every operation that a digital unit carries out
 (pooling, sums of two branches, products of activations) and the output. Operations that only move values (pads,
-slices, reshapes, concatenations) become part of the edges between steps; operations on single values (ReLU and
-its like) are done by the step that makes the value.
+slices, reshapes, concatenations) become part of the edges between steps. Operations on single values, for example
+ReLU, belong to the step that computes the value.
 
 An image value (C, H, W) is a raster of H * W windows of C numbers; a sequence (T, F) is T windows; a vector is one.
 The network's own input arrives row by row.
 Values arrive in raster order (a buffer keeps one pointer for each stream that it receives), so that one number for
-each window of the consumer says it all: the last window of the producer that it needs.
+each window of the consumer is sufficient: the last window of the producer that it needs.
 
-Where a rearrangement hides which window needs which, all windows are needed: a bound that is never too early.
+If the dependencies cannot be determined after a rearrangement, all windows are needed, which is a safe bound.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Step:
     edges: list[tuple[int, Need]] = field(default_factory=list)
     """(producing step, last window of it needed by each window of this one; -1 where none is)."""
     keeps: list[Need] = field(default_factory=list)
-    """For each edge the first window that this window or any later one needs, what lies before can be dropped."""
+    """For each edge the first window that this window or any later one needs; earlier ones can be discarded."""
 
 
 @dataclass(frozen=True, kw_only=True)

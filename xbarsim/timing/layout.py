@@ -1,4 +1,4 @@
-"""Plan -> layout: where every copy of every step lies, and the links that its packets take."""
+"""From a plan to a layout: the position of every replica of every step, and the links that its packets take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xbarsim.timing.slots import Slot, place_copy, result_bits
 
 
 class StepCopy(NamedTuple):
-    """One copy of a step: where it lies and what it sends for one window."""
+    """A replica of a step: its position, and the packets that it sends for one window."""
 
     home: int
     """Tile where results are made."""
