@@ -1,11 +1,12 @@
 """Load, run and estimate every .onnx file of a folder, beside ONNX Runtime, and print a table by family.
 
-usage: python benchmarks/coverage/exports.py FOLDER [--only PREFIX] [--hardware NAME] [--out FILE]
+usage: python benchmarks/coverage/exports.py FOLDER [--only PREFIX] [--hardware NAME] [--simulate] [--out FILE]
 
 FOLDER holds NAME.onnx and, where there is one, exports.jsonl with a line a file: ``name`` and ``family``. Each file
 runs in a process of its own, so that its peak of memory is its own. A file counts as equal where the largest difference
 is at most 1e-5 of the largest result, as small where it loads in at most four times its size plus 200 MB. Networks of
-fewer than 100 million multiply-accumulates are simulated too, with one image. Needs onnx and onnxruntime.
+fewer than 100 million multiply-accumulates are simulated too where asked for, with one image. FILE keeps the results as
+they come: a run that was cut off goes on where it was. Needs onnx and onnxruntime.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CLOSE = 1e-5
 SMALL_MACS = 100e6
 
 
-def check_file(path: Path, hardware: str) -> dict[str, Any]:
+def check_file(path: Path, hardware: str, simulate: bool) -> dict[str, Any]:
     """Return what became of one file.
 
     Parameters
@@ -33,6 +34,8 @@ def check_file(path: Path, hardware: str) -> dict[str, Any]:
         The file.
     hardware : str
         What the estimate is for.
+    simulate : bool
+        Whether to simulate a network of few multiply-accumulates.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def check_file(path: Path, hardware: str) -> dict[str, Any]:
     found["energy_joule"] = xs.estimate(network, hardware).energy_joule
     found["state"] = "equal" if difference <= CLOSE else "differs"
     found["small"] = found["peak_bytes"] <= 4 * found["bytes"] + 200e6
-    if found["macs"] < SMALL_MACS:
+    if simulate and found["macs"] < SMALL_MACS:
         start = time.perf_counter()
         outputs = xs.simulate(network, hardware, x[:1], calibration=x, threads=1).outputs
         found |= {"simulated": bool(np.isfinite(outputs).all()), "simulate_seconds": time.perf_counter() - start}
@@ -91,10 +94,13 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def check_apart(path: Path, hardware: str) -> dict[str, Any]:
+def check_apart(path: Path, hardware: str, simulate: bool = False) -> dict[str, Any]:
     """Check a file in a process of its own."""
-    command = [sys.executable, __file__, "--one", str(path), "--hardware", hardware]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    command = [sys.executable, __file__, "--one", str(path), "--hardware", hardware, *["--simulate"] * simulate]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    except subprocess.TimeoutExpired:
+        return {"name": path.stem, "state": "crash", "reason": "still running after half an hour"}
     try:
         found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -125,26 +131,31 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--one")
     parser.add_argument("--hardware", default="reference")
+    parser.add_argument("--simulate", action="store_true")
     parser.add_argument("--out")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(check_file(Path(given.one), given.hardware)))
+        print(json.dumps(check_file(Path(given.one), given.hardware, given.simulate)))
         return
     folder = Path(given.folder)
     log = folder / "exports.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     families = {line["name"]: line["family"] for line in lines}
-    results = []
+    out = Path(given.out) if given.out else None
+    results = json.loads(out.read_text()) if out is not None and out.is_file() else []
+    done = {found["name"] for found in results}
     for path in sorted(folder.glob(f"{given.only}*.onnx")):
-        found = check_apart(path, given.hardware)
+        if path.stem in done:
+            continue
+        found = check_apart(path, given.hardware, given.simulate)
         results.append(found)
         text = (
             found.get("reason") or f"{found['difference']:.1e}  {found['seconds']:.1f} s  {', '.join(found['opaque'])}"
         )
         print(f"{found['name']:34s} {found['state']:8s} {text}", flush=True)
+        if out is not None:
+            out.write_text(json.dumps(results, indent=1))
     show_table(results, families)
-    if given.out:
-        Path(given.out).write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -295,6 +295,25 @@ def test_free_sizes_are_given(tmp_path):
     assert xs.load_network(whole, input_shape=(4, 9, 8)).input_shape == (4, 9, 8)
 
 
+def test_a_size_that_a_file_writes_as_minus_one_is_free(tmp_path):
+    path = write_model(tmp_path / "m.onnx", [node("Conv", "x w")], {"w": floats(6, 4, 3, 3)}, (-1, 4, -1, 8))
+    assert xs.load_network(path, input_shape=(4, 9, 8)).output_shape == (6, 7, 6)
+    with pytest.raises(ConfigError, match=r"give it: input_shape=\(4, \?, 8\)"):
+        xs.load_network(path)
+
+
+def test_values_inside_a_branch_have_readers_and_a_result_may_be_one_number(tmp_path):
+    made = [node("Split", "x k", "p q", axis=1), node("Relu", "q", "r"), node("Mul", "r q", "t"),
+            node("ReduceMean", "t", "u", keepdims=0), node("Mul", "p u", "v")]  # fmt: skip
+    branch = helper.make_graph(made, "b", [], [helper.make_tensor_value_info("v", TYPES.FLOAT, None)])
+    nodes = [helper.make_node("If", ["c"], ["h"], then_branch=branch, else_branch=branch), node("MatMul", "h w")]
+    constants = {"c": np.array(True), "k": ints(2, 3), "w": floats(2, 4)}
+    path, x = write_model(tmp_path / "m.onnx", nodes, constants, (1, 5)), floats(1, 5)
+    network = xs.load_network(path, input_shape=(1, 5))
+    np.testing.assert_allclose(run_network(network, x), ort.InferenceSession(path).run(None, {"x": x})[0], 1e-5)
+    assert xs.estimate(network, "reference").energy_joule > 0
+
+
 def test_a_network_that_differs_from_its_file_is_refused_unless_asked_for(tmp_path, monkeypatch):
     path = write_model(tmp_path / "m.onnx", [node("MatMul", "x w", "a"), node("Neg", "a")], {"w": floats(5, 4)}, VECTOR)
     monkeypatch.setattr(

@@ -103,7 +103,8 @@ def _names(values: list[Any]) -> str:
 
 def _read_sizes(value: Any, asked: Any) -> tuple[tuple[int, ...], int | None]:
     """Return the sizes of one image and the batch: None where it is free, 0 where the input is one image as a whole."""
-    given = [dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim]
+    # some converters write a size that is free as -1 or 0
+    given = [dim.dim_value if dim.dim_value > 0 else None for dim in value.type.tensor_type.shape.dim]
     wanted = None if asked is None else tuple(int(size) for size in asked)
     if wanted is not None and len(wanted) == len(given):
         batch: int | None = 0

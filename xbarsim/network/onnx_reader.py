@@ -159,6 +159,7 @@ class GraphReader(GraphState):
             raise Broken(f"{taken} is missing or has other outputs")
         from onnx import numpy_helper
 
+        self._count_branch(branch)
         for tensor in branch.initializer:
             self._constants[tensor.name] = fold_float(numpy_helper.to_array(tensor))
         for each in branch.node:

@@ -245,6 +245,13 @@ class GraphState:
         self._nodes[unique] = dataclasses.replace(node, shape=infer_shape(node, shapes))
         return unique
 
+    def _count_branch(self, graph: Any) -> None:
+        """Count the readers inside a branch that is taken."""
+        reads, readers, origins = count_reads(graph)
+        self.reads.update(reads)
+        self._readers.update(readers)
+        self._origins.update(origins)
+
     def _source(self, tensor: str) -> str:
         if tensor not in self._sources:
             raise Unsupported(f"input {tensor} is a constant" if tensor in self._constants else f"no input {tensor!r}")

@@ -53,7 +53,7 @@ def raster(shape: Shape) -> tuple[int, int]:
     """
     if len(shape) == 3:
         return shape[1] * shape[2], shape[0]
-    return math.prod(shape[:-1]), shape[-1]
+    return math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
 # ---- signs
