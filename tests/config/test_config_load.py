@@ -136,7 +136,9 @@ def test_records_are_frozen():
 def test_hash_sees_every_number_and_no_prose():
     hardware = load_hardware("reference")
     assert hash_hardware(hardware) == hash_hardware(hardware.override({"name": "other", "description": "text"}))
+    assert hash_hardware(hardware) == hash_hardware(hardware.override({"components.adc.source": "in other words"}))
     assert hash_hardware(hardware) != hash_hardware(hardware.override({"crossbar.r_wl_ohm": 2.6}))
+    assert hash_hardware(hardware) != hash_hardware(hardware.override({"components.adc.area_m2": 1e-9}))
 
 
 def test_auto_adc_follows_rows_levels_and_stream():
