@@ -6,7 +6,6 @@ What a page shows as printed is compared with what the block before it prints.
 """
 
 import contextlib
-import importlib.util
 import io
 import re
 import shlex
@@ -19,7 +18,11 @@ import pytest
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = [DOCS.parent / "README.md", *sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")]
 PROGRAM = "from xbarsim.cli import main; main()"
-NEEDS = {"own_network.md": "onnx", "optuna_search.md": "optuna"}
+NEEDS = {
+    "own_network.md": ("onnx",), "optuna_search.md": ("optuna",), "segmentation.md": ("torch", "onnx", "onnxscript"),
+    "detector.md": ("torch", "onnx"), "ecg.md": ("torch", "onnx"),
+    "language_model.md": ("torch", "onnx", "onnxruntime"),
+}  # fmt: skip
 
 pytestmark = pytest.mark.slow
 
@@ -49,9 +52,10 @@ def test_texts_are_compared_by_words_and_numbers():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_page_runs(page, tmp_path, monkeypatch):
     name = page.name
-    if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
-        pytest.skip(f"{NEEDS[name]} is not installed")
+    for needed in NEEDS.get(name, ()):
+        pytest.importorskip(needed, reason=f"{needed} is not installed")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     scope = {"__name__": "__main__"}
     ran, printed = 0, ""
     for kind, content in blocks_of(page.read_text()):
