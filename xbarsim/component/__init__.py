@@ -1,4 +1,4 @@
-"""Counted actions, and the laws that price the components of a hardware file: joules, watts and square metres."""
+"""Counted actions, and cost laws of the components of a hardware file: energy, power and area."""
 
 from xbarsim.component.action import ACTIONS, Action
 from xbarsim.component.area import ChipArea, count_instances, measure_chip, shared_area, slot_area

@@ -1,7 +1,7 @@
-"""The actions that the timing machine counts, one record each.
+"""The actions that the timing simulation counts, one record each.
 
-A component of the hardware file is charged for one of them: that of its own name, or its ``action``. A record says how
-its action is counted, from what a step of the network does on the machine; to count another action, add a record.
+A component of the hardware file is charged for one of them: that of its own name, or its ``action``. A record defines
+how its action is counted from the work of a step. To count another action, add a record.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Action:
     """A kind of action that is counted for every layer and every inference."""
 
     name: str
-    """What ``components.X.action`` says."""
+    """Name, as in ``components.X.action``."""
     unit: Literal["bits", "operations"]
-    """What one count is."""
+    """Unit of one count."""
     counted: str
     """What is counted."""
     count: Callable[[StepWork], int]
-    """How often a step acts in one inference."""
+    """Function that returns the number of actions of a step in one inference."""
 
 
 def tabulate_actions(*records: Action) -> dict[str, Action]:
@@ -77,7 +77,7 @@ def _count_operations(work: StepWork, unit: str) -> int:
 
 
 OPAQUE = "opaque"
-"""Kind of the operators that run in ONNX Runtime; what they do is no vector operation of the machine."""
+"""Kind of the operators that run in ONNX Runtime; their operations are not vector operations of the chip."""
 
 ACTIONS = tabulate_actions(
     Action(
@@ -207,4 +207,4 @@ ACTIONS = tabulate_actions(
         count=lambda work: work.written,
     ),
 )
-"""Name -> what the timing machine counts, in the order of the reports."""
+"""Name -> action, in the order of the reports."""

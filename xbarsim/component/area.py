@@ -1,4 +1,4 @@
-"""How many instances of a component there are, and what they take of a chip's area."""
+"""Number of instances of a component, and their share of the area of a chip."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def slot_area(hardware: Hardware) -> float:
 
 
 def shared_area(hardware: Hardware) -> float:
-    """Return the area of what belongs to a whole chip.
+    """Return the area of components of a whole chip.
 
     Parameters
     ----------
@@ -79,14 +79,14 @@ def shared_area(hardware: Hardware) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChipArea:
-    """What decides the area of all chips together."""
+    """Parts of the area of all chips."""
 
     layer_m2: tuple[float, ...]
     """One array of every layer, with its share of core and tile [m2]."""
     unused_m2: float
     """The same for an array that no layer uses [m2]."""
     shared_m2: float
-    """What belongs to one whole chip [m2]."""
+    """Components of a whole chip [m2]."""
 
     def sum_up(self, held: Sequence[int], slots: int, chips: int) -> float:
         """Return the area of all chips.
@@ -110,7 +110,7 @@ class ChipArea:
 
 
 def measure_chip(hardware: Hardware, layers: Sequence[Hardware]) -> ChipArea:
-    """Work out what decides the area of all chips together.
+    """Compute the parts of the area of all chips.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def action_energy(rating: Rating) -> float:
 
 
 def idle_power(rating: Rating) -> float:
-    """Return the power that is drawn whether or not a component acts.
+    """Return the static power of a component.
 
     Parameters
     ----------

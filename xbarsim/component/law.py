@@ -1,8 +1,8 @@
-"""The laws that price a component, one class each, in the table :data:`LAWS`.
+"""Cost laws of components, one class each, in the table :data:`LAWS`.
 
-A law is a record: its fields are the keys that a component of this ``kind`` has in the hardware file, beside those of
-every component (``per``, ``count``, ``action``, ``source``, ...). Its one verb, ``rate``, gives the power, area, rate
-and energy of one instance. ``xbarsim.register("component_law", name, cls)`` adds a law of one's own.
+A law is a record. Its fields are keys of components of this ``kind`` in the hardware file, in addition to those of all
+components (``per``, ``count``, ``action``, ``source``, ...). Its method ``rate`` returns power, area, rate and energy
+of one instance. ``xbarsim.register("component_law", name, cls)`` adds a law.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from xbarsim.plugin import Table
 
 
 class OperatingPoint(NamedTuple):
-    """Where a component works: what its rating may depend on."""
+    """Conditions that the rating of a component may depend on."""
 
     name: str
     """Key of the component in ``hardware.components``."""
@@ -36,10 +36,10 @@ class OperatingPoint(NamedTuple):
 
 
 class Rated(Protocol):
-    """What every law offers."""
+    """Interface of all laws."""
 
     def rate(self, at: OperatingPoint) -> Rating:
-        """Return what one instance costs.
+        """Return the rating of one instance.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Rated(Protocol):
 
 
 class CostLaw(Component):
-    """A component with a law: derive a law of one's own from it, add fields and the method ``rate``."""
+    """Base class of cost laws: derived classes add fields and the method ``rate``."""
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check that the component is charged for an action that is counted; ValueError where it is not."""
@@ -66,7 +66,7 @@ class CostLaw(Component):
 
 
 class ConstantLaw(CostLaw):
-    """The component's own numbers."""
+    """Constant numbers of the hardware file."""
 
     def rate(self, at: OperatingPoint) -> Rating:
         """Return the numbers of the file, scaled to technology and cells; see :class:`Rated`."""
@@ -133,7 +133,7 @@ class WriteLaw(CostLaw):
     """Writing a cell: energy from conductance and the pulses of ``device.write``; power and area as in the file."""
 
     action: str | None = "write"
-    """Counted action that it is charged for."""
+    """Action that the component is charged for."""
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check action and device; ValueError where one is wrong."""
@@ -148,10 +148,10 @@ class WriteLaw(CostLaw):
 
 
 class PerValueLaw(CostLaw):
-    """A digital part that handles whole values: power, area and energy grow with ``activation_bits``."""
+    """A digital component that processes values: power, area and energy are proportional to ``activation_bits``."""
 
     value_bits: Annotated[int, Field(ge=1)]
-    """Bits of a value that the numbers hold for."""
+    """Bits of a value for which the numbers are given."""
 
     def rate(self, at: OperatingPoint) -> Rating:
         """Return the file's numbers in proportion to the bits of a value; see :class:`Rated`."""
@@ -165,7 +165,7 @@ class RampLaw(CostLaw):
     step_hz: Positive
     """Steps of the ramp in a second; a conversion takes two to the power of ``adc.bits`` [Hz]."""
     step_joule: Positive | None = None
-    """Energy of one step of one converter; None derives it from ``power_watt`` less leakage [J]."""
+    """Energy of one step of one converter; None: derived from ``power_watt`` minus leakage [J]."""
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check the action, and that rate and energy are those of steps; ValueError where it is not so."""
@@ -191,7 +191,7 @@ class RampLaw(CostLaw):
 
 
 def fit_rating(rating: Rating, component: Component, hardware: Hardware) -> Rating:
-    """Scale a rating from the technology and cells that a component's numbers hold for to those of the hardware.
+    """Scale a rating from the technology and number of cells of a component to those of the hardware.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def _check_law(name: str, cls: type[Any]) -> None:
 
 
 LAWS = Table("component_law", methods=("rate",), check=_check_law)
-"""Name -> law: what ``components.X.kind`` says."""
+"""Name in ``components.X.kind`` -> law."""
 for _name, _law in {
     "constant": ConstantLaw,
     "table": TableLaw,

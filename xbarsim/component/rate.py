@@ -1,4 +1,4 @@
-"""What one instance of a component costs on the hardware of a layer."""
+"""Rating of one instance of a component on the hardware of a layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xbarsim.config import Hardware, Rating
 def rate_component(
     name: str, hardware: Hardware, *, mean_level: float | None = None, input_activity: float | None = None
 ) -> Rating:
-    """Work out the rating of one instance of a component on some hardware.
+    """Return the rating of one instance of a component on some hardware.
 
     Parameters
     ----------

@@ -6,8 +6,8 @@ devices from 45 nm on. The figures are taken from the transcription in nodeScale
 the polynomials at 45 and 32 nm were checked against a second, independent one. Between nodes both go geometrically
 with the logarithm of the node.
 
-Fitted to fan-out-of-4 inverters: good for digital parts. Analog parts and wires scale less; give those no ``process``.
-Rates stay as they are given, so that power goes with energy.
+The equations are fitted to fan-out-of-4 inverters and hold for digital circuits. Analog circuits and wires scale less;
+give these no ``process``. Rates are not scaled, so power is proportional to energy.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ENERGIES = (
 
 
 def scale_area(old: Process, new: Process) -> float:
-    """Return what the area of a digital circuit is multiplied by.
+    """Return the scaling factor of the area of a digital circuit.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def scale_area(old: Process, new: Process) -> float:
 
 
 def scale_energy(old: Process, new: Process) -> float:
-    """Return what the energy of one action of a digital circuit is multiplied by.
+    """Return the scaling factor of the energy of a digital circuit.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ low rates and falls with the rate at high ones (B. Murmann, ADC Performance Surv
 rate, node, resolution and energy; the smallest tenth. Coefficients are those of the Accelergy ADC plug-in (model.yaml
 of commit 2136e9e, fitted to SAR, single-slope and flash converters of the survey of 2021).
 
-The answer is optimistic: what a converter could be, not what a given one is. The resolution is taken as the
-effective one.
+The result is optimistic: it describes the best converters, not an average one. The resolution is used as the effective
+number of bits.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ BEST_DB = 180.14159078904734
 FALL_DB, START_DB = -6.460790934271676, 302.7387019052544
 """Figure of merit at high rates: change for each factor e of the rate, and its value at 1 Hz [dB]."""
 HIGHEST_HZ = math.exp(23.495854559186192)
-"""Rate that the fit goes up to (16 GHz) [Hz]."""
+"""Highest rate of the fit (16 GHz) [Hz]."""
 LEAST_BITS, MOST_BITS = 4, 16
-"""Resolutions that the fit is used for; our limits."""
+"""Range of resolutions for which the fit is used; our limits."""
 
 
 def survey_energy(bits: int, rate_hz: float) -> float:

@@ -1,6 +1,6 @@
-"""What one step of a network does on the machine: what actions are counted from.
+"""Work of one step of a network, from which actions are counted.
 
-The timing machine fills these records in; every record of :data:`~xbarsim.component.action.ACTIONS` counts from them.
+The timing simulation creates these records; every record of :data:`~xbarsim.component.action.ACTIONS` counts from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from xbarsim.config.hardware import Hardware
 
 
 class ArrayWork(NamedTuple):
-    """What the arrays of a layer do for one window; zeros where a step has none."""
+    """Work of the arrays of a layer for one window; zeros for steps without arrays."""
 
     streams: int
     """Array reads, one after the other, of one window."""
@@ -41,11 +41,11 @@ NO_ARRAYS = ArrayWork(
     streams=0, polarities=0, crossbars=0, rows=0, conversions=0, input_bits=0, results=0, sum_bits=0, additions=0,
     input_additions=0, lookup_bits=0,
 )  # fmt: skip
-"""What a step without weights does with arrays."""
+"""Work of arrays of a step without weights."""
 
 
 class StepWork(NamedTuple):
-    """What one step does in one inference."""
+    """Work of one step in one inference."""
 
     kind: str
     """Kind of the operator; ``input`` and ``output`` for the ends of the network."""

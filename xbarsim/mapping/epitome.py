@@ -106,7 +106,8 @@ class EpitomePlan:
 
     @property
     def joint_additions(self) -> int:
-        """Results of one window that the joint module adds to those of earlier rounds; copies are added up once."""
+        """Results of one window that the joint module adds to those of earlier rounds; copied results are added
+        once."""
         added = self.rounds[:, 1] != self.rounds[0, 1]
         return int((self.columns[added, 1] - self.columns[added, 0]).sum())
 

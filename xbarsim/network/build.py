@@ -1,6 +1,6 @@
-"""A builder that writes networks down operation by operation and knows the shape at every point.
+"""A builder that defines networks operation by operation and computes the shape of every value.
 
-It serves the zoo and the YAML form; the records of kinds hold the settings.
+It is used for the networks that ship and for the YAML form; settings are defined in the records of kinds.
 """
 
 from __future__ import annotations

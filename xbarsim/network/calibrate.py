@@ -1,15 +1,15 @@
-"""Ranges of activations, learned from calibration images.
+"""Ranges of activations, determined from calibration images.
 
 Every value is counted in a histogram over the upper half of its float32 pattern (sign, exponent, 7 bits of
-mantissa): one pass, no range to be known before, and integer counts that depend on neither blocks nor threads.
+mantissa). This takes one pass, needs no prior range, and gives integer counts that do not depend on blocks or threads.
 The clipping range of a tensor is the one with the least expected squared error of quantisation, rounding and
 clipping together. Bins wider than a step count with the error of a uniform spread, step^2 / 12.
 
-Images are taken in an order that spreads every beginning of it over all of them, 256 first and then as many again as
-before, until scales settle: until, for every tensor, the scale from the earlier half of the images makes a squared
-error on all of them that exceeds the least one by at most 1e-4 of the tensor's power (less beyond eight bits), and
-whether codes are signed has not changed. Images that are left over are not looked at. The rule depends on the images
-alone, not on blocks or threads.
+Images are used in an order in which every initial part is spread over all images. The first estimate uses 256 images,
+and the number is doubled until scales have converged: for every tensor the scale from the earlier half of the images
+has a squared error on all of them that exceeds the least one by at most 1e-4 of the power of the tensor (less beyond
+eight bits), and the sign of codes has not changed. The remaining images are not used. The rule depends only on the
+images, not on blocks or threads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CENTRES = ((np.arange(_BINS, dtype=np.uint32) << 16) + np.uint32(0x8000)).view(
 _BIN_WIDTH = 2.0**-7
 """Widest bin relative to its value."""
 FIRST_IMAGES = 256
-"""Images that are looked at before the question is asked whether scales have settled. Our choice."""
+"""Number of images before convergence is tested for the first time. Our choice."""
 SETTLED = 1e-4
 """Rise of the squared error of quantisation up to which a scale counts as settled, relative to the power of the
 tensor [-]; a quarter of it for every bit of the codes beyond eight. Our choice: 40 dB below the signal, where eight
@@ -85,7 +85,7 @@ _UPPER = 1 if sys.byteorder == "little" else 0
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationGrid:
-    """Codes that a layer asks of a tensor."""
+    """Codes of a tensor that a layer requires."""
 
     name: str
     """Node that gives the tensor, or ``"input"``."""
@@ -101,12 +101,12 @@ class ActivationGrid:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """What calibration images show."""
+    """Results of calibration."""
 
     scales: Mapping[ActivationGrid, tuple[bool, float]] = field(default_factory=dict)
     """Whether codes are signed, and their step [-], by what layers ask for."""
     images: int = 0
-    """Images that were looked at."""
+    """Number of images used."""
 
 
 def calibrate_activations(
@@ -153,7 +153,7 @@ def calibrate_activations(
 
 
 def spread_order(count: int) -> NDArray[np.int64]:
-    """Return an order of images in which every beginning is spread over all of them.
+    """Return an order of images in which every initial part is spread over all images.
 
     Parameters
     ----------

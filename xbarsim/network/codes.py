@@ -1,4 +1,4 @@
-"""What the integer codes of an activation are: their range, and how real values are rounded to them.
+"""Integer codes of activations: their range, and rounding of real values.
 
 Codes of b bits are 0 .. 2^b - 1, or two's complement where they are signed. Signed codes of one bit are -1 and 1, the
 sign of the value (binary activations, as in XNOR-Net: Rastegari et al., ECCV 2016); zero counts as positive. What

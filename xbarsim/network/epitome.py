@@ -1,13 +1,13 @@
-"""Epitomes: small tensors that a larger convolution weight is sampled from by index.
+"""Epitomes: small tensors from which the larger weight of a convolution is sampled by index.
 
-An epitome has shape (Cout_e, Cin_e, p, q) with p >= kh and q >= kw. A sampler lays patches of it side by side along
-the output and input channels of a convolution until its weight (Cout, Cin, kh, kw) is full; the last patch along
-each is cut. Patches may overlap inside the epitome, so that one element serves many weights. The operator is that
-of Neural Epitome Search and EPIM (DAC 2024, arXiv 2311.07620), with fixed start indices in place of learned ones.
+An epitome has shape (Cout_e, Cin_e, p, q) with p >= kh and q >= kw. A sampler places patches of it side by side along
+the output and input channels of a convolution until its weight (Cout, Cin, kh, kw) is complete; the last patch along
+each is cropped. Patches may overlap in the epitome, so that one element is used for several weights. The operator is
+that of Neural Epitome Search and EPIM (DAC 2024, arXiv 2311.07620), with fixed start indices in place of learned ones.
 
 A weight that is not an exact sample becomes an epitome by least squares over all places where an element is used:
 the mean of the weights there. What batch normalisation folds into a convolution after training, one factor for each
-output, is kept beside the epitome as ``gain``; it costs no cells, because outputs are scaled behind the arrays.
+output, is stored separately as ``gain``; it takes no cells, because outputs are scaled after the arrays.
 
 Neglected: learned samplers with fractional indices, and grouped convolutions.
 """
@@ -226,7 +226,7 @@ class EpitomeSampler:
 
     @functools.cached_property
     def uses(self) -> Ints:
-        """How many weights every element serves, (Cout_e, Cin_e, p, q)."""
+        """Number of weights that use each element, (Cout_e, Cin_e, p, q)."""
         size = int(np.prod(self.epitome_shape))
         return _frozen(np.bincount(self.index.ravel(), minlength=size).reshape(self.epitome_shape))
 
@@ -241,7 +241,7 @@ class EpitomeSampler:
         return _represent(self.inputs, self.places.transpose(1, 0, 2))
 
     def rebuild(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the convolution weight that an epitome stands for.
+        """Return the convolution weight of an epitome.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Epitomes in PyTorch: a convolution that trains its epitome, conversion of trained modules, and the way back.
+"""Epitomes in PyTorch: a convolution with a trainable epitome, and conversion of modules in both directions.
 
 The weight is gathered from the epitome by index in every forward pass, so that gradients of all places where an
 element is used add up in it. Needs the extra ``torch``.
@@ -109,7 +109,7 @@ class EpitomeConv2d(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The convolution weight that the epitome stands for, (Cout, Cin, kh, kw)."""
+        """The convolution weight of the epitome, (Cout, Cin, kh, kw)."""
         return self.epitome.reshape(-1)[self.index]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Who runs the float network: this package, or ONNX Runtime.
+"""Executors of the float network: this package, or ONNX Runtime.
 
-The two differ in the last bits of activations, and with them in the last bits of activation scales. Which one ran is
-therefore chosen by hand and named, with its version, in what is reported: a package that happens to be installed
-changes no result. ONNX Runtime is given images in blocks of one size, the last filled with zeros, so that its bits
-depend neither on threads nor on how many images there are; they may depend on the processor.
+The two differ in the last bits of activations, and therefore of activation scales. The executor is chosen explicitly
+and reported with its version, so that results do not depend on the installed packages. ONNX Runtime receives images in
+blocks of one size, the last one padded with zeros, so that its results do not depend on the number of threads or
+images; they may depend on the processor.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from xbarsim.network.kinds.opaque import open_session
 from xbarsim.network.write_onnx import build_model
 
 BLOCK = 16
-"""Images that ONNX Runtime is given at a time. Measured: the fastest for ResNet-20."""
+"""Images in a block for ONNX Runtime. Measured: the fastest for ResNet-20."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FloatRun:
-    """How the float network is run over images."""
+    """Options of a run of the float network."""
 
     names: Collection[str] = ()
     """Nodes, or ``"input"``, that ``observe`` wants to see."""
@@ -45,7 +45,7 @@ class Executor:
     """A way to run a float network."""
 
     name: str
-    """What users call it."""
+    """Name in options."""
     describe: Callable[[], str]
     """Returns name and version; raises ConfigError where it is not installed."""
     run: Callable[[Network, np.ndarray, FloatRun], np.ndarray]

@@ -1,4 +1,4 @@
-"""A hash of everything in a network that can change a result: the key of caches, and part of every provenance."""
+"""A hash of everything in a network that can change a result, for caches and provenance."""
 
 from __future__ import annotations
 

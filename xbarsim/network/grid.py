@@ -1,8 +1,8 @@
-"""Networks that carry the grids of their weights and activations, as files quantised by other tools do.
+"""Networks with fixed quantisation scales of weights and activations, like files quantised by other tools.
 
-A quantised network written this way is a plain :class:`~xbarsim.network.Network`: a ``quantize`` node in front of every
-weight layer holds the grid of its input, and the layer's weights lie on a grid of their own. Whatever takes a network
-takes it, and the integers that arrays hold are the ones chosen here.
+Such a network is a :class:`~xbarsim.network.Network` with a ``quantize`` node, which has the scale of the input, before
+every weight layer, and with quantised weights. It can be used like every other network, and the arrays store the
+integers chosen here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def require_float(network: Network) -> None:
 
 
 def fix_grids(quantized: QuantizedNetwork) -> Network:
-    """Return a network that carries the grids of a quantised one.
+    """Return a network with the fixed scales of a quantised one.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The exact integer reference: what ideal hardware computes.
+"""The exact integer reference: the results of ideal hardware.
 
-Sums are integers. They are formed by BLAS in floats only where a bound proves every partial sum to be exact, so
-neither order nor blocking can matter. Between layers values are float32, as in the float network.
+Sums are integers. They are computed by BLAS in floats only where a bound proves every partial sum to be exact, so the
+order of additions has no effect. Between layers values are float32, as in the float network.
 """
 
 from __future__ import annotations

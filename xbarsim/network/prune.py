@@ -1,7 +1,7 @@
-"""Structured pruning: whole channels taken out of a trained network, the weakest first.
+"""Structured pruning: removal of whole channels of a trained network, the weakest first.
 
-A layer keeps the outputs whose weights have the largest norm (batch normalisation is folded into them), and whatever
-reads the layer loses the inputs that went; Li et al., arXiv 1608.08710, with the Euclidean norm. Nothing is trained
+A layer keeps the outputs whose weights have the largest norm (batch normalisation is folded into them), and the layers
+after it lose the corresponding inputs; Li et al., arXiv 1608.08710, with the Euclidean norm. Nothing is trained
 afterwards.
 """
 

@@ -1,4 +1,4 @@
-"""Post-training quantisation: float network -> integer weights and scales.
+"""Post-training quantisation: integer weights and scales of a float network.
 
 Weights are symmetric, one scale per output channel, within +-(2^(bits-1) - 1). Activations have one scale per
 tensor, chosen on calibration images; they are unsigned where the graph or the images say that no value is

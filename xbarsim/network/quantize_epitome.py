@@ -1,11 +1,11 @@
-"""Quantisation of epitomes: what arrays hold are the codes of the small tensor, not of the rebuilt weight.
+"""Quantisation of epitomes: arrays store the codes of the small tensor, not of the rebuilt weight.
 
-An error in an element that serves many weights counts for each of them, so clipping ranges are chosen by the squared
-error of the rebuilt weight: every element's error times its uses (and times the squared gains of its outputs).
-``array`` gives every array a scale of its own, as EPIM does (DAC 2024; its range weighs often-used elements too, its
-formula is not known to us). Partial sums of arrays in one column must add up in integers, so the scales of the row
-blocks differ by powers of two, which the shift-adder applies. ``column`` gives every output column a scale.
-``min_max`` is the plain way: one scale for the layer, wide enough for its largest value.
+An error of an element affects all weights that use it, so clipping ranges are chosen by the squared error of the
+rebuilt weight: every element's error times its uses (and times the squared gains of its outputs). ``array`` gives every
+array a scale of its own, as EPIM does (DAC 2024; its range weighs often-used elements too, its formula is not known to
+us). Partial sums of arrays in one column must add up in integers, so the scales of the row blocks differ by powers of
+two, which the shift-adder applies. ``column`` gives every output column a scale. ``min_max`` has one scale for the
+layer, which covers its largest value.
 """
 
 from __future__ import annotations

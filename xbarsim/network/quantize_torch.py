@@ -1,8 +1,8 @@
-"""Training with quantised weights in PyTorch: forward passes see what arrays will hold (extra ``torch``).
+"""Training with quantised weights in PyTorch: forward passes use the weights that arrays store (extra ``torch``).
 
-A weight, or an epitome in place of one, goes through the quantiser of :func:`~xbarsim.network.quantize_network` on its
-way forward; its gradient passes straight through (Bengio et al., arXiv 1308.3432), but for values beyond the clipping
-range. Scales are chosen anew every few steps. Activations stay float.
+A weight, or its epitome, is quantised as in :func:`~xbarsim.network.quantize_network` in the forward pass; gradients
+are straight-through (Bengio et al., arXiv 1308.3432), except for values beyond the clipping range. Scales are updated
+every few steps. Activations are not quantised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Random weights of a sensible size, for trying networks that come as shapes only.
+"""Random weights with suitable standard deviations, for networks without weights.
 
 Every layer draws from a normal distribution whose deviation makes its output's mean square one (He initialisation),
 given mean and variance of its input as followed through the graph; values neither vanish nor explode with depth.

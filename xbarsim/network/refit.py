@@ -1,10 +1,10 @@
 """Gain and offset of every output channel, fitted to the float network by least squares.
 
-Rounding weights and inputs shrinks and shifts what a layer gives. Layer by layer, in the order of the graph, each
-output channel of the quantised network gets the gain and the offset that bring it closest to the float network's on
-the calibration images, all earlier layers being quantised and fitted already. The integers stay; gains go into weight
-scales, offsets into biases, so that the hardware does nothing more than before. Offsets alone are the bias correction
-of Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019.
+Rounding of weights and inputs scales and shifts the outputs of a layer. Layer by layer, in the order of the graph, each
+output channel of the quantised network gets the gain and the offset that bring it closest to the float network's on the
+calibration images, with all earlier layers quantised and fitted. The integers are unchanged; gains are included in
+weight scales and offsets in biases, so the hardware needs no additional operations. Offsets alone are the bias
+correction of Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Networks with other kernels, other widths, and layers left out.
+"""Networks with other kernels, other widths, and removed layers.
 
-A kernel keeps the size of its output: padding grows or shrinks with it on all sides alike. A width scales the output
-channels of a layer, and whatever reads them follows. The zero operator takes out the residual branch that a layer
-stands on, so that the block becomes its shortcut. Weights stay where their shape does and are dropped elsewhere.
+A kernel keeps the size of its output: its padding is adjusted equally on all sides. A width scales the output channels
+of a layer, and the layers after it are adjusted. The zero operator removes the residual branch of a layer, so that the
+block becomes its shortcut. Weights are kept where their shape is unchanged, and removed elsewhere.
 """
 
 from __future__ import annotations

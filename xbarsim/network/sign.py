@@ -1,7 +1,8 @@
 """Static analysis: can the input of a layer be negative?
 
-Unsigned inputs are sent as plain magnitudes, signed ones as two's complement, so the answer decides how many
-bit streams a layer takes. Without data only the operations are known; the network's own input counts as signed.
+Unsigned inputs are sent unchanged, signed ones by one of the codings of ``dac.signed``, so the answer determines the
+number of input streams of a layer. Without data only the operations are known; the network's own input counts as
+signed.
 """
 
 from __future__ import annotations

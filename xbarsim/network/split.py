@@ -1,4 +1,4 @@
-"""Cut layers by outputs: several layers that read the same input, joined again by a concatenation.
+"""Division of layers by outputs: several layers with the same input, joined by a concatenation.
 
 The result is the same network: equal shapes, equal float results. Quantised, every part has a weight scale of its own.
 """

@@ -1,4 +1,4 @@
-"""PyTorch modules -> networks, by way of ONNX in memory (extra ``torch``)."""
+"""Import of PyTorch modules by an ONNX export in memory (extra ``torch``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xbarsim.network.onnx_import import import_model
 
 
 def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
-    """Turn a PyTorch module into a network.
+    """Convert a PyTorch module to a network.
 
     Parameters
     ----------

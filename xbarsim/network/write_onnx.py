@@ -1,8 +1,8 @@
-"""Networks -> ONNX files (extra ``onnx``), so that what was trained or chosen here runs anywhere.
+"""Export of networks to ONNX files (extra ``onnx``).
 
-Weight layers are called after their weights, as on import: reading the file back gives the same layers under the same
-names. Grids of a quantised network are written as QuantizeLinear and DequantizeLinear, widths of weights that ONNX has
-no type for in the model's metadata.
+Weight layers are named after their weights, as in the import: reading the file back gives the same layers under the
+same names. Grids of a quantised network are written as QuantizeLinear and DequantizeLinear, widths of weights that ONNX
+has no type for in the model's metadata.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks by name: published shapes, and the small trained network that ships with the package."""
+"""Networks by name: published architectures, and the small trained network that ships with the package."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 Events are (cycle, key), the key packing step, window, slot and stage, so that where two events meet in one cycle
 the lower (layer, window, slot) goes first. Every request for a shared resource is an event at the cycle in which
 it is made: resources serve in order of request and are never used twice in one cycle. A slot is the part of one
-copy of a layer that lies in one tile; its arrays work in lock step and belong to nobody else.
+replica of a layer that lies in one tile; its arrays work in lock step and are not shared.
 
-Where streams are limited, a window starts only if its consumers have room for its result: room is given back, before
-anything else happens in a cycle, when a consumer has read the last window that needs a value.
+Where input buffers are limited, a window starts only if its consumers have space for its result. Space is released at
+the beginning of a cycle, when a consumer has read the last window that needs a value.
 
-The loop works on bare pointers: an array that is handed to a function counts its references at every call.
+The loop uses bare pointers, since passing an array to a function changes its reference count at every call.
 
 Numbers that serve as indices are unsigned in the machine's arrays: the compiler then leaves out Python's rule for
 negative indices, a third of the time of the loop.

@@ -28,13 +28,13 @@ class LoopState(NamedTuple):
     arrived: NDArray[np.uint8]
     """By edge and window of the producer: 2 has arrived, 1 has been noted."""
     waiting: NDArray[np.int32]
-    """By window: slots whose partial sums are not at home; begins at the slots of its copy."""
+    """By window: slots whose partial sums are not at home; begins at the slots of its replica."""
     latest: NDArray[np.int64]
     """By window: cycle in which the last partial sums came home."""
     left: NDArray[np.int64]
     """By step: results that have not arrived; begins at windows times edges."""
     taken: NDArray[np.int32]
-    """By window: slots that have not read their operands; begins at the slots of its copy."""
+    """By window: slots that have not read their operands; begins at the slots of its replica."""
     read: NDArray[np.int64]
     """By step: windows up to which all operands have been read."""
     room: NDArray[np.int64]

@@ -136,7 +136,7 @@ def _travel(machine: EventTables, entries: slice) -> int:
 
 
 def _stages(machine: EventTables, step: int, copy: int) -> tuple[int, int, int]:
-    """Return the cycles from operands to start, between two starts on one copy, and from start to arrival."""
+    """Return the cycles from operands to start, between two starts on one replica, and from start to arrival."""
     slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
     unit = int(machine.unit_cycles[step])
     *gathers, out = _packets(machine, copy)

@@ -58,7 +58,7 @@ class StepLayout(NamedTuple):
     bits: int
     """Bits of one value of its result."""
     copies: tuple[StepCopy, ...]
-    """Copies, which take windows in turn."""
+    """Replicas, which process windows in turn."""
     tiles: frozenset[int]
     """Tiles that need its operands."""
     edges: tuple[Edge, ...]
@@ -77,12 +77,12 @@ class StepLayout(NamedTuple):
         return POOLING if self.step.kind in POOLS else VECTOR
 
     def windows_of(self, copy: int) -> int:
-        """Return the windows of one inference that a copy takes.
+        """Return the windows of one inference that a replica takes.
 
         Parameters
         ----------
         copy : int
-            Which copy, counted from 0.
+            Which replica, counted from 0.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class StepLayout(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What the machine means, for counting and naming."""
+    """Positions and names of the machine's parts, for counting and naming."""
 
     steps: tuple[StepLayout, ...]
     """Steps in order, the input first and the output last."""
@@ -115,7 +115,7 @@ def lay_out(plan: Plan) -> Layout:
     Returns
     -------
     Layout
-        Steps, their copies and the resources.
+        Steps, their replicas and the resources.
     """
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
     steps = _place_steps(plan, locate_tiles(plan), 0, fabric)
@@ -147,7 +147,7 @@ def locate_tiles(plan: Plan) -> Sequence[int]:
 
 
 def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
-    """Yield what every copy of every step sends in one inference: partial sums to its home, and its results."""
+    """Yield what every replica of every step sends in one inference: partial sums to its home, and its results."""
     for each in steps:
         targets = tuple(sorted(set().union(*(steps[edge.consumer].tiles for edge in each.edges))))
         for number, copy in enumerate(each.copies):
@@ -159,7 +159,7 @@ def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
 
 
 class Site(NamedTuple):
-    """Where one copy lies."""
+    """Where one replica lies."""
 
     home: int
     slots: tuple[Slot, ...]
@@ -199,7 +199,7 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
 
 
 def _route_copy(fabric: Fabric | None, site: Site, targets: set[int]) -> StepCopy:
-    """Find the links of a copy's packets; partial sums first, since links are numbered as they are asked for."""
+    """Find the links of a replica's packets; partial sums first, since links are numbered as they are asked for."""
     home, slots = site
     if fabric is None:
         return StepCopy(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)

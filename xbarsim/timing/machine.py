@@ -1,4 +1,4 @@
-"""Plan -> machine: every window's stages, durations and resources as flat arrays for the event loop."""
+"""From a plan to a machine: stages, durations and resources of all windows as flat arrays for the event loop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Arrays = dict[str, Any]
 
 
 class EventTables(NamedTuple):
-    """What the event loop reads. Steps, copies, slots, edges and tree entries are numbered through."""
+    """Inputs of the event loop. Steps, replicas, slots, edges and tree entries are numbered through."""
 
     pipelined: bool
     limited: bool
@@ -49,7 +49,7 @@ class EventTables(NamedTuple):
     write_cycles: Ints
     first_out: Indices
     first_in: Indices
-    unit: Indices  # by copy: resource of the home tile
+    unit: Indices  # by replica: resource of the home tile
     merge_unit: Indices
     write_port: Indices
     merge_cycles: Ints
@@ -74,7 +74,7 @@ class EventTables(NamedTuple):
     edge_need: Indices
     need: NDArray[np.int32]
     keep: NDArray[np.int32]
-    dest_first: Indices  # by copy and edge
+    dest_first: Indices  # by replica and edge
     dest_last: Indices
     dest_tree: Indices
     tree_link: Indices
@@ -172,7 +172,7 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
 
 
 class CopyRow(NamedTuple):
-    """Numbers of one copy."""
+    """Numbers of one replica."""
 
     unit: int
     merge_unit: int
@@ -236,7 +236,7 @@ class LinkRow(NamedTuple):
 
 
 def _tabulate_packets(layout: Layout, timing: Timing) -> Arrays:
-    """Number the links of all packets: by copy the partial sums of its slots, then its result."""
+    """Number the links of all packets: by replica the partial sums of its slots, then its result."""
     rows: list[LinkRow] = []
     gathers: list[tuple[int, int]] = []
     trees: list[tuple[int, int]] = []
@@ -267,7 +267,7 @@ def _add_packet(rows: list[LinkRow], layout: Layout, timing: Timing, tree: Tree,
 
 
 def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
-    """List where a copy's result leaves its links, by copy and edge."""
+    """List where a replica's result leaves its links, by replica and edge."""
     first_dest: list[int] = []
     dest_first: list[int] = []
     dest_last: list[int] = []

@@ -22,7 +22,7 @@ def trace_occupancy(activity: Activity, bins: int = 200) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, (steps, bins)
-        Mean share of a step's copies that are at work (of a digital step the share of its unit), 0..1 [-].
+        Mean share of a step's replicas that are at work (of a digital step the share of its unit), 0..1 [-].
     """
     machine = activity.machine
     edges = np.linspace(0.0, activity.cycles, bins + 1)

@@ -1,4 +1,4 @@
-"""Where on its chip every tile lies: in the order of the layers, or so that traffic is short.
+"""Placement of tiles on their chips: in the order of the layers, or with the least traffic.
 
 ``mapping.placement: traffic`` looks for the permutation of the tiles of each chip with the fewest bits times links in
 one inference. Counted are the links that packets really take: one tree to all tiles that need a value
@@ -9,8 +9,8 @@ until none helps, then by simulated annealing over exchanges (Kirkpatrick et al.
 placement seen is kept, so that it is never worse than the order. The random numbers come from a named stream of their
 own: equal plans are placed equally.
 
-Neglected: which packets wait for each other (few links and bits mean short queues, but that is not what is minimised),
-and moving a tile to another chip. On a bus all that can be chosen is the tile that shares its position with the port.
+Neglected: waiting of packets (less traffic means shorter queues, but these are not minimised), and moving a tile to
+another chip. On a bus, only the tile that shares its position with the port can be chosen.
 """
 
 from __future__ import annotations

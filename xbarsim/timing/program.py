@@ -1,10 +1,10 @@
 """Programming of arrays in turns: when each turn begins, and how many cells are written.
 
-The arrays of a turn are programmed before anything else of it begins, all cells of every array (what the turn before
-left there must go too): row by row, all cells of a row together, one array after the other for each set of write
-drivers (``device.write.drivers``).
+The arrays of a turn are programmed before its other work begins. All cells of every array are written, since the
+weights of the previous turn must be erased: row by row, all cells of a row together, one array after another for each
+set of write drivers (``device.write.drivers``).
 
-A row is done when its last cell is.
+A row is finished when its last cell is.
 
 Neglected: moving the weights from memory to the chip, and verification beyond ``device.write.pulse_s``.
 """

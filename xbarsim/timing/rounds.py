@@ -1,4 +1,4 @@
-"""The rounds of an epitome on arrays: which are read, what they need and what leaves them.
+"""The rounds of an epitome: the arrays that are read, their inputs and their results.
 
 In every round only arrays with a driven word line and a wanted column are read, and only wanted columns are
 converted. The rounds of a window follow each other without a pause. The joint module adds up rounds at the arrays,
@@ -36,7 +36,7 @@ def wanted_columns(layer: LayerPlan, epitome: EpitomePlan) -> Ints:
 
 
 def share_rounds(layer: LayerPlan, epitome: EpitomePlan, begin: int, end: int) -> tuple[int, int]:
-    """Return what one window needs of and gives to some crossbars of a copy.
+    """Return what one window needs of and gives to some crossbars of a replica.
 
     Parameters
     ----------

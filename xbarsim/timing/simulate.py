@@ -1,4 +1,4 @@
-"""Plan -> activity: run the machine and say when everything happened and how often.
+"""From a plan to its activity: times of all windows and numbers of actions.
 
 Neglected: refresh of buffers, operands of one step in several banks, width limits of output registers (a finished
 result waits for its unit without holding up the arrays), protocol overhead of packets. A packet books its links when
@@ -45,27 +45,27 @@ class StepActivity:
     busy_cycles: int
     """Cycles that the busiest arrays of the layer (the unit of a digital step) work for it in one inference."""
     counts: Mapping[str, int]
-    """Action -> how often in one inference."""
+    """Action -> number in one inference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """One inference on the machine."""
+    """Activity of one inference."""
 
     plan: Plan
-    """What ran."""
+    """The plan."""
     cycles: int
-    """Input to output of one inference."""
+    """Cycles of one inference, from input to output."""
     interval_cycles: int
     """Between two inferences in steady state: the busiest resource if pipelined, else the whole inference."""
     bottleneck: str
-    """Name of what sets the interval."""
+    """Name of the resource that determines the interval."""
     steps: tuple[StepActivity, ...]
     """All steps in order, input first, output last."""
     machine: EventTables
-    """What the event loop read."""
+    """Inputs of the event loop."""
     layout: Layout
-    """Meaning of its numbers."""
+    """Meaning of the numbers."""
     start: NDArray[np.int64]
     """Cycle in which every window of every step starts, step by step."""
     finish: NDArray[np.int64]
@@ -75,7 +75,7 @@ class Activity:
 
     @functools.cached_property
     def totals(self) -> dict[str, int]:
-        """Action -> how often in one inference, all steps together."""
+        """Action -> number in one inference, summed over all steps."""
         found: dict[str, int] = {}
         for step in self.steps:
             for action, count in step.counts.items():
@@ -98,7 +98,7 @@ class Run:
     """Raw result of the event loop."""
 
     is_done: bool
-    """Whether every window finished; if not, the rest waits for room for ever."""
+    """Whether every window has finished; otherwise limited buffers have caused a deadlock."""
 
     start: NDArray[np.int64]
     """By window."""
@@ -271,7 +271,7 @@ def _least_stream_bits(plan: Plan, machine: EventTables, is_done: bool) -> int |
 def bound_cycles(machine: EventTables) -> tuple[int, int]:
     """Return closed-form bounds on the cycles of one inference.
 
-    Below: the windows of any one step, one after the other on the arrays or unit of one copy, and the chain of
+    Below: the windows of any one step, one after the other on the arrays or unit of one replica, and the chain of
     last windows from input to output. Above: every window of every step on its own, one after the other.
 
     Parameters

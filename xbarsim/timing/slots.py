@@ -1,4 +1,4 @@
-"""Where a copy of a layer lies: its share of every tile, with the work of one window there."""
+"""Where a replica of a layer lies: its share of every tile, with the work of one window there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xbarsim.timing.rounds import share_rounds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """The arrays of one copy that lie in one tile."""
+    """The arrays of one replica that lie in one tile."""
 
     tile: int
     """Position of the tile on its chip, chips one after the other."""
@@ -27,7 +27,7 @@ class Slot:
 
 
 def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -> list[Slot]:
-    """Cut one copy of a layer by tiles.
+    """Cut one replica of a layer by tiles.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -
     layer : LayerPlan
         The layer; its arrays lie stripe by stripe, column block by column block, row blocks side by side.
     copy : int
-        Which copy, counted from 0.
+        Which replica, counted from 0.
     places : sequence of int
         Position of every tile of the plan.
 
@@ -58,7 +58,7 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -
 
 
 def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:
-    """Return distinct rows and outputs of the crossbars begin..end of a copy."""
+    """Return distinct rows and outputs of the crossbars begin..end of a replica."""
     if layer.epitome is not None:
         return share_rounds(layer, layer.epitome, begin, end)
     rows = outputs = 0

@@ -27,7 +27,7 @@ def write_trace(activity: Activity, path: str | Path, *, most_slices: int = 1000
     path : str or Path
         File to write.
     most_slices : int
-        Slices (and steps of a counter) of one copy of a layer at most.
+        Slices (and steps of a counter) of one replica of a layer at most.
 
     Returns
     -------
