@@ -159,6 +159,11 @@ def larger(x: Vector, y: Vector) -> Vector:
     return np.where(x > y, x, y)
 
 
+def count_above(x: Vector, y: Vector) -> int:
+    """Return in how many of two float lanes the first is the larger one."""
+    return int(np.count_nonzero(x > y))
+
+
 def to_float(x: Vector) -> Vector:
     """Convert lanes to float32."""
     return x.astype(np.float32)
@@ -338,6 +343,13 @@ def _select(comparison: str) -> Callable[[Any, Any], Definition]:
     return define
 
 
+def _count_above(x: Any, y: Any) -> Definition:
+    def generate(_: Any, b: Any, __: Any, args: Any) -> Any:
+        return b.zext(b.ctpop(b.bitcast(b.fcmp_ordered(">", *args), ir.IntType(x.count))), ir.IntType(64))
+
+    return types.intp(x, x), generate
+
+
 def _convert(target: Any) -> Callable[[Any], Definition]:
     """Define the conversion of lanes to another type."""
 
@@ -360,10 +372,10 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     address: _address, point: _point, zeros: _zeros, load: _load, store: _store, peek: _peek, poke: _poke,
     lane_count: _lane_count, fill: _fill, spread: _spread, add: _binary("fadd", "add"),
-    multiply: _binary("fmul", "mul"), divide: _divide, scale: _scale, multiply_add: _multiply_add,
-    shorten: _shorten, round_even: _unary("rint"),
-    square_root: _unary("sqrt"), smaller: _select("<"), larger: _select(">"),
-    to_float: _convert(types.float32), to_int32: _convert(types.int32), to_int64: _convert(types.int64),
+    multiply: _binary("fmul", "mul"), divide: _divide, scale: _scale, multiply_add: _multiply_add, shorten: _shorten,
+    round_even: _unary("rint"), count_above: _count_above, square_root: _unary("sqrt"), smaller: _select("<"),
+    larger: _select(">"), to_float: _convert(types.float32), to_int32: _convert(types.int32),
+    to_int64: _convert(types.int64),
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""
 

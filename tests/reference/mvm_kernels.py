@@ -87,10 +87,10 @@ def errors(is_noisy=True, has_inl=True, has_levels=False):
     )
 
 
-def survey():
-    """An empty survey of eight bins."""
+def survey(bins=8):
+    """An empty survey."""
     extremes = np.full(WIDE, np.inf, dtype=np.float32), np.full(WIDE, -np.inf, dtype=np.float32)
-    return Survey(*extremes, np.zeros(8, dtype=np.int64), np.float32(0.03), np.zeros(1, dtype=np.int64))
+    return Survey(*extremes, np.zeros(bins, dtype=np.int64), np.float32(0.03), np.zeros(1, dtype=np.int64))
 
 
 def fine():
@@ -422,9 +422,9 @@ def draw_inputs():
     return np.uint64(0x123456789ABCDEF0), 21, pool, make_turns(), np.zeros(LANES, dtype=np.float32)
 
 
-def note_inputs():
+def note_inputs(bins):
     x = (rng().standard_normal(LANES) * 60).astype(np.float32)
-    return x, ADC, survey(), 0, weights()[0], np.zeros(LANES, dtype=np.float32)
+    return x, ADC, survey(bins), 0, weights()[0], np.zeros(LANES, dtype=np.float32)
 
 
 def trim_inputs(added):
@@ -533,7 +533,8 @@ MVM = (
     case(_conversion.hash_vector, loops.hash_vector, lambda: (None, 7), ()),
     case(_conversion.draw_normal, draw_plain, draw_inputs, (4,), draw, rtol=1e-6),
     case(_conversion.point_survey, survey_plain, lambda: (survey(),), (), point_to_survey),
-    case(_conversion.note_sums, note_plain, note_inputs, (2,), note),
+    case(_conversion.note_sums, note_plain, lambda: note_inputs(8), (2,), note),
+    case(_conversion.note_sums, note_plain, lambda: note_inputs(1), (2,), note),
     case(_conversion.point_errors, errors_plain, lambda: (errors(has_levels=True), 1), (), point_to_errors),
     case(_conversion.point_errors, errors_plain, lambda: (errors(False, has_levels=True), 1), (), point_to_errors),
     case(_conversion.trim, trim_plain, lambda: trim_inputs(errors()), (4,), trim_lanes),

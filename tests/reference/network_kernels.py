@@ -7,7 +7,7 @@ from reference.kernel_case import KernelCase
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, address, zeros
-from xbarsim.network import _kernels
+from xbarsim.network import _kernels, _scales
 
 DEPTH, OUTPUTS, GROUPS, WINDOWS = 5, 6, 2, 27
 STEP = 100
@@ -94,7 +94,52 @@ def multiply(groups, group_step, row_step, values, pixels, taps, weight, bias, p
             out[places[p] + n * row_step] = total + bias[n]
 
 
+def sum_errors(values, counts, step, low, high, bin_width, most):
+    """Sum what rounding and clipping do to every bin; a sum that reaches ``most`` may stop anywhere above."""
+    codes = values / step
+    squares = (codes - np.clip(np.rint(codes), low, high)) ** 2
+    is_coarse = (low <= codes) & (codes <= high) & (np.abs(codes) * bin_width > 1)
+    total = np.sum(np.where(is_coarse, 1 / 12, squares) * counts)
+    return total if total < most else most
+
+
+def stopped_errors(*arguments):
+    """Cut a sum that stopped to the bound that it reached."""
+    return min(_scales.sum_errors(*arguments), arguments[-1])
+
+
+def find_step(values, counts, steps, low, high, bin_width):
+    """Compare the errors of all steps."""
+    errors = [sum_errors(values, counts, step, low, high, bin_width, np.inf) * step**2 for step in steps]
+    return int(np.argmin(errors))
+
+
+def bins(*numbers):
+    """Bins of a signed tensor, some clipped and some wider than a step."""
+    centres = np.sort(rng().normal(0.0, 40.0, 50))
+    return (centres, rng().integers(1, 99, 50).astype(float), *numbers)
+
+
 NETWORK = (
+    *(
+        KernelCase(
+            kernel=_scales.sum_errors,
+            call=stopped_errors,
+            twin=sum_errors,
+            inputs=lambda most=most: bins(0.3, -128, 127, 2.0**-5, most),
+            outputs=(),
+            rtol=1e-12,
+        )
+        for most in (np.inf, 50.0)
+    ),
+    KernelCase(
+        kernel=_scales.find_step,
+        call=_scales.find_step,
+        twin=find_step,
+        inputs=lambda: bins(np.geomspace(0.05, 2.0, 20)[::-1].copy(), -32, 31, 2.0**-5),
+        outputs=(),
+        rtol=0,
+    ),
     KernelCase(
         kernel=_kernels.gather_panel,
         call=call_gather,

@@ -14,6 +14,7 @@ from xbarsim._simd import (
     Vector,
     add,
     address,
+    count_above,
     fill,
     lane_count,
     larger,
@@ -37,6 +38,12 @@ from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, Survey
 # --- variances ---------------------------------------------------------------------------------------------------
 
 
+@inlined
+def digit_entry(digit: int, k: int, members: int) -> int:
+    """Return the table row of a group in which row k has an input of one or two bits, and the others none."""
+    return ((digit & 1) << k) + ((digit >> 1) << (k + members))
+
+
 @kernel
 def build_variances(
     dac_bits: int, count: int, part: NDArray[np.float32], shot: NDArray[np.float32], zero: Vector,
@@ -48,26 +55,22 @@ def build_variances(
     """
     width = lane_count(zero)
     members = 8 // dac_bits
-    entries = 1 << (dac_bits * members)
     place = 0
     for first in range(0, count, members):
         store(table, place, zero)
-        for entry in range(1, entries):
-            k, digit, rest = -1, 0, entry
-            while digit == 0:
-                k += 1
-                for b in range(dac_bits):
-                    digit += ((entry >> (k + b * members)) & 1) << b
-            for b in range(dac_bits):
-                rest &= ~(1 << (k + b * members))
-            total = load(table, place + rest * width, zero)
-            if first + k < count:
-                cell = multiply(load(part, (first + k) * width, zero), spread(digit * digit, zero))
-                if shot.size:
-                    cell = add(cell, multiply(load(shot, (first + k) * width, zero), spread(digit, zero)))
-                total = add(total, cell)
-            store(table, place + entry * width, total)
-        place += entries * width
+        for k in range(members - 1, -1, -1):
+            for digit in range(1, 1 << dac_bits):
+                cell = zero
+                if first + k < count:
+                    cell = multiply(load(part, (first + k) * width, zero), spread(digit * digit, zero))
+                    if shot.size:
+                        cell = add(cell, multiply(load(shot, (first + k) * width, zero), spread(digit, zero)))
+                more = digit_entry(digit, k, members) * width
+                for high in range(0, 1 << (members * (dac_bits - 1)), 2 << k):
+                    for low in range(0, 1 << members, 2 << k):
+                        at = place + (low + (high << members)) * width
+                        store(table, at + more, add(load(table, at, zero), cell))
+        place += width << (dac_bits * members)
 
 
 @inlined
@@ -155,15 +158,19 @@ def note_sums(
     store(survey.lowest, 0, smaller(load(survey.lowest, 0, x), x))
     store(survey.highest, 0, larger(load(survey.highest, 0, x), x))
     if survey.bins:
-        store(floats, 0, x)
-        for j in range(lane_count(x)):
-            if peek(plane_weights, target + j) == 0:
-                continue
-            place: Any = min(np.int64(abs(peek(floats, j)) * survey.bins_per_unit), survey.bins - 1)
-            poke(survey.counts, place, peek(survey.counts, place) + 1)
-            y = peek(floats, j) * adc.scale
-            clips = (y > adc.high + np.float32(0.5)) | (y < adc.low - np.float32(0.5))
-            poke(survey.clipped, 0, peek(survey.clipped, 0) + clips)
+        weights = to_float(load(plane_weights, target, to_int32(x)))
+        used = smaller(multiply(weights, weights), fill(np.float32(1.0), x))
+        y = multiply(multiply(x, fill(adc.scale, x)), used)
+        clips = count_above(y, fill(adc.high + np.float32(0.5), x)) + count_above(fill(adc.low - np.float32(0.5), x), y)
+        poke(survey.clipped, 0, peek(survey.clipped, 0) + clips)
+        if survey.bins == 1:
+            poke(survey.counts, 0, peek(survey.counts, 0) + count_above(used, fill(np.float32(0.0), x)))
+        else:
+            store(floats, 0, x)
+            for j in range(lane_count(x)):
+                if peek(plane_weights, target + j) != 0:
+                    place: Any = min(np.int64(abs(peek(floats, j)) * survey.bins_per_unit), survey.bins - 1)
+                    poke(survey.counts, place, peek(survey.counts, place) + 1)
 
 
 @inlined

@@ -38,6 +38,7 @@ from xbarsim._simd import (
 from xbarsim.mvm._conversion import (
     build_variances,
     convert,
+    digit_entry,
     hash_vector,
     mix_word,
     note_sums,
@@ -114,32 +115,21 @@ def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, scra
 
 @kernel
 def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Array) -> None:
-    """Tabulate the column sums of every group of rows."""
+    """Tabulate the column sums of every group of rows, row after row: to those of the rows behind it."""
     width = lane_count(zero)
     members = 8 // dac_bits
-    entries = 1 << (dac_bits * members)
     place = 0
     for first in range(0, count, members):
         store(table, place, zero)
-        for entry in range(1, entries):
-            k = 0
-            while not (entry >> k) & 1:
-                k += 1
-            k %= members
-            digit = 0
-            rest = entry
-            for b in range(dac_bits):
-                bit = 1 << (k + b * members)
-                digit += ((entry & bit) >> (k + b * members)) << b
-                rest &= ~bit
-            total = load(table, place + rest * width, zero)
-            if first + k < count:
-                cell = load(part, (first + k) * width, zero)
-                if digit > 1:
-                    cell = multiply(cell, spread(digit, zero))
-                total = add(total, cell)
-            store(table, place + entry * width, total)
-        place += entries * width
+        for k in range(members - 1, -1, -1):
+            cell = load(part, (first + k) * width, zero) if first + k < count else zero
+            for digit in range(1, 1 << dac_bits):
+                more, added = digit_entry(digit, k, members) * width, multiply(cell, spread(digit, zero))
+                for high in range(0, 1 << (members * (dac_bits - 1)), 2 << k):
+                    for low in range(0, 1 << members, 2 << k):
+                        at = place + (low + (high << members)) * width
+                        store(table, at + more, add(load(table, at, zero), added))
+        place += width << (dac_bits * members)
 
 
 # --- reads ------------------------------------------------------------------------------------------------------
@@ -158,7 +148,7 @@ def read_tables(
     lanes, floats = address(scratch.lanes), address(scratch.floats)
     counts, result = address(plane_weights), address(out)
     added, seen = point_errors(errors, r), point_survey(survey)
-    has_variance = errors is not None and scratch.noise_table.size > 0
+    has_variance = errors is not None and survey is None and scratch.noise_table.size > 0
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
     for v in range(out.shape[0]):
@@ -233,7 +223,7 @@ def read_products(
     lanes, floats = address(scratch.lanes), address(scratch.floats)
     counts, result = address(plane_weights), address(out)
     added, seen = point_errors(errors, r), point_survey(survey)
-    has_variance = errors is not None and scratch.noise_cells.size > 0
+    has_variance = errors is not None and survey is None and scratch.noise_cells.size > 0
     has_shot, members = scratch.shot_cells.size > 0, max(1, 8 // reads.dac_bits)
     is_plain = has_variance and reads.dac_bits > MOST_TABLE_BITS and not has_shot
     if fine is not None:
@@ -278,7 +268,7 @@ def tabulate_and_read(
     width = lane_count(zero)
     round_cells(cells, begin, end, column, width, scratch.cells)
     build_table(reads.dac_bits, end - begin, scratch.cells, zero, scratch.table)
-    if errors is not None and scratch.noise_table.size:
+    if errors is not None and survey is None and scratch.noise_table.size:
         copy_noise(cells, begin, end, column, width, scratch)
         build_variances(
             reads.dac_bits, end - begin, scratch.noise_cells, scratch.shot_cells, noise_zero, scratch.noise_table
@@ -367,7 +357,7 @@ def multiply_products(
             weights = unit_weights if is_unit else plane_weights[r]
             result = unit_codes[r] if is_unit else out
             round_cells(cells, begin, end, column, width, scratch.cells)
-            if errors is not None and scratch.noise_cells.size:
+            if errors is not None and survey is None and scratch.noise_cells.size:
                 copy_noise(cells, begin, end, column, width, scratch)
             if width == WIDE:
                 read_products(

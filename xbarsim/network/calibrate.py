@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.network import _scales
 from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.execute import check_images
 from xbarsim.network.executor import EXECUTORS, Executor, FloatRun
@@ -232,23 +233,13 @@ def choose_scale(histogram: Histogram, bits: int, signed: bool) -> float:
     if is_binary(bits, signed):
         mean = float(np.dot(np.abs(values), counts)) / float(histogram.counts.sum())
         return float(np.float32(mean)) or 1.0
-    best, least = 1.0, np.inf
-    for fraction in _CANDIDATES[::-1]:
-        step = float(np.float32(top * fraction / max(high_code, 1)))
-        if not step:
-            break
-        error = _squared_error(values, counts, step, (low_code, high_code))
-        if error < least:
-            best, least = step, error
-    return best
+    steps = (top * _CANDIDATES[::-1] / max(high_code, 1)).astype(np.float32).astype(np.float64)
+    steps = steps[steps > 0]
+    if not len(steps):
+        return 1.0
+    return float(steps[_scales.find_step(values, counts, steps, low_code, high_code, _BIN_WIDTH)])
 
 
 def _squared_error(values: np.ndarray, counts: np.ndarray, step: float, limits: tuple[int, int]) -> float:
     """Return the squared error of quantisation, summed over all values."""
-    low, high = limits
-    codes = values / step
-    errors = codes - np.clip(np.rint(codes), low, high)
-    inside = (codes >= low) & (codes <= high)
-    coarse = inside & (np.abs(codes) * _BIN_WIDTH > 1.0)
-    squares = np.where(coarse, 1.0 / 12.0, errors**2)
-    return float(np.dot(squares, counts)) * step**2
+    return float(_scales.sum_errors(values, counts, step, *limits, _BIN_WIDTH, np.inf)) * step**2
