@@ -344,10 +344,9 @@ def _select(comparison: str) -> Callable[[Any, Any], Definition]:
 
 
 def _count_above(x: Any, y: Any) -> Definition:
-    def generate(_: Any, b: Any, __: Any, args: Any) -> Any:
-        return b.zext(b.ctpop(b.bitcast(b.fcmp_ordered(">", *args), ir.IntType(x.count))), ir.IntType(64))
-
-    return types.intp(x, x), generate
+    return types.intp(x, x), lambda _, b, __, args: b.zext(
+        b.ctpop(b.bitcast(b.fcmp_ordered(">", *args), ir.IntType(x.count))), ir.IntType(64)
+    )
 
 
 def _convert(target: Any) -> Callable[[Any], Definition]:
