@@ -1,6 +1,6 @@
 """xbarsim: exact and fast simulation of memristive crossbars and processing-in-memory chips.
 
-The names below load what they need when they are first used, so that ``import xbarsim`` itself costs nothing. Type
+The names below are loaded when they are first used, so that ``import xbarsim`` itself is fast. Type
 checkers and editors see the imports under ``TYPE_CHECKING``; a test keeps the two lists equal.
 """
 

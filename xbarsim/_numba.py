@@ -1,4 +1,4 @@
-"""What the package adds to Numba: compile flags, chosen here alone; the cache of machine code; the type of lanes.
+"""Extensions of Numba: compile flags, a cache of machine code, and a type for vector lanes.
 
 ``kernel`` is for sequential code, ``parallel_kernel`` for code whose ``prange`` iterations write disjoint
 outputs, ``inlined`` for helpers of hot loops that must leave no call behind (a call spills vector registers, and

@@ -1,4 +1,4 @@
-"""The exceptions and warnings that xbarsim raises on purpose.
+"""The exceptions and warnings of xbarsim.
 
 Every one of them is an :class:`XbarsimError`, so that one ``except`` clause separates wrong input and failed
 computations from bugs. The command line turns :class:`SolverError` into exit code 3 and every other
@@ -7,7 +7,7 @@ computations from bugs. The command line turns :class:`SolverError` into exit co
 
 
 class XbarsimError(Exception):
-    """Anything that xbarsim refuses or could not finish, said in one line."""
+    """Base class of all errors: wrong input, or a computation that could not finish; the message is one line."""
 
 
 class ConfigError(XbarsimError, ValueError):

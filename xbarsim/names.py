@@ -1,4 +1,4 @@
-"""Names that users type: which are meant by a glob, and which may have been meant by a wrong one."""
+"""Names given by users: matching of globs, and suggestions for unknown names."""
 
 from __future__ import annotations
 

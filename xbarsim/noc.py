@@ -17,7 +17,7 @@ from typing import Literal
 from xbarsim.errors import ConfigError
 
 Link = tuple[object, ...]
-"""What tells a link from all others; its parts make its name."""
+"""Identifier of a link; its name is made of its parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class Noc:
     """The network between the tiles of one chip."""
 
     name: str
-    """What ``timing.noc`` says."""
+    """Name, as in ``timing.noc``."""
     about: str
-    """Its shape, in a few words."""
+    """Short description."""
     path: Callable[[int, int, int, int], list[Link]]
     """``path(chip, tiles, source, target)``: links from one tile of a chip to another, both counted on that chip."""
     place: Callable[[int, int], tuple[int, int]]

@@ -1,10 +1,10 @@
 """Tables of named classes that users may add to: device laws, converters, component laws, metrics, samplers.
 
-A room that can be extended keeps one :class:`Table`. What ships with the package is added when the room is imported;
-``xbarsim.register`` adds what a user wrote. Hardware YAML says ``kind: name`` and never names code: the module that
-registers the class is imported by the program that uses it, or by the command line's ``--plugin``.
+Each extensible subpackage has a :class:`Table`. Classes that ship are added when the subpackage is imported, and
+``xbarsim.register`` adds classes of users. Hardware files contain ``kind: name`` and no code: the module that registers
+the class is imported by the program, or by ``--plugin`` on the command line.
 
-A class that a plug-in added changes results, so its source belongs to every hash: :meth:`Table.fingerprint`.
+A class of a plug-in may change results, so its source is part of every hash: :meth:`Table.fingerprint`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Table:
             self._added[name] = _hash_source(cls)
 
     def fingerprint(self, name: str) -> str | None:
-        """Return the hash of the source of a class that a plug-in added; None for what ships."""
+        """Return the hash of the source of a class that a plug-in added; None for classes that ship."""
         return self._added.get(name)
 
     @property
@@ -145,7 +145,7 @@ def find_table(kind: str) -> Table:
 
 
 def register(kind: str, name: str, cls: type[Any]) -> None:
-    """Add a class of one's own to the tables that hardware files and options name.
+    """Register a class under a name that hardware files and options can use.
 
     Parameters
     ----------
@@ -165,7 +165,8 @@ def register(kind: str, name: str, cls: type[Any]) -> None:
 
 
 def list_plugins() -> dict[str, str]:
-    """Return what plug-ins added, as ``kind:name`` -> hash of the source, sorted; rooms not yet imported have none."""
+    """Return the classes that plug-ins added, as ``kind:name`` -> hash of the source, sorted; rooms not yet imported
+    have none."""
     found = {f"{kind}:{name}": value for kind, table in _find_loaded().items() for name, value in table.added.items()}
     return dict(sorted(found.items()))
 
@@ -201,7 +202,7 @@ def hash_plugins(plugins: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """A class that a plug-in added, in the form that travels to another process."""
+    """A class that a plug-in added, in a form that can be sent to another process."""
 
     kind: str
     """Key of :data:`OWNERS`."""

@@ -1,8 +1,8 @@
 """Named random streams.
 
 A stream depends on its key alone, never on which streams were drawn before it, how many threads ran, or in
-which order layers were programmed. That is what makes results reproducible bit for bit: whoever needs
-randomness names what it is for, and draws from a generator of its own.
+which order layers were programmed. Every purpose has a generator of its own, which makes results reproducible bit
+for bit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The strict YAML reader that hardware, networks, sweeps and searches are read with.
+"""The strict YAML reader for hardware, networks, sweeps and searches.
 
 YAML 1.1 with two repairs: ``1e-6`` is a number, and a repeated key is an error.
 """
@@ -44,7 +44,8 @@ _StrictLoader.add_implicit_resolver(
 
 @functools.lru_cache(maxsize=64)
 def _parse(text: str) -> Any:
-    """Parse once: a search or a sweep reads the same few files again and again, and parsing takes most of a load."""
+    """Parse a file once, since searches and sweeps read the same files repeatedly and parsing takes most of the
+    time."""
     return yaml.load(text, Loader=_StrictLoader)
 
 

@@ -1,7 +1,7 @@
-"""The command line: reads what the user typed, calls :mod:`xbarsim.api`, shows what comes back.
+"""The command line: parses arguments, calls :mod:`xbarsim.api`, and prints results.
 
-Nothing heavy is imported before a command runs. Wrong input ends in one line on stderr and exit code 2, a
-computation that could not finish in exit code 3; any other exception is a bug and keeps its traceback.
+Large packages are imported only when a command runs. Wrong input gives one line on stderr and exit code 2, a
+computation that could not finish exit code 3. Any other exception is a bug and is shown with its traceback.
 """
 
 from __future__ import annotations

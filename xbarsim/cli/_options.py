@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their text is read."""
+"""Common options of several commands, and their parsing."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ def check_counts(**counts: int | None) -> None:
 
 
 def check_outputs(json: Path | None, report: Path | None, trace: Path | None = None) -> None:
-    """Refuse places that cannot be written before the work begins.
+    """Refuse output files and folders that cannot be written, before the work begins.
 
     Parameters
     ----------
@@ -336,7 +336,7 @@ def check_outputs(json: Path | None, report: Path | None, trace: Path | None = N
 
 
 def _try_folder(option: str, given: Path, folder: Path) -> None:
-    """Make a file that is gone at once; permission bits alone do not tell."""
+    """Create and remove a temporary file, since permission bits alone are not sufficient."""
     import tempfile
 
     try:

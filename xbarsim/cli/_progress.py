@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with the remaining time on a terminal, a plain line now and then elsewhere."""
+"""Progress of long computations: a bar with the remaining time on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PLAIN_INTERVAL_S = 5.0
-"""Time between two lines where there is no terminal [s]."""
+"""Time between two lines without a terminal [s]."""
 
 
 class ProgressDisplay:
@@ -32,7 +32,7 @@ class ProgressDisplay:
         self._first = 0
 
     def __enter__(self) -> ProgressDisplay:
-        """Start showing."""
+        """Start showing progress."""
         self._shown = time.monotonic()
         if self._stream.isatty():
             self._bars = _make_bars(self._stream)
@@ -42,7 +42,7 @@ class ProgressDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop showing; finished bars leave no trace."""
+        """Stop showing progress; finished bars are removed."""
         if self._bars is not None:
             self._bars.stop()
 

@@ -68,7 +68,7 @@ def new_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
 
 
 def show_report(console: Console, report: Any) -> None:
-    """Print everything that a report holds, the most asked for first."""
+    """Print the content of a report, the most important results first."""
     accuracy = getattr(report, "accuracy", None)
     if accuracy is not None:
         console.print(accuracy_table(accuracy), "")

@@ -1,4 +1,4 @@
-"""``xbarsim demo``: the main job on a trained network and real images that come with the install."""
+"""``xbarsim demo``: simulation of a trained network on images that ship with the package."""
 
 from __future__ import annotations
 

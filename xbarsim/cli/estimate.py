@@ -1,4 +1,4 @@
-"""``xbarsim estimate``: what one inference costs, without data."""
+"""``xbarsim estimate``: the cost of one inference, without data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xbarsim explain``: where the accuracy of a network on hardware goes, and what gives it back."""
+"""``xbarsim explain``: causes of lost accuracy, and remedies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xbarsim finetune``: get back the accuracy that the hardware costs."""
+"""``xbarsim finetune``: training with a model of the hardware to recover accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xbarsim hardware``: what is described, and whether a description is sound."""
+"""``xbarsim hardware``: lists, shows and checks hardware files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xbarsim network``: the shapes that ship with the package, and what a network is made of."""
+"""``xbarsim network``: lists networks that ship, and shows the layers of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xbarsim quantize``: integers of few bits that keep a network's accuracy, chosen on calibration images."""
+"""``xbarsim quantize``: quantisation to few bits with calibration images."""
 
 from __future__ import annotations
 

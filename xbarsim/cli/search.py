@@ -1,4 +1,4 @@
-"""``xbarsim search``: which design for each layer."""
+"""``xbarsim search``: searches for the best design of each layer."""
 
 from __future__ import annotations
 

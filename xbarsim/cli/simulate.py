@@ -1,4 +1,4 @@
-"""``xbarsim simulate``: what accuracy is left on this hardware, and what one inference costs."""
+"""``xbarsim simulate``: the accuracy on hardware, and the cost of one inference."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def load_images(
 
 
 def write_outputs(result: Any, json: Path | None, report: Path | None) -> None:
-    """Write what was asked for and say where it is."""
+    """Write the requested outputs and print their paths."""
     if json is not None:
         typer.echo(f"wrote {result.to_json(json)}")
     if report is not None:

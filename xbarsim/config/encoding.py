@@ -1,8 +1,8 @@
-"""The table of encodings: signed integer weights as digits that cells can hold, one record an encoding.
+"""The table of encodings of signed integer weights as digits in cells, one record each.
 
-Everything that depends on the encoding reads its record: arrays of opposite sign, unit columns, column sums, columns of
-a weight, digits. What the columns count is data (:class:`EncodedWeights`), from which the shift-add is made. Digits are
-base 2**c for cells of c bits.
+All properties of an encoding are in its record: arrays of opposite sign, unit columns, column sums, columns of a
+weight, digits. The factors of the columns in shift-add are data (:class:`EncodedWeights`). Digits have the base 2**c
+for cells of c bits.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class CellFormat:
-    """How wide weights and cells are."""
+    """Bits of weights and cells."""
 
     weight_bits: int
-    """Bits of a weight, sign included."""
+    """Bits of a weight, including the sign."""
     cell_bits: int
     """Bits of a cell."""
     slices: int
@@ -33,7 +33,7 @@ class CellFormat:
 
     @property
     def half(self) -> int:
-        """What the sign bit of a weight counts."""
+        """Magnitude of the factor of a weight's sign bit."""
         return 1 << (self.weight_bits - 1)
 
     @property
@@ -43,7 +43,7 @@ class CellFormat:
 
     @property
     def slice_weights(self) -> Ints:
-        """(slices,) what a slice counts that holds plain digits, lowest first."""
+        """(slices,) factors of slices with plain digits, lowest first."""
         return np.int64(1) << (self.cell_bits * np.arange(self.slices, dtype=np.int64))
 
     def cut(self, values: Ints, slices: int) -> NDArray[np.uint8]:
@@ -56,26 +56,26 @@ class CellFormat:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncodedWeights:
-    """Digits of a weight matrix and what the columns count."""
+    """Digits of a weight matrix and factors of its columns."""
 
     digits: NDArray[np.uint8]
     """(polarities, slices, rows, outputs) level of each cell."""
     slice_weights: Ints
-    """(slices,) what a slice's column sum counts."""
+    """(slices,) factor of the column sum of each slice."""
     is_flipped: NDArray[np.bool_] | None
     """(row blocks, slices, outputs) columns stored as level - digit; None where there are none."""
     unit_weight: int
-    """What the unit column's sum counts for every output, 0 where there is no unit column."""
+    """Factor of the unit column's sum in every output; 0 without a unit column."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """One way to hold signed weights in cells."""
+    """An encoding of signed weights."""
 
     name: str
-    """What hardware YAML says."""
+    """Name in hardware files."""
     covers: str
-    """What it does, in a line."""
+    """Description in one line."""
     polarities: int
     """Arrays that hold a weight: 1, or 2 of opposite sign, whose currents may be subtracted before conversion."""
     has_unit_column: bool

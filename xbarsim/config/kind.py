@@ -1,7 +1,7 @@
-"""Sections that name a class of a table by ``kind``; the class itself says which settings there are.
+"""Sections that name a class of a table by ``kind``; the class defines the settings.
 
-The tables belong to rooms above (``xbarsim.plugin`` finds them), so that a hardware file can name what a user
-registered without this room knowing it.
+The tables belong to higher subpackages and are found by ``xbarsim.plugin``, so that a hardware file can name classes
+that users have registered.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def build_kind(table: str, kind: str, settings: Mapping[str, Any]) -> Any:
     kind : str
         Name of the class.
     settings : mapping
-        What hardware YAML says beside ``kind``.
+        Keys of the section other than ``kind``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Hardware YAML -> frozen :class:`~xbarsim.config.hardware.Hardware`.
+"""Loading of hardware files to an immutable :class:`~xbarsim.config.hardware.Hardware`.
 
 Strict: a repeated key, an unknown key or a value out of range is refused in one line that names the dotted
 key, the value, the rule and the file. ``base:`` inherits from another file, ``device: {base: devices/NAME}`` takes the
@@ -188,7 +188,7 @@ def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type
 def hash_hardware(hardware: Hardware) -> str:
     """Hash everything in a record that can change a result; names and sources are left out.
 
-    Of files with measurements their content counts.
+    For files with measurements the hash covers their content.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
         return f"{first['msg'].removeprefix('Value error, ')}{where}"
     if first["type"] == "missing":
         return f"{'.'.join(path)}: missing{where}"
-    # members of a union report their own branch behind the key: cut it off
+    # members of a union append their own branch to the key; it is removed
     known = _known_prefix(record, path)
     if not known:
         return f"{first['msg']}{where}"

@@ -1,4 +1,4 @@
-"""What every section of a hardware description is made of: frozen records, and numbers with a range."""
+"""Base class and number types of the sections of a hardware description."""
 
 from __future__ import annotations
 

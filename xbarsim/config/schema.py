@@ -1,6 +1,6 @@
 """The JSON schema of hardware files, for editors and for validators in other languages.
 
-It says what a file may hold, not what a finished record must: any key may come from the file that ``base`` names.
+The schema has no required keys, since any key may come from the file that ``base`` names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of array topologies: where lines are driven, where they are sensed, and what inputs do.
+"""The table of array topologies: drivers, sensors and the role of the inputs.
 
 Every topology has ``rows`` x ``cols`` cells between two lines each. A cell's first line runs along its row and is
 driven by the row's input; or, where inputs open gates, it is a source line at the read voltage, along the columns or
@@ -22,13 +22,13 @@ class Topology:
     """How the lines of an array are laid out, driven and sensed, and how its circuit is solved."""
 
     name: str
-    """What callers type."""
+    """Name."""
     covers: str
-    """What it stands for, in a line."""
+    """Description in one line."""
     inputs: Literal["rows", "gates"]
-    """What inputs do: drive the rows' lines, or open the rows' gates."""
+    """Role of the inputs: they drive the lines of the rows, or the gates of the rows."""
     source_lines: Literal["rows", "columns"]
-    """Which way the cells' first line runs."""
+    """Direction of the first line of the cells."""
     drive: Literal["near", "far", "both", "alternate"]
     """End of the first line that is driven: at column 0 (or row 0 for lines along the columns), the other, both, or
     in turn: even lines at the near end and odd lines at the far end."""

@@ -1,7 +1,7 @@
-"""Files of the classic sets: .npz, CIFAR-10 batches (binary or Python) and MNIST-style idx.
+"""Files of common data sets: .npz, CIFAR-10 batches (binary or Python) and MNIST-style idx.
 
-Nothing is ever unpickled freely: .npz files with pickled objects are refused, and CIFAR's Python batches are read by
-an unpickler that knows plain containers and byte arrays alone.
+For safety .npz files with pickled objects are refused, and CIFAR's Python batches are read by an unpickler that accepts
+only plain containers and byte arrays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The images that come with the install: 1,797 handwritten digits of 8 x 8 pixels.
+"""The images that ship with the package: 1,797 handwritten digits of 8 x 8 pixels.
 
 They are scikit-learn's copy of the UCI "Optical Recognition of Handwritten Digits" test set (E. Alpaydin, C. Kaynak,
 1998). Pixels of 0..16 are scaled to 0..255. The first 1,297 images are the training part, the last 500 the test part;

@@ -1,4 +1,4 @@
-"""One door to every source of images."""
+"""Loading of images from all sources."""
 
 from __future__ import annotations
 

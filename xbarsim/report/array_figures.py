@@ -1,4 +1,4 @@
-"""Figures of one array: how much current its wires lose, where, and how much an approximation misses."""
+"""Figures of one array: loss of current by wires, and errors of approximations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plot_current_loss(g: Any, t: Any) -> Figure:
-    """Draw the share of each cell's current that the wires take away.
+    """Draw the relative loss of each cell's current in the wires.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def plot_node_voltage(v_wl: Any, v_bl: Any) -> Figure:
 
 
 def plot_fidelity(errors: Mapping[str, Any], sizes: Any, seconds: Mapping[str, Any] | None = None) -> Figure:
-    """Draw what each fidelity misses over the size of the array, and what it costs.
+    """Draw the error and the computing time of each method over the size of the array.
 
     Parameters
     ----------

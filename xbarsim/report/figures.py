@@ -1,4 +1,4 @@
-"""Figures of a report: where energy, delay and area go, what accuracy is left, and where the error comes from.
+"""Figures of a report: energy, delay and area by layer and component, accuracy, and errors of layers.
 
 Each function takes a report's tables and returns a matplotlib figure; nothing is written and nothing is shown.
 """
@@ -51,7 +51,7 @@ def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
 
 
 def plot_cost_by_component(components: pd.DataFrame) -> Figure:
-    """Draw energy and area of each component as horizontal bars, the dearest first, with its share.
+    """Draw energy and area of each component as horizontal bars, the largest first, with its share.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def plot_accuracy(accuracy: Accuracy) -> Figure:
 
 
 def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
-    """Draw what the hardware does to each layer against the integer reference.
+    """Draw the error of each layer compared with the integer reference.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""From raw outputs to the value of a metric, with an interval that says how far to trust it.
+"""Value of a metric from raw outputs, with a confidence interval.
 
-Two things make a measured value uncertain, as in :mod:`xbarsim.inference.accuracy`: images and chips are samples. Their
+A measured value is uncertain because images and chips are samples, as in :mod:`xbarsim.inference.accuracy`. Their
 parts of the 95 % interval are added in quadrature and cut at the metric's bounds. Chips add Student's interval of the
 mean. Images add Wilson's interval for a share and Student's for another mean over images. For everything else they add
 Student's quantile times the standard error that a bootstrap over images finds (B. Efron, Ann. Stat. 7, 1979): 1,000
@@ -23,7 +23,7 @@ from xbarsim.report.result import MetricResult
 from xbarsim.rng import stream
 
 USUAL_METRIC = "top1"
-"""What is measured where nothing else is asked for; ``report.accuracy`` stands beside it."""
+"""The default metric; with it, reports also have ``report.accuracy``."""
 DRAWS_OF_SUMS = 1000
 """Draws of a bootstrap of sums; they know the standard error within 2 %."""
 DRAWS_OF_CALLS = 200
@@ -43,7 +43,7 @@ class Judge:
 
     @property
     def higher_is_better(self) -> bool:
-        """Direction."""
+        """Whether larger values are better."""
         return bool(self.metric.higher_is_better)
 
     @property

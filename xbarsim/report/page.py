@@ -1,6 +1,6 @@
-"""One HTML page that opens offline: key numbers, figures, tables, and where everything comes from.
+"""The HTML page of a report: key numbers, figures, tables and provenance.
 
-The page needs nothing beside it: style and figures are inside. The same figures (SVG, PNG), the tables (CSV) and
+The page includes its style and figures and can be viewed offline. The same figures (SVG, PNG), the tables (CSV) and
 the report (JSON) are written beside it for use elsewhere.
 """
 

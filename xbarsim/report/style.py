@@ -1,4 +1,4 @@
-"""One look for all figures, and the ways a figure leaves the program.
+"""Common style of all figures, and their export.
 
 Figures are drawn with matplotlib's Agg and SVG backends, without pyplot: no window, no global state. Text and
 axes are drawn in one marker colour. Embedded in a page it becomes ``currentColor``, so that the figure follows

@@ -1,4 +1,4 @@
-"""What survives being killed: files written whole or not at all, append-only logs, and locks of folders."""
+"""Durable storage: atomically written files, append-only logs, and locks of folders."""
 
 from xbarsim.store.digest import hash_arrays
 from xbarsim.store.file import make_folder, replace_file, sync_folder, write_file

@@ -1,4 +1,4 @@
-"""Hashes of arrays, for results that are found by what they were made from."""
+"""Hashes of arrays, for results that are identified by their inputs."""
 
 from __future__ import annotations
 

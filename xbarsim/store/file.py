@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Atomically written files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xbarsim.errors import ConfigError
 
 
 def make_folder(folder: str | Path) -> Path:
-    """Make a folder and those above it, where missing.
+    """Create a folder and its parents if they are missing.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and wait until the device has it.
+    """Write a file atomically, and wait until it is on the device.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def write_file(path: str | Path, content: str | bytes) -> Path:
-    """Write a file that a user asked for, whole or not at all.
+    """Write a file of a user atomically.
 
     Parameters
     ----------

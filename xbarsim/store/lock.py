@@ -1,20 +1,18 @@
-"""One writer a folder, on one machine or several.
+"""A lock that allows one writer in a folder, on one machine or several.
 
-The lock is a file that says who holds it and counts up while the holder lives. On one machine the operating system's
-file lock (``flock``) decides at once and dies with its process, so a killed run never blocks the next. Between
-machines that share a folder file locks cannot be relied on, nor on some file systems at all: there the counter is
-watched for a while, and a lock whose counter moves is in use. No clock of one machine is compared with another's.
-Machines are told apart by what their kernels drew when they started, since host names repeat.
+The lock is a file that names its holder and contains a counter, which the holder increments. On one machine the file
+lock of the operating system (``flock``) prevents a second writer and is released when its process ends, so a killed run
+does not block the next one. File locks are unreliable between machines that share a folder, and on some file systems.
+There the counter is watched for some time, and a lock whose counter changes is in use. Clocks of different machines are
+not compared. Machines are identified by the boot identifiers of their kernels, since host names may repeat.
 
-What two runs can still do at the same moment (start on an empty folder, take over the same lock that was left behind,
-wake after a suspension) ends with one of them at most: whoever finds another token in the file stops before it
-writes. Should even that come too late, nothing is lost: machines append to logs of their own (see
-:mod:`xbarsim.sweep.store`).
+Races between two runs (both start in an empty folder, both take over the same abandoned lock, or one wakes after a
+suspension) leave at most one of them: a run that finds another token in the file stops before it writes. Even if this
+is too late, nothing is lost, since machines append to logs of their own (see :mod:`xbarsim.sweep.store`).
 
-The library ``filelock`` is not used. Its ``FileLock`` is the same ``flock``, which tells nothing where a network file
-system keeps file locks to one machine or has none, and its ``SoftFileLock`` is a file that stays behind when its holder
-is killed; neither notices that a folder was taken over. What is left once ``flock`` is a call of the standard library
-is what stands below.
+The library ``filelock`` is not used. Its ``FileLock`` is the same ``flock``, which is not sufficient where a network
+file system has file locks for one machine only or none at all. Its ``SoftFileLock`` is a file that remains when its
+holder is killed. Neither detects that a folder was taken over.
 """
 
 from __future__ import annotations
@@ -34,9 +32,9 @@ from typing import Any
 from xbarsim.errors import ConfigError, SolverError
 
 BEAT_S = 2.0
-"""Time between two counts [s]."""
+"""Time between two increments of the counter [s]."""
 WATCH_S = 15.0
-"""How long another machine's lock is watched before it counts as left behind [s]."""
+"""Time for which the lock of another machine is watched before it is considered abandoned [s]."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -100,7 +98,7 @@ class Lock:
             raise SolverError(f"{self._path}: another run has taken over this folder; this one stops")
 
     def release(self) -> None:
-        """Give the lock back and remove its file."""
+        """Release the lock and remove its file."""
         if self._descriptor < 0:
             return
         self._stop.set()

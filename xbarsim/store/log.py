@@ -1,9 +1,9 @@
-"""An append-only file of records that survives being killed at any moment.
+"""An append-only file of records that tolerates being interrupted at any time.
 
 A record is one line: the CRC-32 of the text in eight hex digits, a space, the text as JSON. It is written by one
-call, and flushed to the device before :meth:`Log.append` returns. A line that was half written when its process died
-has no valid sum; it is the last one and is cut off when the file is opened again. A damaged line in the middle (a bad
-disk) is skipped and counted. Where a write fails (full disk) the file is put back to its last whole line.
+call, and flushed to the device before :meth:`Log.append` returns. A line that was incomplete when its process died has
+an invalid checksum; it is the last line and is removed when the file is opened again. A damaged line in the middle (a
+disk error) is skipped and counted. If a write fails (full disk), the file is truncated to its last complete line.
 """
 
 from __future__ import annotations
