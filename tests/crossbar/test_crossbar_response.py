@@ -1,4 +1,4 @@
-"""What arrays answer: the operator of linear circuits, and a polynomial for each column behind it."""
+"""What arrays answer: operators of linear circuits, operators at an operating point, and single reads."""
 
 from dataclasses import replace
 
@@ -6,27 +6,26 @@ import numpy as np
 import pytest
 from circuit_samples import WIRES, sample_cells, sample_inputs
 
-from xbarsim.crossbar import TOPOLOGIES, Lines, Response, Wires, solve_currents, solve_response, solve_transfer
-from xbarsim.errors import ConfigError, SolverError
+from xbarsim.config.iv import Sinh, cell_current
+from xbarsim.crossbar import (
+    TOPOLOGIES,
+    Lines,
+    Wires,
+    solve_currents,
+    solve_operating_point,
+    solve_operator,
+    solve_patterns,
+    solve_transfer,
+)
+from xbarsim.errors import ConfigError
 
 OHMS = {name: ohm for name, ohm in WIRES.items() if name != "r_sl_ohm"}
 
 
-def test_ohmic_arrays_answer_with_their_operator_alone():
-    g, v = sample_cells((2, 9, 7)), sample_inputs(3, 9)
-    found = solve_response(g, Lines(wires=Wires(**OHMS)), topology="passive", method="auto", threads=None)
-    np.testing.assert_array_equal(found.linear, solve_transfer(g, **OHMS))
-    np.testing.assert_array_equal(found.sense(v), v @ found.operator)
-
-
-def test_a_polynomial_bends_each_column_by_its_own_coefficients():
-    operator, v = np.array([[2.0, 3.0]]), np.array([[0.5], [1.0]])
-    bent = Response(operator=operator, polynomial=np.array([[1.0, 0.0, -0.1], [2.0, 0.5, 0.0]]))
-    x = v @ operator
-    expected = np.stack([x[:, 0] - 0.1 * x[:, 0] ** 3, 2 * x[:, 1] + 0.5 * x[:, 1] ** 2], axis=1)
-    np.testing.assert_allclose(bent.sense(v), expected, rtol=1e-14)
-    with pytest.raises(SolverError, match="columns answer by a curve"):
-        _ = bent.linear
+def test_the_operator_of_a_passive_array_is_its_transfer_operator():
+    g = sample_cells((2, 9, 7))
+    found = solve_operator(g, Lines(wires=Wires(**OHMS)), topology="passive", method="auto", threads=None)
+    np.testing.assert_array_equal(found, solve_transfer(g, **OHMS))
 
 
 @pytest.mark.parametrize("topology", [name for name, each in TOPOLOGIES.items() if each.response == "operator"])
@@ -35,20 +34,46 @@ def test_the_operator_of_a_topology_gives_the_currents_of_its_circuit(topology):
     bare = replace(layout, has_selector=False, solver="nodes")
     g, v = sample_cells((2, 9, 7)), sample_inputs(3, 9)
     lines = Lines(wires=Wires(**OHMS), r_access_ohm=access)
-    found = solve_response(g, lines, topology=layout, method="auto", threads=1)
+    found = solve_operator(g, lines, topology=layout, method="auto", threads=1)
     expected = solve_currents(g, v, **OHMS, r_access_ohm=access, topology=bare)
-    np.testing.assert_allclose(found.sense(v), expected, rtol=1e-8, atol=1e-16)
+    np.testing.assert_allclose(v @ found, expected, rtol=1e-8, atol=1e-16)
 
 
 def test_a_topology_that_depends_on_its_inputs_has_no_operator():
     with pytest.raises(ConfigError, match="topology: 1t1r_gate_rows depends on its inputs"):
-        solve_response(sample_cells((2, 2)), Lines(wires=Wires()), topology="1t1r_gate_rows", method="auto", threads=1)
+        solve_operator(sample_cells((2, 2)), Lines(wires=Wires()), topology="1t1r_gate_rows", method="auto", threads=1)
 
 
 def test_lines_with_several_driven_ends_have_no_closed_form_and_leave_out_wires_as_told():
     g, lines = sample_cells((4, 3)), Lines(wires=Wires(**OHMS))
     with pytest.raises(ConfigError, match="method: closed_form does not hold"):
-        solve_response(g, lines, topology="passive_both", method="closed_form", threads=1)
-    np.testing.assert_array_equal(
-        solve_response(g, lines, topology="passive_both", method="ideal", threads=1).linear, g
+        solve_operator(g, lines, topology="passive_both", method="closed_form", threads=1)
+    np.testing.assert_array_equal(solve_operator(g, lines, topology="passive_both", method="ideal", threads=1), g)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_the_operator_at_an_operating_point_is_near_the_currents_of_reads(topology):
+    layout, iv = TOPOLOGIES[topology], Sinh(scale_volt=0.1)
+    rng = np.random.default_rng(0)
+    g, inputs = rng.uniform(1e-6, 1e-5, (2, 24, 20)), (rng.random((40, 24)) < 0.3).astype(float)
+    wires = Wires(r_wl_ohm=5.0, r_bl_ohm=5.0, r_source_ohm=100.0, r_sink_ohm=50.0)
+    lines = Lines(
+        wires=wires,
+        r_sl_ohm=5.0 if layout.inputs == "gates" else 0.0,
+        r_access_ohm=5e3 if layout.has_transistor else 0.0,
     )
+    at = {"topology": layout, "iv": iv, "read_volt": 0.2}
+    operator = solve_operating_point(g, lines, **at, drive=np.full(24, 0.3))
+    sensed = solve_patterns(g, lines, inputs, **at, pulses=1, tol=1e-7)
+    error = np.linalg.norm(inputs * 0.2 @ operator - sensed) / np.linalg.norm(sensed)
+    lost = np.linalg.norm(inputs @ g * cell_current(iv, 0.2)[0] - sensed) / np.linalg.norm(sensed)
+    assert error < 0.2 * lost
+
+
+def test_pulses_of_a_read_are_solved_one_after_the_other():
+    g, at = sample_cells((9, 7)), {"topology": TOPOLOGIES["passive"], "iv": Sinh(scale_volt=0.1), "read_volt": 0.2}
+    lines, rng = Lines(wires=Wires(r_bl_ohm=20.0)), np.random.default_rng(0)
+    digits = rng.integers(0, 4, (5, 9))
+    found = solve_patterns(g, lines, digits / 3, **at, pulses=3, tol=1e-9)
+    single = [solve_patterns(g, lines, (digits > k) * 1.0, **at, pulses=1, tol=1e-9) for k in range(3)]
+    np.testing.assert_allclose(found, sum(single) / 3, rtol=1e-9)

@@ -12,8 +12,8 @@ from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zeros
 from xbarsim.config import load_hardware
 from xbarsim.converter import AdcRange, Levels
-from xbarsim.mvm import _conversion, _kernels, _packing
-from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm import _conversion, _kernels, _packing, _reads
+from xbarsim.mvm._records import Cells, Curves, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import no_tables
 from xbarsim.mvm.noise import make_turns
@@ -96,7 +96,19 @@ def survey(bins=8):
 def fine():
     """Steps of four streams, and of the columns: planes of 16 columns."""
     columns = 2.0 ** (np.arange(WEIGHTED + UNITS) // LANES % 3)
-    return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32))
+    return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32), None)
+
+
+def curves():
+    """Curves of every column of both row blocks, in eighths, so that no product is rounded."""
+    terms = rng().integers(-3, 4, (2, 4, WEIGHTED + UNITS)) / np.array([8.0, 64.0, 64.0, 8.0])[:, np.newaxis]
+    terms[:, 0] += 1.0
+    return Curves(terms.astype(np.float32), rng().integers(1, 16, 20).astype(np.int32))
+
+
+def bent():
+    """The same steps, behind curves."""
+    return fine()._replace(curves=curves())
 
 
 def weights():
@@ -121,7 +133,8 @@ def scratch(kind, is_noisy=True):
         table=np.zeros(entries, dtype=kind), noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
         values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), lanes=np.zeros(WIDE, dtype=np.int32),
         floats=np.zeros(WIDE, dtype=np.float32), sums=np.zeros(4 * WIDE, dtype=np.float32),
-        variances=np.zeros(4 * WIDE, dtype=np.float32),
+        variances=np.zeros(4 * WIDE, dtype=np.float32), loads=np.zeros(VECTORS * 4 + 3, dtype=np.float32),
+        load_table=np.zeros(8 * 256, dtype=np.int32),
     )  # fmt: skip
 
 
@@ -206,6 +219,18 @@ def shift_lanes(codes, v, target, weights, lanes, out):
     _conversion.shift_add(
         to_int32(load(codes, 0, zeros(codes, WIDE))), v, target, weights, lanes, address(out), out.shape[1]
     )
+
+
+@kernel
+def point_to_curves(given, r):
+    found = _conversion.point_curves(given, r)
+    return peek(found.scale, 4), peek(found.own, 4), peek(found.loaded, 4), peek(found.added, 4)
+
+
+@kernel
+def bend_lanes(x, loads_of, r, column, given, out):
+    places = None if given is None else _conversion.point_curves(given, r)
+    store(out, 0, _conversion.bend(load(x, 0, zeros(x, LANES)), address(loads_of), 1, column, places))
 
 
 @kernel
@@ -312,6 +337,26 @@ def trim_plain(x, r, column, errors, out):
 
 def convert_plain(x, variance, word, r, column, adc, errors, lanes, floats, out):
     out[:] = [loops.convert(x[j], variance[j], word, r, column + j, adc, errors) for j in range(LANES)]
+
+
+def curves_plain(given, r):
+    return tuple(given.terms[r, k, 4] for k in range(4))
+
+
+def bend_plain(x, loads_of, r, column, given, out):
+    for j in range(LANES):
+        out[j] = x[j] if given is None else loops.bend(x[j], loads_of[1], given.terms[r, :, column + j])
+
+
+def weigh_tables_plain(reads, given, begin, end, memory):
+    loops.weigh_groups(reads.dac_bits, given.weights, begin, end, memory.load_table)
+    for read in range(memory.starts.size - 1):
+        rows = memory.rows[memory.starts[read] : memory.starts[read + 1]]
+        memory.loads[read] = memory.load_table[rows].sum()
+
+
+def weigh_values_plain(values, given, begin, memory):
+    memory.loads[: len(values)] = values @ given.weights[begin : begin + values.shape[1]]
 
 
 def shift_plain(codes, v, target, weights, lanes, out):
@@ -462,17 +507,30 @@ def read_inputs(added, seen, finer=None):
     """Tables of the second row block, from the kernels that the record above covers."""
     memory = scratch(np.float32)
     begin, end = STARTS[1:]
-    _kernels.list_rows(reads(2), inputs(), 1, memory.starts, memory.rows)
+    _reads.list_rows(reads(2), inputs(), 1, memory.starts, memory.rows)
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
     copy_noise(cells(), begin, end, WIDE, LANES, memory)
     loops.build_table(2, end - begin, memory.cells, LANES, memory.table)
     loops.build_variances(2, end - begin, memory.noise_cells, memory.shot_cells, LANES, memory.noise_table)
+    if finer is not None and finer.curves is not None:
+        weigh_tables_plain(reads(2), finer.curves, begin, end, memory)
     return reads(2), ADC, finer, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
+
+
+def weigh_inputs():
+    memory = scratch(np.float32)
+    _reads.list_rows(reads(2), inputs(), 1, memory.starts[:7], memory.rows)
+    return reads(2), curves(), *STARTS[1:], memory._replace(starts=memory.starts[:7])
+
+
+def bend_inputs(given):
+    x = rng().integers(-99, 99, LANES).astype(np.float32)
+    return x, np.array([3.0, 7.0], dtype=np.float32), 1, 5, given, np.zeros(LANES, dtype=np.float32)
 
 
 def tabulate_inputs():
     memory = scratch(np.int16)
-    _kernels.list_rows(reads(1), inputs(), 1, memory.starts, memory.rows)
+    _reads.list_rows(reads(1), inputs(), 1, memory.starts, memory.rows)
     return reads(1), cells(), ADC, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
@@ -518,8 +576,8 @@ def case(kernel, twin, inputs, outputs, call=None, rtol=0.0):
 
 
 MVM = (
-    case(_kernels.list_rows, loops.list_rows, lambda: row_inputs(1, 0), (3, 4)),
-    case(_kernels.list_rows, loops.list_rows, lambda: row_inputs(2, 1), (3, 4)),
+    case(_reads.list_rows, loops.list_rows, lambda: row_inputs(1, 0), (3, 4)),
+    case(_reads.list_rows, loops.list_rows, lambda: row_inputs(2, 1), (3, 4)),
     case(_kernels.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
     case(_kernels.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
     case(_kernels.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
@@ -528,6 +586,15 @@ MVM = (
     case(_conversion.build_variances, variances_plain, lambda: variance_inputs(2, True), (4,), build_variances),
     case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(8, False), (6,), sum_lanes),
     case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(1, True), (6,), sum_lanes),
+    case(_reads.weigh_groups, loops.weigh_groups, lambda: (2, curves().weights, 13, 20, np.zeros(512, "i4")), (4,)),
+    case(_reads.weigh_tables, weigh_tables_plain, weigh_inputs, (4,)),
+    case(
+        _reads.weigh_values, weigh_values_plain,
+        lambda: (rng().integers(0, 4, (9, 7)).astype(np.float32), curves(), 13, scratch(np.float32)), (3,),
+    ),
+    case(_conversion.point_curves, curves_plain, lambda: (curves(), 1), (), point_to_curves),
+    case(_conversion.bend, bend_plain, lambda: bend_inputs(curves()), (5,), bend_lanes),
+    case(_conversion.bend, bend_plain, lambda: bend_inputs(None), (5,), bend_lanes),
     case(_conversion.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (errors(), 7), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (None, 7), ()),
@@ -556,6 +623,7 @@ MVM = (
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey()), (4, 10), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, fine()), (10,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey(), fine()), (4, 10), read_table_lanes),
+    case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, bent()), (10,), read_table_lanes),
     case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (11,), tabulate_lanes),
@@ -563,7 +631,7 @@ MVM = (
         _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12)
     ),
     case(_kernels.multiply_tables, tables_plain, lambda: driver_inputs(2, inputs(), np.float32, None, None), (11, 12)),
-    case(_kernels.split_values, split_values, lambda: (reads(2), codes(), 0, 13, np.zeros((6, 13), dtype="f4")), (4,)),
+    case(_reads.split_values, split_values, lambda: (reads(2), codes(), 0, 13, np.zeros((6, 13), dtype="f4")), (4,)),
     case(
         _kernels.multiply_products, products_plain,
         lambda: driver_inputs(2, codes(), np.float32, errors(), None, fine()), (11, 12),
@@ -575,6 +643,14 @@ MVM = (
     case(
         _kernels.multiply_products, products_plain, lambda: driver_inputs(2, codes(), np.float32, errors(), survey()),
         (6, 11, 12),
+    ),
+    case(
+        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, None, None, bent()),
+        (11, 12),
+    ),
+    case(
+        _kernels.multiply_products, products_plain,
+        lambda: driver_inputs(2, codes(), np.float32, errors(), None, bent()), (11, 12),
     ),
     case(_packing.transpose_bits, transpose_bits, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_packing.pack_words, pack_words, word_inputs, (3,)),

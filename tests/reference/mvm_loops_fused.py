@@ -161,6 +161,23 @@ def pack_bits(codes, bits):
     return planes
 
 
+def bend(x, n, terms):
+    """Return what a column senses for a sum and the load of its read."""
+    n = np.float32(n)
+    return np.float32(x * (terms[0] + terms[1] * x + terms[2] * n) + terms[3] * n)
+
+
+def weigh_groups(dac_bits, weights, begin, end, table):
+    """Tabulate the loads of every combination of the inputs of a group."""
+    members = 8 // dac_bits
+    for place in range(-(-(end - begin) // members) << (dac_bits * members)):
+        group, entry = divmod(place, 1 << (dac_bits * members))
+        for k in range(members):
+            digit = sum(((entry >> (k + b * members)) & 1) << b for b in range(dac_bits))
+            row = begin + group * members + k
+            table[place] += digit * weights[row] if row < end else 0
+
+
 def multiply(reads, codes, cells, adc, fine, errors, survey, plane_weights, columns, unit_weights, out, unit_codes):
     """Read some columns of every row block for every vector; unit columns lie behind the others.
 
@@ -199,7 +216,9 @@ def read_block(
     for column, lane, is_unit in every:
         x = digits @ np.rint(cells.matrix[block, column] * cells.step).astype(np.int64)
         factor = 1.0 if fine is None else float(fine.streams[t] * fine.columns[column])
-        x = x * factor
+        if fine is not None and fine.curves is not None:
+            x = bend(np.float32(x), digits @ fine.curves.weights[block], fine.curves.terms[r, :, column])
+        x = x * np.float32(factor)
         unit = column - plane_weights.shape[1]
         weight = int(unit_weights[unit] if is_unit else plane_weights[r, column])
         if survey is not None:

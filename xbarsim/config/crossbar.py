@@ -48,8 +48,17 @@ class Crossbar(Record):
     r_access_ohm: NonNegative = 0.0
     """On resistance of the access transistor in series with each cell; only in 1T1R topologies. The level step and the
     known off-current are those of cells without it [ohm]."""
-    method: Literal["auto", "exact", "closed_form", "ideal"] = "auto"
-    """Method of solving the wire resistances; ``ideal`` neglects them."""
+    method: Literal["auto", "exact", "fitted", "closed_form", "ideal"] = "auto"
+    """How circuits are solved. ``exact``: by an operator where one holds for all inputs, else read by read, slowly.
+    ``fitted``: by an operator and a curve for each column, fitted to reads that are solved exactly. ``auto`` is exact
+    where an operator holds, else fitted. ``closed_form`` solves each line once and ``ideal`` leaves the wires out; both
+    take nonlinear cells for ohmic ones of the same current at ``device.read_volt``."""
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether some line that carries current has a resistance."""
+        first = self.r_wl_ohm if self.layout.inputs == "rows" else self.r_sl_ohm
+        return any((first, self.r_bl_ohm, self.r_source_ohm, self.r_sink_ohm))
 
     @property
     def layout(self) -> Topology:
@@ -74,11 +83,6 @@ class Crossbar(Record):
             found.append(
                 f"r_access_ohm: {self.r_access_ohm:g} has no meaning with crossbar.topology: {self.topology}, whose "
                 "cells have no transistor; leave it out, or take 1t1r or a topology of gates"
-            )
-        if layout.response != "operator":
-            found.append(
-                f"topology: {self.topology} depends on its inputs; networks take those of docs/topologies.md whose "
-                "response is an operator"
             )
         if self.method == "closed_form" and layout.solver != "operator":
             found.append(

@@ -240,6 +240,16 @@ class Hardware(Record):
                 "passive"
             )
         self._check_accumulation()
+        if self.mapping.groups == "serial" and self.response != "operator":
+            raise ValueError(
+                "mapping.groups: serial contradicts a circuit that depends on its inputs, whose response is fitted to "
+                "whole reads; take mapping.groups: dense or stripes"
+            )
+        if self.response == "exact":
+            raise ValueError(
+                "crossbar.method: exact contradicts a circuit that depends on its inputs; take auto or fitted, whose "
+                "error is measured on exact solves"
+            )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             total = device.stuck.on_rate + device.stuck.off_rate
             raise ValueError(
@@ -319,6 +329,22 @@ class Hardware(Record):
     def level_ampere(self) -> float:
         """Current of one level step of a cell at one step of the input [A]."""
         return self.device.g_step_siemens * self.device.read_volt / ((1 << self.dac.bits) - 1)
+
+    @property
+    def response(self) -> Literal["operator", "fitted", "exact"]:
+        """What arrays answer by: one operator for every input, a curve behind it, or a solve of every read."""
+        crossbar, device = self.crossbar, self.device
+        if crossbar.method in ("ideal", "closed_form"):
+            return "operator"
+        is_same = crossbar.layout.response == "operator" or not crossbar.has_losses
+        if not device.is_ohmic:
+            is_same = is_same and not crossbar.has_losses and not crossbar.r_access_ohm
+            is_same = is_same and (self.dac.driver_bits == 1 or crossbar.layout.inputs == "gates")
+        if crossbar.method == "fitted":
+            return "fitted"
+        if is_same:
+            return "operator"
+        return "exact" if crossbar.method == "exact" else "fitted"
 
     @property
     def adc_bits(self) -> int | None:

@@ -3,15 +3,16 @@
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.currents import CurrentReport, solve_currents, solve_currents_report
 from xbarsim.crossbar.netlist import write_netlist
+from xbarsim.crossbar.operating import solve_operating_point
 from xbarsim.crossbar.read import solve_reads
 from xbarsim.crossbar.relaxation import ReadReport
-from xbarsim.crossbar.response import Response, solve_response
+from xbarsim.crossbar.response import solve_operator, solve_patterns
 from xbarsim.crossbar.topology import TOPOLOGIES, Topology
 from xbarsim.crossbar.transfer import TransferReport, solve_transfer, solve_transfer_report
 from xbarsim.crossbar.wires import Wires
 
 __all__ = [
-    "TOPOLOGIES", "CurrentReport", "Lines", "ReadReport", "Response", "Topology", "TransferReport", "Wires",
-    "solve_currents", "solve_currents_report", "solve_reads", "solve_response", "solve_transfer",
+    "TOPOLOGIES", "CurrentReport", "Lines", "ReadReport", "Topology", "TransferReport", "Wires", "solve_currents",
+    "solve_currents_report", "solve_operating_point", "solve_operator", "solve_patterns", "solve_reads", "solve_transfer",
     "solve_transfer_report", "write_netlist",
 ]  # fmt: skip

@@ -57,10 +57,7 @@ def _drifts(hardware: Hardware) -> bool:
 
 
 def _has_wires(hardware: Hardware) -> bool:
-    crossbar = hardware.crossbar
-    first = crossbar.r_wl_ohm if crossbar.layout.inputs == "rows" else crossbar.r_sl_ohm
-    ohms = (first, crossbar.r_bl_ohm, crossbar.r_source_ohm, crossbar.r_sink_ohm)
-    return crossbar.method != "ideal" and any(ohms)
+    return hardware.crossbar.method != "ideal" and hardware.crossbar.has_losses
 
 
 _VARIATION = {

@@ -5,6 +5,7 @@ The inputs are exact, so that the figures do not include errors of earlier layer
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.errors import ModelRangeWarning
 from xbarsim.inference.machine import Codes, Machine
 
 _SAMPLE_IMAGES = 8
+POOR_FIT = 0.25
+"""Error of fitted responses above which a warning is given: rounding itself is off by 0.29 [lsb]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,14 @@ class LayerError:
     """Mean squared word-line voltage as a fraction of full scale squared [-]."""
     mean_level: float
     """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
+
+    fit_rms_lsb: float | None
+    """Root-mean-square error of fitted responses on reads that were solved exactly and kept back, in steps of the
+    converter; None where responses are not fitted [lsb]."""
+    fit_max_lsb: float | None
+    """Largest of these errors [lsb]."""
+    fit_outside: float | None
+    """Share of conversions whose sums lie beyond those that responses were fitted on [-]."""
 
     @classmethod
     def mean(cls, records: Sequence[LayerError]) -> LayerError:
@@ -89,6 +101,16 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
     seen = machine.survey(sample, threads=threads)
     near = [(part.threshold_share, part.conversions) for part in seen if part.threshold_share is not None]
     power, noise = float(np.sum(signal**2)), float(np.sum((found - signal) ** 2))
+    fits = [(part.fit, part.conversions) for part in seen if part.fit is not None]
+    counts = [count for _, count in fits]
+    fit_rms = float(np.sqrt(np.average([fit.rms_lsb**2 for fit, _ in fits], weights=counts))) if fits else None
+    if fit_rms is not None and fit_rms > POOR_FIT:
+        warnings.warn(
+            f"layer {machine.node.name}: its fitted response is off by {fit_rms:.2g} steps of the converter (rms); "
+            "crossbar.method: exact solves every read",
+            ModelRangeWarning,
+            stacklevel=2,
+        )
     return LayerError(
         name=machine.node.name,
         snr_db=10 * float(np.log10(power / noise)) if power > 0 and noise > 0 else None,
@@ -99,4 +121,7 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
         threshold_share=float(np.average([n for n, _ in near], weights=[n for _, n in near])) if near else None,
         input_activity=machine.input_activity(sample),
         mean_level=machine.mean_level,
+        fit_rms_lsb=fit_rms,
+        fit_max_lsb=max(fit.max_lsb for fit, _ in fits) if fits else None,
+        fit_outside=float(np.average([fit.outside for fit, _ in fits], weights=counts)) if fits else None,
     )

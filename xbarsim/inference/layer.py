@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim.converter import split_inputs
 from xbarsim.inference.epitome import program_epitome
@@ -18,9 +19,14 @@ from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
 from xbarsim.mapping import LayerPlan, Stripe
 from xbarsim.mvm import Engine, ReadGroups, Statistics, leave_out_errors, program_matrix
 from xbarsim.mvm.ranges import share_range
-from xbarsim.mvm.window import make_geometry
+from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
+
+SAMPLE_IMAGES = 32
+"""Images that responses are fitted on. Our choice."""
+SAMPLE_WINDOWS = 16
+"""Windows of each of them. Our choice."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,7 +125,14 @@ class LayerMachine:
 
 
 def program_layer(
-    node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
+    node: Node,
+    quantized: QuantizedLayer,
+    plan: LayerPlan,
+    *,
+    seed: int,
+    trial: int,
+    codes: Codes | None = None,
+    threads: int | None = None,
 ) -> AdjustableMachine:
     """Program a layer's integer weights into its arrays.
 
@@ -133,6 +146,9 @@ def program_layer(
         How it is cut, and the hardware that it runs on.
     seed, trial : int
         Key of the device's random streams, with the layer's name.
+    codes : ndarray of int, (images, channels, height, width) or (images, ..., features), optional
+        Quantised inputs of calibration images, on which responses are fitted where the circuit depends on its inputs;
+        uniform inputs by default.
     threads : int, optional
         Threads for solving arrays.
 
@@ -147,6 +163,11 @@ def program_layer(
     for index in range(plan.stripes):
         cut = plan.stripe(index)
         matrix = stripe_matrix(quantized.weight, cut, plan)
+        channels = quantized.weight.shape[1]
+        inputs = slice(cut.first_group * channels, (cut.first_group + cut.groups) * channels)
+        sample = None
+        if codes is not None and plan.hardware.response != "operator":
+            sample = sample_vectors(node, quantized, plan, codes, inputs)
         engine = program_matrix(
             matrix,
             plan.hardware,
@@ -158,12 +179,45 @@ def program_layer(
             seed=seed,
             trial=trial,
             layer=node.name if plan.stripes == 1 else f"{node.name}#{index}",
+            codes=sample,
             threads=threads,
         )
-        channels = quantized.weight.shape[1]
-        inputs = slice(cut.first_group * channels, (cut.first_group + cut.groups) * channels)
         blocks.append(Block(engine=engine, inputs=inputs))
     return LayerMachine(node=node, quantized=quantized, plan=plan, blocks=tuple(blocks))
+
+
+def sample_vectors(node: Node, quantized: QuantizedLayer, plan: LayerPlan, codes: Codes, inputs: slice) -> NDArray[Any]:
+    """Return input vectors of a layer, spread over images and windows.
+
+    Parameters
+    ----------
+    node, quantized, plan
+        As in :func:`program_layer`.
+    codes : ndarray of int, (images, channels, height, width) or (images, ..., features)
+        Quantised inputs.
+    inputs : slice
+        Channels that drive a matrix.
+
+    Returns
+    -------
+    ndarray of int, (vectors, K)
+        At most ``SAMPLE_IMAGES`` times ``SAMPLE_WINDOWS`` vectors, in the order of the images.
+    """
+    images = codes[np.unique(np.linspace(0, len(codes) - 1, SAMPLE_IMAGES).astype(int))]
+    if not node.has_kernel:
+        vectors = images.reshape(-1, codes.shape[-1])
+        return np.asarray(
+            vectors[np.unique(np.linspace(0, len(vectors) - 1, SAMPLE_IMAGES * SAMPLE_WINDOWS).astype(int))]
+        )
+    found = []
+    for k in range(len(images)):
+        part = images[k : k + 1, inputs]
+        geometry = make_geometry(part.shape, **{key: node.attributes[key] for key in rule_of(node).geometry})
+        is_last, pad = plan.rows_order == "packed", quantized.input_zero_point
+        windows = gather_windows(part, geometry, channels_last=is_last, pad_code=pad)
+        offset = k % max(1, len(windows) // SAMPLE_WINDOWS)  # other places of the image each time
+        found.append(windows[offset :: max(1, len(windows) // SAMPLE_WINDOWS)][:SAMPLE_WINDOWS])
+    return np.concatenate(found)
 
 
 def read_groups(cut: Stripe, plan: LayerPlan) -> ReadGroups | None:

@@ -168,7 +168,9 @@ def program_network(
         exact = integer_layer(layer, node, codes)
 
         def calibrate(chip: int) -> AdjustableMachine:
-            programmed = program_layer(node, layer, plan.layer(node.name), seed=seed, trial=chip, threads=threads)
+            programmed = program_layer(
+                node, layer, plan.layer(node.name), seed=seed, trial=chip, codes=codes, threads=threads
+            )
             return calibrate_machine(programmed, codes, exact, threads=threads)
 
         machine: Machine = calibrate(trial)

@@ -36,60 +36,22 @@ from xbarsim._simd import (
     zeros,
 )
 from xbarsim.mvm._conversion import (
+    bend,
     build_variances,
     convert,
     digit_entry,
     hash_vector,
     mix_word,
     note_sums,
+    point_curves,
     point_errors,
     point_survey,
     shift_add,
     sum_variances,
     trim,
 )  # fmt: skip
+from xbarsim.mvm._reads import list_rows, split_values, weigh_tables, weigh_values
 from xbarsim.mvm._records import MOST_TABLE_BITS, Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
-
-# --- inputs ------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def list_rows(reads: Reads, inputs: Inputs, r: int, starts: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
-    """List, read by read, the table rows of the groups of row block r whose inputs are not all zero.
-
-    A group is ``8 // dac_bits`` rows; bit k + b * (rows of a group) of its table row is bit b of the input of its
-    row k. Read (v, t) owns ``rows[starts[v * streams + t]]`` up to the next start.
-    """
-    planes, bases, offsets, stride = inputs.planes, inputs.bases, inputs.offsets, inputs.stride
-    shifts, widths, dac_bits = reads.shifts, reads.widths, reads.dac_bits
-    members = 8 // dac_bits
-    parts = 8 // members
-    mask = (1 << members) - 1
-    entries = 1 << (dac_bits * members)
-    begin, end = inputs.byte_starts[r], inputs.byte_starts[r + 1]
-    n = 0
-    read = 0
-    for v in range(bases.size):
-        for t in range(shifts.size):
-            starts[read] = n
-            read += 1
-            first = bases[v] + stride * shifts[t]
-            if dac_bits == 1:
-                for q in range(begin, end):
-                    entry = np.int32(peek(planes, first + peek(offsets, q)))
-                    rows[n] = np.int32(256 * (q - begin)) + entry
-                    n += entry != 0
-                continue
-            for q in range(begin, end):
-                for part in range(parts):
-                    entry = np.int32(0)
-                    for b in range(widths[t]):
-                        byte = np.int32(peek(planes, first + peek(offsets, q) + stride * b))
-                        entry |= ((byte >> (part * members)) & mask) << (members * b)
-                    rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
-                    n += entry != 0
-    starts[read] = n
-
 
 # --- cells -------------------------------------------------------------------------------------------------------
 
@@ -151,6 +113,7 @@ def read_tables(
     has_variance = errors is not None and survey is None and scratch.noise_table.size > 0
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
+        curves, loads = point_curves(fine.curves, r), address(scratch.loads)
     for v in range(out.shape[0]):
         total = to_int32(zero)
         key = hash_vector(errors, v)
@@ -172,6 +135,7 @@ def read_tables(
                     x = add(x, load(table, peek(rows, i) * width, zero))
             y, deviation = to_float(x), variance
             if fine is not None:
+                y = bend(y, loads, v * streams + t, column, curves)
                 factor = multiply(fill(peek(finer, t), y), by_column)
                 y, deviation = multiply(y, factor), multiply(deviation, multiply(factor, factor))
             if survey is not None:
@@ -228,6 +192,7 @@ def read_products(
     is_plain = has_variance and reads.dac_bits > MOST_TABLE_BITS and not has_shot
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
+        curves, loads = point_curves(fine.curves, r), address(scratch.loads)
     for first in range(0, count, 4):
         multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
         if is_plain:
@@ -243,6 +208,7 @@ def read_products(
                 variance = add(variance, load(added.still, column, zero))
             v, t = (first + k) // streams, (first + k) % streams
             if fine is not None:
+                x = bend(x, loads, first + k, column, curves)
                 factor = multiply(fill(peek(finer, t), x), by_column)
                 x, variance = multiply(x, factor), multiply(variance, multiply(factor, factor))
             if survey is not None:
@@ -291,6 +257,8 @@ def multiply_tables(
     quarter, noise_quarter = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
     for r in range(cells.row_starts.size - 1):
         list_rows(reads, inputs, r, scratch.starts, scratch.rows)
+        if fine is not None and fine.curves is not None:
+            weigh_tables(reads, fine.curves, cells.row_starts[r], cells.row_starts[r + 1], scratch)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
             unit = LANES * (block - blocks.shape[0])
@@ -323,17 +291,6 @@ def multiply_tables(
 
 
 @kernel
-def split_values(reads: Reads, codes: Array, begin: int, end: int, values: NDArray[np.float32]) -> None:
-    """Split codes of one row block into the values of every read, (vectors * streams, rows)."""
-    shifts, widths = reads.shifts, reads.widths
-    for v in range(codes.shape[0]):
-        for t in range(shifts.size):
-            shift, mask, read = shifts[t], (1 << widths[t]) - 1, v * shifts.size + t
-            for i in range(begin, end):
-                values[read, i - begin] = (np.int32(codes[v, i]) >> shift) & mask
-
-
-@kernel
 def multiply_products(
     reads: Reads, codes: Array, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None,
     survey: Survey | None, plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
@@ -348,6 +305,8 @@ def multiply_products(
         values = scratch.values[: (count + 3) * (end - begin)].reshape(count + 3, end - begin)
         values[count:] = 0
         split_values(reads, codes, begin, end, values)
+        if fine is not None and fine.curves is not None:
+            weigh_values(values, fine.curves, begin, scratch)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
             unit = LANES * (block - blocks.shape[0])

@@ -80,11 +80,34 @@ class LevelPlaces(NamedTuple):
     buckets: int
 
 
+class Curves(NamedTuple):
+    """What columns sense for a sum ``x`` of the grid and a load ``n``: ``x (t0 + t1 x + t2 n) + t3 n``.
+
+    ``terms`` is (row blocks, 4, columns); the load adds up inputs by the ``weights`` of their rows.
+    """
+
+    terms: NDArray[np.float32]
+    weights: NDArray[np.int32]
+
+
+class CurvePlaces(NamedTuple):
+    """The curves of one row block, as pointers."""
+
+    scale: Any
+    own: Any
+    loaded: Any
+    added: Any
+
+
 class Fine(NamedTuple):
-    """How many times finer than the layer's step that of each stream and of each column is: powers of two."""
+    """What happens to sums before they are converted: they are bent, and counted in finer steps.
+
+    How many times finer than the layer's step that of each stream and of each column is: powers of two.
+    """
 
     streams: NDArray[np.float32]
     columns: NDArray[np.float32]
+    curves: Curves | None
 
 
 class Errors(NamedTuple):
@@ -162,3 +185,5 @@ class FusedScratch(NamedTuple):
     floats: NDArray[np.float32]
     sums: NDArray[np.float32]
     variances: NDArray[np.float32]
+    loads: NDArray[np.float32]
+    load_table: NDArray[np.int32]

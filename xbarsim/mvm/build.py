@@ -17,6 +17,7 @@ from xbarsim.mvm.errors import sample_errors
 from xbarsim.mvm.grid import make_grids
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import layout_columns
+from xbarsim.mvm.probe import choose_probes
 from xbarsim.mvm.recipe import make_recipe
 from xbarsim.mvm.reuse import recall_arrays
 from xbarsim.mvm.steps import nominal_steps
@@ -35,6 +36,7 @@ def program_matrix(
     seed: int = 0,
     trial: int = 0,
     layer: str = "",
+    codes: ArrayLike | None = None,
     threads: int | None = None,
 ) -> Engine:
     """Program a matrix of signed integers into crossbars.
@@ -55,6 +57,8 @@ def program_matrix(
         Groups that are read one after the other; all rows are driven at once by default.
     seed, trial, layer : int, int, str
         Key of the device's random streams.
+    codes : array_like of int, (vectors, K), optional
+        Calibration inputs, where a response is fitted (``hardware.response``); uniform ones by default.
     threads : int, optional
         Threads to use.
 
@@ -80,11 +84,14 @@ def program_matrix(
     encoded = encode_weights(w, hardware.encoding, weight_bits=weight_bits, cell_bits=cell_bits, row_starts=starts)
     layout = layout_columns(w.shape[1], hardware, weight_bits)
     groups = groups or ReadGroups.single(*w.shape)
-    programmed = recall_arrays(
-        encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
-    )
     dac = hardware.dac
     streams = encode_streams(activation_bits, dac.bits, signed, dac.coding_for(activation_bits), dac.power)
+    probes = None
+    if hardware.response != "operator":
+        probes = choose_probes(codes, streams, starts, seed=seed, layer=layer)
+    programmed = recall_arrays(
+        encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes, threads=threads
+    )
     grids = make_grids(programmed.matrix, starts, dac.bits)
     if dac.accumulate == "analog":
         programmed = replace(programmed, still=programmed.still * np.float32(np.square(streams.weights).sum()))

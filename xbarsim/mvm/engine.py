@@ -26,7 +26,7 @@ from xbarsim.mvm.product import multiply_collapsed, multiply_plain
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.recipe import Recipe
-from xbarsim.mvm.sample import find_threshold_share, sample_reads, sample_sums
+from xbarsim.mvm.sample import find_threshold_share, measure_fit, sample_reads, sample_sums
 from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.steps import ScaledReads, Steps, choose_steps, has_own_steps, scale_reads
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
@@ -113,14 +113,16 @@ class Engine:
     def survey(self, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> Statistics:
         """Return statistics of the converters for some inputs; arguments as in :meth:`calibrate`."""
         seen, conversions = self.observe(codes, bins=1, threads=threads, **window)
+        matrix, vectors = self._matrix("float", 0), self._spread(codes, **window)
         full_scale = np.inf if self.adc.is_ideal else self.adc.highest * self.adc.lsb
         return Statistics(
             conversions=conversions,
             clipped_share=0.0 if self.adc.is_ideal else seen.clipped / max(1, conversions),
             used_range=max(seen.highest, -seen.lowest) / full_scale,
-            threshold_share=find_threshold_share(self._matrix("float", 0), self._spread(codes, **window)),
+            threshold_share=find_threshold_share(matrix, vectors),
             lowest=seen.lowest,
             highest=seen.highest,
+            fit=measure_fit(matrix, vectors),
         )
 
     def multiply(
@@ -256,7 +258,7 @@ class Engine:
     @cached_property
     def _collapses(self) -> bool:
         """Whether nothing rounds, clips or adds, so that streams and slices collapse into one product."""
-        if self.errors is not None:
+        if self.errors is not None or self.programmed.bend is not None:
             return False
         grids, adc = self.grids, self.adc
         is_wide = adc.lsb == 1.0 and adc.lowest <= grids.lowest_sum and grids.highest_sum <= adc.highest

@@ -50,6 +50,32 @@ class FusedMatrix:
     errors: _records.Errors | None
 
     @cached_property
+    def shaped(self) -> _records.Fine | None:
+        """What happens to sums before conversion; None where nothing does."""
+        if self.programmed.bend is None:
+            return self.fine
+        fine = self.fine
+        if fine is None:
+            columns = self.programmed.matrix.shape[1]
+            fine = _records.Fine(np.ones(len(self.streams), dtype=np.float32), np.ones(columns, dtype=np.float32), None)
+        return fine._replace(curves=self.programmed.bend.curves(self.grid.step))
+
+    def sum_inputs(self, x: NDArray[np.float64], r: int) -> NDArray[np.float64]:
+        """Return what the columns of a row block sense, (reads, columns) in float64, before errors [level units].
+
+        Parameters
+        ----------
+        x : ndarray, (reads, rows)
+            Inputs in steps of a driver.
+        r : int
+            Row block.
+        """
+        rows = slice(self.row_starts[r], self.row_starts[r + 1])
+        sums = x @ self.programmed.matrix[rows].astype(np.float64)
+        bend = self.programmed.bend
+        return sums if bend is None else bend.apply(sums, bend.weigh(x, rows), r)
+
+    @cached_property
     def most_rows(self) -> int:
         """Rows of the largest row block."""
         return int(np.diff(self.row_starts).max())
@@ -216,7 +242,7 @@ def _call(
     errors = matrix.errors
     if errors is not None:
         errors = errors._replace(first_vector=errors.first_vector + part.start)
-    tail = (cells, adc, matrix.fine, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
+    tail = (cells, adc, matrix.shaped, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
     scratch = spare.pop() if spare else _make_scratch(matrix, inputs)
     if streams.sent is not None:
         assert isinstance(inputs, np.ndarray)
@@ -258,6 +284,8 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
         floats=np.empty(WIDE, dtype=np.float32),
         sums=_allocate(4 * WIDE, np.float32),
         variances=_allocate(4 * WIDE, np.float32),
+        loads=np.empty(reads + 3 if matrix.programmed.bend is not None else 0, dtype=np.float32),
+        load_table=np.empty(matrix.entries if is_table and matrix.programmed.bend is not None else 0, dtype=np.int32),
     )
 
 

@@ -40,7 +40,6 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
     adc, errors, streams = matrix.adc, matrix.errors, matrix.streams
     kind = np.float64 if adc.is_ideal else np.int64
     result = np.zeros((len(codes), matrix.recipe.outputs), dtype=kind)
-    cells = matrix.programmed.matrix.astype(np.float64)
     for first, block in cut_blocks(codes):
         size = min(BLOCK, len(codes) - first)
         values = split_inputs(block, streams).astype(np.float64)
@@ -48,7 +47,7 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
             for t in range(len(streams)):
                 x = values[t, :, begin:end]
-                y = adc.to_steps((x @ cells[begin:end]) * matrix.finer(t))
+                y = adc.to_steps(matrix.sum_inputs(x, r) * matrix.finer(t))
                 if errors is not None:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
                     counted = (x**2, x) if spread is None else (spread[0][:, begin:end], spread[1][:, begin:end])

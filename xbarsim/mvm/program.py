@@ -14,21 +14,20 @@ all columns of an array; the cost of their cells and of the subtraction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
-from xbarsim.crossbar import Lines, Wires, solve_response
-from xbarsim.device import load_measured, program_cells, read_variance, trap_stream
+from xbarsim.device import load_measured
+from xbarsim.mvm.bend import TERMS, Bend, weigh_rows
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
-
-WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
-"""Resistances of ``hardware.crossbar``."""
+from xbarsim.mvm.probe import Probes
+from xbarsim.mvm.respond import ChunkArrays, ColumnFit, ColumnPart, fit_columns
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +54,8 @@ class ProgrammedMatrix:
     """(columns,) converter of every column, by the first column that it converts."""
     mean_level: float
     """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
+    bend: Bend | None
+    """What columns sense for a sum of the matrix, where the circuit depends on its input; None: the sum."""
 
 
 def program_arrays(
@@ -67,6 +68,7 @@ def program_arrays(
     seed: int,
     trial: int,
     layer: str,
+    probes: Probes | None,
     threads: int | None = None,
 ) -> ProgrammedMatrix:
     """Program every array of a layer and return its effective matrix.
@@ -85,6 +87,8 @@ def program_arrays(
         Groups that are read one after the other.
     seed, trial, layer : int, int, str
         Key of the device's random streams; arrays of a chunk share one.
+    probes : Probes or None
+        Reads to fit a response on; None where the operator is all there is.
     threads : int, optional
         Threads to solve circuits on; the result does not depend on it.
 
@@ -99,9 +103,14 @@ def program_arrays(
     collected = _Collected.make(len(row_starts) - 1, encoded.digits.shape[2], sheet, hardware)
     stack = (len(row_starts) - 1, layout.blocks, encoded.digits.shape[0])
     measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
+    curves = None if probes is None else _CollectedCurves.make(probes, sheet, row_starts, hardware)
     for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
-        collected.add(chunk, _respond(chunk, given, hardware, seed=seed, trial=trial, threads=threads))
+        arrays = ChunkArrays(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
+        parts = arrays.respond(None if probes is None else probes.drive[chunk.row_block])
+        collected.add(chunk, parts)
+        if probes is not None and curves is not None:
+            curves.add(chunk, fit_columns(arrays, parts, probes, curves.weights[chunk.begin : chunk.end]))
     return ProgrammedMatrix(
         matrix=collected.matrix,
         noise=collected.noise,
@@ -112,22 +121,40 @@ def program_arrays(
         padded=sheet.padded,
         converters=sheet.converters,
         mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
+        bend=None if curves is None else Bend(**vars(curves)),
     )
 
 
-class ColumnPart(NamedTuple):
-    """What columns of arrays do, (array, column, row), in level units: one polarity, or the difference of two."""
+@dataclass(kw_only=True, eq=False)
+class _CollectedCurves:
+    """The curves of a layer while those of arrays are added; arrays as in :class:`~xbarsim.mvm.bend.Bend`."""
 
-    response: NDArray[Any]
-    """Response to a row."""
-    digits: NDArray[Any]
-    """Response that ideal cells would have."""
-    noise: NDArray[Any]
-    """Variance of a read for the square of an input."""
-    shot: NDArray[Any]
-    """Variance of a read for an input."""
-    still: NDArray[Any]
-    """Variance of a read whatever its inputs."""
+    terms: NDArray[np.float32]
+    weights: NDArray[np.int32]
+    error: NDArray[np.float32]
+    highest: NDArray[np.float32]
+    heaviest: NDArray[np.float32]
+
+    @classmethod
+    def make(cls, probes: Probes, sheet: Sheet, row_starts: NDArray[np.int64], hardware: Hardware) -> _CollectedCurves:
+        """Allocate room for the columns of a layer."""
+        blocks, reads = len(row_starts) - 1, max(len(each) for each in probes.kept_back)
+        return cls(
+            terms=np.zeros((blocks, TERMS, sheet.columns), dtype=np.float32),
+            weights=weigh_rows(hardware, row_starts),
+            error=np.full((blocks, reads, sheet.columns), np.nan, dtype=np.float32),
+            highest=np.zeros((blocks, sheet.columns), dtype=np.float32),
+            heaviest=np.zeros(blocks, dtype=np.float32),
+        )
+
+    def add(self, chunk: Chunk, fits: list[ColumnFit]) -> None:
+        """Put the curves of some arrays in logical order."""
+        for p, fit in enumerate(fits):
+            column = chunk.target + p * chunk.stride
+            self.terms[chunk.row_block][:, column] = fit.terms
+            self.error[chunk.row_block][: len(fit.error), column] = fit.error
+            self.highest[chunk.row_block, column] = fit.highest
+            self.heaviest[chunk.row_block] = fit.heaviest
 
 
 @dataclass(kw_only=True, eq=False)
@@ -181,71 +208,6 @@ def _load_arrays(hardware: Hardware, layer: str, stack: tuple[int, int, int], wi
     if path is None:
         return None
     return load_measured(path, layer, (int(np.prod(stack)), rows, width)).reshape(*stack, rows, width)
-
-
-def _respond(
-    chunk: Chunk,
-    measured: NDArray[np.float64] | None,
-    hardware: Hardware,
-    *,
-    seed: int,
-    trial: int,
-    threads: int | None,
-) -> list[ColumnPart]:
-    """Program arrays and return what their columns do, by polarity, or merged where currents are subtracted.
-
-    ``measured`` (array, polarity, row, column) are conductances to take as they are [S].
-    """
-    device, crossbar = hardware.device, hardware.crossbar
-    arrays = chunk.digits.transpose(0, 2, 3, 1)
-    g = measured
-    if g is None:
-        g = program_cells(np.ascontiguousarray(arrays), device, seed=seed, trial=trial, layer=chunk.key)
-    wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
-    if device.secant != 1.0:
-        g = g * device.secant
-    lines = Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=crossbar.r_access_ohm)
-    t = solve_response(g, lines, topology=crossbar.topology, method=crossbar.method, threads=threads).linear
-    if device.secant != 1.0:  # off-current, level step and noise are told by the conductances that cells are written to
-        t = t / device.secant
-    step = device.g_step_siemens
-    variances = _read_variances(t, hardware, chunk.key, seed=seed, trial=trial)
-    if hardware.has_signed_sums:
-        signed = arrays.astype(np.int16)
-        both = [values[:, 0] + values[:, 1] for values in variances]
-        parts = [ColumnPart((t[:, 0] - t[:, 1]) / step, signed[:, 0] - signed[:, 1], *both)]
-    else:
-        off: Any = device.g_off_siemens
-        if chunk.reference is not None:
-            at = chunk.reference[:, np.newaxis, np.newaxis, np.newaxis]
-            off = np.take_along_axis(t, at, axis=3)
-            variances = [values + np.take_along_axis(values, at, axis=3) for values in variances]
-        parts = [
-            ColumnPart(a / step, arrays[:, p], *(values[:, p] for values in variances))
-            for p, a in enumerate((t - off).swapaxes(0, 1))
-        ]
-    return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
-
-
-def _read_variances(
-    t: NDArray[np.float64], hardware: Hardware, key: str, *, seed: int, trial: int
-) -> list[NDArray[np.float64]]:
-    """Return the variances of reads for the square of an input, for an input, and whatever inputs, in level units.
-
-    An input of 1 is the smallest step of voltage, or one pulse at full voltage, whose noise is that of a read and
-    independent of that of other pulses; ``t`` is the response of arrays [S].
-    """
-    device = hardware.device
-    if not device.has_noisy_reads:
-        return [np.zeros_like(t)] * 3
-    found = read_variance(t, device, trap_stream(seed, trial, key))
-    if (pulses := hardware.dac.pulses) > 1:
-        step = device.g_step_siemens * device.read_volt
-        a_pulse = found.squared / device.g_step_siemens**2 + found.linear * device.read_volt / step**2
-        return [np.zeros_like(t), a_pulse, pulses * found.still / step**2]
-    volt = device.read_volt / ((1 << hardware.dac.bits) - 1)
-    step = device.g_step_siemens * volt
-    return [found.squared / device.g_step_siemens**2, found.linear * volt / step**2, found.still / step**2]
 
 
 def _shorten(variance: NDArray[Any]) -> NDArray[np.float32]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HISTOGRAM_BINS = 1 << 15
 """Bins of column sums for a calibration that may clip."""
+MOST_BENT = 2.0
+"""Times the sum of an operator up to which bent sums have bins of their own."""
 
 
 def find_range(engine: Engine, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> AdcRange:
@@ -41,6 +43,8 @@ def find_range(engine: Engine, codes: ArrayLike, *, threads: int | None = None, 
     bound = max(engine.grids.highest_sum, -engine.grids.lowest_sum)
     if engine.errors is not None:
         bound *= float(np.abs(engine.errors.gain).max())
+    if engine.programmed.bend is not None:
+        bound *= MOST_BENT
     quantile = engine.hardware.adc.quantile or 1.0
     bins = HISTOGRAM_BINS if quantile < 1 else 0
     seen, _ = engine.observe(codes, bins=bins, bins_per_unit=bins / bound if bins else 0.0, threads=threads, **window)

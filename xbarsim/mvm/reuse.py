@@ -21,6 +21,7 @@ from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
+from xbarsim.mvm.probe import Probes
 from xbarsim.mvm.program import ProgrammedMatrix, program_arrays
 
 _NOT_PROGRAMMED = {"name", "description", "sources", "components", "activity", "timing", "chip", "epitome", "adc"}
@@ -80,6 +81,7 @@ def recall_arrays(
     seed: int,
     trial: int,
     layer: str,
+    probes: Probes | None,
     threads: int | None = None,
 ) -> ProgrammedMatrix:
     """Program every array of a layer as :func:`~xbarsim.mvm.program.program_arrays` does, or find it programmed.
@@ -88,7 +90,7 @@ def recall_arrays(
     ----------
     row_starts : ndarray of int, (row blocks + 1,)
         First row of every row block, and K.
-    encoded, layout, hardware, groups, seed, trial, layer, threads
+    encoded, layout, hardware, groups, seed, trial, layer, probes, threads
         As there.
 
     Returns
@@ -99,23 +101,30 @@ def recall_arrays(
     kept = _active.get()
     if kept is None or hardware.device.files:  # files of measurements may change under their names
         return program_arrays(
-            encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
-        )
+            encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes,
+            threads=threads,
+        )  # fmt: skip
     device: Any = hardware.model_dump_json(exclude=_NOT_PROGRAMMED)
     sensed = (hardware.adc.subtract, hardware.adc.off_current)
     turns = (groups.count, groups.of_row.tolist(), groups.of_output.tolist())
     about = (device, sensed, seed, trial, layer, encoded.digits.shape, row_starts.tolist(), turns)
     digest = hashlib.sha256(repr(about).encode())
     digest.update(np.ascontiguousarray(encoded.digits).data)
+    if probes is not None:
+        for part in (probes.fitted, probes.refined, probes.kept_back, probes.drive):
+            for each in part:
+                digest.update(repr(each.shape).encode() + np.ascontiguousarray(each).data)
     key = digest.hexdigest()
     programmed = kept.find(key)
     if programmed is None:
         programmed = program_arrays(
-            encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, threads=threads
-        )
+            encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes,
+            threads=threads,
+        )  # fmt: skip
         kept.keep(key, programmed)
     return programmed
 
 
 def _count_bytes(programmed: ProgrammedMatrix) -> int:
-    return sum(value.nbytes for value in vars(programmed).values() if isinstance(value, np.ndarray))
+    held = [programmed] if programmed.bend is None else [programmed, programmed.bend]
+    return sum(value.nbytes for each in held for value in vars(each).values() if isinstance(value, np.ndarray))

@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 from xbarsim.converter import SumSample
 from xbarsim.mvm.fused import FusedMatrix
 from xbarsim.mvm.product import BLOCK
+from xbarsim.mvm.statistics import FitStatistics
 
 ROUNDINGS = 1 << 16
 """Conversions that are looked at for sums next to thresholds, at most about: enough for a share within 0.002."""
 SAMPLES = 1 << 18
 """Column sums that a converter of unequal steps is calibrated on, at most about."""
+BEYOND = 1.1
+"""Times the largest sum that a response was fitted on beyond which a sum is outside. Our choice: a curve that is nearly
+straight holds a tenth further."""
 
 
 class _ReadSums(NamedTuple):
-    """Column sums of some vectors in one read of one row block."""
+    """What columns sense of some vectors in one read of one row block."""
 
     block: int
     """Row block, counted from 0."""
@@ -28,6 +32,10 @@ class _ReadSums(NamedTuple):
     """Input stream, counted from 0."""
     sums: NDArray[np.float64]
     """(vectors, columns) without errors, of the columns asked for [level units]."""
+    straight: NDArray[np.float64]
+    """(vectors, columns) what the operator alone gives [level units]."""
+    loads: NDArray[np.float64]
+    """(vectors,) loads of the reads [-]; empty without curves."""
 
 
 def _list_reads(
@@ -38,6 +46,7 @@ def _list_reads(
     ``columns`` are those to return. What they add up to is exact: inputs have few bits, and cells 24.
     """
     cells, streams = matrix.programmed.matrix[:, columns].astype(np.float64), matrix.streams
+    bend = matrix.programmed.bend
     reads = len(streams) * (len(matrix.row_starts) - 1) * count
     coded = streams.encode(codes[:: max(1, len(codes) * reads // most)])
     for first in range(0, len(coded), BLOCK):
@@ -45,7 +54,13 @@ def _list_reads(
             block = coded[first : first + BLOCK, begin:end]
             for t, (shift, width) in enumerate(zip(streams.shifts, streams.widths, strict=True)):
                 values = (block >> int(shift)) & ((1 << int(width)) - 1)
-                yield _ReadSums(r, t, values.astype(np.float64) @ cells[begin:end])
+                inputs = values.astype(np.float64)
+                sums = inputs @ cells[begin:end]
+                if bend is None:
+                    yield _ReadSums(r, t, sums, sums, np.zeros(0))
+                else:
+                    loads = bend.weigh(inputs, slice(begin, end))
+                    yield _ReadSums(r, t, bend.apply(sums, loads, r, columns), sums, loads)
 
 
 def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
@@ -109,6 +124,42 @@ def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = R
         near += int(np.count_nonzero(np.abs(y - np.rint(y)) > 0.4))
         count += y.size
     return near / count if count else None
+
+
+def measure_fit(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> FitStatistics | None:
+    """Return how well fitted responses hold; None where there are none.
+
+    Parameters
+    ----------
+    matrix : FusedMatrix
+        Cells, responses and converters.
+    codes : ndarray of int, (vectors, K)
+        Inputs, of which some are looked at for sums beyond those that responses were fitted on.
+    most : int
+        About as many conversions are looked at at most.
+
+    Returns
+    -------
+    FitStatistics or None
+        Errors on reads that were kept back when responses were fitted, and the share beyond.
+    """
+    bend = matrix.programmed.bend
+    if bend is None:
+        return None
+    columns = matrix.recipe.used_columns
+    error = bend.error[:, :, columns].astype(np.float64) / (1.0 if matrix.adc.is_ideal else matrix.adc.lsb)
+    error = error[np.isfinite(error)]
+    beyond = count = 0
+    for read in _list_reads(matrix, codes, columns, len(columns), most):
+        is_beyond = np.abs(read.straight) > BEYOND * bend.highest[read.block, columns]
+        is_beyond |= (read.loads > BEYOND * bend.heaviest[read.block])[:, np.newaxis]
+        beyond += int(np.count_nonzero(is_beyond))
+        count += read.straight.size
+    return FitStatistics(
+        rms_lsb=float(np.sqrt(np.mean(np.square(error)))),
+        max_lsb=float(np.abs(error).max()),
+        outside=beyond / count if count else 0.0,
+    )
 
 
 def sample_reads(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> NDArray[np.float64]:

@@ -6,6 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class FitStatistics:
+    """How well the fitted responses of a layer hold."""
+
+    rms_lsb: float
+    """Root-mean-square error on exactly solved reads that were kept back, in steps of the converter [lsb]."""
+    max_lsb: float
+    """Largest of these errors [lsb]."""
+    outside: float
+    """Share of conversions whose sums are beyond those that a response was fitted on [-]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Statistics:
     """Statistics of the converters of a layer for some inputs, without noise."""
 
@@ -21,3 +33,5 @@ class Statistics:
     """Smallest column sum, times its gain and how much finer its step is than the layer's [level units]."""
     highest: float
     """Largest one, likewise [level units]."""
+    fit: FitStatistics | None
+    """How well fitted responses hold; None where an operator is all there is, and where every read is solved."""

@@ -210,7 +210,7 @@ def draw_layer(
         raise ConfigError(f"{node.name}: training through the arrays of an epitome is not modelled")
     codes = quantize_input(layer, x)
     with keep_arrays(KeptArrays()):  # both differ in their converters alone
-        programmed = program_layer(node, layer, plan, seed=seed, trial=trial)
+        programmed = program_layer(node, layer, plan, seed=seed, trial=trial, codes=codes)
         machine = calibrate_machine(programmed, codes, integer_layer(layer, node, codes))
         linear = find_weights(node, layer, plan, seed=seed, trial=trial)
     sample = codes[:SAMPLE_IMAGES].astype(np.float64)

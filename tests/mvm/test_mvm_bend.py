@@ -1,0 +1,146 @@
+"""Responses that are fitted where a circuit depends on its inputs: their error, their bits, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from xbarsim.config import load_hardware
+from xbarsim.converter import encode_streams
+from xbarsim.crossbar import solve_currents
+from xbarsim.errors import ConfigError
+from xbarsim.mvm import encode_weights, program_matrix
+from xbarsim.mvm.bend import fit_terms
+from xbarsim.mvm.probe import FITTED, KEPT_BACK, choose_probes
+
+SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
+WIRES = {"crossbar.r_wl_ohm": 20.0, "crossbar.r_bl_ohm": 20.0, "crossbar.r_source_ohm": 300.0}
+SMALL = {"crossbar.rows": 16, "crossbar.cols": 16, "device.programming.sigma": 0.0, **WIRES}
+GATES = {"crossbar.topology": "1t1r_gate", "crossbar.r_sl_ohm": 20.0, "crossbar.r_access_ohm": 5e3}
+CASES = {
+    "sinh": SINH,
+    "gates": GATES,
+    "gates, source lines along rows": {**GATES, "crossbar.topology": "1t1r_gate_rows"},
+    "sinh, both polarities converted": {**SINH, "adc.subtract": "digital", "adc.off_current": "column"},
+    "sinh, widths of pulses": {**SINH, "dac.bits": 2, "dac.coding": "width"},
+    "floating": {"crossbar.topology": "passive_floating"},
+}
+
+
+def inputs(vectors=300, rows=40):
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 256, (vectors, rows)) * (rng.random((vectors, rows)) < 0.4)
+    return codes.astype(np.uint8)
+
+
+def program(changes, codes=None, **more):
+    weights = np.random.default_rng(4).integers(-127, 128, (40, 4))
+    hardware = load_hardware("reference", {**SMALL, **changes})
+    return weights, program_matrix(weights, hardware, weight_bits=8, activation_bits=8, codes=codes, **more)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_error_on_reads_kept_back_is_small(name):
+    codes = inputs()
+    _, engine = program(CASES[name], codes[:150])
+    fit = engine.calibrate(codes[:150]).survey(codes[150:]).fit
+    assert fit.rms_lsb < 0.05
+    assert fit.max_lsb < 0.5
+    assert fit.outside < 0.01
+
+
+def test_results_are_near_those_of_circuits_that_are_solved_read_by_read():
+    codes = inputs()
+    weights, engine = program({**SINH, "adc.bits": "ideal"}, codes[:150])
+    device = engine.hardware.device
+    digits = encode_weights(weights, "differential", weight_bits=8, cell_bits=2).digits
+    padded = np.zeros((2, 48, 16))
+    padded[:, :40] = digits.transpose(0, 2, 3, 1).reshape(2, 40, 16)
+    g = device.g_off_siemens + padded.reshape(2, 3, 16, 16) * device.g_step_siemens
+    x = np.zeros((20, 48))
+    x[:, :40] = codes[150:170]
+    ohms = {name: getattr(engine.hardware.crossbar, name) for name in ("r_wl_ohm", "r_bl_ohm", "r_source_ohm")}
+    total = np.zeros((20, 4))
+    for bit in range(8):
+        driven = (x.astype(int) >> bit) & 1
+        for r in range(3):
+            part = driven[:, 16 * r : 16 * r + 16] * device.read_volt
+            i = [solve_currents(g[p, r], part, **ohms, iv=device.iv) for p in range(2)]
+            sums = (i[0] - i[1]) / (device.g_step_siemens * device.read_volt * device.secant)
+            total += 2**bit * (sums.reshape(20, 4, -1) @ np.array([1, 4, 16, 64]))
+    found = engine.multiply(codes[150:170])
+    fitted = np.std(found - total)
+    assert fitted < 0.02 * np.std(codes[150:170].astype(float) @ weights - total)  # what wires and curves take in all
+    plain = program({**SINH, "adc.bits": "ideal", "crossbar.method": "closed_form"})[1].multiply(codes[150:170])
+    assert fitted < 0.1 * np.std(plain - total)
+
+
+@pytest.mark.parametrize("changes", [SINH, {**SINH, "adc.noise_lsb": 0.5, "adc.step_per": "slice"}])
+def test_neither_kernel_nor_batch_nor_threads_change_a_bit(changes):
+    codes = inputs(600)
+    _, engine = program({**changes, "adc.bits": 6}, codes[:150])
+    engine = engine.calibrate(codes[:150])
+    whole = engine.multiply(codes, method="float", threads=1)
+    parts = [engine.multiply(codes[i : i + 7], method="float", first_vector=i, threads=2) for i in range(0, 70, 7)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole[:70])  # few vectors take products, many take tables
+    other = engine.multiply(codes, method="product")
+    assert np.mean(other != whole) < 1e-3  # float64 rounds some sums the other way
+
+
+def test_the_same_inputs_give_the_same_curves_on_any_number_of_threads():
+    codes = inputs()
+    first, second = (program(SINH, codes, threads=threads)[1].programmed.bend for threads in (1, 2))
+    np.testing.assert_array_equal(first.terms, second.terms)
+    np.testing.assert_array_equal(first.error, second.error)
+
+
+def test_reads_far_beyond_those_of_the_fit_are_counted():
+    codes = inputs()
+    _, engine = program(SINH, (codes & 1).astype(np.uint8))
+    engine = engine.calibrate(codes)
+    dense = np.full((50, 40), 255, dtype=np.uint8)
+    assert engine.survey(dense).fit.outside > 0.8
+
+
+def test_a_curve_of_its_own_form_is_found():
+    rng = np.random.default_rng(0)
+    sums, loads = rng.uniform(-50, 90, (3, 40)), rng.integers(1, 200, 40).astype(float)
+    terms = np.array([[0.02, -0.01, 0.03], [1e-4, -2e-4, 0.0], [1e-4, 2e-4, -1e-4], [0.01, 0.0, -0.02]])
+    sensed = sums * (1 + terms[0][:, None] + terms[1][:, None] * sums + terms[2][:, None] * loads)
+    sensed += terms[3][:, None] * loads
+    np.testing.assert_allclose(fit_terms(sums, loads, sensed), terms, rtol=0.02, atol=2e-5)
+
+
+def test_reads_come_from_inputs_and_cover_sparse_and_dense_ones():
+    codes, streams = inputs(), encode_streams(8, 1, False, "twos_complement", 2)
+    probes = choose_probes(codes, streams, np.array([0, 16, 32, 40]), seed=0, layer="a")
+    assert [len(each) for each in probes.fitted] == [FITTED] * 3
+    assert [len(each) for each in probes.kept_back] == [KEPT_BACK] * 3
+    every = {tuple(bits) for bit in range(8) for bits in ((codes[:, :16] >> bit) & 1).tolist()}
+    assert {tuple(read) for read in probes.fitted[0].tolist()} <= every
+    driven = probes.fitted[0].sum(axis=1)
+    assert driven[0] == 1
+    assert driven[-1] >= 9
+    uniform = choose_probes(None, streams, np.array([0, 16]), seed=0, layer="a")
+    assert 0.4 < uniform.drive[0].mean() < 0.6
+
+
+def test_groups_that_are_read_in_turn_are_refused_where_a_response_is_fitted():
+    with pytest.raises(ConfigError, match=r"mapping\.groups: serial contradicts"):
+        load_hardware("reference", {**SINH, "mapping.groups": "serial"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "response"),
+    [
+        ({}, "operator"),
+        (SINH, "fitted"),
+        ({**SINH, "crossbar.r_wl_ohm": 0.0, "crossbar.r_bl_ohm": 0.0}, "operator"),
+        ({**SINH, "crossbar.method": "ideal"}, "operator"),
+        ({**SINH, "crossbar.method": "closed_form"}, "operator"),
+        ({"crossbar.method": "fitted"}, "fitted"),
+        ({"crossbar.topology": "1t1r_gate"}, "fitted"),
+        ({"crossbar.topology": "1t1r_gate", "crossbar.r_bl_ohm": 0.0}, "operator"),
+        ({"crossbar.topology": "passive_floating"}, "fitted"),
+    ],
+)
+def test_hardware_says_what_its_arrays_answer_by(changes, response):
+    assert load_hardware("reference").override(changes).response == response

@@ -1,0 +1,94 @@
+"""Reads that a response is fitted on, and others that it is checked on.
+
+They come from the layer's own calibration inputs, cut into streams as the drivers send them, with every stream: high
+bit planes drive few rows, low ones many. Within a row block the reads are ordered by how much they drive, so that fit
+and check cover the whole range alike, and are taken from different images. Where no inputs are given, they are uniform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xbarsim.converter import Streams, split_inputs
+from xbarsim.rng import stream
+
+VECTORS = 512
+"""Vectors that reads are chosen from. Our choice: two thousand reads or more, so that the densest are among them."""
+FITTED = 48
+"""Reads of a row block that a response is fitted on. Our choice: a dozen for each number of a curve."""
+KEPT_BACK = 24
+"""Reads of a row block that a response is checked on."""
+REFINED = 3
+"""Times as many reads are taken where the check fails."""
+
+Digits = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Probes:
+    """Reads of every row block."""
+
+    fitted: tuple[Digits, ...]
+    """For each row block (reads, rows): inputs in steps of a driver, for the fit."""
+    refined: tuple[Digits, ...]
+    """The same, more of them, where the first are too few."""
+    kept_back: tuple[Digits, ...]
+    """The same, for the check."""
+    drive: tuple[NDArray[np.float64], ...]
+    """For each row block (rows,): mean input of a row as a share of a full one [-]."""
+
+
+def choose_probes(
+    codes: ArrayLike | None, streams: Streams, row_starts: NDArray[np.int64], *, seed: int, layer: str
+) -> Probes:
+    """Choose the reads that the response of a layer is fitted and checked on.
+
+    Parameters
+    ----------
+    codes : array_like of int, (vectors, K), or None
+        Calibration inputs; None takes uniform ones.
+    streams : Streams
+        How they are sent.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    seed, layer : int, str
+        Key of the random stream ``mvm.probes``: ``VECTORS`` x K draws without inputs, none otherwise.
+
+    Returns
+    -------
+    Probes
+        At most ``FITTED``, ``REFINED`` times as many, and ``KEPT_BACK`` reads of each row block, fewer where there are
+        fewer that drive any row.
+    """
+    if codes is None:
+        rng = stream(seed, "mvm.probes", layer)
+        vectors = rng.integers(streams.lowest, streams.highest + 1, (VECTORS, int(row_starts[-1])))
+    else:
+        given = np.asarray(codes)
+        vectors = given[np.unique(np.linspace(0, len(given) - 1, VECTORS).astype(int))].astype(np.int64)
+    sent = split_inputs(vectors, streams).astype(np.int64)
+    highest = (1 << streams.dac_bits) - 1
+    blocks = [sent[:, :, begin:end] for begin, end in pairwise(row_starts)]
+    half = len(vectors) // 2  # those of some images for the fit, those of others for the check
+    first, second = slice(0, max(1, half)), slice(half, None)
+    return Probes(
+        fitted=tuple(_spread(each[:, first], FITTED) for each in blocks),
+        refined=tuple(_spread(each[:, first], FITTED * REFINED) for each in blocks),
+        kept_back=tuple(_spread(each[:, second], KEPT_BACK) for each in blocks),
+        drive=tuple(each.mean(axis=(0, 1)) / highest for each in blocks),
+    )
+
+
+def _spread(sent: NDArray[Any], count: int) -> Digits:
+    """Return reads that differ and drive some row, spread evenly over how much they drive: (streams, vectors, rows)."""
+    reads = np.unique(sent.reshape(-1, sent.shape[-1]), axis=0)
+    reads = reads[reads.any(axis=1)]
+    if not len(reads):
+        return np.ones((1, sent.shape[-1]), dtype=np.int64)  # no input drives these rows: any read will do
+    order = np.argsort(reads.sum(axis=1), kind="stable")
+    return np.asarray(reads[order[np.unique(np.linspace(0, len(order) - 1, count).astype(int))]])

@@ -1,0 +1,233 @@
+"""Arrays of a chunk -> what their columns do, in level units.
+
+Where one operator holds for every input, columns answer by it alone. Elsewhere the operator is taken at the mean input
+of the layer, and reads of the layer's own inputs are solved exactly beside it, for a curve that is fitted behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.crossbar import Lines, Wires, solve_operating_point, solve_operator, solve_patterns
+from xbarsim.device import program_cells, read_variance, trap_stream
+from xbarsim.mvm.bend import ENOUGH, bend_sums, fit_terms
+from xbarsim.mvm.place import Chunk
+from xbarsim.mvm.probe import Probes
+
+WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
+"""Resistances of ``hardware.crossbar``."""
+
+TOLERANCE = 1e-6
+"""Error of a read that is solved, relative to full scale: a thousandth of a step of any converter. Our choice."""
+
+Floats = NDArray[np.float64]
+
+
+class ColumnPart(NamedTuple):
+    """What columns of arrays do, (array, column, row), in level units: one polarity, or the difference of two."""
+
+    response: NDArray[Any]
+    """Response to a row."""
+    digits: NDArray[Any]
+    """Response that ideal cells would have."""
+    noise: NDArray[Any]
+    """Variance of a read for the square of an input."""
+    shot: NDArray[Any]
+    """Variance of a read for an input."""
+    still: NDArray[Any]
+    """Variance of a read whatever its inputs."""
+
+
+class ChunkArrays:
+    """The programmed arrays of a chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        Digits and places.
+    measured : ndarray, (array, polarity, row, column), or None
+        Conductances to take as they are [S].
+    hardware : Hardware
+        Device, wires and array size.
+    seed, trial : int
+        Key of the device's random streams.
+    threads : int, optional
+        Threads to solve circuits on; the result does not depend on it.
+    """
+
+    def __init__(
+        self, chunk: Chunk, measured: Floats | None, hardware: Hardware, *, seed: int, trial: int, threads: int | None
+    ) -> None:
+        crossbar = hardware.crossbar
+        self.chunk, self.hardware, self.threads, self.key = chunk, hardware, threads, (seed, trial)
+        self.levels = chunk.digits.transpose(0, 2, 3, 1)
+        whole = np.ascontiguousarray(self.levels)
+        self.g = (
+            program_cells(whole, hardware.device, seed=seed, trial=trial, layer=chunk.key)
+            if measured is None
+            else measured
+        )
+        wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
+        self.lines = Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=crossbar.r_access_ohm)
+
+    def respond(self, drive: Floats | None) -> list[ColumnPart]:
+        """Return what columns do, by polarity, or merged where currents are subtracted.
+
+        Parameters
+        ----------
+        drive : ndarray, (rows of the row block,), or None
+            Mean input of each row, at which the operator is taken where the circuit depends on its input [-].
+        """
+        t = self._solve(drive)
+        hardware, seed, trial = self.hardware, *self.key
+        variances = _read_variances(t, hardware, self.chunk.key, seed=seed, trial=trial)
+        sums = self._subtract(t, np.ones(t.shape[-2]))
+        if hardware.has_signed_sums:
+            signed = self.levels.astype(np.int16)
+            digits: list[NDArray[Any]] = [signed[:, 0] - signed[:, 1]]
+            spread = [[values[:, 0] + values[:, 1] for values in variances]]
+        else:
+            if self.chunk.reference is not None:
+                variances = [values + self._of_reference(values) for values in variances]
+            digits = [self.levels[:, p] for p in range(self.levels.shape[1])]
+            spread = [[values[:, p] for values in variances] for p in range(self.levels.shape[1])]
+        parts = [ColumnPart(*each) for each in zip(sums, digits, *zip(*spread))]
+        return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
+
+    def sense(self, inputs: NDArray[np.int64]) -> list[Floats]:
+        """Solve reads and return what columns sense, (array, column, read), in level units, by part.
+
+        Parameters
+        ----------
+        inputs : ndarray of int, (reads, rows of the row block)
+            Inputs in steps of a driver.
+        """
+        device, highest = self.hardware.device, (1 << self.hardware.dac.bits) - 1
+        opening = np.zeros((len(inputs), self.hardware.crossbar.rows))
+        opening[:, : inputs.shape[1]] = inputs / highest
+        currents = solve_patterns(
+            self.g, self.lines, opening, topology=self.hardware.crossbar.layout, iv=device.iv,
+            read_volt=device.read_volt, pulses=self.hardware.dac.pulses, tol=TOLERANCE,
+            threads=self.threads,
+        )  # fmt: skip
+        per_step = currents * (highest / (device.read_volt * device.secant))
+        return [each.transpose(0, 2, 1) for each in self._subtract(per_step, inputs.sum(axis=1).astype(np.float64))]
+
+    def _solve(self, drive: Floats | None) -> Floats:
+        """Return the operator of every array over the secant of its cells, (array, polarity, row, column) [S]."""
+        device, crossbar = self.hardware.device, self.hardware.crossbar
+        secant = device.secant
+        if drive is not None:
+            mean = np.zeros(crossbar.rows)
+            mean[: len(drive)] = drive
+            t = solve_operating_point(
+                self.g, self.lines, topology=crossbar.layout, iv=device.iv, read_volt=device.read_volt, drive=mean,
+                threads=self.threads,
+            )  # fmt: skip
+        else:
+            g = self.g if secant == 1.0 else self.g * secant
+            topology, method = crossbar.layout, crossbar.method
+            t = solve_operator(g, self.lines, topology=topology, method=method, threads=self.threads)
+        return t if secant == 1.0 else t / secant  # levels are told by the conductances that cells are written to
+
+    def _of_reference(self, values: Floats) -> Floats:
+        """Return the values of the reference column of every array, the axis of columns kept."""
+        assert self.chunk.reference is not None
+        return np.take_along_axis(values, self.chunk.reference[:, np.newaxis, np.newaxis, np.newaxis], axis=3)
+
+    def _subtract(self, values: Floats, inputs: Floats) -> list[Floats]:
+        """Take the other polarity, or the off-current, from what columns do, and divide by a level step.
+
+        ``values`` is (array, polarity, row or read, column) [S], ``inputs`` what each row or read drives in all.
+        """
+        step = self.hardware.device.g_step_siemens
+        if self.hardware.has_signed_sums:
+            return [(values[:, 0] - values[:, 1]) / step]
+        off: Any = self.hardware.device.g_off_siemens * inputs[:, np.newaxis]
+        if self.chunk.reference is not None:
+            off = self._of_reference(values)
+        return [each / step for each in (values - off).swapaxes(0, 1)]
+
+
+class ColumnFit(NamedTuple):
+    """The curves of some columns and their errors."""
+
+    terms: Floats
+    """(terms, columns) numbers of the curves."""
+    error: Floats
+    """(reads, columns) error on reads kept back [level units]."""
+    highest: Floats
+    """(columns,) largest magnitude of a sum that a curve was fitted on [level units]."""
+    heaviest: float
+    """Largest load of a read that it was fitted on [-]."""
+
+
+def fit_columns(
+    arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, weights: NDArray[np.int32]
+) -> list[ColumnFit]:
+    """Fit a curve for every column of a chunk, on more reads where the first are too few.
+
+    Parameters
+    ----------
+    arrays : ChunkArrays
+        Programmed arrays.
+    parts : list of ColumnPart
+        Their operators.
+    probes : Probes
+        Reads to solve.
+    weights : ndarray of int32, (rows of the row block,)
+        What an input of each row counts in a load.
+
+    Returns
+    -------
+    list of ColumnFit
+        By part, columns in the order of the chunk's places.
+    """
+    chunk = arrays.chunk
+    at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
+    cells = [part.response[at][:, :rows].astype(np.float32).astype(np.float64) for part in parts]
+    check = probes.kept_back[r]
+    truth = [sensed[at] for sensed in arrays.sense(check)]
+    fits: list[ColumnFit] = []
+    for reads in (probes.fitted[r], probes.refined[r]):
+        solved = [sensed[at] for sensed in arrays.sense(reads)]
+        fits = []
+        for own, wanted, sensed in zip(cells, truth, solved):
+            sums, loads = _sum(own, reads), (reads @ weights).astype(np.float64)
+            terms = fit_terms(sums, loads, sensed)
+            found = bend_sums(_sum(own, check).T, (check @ weights).astype(np.float64), terms)
+            fits.append(ColumnFit(terms, found - wanted.T, np.abs(sums).max(axis=1), float(loads.max())))
+        if np.sqrt(np.mean([np.square(fit.error).mean() for fit in fits])) <= ENOUGH:
+            break
+    return fits
+
+
+def _sum(cells: Floats, reads: NDArray[np.int64]) -> Floats:
+    """Return the sums of the operator, (columns, reads), added in one order everywhere."""
+    found: Floats = np.einsum("ci,ri->cr", cells, reads.astype(np.float64))
+    return found
+
+
+def _read_variances(
+    t: NDArray[np.float64], hardware: Hardware, key: str, *, seed: int, trial: int
+) -> list[NDArray[np.float64]]:
+    """Return the variances of reads for the square of an input, for an input, and whatever inputs, in level units.
+
+    An input of 1 is the smallest step of voltage, or one pulse at full voltage, whose noise is that of a read and
+    independent of that of other pulses; ``t`` is the response of arrays [S].
+    """
+    device = hardware.device
+    if not device.has_noisy_reads:
+        return [np.zeros_like(t)] * 3
+    found = read_variance(t, device, trap_stream(seed, trial, key))
+    if (pulses := hardware.dac.pulses) > 1:
+        step = device.g_step_siemens * device.read_volt
+        a_pulse = found.squared / device.g_step_siemens**2 + found.linear * device.read_volt / step**2
+        return [np.zeros_like(t), a_pulse, pulses * found.still / step**2]
+    volt = device.read_volt / ((1 << hardware.dac.bits) - 1)
+    step = device.g_step_siemens * volt
+    return [found.squared / device.g_step_siemens**2, found.linear * volt / step**2, found.still / step**2]
