@@ -6,7 +6,7 @@ import pytest
 from xbarsim.config import load_hardware
 from xbarsim.converter import encode_streams
 from xbarsim.crossbar import solve_currents
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mvm import encode_weights, program_matrix
 from xbarsim.mvm.bend import fit_terms
 from xbarsim.mvm.probe import FITTED, KEPT_BACK, choose_probes
@@ -47,30 +47,44 @@ def test_the_error_on_reads_kept_back_is_small(name):
     assert fit.outside < 0.01
 
 
+def solve_by_hand(engine, weights, codes):
+    """Return the results of ideal converters when every array is solved for every bit, read by read."""
+    device = engine.hardware.device
+    digits = encode_weights(weights, "differential", weight_bits=8, cell_bits=2).digits
+    levels, x = np.zeros((2, 48, 16)), np.zeros((len(codes), 48), dtype=int)
+    levels[:, :40], x[:, :40] = digits.transpose(0, 2, 3, 1).reshape(2, 40, 16), codes
+    g = device.g_off_siemens + levels.reshape(2, 3, 16, 16) * device.g_step_siemens
+    ohms = {name: getattr(engine.hardware.crossbar, name) for name in ("r_wl_ohm", "r_bl_ohm", "r_source_ohm")}
+    total = np.zeros((len(codes), 4))
+    for bit, r in np.ndindex(8, 3):
+        volt = ((x[:, 16 * r : 16 * r + 16] >> bit) & 1) * device.read_volt
+        i = [solve_currents(g[p, r], volt, **ohms, iv=device.iv) for p in range(2)]
+        sums = (i[0] - i[1]) / (device.g_step_siemens * device.read_volt * device.secant)
+        total += 2**bit * (sums.reshape(len(codes), 4, -1) @ np.array([1, 4, 16, 64]))
+    return total
+
+
 def test_results_are_near_those_of_circuits_that_are_solved_read_by_read():
     codes = inputs()
     weights, engine = program({**SINH, "adc.bits": "ideal"}, codes[:150])
-    device = engine.hardware.device
-    digits = encode_weights(weights, "differential", weight_bits=8, cell_bits=2).digits
-    padded = np.zeros((2, 48, 16))
-    padded[:, :40] = digits.transpose(0, 2, 3, 1).reshape(2, 40, 16)
-    g = device.g_off_siemens + padded.reshape(2, 3, 16, 16) * device.g_step_siemens
-    x = np.zeros((20, 48))
-    x[:, :40] = codes[150:170]
-    ohms = {name: getattr(engine.hardware.crossbar, name) for name in ("r_wl_ohm", "r_bl_ohm", "r_source_ohm")}
-    total = np.zeros((20, 4))
-    for bit in range(8):
-        driven = (x.astype(int) >> bit) & 1
-        for r in range(3):
-            part = driven[:, 16 * r : 16 * r + 16] * device.read_volt
-            i = [solve_currents(g[p, r], part, **ohms, iv=device.iv) for p in range(2)]
-            sums = (i[0] - i[1]) / (device.g_step_siemens * device.read_volt * device.secant)
-            total += 2**bit * (sums.reshape(20, 4, -1) @ np.array([1, 4, 16, 64]))
-    found = engine.multiply(codes[150:170])
-    fitted = np.std(found - total)
-    assert fitted < 0.02 * np.std(codes[150:170].astype(float) @ weights - total)  # what wires and curves take in all
-    plain = program({**SINH, "adc.bits": "ideal", "crossbar.method": "closed_form"})[1].multiply(codes[150:170])
-    assert fitted < 0.1 * np.std(plain - total)
+    some = codes[150:170]
+    truth = solve_by_hand(engine, weights, some)
+    fitted = np.std(engine.multiply(some) - truth)
+    assert fitted < 0.02 * np.std(some.astype(float) @ weights - truth)  # what wires and curves take in all
+    secant = program({**SINH, "adc.bits": "ideal", "crossbar.method": "closed_form"})[1].multiply(some)
+    assert fitted < 0.1 * np.std(secant - truth)
+
+
+def test_reads_that_are_solved_give_the_currents_of_their_circuits_in_any_batch():
+    codes = inputs()
+    weights, engine = program({**SINH, "adc.bits": "ideal", "crossbar.method": "exact"}, codes[:150])
+    some = codes[150:162]
+    whole = engine.multiply(some, method="solved")
+    np.testing.assert_allclose(whole, solve_by_hand(engine, weights, some), atol=1e-3 * np.abs(whole).max())
+    parts = [engine.multiply(some[i : i + 5], method="solved", threads=1) for i in range(0, 12, 5)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    with pytest.raises(ShapeError, match=r"solved needs crossbar\.method: exact"):
+        program(SINH, codes[:150])[1].multiply(some, method="solved")
 
 
 @pytest.mark.parametrize("changes", [SINH, {**SINH, "adc.noise_lsb": 0.5, "adc.step_per": "slice"}])
@@ -137,6 +151,8 @@ def test_groups_that_are_read_in_turn_are_refused_where_a_response_is_fitted():
         ({**SINH, "crossbar.method": "ideal"}, "operator"),
         ({**SINH, "crossbar.method": "closed_form"}, "operator"),
         ({"crossbar.method": "fitted"}, "fitted"),
+        ({"crossbar.method": "exact"}, "operator"),
+        ({**SINH, "crossbar.method": "exact"}, "exact"),
         ({"crossbar.topology": "1t1r_gate"}, "fitted"),
         ({"crossbar.topology": "1t1r_gate", "crossbar.r_bl_ohm": 0.0}, "operator"),
         ({"crossbar.topology": "passive_floating"}, "fitted"),

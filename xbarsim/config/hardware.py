@@ -245,11 +245,6 @@ class Hardware(Record):
                 "mapping.groups: serial contradicts a circuit that depends on its inputs, whose response is fitted to "
                 "whole reads; take mapping.groups: dense or stripes"
             )
-        if self.response == "exact":
-            raise ValueError(
-                "crossbar.method: exact contradicts a circuit that depends on its inputs; take auto or fitted, whose "
-                "error is measured on exact solves"
-            )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             total = device.stuck.on_rate + device.stuck.off_rate
             raise ValueError(

@@ -51,9 +51,10 @@ def calibrate_machine(
         As it is for ``adc.full_scale: whole``; with the step that holds a share of the sums for ``quantile``; with the
         step of least mean squared error in the output for ``calibrated`` (behind ``adc.output_correction`` where that
         is on). Thresholds of unequal steps are placed within the range that holds every sum. The range is set with all
-        errors of the converter; ``adc.clips`` and ``adc.rounds`` leave some out afterwards.
+        errors of the converter; ``adc.clips`` and ``adc.rounds`` leave some out afterwards. Where every read is solved,
+        the range is that of the fitted response.
     """
-    return _set_range(machine, codes, exact, threads).leave_out()
+    return _set_range(machine, codes, exact, threads).leave_out().solve_reads()
 
 
 def _set_range(machine: AdjustableMachine, codes: Codes, exact: NDArray[np.int64], threads: int) -> AdjustableMachine:

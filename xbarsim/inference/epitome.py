@@ -88,6 +88,12 @@ class EpitomeMachine:
         """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out."""
         return replace(self, engines=tuple(leave_out_errors(engine) for engine in self.engines))
 
+    def solve_reads(self) -> EpitomeMachine:
+        """Return the layer with every read solved; see :meth:`AdjustableMachine.solve_reads`."""
+        if self.plan.hardware.response != "exact":
+            return self
+        return replace(self, engines=tuple(replace(each, solves=True) for each in self.engines))
+
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each row block do on quantised inputs."""
         return [engine.survey(lines, threads=threads) for _, engine, lines in self._lines(codes)]

@@ -95,6 +95,14 @@ class LayerMachine:
         """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out."""
         return replace(self, blocks=tuple(replace(each, engine=leave_out_errors(each.engine)) for each in self.blocks))
 
+    def solve_reads(self) -> LayerMachine:
+        """Return the layer with every read solved; see :meth:`AdjustableMachine.solve_reads`."""
+        if self.plan.hardware.response != "exact":
+            return self
+        return replace(
+            self, blocks=tuple(replace(each, engine=replace(each.engine, solves=True)) for each in self.blocks)
+        )
+
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each block do on quantised inputs; see :meth:`Machine.survey`."""
         return [block.engine.survey(*args, threads=threads, **window) for block, args, window in self._parts(codes)]

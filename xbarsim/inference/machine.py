@@ -122,6 +122,9 @@ class AdjustableMachine(Machine, Protocol):
     def leave_out(self) -> AdjustableMachine:
         """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out, its range set before."""
 
+    def solve_reads(self) -> AdjustableMachine:
+        """Return the layer with every read solved, where its hardware says so; its range is set before."""
+
 
 def run_machine(machine: Machine, x: Floats, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float32]:
     """Return a layer's float output on the hardware for float inputs.

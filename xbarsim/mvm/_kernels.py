@@ -257,7 +257,7 @@ def multiply_tables(
     quarter, noise_quarter = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
     for r in range(cells.row_starts.size - 1):
         list_rows(reads, inputs, r, scratch.starts, scratch.rows)
-        if fine is not None and fine.curves is not None:
+        if fine is not None:
             weigh_tables(reads, fine.curves, cells.row_starts[r], cells.row_starts[r + 1], scratch)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
@@ -305,7 +305,7 @@ def multiply_products(
         values = scratch.values[: (count + 3) * (end - begin)].reshape(count + 3, end - begin)
         values[count:] = 0
         split_values(reads, codes, begin, end, values)
-        if fine is not None and fine.curves is not None:
+        if fine is not None:
             weigh_values(values, fine.curves, begin, scratch)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]

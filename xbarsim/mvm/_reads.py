@@ -76,8 +76,10 @@ def weigh_groups(dac_bits: int, weights: NDArray[np.int32], begin: int, end: int
 
 
 @kernel
-def weigh_tables(reads: Reads, curves: Curves, begin: int, end: int, scratch: FusedScratch) -> None:
+def weigh_tables(reads: Reads, curves: Curves | None, begin: int, end: int, scratch: FusedScratch) -> None:
     """Add up the load of every read whose table rows are listed; whole numbers, exact in float32."""
+    if curves is None:
+        return
     weigh_groups(reads.dac_bits, curves.weights, begin, end, scratch.load_table)
     for read in range(scratch.starts.size - 1):
         total = 0
@@ -87,8 +89,10 @@ def weigh_tables(reads: Reads, curves: Curves, begin: int, end: int, scratch: Fu
 
 
 @kernel
-def weigh_values(values: NDArray[np.float32], curves: Curves, begin: int, scratch: FusedScratch) -> None:
+def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int, scratch: FusedScratch) -> None:
     """Add up the load of every read from the values of its inputs, (reads, rows)."""
+    if curves is None:
+        return
     for read in range(values.shape[0]):
         total = np.float32(0.0)
         for i in range(values.shape[1]):

@@ -31,7 +31,7 @@ from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.steps import ScaledReads, Steps, choose_steps, has_own_steps, scale_reads
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
-METHODS = ("auto", "collapsed", "fixed", "float", "product")
+METHODS = ("auto", "collapsed", "fixed", "float", "product", "solved")
 """Ways to multiply; see :meth:`Engine.multiply`."""
 WINDOW_CELLS = 1 << 25
 """Inputs of windows that are materialised at a time."""
@@ -62,6 +62,8 @@ class Engine:
     """Physical converters."""
     tables: LevelTables | None = None
     """Thresholds of the converters; None for equal steps."""
+    solves: bool = False
+    """Whether every read is solved as a circuit of its own, in place of fitted responses."""
 
     @property
     def lsb(self) -> float:
@@ -138,7 +140,8 @@ class Engine:
             Index of the first vector within the run; it keys the noise of single reads, so that batches do not.
         method : str
             ``auto``; or one of ``fixed`` and ``float`` (fused kernels, cells on a grid of 16 or of 24 bits),
-            ``product`` (plain float64) and ``collapsed`` (one product, where nothing rounds, clips or adds).
+            ``product`` (plain float64), ``solved`` (every read a circuit) and ``collapsed`` (one product, where
+            nothing rounds, clips or adds).
         threads : int, optional
             Threads to use; the result does not depend on it.
 
@@ -156,7 +159,7 @@ class Engine:
         x = self._check(codes)
         chosen = self.choose_method(method)
         matrix = self._matrix(chosen, first_vector)
-        if chosen == "product":
+        if chosen in ("product", "solved"):
             return self._take_off(multiply_plain(matrix, x))
         if chosen == "collapsed":
             result = self._take_off(multiply_collapsed(matrix, x))
@@ -230,8 +233,12 @@ class Engine:
             raise ShapeError(f"method: {method!r} is not one of {', '.join(METHODS)}")
         if method == "collapsed" and not self._collapses:
             raise ShapeError("method: collapsed needs converters that neither round nor clip, and no errors")
-        if method in ("collapsed", "product"):
+        if method == "solved" and self.programmed.solved is None:
+            raise ShapeError("method: solved needs crossbar.method: exact, and a circuit that depends on its inputs")
+        if method in ("collapsed", "product", "solved"):
             return method
+        if method == "auto" and self.solves:
+            return "solved"
         if method == "auto" and self._collapses:
             return "collapsed"
         # lanes count codes in int32, and hold sums in float32
@@ -276,6 +283,7 @@ class Engine:
             recipe=self._scaled.recipe,
             grid=self.grids.fixed if method == "fixed" and self.grids.fixed else self.grids.float32,
             errors=errors,
+            solves=method == "solved",
         )
 
     def _vectors(self, matrix: FusedMatrix, x: NDArray[Any]) -> PackedInputs | NDArray[Any]:

@@ -48,6 +48,8 @@ class FusedMatrix:
     recipe: Recipe
     grid: Grid
     errors: _records.Errors | None
+    solves: bool
+    """Whether reads are solved one by one, which :meth:`sum_inputs` alone does."""
 
     @cached_property
     def shaped(self) -> _records.Fine | None:
@@ -71,6 +73,8 @@ class FusedMatrix:
             Row block.
         """
         rows = slice(self.row_starts[r], self.row_starts[r + 1])
+        if self.solves and self.programmed.solved is not None:
+            return self.programmed.solved.sense(x, r)
         sums = x @ self.programmed.matrix[rows].astype(np.float64)
         bend = self.programmed.bend
         return sums if bend is None else bend.apply(sums, bend.weigh(x, rows), r)

@@ -28,6 +28,7 @@ from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 from xbarsim.mvm.probe import Probes
 from xbarsim.mvm.respond import ChunkArrays, ColumnFit, ColumnPart, fit_columns
+from xbarsim.mvm.solved import SolvedReads
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +57,8 @@ class ProgrammedMatrix:
     """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
     bend: Bend | None
     """What columns sense for a sum of the matrix, where the circuit depends on its input; None: the sum."""
+    solved: SolvedReads | None
+    """The arrays themselves, where every read is solved; None elsewhere."""
 
 
 def program_arrays(
@@ -103,12 +106,15 @@ def program_arrays(
     collected = _Collected.make(len(row_starts) - 1, encoded.digits.shape[2], sheet, hardware)
     stack = (len(row_starts) - 1, layout.blocks, encoded.digits.shape[0])
     measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
+    kept: list[ChunkArrays] = []
     curves = None if probes is None else _CollectedCurves.make(probes, sheet, row_starts, hardware)
     for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
         arrays = ChunkArrays(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
         parts = arrays.respond(None if probes is None else probes.drive[chunk.row_block])
         collected.add(chunk, parts)
+        if hardware.response == "exact":
+            kept.append(arrays)
         if probes is not None and curves is not None:
             curves.add(chunk, fit_columns(arrays, parts, probes, curves.weights[chunk.begin : chunk.end]))
     return ProgrammedMatrix(
@@ -122,6 +128,7 @@ def program_arrays(
         converters=sheet.converters,
         mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
         bend=None if curves is None else Bend(**vars(curves)),
+        solved=SolvedReads(arrays=tuple(kept), columns=sheet.columns) if hardware.response == "exact" else None,
     )
 
 

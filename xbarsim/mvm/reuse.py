@@ -99,7 +99,8 @@ def recall_arrays(
         Effective matrix in level units.
     """
     kept = _active.get()
-    if kept is None or hardware.device.files:  # files of measurements may change under their names
+    # files of measurements may change under their names, and arrays to be solved are too large to keep
+    if kept is None or hardware.device.files or hardware.response == "exact":
         return program_arrays(
             encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes,
             threads=threads,

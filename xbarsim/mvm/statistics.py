@@ -34,4 +34,4 @@ class Statistics:
     highest: float
     """Largest one, likewise [level units]."""
     fit: FitStatistics | None
-    """How well fitted responses hold; None where an operator is all there is, and where every read is solved."""
+    """How well fitted responses hold; None where an operator is all there is."""
