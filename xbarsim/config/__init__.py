@@ -10,7 +10,6 @@ from xbarsim.config.hardware import (
     Chip,
     EpitomeRules,
     Hardware,
-    Mapping,
     Timing,
 )
 from xbarsim.config.iv import Polynomial, Selector, Sinh
@@ -22,6 +21,7 @@ from xbarsim.config.load import (
     load_hardware,
     override_record,
 )
+from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
 from xbarsim.config.record import Record
 

@@ -19,6 +19,7 @@ from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device
 from xbarsim.config.encoding import ENCODINGS, EncodingName
+from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, Positive, Record
 from xbarsim.noc import NOCS, list_nocs
@@ -27,61 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
 
     from typing_extensions import Self
-
-
-class GroupArray(Record):
-    """Size of the arrays of grouped layers; their wires, cells and converters are those of ``crossbar``."""
-
-    rows: Annotated[int, Field(ge=1, le=4096)]
-    """Word lines of an array of a grouped layer."""
-    cols: Annotated[int, Field(ge=1, le=4096)]
-    """Bit lines of an array of a grouped layer."""
-
-
-class Mapping(Record):
-    """How layers are cut into arrays."""
-
-    rows: Literal["packed", "whole_kernels"] = "packed"
-    """``packed`` fills rows with the flattened kernel and cuts it anywhere; ``whole_kernels`` keeps the k*k rows of an
-    input channel in one array."""
-    slices: Literal["adjacent", "separate"] = "adjacent"
-    """Bit slices of a weight in adjacent columns, or each slice in separate arrays."""
-    groups: Literal["dense", "serial", "stripes"] = "dense"
-    """Mapping of grouped and depthwise convolutions. ``dense``: as many groups as fit share an array and are read at
-    once. ``serial``: they are read one after another, with the rows of the other groups at 0 V. ``stripes``: groups use
-    arrays of the size ``group_array``; those that share an array are read at once."""
-    group_array: GroupArray | None = None
-    """Size of the arrays of grouped layers; required for, and only allowed with, ``groups: stripes``."""
-    weight_range: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Fraction of the largest weight of an output that the highest code represents. Below 1 the largest weights are
-    clipped, and the others use more of the conductance range, which reduces the effect of cell noise [-]."""
-    remap: Literal["none", "columns"] = "none"
-    """Order of the columns in an array: unchanged, or, once stuck cells are known, the order with the least change of
-    the weights by stuck cells (a remedy for stuck cells)."""
-    replication: Literal["none", "balanced"] = "none"
-    """Replicas of layers with many windows: none, or balanced within ``array_budget`` and ``area_budget_m2``."""
-    array_budget: Annotated[int, Field(ge=1)] | None = None
-    """Total number of physical arrays that replication may use; None: all arrays of the chip."""
-    area_budget_m2: Positive | None = None
-    """Largest area of all chips with replication, including unused tiles and I/O; None: no limit [m2]."""
-    placement: Literal["order", "traffic"] = "order"
-    """Placement of tiles on their chip: in the order of the layers, or with the least traffic (bits times links)."""
-    reload: Literal["never", "turns"] = "never"
-    """Weight reloading for networks that do not fit: ``never`` refuses them; ``turns`` reprograms the arrays several
-    times in every inference. Layers then run one after another without replicas, and a layer that is larger than all
-    chips is divided by its outputs."""
-
-    @model_validator(mode="after")
-    def _check_groups(self) -> Mapping:
-        if (self.groups == "stripes") != (self.group_array is not None):
-            raise PydanticCustomError("kind", "{message}", {"message": _explain_groups(self.groups)})
-        return self
-
-
-def _explain_groups(groups: str) -> str:
-    if groups == "stripes":
-        return "group_array: missing with mapping.groups: stripes; give rows and cols, such as {rows: 36, cols: 32}"
-    return f"group_array: not used with mapping.groups: {groups}; leave it out, or set mapping.groups: stripes"
 
 
 class EpitomeRules(Record):
@@ -262,6 +208,8 @@ class Hardware(Record):
         why = None
         if adc.step_per == "read":
             why = "adc.step_per: read, since all reads of an input are converted once; take slice or layer"
+        elif self.response != "operator":
+            why = "a circuit that depends on its inputs and bends every read; set dac.accumulate: digital"
         elif adc.saturation_ampere is not None:
             why = "adc.saturation_ampere, which bends the current of every read; leave one of them out"
         elif not self.has_signed_sums and coding != "offset":

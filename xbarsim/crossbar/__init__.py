@@ -13,6 +13,6 @@ from xbarsim.crossbar.wires import Wires
 
 __all__ = [
     "TOPOLOGIES", "CurrentReport", "Lines", "ReadReport", "Topology", "TransferReport", "Wires", "solve_currents",
-    "solve_currents_report", "solve_operating_point", "solve_operator", "solve_patterns", "solve_reads", "solve_transfer",
-    "solve_transfer_report", "write_netlist",
+    "solve_currents_report", "solve_operating_point", "solve_operator", "solve_patterns", "solve_reads",
+    "solve_transfer", "solve_transfer_report", "write_netlist",
 ]  # fmt: skip

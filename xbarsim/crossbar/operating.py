@@ -92,7 +92,8 @@ def _secant(iv: Curve | None, volt: Floats | float, read_volt: float) -> Floats:
 
 def _solve_first(held: Floats, lower: Floats, lines: Lines, topology: Topology, volt: float) -> Floats:
     """Return voltages of the cells' first lines, (..., rows, cols), driven at ``volt``, given those of the second."""
-    segment, source = lines.first_ohm(topology), lines.wires.r_source_ohm
+    segment = lines.wires.r_wl_ohm if topology.inputs == "rows" else lines.r_sl_ohm
+    source = lines.wires.r_source_ohm
     is_along = topology.source_lines == "columns"
     cells, other = (_lay_out(values, topology.drive, is_along) for values in (held, lower))
     far = segment + source if topology.drive == "both" else None
