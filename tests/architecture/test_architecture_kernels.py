@@ -110,7 +110,7 @@ def test_a_kernel_equals_its_twin(case):
 def test_kernels_are_made_from_few_sources():
     modules = {PACKAGE.parent.joinpath(*name.split(".")[:-1]).with_suffix(".py") for name in written_kernels()}
     for path in modules:
-        assert len(find_sources(path)) <= 6, f"{path.name}: every edit of what it imports compiles its kernels again"
+        assert len(find_sources(path)) <= 7, f"{path.name}: every edit of what it imports compiles its kernels again"
 
 
 @pytest.mark.slow

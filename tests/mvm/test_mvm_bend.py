@@ -44,7 +44,7 @@ def test_the_error_on_reads_kept_back_is_small(name):
     fit = engine.calibrate(codes[:150]).survey(codes[150:]).fit
     assert fit.rms_lsb < 0.05
     assert fit.max_lsb < 0.5
-    assert fit.outside < 0.01
+    assert fit.outside < 0.03
 
 
 def solve_by_hand(engine, weights, codes):

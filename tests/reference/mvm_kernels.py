@@ -348,9 +348,9 @@ def bend_plain(x, loads_of, r, column, given, out):
         out[j] = x[j] if given is None else loops.bend(x[j], loads_of[1], given.terms[r, :, column + j])
 
 
-def weigh_tables_plain(reads, given, begin, end, memory):
+def weigh_tables_plain(reads, count, given, begin, end, memory):
     loops.weigh_groups(reads.dac_bits, given.weights, begin, end, memory.load_table)
-    for read in range(memory.starts.size - 1):
+    for read in range(count):
         rows = memory.rows[memory.starts[read] : memory.starts[read + 1]]
         memory.loads[read] = memory.load_table[rows].sum()
 
@@ -513,14 +513,14 @@ def read_inputs(added, seen, finer=None):
     loops.build_table(2, end - begin, memory.cells, LANES, memory.table)
     loops.build_variances(2, end - begin, memory.noise_cells, memory.shot_cells, LANES, memory.noise_table)
     if finer is not None and finer.curves is not None:
-        weigh_tables_plain(reads(2), finer.curves, begin, end, memory)
+        weigh_tables_plain(reads(2), VECTORS * 2, finer.curves, begin, end, memory)
     return reads(2), ADC, finer, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
 def weigh_inputs():
     memory = scratch(np.float32)
-    _reads.list_rows(reads(2), inputs(), 1, memory.starts[:7], memory.rows)
-    return reads(2), curves(), *STARTS[1:], memory._replace(starts=memory.starts[:7])
+    _reads.list_rows(reads(2), inputs(), 1, memory.starts, memory.rows)
+    return reads(2), VECTORS * 2, curves(), *STARTS[1:], memory
 
 
 def bend_inputs(given):
@@ -587,7 +587,7 @@ MVM = (
     case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(8, False), (6,), sum_lanes),
     case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(1, True), (6,), sum_lanes),
     case(_reads.weigh_groups, loops.weigh_groups, lambda: (2, curves().weights, 13, 20, np.zeros(512, "i4")), (4,)),
-    case(_reads.weigh_tables, weigh_tables_plain, weigh_inputs, (4,)),
+    case(_reads.weigh_tables, weigh_tables_plain, weigh_inputs, (5,)),
     case(
         _reads.weigh_values, weigh_values_plain,
         lambda: (rng().integers(0, 4, (9, 7)).astype(np.float32), curves(), 13, scratch(np.float32)), (3,),

@@ -258,7 +258,8 @@ def multiply_tables(
     for r in range(cells.row_starts.size - 1):
         list_rows(reads, inputs, r, scratch.starts, scratch.rows)
         if fine is not None:
-            weigh_tables(reads, fine.curves, cells.row_starts[r], cells.row_starts[r + 1], scratch)
+            count = inputs.bases.size * reads.shifts.size
+            weigh_tables(reads, count, fine.curves, cells.row_starts[r], cells.row_starts[r + 1], scratch)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
             unit = LANES * (block - blocks.shape[0])

@@ -76,12 +76,14 @@ def weigh_groups(dac_bits: int, weights: NDArray[np.int32], begin: int, end: int
 
 
 @kernel
-def weigh_tables(reads: Reads, curves: Curves | None, begin: int, end: int, scratch: FusedScratch) -> None:
-    """Add up the load of every read whose table rows are listed; whole numbers, exact in float32."""
+def weigh_tables(
+    reads: Reads, count: int, curves: Curves | None, begin: int, end: int, scratch: FusedScratch
+) -> None:  # fmt: skip
+    """Add up the loads of the first reads, whose table rows are listed; whole numbers, exact in float32."""
     if curves is None:
         return
     weigh_groups(reads.dac_bits, curves.weights, begin, end, scratch.load_table)
-    for read in range(scratch.starts.size - 1):
+    for read in range(count):
         total = 0
         for i in range(scratch.starts[read], scratch.starts[read + 1]):
             total += scratch.load_table[scratch.rows[i]]
