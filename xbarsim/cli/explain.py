@@ -45,6 +45,7 @@ def explain(
         Path | None,
         typer.Option(metavar="DIR", help="Keep simulations here; a run that was killed goes on where it was."),
     ] = None,
+    metric: _options.Metric = "top1",
     weight_bits: _options.WeightBits = None,
     activation_bits: _options.ActivationBits = None,
     seed: _options.Seed = 0,
@@ -72,13 +73,13 @@ def explain(
 
     loaded, model = api.load_hardware(hardware, changes), api.load_network(network)
     model.require_weights()
-    test = load_images(data, model, scale, count=images)
+    test = load_images(data, model, scale, count=images, metric=metric)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
     with ProgressDisplay() as progress:
         found = diagnosis.explain(
             model, loaded, test, calibration=known, layers=layers or None, trials=trials, seed=seed, threads=threads,
             weight_bits=weight_bits, activation_bits=activation_bits, parts=wanted, orders=orders,
-            remedies=remedy or None, checkpoint=checkpoint, progress=progress,
+            metric=metric, remedies=remedy or None, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
     show_explanation(make_console(), found)
     write_outputs(found, json, report)

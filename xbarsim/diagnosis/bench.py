@@ -23,6 +23,7 @@ from xbarsim.names import match_names
 from xbarsim.network import Network, QuantizedNetwork, hash_network, quantize_network, run_network
 from xbarsim.report import Provenance, Report
 from xbarsim.report.document import plain
+from xbarsim.report.judge import Judge
 from xbarsim.report.record import describe_record
 from xbarsim.store import hash_arrays
 
@@ -42,7 +43,9 @@ class Subject:
     images: np.ndarray
     """(images, *input_shape), normalised."""
     labels: np.ndarray | None
-    """(images,) classes."""
+    """(images, ...), as the metric takes them."""
+    judge: Judge
+    """The metric that points are points of."""
     calibration: np.ndarray | None
     """(images, *input_shape); None: the first of ``images``."""
     layers: Layers
@@ -157,7 +160,8 @@ class Bench:
         """Score outputs (chips, images, ...), or several by name, of the first images one by one."""
         outputs = _join(outputs)
         count, labels = outputs.shape[1], self.subject.labels
-        return score_images(outputs, self.reference[:count], None if labels is None else labels[:count])
+        truth = None if labels is None else labels[:count]
+        return score_images(outputs, self.reference[:count], truth, self.subject.judge)
 
     def run(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Simulated:
         """Simulate the network on other hardware, arguments as in :func:`xbarsim.simulate`."""

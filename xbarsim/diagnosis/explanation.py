@@ -26,7 +26,8 @@ class Whole:
     """One measure of the whole network."""
 
     measure: str
-    """``accuracy``, ``agreement`` with the float network, or ``cosine`` of the outputs with the float network's."""
+    """``accuracy`` or the name of the metric, ``agreement`` with the float network, or ``cosine`` of the outputs with
+    those of the float network."""
     reference: float
     """Float network [%]."""
     integers: float
@@ -101,7 +102,7 @@ class Explanation:
     """Loss of accuracy on hardware by cause and by layer, and remedies."""
 
     measure: str
-    """Measure of the points: ``accuracy`` with labels, else ``agreement``."""
+    """Measure of the points: ``accuracy`` or the metric's name with labels, else ``agreement``."""
     wholes: Mapping[str, Whole]
     """Measure -> values of the whole network."""
     shares: Mapping[str, tuple[CauseShare, ...]]
@@ -147,7 +148,7 @@ class Explanation:
         Parameters
         ----------
         measure : str
-            ``accuracy``, ``agreement`` or ``cosine``.
+            ``accuracy`` or the metric's name, ``agreement`` or ``cosine``.
 
         Returns
         -------

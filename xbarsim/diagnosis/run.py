@@ -17,11 +17,10 @@ from xbarsim.diagnosis.bench import COSTS, Bench, Layers, Subject
 from xbarsim.diagnosis.cause import QUANTISATION
 from xbarsim.diagnosis.explanation import CauseShare, Explanation, RemedyGain, Whole
 from xbarsim.diagnosis.layer_share import count_images, share_layers
-from xbarsim.diagnosis.score import MEASURES
 from xbarsim.diagnosis.shapley import Chosen, Floats, Joining, estimate_ends, list_steps, share_loss
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.inference import check_labels
 from xbarsim.network.execute import check_images
+from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
 
 PARTS = ("causes", "layers", "remedies")
 """Parts of an explanation."""
@@ -45,6 +44,7 @@ def explain(
     *,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    metric: str = USUAL_METRIC,
     parts: Collection[str] = PARTS,
     orders: int | None = None,
     remedies: Collection[str] | None = None,
@@ -61,9 +61,9 @@ def explain(
         A record, a shipped name or a path.
     data : Dataset, (images, labels), or array_like of float, (images, *input_shape)
         Test images, normalised as the network expects, with or without labels.
-    labels : array_like of int, (images,), optional
-        Class of each image, if ``data`` are images only. Without labels, points refer to the agreement with the float
-        network.
+    labels : array_like, (images, ...), optional
+        What outputs should be, as ``metric`` takes it: for ``top1`` the class of each image. Given here if ``data`` are
+        images only. Without labels, points refer to the agreement with the float network.
     calibration : array_like of float, (images, *input_shape), optional
         Images for calibration of activation scales and ADC ranges; the first 64 of the images if left out.
     layers : mapping, optional
@@ -76,6 +76,8 @@ def explain(
         Number of threads, all cores if left out; does not change results.
     weight_bits, activation_bits : int, optional
         Bits of all layers; those of the hardware if left out.
+    metric : str
+        What points are points of, with labels: ``top1``, ``top5``, ``miou``, or a registered share.
     parts : collection of str
         Parts of the analysis: ``causes``, ``layers``, ``remedies``.
     orders : int, optional
@@ -109,6 +111,7 @@ def explain(
     for name, count in (("trials", trials), ("orders", orders)):
         if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
             raise ConfigError(f"{name}: {count} is not a whole number of at least 1")
+    judge = _choose_share(metric)
     widths = {"weight_bits": weight_bits, "activation_bits": activation_bits}
     net = api.load_network(network)
     net.require_weights()
@@ -120,7 +123,8 @@ def explain(
         network=net,
         hardware=api.load_hardware(hardware).override({key: value for key, value in widths.items() if value}),
         images=images,
-        labels=None if truth is None else check_labels(np.asarray(truth), len(images), net.output_shape[0]),
+        labels=None if truth is None else judge.check(truth, len(images), net.output_shapes or net.output_shape),
+        judge=judge,
         calibration=None if calibration is None else check_images(net, np.asarray(calibration)),
         layers=layers or {},
         trials=trials,
@@ -130,6 +134,18 @@ def explain(
     )
     attempts = list_attempts(subject, remedies) if "remedies" in parts else Attempts(found=(), refused={})
     return _explain(subject, frozenset(parts), orders, attempts, progress)
+
+
+def _choose_share(metric: str) -> Judge:
+    """Return a metric whose points can be shared among causes; ConfigError for any other."""
+    judge = choose_judge(metric)
+    has_scores = hasattr(judge.metric, "terms") or hasattr(judge.metric, "sums")
+    if judge.unit != "%" or not judge.higher_is_better or not has_scores:
+        raise ConfigError(
+            f"metric: {judge.name} is not a share, whose points causes can take; use top1, top5, miou, or a class with "
+            "unit '%', higher_is_better, and terms or sums; or leave out the labels: points are then of agreement"
+        )
+    return judge
 
 
 def _split_data(data: Any, labels: ArrayLike | None) -> tuple[np.ndarray, ArrayLike | None]:
@@ -172,7 +188,7 @@ def _explain(
     sets = _list_sets(bench, steps)
     chips = [bench.count_chips(present) for present in sets]
     counter.total = sum(chips) + (len(attempts.found) + 1) * bench.count_chips(everything)
-    measures = [name for name in MEASURES if name in bench.score(everything)]
+    measures = list(bench.score(everything))
     shares = {name: _share_causes(bench, steps, name) for name in measures} if "causes" in parts else {}
     gains = _try_remedies(bench, attempts, measures[0])
     count = count_images(len(bench.plan.layers), len(subject.images)) if "layers" in parts else 0

@@ -12,14 +12,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.report.judge import USUAL_METRIC, Judge
+
 Floats = NDArray[np.float64]
-MEASURES = ("accuracy", "agreement", "cosine")
-"""Names of the measures, the least sensitive first."""
 Scores = Mapping[str, Floats]
 """Measure -> (chips, images) scores [-]."""
 
 
-def score_images(outputs: np.ndarray, reference: np.ndarray, labels: np.ndarray | None) -> Scores:
+def score_images(outputs: np.ndarray, reference: np.ndarray, labels: np.ndarray | None, judge: Judge) -> Scores:
     """Score every image on every chip.
 
     Parameters
@@ -28,20 +28,28 @@ def score_images(outputs: np.ndarray, reference: np.ndarray, labels: np.ndarray 
         Raw outputs.
     reference : ndarray, (images, ...)
         Outputs of the float network.
-    labels : ndarray of int, (images,), or None
-        True classes.
+    labels : ndarray, (images, ...), or None
+        What outputs should be, as the metric takes them.
+    judge : Judge
+        The metric.
 
     Returns
     -------
     mapping
-        Measure -> (chips, images); without ``accuracy`` where there are no labels.
+        Measure -> (chips, images), the metric first; without it where there are no labels.
     """
     found = outputs.reshape(*outputs.shape[:2], -1).astype(np.float64)
     wanted = reference.reshape(len(reference), -1).astype(np.float64)
-    chosen, best = found.argmax(axis=2), wanted.argmax(axis=1)
+    axis = getattr(judge.metric, "class_axis", None)
+    if axis is None:
+        same = found.argmax(axis=2) == wanted.argmax(axis=1)
+    else:  # a class at each of many places
+        places = outputs.argmax(axis=2 + axis) == reference.argmax(axis=1 + axis)
+        same = places.reshape(*places.shape[:2], -1).mean(axis=2)
     norms = np.linalg.norm(found, axis=2) * np.linalg.norm(wanted, axis=1)
     cosine = (found * wanted).sum(axis=2) / np.where(norms > 0, norms, 1.0)
-    scores = {"agreement": (chosen == best).astype(np.float64), "cosine": cosine}
+    scores = {"agreement": same.astype(np.float64), "cosine": cosine}
     if labels is not None:
-        scores = {"accuracy": (chosen == labels).astype(np.float64), **scores}
+        name = "accuracy" if judge.name == USUAL_METRIC else judge.name
+        scores = {name: np.stack([judge.score_images(chip, labels) for chip in outputs]), **scores}
     return MappingProxyType(scores)

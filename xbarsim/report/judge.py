@@ -147,6 +147,40 @@ class Judge:
         half = _spread_draws(moved, len(labels))
         return half, half
 
+    def score_images(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Score images one by one so that the mean is the metric.
+
+        Parameters
+        ----------
+        outputs : ndarray, (images, ...)
+            Raw outputs.
+        labels : ndarray, (images, ...)
+            What outputs should be.
+
+        Returns
+        -------
+        ndarray of float64, (images,)
+            The terms of a mean; for a metric made of sums, what each image moves it by (pseudo-values of the jackknife,
+            R. G. Miller, Biometrika 61, 1974), centred on its value.
+
+        Raises
+        ------
+        ConfigError
+            If the metric has neither terms nor sums.
+        """
+        if hasattr(self.metric, "terms"):
+            return np.asarray(self.metric.terms(outputs, labels), np.float64)
+        if not hasattr(self.metric, "sums"):
+            raise ConfigError(f"metric {self.name}: has neither terms nor sums, which scores of single images need")
+        sums = self.metric.sums(outputs, labels)
+        total, images = sums.sum(axis=0), len(sums)
+        value = float(self.metric.combine(total))
+        if images < 2:
+            return np.full(images, value)
+        moved = images * value - (images - 1) * np.asarray(self.metric.combine(total - sums), np.float64)
+        centred: np.ndarray = moved - moved.mean() + value
+        return centred
+
     def _number(self, value: Any, method: str) -> float:
         try:
             return float(value)

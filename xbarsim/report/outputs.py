@@ -68,6 +68,7 @@ class Top5:
 class MeanIou:
     """Intersection over union of each class, over all images together, and its mean over the classes that occur."""
 
+    class_axis = 0  # of outputs without the axis of images
     higher_is_better = True
     unit = "%"
     bounds = (0.0, 1.0)
