@@ -7,6 +7,8 @@ chips can be shared out among processes. Figures go to a file, from which the ta
     XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --images 200 --trials 3 --only "verified, both" \
         --keep enet --results enet.json --page docs/remedies.md
     XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --images 200 --only "as it" --keep enet --chip 2
+    XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --explain causes,remedies --images 25 --keep enet \
+        --page docs/remedies.md
 
 Agreement is the share of images whose highest output is that of the float network; the cosine is that of all outputs of
 a chip with those of the float network. Images that calibrate are none of those that are judged.
@@ -60,9 +62,16 @@ ROWS: dict[str, dict[str, Any]] = {
     "verified, both corrections, 9-bit weights": {**VERIFIED, **BOTH, **NINE},
 }
 """Remedies, each with its changes of the hardware file."""
+HEAD = (
+    "| changes of `reference` | images x chips | agreement | cosine | accuracy | integers: agreement, cosine | "
+    "energy | area | time |",
+    "|---|" + 8 * "---|",
+)
 BLOCK = 25
 """Images whose outputs are kept together."""
-MARKERS = ("<!-- table of EfficientNet-Lite0 -->", "<!-- end of table -->")
+TRIED = ("output and gain correction", "one group a read, *", "weights that fill their cells", "write and verify")
+"""Remedies that ``--explain`` tries, alone and put together."""
+END = "<!-- end of table -->"
 SEED = 0
 
 
@@ -80,9 +89,13 @@ def main() -> None:
     )
     parser.add_argument("--keep", type=Path, default=Path("efficientnet"), help="folder of outputs")
     parser.add_argument("--results", type=Path, help="JSON file of figures, row by row")
-    parser.add_argument("--page", type=Path, help="page whose table is written anew from --results")
+    parser.add_argument("--page", type=Path, help="page whose table is written anew: from --results, or of --explain")
+    parser.add_argument("--explain", metavar="PART,...", help="run xs.explain for these parts, kept in --keep")
     options = parser.parse_args()
     bench = Bench(options)
+    if options.explain is not None:
+        bench.explain(options.explain.split(","), options.page)
+        return
     for name in [options.only] if options.only in ROWS else [name for name in ROWS if name.startswith(options.only)]:
         chips = [bench.run(name, chip) for chip in ([options.chip] if options.chip is not None else bench.chips)]
         if options.chip is None:
@@ -91,7 +104,8 @@ def main() -> None:
             if options.results is not None:
                 update_results(options.results, name, found)
     if options.page is not None:
-        write_table(options.page, json.loads(options.results.read_text()))
+        rows = json.loads(options.results.read_text())
+        write_table(options.page, "measured", [*HEAD, *(show_row(name, rows[name]) for name in ROWS if name in rows)])
 
 
 class Bench:
@@ -106,6 +120,36 @@ class Bench:
         self.network = xs.load_network(str(shared / "models" / "efficientnet_lite0.onnx"))
         self.plain = xs.load_hardware(options.hardware)
         self.reference = run_network(self.network, self.images, threads=self.threads)
+
+    def explain(self, parts: list[str], page: Path | None) -> None:
+        """Print what causes take and what remedies give back, in points of agreement, and write it into a page."""
+        found = xs.explain(
+            self.network, self.plain, self.images, calibration=self.calibration, trials=len(self.chips), seed=SEED,
+            threads=self.threads, parts=parts, remedies=TRIED, checkpoint=self.keep / "explain",
+        )  # fmt: skip
+        lines = []
+        if found.shares:
+            cosine = {row.cause: row.share_points for row in found.shares["cosine"]}
+            lines += [
+                "| cause | alone | share | 95 % interval | switched off | share of cosine |",
+                "|---|" + 5 * "---|",
+            ]
+            lines += [
+                f"| {row.cause} | {row.alone_points:.1f} | {row.share_points:.1f} | {row.low:.1f} to {row.high:.1f} | "
+                f"{row.removed_points:+.1f} | {cosine[row.cause]:.1f} |"
+                for row in found.shares["agreement"]
+            ]
+            lines.append("")
+        if found.gains:
+            lines += ["| remedy | points | agreement | cosine | energy | area | delay |", "|---|" + 6 * "---|"]
+            lines += [
+                f"| {row.remedy} | {row.points:+.1f} | {row.agreement:.0f}% | {row.cosine:.3f} | "
+                f"{row.energy_ratio:.2f} | {row.area_ratio:.2f} | {row.delay_ratio:.2f} |"
+                for row in found.gains
+            ]
+        print("\n".join(lines), flush=True)
+        if page is not None:
+            write_table(page, "explained", lines)
 
     def run(self, name: str, chip: int) -> NDArray[np.float32]:
         """Return outputs of all images on a chip, (images, classes); blocks that are kept are not computed again."""
@@ -196,17 +240,12 @@ def update_results(path: Path, name: str, found: dict[str, Any]) -> None:
     path.write_text(json.dumps({**rows, name: found}, indent=1) + "\n")
 
 
-def write_table(page: Path, rows: dict[str, Any]) -> None:
-    """Write the table between the markers of a page, rows in the order of :data:`ROWS`."""
-    lines = [
-        "| changes of `reference` | images x chips | agreement | cosine | accuracy | integers: agreement, cosine | "
-        "energy | area | time |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(show_row(name, rows[name]) for name in ROWS if name in rows),
-    ]
-    before, rest = page.read_text().split(MARKERS[0])
-    after = rest.split(MARKERS[1], 1)[1]
-    page.write_text(f"{before}{MARKERS[0]}\n" + "\n".join(lines) + f"\n{MARKERS[1]}{after}")
+def write_table(page: Path, name: str, lines: list[str]) -> None:
+    """Write lines between the markers of a table on a page."""
+    before, mark, rest = page.read_text().partition(f"<!-- EfficientNet-Lite0, {name} -->")
+    assert mark, f"{page}: no marker for the table {name}"
+    after = rest.partition(END)[2]
+    page.write_text(f"{before}{mark}\n" + "\n".join(lines) + f"\n{END}{after}")
 
 
 def load_images(shared: Path, count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Kept:
 
     outputs: NDArray[np.float32]
     """Raw outputs; axes as the simulation gives them."""
-    record: dict[str, Any]
+    record: Mapping[str, Any]
     """Whatever else it left, as JSON can say it."""
 
 
@@ -49,7 +50,7 @@ class Checkpoint:
         if self.folder is None:
             return
         written = io.BytesIO()
-        np.savez(written, outputs=kept.outputs, record=np.array(json.dumps(kept.record)))
+        np.savez(written, outputs=kept.outputs, record=np.array(json.dumps(dict(kept.record))))
         write_file(self._name(make_folder(self.folder), about), written.getvalue())
 
     def _name(self, folder: Path, about: Any) -> Path:
