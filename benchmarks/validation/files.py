@@ -43,8 +43,8 @@ FIXED = ("isaac", "puma", "nax", "neurram", "sram_7nm")
 """Files whose papers say how many bits of an input a read takes (``sources: dac`` of the file)."""
 SCREENED, TESTED, CALIBRATED, TRIALS = 256, 500, 512, 3
 """Images that choices are screened on, images of the table, images of ranges, chips of the table."""
-LITTLE, FEWER = 0.01, 64
-"""Loss against the integers below which hardly anything can be gained, and the images that then do for screening."""
+LITTLE = 0.01
+"""Loss against the integers below which a choice has nothing to gain: none is tried."""
 FEW = 64
 """Images of ranges while choices are screened."""
 IDEAL = {
@@ -80,14 +80,14 @@ class Bench:
         ).accuracy
         return {"accuracy": found.hardware, "interval": list(found.interval), "integers": found.quantized}
 
-    def run(self, hardware: Any, count: int) -> Any:
+    def run(self, hardware: Any) -> Any:
         """Return logits of images kept apart from both calibration and test: one chip."""
-        few, images = self.calibration[:FEW], self.screened[:count]
-        return xs.simulate(self.network, hardware, images, calibration=few, threads=1).outputs[0]
+        few = self.calibration[:FEW]
+        return xs.simulate(self.network, hardware, self.screened, calibration=few, threads=1).outputs[0]
 
     def screen(self, hardware: Any, exact: Any) -> float:
         """Return the error of the logits, relative to their spread [-]."""
-        return float(np.sqrt(np.mean((self.run(hardware, len(exact)) - exact) ** 2)) / exact.std())
+        return float(np.sqrt(np.mean((self.run(hardware) - exact) ** 2)) / exact.std())
 
 
 def describe(hardware: Any) -> dict[str, str]:
@@ -104,6 +104,8 @@ def measure(bench: Bench, name: str, entry: dict[str, Any], save: Any) -> None:
     if "own" not in entry:
         entry.update(own=bench.test(hardware), settings=describe(hardware))
         save()
+    if entry["own"]["integers"] - entry["own"]["accuracy"] < LITTLE:
+        return
     codings = {
         choice: changes
         for choice, changes in CODINGS.items()
@@ -111,8 +113,7 @@ def measure(bench: Bench, name: str, entry: dict[str, Any], save: Any) -> None:
     }
     for kind, choices in (("coding", codings), ("range", RANGES)):
         seen = entry.setdefault(f"screened {kind}", {})
-        count = FEWER if entry["own"]["integers"] - entry["own"]["accuracy"] < LITTLE else SCREENED
-        exact = bench.run(hardware.override(IDEAL), count) if len(seen) < len(choices) else None
+        exact = bench.run(hardware.override(IDEAL)) if len(seen) < len(choices) else None
         with keep_arrays(KeptArrays()):
             for choice, changes in choices.items():
                 if choice not in seen:
@@ -156,11 +157,11 @@ def write_page(results: dict[str, Any], path: Path) -> None:
         f"ResNet-20 on CIFAR-10: {TESTED} test images and {TRIALS} chips; activation and converter ranges are",
         f"calibrated on {CALIBRATED} other images. *Integers* is the accuracy of the quantised network, with the",
         "weight and activation bits of the file, on ideal hardware. *Best coding* and *best range* are the",
-        f"choices whose logits are closest to those of the integer network on {SCREENED} separate images ({FEWER}",
-        f"for files that lose less than {LITTLE:.0%} of the images) and one chip. They are then evaluated on the same",
-        "test images and chips as the file itself. The codings tried are all values of `dac.signed` with 1, 2 and 4",
-        "bits in a read (only the bits of the paper where it gives them). The ranges tried are all values of",
-        "`adc.full_scale`, and quantiles from 0.99 to 1.",
+        f"choices whose logits are closest to those of the integer network on {SCREENED} separate images and one",
+        "chip. They are then evaluated on the same test images and chips as the file itself. A file that loses less",
+        f"than {100 * LITTLE:g} point against the integers has no more than that to gain: none is tried there. The",
+        "codings tried are all values of `dac.signed` with 1, 2 and 4 bits in a read (only the bits of the paper where",
+        "it gives them). The ranges tried are all values of `adc.full_scale`, and quantiles from 0.99 to 1.",
         "",
         "| file | integers | hardware | 95 % interval | best coding | gain | best range | gain |",
         "|---|---|---|---|---|---|---|---|",
@@ -174,7 +175,7 @@ def write_page(results: dict[str, Any], path: Path) -> None:
         for kind in ("coding", "range"):
             best = entry.get(f"best {kind}")
             if best is None:
-                row += ["not tried", ""]
+                row += ["none tried", ""]
                 continue
             is_own = best["choice"] == entry["settings"][kind]
             gain = 100 * (best["accuracy"] - own["accuracy"])

@@ -87,6 +87,14 @@ def test_ideal_hardware_through_the_tables_is_the_rebuilt_network(choice, output
     np.testing.assert_array_equal(found, run_integer(quantized, images))
 
 
+def test_sums_of_inputs_may_be_added_up_before_the_converter(images):
+    keys = {"epitome.input_wrapping": True, "epitome.quantization": "array", "dac.accumulate": "analog"}
+    quantized, plan = prepare("tiled", {**IDEAL, **keys}, images)
+    assert any(part.input_bits > part.activation_bits for part in plan.layers)
+    found = simulate_network(quantized, plan, images, images).outputs[0]
+    np.testing.assert_array_equal(found, run_integer(quantized, images))
+
+
 @pytest.mark.parametrize("inputs", [False, True])
 def test_signs_and_their_sums_go_through_the_tables(inputs, images):
     keys = {"epitome.output_wrapping": True, "epitome.input_wrapping": inputs}

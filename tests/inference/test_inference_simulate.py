@@ -84,6 +84,21 @@ def test_ideal_hardware_equals_the_integer_network_bit_for_bit(network, images, 
     assert all(error.snr_db is None for error in outcome.errors)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"crossbar.rows": 32, "mapping.groups": "serial"},
+        {"crossbar.rows": 64, "encoding": "offset", "dac.signed": "offset", "dac.bits": 2},
+        {"crossbar.rows": 64, "adc.sign": "extra", "activation_bits": 1},
+    ],
+    ids=["serial", "offset", "signs"],
+)
+def test_one_conversion_of_all_reads_equals_the_integer_network_on_ideal_hardware(network, images, changes):
+    hardware = load_hardware("reference").override({**IDEAL, "dac.accumulate": "analog", **changes})
+    integer, outcome = simulate(network, images, hardware)
+    assert np.array_equal(outcome.outputs[0], integer)
+
+
 @pytest.mark.parametrize("coding", ["auto", "twos_complement", "sign_magnitude"])
 def test_signs_as_inputs_equal_the_integer_network_on_ideal_hardware(network, images, coding):
     changes = {"crossbar.rows": 32, "activation_bits": 1, "dac.signed": coding}
