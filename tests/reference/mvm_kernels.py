@@ -288,6 +288,11 @@ def build_plain(dac_bits, count, part, table):
     loops.build_table(dac_bits, count, part, LANES, table)
 
 
+def entry_plain(digit, k, members):
+    """Set bit k + b * members to bit b of the digit."""
+    return sum(1 << (k + b * members) for b in range(2) if (digit >> b) & 1)
+
+
 def variances_plain(dac_bits, count, part, shot, table):
     loops.build_variances(dac_bits, count, part, shot, LANES, table)
 
@@ -595,6 +600,8 @@ MVM = (
     case(_conversion.point_curves, curves_plain, lambda: (curves(), 1), (), point_to_curves),
     case(_conversion.bend, bend_plain, lambda: bend_inputs(curves()), (5,), bend_lanes),
     case(_conversion.bend, bend_plain, lambda: bend_inputs(None), (5,), bend_lanes),
+    case(_conversion.digit_entry, entry_plain, lambda: (1, 5, 8), ()),
+    case(_conversion.digit_entry, entry_plain, lambda: (2, 3, 4), ()),
     case(_conversion.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (errors(), 7), ()),
     case(_conversion.hash_vector, loops.hash_vector, lambda: (None, 7), ()),
