@@ -133,7 +133,7 @@ def test_sums_of_inputs_that_become_too_wide_are_refused(epim, compact):
         plan_network(compact, epim, layers={"layer4.2.conv2": keys})
 
 
-def test_copies_follow_the_rounds(epim):
+def test_replicas_follow_the_rounds(epim):
     network = load_network("resnet20").with_epitomes({"layer1.0.conv1": Epitome(rows=36, channels=4)})
     hardware = epim.override({"mapping.replication": "balanced", "mapping.array_budget": 500})
     plan = plan_network(network, hardware)

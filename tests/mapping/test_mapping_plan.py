@@ -186,7 +186,7 @@ class Load(NamedTuple):
 
 
 def slowest(replicas, work):
-    return max(math.ceil(load / copy) for load, copy in zip(work, replicas, strict=True))
+    return max(math.ceil(load / replica) for load, replica in zip(work, replicas, strict=True))
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 4)), min_size=1, max_size=3), st.integers(0, 12))

@@ -55,9 +55,9 @@ def columns_of(layer, block):
     return [column // slices for column in range(block * width, min(layer.cols * slices, (block + 1) * width))]
 
 
-def share_rounds(plan, layer, copy):
-    """Return tile -> (fetched features, results that leave), by walking through all arrays of a copy."""
-    tiles, at = {}, layer.first_array + copy * (layer.arrays // layer.replicas)
+def share_rounds(plan, layer, replica):
+    """Return tile -> (fetched features, results that leave), by walking through all arrays of a replica."""
+    tiles, at = {}, layer.first_array + replica * (layer.arrays // layer.replicas)
     for block in range(layer.col_blocks):
         for r in range(layer.row_blocks):
             for _ in range(layer.polarities):

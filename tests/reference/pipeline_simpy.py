@@ -90,12 +90,12 @@ class Network:
         event.succeed()
 
 
-def share_tiles(plan, layer, copy, places):
+def share_tiles(plan, layer, replica, places):
     """Return position -> (distinct rows, touched outputs), in the order of arrays, by walking through all of them."""
     each = layer.polarities
     hardware, slices = layer.hardware, layer.columns_per_weight
     cols = hardware.crossbar.cols
-    tiles, at = {}, layer.first_array + copy * (layer.arrays // layer.replicas)
+    tiles, at = {}, layer.first_array + replica * (layer.arrays // layer.replicas)
     for index in range(layer.stripes):
         stripe = layer.stripe(index)
         separate = hardware.mapping.slices == "separate"
@@ -144,7 +144,9 @@ class Pipeline:
     def place(self, step):
         layer = self.layers.get(step.name)
         if layer:
-            self.shares.append([share_tiles(self.plan, layer, copy, self.places) for copy in range(layer.replicas)])
+            self.shares.append(
+                [share_tiles(self.plan, layer, replica, self.places) for replica in range(layer.replicas)]
+            )
             self.homes.append([next(iter(share)) for share in self.shares[-1]])
         else:
             source = max((source for source, _ in step.edges), default=0)
@@ -178,18 +180,18 @@ class Pipeline:
         step, layer, timing = self.steps[index], self.layers.get(self.steps[index].name), self.timing
         key = (index, window)
         yield self.go[index][window]
-        copy = window % len(self.homes[index])
-        home = self.homes[index][copy]
+        replica = window % len(self.homes[index])
+        home = self.homes[index][replica]
         bits = step.values * self.bits[index]
         if step.kind == "input":
             yield self.server("in").use((*key, 0), math.ceil(bits / timing.io_bits))
         elif layer:
             passes = [
-                self.env.process(self.slot(index, window, copy, slot, tile))
-                for slot, tile in enumerate(self.shares[index][copy])
+                self.env.process(self.slot(index, window, replica, slot, tile))
+                for slot, tile in enumerate(self.shares[index][replica])
             ]
             yield self.env.all_of(passes)
-            merged = sum(outputs for tile, (_, outputs) in self.shares[index][copy].items() if tile != home)
+            merged = sum(outputs for tile, (_, outputs) in self.shares[index][replica].items() if tile != home)
             if merged:
                 yield self.server(home, "vector").use((*key, 0), math.ceil(merged / timing.vector_lanes))
             yield self.server(home, "activation").use((*key, 0), math.ceil(step.values / timing.activation_lanes))
@@ -211,10 +213,10 @@ class Pipeline:
             )
         yield from self.send(index, window, home, bits)
 
-    def slot(self, index, window, copy, slot, tile):
+    def slot(self, index, window, replica, slot, tile):
         layer, timing, key = self.layers[self.steps[index].name], self.timing, (index, window, slot)
-        rows, outputs = self.shares[index][copy][tile]
-        place = (index, copy, slot)
+        rows, outputs = self.shares[index][replica][tile]
+        place = (index, replica, slot)
         register = self.registers.setdefault(place, simpy.Resource(self.env, capacity=2))
         array = self.arrays.setdefault(place, simpy.Resource(self.env))
         held = register.request()
@@ -224,7 +226,7 @@ class Pipeline:
             key, math.ceil(bits / timing.buffer_bits)
         )
         yield self.server(tile, "bus").use(key, math.ceil(bits / timing.bus_bits))
-        self.forget(index, window, len(self.shares[index][copy]))
+        self.forget(index, window, len(self.shares[index][replica]))
         turn = array.request()
         yield turn
         self.start[index, window] = min(self.env.now, self.start.get((index, window), self.env.now))
@@ -234,7 +236,7 @@ class Pipeline:
         array.release(turn)
         register.release(held)
         yield self.env.timeout(period * (layer.streams + timing.array_stages) - busy)
-        home = self.homes[index][copy]
+        home = self.homes[index][replica]
         if tile != home:
             partial = min(32, layer.weight_bits + layer.activation_bits + max(1, math.ceil(math.log2(layer.rows))))
             yield self.noc.send((*key, 0), tile, {home}, outputs * partial)[home]

@@ -65,11 +65,11 @@ def loop(*rest, is_run=True):
 
 
 def gathering():
-    """A copy and a slot of a layer whose partial sums go to another tile."""
+    """A replica and a slot of a layer whose partial sums go to another tile."""
     machine, _ = make_state(True)
     (slot, *_) = np.flatnonzero(machine.gather_first < machine.gather_last)
     owner = int(np.searchsorted(machine.first_slot, slot, side="right")) - 1
-    step = int(np.searchsorted(machine.first_copy, owner, side="right")) - 1
+    step = int(np.searchsorted(machine.first_replica, owner, side="right")) - 1
     return step, owner, int(slot - machine.first_slot[owner])
 
 

@@ -35,7 +35,7 @@ def test_the_analytic_mode_keeps_its_stated_error(name, network, pipelined):
     assert -(0.30 if loaded else low) < gap < high
 
 
-def test_copies_share_the_windows_in_both_modes():
+def test_replicas_share_the_windows_in_both_modes():
     hardware = load_hardware("reference").override({"mapping.replication": "balanced", "mapping.array_budget": 800})
     machine, _ = build_machine(plan_network(load_network("resnet20"), hardware))
     exact, fast = run(machine), predict(machine)

@@ -16,7 +16,7 @@ from xbarsim.mapping import plan_network
 from xbarsim.network import Network, Node, make_conv2d
 from xbarsim.timing import simulate_plan, trace_dataflow
 from xbarsim.timing.route import Fabric
-from xbarsim.timing.slots import place_copy
+from xbarsim.timing.slots import place_replica
 
 HARDWARE = load_hardware("reference")
 TRAFFIC = ("buffer", "bus", "router", "link", "tile_register", "activation", "off_chip")
@@ -56,7 +56,7 @@ def test_digital_steps_and_ends_count_what_they_move():
         results = step.windows * step.values * width
         if step.kind in ("add", "global_avg_pool"):
             expected = count_digital(step, width) + Counter(buffer=results, tile_register=results)
-            remote = len(own.copies[0].result.ends)  # read once more to be sent, and written where it arrives
+            remote = len(own.replicas[0].result.ends)  # read once more to be sent, and written where it arrives
             expected["buffer"] += results * (1 + remote if remote else 0)
             expected["activation"] = step.windows * step.activated
             walked = {action: count for action, count in expected.items() if count}
@@ -85,7 +85,7 @@ def test_shares_of_tiles_equal_a_walk_through_every_array(per_tile, rows, cols, 
     }  # fmt: skip
     plan = plan_network(network, HARDWARE.override(changes))
     layer = plan.layers[0]
-    slots = place_copy(plan, layer, 0, range(plan.tiles))
+    slots = place_replica(plan, layer, 0, range(plan.tiles))
     assert {slot.tile: (slot.rows, slot.outputs) for slot in slots} == share_tiles(plan, layer, 0, range(plan.tiles))
     assert sum(slot.arrays for slot in slots) == layer.arrays
 

@@ -130,21 +130,21 @@ def test_layer_by_layer_never_overlaps_two_steps():
         assert before.finish_cycles <= after.start_cycles
 
 
-def test_windows_of_one_copy_never_overlap_on_their_arrays():
+def test_windows_of_one_replica_never_overlap_on_their_arrays():
     hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": 400})
     activity = simulate_plan(plan_network(resnet_cifar(1), hardware))
     machine = activity.machine
     for index, step in enumerate(activity.steps):
         if step.layer is None:
             continue
-        copies = step.layer.replicas
+        replicas = step.layer.replicas
         starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
-        occupancy = machine.slot_occupancy[machine.first_slot[machine.first_copy[index]]]
-        for copy in range(copies):
-            assert np.all(np.diff(starts[copy::copies]) >= occupancy)
+        occupancy = machine.slot_occupancy[machine.first_slot[machine.first_replica[index]]]
+        for replica in range(replicas):
+            assert np.all(np.diff(starts[replica::replicas]) >= occupancy)
 
 
-def test_copies_raise_the_throughput():
+def test_replicas_raise_the_throughput():
     network = resnet_cifar(1)
     one = simulate_plan(plan_network(network, HARDWARE))
     hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": 4 * one.plan.arrays})
@@ -171,7 +171,7 @@ def readers(activity):
     """Yield the first slot of every step that reads a buffer."""
     machine = activity.machine
     for index, step in enumerate(activity.steps[1:], start=1):
-        yield machine, machine.first_slot[machine.first_copy[index]], step
+        yield machine, machine.first_slot[machine.first_replica[index]], step
 
 
 def test_cycles_grow_linearly_with_windows():

@@ -19,8 +19,8 @@ def test_occupancy_adds_up_to_the_windows_and_stays_between_none_and_all():
     assert shares.max() <= 1
     for index, step in enumerate(activity.steps):
         if step.layer is not None:
-            each = machine.slot_occupancy[machine.first_slot[machine.first_copy[index]]]
-            worked = shares[index].sum() * activity.cycles / 37 * machine.copies[index]
+            each = machine.slot_occupancy[machine.first_slot[machine.first_replica[index]]]
+            worked = shares[index].sum() * activity.cycles / 37 * machine.replicas[index]
             assert worked == pytest.approx(each * step.windows)
 
 
@@ -28,7 +28,7 @@ def test_occupancy_equals_a_count_cycle_by_cycle():
     activity = simulate_plan(plan_network(resnet_cifar(1, size=4), load_hardware("reference")))
     index = next(i for i, step in enumerate(activity.steps) if step.layer is not None)
     machine = activity.machine
-    each = int(machine.slot_occupancy[machine.first_slot[machine.first_copy[index]]])
+    each = int(machine.slot_occupancy[machine.first_slot[machine.first_replica[index]]])
     busy = np.zeros(activity.cycles)
     for start in activity.start[machine.first_window[index] : machine.first_window[index + 1]]:
         busy[start : start + each] += 1

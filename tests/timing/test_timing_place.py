@@ -80,7 +80,7 @@ def test_a_network_with_residual_branches_gains_and_counts_the_links_that_the_se
     moved = ("link", "router", "buffer")  # the first layer may leave the tile of the port, whose buffer then passes on
     assert all(count == order.totals[action] for action, count in short.totals.items() if action not in moved)
     assert sorted(locate_tiles(plan)) == list(range(plan.tiles))
-    assert [copy.home for step in (0, -1) for copy in short.layout.steps[step].copies] == [0, 0]
+    assert [replica.home for step in (0, -1) for replica in short.layout.steps[step].replicas] == [0, 0]
 
 
 def test_bit_hops_of_resnet50_fall_by_a_fifth():

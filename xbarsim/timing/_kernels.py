@@ -94,10 +94,10 @@ def _use(s: LoopState, resource: int, now: int, cycles: int) -> int:
 
 @inlined
 def _read(
-    m: EventTables, s: LoopState, step: int, copy: int, slot: int, now: int, base: int, count: int,
+    m: EventTables, s: LoopState, step: int, replica: int, slot: int, now: int, base: int, count: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Read the operands of a window's part in one slot from the buffer; return events and what follows."""
-    n = m.first_slot[copy] + slot
+    n = m.first_slot[replica] + slot
     end = _use(s, m.slot_buffer[n], now, m.slot_read[n])
     is_layer = m.kind[step] == LAYER_STEP
     if m.limited and not is_layer:
@@ -107,11 +107,11 @@ def _read(
 
 @inlined
 def _load(
-    m: EventTables, s: LoopState, step: int, copy: int, window: int, slot: int, at: int, now: int, base: int,
+    m: EventTables, s: LoopState, step: int, replica: int, window: int, slot: int, at: int, now: int, base: int,
     count: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Load operands over the bus into an input register and start the arrays; return events and what follows."""
-    n = m.first_slot[copy] + slot
+    n = m.first_slot[replica] + slot
     loaded = _use(s, m.slot_wires[n], now, m.slot_bus[n])
     if m.limited:
         count = _push(s.times, s.keys, count, loaded, (base | FREE) - FIRST)
@@ -121,7 +121,7 @@ def _load(
     place = s.slot_passed[n]
     s.slot_passed[n] = place + 1
     s.slot_end[2 * n + (place & 1)] = end
-    ahead = window + 2 * m.copies[step]  # its input register is free again at the end of this pass
+    ahead = window + 2 * m.replicas[step]  # its input register is free again at the end of this pass
     if ahead < s.released[step]:
         other = (step << STEP_SHIFT) | (ahead << WINDOW_SHIFT) | (slot << SLOT_SHIFT) | READ
         count = _push(s.times, s.keys, count, end, other)
@@ -130,33 +130,33 @@ def _load(
     done = begin + m.slot_latency[n]
     if m.gather_first[n] < m.gather_last[n]:
         return count, done, base | (slot << SLOT_SHIFT) | GATHER
-    follow, follow_key = _join(m, s, copy, at, done, base)
+    follow, follow_key = _join(m, s, replica, at, done, base)
     return count, follow, follow_key
 
 
 @inlined
-def _join(m: EventTables, s: LoopState, copy: int, at: int, done: int, base: int) -> tuple[int, int]:
+def _join(m: EventTables, s: LoopState, replica: int, at: int, done: int, base: int) -> tuple[int, int]:
     """Note that one slot's partial sums are at home at ``done``; return what follows once all are."""
     s.latest[at] = max(s.latest[at], done)
     s.waiting[at] -= 1
     if s.waiting[at] == 0:
-        return s.latest[at], base | (MERGE if m.merge_cycles[copy] > 0 else UNIT)
+        return s.latest[at], base | (MERGE if m.merge_cycles[replica] > 0 else UNIT)
     return -1, 0
 
 
 @inlined
-def _gather(m: EventTables, s: LoopState, copy: int, slot: int, at: int, now: int, base: int) -> tuple[int, int]:
+def _gather(m: EventTables, s: LoopState, replica: int, slot: int, at: int, now: int, base: int) -> tuple[int, int]:
     """Send one slot's partial sums home; return what follows."""
-    n = m.first_slot[copy] + slot
+    n = m.first_slot[replica] + slot
     _book(m, s, m.gather_first[n], m.gather_last[n], now)
-    return _join(m, s, copy, at, s.tails[m.gather_last[n] - 1], base)
+    return _join(m, s, replica, at, s.tails[m.gather_last[n] - 1], base)
 
 
 @inlined
-def _finish(m: EventTables, s: LoopState, step: int, copy: int, at: int, now: int, base: int) -> tuple[int, int]:
+def _finish(m: EventTables, s: LoopState, step: int, replica: int, at: int, now: int, base: int) -> tuple[int, int]:
     """Use the unit of a step for one window; return what follows."""
     cycles = m.unit_cycles[step]
-    end = _use(s, m.unit[copy], now, cycles)
+    end = _use(s, m.unit[replica], now, cycles)
     s.start[at] = min(s.start[at], end - cycles)
     kind = m.kind[step]
     if kind == OUTPUT_STEP:
@@ -167,14 +167,14 @@ def _finish(m: EventTables, s: LoopState, step: int, copy: int, at: int, now: in
 
 @inlined
 def _send(
-    m: EventTables, s: LoopState, step: int, copy: int, window: int, at: int, now: int, base: int, count: int,
+    m: EventTables, s: LoopState, step: int, replica: int, window: int, at: int, now: int, base: int, count: int,
 ) -> int:  # fmt: skip
     """Inject the packet of a window's result; return the events."""
-    _book(m, s, m.first_tree[copy], m.last_tree[copy], now)
+    _book(m, s, m.first_tree[replica], m.last_tree[replica], now)
     s.finish[at] = now
     first = m.first_out[step]
     for e in range(first, m.first_out[step + 1]):
-        to = m.first_dest[copy] + e - first
+        to = m.first_dest[replica] + e - first
         arrival = now
         for d in range(m.dest_first[to], m.dest_last[to]):
             arrival = max(arrival, s.tails[m.dest_tree[d]])
@@ -248,21 +248,21 @@ def _release(
 
     A step asks for at most as much as the heap has kept room for; the first to ask need not enter the heap.
     """
-    copies, first_copy, is_layer = m.copies[step], m.first_copy[step], m.kind[step] == LAYER_STEP
+    replicas, first_replica, is_layer = m.replicas[step], m.first_replica[step], m.kind[step] == LAYER_STEP
     for window in range(s.released[step], ahead):
         if step == 0:
             count = _push(s.times, s.keys, count, now, (window << WINDOW_SHIFT) | UNIT)
             continue
-        copy, place = first_copy, window
-        if copies > 1:
-            copy, place = first_copy + window % copies, window // copies
-        for n in range(m.first_slot[copy], m.first_slot[copy + 1]):
+        replica, place = first_replica, window
+        if replicas > 1:
+            replica, place = first_replica + window % replicas, window // replicas
+        for n in range(m.first_slot[replica], m.first_slot[replica + 1]):
             when = now
             if is_layer and place >= 2:
                 if s.slot_passed[n] < place - 1:
                     continue  # the pass that frees the register will ask
                 when = max(now, s.slot_end[2 * n + (place & 1)])
-            key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | ((n - m.first_slot[copy]) << SLOT_SHIFT) | READ
+            key = (step << STEP_SHIFT) | (window << WINDOW_SHIFT) | ((n - m.first_slot[replica]) << SLOT_SHIFT) | READ
             if follow < 0:
                 follow, follow_key = when, key
             else:
@@ -361,26 +361,26 @@ def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
         step = (key >> STEP_SHIFT) & (STEP_LIMIT - 1)
         base = (step << STEP_SHIFT) | (window << WINDOW_SHIFT)
         at = m.first_window[step] + window
-        copy = m.first_copy[step]
-        if m.copies[step] > 1:
-            copy += window % m.copies[step]
+        replica = m.first_replica[step]
+        if m.replicas[step] > 1:
+            replica += window % m.replicas[step]
         if stage == READ:
-            count, follow, follow_key = _read(m, s, step, copy, slot, now, base, count)
+            count, follow, follow_key = _read(m, s, step, replica, slot, now, base, count)
         elif stage == BUS:
-            count, follow, follow_key = _load(m, s, step, copy, window, slot, at, now, base, count)
+            count, follow, follow_key = _load(m, s, step, replica, window, slot, at, now, base, count)
         elif stage == GATHER:
-            follow, follow_key = _gather(m, s, copy, slot, at, now, base)
+            follow, follow_key = _gather(m, s, replica, slot, at, now, base)
         elif stage == MERGE:
-            follow, follow_key = _use(s, m.merge_unit[copy], now, m.merge_cycles[copy]), base | UNIT
+            follow, follow_key = _use(s, m.merge_unit[replica], now, m.merge_cycles[replica]), base | UNIT
         elif stage == UNIT:
             finished += m.kind[step] == OUTPUT_STEP
-            follow, follow_key = _finish(m, s, step, copy, at, now, base)
+            follow, follow_key = _finish(m, s, step, replica, at, now, base)
         elif stage == WRITE:
-            follow, follow_key = _use(s, m.write_port[copy], now, m.write_cycles[step]), base | SEND
+            follow, follow_key = _use(s, m.write_port[replica], now, m.write_cycles[step]), base | SEND
         else:
             if stage == SEND:
                 finished += 1
-                count = _send(m, s, step, copy, window, at, now, base, count)
+                count = _send(m, s, step, replica, window, at, now, base, count)
             elif stage == ARRIVE:
                 s.arrived[m.edge_flag[m.first_out[step] + slot] + window] = 2
             elif not _give_back(m, s, step, at):

@@ -48,14 +48,14 @@ def predict_windows(machine: EventTables) -> tuple[Times, Times]:
             np.maximum(ready, np.where(need < 0, 0, source[need]), out=ready)
         own_busy[:] = 0
         _add_busy(machine, step, own_busy)
-        turns = -(-windows // int(machine.copies[step]))
+        turns = -(-windows // int(machine.replicas[step]))
         busiest = -(-int(own_busy.max()) // turns)
         own = slice(int(machine.first_window[step]), int(machine.first_window[step]) + windows)
-        for copy in range(int(machine.copies[step])):
-            every = slice(own.start + copy, own.stop, int(machine.copies[step]))
-            feed, pace, latency = _stages(machine, step, int(machine.first_copy[step]) + copy)
+        for replica in range(int(machine.replicas[step])):
+            every = slice(own.start + replica, own.stop, int(machine.replicas[step]))
+            feed, pace, latency = _stages(machine, step, int(machine.first_replica[step]) + replica)
             place = np.arange(len(range(*every.indices(total))), dtype=np.int64) * max(pace, busiest)
-            begin = np.maximum.accumulate(ready[copy :: int(machine.copies[step])] + feed - place) + place
+            begin = np.maximum.accumulate(ready[replica :: int(machine.replicas[step])] + feed - place) + place
             start[every], finish[every] = begin, begin + latency
         arrived.append(np.maximum.accumulate(finish[own]))
         before = int(arrived[-1][-1])
@@ -103,26 +103,26 @@ def count_busy(machine: EventTables) -> Times:
 
 def _add_busy(machine: EventTables, step: int, busy: Times) -> None:
     """Add the cycles that one step keeps every shared resource busy."""
-    copies, windows = int(machine.copies[step]), int(machine.windows[step])
-    for number in range(copies):
-        copy, times = int(machine.first_copy[step]) + number, (windows - number + copies - 1) // copies
-        slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
+    replicas, windows = int(machine.replicas[step]), int(machine.windows[step])
+    for number in range(replicas):
+        replica, times = int(machine.first_replica[step]) + number, (windows - number + replicas - 1) // replicas
+        slots = slice(int(machine.first_slot[replica]), int(machine.first_slot[replica + 1]))
         np.add.at(busy, machine.slot_buffer[slots], times * machine.slot_read[slots])
         if machine.kind[step] == LAYER_STEP:
             np.add.at(busy, machine.slot_wires[slots], times * machine.slot_bus[slots])
-        busy[machine.unit[copy]] += times * machine.unit_cycles[step]
-        busy[machine.merge_unit[copy]] += times * machine.merge_cycles[copy]
+        busy[machine.unit[replica]] += times * machine.unit_cycles[step]
+        busy[machine.merge_unit[replica]] += times * machine.merge_cycles[replica]
         if machine.kind[step] not in (INPUT_STEP, OUTPUT_STEP):
-            busy[machine.write_port[copy]] += times * machine.write_cycles[step]
-        for entries in _packets(machine, copy):
+            busy[machine.write_port[replica]] += times * machine.write_cycles[step]
+        for entries in _packets(machine, replica):
             np.add.at(busy, machine.tree_link[entries], times * machine.tree_cycles[entries])
 
 
-def _packets(machine: EventTables, copy: int) -> list[slice]:
+def _packets(machine: EventTables, replica: int) -> list[slice]:
     """Return the tree entries of the packets that one window sends: partial sums, then its result."""
-    slots = range(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
+    slots = range(int(machine.first_slot[replica]), int(machine.first_slot[replica + 1]))
     gathers = [slice(int(machine.gather_first[slot]), int(machine.gather_last[slot])) for slot in slots]
-    return [*gathers, slice(int(machine.first_tree[copy]), int(machine.last_tree[copy]))]
+    return [*gathers, slice(int(machine.first_tree[replica]), int(machine.last_tree[replica]))]
 
 
 def _travel(machine: EventTables, entries: slice) -> int:
@@ -135,11 +135,11 @@ def _travel(machine: EventTables, entries: slice) -> int:
     return max(tail for _, tail in heads.values())
 
 
-def _stages(machine: EventTables, step: int, copy: int) -> tuple[int, int, int]:
+def _stages(machine: EventTables, step: int, replica: int) -> tuple[int, int, int]:
     """Return the cycles from operands to start, between two starts on one replica, and from start to arrival."""
-    slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
+    slots = slice(int(machine.first_slot[replica]), int(machine.first_slot[replica + 1]))
     unit = int(machine.unit_cycles[step])
-    *gathers, out = _packets(machine, copy)
+    *gathers, out = _packets(machine, replica)
     sent = _travel(machine, out)
     if machine.kind[step] == INPUT_STEP:
         return 0, unit, unit + sent
@@ -147,7 +147,7 @@ def _stages(machine: EventTables, step: int, copy: int) -> tuple[int, int, int]:
     read = int(machine.slot_read[slots].max())
     if machine.kind[step] != LAYER_STEP:
         return read, max(unit, read, write), unit + write + sent
-    merge = int(machine.merge_cycles[copy])
+    merge = int(machine.merge_cycles[replica])
     feed = int((machine.slot_read[slots] + machine.slot_bus[slots]).max())
     occupancy = int(machine.slot_occupancy[slots].max())
     refill = -(-(occupancy + feed) // 2)

@@ -40,15 +40,15 @@ def find_bounds(activity: Activity) -> tuple[StepBound, ...]:
     machine, busy = activity.machine, activity.busy
     found = []
     for index, step in enumerate(activity.steps):
-        copies = range(machine.first_copy[index], machine.first_copy[index] + machine.copies[index])
+        replicas = range(machine.first_replica[index], machine.first_replica[index] + machine.replicas[index])
         used: set[int] = set()
-        for copy in copies:
-            slots = slice(machine.first_slot[copy], machine.first_slot[copy + 1])
-            used.add(int(machine.unit[copy]))
+        for replica in replicas:
+            slots = slice(machine.first_slot[replica], machine.first_slot[replica + 1])
+            used.add(int(machine.unit[replica]))
             used.update(machine.slot_buffer[slots].tolist())
-            used.update(machine.tree_link[machine.first_tree[copy] : machine.last_tree[copy]].tolist())
+            used.update(machine.tree_link[machine.first_tree[replica] : machine.last_tree[replica]].tolist())
             if step.kind not in ("input", "output"):
-                used.add(int(machine.write_port[copy]))
+                used.add(int(machine.write_port[replica]))
             if machine.kind[index] == LAYER_STEP:
                 used.update(machine.slot_wires[slots].tolist())
                 for first, last in zip(machine.gather_first[slots], machine.gather_last[slots]):

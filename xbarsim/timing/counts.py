@@ -59,14 +59,14 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
     step, layer, bits = own.step, own.layer, own.result_bits
     partial = 0 if layer is None else result_bits(layer)
     read = bus = hops = sent = arrivals = 0
-    for number, copy in enumerate(own.copies):
-        windows, targets = own.windows_of(number), len(copy.result.ends)
+    for number, replica in enumerate(own.replicas):
+        windows, targets = own.windows_of(number), len(replica.result.ends)
         operands = step.operands * own.bits
         if layer is not None:
-            operands = sum([slot.rows for slot in copy.slots]) * layer.activation_bits
+            operands = sum([slot.rows for slot in replica.slots]) * layer.activation_bits
             bus += windows * (operands + bits)
         read += windows * operands
-        hops += windows * (len(copy.result.links) * bits + copy.gathered_hops * partial)
+        hops += windows * (len(replica.result.links) * bits + replica.gathered_hops * partial)
         sent += windows if targets else 0
         arrivals += windows * targets
     return StepWork(

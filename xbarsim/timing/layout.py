@@ -16,10 +16,10 @@ from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
 from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, Part, Resources, number_resources
 from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
-from xbarsim.timing.slots import Slot, place_copy, result_bits
+from xbarsim.timing.slots import Slot, place_replica, result_bits
 
 
-class StepCopy(NamedTuple):
+class StepReplica(NamedTuple):
     """A replica of a step: its position, and the packets that it sends for one window."""
 
     home: int
@@ -57,7 +57,7 @@ class StepLayout(NamedTuple):
     """Plan of a weight layer, None for digital steps."""
     bits: int
     """Bits of one value of its result."""
-    copies: tuple[StepCopy, ...]
+    replicas: tuple[StepReplica, ...]
     """Replicas, which process windows in turn."""
     tiles: frozenset[int]
     """Tiles that need its operands."""
@@ -76,20 +76,20 @@ class StepLayout(NamedTuple):
             return ACTIVATION
         return POOLING if self.step.kind in POOLS else VECTOR
 
-    def windows_of(self, copy: int) -> int:
+    def windows_of(self, replica: int) -> int:
         """Return the windows of one inference that a replica takes.
 
         Parameters
         ----------
-        copy : int
+        replica : int
             Which replica, counted from 0.
 
         Returns
         -------
         int
-            Every ``len(copies)``-th window.
+            Every ``len(replicas)``-th window.
         """
-        return (self.step.windows - copy + len(self.copies) - 1) // len(self.copies)
+        return (self.step.windows - replica + len(self.replicas) - 1) // len(self.replicas)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +150,12 @@ def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
     """Yield what every replica of every step sends in one inference: partial sums to its home, and its results."""
     for each in steps:
         targets = tuple(sorted(set().union(*(steps[edge.consumer].tiles for edge in each.edges))))
-        for number, copy in enumerate(each.copies):
+        for number, replica in enumerate(each.replicas):
             windows = each.windows_of(number)
-            yield Packet(copy.home, targets, windows * each.result_bits)
+            yield Packet(replica.home, targets, windows * each.result_bits)
             if each.layer is not None:
-                for slot in copy.slots:
-                    yield Packet(slot.tile, (copy.home,), windows * slot.outputs * result_bits(each.layer))
+                for slot in replica.slots:
+                    yield Packet(slot.tile, (replica.home,), windows * slot.outputs * result_bits(each.layer))
 
 
 class Site(NamedTuple):
@@ -174,7 +174,7 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
     for index, step in enumerate(flow.steps):
         if index in layers:
             layer = layers[index]
-            slots = [tuple(place_copy(plan, layer, copy, places)) for copy in range(layer.replicas)]
+            slots = [tuple(place_replica(plan, layer, replica, places)) for replica in range(layer.replicas)]
             sites.append([Site(each[0].tile, each) for each in slots])
         else:
             source = max((edge[0] for edge in step.edges), default=0)
@@ -184,13 +184,13 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
     placed = []
     for index, step in enumerate(flow.steps):
         targets = set().union(*[tiles[edge.consumer] for edge in edges[index]])
-        copies = tuple(_route_copy(fabric, site, targets) for site in sites[index])
+        replicas = tuple(_route_replica(fabric, site, targets) for site in sites[index])
         placed.append(
             StepLayout(
                 step=step,
                 layer=layers.get(index),
                 bits=bits[index],
-                copies=copies,
+                replicas=replicas,
                 tiles=frozenset(tiles[index]),
                 edges=edges[index],
             )
@@ -198,14 +198,14 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
     return tuple(placed)
 
 
-def _route_copy(fabric: Fabric | None, site: Site, targets: set[int]) -> StepCopy:
+def _route_replica(fabric: Fabric | None, site: Site, targets: set[int]) -> StepReplica:
     """Find the links of a replica's packets; partial sums first, since links are numbered as they are asked for."""
     home, slots = site
     if fabric is None:
-        return StepCopy(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)
+        return StepReplica(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)
     gathers = tuple([fabric.tree(slot.tile, (home,)) if slot.tile != home else NO_LINKS for slot in slots])
     result = fabric.tree(home, tuple(sorted(targets - {home})))
-    return StepCopy(home=home, slots=slots, gathers=gathers, result=result)
+    return StepReplica(home=home, slots=slots, gathers=gathers, result=result)
 
 
 def _propagate_bits(plan: Plan, flow: Dataflow, layers: dict[int, LayerPlan]) -> list[int]:

@@ -43,8 +43,8 @@ class EventTables(NamedTuple):
     kind: Ints  # by step
     windows: Ints
     first_window: Indices
-    copies: Ints
-    first_copy: Indices
+    replicas: Ints
+    first_replica: Indices
     unit_cycles: Ints
     write_cycles: Ints
     first_out: Indices
@@ -83,7 +83,7 @@ class EventTables(NamedTuple):
 
 
 INDICES = (
-    "first_window", "first_copy", "first_out", "first_in", "unit", "merge_unit", "first_slot", "first_tree",
+    "first_window", "first_replica", "first_out", "first_in", "unit", "merge_unit", "first_slot", "first_tree",
     "last_tree", "first_dest", "slot_wires", "slot_buffer", "write_port", "gather_first", "gather_last", "in_edge",
     "edge_flag", "edge_need", "dest_first", "dest_last", "dest_tree", "tree_link",
 )  # fmt: skip
@@ -108,7 +108,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
     layout, timing = lay_out(plan), plan.hardware.timing
     arrays: Arrays = {
         **_tabulate_steps(layout, timing, images),
-        **_tabulate_copies(layout, timing),
+        **_tabulate_replicas(layout, timing),
         **_tabulate_slots(layout, timing),
         **_tabulate_packets(layout, timing),
     }
@@ -150,7 +150,7 @@ class StepRow(NamedTuple):
 
     kind: int
     windows: int
-    copies: int
+    replicas: int
     unit_cycles: int
     write_cycles: int
 
@@ -166,9 +166,9 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
             kind = LAYER_STEP if is_layer else DIGITAL_STEP
             work = _cycles(step.values if is_layer else step.operations, part_width(each.unit, timing))
         write = _cycles(each.result_bits, part_width(BUFFER_WRITE, timing))
-        rows.append(StepRow(kind, step.windows * images, len(each.copies), work, write))
-    first_copy, first_window = _firsts([row.copies for row in rows])[:-1], _firsts([row.windows for row in rows])
-    return _columns(rows) | {"first_copy": first_copy, "first_window": first_window}
+        rows.append(StepRow(kind, step.windows * images, len(each.replicas), work, write))
+    first_replica, first_window = _firsts([row.replicas for row in rows])[:-1], _firsts([row.windows for row in rows])
+    return _columns(rows) | {"first_replica": first_replica, "first_window": first_window}
 
 
 class CopyRow(NamedTuple):
@@ -180,15 +180,15 @@ class CopyRow(NamedTuple):
     merge_cycles: int
 
 
-def _tabulate_copies(layout: Layout, timing: Timing) -> Arrays:
+def _tabulate_replicas(layout: Layout, timing: Timing) -> Arrays:
     rows, resources, lanes = [], layout.resources, part_width(VECTOR, timing)
     ends = {"input": resources.input, "output": resources.output}
     for index, each in enumerate(layout.steps):
-        for copy in each.copies:
-            unit = ends.get(each.step.kind, resources.part(each.unit, copy.home, index))
-            merge_unit = resources.part(VECTOR, copy.home, index)
-            write_port = resources.part(BUFFER_WRITE, copy.home, index)
-            merged = sum(slot.outputs for slot in copy.slots if slot.tile != copy.home)
+        for replica in each.replicas:
+            unit = ends.get(each.step.kind, resources.part(each.unit, replica.home, index))
+            merge_unit = resources.part(VECTOR, replica.home, index)
+            write_port = resources.part(BUFFER_WRITE, replica.home, index)
+            merged = sum(slot.outputs for slot in replica.slots if slot.tile != replica.home)
             rows.append(CopyRow(unit, merge_unit, write_port, _cycles(merged, lanes)))
     return _columns(rows)
 
@@ -212,15 +212,15 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
         layer = each.layer
         if layer is None:
             read = _cycles(each.step.operands * each.bits, reads)
-            for copy in each.copies if each.step.kind != "input" else ():
-                wires, port = resources.part(BUS, copy.home, index), resources.part(BUFFER_READ, copy.home, index)
+            for replica in each.replicas if each.step.kind != "input" else ():
+                wires, port = resources.part(BUS, replica.home, index), resources.part(BUFFER_READ, replica.home, index)
                 rows.append(SlotRow(wires, port, read, 0, 0, 0))
-            sizes.extend([0 if each.step.kind == "input" else 1] * len(each.copies))
+            sizes.extend([0 if each.step.kind == "input" else 1] * len(each.replicas))
             continue
         occupancy, latency = window_cycles(layer)
-        for copy in each.copies:
-            sizes.append(len(copy.slots))
-            for slot in copy.slots:
+        for replica in each.replicas:
+            sizes.append(len(replica.slots))
+            for slot in replica.slots:
                 bits = slot.rows * layer.activation_bits
                 wires, port = resources.part(BUS, slot.tile, index), resources.part(BUFFER_READ, slot.tile, index)
                 rows.append(SlotRow(wires, port, _cycles(bits, reads), _cycles(bits, loads), occupancy, latency))
@@ -242,12 +242,12 @@ def _tabulate_packets(layout: Layout, timing: Timing) -> Arrays:
     trees: list[tuple[int, int]] = []
     for each in layout.steps:
         partial = result_bits(each.layer) if each.layer is not None else 0
-        for copy in each.copies:
-            for slot, tree in zip(copy.slots, copy.gathers):
+        for replica in each.replicas:
+            for slot, tree in zip(replica.slots, replica.gathers):
                 gathers.append(_add_packet(rows, layout, timing, tree, slot.outputs * partial))
             if each.layer is None and each.step.kind != "input":
                 gathers.append((0, 0))  # the slot of a digital step
-            trees.append(_add_packet(rows, layout, timing, copy.result, each.result_bits))
+            trees.append(_add_packet(rows, layout, timing, replica.result, each.result_bits))
     arrays: Arrays = _columns(rows) if rows else {name: _ints([]) for name in LinkRow._fields}
     arrays["gather_first"], arrays["gather_last"] = np.array(gathers, dtype=np.int64).reshape(-1, 2).T
     arrays["first_tree"], arrays["last_tree"] = np.array(trees, dtype=np.int64).T
@@ -274,12 +274,12 @@ def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
     ends: list[int] = []
     number = 0
     for each in layout.steps:
-        for copy in each.copies:
+        for replica in each.replicas:
             first_dest.append(len(dest_first))
             for edge in each.edges:
                 dest_first.append(len(ends))
-                targets = sorted(layout.steps[edge.consumer].tiles - {copy.home})
-                ends.extend(int(first_tree[number]) + copy.result.ends[tile] for tile in targets)
+                targets = sorted(layout.steps[edge.consumer].tiles - {replica.home})
+                ends.extend(int(first_tree[number]) + replica.result.ends[tile] for tile in targets)
                 dest_last.append(len(ends))
             number += 1
     found = {"first_dest": first_dest, "dest_first": dest_first, "dest_last": dest_last, "dest_tree": ends}

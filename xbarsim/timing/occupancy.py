@@ -28,12 +28,12 @@ def trace_occupancy(activity: Activity, bins: int = 200) -> NDArray[np.float64]:
     edges = np.linspace(0.0, activity.cycles, bins + 1)
     shares = np.empty((len(activity.steps), bins))
     for index in range(len(activity.steps)):
-        at, copies = int(machine.first_copy[index]), int(machine.copies[index])
+        at, replicas = int(machine.first_replica[index]), int(machine.replicas[index])
         is_layer = machine.kind[index] == LAYER_STEP
         each = int(machine.slot_occupancy[machine.first_slot[at]] if is_layer else machine.unit_cycles[index])
         starts = np.sort(activity.start[machine.first_window[index] : machine.first_window[index + 1]])
         worked = np.diff(_work_until(edges, starts, each))
-        shares[index] = worked / (np.diff(edges) * copies)
+        shares[index] = worked / (np.diff(edges) * replicas)
     return np.clip(shares, 0.0, 1.0)
 
 

@@ -133,11 +133,11 @@ def run(machine: EventTables) -> Run:
     start = np.full(windows, np.iinfo(np.int64).max)
     finish, latest = np.zeros(windows, dtype=np.int64), np.zeros(windows, dtype=np.int64)
     slots_of = np.diff(machine.first_slot).astype(np.int32)
-    waiting = np.repeat(slots_of[machine.first_copy], machine.windows)
-    for step in np.flatnonzero(machine.copies > 1):
-        at, first = int(machine.first_copy[step]), machine.first_window[step]
-        copies = slots_of[at : at + int(machine.copies[step])]
-        waiting[first : machine.first_window[step + 1]] = np.resize(copies, int(machine.windows[step]))
+    waiting = np.repeat(slots_of[machine.first_replica], machine.windows)
+    for step in np.flatnonzero(machine.replicas > 1):
+        at, first = int(machine.first_replica[step]), machine.first_window[step]
+        replicas = slots_of[at : at + int(machine.replicas[step])]
+        waiting[first : machine.first_window[step + 1]] = np.resize(replicas, int(machine.windows[step]))
     outgoing = np.diff(machine.first_out)
     producers = np.repeat(np.arange(machine.windows.size), outgoing)
     capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
@@ -221,7 +221,7 @@ def simulate_plan(plan: Plan) -> Activity:
     finishes = np.maximum.reduceat(result.finish, first[:-1])
     steps = []
     for index, each in enumerate(layout.steps):
-        slot = machine.first_slot[machine.first_copy[index]]
+        slot = machine.first_slot[machine.first_replica[index]]
         busy = machine.slot_occupancy[slot] if machine.kind[index] == LAYER_STEP else machine.unit_cycles[index]
         steps.append(
             StepActivity(
@@ -231,7 +231,7 @@ def simulate_plan(plan: Plan) -> Activity:
                 windows=each.step.windows,
                 start_cycles=int(starts[index]),
                 finish_cycles=int(finishes[index]),
-                busy_cycles=int(busy) * -(-each.step.windows // int(machine.copies[index])),
+                busy_cycles=int(busy) * -(-each.step.windows // int(machine.replicas[index])),
                 counts=counts[index],
             )
         )
@@ -288,20 +288,20 @@ def bound_cycles(machine: EventTables) -> tuple[int, int]:
     chain = np.zeros(steps, dtype=np.int64)
     low = high = 0
     for step in range(steps):
-        copies, at = int(machine.copies[step]), int(machine.first_copy[step])
-        turns = -(-int(machine.windows[step]) // copies)
+        replicas, at = int(machine.replicas[step]), int(machine.first_replica[step])
+        turns = -(-int(machine.windows[step]) // replicas)
         work, alone = [], []
-        for copy in range(at, at + copies):
+        for replica in range(at, at + replicas):
             cycles = int(machine.unit_cycles[step])
-            slots = slice(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1]))
+            slots = slice(int(machine.first_slot[replica]), int(machine.first_slot[replica + 1]))
             each = machine.slot_read[slots] + machine.slot_bus[slots] + machine.slot_latency[slots]
             if machine.kind[step] != INPUT_STEP:
                 cycles += int(each.max())
             if machine.kind[step] not in (INPUT_STEP, OUTPUT_STEP):
                 cycles += int(machine.write_cycles[step])
-            work.append(cycles + int(machine.merge_cycles[copy]))
-            entries = [*range(machine.first_tree[copy], machine.last_tree[copy])]
-            for slot in range(int(machine.first_slot[copy]), int(machine.first_slot[copy + 1])):
+            work.append(cycles + int(machine.merge_cycles[replica]))
+            entries = [*range(machine.first_tree[replica], machine.last_tree[replica])]
+            for slot in range(int(machine.first_slot[replica]), int(machine.first_slot[replica + 1])):
                 entries.extend(range(machine.gather_first[slot], machine.gather_last[slot]))
             packets = sum(int(machine.tree_cycles[entry]) + 2 * machine.hop_cycles for entry in entries)
             alone.append(work[-1] + int(each.sum()) + packets)
@@ -343,9 +343,9 @@ def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run)
     for index, each in enumerate(layout.steps):
         if machine.kind[index] != LAYER_STEP:
             continue
-        for copy in range(len(each.copies)):
-            windows = each.windows_of(copy)
-            at = int(machine.first_copy[index]) + copy
+        for replica in range(len(each.replicas)):
+            windows = each.windows_of(replica)
+            at = int(machine.first_replica[index]) + replica
             span = slice(int(machine.first_slot[at]), int(machine.first_slot[at + 1]))
             occupancy = machine.slot_occupancy[span]
             refill = (occupancy + machine.slot_read[span] + machine.slot_bus[span]) / 2

@@ -26,7 +26,7 @@ class Slot:
     """Outputs of one window that the tile holds at least a part of."""
 
 
-def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -> list[Slot]:
+def place_replica(plan: Plan, layer: LayerPlan, replica: int, places: Sequence[int]) -> list[Slot]:
     """Cut one replica of a layer by tiles.
 
     Parameters
@@ -35,7 +35,7 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -
         Tile size.
     layer : LayerPlan
         The layer; its arrays lie stripe by stripe, column block by column block, row blocks side by side.
-    copy : int
+    replica : int
         Which replica, counted from 0.
     places : sequence of int
         Position of every tile of the plan.
@@ -47,7 +47,7 @@ def place_copy(plan: Plan, layer: LayerPlan, copy: int, places: Sequence[int]) -
     """
     each = layer.polarities
     size = layer.partition.crossbars * each
-    first = layer.first_array + copy * size
+    first = layer.first_array + replica * size
     slots = []
     for tile in range(first // plan.arrays_per_tile, (first + size - 1) // plan.arrays_per_tile + 1):
         begin = max(first, tile * plan.arrays_per_tile) - first

@@ -48,11 +48,11 @@ def _microseconds(activity: Activity) -> float:
 
 
 def _name_tracks(activity: Activity) -> Iterator[dict[str, Any]]:
-    tiles = sorted({copy.home for each in activity.layout.steps for copy in each.copies})
+    tiles = sorted({replica.home for each in activity.layout.steps for replica in each.replicas})
     for tile in tiles:
         yield {"ph": "M", "pid": tile, "name": "process_name", "args": {"name": f"tile {tile}"}}
     for index, step in enumerate(activity.steps):
-        for tile in sorted({copy.home for copy in activity.layout.steps[index].copies}):
+        for tile in sorted({replica.home for replica in activity.layout.steps[index].replicas}):
             yield {"ph": "M", "pid": tile, "tid": index, "name": "thread_name", "args": {"name": step.name}}
 
 
@@ -60,19 +60,19 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     """Yield a slice for every window on arrays or unit, several joined where there are many; rounds lie inside."""
     machine, unit = activity.machine, _microseconds(activity)
     for index, step in enumerate(activity.steps):
-        homes = [copy.home for copy in activity.layout.steps[index].copies]
+        homes = [replica.home for replica in activity.layout.steps[index].replicas]
         starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
-        for copy, tile in enumerate(homes):
-            own = starts[copy :: len(homes)]
-            at = machine.first_copy[index] + copy
+        for replica, tile in enumerate(homes):
+            own = starts[replica :: len(homes)]
+            at = machine.first_replica[index] + replica
             is_layer = machine.kind[index] == LAYER_STEP
             busy = machine.slot_occupancy[machine.first_slot[at]] if is_layer else machine.unit_cycles[index]
             joined = -(-len(own) // most)
             for first in range(0, len(own), joined):
                 last = min(first + joined, len(own)) - 1
-                name = f"window {copy + first * len(homes)}"
+                name = f"window {replica + first * len(homes)}"
                 if last > first:
-                    name = f"windows {copy + first * len(homes)} to {copy + last * len(homes)}"
+                    name = f"windows {replica + first * len(homes)} to {replica + last * len(homes)}"
                 span = int(own[last] + busy - own[first])
                 rounds = step.layer.rounds if step.layer is not None else 1
                 more = {"rounds": rounds} if rounds > 1 else {}
@@ -92,7 +92,7 @@ def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     """Yield the bits that wait in front of every step, one counter for each stream."""
     machine, unit, steps = activity.machine, _microseconds(activity), activity.layout.steps
     for index, own in enumerate(steps):
-        step, tile = own.step, own.copies[0].home
+        step, tile = own.step, own.replicas[0].home
         reads = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         for (source, _), keep in zip(step.edges, step.keeps):
             window_bits = steps[source].result_bits
