@@ -207,9 +207,12 @@ SINH = {"kind": "sinh", "scale_volt": 0.1}
     ("changes", "parts"),
     [
         ({"crossbar.topology": "pasive"}, ("crossbar.topology", "passive, passive_near, passive_both")),
-        ({"crossbar.r_sl_ohm": 1.0}, ("r_sl_ohm: 1 has no meaning with crossbar.topology: passive", "take 1t1r_gate")),
-        ({"crossbar.r_access_ohm": 1.0}, ("r_access_ohm: 1 has no meaning", "take 1t1r")),
-        ({"crossbar.topology": "passive_both", "crossbar.method": "closed_form"}, ("method: closed_form", "take auto")),
+        ({"crossbar.r_sl_ohm": 1.0}, ("r_sl_ohm: 1 is not used with crossbar.topology: passive", "choose 1t1r_gate")),
+        ({"crossbar.r_access_ohm": 1.0}, ("r_access_ohm: 1 is not used", "choose 1t1r")),
+        (
+            {"crossbar.topology": "passive_both", "crossbar.method": "closed_form"},
+            ("method: closed_form", "choose auto"),
+        ),
         ({"crossbar.topology": "1s1r"}, ("crossbar.topology: 1s1r needs the curve", "device.iv", "passive")),
     ],
 )

@@ -224,7 +224,7 @@ def test_codes_that_are_the_output_come_out_as_codes(tmp_path):
         ([node("Gemm", "x w c")], {"w": floats(5, 4), "c": floats(4, 1)}, (4, 5), "place of an image in its batch"),
         ([node("Gemm", "w x", transB=1)], {"w": floats(4, 5)}, VECTOR, "lie along axis 1"),
         ([*BATCH_OF_X, node("Cast", "n", "f", to=1), node("Div", "x f")], {"i": ints(0)}, VECTOR, "number of images"),
-        ([node("Softmax", axis=0)], {}, VECTOR, "goes along the batch"),
+        ([node("Softmax", axis=0)], {}, VECTOR, "operates along the batch"),
         ([node("ReduceMean", axes=[0])], {}, VECTOR, "one for all images"),
         ([node("Transpose", perm=[1, 0], output="t"), node("Reshape", "t s")], {"s": ints(-1, 5)}, VECTOR, "tears"),
         ([node("DynamicQuantizeLinear", "x", "q s z"), node("DequantizeLinear", "q s z")], {}, VECTOR, "all images"),

@@ -181,7 +181,7 @@ def test_cycles_grow_linearly_with_windows():
 
 def test_a_residual_branch_with_too_small_a_buffer_is_named_with_the_least_that_works():
     network = resnet_cifar(1, size=8)
-    with pytest.raises(MappingError, match=r"timing\.stream_bits: 200 deadlocks .*; (\d+) is the least") as error:
+    with pytest.raises(MappingError, match=r"timing\.stream_bits: 200 causes .*; (\d+) or more") as error:
         simulate_plan(plan_network(network, HARDWARE.override({"timing.stream_bits": 200})))
     least = int(str(error.value).split("; ")[1].split()[0])
     limited = simulate_plan(plan_network(network, HARDWARE.override({"timing.stream_bits": least})))

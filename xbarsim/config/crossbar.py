@@ -76,17 +76,17 @@ class Crossbar(Record):
         layout, found = self.layout, []
         if self.r_sl_ohm and layout.inputs != "gates":
             found.append(
-                f"r_sl_ohm: {self.r_sl_ohm:g} has no meaning with crossbar.topology: {self.topology}, whose inputs "
-                "drive the rows; give r_wl_ohm, or take 1t1r_gate, 1t1r_gate_near or 1t1r_gate_rows"
+                f"r_sl_ohm: {self.r_sl_ohm:g} is not used with crossbar.topology: {self.topology}, whose inputs "
+                "drive the rows; give r_wl_ohm, or choose 1t1r_gate, 1t1r_gate_near or 1t1r_gate_rows"
             )
         if self.r_access_ohm and not layout.has_transistor:
             found.append(
-                f"r_access_ohm: {self.r_access_ohm:g} has no meaning with crossbar.topology: {self.topology}, whose "
-                "cells have no transistor; leave it out, or take 1t1r or a topology of gates"
+                f"r_access_ohm: {self.r_access_ohm:g} is not used with crossbar.topology: {self.topology}, whose "
+                "cells have no transistor; leave it out, or choose 1t1r or a topology with gate inputs"
             )
         if self.method == "closed_form" and layout.solver != "operator":
             found.append(
                 f"method: closed_form holds for lines with one driven and one sensed end, not for crossbar.topology: "
-                f"{self.topology}; take auto"
+                f"{self.topology}; choose auto"
             )
         return found

@@ -69,9 +69,9 @@ def write_netlist(
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if question.leading:
-        raise ShapeError(f"g: shape {np.shape(g)} is not (rows, cols): a deck holds one array")
+        raise ShapeError(f"g: shape {np.shape(g)} is not (rows, cols); a deck describes one array")
     if question.vectors != 1:
-        raise ShapeError(f"v_in: {question.vectors} vectors; a deck holds one")
+        raise ShapeError(f"v_in: {question.vectors} vectors; a deck describes one")
     circuit, siemens, volt = arrange(question, 0, 0)
     layout = question.topology
     cards = [

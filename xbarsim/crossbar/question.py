@@ -137,7 +137,7 @@ def check_question(
         swing = float(largest.max(initial=0.0))
     else:
         if read_volt is not None:
-            raise ConfigError(f"read_volt: means nothing in topology {layout.name}, whose inputs drive the rows")
+            raise ConfigError(f"read_volt: not used in topology {layout.name}, whose inputs drive the rows")
         swing = float(max(vectors.max(initial=0.0), 0.0) - min(vectors.min(initial=0.0), 0.0))
     check_curve(iv, swing)
     return Question(

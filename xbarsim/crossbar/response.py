@@ -59,7 +59,7 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
         )
         return solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads)[turn]
     if not layout.is_linear:
-        raise ConfigError(f"topology: {layout.name} depends on its inputs; no operator holds for all of them")
+        raise ConfigError(f"topology: {layout.name} depends on its inputs, so there is no operator for all inputs")
     if method == "closed_form":
         raise ConfigError(f"method: closed_form does not hold for the lines of topology {layout.name}")
     stack = cells.reshape(-1, *cells.shape[-2:])

@@ -161,7 +161,9 @@ def _solve(g: Floats, wires: Wires, method: str, threads: int) -> tuple[Floats, 
         return g.copy(), "ideal", 0.0, 0
     ohm = max(wires.r_wl_ohm + wires.r_source_ohm, wires.r_bl_ohm + wires.r_sink_ohm)
     if not float(g.max(initial=0.0)) * max(g.shape[1:]) * max(ohm, 1.0) < LARGEST:
-        raise SolverError(f"g: cells of {g.max():.1e} S behind wires of {ohm:.1e} ohm are beyond what numbers hold")
+        raise SolverError(
+            f"g: cells of {g.max():.1e} S with wires of {ohm:.1e} ohm exceed the numerical range; check units"
+        )
     if method == "closed_form" or not (wires.has_word_lines and wires.has_bit_lines):
         return _solve_closed_form(g, wires, threads), "closed_form", 0.0, 0
     t = np.empty_like(g)

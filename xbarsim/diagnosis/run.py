@@ -142,8 +142,9 @@ def _choose_share(metric: str) -> Judge:
     has_scores = hasattr(judge.metric, "terms") or hasattr(judge.metric, "sums")
     if judge.unit != "%" or not judge.higher_is_better or not has_scores:
         raise ConfigError(
-            f"metric: {judge.name} is not a share, whose points causes can take; use top1, top5, miou, or a class with "
-            "unit '%', higher_is_better, and terms or sums; or leave out the labels: points are then of agreement"
+            f"metric: {judge.name} is not a share, so a loss in points is not defined; use top1, top5, miou, or a "
+            "class "
+            "with unit '%', higher_is_better, and terms or sums; or leave out the labels to use the agreement"
         )
     return judge
 

@@ -109,7 +109,7 @@ def rule_of(node: Node) -> LayerRule:
     try:
         return LAYER_RULES[node.kind]
     except KeyError:
-        raise ConfigError(f"node {node.name}: a {node.kind} node holds no weights in arrays") from None
+        raise ConfigError(f"node {node.name}: a {node.kind} node has no weights in arrays") from None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

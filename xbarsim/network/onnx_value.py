@@ -153,11 +153,11 @@ def _check_axes(operator: Operator, first: GraphValue | None) -> None:
     if first is None:
         return
     if operator.kind == "DynamicQuantizeLinear":
-        raise Mixing("it takes its range over all images of a batch")
+        raise Mixing("its range covers all images of a batch")
     if operator.kind in ALONG:
         axis = operator.attributes.get("axis", ALONG[operator.kind])
         if axis is not None and axis % len(first.shape) == first.batch:
-            raise Mixing("it goes along the batch")
+            raise Mixing("it operates along the batch")
 
 
 def _check_broadcast(sources: Sequence[GraphValue], rank: int, axis: int) -> None:

@@ -181,7 +181,7 @@ def predict(machine: EventTables) -> Run:
         If streams are limited.
     """
     if machine.limited:
-        raise MappingError("timing.method: analytic knows no limit of buffers; leave out timing.stream_bits")
+        raise MappingError("timing.method: analytic does not model limited buffers; leave out timing.stream_bits")
     start, finish = predict_windows(machine)
     busy = count_busy(machine)
     finish[-1] = max(finish.max(), busy.max())
@@ -211,7 +211,7 @@ def simulate_plan(plan: Plan) -> Activity:
     least = _least_stream_bits(plan, machine, result.is_done)
     if least is not None:
         given = plan.hardware.timing.stream_bits
-        raise MappingError(f"timing.stream_bits: {given} deadlocks this network; {least} is the least that works")
+        raise MappingError(f"timing.stream_bits: {given} causes a deadlock in this network; {least} or more are needed")
     if plan.turn_count > 1:
         result = _add_programming(plan, machine, layout, result)
     interval, bottleneck = find_interval(plan, machine, layout, result)

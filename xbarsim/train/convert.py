@@ -178,11 +178,11 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
         )
         if place is None or any(place.layer == other.layer for other in places):
             raise ConfigError(
-                f"module {name}: layer {node.name} would hold weights in arrays, but is no Linear, Conv1d or Conv2d "
+                f"module {name}: layer {node.name} has weights for arrays, but is not a Linear, Conv1d or Conv2d "
                 "module that is called once; write it as one, or use simulate"
             )
         if place.norm is not None and any(place.norm == other.norm for other in places):
-            raise ConfigError(f"module {name}: {place.norm} is called behind two layers; write it as two modules")
+            raise ConfigError(f"module {name}: {place.norm} is called after two layers; write it as two modules")
         places.append(place)
     return places
 
@@ -211,6 +211,6 @@ def _check_same(session: ArraySession, name: str) -> None:
         raise ConfigError(f"module {name}: its output is not the one tensor {expected.shape[1:]} of its network")
     if np.abs(found.numpy() - expected).max() > SAME * max(np.abs(expected).max(), 1e-6):
         raise ConfigError(
-            f"module {name}: computes something else once its layers run on arrays; is a layer or a normalisation "
+            f"module {name}: gives other results when its layers run on arrays; is a layer or a normalisation "
             "called twice, or in two ways?"
         )
