@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
 
-from xbarsim.config.iv import Sinh
-from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report
+from xbarsim.config.iv import Selector, Sinh
+from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report, solve_reads
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.question import check_question
 from xbarsim.crossbar.relaxation import relax_all
@@ -79,3 +79,65 @@ def test_a_looser_tolerance_takes_fewer_passes():
 def test_tolerances_that_mean_nothing_are_refused(tol):
     with pytest.raises(ConfigError, match=r"^tol: "):
         solve_currents([[1e-6]], [0.1], topology="passive_both", tol=tol)
+
+
+# a one-selector array of which most lines float: reads that a plain Newton iteration does not survive
+FLOATING = np.array(
+    [
+        [0.001, 1e-09, 0.001, 0.001, 1e-09], [0.001, 0.001, 1e-09, 1e-09, 0.001], [1e-09, 1e-09, 0.001, 0.001, 1e-09],
+        [1e-09] * 5, [0.001, 1e-09, 0.001, 1e-09, 0.001],
+    ]
+)  # fmt: skip
+
+
+def test_selectors_that_close_altogether_are_the_limit_of_those_that_hardly_leak():
+    case = {"topology": "1s1r_floating", "r_wl_ohm": 2.5, "r_bl_ohm": 2.5}
+    found = [
+        solve_currents(
+            FLOATING, [0.0, 0.1, 0.0, 0.1, -0.2], iv=Selector(threshold_volt=0.15, width_volt=1e-3, off_ratio=off),
+            **case,
+        )
+        for off in (0.0, 1e-12, 1e-6)
+    ]  # fmt: skip
+    np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-12)
+    assert 0 < np.abs(found[0] - found[2]).max() < 1e-9
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-3, 2e-4, 1e-4])
+@pytest.mark.parametrize("one_bit", [False, True])
+def test_floating_selectors_are_answered_within_their_bound(width, one_bit):
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        g = np.where(rng.random((8, 8)) < 0.5, 1e-4, 1e-6)
+        v, sensed = np.where(rng.random(8) < 0.5, 0.2, 0.0), np.ones(8, dtype=bool)
+        if one_bit:
+            v, sensed = 0.2 * (np.arange(8) == seed), np.arange(8) == (3 * seed) % 8
+        iv = Selector(threshold_volt=0.1, width_volt=width)
+        case = {"topology": "1s1r_floating", "iv": iv, "sensed": sensed, "r_wl_ohm": 2.5, "r_bl_ohm": 2.5}
+        found = relax(g, v, limit=300, **case)
+        assert found.passes[0, 0] > 0
+        report = solve_currents_report(g, v, **case)
+        error = np.abs(np.where(sensed, found.currents[0, 0], 0.0) - report.currents).max()
+        assert error <= found.error_ampere[0, 0] + 1e-9 * found.full_ampere[0, 0] + 1e-18
+
+
+def test_sharp_selectors_in_bad_wires_are_answered():
+    rng = np.random.default_rng(5)
+    g = np.where(rng.random((5, 8)) < 0.5, 1e-3, 1e-9)
+    for width in (1e-4, 2e-4):
+        case = {
+            "topology": "1s1r_floating", "iv": Selector(threshold_volt=0.15, width_volt=width),
+            "r_wl_ohm": 100.0, "r_bl_ohm": 100.0, "r_source_ohm": 1000.0, "r_sink_ohm": 1000.0,
+        }  # fmt: skip
+        found = solve_reads(g, np.array([0.2, 0, 0.1, 0, 0]), **case)
+        assert found.error_ampere <= 1e-8 * found.full_ampere
+        assert found.driver_ampere == pytest.approx(found.currents.sum(), rel=1e-6)
+
+
+def test_careful_steps_serve_where_plain_ones_run_in_circles():
+    g = np.full((24, 24), 1e-3)
+    iv = Selector(threshold_volt=0.1, width_volt=1e-3)
+    found = relax(g, np.full(24, 0.2), iv=iv, topology="1s1r", r_wl_ohm=2.5, r_bl_ohm=2.5, limit=200)
+    assert found.passes[0, 0] > 0
+    report = solve_currents_report(g, np.full(24, 0.2), iv=iv, topology="1s1r", r_wl_ohm=2.5, r_bl_ohm=2.5)
+    np.testing.assert_allclose(found.currents[0, 0], report.currents, rtol=1e-6)

@@ -58,6 +58,9 @@ class Selector(Record):
 Iv = Annotated[Sinh | Polynomial | Selector, Field(discriminator="kind")]
 """Any form of current over voltage."""
 
+CLOSED = 40.0
+"""Widths from its threshold beyond which a selector neither closes nor opens further: rounding hides the rest [-]."""
+
 Curve: TypeAlias = Sinh | Polynomial | Selector
 
 
@@ -126,7 +129,7 @@ def curve_shape(iv: Curve, v: Any) -> tuple[Any, Any]:
         terms = np.array([0.0, 1.0, *iv.coefficients])
         polynomial = np.polynomial.polynomial
         return polynomial.polyval(v, terms), polynomial.polyval(v, polynomial.polyder(terms))
-    x = np.clip((np.abs(v) - iv.threshold_volt) / iv.width_volt, -700.0, 700.0)
+    x = np.clip((np.abs(v) - iv.threshold_volt) / iv.width_volt, -CLOSED, CLOSED)
     step = 1.0 / (1.0 + np.exp(-x))
     share = iv.off_ratio + (1.0 - iv.off_ratio) * step
     slope = share + np.abs(v) * (1.0 - iv.off_ratio) * step * (1.0 - step) / iv.width_volt

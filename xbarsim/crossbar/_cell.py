@@ -5,7 +5,7 @@ A law is a number and coefficients, for a cell of 1 S. Its reference voltage is 
 * ``OHMIC``: no coefficients.
 * ``SINH``: ``scale_volt``, ``1 / (scale_volt 2^m)`` and ``m``. Taylor series of sinh and cosh at an argument of at
   most a half, and then ``m`` double angles.
-* ``POLYNOMIAL``: coefficients of v, v^2, ...
+* ``POLYNOMIAL``: how many coefficients follow; coefficients of v, v^2, ...
 * ``SELECTOR``: threshold, one over the width, conductance of the closed selector relative to the open one. The
   exponential is a Taylor series of a small argument, squared ``SQUARINGS`` times. No selector closes further than
   ``CLOSED`` widths below its threshold: what flows there is below the rounding of what flows through an open one, and
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._numba import inlined
-from xbarsim._simd import Vector, add, divide, larger, multiply, multiply_add, scale, smaller, spread
+from xbarsim._simd import Vector, add, divide, larger, multiply, multiply_add, peek, scale, smaller, spread
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ SQUARINGS = 7
 def bend_sinh(coefs: Floats, v: Vector) -> tuple[Vector, Vector]:
     """Return current and slope of ``scale_volt sinh(v / scale_volt)``."""
     one = spread(1.0, v)
-    x = scale(coefs[1], v)
+    x = scale(peek(coefs, 1), v)
     z = multiply(x, x)
     s = multiply_add(1.0 / 6227020800.0, z, spread(1.0 / 39916800.0, v))
     s = add(multiply(s, z), spread(1.0 / 362880.0, v))
@@ -47,26 +47,26 @@ def bend_sinh(coefs: Floats, v: Vector) -> tuple[Vector, Vector]:
     c = add(multiply(c, z), spread(1.0 / 24.0, v))
     c = add(multiply(c, z), spread(0.5, v))
     c = add(multiply(c, z), one)
-    doublings = coefs[2]
+    doublings = peek(coefs, 2)
     while doublings > 0.5:
         t = add(s, s)
         old = s
         s = multiply(t, c)
         c = add(multiply(t, old), one)
         doublings -= 1.0
-    return scale(coefs[0], s), c
+    return scale(peek(coefs, 0), s), c
 
 
 @inlined
 def bend_polynomial(coefs: Floats, v: Vector) -> tuple[Vector, Vector]:
     """Return current and slope of a polynomial without constant, by Horner's rule."""
-    n = len(coefs) - 1
-    f = spread(coefs[n], v)
+    n = int(peek(coefs, 0))
+    f = spread(peek(coefs, n), v)
     slope = spread(0.0, v)
-    while n > 0:
+    while n > 1:
         n -= 1
         slope = add(multiply(slope, v), f)
-        f = add(multiply(f, v), spread(coefs[n], v))
+        f = add(multiply(f, v), spread(peek(coefs, n), v))
     return multiply(f, v), add(multiply(slope, v), f)
 
 
@@ -75,7 +75,7 @@ def bend_selector(coefs: Floats, v: Vector) -> tuple[Vector, Vector]:
     """Return current and slope of a cell behind a selector."""
     one = spread(1.0, v)
     size = larger(v, scale(-1.0, v))
-    x = scale(coefs[1], add(size, spread(-coefs[0], v)))
+    x = scale(peek(coefs, 1), add(size, spread(-peek(coefs, 0), v)))
     x = smaller(larger(x, spread(-CLOSED, v)), spread(CLOSED, v))
     z = scale(-1.0 / 2.0**SQUARINGS, x)
     e = multiply_add(1.0 / 3628800.0, z, spread(1.0 / 362880.0, v))
@@ -91,10 +91,10 @@ def bend_selector(coefs: Floats, v: Vector) -> tuple[Vector, Vector]:
     for _ in range(SQUARINGS):
         e = multiply(e, e)
     step = divide(one, add(e, one))
-    open_share = scale(1.0 - coefs[2], step)
-    share = add(open_share, spread(coefs[2], v))
+    open_share = scale(1.0 - peek(coefs, 2), step)
+    share = add(open_share, spread(peek(coefs, 2), v))
     rest = multiply(e, step)  # 1 - step without cancellation
-    return multiply(v, share), add(multiply(multiply(scale(coefs[1], size), open_share), rest), share)
+    return multiply(v, share), add(multiply(multiply(scale(peek(coefs, 1), size), open_share), rest), share)
 
 
 @inlined

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,7 +20,8 @@ from xbarsim.crossbar import _ladder
 from xbarsim.crossbar.circuit import Ohms, gather_lines
 from xbarsim.crossbar.nodal import solve_nodes
 from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
-from xbarsim.crossbar.read import STEPS, TOLERANCE, check_finite, read_question
+from xbarsim.crossbar.read import PASSES, STEPS, TOLERANCE, check_finite, read_question
+from xbarsim.crossbar.relaxation import relax_all
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.transfer import solve_transfer
 from xbarsim.crossbar.wires import check_threads
@@ -27,6 +29,10 @@ from xbarsim.crossbar.wires import check_threads
 Array = NDArray[np.float64]
 VECTOR_BLOCK = 64
 """Vectors of one matrix product: a fixed number, so that bits do not depend on how many are given [-]."""
+
+
+START_TOLERANCE = 1e-11
+"""Error of the voltages that Newton's steps begin from, as of sensed currents relative to full scale [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +46,7 @@ class CurrentReport:
     driver_ampere: Array
     """(..., vectors) current that all drivers push into the array together [A]."""
     iterations: NDArray[np.int64]
-    """(..., vectors) Newton steps; 1 where cells are ohmic."""
+    """(..., vectors) Newton steps from what line relaxation found; 1 where cells are ohmic."""
     v_wl: Array
     """(..., vectors, rows, cols) voltage of each cell's node on its first line (word or source line) [V]."""
     v_bl: Array
@@ -152,6 +158,8 @@ def solve_currents_report(
 ) -> CurrentReport:
     """Solve like :func:`solve_currents`, always by nodal analysis, and give voltages and certificate as well.
 
+    Newton's steps for nonlinear cells begin from what line relaxation found.
+
     Parameters
     ----------
     g : array_like, (..., rows, cols)
@@ -181,7 +189,10 @@ def solve_currents_report(
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     check_steps(max_iterations)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = vars(_solve_all(question, max_iterations))
+        start = np.zeros((*question.g.shape[:1], question.vectors, 2, *question.g.shape[1:]))
+        if iv is not None:
+            relax_all(question, START_TOLERANCE, PASSES, numba.get_num_threads(), start)
+        found = vars(_solve_all(question, max_iterations, start))
     check_finite(found["currents"])
     return CurrentReport(**{name: question.shape(values) for name, values in found.items()})
 
@@ -253,7 +264,7 @@ def _place_gates(question: Question, array: int, away: slice, blocks: int) -> tu
     return share.reshape(blocks, rows * LANES), volt.reshape(blocks, LANES)
 
 
-def _solve_all(question: Question, max_iterations: int) -> CurrentReport:
+def _solve_all(question: Question, max_iterations: int, start: Array) -> CurrentReport:
     """Solve every array by nodal analysis; vectors of one circuit share its factorisation."""
     arrays, rows, cols = question.g.shape
     vectors = question.vectors
@@ -270,7 +281,7 @@ def _solve_all(question: Question, max_iterations: int) -> CurrentReport:
         for members in _group_circuits(question, array):
             circuit, g, volt = arrange(question, array, int(members[0]))
             each = v_in[members] if layout.inputs == "rows" else volt[np.newaxis]
-            found = solve_nodes(circuit, g, each, question.iv, max_iterations, members.tolist())
+            found = solve_nodes(circuit, g, each, question.iv, max_iterations, members.tolist(), start[array, members])
             report.currents[array, members] = np.where(question.sensed, found.cell_ampere.sum(axis=1), 0.0)
             report.residual[array, members] = found.residual
             report.driver_ampere[array, members] = found.driver_ampere

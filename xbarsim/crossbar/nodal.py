@@ -29,6 +29,8 @@ TOLERANCE = 1e-9
 """Kirchhoff residual at which Newton stops, relative to the largest current of a line [-]."""
 ROUNDING = 64 * np.finfo(np.float64).eps
 """Residual that rounding leaves, relative to the currents that a node's branches would carry at full voltage [-]."""
+STALLED = 100.0
+"""Residual at which a vector counts as solved where no step improves it, relative to the one that is asked for [-]."""
 LEAK = 16 * np.finfo(np.float64).eps
 """Leak to ground of the nodes of a matrix that is singular in rounding, relative to their conductance [-]."""
 FLATTEST = 0.1
@@ -120,7 +122,13 @@ def _factor(incidence: csc_matrix, siemens: Array) -> SuperLU:
 
 
 def solve_nodes(
-    circuit: Circuit, g: Array, driver_volt: Array, iv: Curve | None, max_iterations: int, vectors: Sequence[int]
+    circuit: Circuit,
+    g: Array,
+    driver_volt: Array,
+    iv: Curve | None,
+    max_iterations: int,
+    vectors: Sequence[int],
+    start: Array | None = None,
 ) -> Solution:
     """Solve one circuit for several driver voltages, each by itself, so that bits do not depend on how many.
 
@@ -138,6 +146,9 @@ def solve_nodes(
         Newton steps after which a vector is given up.
     vectors : sequence of int
         Number of each vector, for messages.
+    start : ndarray, (vectors, 2, rows, cols), optional
+        Voltages of the cells' nodes to begin Newton's steps from; by default those of ohmic cells. Vectors of
+        which all are zero take the latter [V].
 
     Returns
     -------
@@ -155,6 +166,8 @@ def solve_nodes(
     _solve_ohmic(equations, g, volt)
     if iv is not None:
         for n, vector in enumerate(vectors):
+            if start is not None and start[n].any():
+                _place(equations, start[n].ravel(), volt[n])
             volt[n], iterations[n] = _solve_newton(equations, g, volt[n], iv, max_iterations, vector)
     return _measure(equations, g, volt, iv, iterations)
 
@@ -170,6 +183,13 @@ def _solve_ohmic(equations: NodalEquations, g: Array, volt: Array) -> None:
     for one in volt:
         for _ in range(2):
             one[free] -= lu.solve(inner.T @ (siemens * (equations.incidence @ one)))
+
+
+def _place(equations: NodalEquations, start: Array, volt: Array) -> None:
+    """Write the voltages of cells' nodes to the free nodes that they are."""
+    node = equations.circuit.merged[: len(start)]
+    is_free = equations.is_free[node]
+    volt[node[is_free]] = start[is_free]
 
 
 def _solve_newton(
@@ -212,6 +232,9 @@ def _solve_newton(
             if float(excess @ move[free]) <= -FLATTEST * slant:
                 break
             share *= 0.5
+        else:
+            if (np.abs(excess) <= STALLED * (TOLERANCE * largest + rounding)).all():
+                return volt, step  # rounding of node voltages hides what is left
         volt = trial
     reached = np.abs(excess).max() / (largest or 1.0)
     raise SolverError(

@@ -1,31 +1,24 @@
-"""Line relaxation of circuits of any topology and cell: blocks of vectors, their goal, and what was found.
+"""Line relaxation of circuits of any topology and cell: blocks of vectors are shared out to threads.
 
-See ``_relaxation`` for the method. Here the lines of a topology are described, the share of stray currents that
-sensors can see is bounded, and blocks are shared out to threads.
+See ``_relaxation`` for the method and ``line_plan`` for what it is told about an array.
 """
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.config.iv import Curve, Polynomial, Sinh, cell_current, curve_shape
-from xbarsim.crossbar import _cell
-from xbarsim.crossbar._relaxation import DONE, WIDTH, CellLaw, Goal, LineSet, relax_block
-from xbarsim.crossbar.circuit import Ladder, find_ends
+from xbarsim.crossbar._line import WIDTH, LineSet
+from xbarsim.crossbar._relaxation import DONE, relax_block
+from xbarsim.crossbar.line_plan import ArrayPlan, make_plan
 from xbarsim.crossbar.question import Question
 
 Array = NDArray[np.float64]
-MARGIN = 1.05
-"""Voltages of approximate solutions may leave the range of the sources by this factor [-]."""
 STEPS_PER_OCTAVE = 4
 """Steps in which the largest voltage of a vector is rounded up, for a factor of two [-]."""
-PINNED = 1e18
-"""Conductance to a terminal without resistance, relative to the largest cell [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,152 +39,12 @@ class ReadReport:
     """(..., vectors) passes over all lines; 0 where nodal analysis found the answer."""
 
 
-def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]:
-    """Return the law for kernels, the factor on conductances that it asks for, and its largest slope.
-
-    Parameters
-    ----------
-    iv : Sinh, Polynomial, Selector or None
-        Curve of the cells; None is ohmic.
-    swing : float
-        Largest voltage that a cell can see [V].
-
-    Returns
-    -------
-    tuple
-        CellLaw; factor that makes cells reach their conductance at the reference voltage [-]; bound on the slope within
-        the swing, before that factor [-].
-    """
-    factor = 1.0
-    if iv is not None and iv.reference_volt > 0:
-        factor = iv.reference_volt / float(curve_shape(iv, np.float64(iv.reference_volt))[0])
-    reach = MARGIN * swing
-    if iv is None:
-        return CellLaw(_cell.OHMIC, np.zeros(1)), factor, 1.0
-    if isinstance(iv, Sinh):
-        doublings = max(0, math.ceil(math.log2(max(2.0 * reach / iv.scale_volt, 1.0))))
-        coefs = np.array([iv.scale_volt, 1.0 / (iv.scale_volt * 2.0**doublings), doublings])
-        return CellLaw(_cell.SINH, coefs), factor, math.cosh(reach / iv.scale_volt)
-    if isinstance(iv, Polynomial):
-        coefs = np.array([1.0, *iv.coefficients])
-        steepest = sum((n + 1) * abs(c) * reach**n for n, c in enumerate(coefs.tolist()))
-        return CellLaw(_cell.POLYNOMIAL, coefs), factor, steepest
-    coefs = np.array([iv.threshold_volt, 1.0 / iv.width_volt, iv.off_ratio])
-    return CellLaw(_cell.SELECTOR, coefs), factor, 1.0 + 0.25 * reach / iv.width_volt
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LineKind:
-    """All lines of one kind, before any vector is looked at."""
-
-    g: Array
-    """(lines, nodes) largest conductance of the cells [S]."""
-    ladder: Ladder
-    """Resistances."""
-    near: NDArray[np.bool_]
-    """(lines,) lines with a terminal before their first node."""
-    far: NDArray[np.bool_]
-    """(lines,) lines with a terminal after their last node."""
-
-    def bound_load(self, steepest: float) -> tuple[float, float]:
-        """Return the largest sum of cells times resistances on a line, and the largest of these products."""
-        before = np.cumsum(self.ladder.ohm[:, :-1], axis=1) + self.ladder.terminal_ohm[:, np.newaxis]
-        after = np.cumsum(self.ladder.ohm[:, :0:-1], axis=1)[:, ::-1] + self.ladder.terminal_ohm[:, np.newaxis]
-        paths = [np.where(on[:, np.newaxis], r, np.inf) for on, r in ((self.near, before), (self.far, after))]
-        with np.errstate(invalid="ignore"):
-            products = [np.where(self.g > 0, steepest * self.g * r, 0.0) for r in paths]
-        totals = np.minimum(products[0].sum(axis=1), products[1].sum(axis=1))
-        return float(totals.max()), float(np.minimum(*products).max())
-
-    def guess_load(self, slope: float) -> float:
-        """Return the share of a smooth voltage at the cells' other ends that an average line takes on."""
-        nodes = self.g.shape[1]
-        total = float(self.ladder.ohm.mean()) * (nodes + 1) + 2.0 * float(self.ladder.terminal_ohm.mean())
-        load = slope * float(self.g.mean()) * total * nodes
-        if (self.near & self.far).all():
-            load *= 0.25
-        return load / (load + 0.25 * math.pi**2) if (self.near | self.far).all() else 1.0
-
-    def connect(self, connected: NDArray[np.bool_] | None, volt: Array) -> tuple[Array, Array, Array, Array]:
-        """Return the flat arrays of ends that kernels take, (lines * WIDTH,) each.
-
-        ``connected`` and ``volt`` (lines, WIDTH): lines that have their terminals, and the voltage of these.
-        """
-        shape = volt.shape
-        least = 1.0 / (PINNED * max(float(self.g.max()), np.finfo(np.float64).tiny * PINNED))
-        near = np.broadcast_to(self.near[:, np.newaxis], shape)
-        far = np.broadcast_to(self.far[:, np.newaxis], shape)
-        if connected is not None:
-            near, far = near & connected, far & connected
-        first = np.broadcast_to((self.ladder.ohm[:, 0] + self.ladder.terminal_ohm)[:, np.newaxis], shape)
-        last = np.broadcast_to((self.ladder.ohm[:, -1] + self.ladder.terminal_ohm)[:, np.newaxis], shape)
-        return (
-            near.astype(np.float64).ravel(),
-            np.where(near, first, 1.0).ravel(),
-            np.where(far, 1.0 / np.maximum(last, least), 0.0).ravel(),
-            np.ascontiguousarray(volt, dtype=np.float64).ravel(),
-        )
-
-
-def lay_lines(question: Question, g: Array) -> tuple[LineKind, LineKind]:
-    """Describe the lines of an array.
-
-    Parameters
-    ----------
-    question : Question
-        Topology and resistances.
-    g : ndarray, (rows, cols)
-        Conductance of the cells, all gates open [S].
-
-    Returns
-    -------
-    tuple of LineKind
-        First lines and bit lines.
-    """
-    layout, lines = question.topology, question.lines
-    own = g if layout.source_lines == "rows" else g.T
-    made = []
-    for cells, ladder, ends, even in (
-        (own, lines.lay_first(layout, g.shape), layout.drive, "near"),
-        (g.T, lines.lay_second(g.shape), layout.sense, "far"),
-    ):
-        near, far = find_ends(ends, len(cells), even)
-        made.append(LineKind(g=np.ascontiguousarray(cells), ladder=ladder, near=near, far=far))
-    return made[0], made[1]
-
-
-def plan_goal(
-    question: Question, first: LineKind, second: LineKind, steepest: float, slope: float, tolerance: float, limit: int
-) -> Goal:
-    """Bound what sensors can see of stray currents, and guess how fast an array converges.
-
-    A ladder of cells ``y`` behind resistances ``R`` to a terminal takes at most ``1 - exp(-sum(R y))`` of its voltages
-    from the other ends of its cells, and at most ``R y / (1 + R y)`` from that of a single one. A voltage of one
-    column's sensor therefore makes no first line rise by more than ``one / (1 - W B)`` of it, where ``W`` and ``B`` are
-    these shares of first lines and bit lines, and ``one`` that of a single cell; and by reciprocity no larger share of
-    a stray current on a first line reaches that sensor.
-    """
-    layout = question.topology
-    rho = first.guess_load(slope) * second.guess_load(slope)
-    picked, one_first, one_bit = 1.0, 1.0, 1.0
-    if layout.source_lines == "columns":
-        one_first = one_bit = 0.0
-    elif not layout.floating:
-        total, single = first.bound_load(steepest)
-        picked = -math.expm1(-total)
-        taken = -math.expm1(-second.bound_load(steepest)[0])
-        if picked * taken < 1.0:
-            one_first = min(1.0, single / (1.0 + single) / (1.0 - picked * taken))
-        one_bit = taken * one_first
-    overshoot = 2.0 / (1.0 + math.sqrt(1.0 - min(rho, 0.9)))
-    return Goal(tolerance, limit, overshoot, max(rho, 1e-3), picked, one_first, one_bit)
-
-
 class Workspace:
     """What one thread writes to."""
 
-    def __init__(self, rows: int, cols: int) -> None:
+    def __init__(self, rows: int, cols: int, keeps: bool) -> None:
         self.fields = np.zeros((4, rows * (cols | 1) * WIDTH))
+        self.kept = np.zeros((WIDTH, 2, rows * (cols | 1) if keeps else 0))
         self.scratch = np.empty((4, max(rows, cols) * WIDTH))
         self.state = np.zeros((10, WIDTH))
         self.sums = np.empty((2, cols * WIDTH))
@@ -200,8 +53,8 @@ class Workspace:
         self.found = np.empty((5 + cols, WIDTH))
 
 
-def relax_all(question: Question, tolerance: float, limit: int, threads: int) -> ReadReport:
-    """Relax every array with every vector.
+def relax_all(question: Question, tolerance: float, limit: int, threads: int, volt: Array | None = None) -> ReadReport:
+    """Relax every array with every vector; those that do not converge again, with steps that cannot overshoot.
 
     Parameters
     ----------
@@ -213,34 +66,19 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int) ->
         Passes after which a vector is given up.
     threads : int
         Threads to use; the result does not depend on it.
+    volt : ndarray, (arrays, vectors, 2, rows, cols), optional
+        Receives the voltages of the cells' nodes on first lines and bit lines [V].
 
     Returns
     -------
     ReadReport
         Currents, bounds, power and passes.
     """
-    arrays, rows, cols = question.g.shape
-    if question.iv is not None and question.lines.r_access_ohm > 0:
-        limit = 0  # a curve behind a resistance is left to nodal analysis
+    arrays, _, cols = question.g.shape
     found = np.zeros((5 + cols, arrays, question.vectors))
-    jobs = [(array, *block) for array in range(arrays) for block in share_out(question.swings(array))]
-    queue = iter(jobs)
-
-    def work(space: Workspace) -> None:
-        key, plan = None, None
-        for array, swing, part in queue:
-            if plan is None or key != (array, swing):
-                key, plan = (array, swing), make_plan(question, array, swing, tolerance, limit)
-            relax_vectors(question, array, plan, part, space)
-            found[:, array, part] = space.found[:, : len(part)]
-
-    workers = max(1, min(threads, len(jobs)))
-    with np.errstate(all="ignore"):
-        if workers == 1:
-            work(Workspace(rows, cols))
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(work, [Workspace(rows, cols) for _ in range(workers)]))
+    if question.iv is None or question.lines.r_access_ohm == 0:  # a curve behind a resistance is left to nodal analysis
+        for is_careful in (False, True):
+            relax_rest(question, tolerance, limit, threads, is_careful, found, volt)
     return ReadReport(
         currents=np.ascontiguousarray(np.moveaxis(found[5:], 0, -1)),
         error_ampere=found[0],
@@ -251,7 +89,7 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int) ->
     )
 
 
-def share_out(swings: Array) -> list[tuple[float, NDArray[np.int64]]]:
+def share_out(swings: Array, chosen: NDArray[np.int64]) -> list[tuple[float, NDArray[np.int64]]]:
     """Cut vectors into blocks for which the same voltage is the largest that a cell can see.
 
     Voltages are rounded up, so that blocks are few; a vector's voltage depends on no other vector.
@@ -260,6 +98,8 @@ def share_out(swings: Array) -> list[tuple[float, NDArray[np.int64]]]:
     ----------
     swings : ndarray, (vectors,)
         Largest voltage that a cell can see [V].
+    chosen : ndarray, (chosen,)
+        Numbers of the vectors to share out.
 
     Returns
     -------
@@ -267,37 +107,56 @@ def share_out(swings: Array) -> list[tuple[float, NDArray[np.int64]]]:
         Rounded voltage [V], and the numbers of up to ``WIDTH`` vectors.
     """
     with np.errstate(divide="ignore"):
-        steps = np.ceil(STEPS_PER_OCTAVE * np.log2(swings))
+        steps = np.ceil(STEPS_PER_OCTAVE * np.log2(swings[chosen]))
     blocks = []
     for step in np.unique(steps):
-        members = np.flatnonzero(steps == step)
+        members = chosen[steps == step]
         swing = float(2.0 ** (step / STEPS_PER_OCTAVE))
         blocks += [(swing, members[start : start + WIDTH]) for start in range(0, len(members), WIDTH)]
     return blocks
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ArrayPlan:
-    """One array, ready for vectors of one largest voltage."""
+def relax_rest(
+    question: Question, tolerance: float, limit: int, threads: int, is_careful: bool, found: Array, volt: Array | None
+) -> None:
+    """Relax every array with the vectors that have taken no passes yet.
 
-    law: CellLaw
-    """Curve of the cells."""
-    first: LineKind
-    """Word lines or source lines."""
-    second: LineKind
-    """Bit lines."""
-    goal: Goal
-    """When vectors are done."""
+    Parameters
+    ----------
+    question, tolerance, limit, threads
+        As in :func:`relax_all`.
+    is_careful : bool
+        Whether steps are shortened so that they cannot overshoot.
+    found : ndarray, (5 + cols, arrays, vectors)
+        Receives what was found, the passes in its fifth row.
+    volt : ndarray, (arrays, vectors, 2, rows, cols), or None
+        As in :func:`relax_all`.
+    """
+    arrays, rows, cols = question.g.shape
+    jobs = [
+        (array, *block)
+        for array in range(arrays)
+        for block in share_out(question.swings(array), np.flatnonzero(found[4, array] == 0))
+    ]
+    queue = iter(jobs)
 
+    def work(space: Workspace) -> None:
+        key, plan = None, None
+        for array, swing, part in queue:
+            if plan is None or key != (array, swing):
+                key, plan = (array, swing), make_plan(question, array, swing, tolerance, limit, is_careful)
+            relax_vectors(question, array, plan, part, space)
+            found[:, array, part] = space.found[:, : len(part)]
+            if volt is not None:
+                volt[array, part] = space.kept[: len(part)].reshape(-1, 2, rows, cols | 1)[..., :cols]
 
-def make_plan(question: Question, array: int, swing: float, tolerance: float, limit: int) -> ArrayPlan:
-    """Describe one array for vectors of which no cell can see more than ``swing`` [V]."""
-    law, factor, steepest = describe_law(question.iv, swing)
-    g = question.g[array] / (1.0 + question.lines.r_access_ohm * question.g[array]) * factor
-    first, second = lay_lines(question, g)
-    slope = float(cell_current(question.iv, swing)[1]) / factor
-    goal = plan_goal(question, first, second, steepest, slope, tolerance, limit)
-    return ArrayPlan(law=law, first=first, second=second, goal=goal)
+    workers = min(threads, len(jobs))
+    with np.errstate(all="ignore"):
+        if workers == 1:
+            work(Workspace(rows, cols, volt is not None))
+        elif workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(work, [Workspace(rows, cols, volt is not None) for _ in range(workers)]))
 
 
 def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray[np.int64], space: Workspace) -> None:
@@ -333,18 +192,18 @@ def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray
         sensed = np.broadcast_to(question.sensed[:, np.newaxis], (cols, WIDTH))
     along, down = WIDTH, (cols | 1) * WIDTH
     is_row = layout.source_lines == "rows"
-    lay = (is_gated, opening.ravel())
+    x = opening.ravel()
     one = LineSet(
-        1.0, lay[0], first.g, lay[1], (WIDTH, 0) if is_row else (0, WIDTH), first.ladder.ohm,
-        *first.connect(driven, volt), (down, along) if is_row else (along, down),
+        1.0, is_gated, len(first.g), first.g.shape[1], first.g, x, (WIDTH, 0) if is_row else (0, WIDTH),
+        first.ladder.ohm, first.ohm_step, *first.connect(driven, volt), (down, along) if is_row else (along, down),
     )  # fmt: skip
     two = LineSet(
-        -1.0, lay[0], second.g, lay[1], (0, WIDTH), second.ladder.ohm,
+        -1.0, is_gated, len(second.g), second.g.shape[1], second.g, x, (0, WIDTH), second.ladder.ohm, second.ohm_step,
         *second.connect(sensed, np.zeros((cols, WIDTH))), (along, down),
     )  # fmt: skip
     space.state[DONE] = 1.0
     space.state[DONE, :lanes] = 0.0
     relax_block(
         plan.law, one, two, plan.goal, space.fields, space.scratch, space.state, space.sums, space.totals, space.sensed,
-        space.found,
+        space.found, space.kept,
     )  # fmt: skip
