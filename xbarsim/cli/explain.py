@@ -39,11 +39,15 @@ def explain(
     ] = None,
     remedy: Annotated[
         list[str],
-        typer.Option("--remedy", metavar="GLOB", help="Try the remedies of this name.  [default: all that apply]"),
+        typer.Option(
+            "--remedy",
+            metavar="GLOB",
+            help="Simulate the remedies with this name or glob; may be repeated.  [default: all that apply]",
+        ),
     ] = [],  # noqa: B006
     checkpoint: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep simulations here; a run that was killed goes on where it was."),
+        typer.Option(metavar="DIR", help="Folder for results of simulations; an interrupted run is resumed."),
     ] = None,
     metric: _options.Metric = "top1",
     weight_bits: _options.WeightBits = None,
