@@ -44,7 +44,7 @@ def simulate(
     json: _options.Json = None,
     report: _options.ReportFolder = None,
 ) -> None:
-    """Simulate a trained network on hardware: accuracy (or metric) and cost."""
+    """Simulate a trained network on hardware: accuracy and cost."""
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     epitomes = _options.parse_epitomes(epitome)
     scale = _options.parse_scale(mean, std, normalize)

@@ -3,11 +3,12 @@
 ``space`` maps layer names or globs to axes. A layer has the axes of all globs that match it; of two lists for one axis
 the later one is used. Axes are
 
-* ``array``: rows and columns of square arrays; * any key of the hardware that may differ between layers
-(``device.cell_bits``, ``adc.bits``, ``dac.bits``, ...); * ``kernel``: height and width of a convolution's kernel;
-``width``: factor of a layer's output channels; * ``epitome``: ``{rows: ..., channels: ...}``, optionally with
-``height``, ``width``, ``patch`` and ``step``, or null; * ``zero: true``: the residual branch of the layer may be
-removed; ``tied: true``: all layers of the glob have the same choice.
+* ``array``: rows and columns of square arrays;
+* any key of the hardware that may differ between layers (``device.cell_bits``, ``adc.bits``, ``dac.bits``, ...);
+* ``kernel``: height and width of a convolution's kernel; ``width``: factor of a layer's output channels;
+* ``epitome``: ``{rows: ..., channels: ...}``, optionally with ``height``, ``width``, ``patch`` and ``step``, or null;
+* ``zero: true``: the residual branch of the layer may be removed; ``tied: true``: all layers of the glob have the
+  same choice.
 
 With a wildcard, layers to which an axis does not apply (for example the kernel of a linear layer) are skipped. A layer
 that is named must have the axis.
