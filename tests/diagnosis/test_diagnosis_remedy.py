@@ -13,13 +13,15 @@ from xbarsim.diagnosis.attempt import Attempts, join_attempts, list_attempts
 from xbarsim.diagnosis.bench import Subject
 from xbarsim.diagnosis.remedy import is_already
 from xbarsim.mvm.encoding import columns_per_weight
+from xbarsim.report.judge import USUAL_METRIC, choose_judge
 
 
 def make_subject(network="digits", hardware="reference", changes=None):
     """Return a subject that is listed and not run."""
     return Subject(
         network=xs.load_network(network), hardware=xs.load_hardware(hardware, changes), images=np.zeros(1),
-        labels=None, calibration=None, layers={}, trials=1, seed=0, threads=1, checkpoint=None,
+        labels=None, judge=choose_judge(USUAL_METRIC), calibration=None, layers={}, trials=1, seed=0, threads=1,
+        checkpoint=None,
     )  # fmt: skip
 
 
