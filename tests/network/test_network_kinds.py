@@ -30,7 +30,7 @@ def test_every_kind_says_which_part_of_the_machine_computes_it():
     classes = {timing: {name for name, kind in KINDS.items() if kind.timing is timing} for timing in TimingClass}
     assert classes[TimingClass.LAYER] == set(LAYER_KINDS) == {"conv2d", "linear"}
     assert classes[TimingClass.VALUES] == SINGLE_VALUES
-    assert classes[TimingClass.VECTOR] == {"softmax", "layer_norm", "opaque", "fold"}
+    assert classes[TimingClass.VECTOR] == {"softmax", "layer_norm", "peak", "opaque", "fold"}
     assert classes[TimingClass.PRODUCT] == {"matmul"}
     assert classes[TimingClass.BINARY] == {"add", "sub", "mul", "div"}
 
@@ -88,6 +88,10 @@ def test_layer_norm_counts_all_axes_behind_its_own():
     assert operations_of("layer_norm", (4, 3, 2), axis=1, epsilon=1e-5) == (6 * math.ceil((7 * 24 + 3) / 6), True)
 
 
+def test_a_peak_counts_magnitudes_and_comparisons_of_every_vector():
+    assert operations_of("peak", (8, 6)) == (8 * (2 * 6 - 1), False)
+
+
 def test_a_binary_operation_with_a_constant_works_on_single_values():
     constant = np.ones(8, np.float32)
     nodes = (make_linear("a", 8, 8), Node(name="op", kind="mul", inputs=("a",), attributes={"constant": constant}))
@@ -96,12 +100,19 @@ def test_a_binary_operation_with_a_constant_works_on_single_values():
     assert steps[1].activated == 8
 
 
+def test_an_operand_that_serves_several_values_counts_an_operation_for_each():
+    gate = Node(name="g", kind="global_avg_pool", attributes={"keepdims": True})
+    nodes = (gate, Node(name="op", kind="mul", inputs=("input", "g")))
+    step = trace_dataflow(Network(name="one", nodes=nodes, input_shape=(8, 5, 5))).steps[2]
+    assert (step.windows, step.operations) == (25, 8)
+
+
 def test_a_product_takes_two_inputs():
     with pytest.raises(ConfigError, match="matmul takes two inputs, not 1"):
         Network(name="one", nodes=(Node(name="op", kind="matmul"),), input_shape=(4, 4))
 
 
-@pytest.mark.parametrize("name", sorted(SINGLE_VALUES - {"scale"} | {"softmax", "layer_norm"}))
+@pytest.mark.parametrize("name", sorted(SINGLE_VALUES - {"scale"} | {"softmax", "layer_norm", "peak"}))
 def test_tensors_are_computed_as_arrays_are(name):
     torch = pytest.importorskip("torch")
     kind = KINDS[name]

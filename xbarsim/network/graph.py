@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -257,6 +257,29 @@ class Network:
         """Return a copy in which the nodes of the given names are replaced, checked anew."""
         changed = tuple(nodes.get(node.name, node) for node in self.nodes)
         return Network(name=name or self.name, nodes=changed, input_shape=self.input_shape, output=self.output)
+
+    def with_token_scales(self, layers: str | Sequence[str] = "*") -> Network:
+        """Return a copy whose linear layers have an input scale for every token.
+
+        Parameters
+        ----------
+        layers : str or sequence of str
+            Names or globs of layers; convolutions, and layers whose input scale the network's file fixes, stay as they
+            are.
+
+        Returns
+        -------
+        Network
+            The same in floats; see :func:`~xbarsim.network.token.scale_tokens`.
+
+        Raises
+        ------
+        ConfigError
+            If a glob matches no layer, or none of the layers can be scaled.
+        """
+        from xbarsim.network.token import scale_tokens
+
+        return scale_tokens(self, layers)
 
     def with_epitomes(self, choices: Mapping[str, Epitome | None]) -> Network:
         """Return a copy in which convolutions are sampled from epitomes.

@@ -80,12 +80,14 @@ def _binary_sign(node: Node, inputs: Sequence[bool]) -> bool:
 
 
 def _binary_work(node: Node, inputs: Sequence[Shape]) -> Work:
-    """Combine operands pairwise: one operation less than operands a value. With a constant, change single values."""
+    """Combine operands pairwise: one operation less than operands a value, whether an operand has a number for each
+    value or serves several. With a constant, change single values.
+    """
     if len(inputs) == 1:
         return one_activation(node, inputs)
-    operands = count_operands(node, inputs)
     _, values = raster(node.shape)
-    return Work(operands=operands, operations=max(1, operands - values), activations=0)
+    operations = values * (len(inputs) - 1)
+    return Work(operands=count_operands(node, inputs), operations=max(1, operations), activations=0)
 
 
 def _added_moments(inputs: Sequence[Moments]) -> Moments:

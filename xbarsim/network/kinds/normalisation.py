@@ -18,6 +18,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.kinds.record import (
     NO_LAYER,
     NOT_IN_YAML,
+    NOT_READ,
     NOT_WRITTEN,
     ONE,
     Codes,
@@ -35,6 +36,7 @@ from xbarsim.network.kinds.rule import (
     never_negative,
     one_activation,
     raster,
+    rectified_moments,
     same_moments,
     same_shape,
     unknown_sign,
@@ -85,6 +87,26 @@ def _layer_norm(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(y if node.bias is None else y + node.bias).astype(np.float32)
 
 
+def _peak_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+    return (*inputs[0][:-1], 1)
+
+
+def _peak(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the largest magnitude of every vector; of zeros the smallest number that divides them to zeros."""
+    largest = np.abs(inputs[0]).max(axis=-1, keepdims=True)
+    y: np.ndarray = np.maximum(largest, np.finfo(np.float32).tiny)
+    return y
+
+
+def _peak_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    return inputs[0].abs().amax(dim=-1, keepdim=True).clamp(min=float(np.finfo(np.float32).tiny))
+
+
+def _peak_count(size: int) -> int:
+    """Count magnitudes (n) and the largest of them (n - 1)."""
+    return 2 * size - 1
+
+
 def _scale_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
     shape = (-1,) + (1,) * (inputs[0].ndim - 2)
     y = inputs[0]
@@ -105,6 +127,10 @@ Axes = Callable[["Node", Shape], tuple[int, ...]]
 
 def _softmax_axes(node: Node, shape: Shape) -> tuple[int, ...]:
     return (node.attributes.get("axis", 1),)
+
+
+def _last_axis(node: Node, shape: Shape) -> tuple[int, ...]:
+    return (len(shape),)
 
 
 def _layer_norm_axes(node: Node, shape: Shape) -> tuple[int, ...]:
@@ -184,6 +210,24 @@ RECORDS = (
         attributes=count_axis,
         onnx_read={"Softmax": read_softmax},
         onnx_write=write_softmax,
+    ),
+    Kind(
+        name="peak",
+        inputs=ONE,
+        shape=_peak_shape,
+        sign=never_negative,
+        run=_peak,
+        torch=_peak_torch,
+        codes=Codes.LOSES,
+        moments=rectified_moments,
+        layer=NO_LAYER,
+        timing=TimingClass.VECTOR,
+        work=_vector_work(_last_axis, _peak_count),
+        reach=_vector_reach(_last_axis),
+        settings={},
+        attributes=as_given,
+        onnx_read=NOT_READ,
+        onnx_write=NOT_WRITTEN,
     ),
     Kind(
         name="layer_norm",
