@@ -8,7 +8,7 @@ from xbarsim.converter import encode_streams
 from xbarsim.crossbar import solve_currents
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mvm import encode_weights, program_matrix
-from xbarsim.mvm.bend import fit_terms
+from xbarsim.mvm.bend import HEAVIEST, fit_terms, weigh_rows
 from xbarsim.mvm.probe import FITTED, KEPT_BACK, choose_probes
 
 SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
@@ -21,6 +21,8 @@ CASES = {
     "gates, source lines along rows": {**GATES, "crossbar.topology": "1t1r_gate_rows"},
     "sinh, both polarities converted": {**SINH, "adc.subtract": "digital", "adc.off_current": "column"},
     "sinh, widths of pulses": {**SINH, "dac.bits": 2, "dac.coding": "width"},
+    "sinh, voltages of four heights": {**SINH, "dac.bits": 2},
+    "sinh, voltages of sixteen heights": {**SINH, "dac.bits": 4},
     "floating": {"crossbar.topology": "passive_floating"},
 }
 
@@ -42,8 +44,9 @@ def test_the_error_on_reads_kept_back_is_small(name):
     codes = inputs()
     _, engine = program(CASES[name], codes[:150])
     fit = engine.calibrate(codes[:150]).survey(codes[150:]).fit
-    assert fit.rms_lsb < 0.05
-    assert fit.max_lsb < 0.5
+    has_heights = "voltages" in name  # inputs of low voltage lose another share, which no term of a curve stands for
+    assert fit.rms_lsb < (0.5 if has_heights else 0.05)
+    assert fit.max_lsb < (2.5 if has_heights else 0.5)
     assert fit.outside < 0.03
 
 
@@ -87,7 +90,9 @@ def test_reads_that_are_solved_give_the_currents_of_their_circuits_in_any_batch(
         program(SINH, codes[:150])[1].multiply(some, method="solved")
 
 
-@pytest.mark.parametrize("changes", [SINH, {**SINH, "adc.noise_lsb": 0.5, "adc.step_per": "slice"}])
+@pytest.mark.parametrize(
+    "changes", [SINH, {**SINH, "adc.noise_lsb": 0.5, "adc.step_per": "slice"}, {**SINH, "dac.bits": 2}]
+)
 def test_neither_kernel_nor_batch_nor_threads_change_a_bit(changes):
     codes = inputs(600)
     _, engine = program({**changes, "adc.bits": 6}, codes[:150])
@@ -125,7 +130,7 @@ def test_a_curve_of_its_own_form_is_found():
 
 def test_reads_come_from_inputs_and_cover_sparse_and_dense_ones():
     codes, streams = inputs(), encode_streams(8, 1, False, "twos_complement", 2)
-    probes = choose_probes(codes, streams, np.array([0, 16, 32, 40]), seed=0, layer="a")
+    probes = choose_probes(codes, streams, np.array([0, 16, 32, 40]), np.zeros(0, dtype="f4"), seed=0, layer="a")
     assert [len(each) for each in probes.fitted] == [FITTED] * 3
     assert [len(each) for each in probes.kept_back] == [KEPT_BACK] * 3
     every = {tuple(bits) for bit in range(8) for bits in ((codes[:, :16] >> bit) & 1).tolist()}
@@ -133,8 +138,20 @@ def test_reads_come_from_inputs_and_cover_sparse_and_dense_ones():
     driven = probes.fitted[0].sum(axis=1)
     assert driven[0] == 1
     assert driven[-1] >= 9
-    uniform = choose_probes(None, streams, np.array([0, 16]), seed=0, layer="a")
-    assert 0.4 < uniform.drive[0].mean() < 0.6
+    uniform = choose_probes(None, streams, np.array([0, 16]), np.zeros(0, dtype="f4"), seed=0, layer="a")
+    assert 0.45 < uniform.drive[0].mean() < 0.65
+
+
+def test_currents_that_share_more_of_a_line_weigh_more():
+    starts = np.array([0, 16, 24])
+    passive = weigh_rows(load_hardware("reference", {**SMALL, **SINH}), starts)
+    assert passive[0] == HEAVIEST
+    assert (np.diff(passive[:16]) <= 0).all()
+    np.testing.assert_array_equal(passive[16:], passive[:8])
+    gates = weigh_rows(load_hardware("reference", {**SMALL, **GATES}), starts)
+    assert gates[8] == HEAVIEST > gates[0]
+    ideal = {"crossbar.r_bl_ohm": 0.0}
+    assert set(weigh_rows(load_hardware("reference", {**SMALL, **SINH, **ideal}), starts)) == {HEAVIEST}
 
 
 def test_groups_that_are_read_in_turn_are_refused_where_a_response_is_fitted():

@@ -103,7 +103,7 @@ def curves():
     """Curves of every column of both row blocks, in eighths, so that no product is rounded."""
     terms = rng().integers(-3, 4, (2, 4, WEIGHTED + UNITS)) / np.array([8.0, 64.0, 64.0, 8.0])[:, np.newaxis]
     terms[:, 0] += 1.0
-    return Curves(terms.astype(np.float32), rng().integers(1, 16, 20).astype(np.int32))
+    return Curves(terms.astype(np.float32), rng().integers(1, 16, 20).astype(np.int32), np.zeros(0, dtype=np.float32))
 
 
 def bent():
@@ -361,6 +361,8 @@ def weigh_tables_plain(reads, count, given, begin, end, memory):
 
 
 def weigh_values_plain(values, given, begin, memory):
+    if given.amplitudes.size:
+        values[:] = given.amplitudes[values.astype(int)]
     memory.loads[: len(values)] = values @ given.weights[begin : begin + values.shape[1]]
 
 
@@ -596,6 +598,13 @@ MVM = (
     case(
         _reads.weigh_values, weigh_values_plain,
         lambda: (rng().integers(0, 4, (9, 7)).astype(np.float32), curves(), 13, scratch(np.float32)), (3,),
+    ),
+    case(
+        _reads.weigh_values, weigh_values_plain,
+        lambda: (
+            rng().integers(0, 4, (9, 7)).astype(np.float32),
+            curves()._replace(amplitudes=np.array([0.0, 0.5, 1.25, 3.0], dtype=np.float32)), 13, scratch(np.float32),
+        ), (0, 3),
     ),
     case(_conversion.point_curves, curves_plain, lambda: (curves(), 1), (), point_to_curves),
     case(_conversion.bend, bend_plain, lambda: bend_inputs(curves()), (5,), bend_lanes),

@@ -92,9 +92,13 @@ def weigh_tables(
 
 @kernel
 def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int, scratch: FusedScratch) -> None:
-    """Add up the load of every read from the values of its inputs, (reads, rows)."""
+    """Turn the inputs of reads, (reads, rows), into amplitudes, and add up the load of every read."""
     if curves is None:
         return
+    if curves.amplitudes.size:
+        for read in range(values.shape[0]):
+            for i in range(values.shape[1]):
+                values[read, i] = curves.amplitudes[np.int64(values[read, i])]
     for read in range(values.shape[0]):
         total = np.float32(0.0)
         for i in range(values.shape[1]):

@@ -83,11 +83,13 @@ class LevelPlaces(NamedTuple):
 class Curves(NamedTuple):
     """What columns sense for a sum ``x`` of the grid and a load ``n``: ``x (t0 + t1 x + t2 n) + t3 n``.
 
-    ``terms`` is (row blocks, 4, columns); the load adds up inputs by the ``weights`` of their rows.
+    ``terms`` is (row blocks, 4, columns); the load adds up inputs by the ``weights`` of their rows. ``amplitudes`` is
+    what stands for each input where cells bend; empty where an input stands for itself.
     """
 
     terms: NDArray[np.float32]
     weights: NDArray[np.int32]
+    amplitudes: NDArray[np.float32]
 
 
 class CurvePlaces(NamedTuple):

@@ -11,6 +11,7 @@ from xbarsim.config import Hardware
 from xbarsim.converter import encode_streams, nominal_range, sum_streams
 from xbarsim.errors import ShapeError
 from xbarsim.mvm.bank import make_bank
+from xbarsim.mvm.bend import find_amplitudes
 from xbarsim.mvm.encoding import encode_weights
 from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.errors import sample_errors
@@ -88,7 +89,7 @@ def program_matrix(
     streams = encode_streams(activation_bits, dac.bits, signed, dac.coding_for(activation_bits), dac.power)
     probes = None
     if hardware.response != "operator":
-        probes = choose_probes(codes, streams, starts, seed=seed, layer=layer)
+        probes = choose_probes(codes, streams, starts, find_amplitudes(hardware), seed=seed, layer=layer)
     programmed = recall_arrays(
         encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes, threads=threads
     )

@@ -75,9 +75,11 @@ class FusedMatrix:
         rows = slice(self.row_starts[r], self.row_starts[r + 1])
         if self.solves and self.programmed.solved is not None:
             return self.programmed.solved.sense(x, r)
-        sums = x @ self.programmed.matrix[rows].astype(np.float64)
-        bend = self.programmed.bend
-        return sums if bend is None else bend.apply(sums, bend.weigh(x, rows), r)
+        cells, bend = self.programmed.matrix[rows].astype(np.float64), self.programmed.bend
+        if bend is None:
+            return x @ cells
+        driven = bend.drive(x)
+        return bend.apply(driven @ cells, bend.weigh(driven, rows), r)
 
     @cached_property
     def most_rows(self) -> int:
@@ -105,6 +107,8 @@ class FusedMatrix:
         """Whether tables beat the plain product, in additions of one column."""
         if self.streams.sent is not None or self.streams.dac_bits > MOST_TABLE_BITS or self.groups > 128:
             return False
+        if self.programmed.bend is not None and self.programmed.bend.amplitudes.size:
+            return False  # sums of amplitudes are not exact, so that their order must be one
         reads = vectors * len(self.streams)
         return 1.5 * self.entries + 1.5 * reads * self.groups < reads * self.most_rows
 

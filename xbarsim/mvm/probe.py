@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.converter import Streams, split_inputs
+from xbarsim.mvm.bend import amplify
 from xbarsim.rng import stream
 
 VECTORS = 512
@@ -40,11 +41,18 @@ class Probes:
     kept_back: tuple[Digits, ...]
     """The same, for the check."""
     drive: tuple[NDArray[np.float64], ...]
-    """For each row block (rows,): mean input of a row as a share of a full one [-]."""
+    """For each row block (rows,): mean input of a row as a share of a full one, over reads that each count as much as
+    they drive: what a row that is driven finds beside it [-]."""
 
 
 def choose_probes(
-    codes: ArrayLike | None, streams: Streams, row_starts: NDArray[np.int64], *, seed: int, layer: str
+    codes: ArrayLike | None,
+    streams: Streams,
+    row_starts: NDArray[np.int64],
+    amplitudes: NDArray[np.float32],
+    *,
+    seed: int,
+    layer: str,
 ) -> Probes:
     """Choose the reads that the response of a layer is fitted and checked on.
 
@@ -56,6 +64,8 @@ def choose_probes(
         How they are sent.
     row_starts : ndarray of int, (row blocks + 1,)
         First row of every row block, and K.
+    amplitudes : ndarray of float32, (inputs of a read,)
+        What stands for each input where cells bend; empty where an input stands for itself.
     seed, layer : int, str
         Key of the random stream ``mvm.probes``: ``VECTORS`` x K draws without inputs, none otherwise.
 
@@ -80,8 +90,16 @@ def choose_probes(
         fitted=tuple(_spread(each[:, first], FITTED) for each in blocks),
         refined=tuple(_spread(each[:, first], FITTED * REFINED) for each in blocks),
         kept_back=tuple(_spread(each[:, second], KEPT_BACK) for each in blocks),
-        drive=tuple(each.mean(axis=(0, 1)) / highest for each in blocks),
+        drive=tuple(_mean_drive(amplify(each, amplitudes) / highest) for each in blocks),
     )
+
+
+def _mean_drive(sent: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean input of rows over reads, (streams, vectors, rows), weighted with what each drives."""
+    reads = sent.reshape(-1, sent.shape[-1])
+    driven = reads.sum(axis=1)
+    found: NDArray[np.float64] = (reads * driven[:, np.newaxis]).sum(axis=0) / max(float(driven.sum()), 1e-30)
+    return found
 
 
 def _spread(sent: NDArray[Any], count: int) -> Digits:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.device import load_measured
-from xbarsim.mvm.bend import TERMS, Bend, weigh_rows
+from xbarsim.mvm.bend import TERMS, Bend, find_amplitudes, weigh_rows
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
@@ -141,6 +141,7 @@ class _CollectedCurves:
     error: NDArray[np.float32]
     highest: NDArray[np.float32]
     heaviest: NDArray[np.float32]
+    amplitudes: NDArray[np.float32]
 
     @classmethod
     def make(cls, probes: Probes, sheet: Sheet, row_starts: NDArray[np.int64], hardware: Hardware) -> _CollectedCurves:
@@ -152,6 +153,7 @@ class _CollectedCurves:
             error=np.full((blocks, reads, sheet.columns), np.nan, dtype=np.float32),
             highest=np.zeros((blocks, sheet.columns), dtype=np.float32),
             heaviest=np.zeros(blocks, dtype=np.float32),
+            amplitudes=find_amplitudes(hardware),
         )
 
     def add(self, chunk: Chunk, fits: list[ColumnFit]) -> None:

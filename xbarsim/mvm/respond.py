@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xbarsim.config import Hardware
 from xbarsim.crossbar import Lines, Wires, solve_operating_point, solve_operator, solve_patterns
 from xbarsim.device import program_cells, read_variance, trap_stream
-from xbarsim.mvm.bend import ENOUGH, bend_sums, fit_terms
+from xbarsim.mvm.bend import ENOUGH, amplify, bend_sums, find_amplitudes, fit_terms
 from xbarsim.mvm.place import Chunk
 from xbarsim.mvm.probe import Probes
 
@@ -88,14 +88,15 @@ class ChunkArrays:
         sums = self._subtract(t, np.ones(t.shape[-2]))
         if hardware.has_signed_sums:
             signed = self.levels.astype(np.int16)
-            digits: list[NDArray[Any]] = [signed[:, 0] - signed[:, 1]]
-            spread = [[values[:, 0] + values[:, 1] for values in variances]]
+            both = [values[:, 0] + values[:, 1] for values in variances]
+            parts = [ColumnPart(sums[0], signed[:, 0] - signed[:, 1], *both)]
         else:
             if self.chunk.reference is not None:
                 variances = [values + self._of_reference(values) for values in variances]
-            digits = [self.levels[:, p] for p in range(self.levels.shape[1])]
-            spread = [[values[:, p] for values in variances] for p in range(self.levels.shape[1])]
-        parts = [ColumnPart(*each) for each in zip(sums, digits, *zip(*spread))]
+            parts = [
+                ColumnPart(each, self.levels[:, p], *(values[:, p] for values in variances))
+                for p, each in enumerate(sums)
+            ]
         return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
 
     def sense(self, inputs: NDArray[np.int64]) -> list[Floats]:
@@ -115,7 +116,8 @@ class ChunkArrays:
             threads=self.threads,
         )  # fmt: skip
         per_step = currents * (highest / (device.read_volt * device.secant))
-        return [each.transpose(0, 2, 1) for each in self._subtract(per_step, inputs.sum(axis=1).astype(np.float64))]
+        driven = amplify(inputs, find_amplitudes(self.hardware)).sum(axis=1)
+        return [each.transpose(0, 2, 1) for each in self._subtract(per_step, driven)]
 
     def _solve(self, drive: Floats | None) -> Floats:
         """Return the operator of every array over the secant of its cells, (array, polarity, row, column) [S]."""
@@ -192,23 +194,26 @@ def fit_columns(
     cells = [part.response[at][:, :rows].astype(np.float32).astype(np.float64) for part in parts]
     check = probes.kept_back[r]
     truth = [sensed[at] for sensed in arrays.sense(check)]
+    amplitudes = find_amplitudes(arrays.hardware)
+    checked = amplify(check, amplitudes)
     fits: list[ColumnFit] = []
     for reads in (probes.fitted[r], probes.refined[r]):
-        solved = [sensed[at] for sensed in arrays.sense(reads)]
+        driven, solved = amplify(reads, amplitudes), arrays.sense(reads)
+        loads = driven @ weights.astype(np.float64)
         fits = []
-        for own, wanted, sensed in zip(cells, truth, solved):
-            sums, loads = _sum(own, reads), (reads @ weights).astype(np.float64)
-            terms = fit_terms(sums, loads, sensed)
-            found = bend_sums(_sum(own, check).T, (check @ weights).astype(np.float64), terms)
-            fits.append(ColumnFit(terms, found - wanted.T, np.abs(sums).max(axis=1), float(loads.max())))
+        for p, own in enumerate(cells):
+            sums = _sum(own, driven)
+            terms = fit_terms(sums, loads, solved[p][at])
+            found = bend_sums(_sum(own, checked).T, checked @ weights.astype(np.float64), terms)
+            fits.append(ColumnFit(terms, found - truth[p].T, np.abs(sums).max(axis=1), float(loads.max())))
         if np.sqrt(np.mean([np.square(fit.error).mean() for fit in fits])) <= ENOUGH:
             break
     return fits
 
 
-def _sum(cells: Floats, reads: NDArray[np.int64]) -> Floats:
+def _sum(cells: Floats, driven: Floats) -> Floats:
     """Return the sums of the operator, (columns, reads), added in one order everywhere."""
-    found: Floats = np.einsum("ci,ri->cr", cells, reads.astype(np.float64))
+    found: Floats = np.einsum("ci,ri->cr", cells, driven)
     return found
 
 

@@ -54,7 +54,7 @@ def _list_reads(
             block = coded[first : first + BLOCK, begin:end]
             for t, (shift, width) in enumerate(zip(streams.shifts, streams.widths, strict=True)):
                 values = (block >> int(shift)) & ((1 << int(width)) - 1)
-                inputs = values.astype(np.float64)
+                inputs = values.astype(np.float64) if bend is None else bend.drive(values)
                 sums = inputs @ cells[begin:end]
                 if bend is None:
                     yield _ReadSums(r, t, sums, sums, np.zeros(0))
