@@ -7,7 +7,9 @@ import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
 from reference.spice import needs_ngspice, read_currents, run_ngspice
 
+from xbarsim.config.iv import Selector, Sinh
 from xbarsim.crossbar import solve_currents, solve_currents_report, solve_reads, write_netlist
+from xbarsim.crossbar.line_plan import count_inner_steps
 from xbarsim.errors import ConfigError, ShapeError
 
 TOPOLOGIES = ["passive", "passive_interleaved_both", "passive_floating", "1t1r_gate", "1t1r_gate_rows"]
@@ -123,3 +125,21 @@ def test_wires_that_differ_by_segment_equal_ngspice(topology, tmp_path):
 def test_resistances_that_do_not_fit_are_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=f"^{name}: "):
         solve_currents(np.full((2, 3), 1e-6), [0.1, 0.1], **{name: value})
+
+
+@pytest.mark.parametrize(("topology", "curve"), [case for case in CASES if case[1] in ("sinh", "polynomial")][::3])
+def test_curves_behind_transistors_are_relaxed(topology, curve):
+    g, v_in = sample_cells((9, 7)), sample_inputs(3, 9)
+    case = {"topology": topology, "iv": CURVES[curve], "r_access_ohm": 5e3, **WIRES}
+    found, report = solve_reads(g, v_in, **case), solve_currents_report(g, v_in, **case)
+    assert found.passes.min() > 0
+    np.testing.assert_allclose(found.currents, report.currents, rtol=0, atol=2e-9 * found.full_ampere.max())
+
+
+def test_a_sharp_selector_behind_a_transistor_is_left_to_nodal_analysis():
+    assert count_inner_steps(Sinh(scale_volt=0.1), 0.2, 1.0) <= 8
+    assert count_inner_steps(Selector(threshold_volt=0.1, width_volt=1e-3), 0.2, 1.0) is None
+    case = {"topology": "1s1r", "iv": Selector(threshold_volt=0.1, width_volt=1e-3), "r_access_ohm": 1e4, **WIRES}
+    found = solve_reads(sample_cells((5, 4)), sample_inputs(2, 5), **case)
+    assert found.passes.max() == 0
+    assert (found.error_ampere <= 1e-7 * found.full_ampere).all()

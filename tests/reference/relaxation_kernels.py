@@ -172,6 +172,19 @@ def draw(law, lines, n, k, u, o, out):
     out[:] = np.concatenate([lines.sign * f * factor, s * factor])
 
 
+def draw_behind(law, lines, n, k, u, o, out):
+    """Bisect for the voltage across the cell behind its resistance."""
+    v, g = lines.sign * (u - o), lines.g[n, k]
+    low, high = np.minimum(v, 0.0), np.maximum(v, 0.0)
+    for _ in range(200):
+        w = 0.5 * (low + high)
+        above = w + lines.access_ohm * g * curve(law.kind, law.coefs, w)[0] > v
+        low, high = np.where(above, low, w), np.where(above, w, high)
+    f, s = curve(law.kind, law.coefs, w)
+    factor = g * openings(lines, n)[k]
+    out[:] = np.concatenate([lines.sign * f * factor, s / (1.0 + lines.access_ohm * g * s) * factor])
+
+
 def end_line(lines, n, y, c, out):
     """Return the voltage of a node with a Norton equivalent and a terminal."""
     part = slice(n * WIDTH, (n + 1) * WIDTH)
@@ -230,12 +243,12 @@ def line_sets(is_gated=False):
     ones, down = np.ones(ROWS * WIDTH), (COLS | 1) * WIDTH
     word = LineSet(
         1.0, is_gated, ROWS, COLS, g, x, (WIDTH, 0), rng.uniform(1.0, 9.0, (ROWS, COLS + 1)), COLS + 1,
-        ones, 30.0 * ones, 0.02 * ones, rng.uniform(0.0, 0.2, ROWS * WIDTH), (down, WIDTH),
+        ones, 30.0 * ones, 0.02 * ones, rng.uniform(0.0, 0.2, ROWS * WIDTH), (down, WIDTH), 0.0, 0,
     )  # fmt: skip
     ones = np.ones(COLS * WIDTH)
     bit = LineSet(
         -1.0, is_gated, COLS, ROWS, np.ascontiguousarray(g.T), x, (0, WIDTH), np.full((1, ROWS + 1), 5.0), 0,
-        0.0 * ones, ones, 0.05 * ones, 0.0 * ones, (WIDTH, down),
+        0.0 * ones, ones, 0.05 * ones, 0.0 * ones, (WIDTH, down), 0.0, 0,
     )  # fmt: skip
     return word, bit
 
@@ -267,6 +280,11 @@ def careful_inputs(law, which):
 def cell_inputs():
     u, o = np.linspace(0.0, 0.2, WIDTH), np.linspace(0.1, 0.0, WIDTH)
     return POLYNOMIAL, line_sets(True)[1], 3, 2, u, o, np.zeros(2 * WIDTH)
+
+
+def behind_inputs():
+    law, lines, *rest = cell_inputs()
+    return law, lines._replace(access_ohm=3e3, inner=8), *rest
 
 
 def end_inputs():
@@ -344,6 +362,7 @@ RELAXATION = (
         for law, which in ((SELECTOR, 0), (SINH, 1))
     ),
     case(_line.draw, draw_lanes, draw, cell_inputs, (6,), 1e-12),
+    case(_line.draw, draw_lanes, draw_behind, behind_inputs, (6,), 1e-12),
     case(_line.end_line, end_line_lanes, end_line, end_inputs, (4,), 1e-12),
     case(_line.eliminate, eliminate_lanes, eliminate, line_inputs, (6,), 1e-10),
     case(_relaxation.measure, _relaxation.measure, measure, measure_inputs, (4, 6), 1e-9),

@@ -80,6 +80,10 @@ class LineSet(NamedTuple):
     """(lines * WIDTH,) voltage of the line's terminals [V]."""
     step: tuple[int, int]
     """Steps in a field from line to line and from node to node."""
+    access_ohm: float
+    """Resistance in series with each cell, which counts if ``inner`` is not 0 [ohm]."""
+    inner: int
+    """Newton steps that find the voltage across a cell behind this resistance; 0 where none is."""
 
 
 @inlined
@@ -88,9 +92,18 @@ def draw(law: CellLaw, lines: LineSet, n: int, k: int, u: Vector, o: Vector) -> 
 
     Here and in what follows, ``law`` and ``lines`` hold pointers.
     """
-    f, s = bend(law.kind, law.coefs, scale(lines.sign, multiply_add(-1.0, o, u)))
-    f = scale(lines.sign * peek(lines.g, n * lines.nodes + k), f)
-    s = scale(peek(lines.g, n * lines.nodes + k), s)
+    v = scale(lines.sign, multiply_add(-1.0, o, u))
+    g = peek(lines.g, n * lines.nodes + k)
+    f, s = bend(law.kind, law.coefs, v)
+    if lines.inner > 0:
+        ratio, one, w = lines.access_ohm * g, spread(1.0, v), v
+        for _ in range(lines.inner):
+            x = multiply_add(-1.0, v, multiply_add(ratio, f, w))
+            w = multiply_add(-1.0, divide(x, multiply_add(ratio, s, one)), w)
+            f, s = bend(law.kind, law.coefs, w)
+        s = divide(s, multiply_add(ratio, s, one))
+    f = scale(lines.sign * g, f)
+    s = scale(g, s)
     if lines.is_gated:
         x = load(lines.opening, n * lines.opening_step[0] + k * lines.opening_step[1], s)
         f = multiply(x, f)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ MARGIN = 1.05
 """Voltages of approximate solutions may leave the range of the sources by this factor [-]."""
 SOFTEST = 0.25
 """Width of a softened selector's step to begin with, relative to its threshold [-]."""
+MOST_INNER = 16
+"""Newton steps for the voltage across a cell behind a resistance beyond which nodal analysis is left with it [-]."""
+INNER_CHANGE = 1e-8
+"""Last step by which that voltage may change, relative to the swing; what is left is about its square [-]."""
 PINNED = 1e18
 """Conductance to a terminal without resistance, relative to the largest cell [-]."""
 
@@ -186,6 +191,38 @@ def plan_goal(
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
+def count_inner_steps(iv: Curve, swing: float, ratio: float) -> int | None:
+    """Return how many Newton steps find the voltage across a cell behind a resistance.
+
+    Parameters
+    ----------
+    iv : Sinh, Polynomial or Selector
+        Curve of the cell.
+    swing : float
+        Largest voltage across both [V].
+    ratio : float
+        Largest product of resistance and conductance [-].
+
+    Returns
+    -------
+    int or None
+        Steps that serve every smaller voltage and product; None if ``MOST_INNER`` do not.
+    """
+    v = np.linspace(-MARGIN * swing, MARGIN * swing, 129)
+    products = ratio * 2.0 ** -np.arange(24.0)[:, np.newaxis]
+    w = np.broadcast_to(v, (24, 129)).copy()
+    for steps in range(MOST_INNER + 1):
+        f, s = curve_shape(iv, w)
+        move = (w + products * f - v) / (1.0 + products * s)
+        w -= move
+        if not np.isfinite(w).all():
+            return None
+        if (np.abs(move) <= INNER_CHANGE * swing).all():
+            return steps
+    return None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArrayPlan:
     """One array, ready for vectors of one largest voltage."""
@@ -198,6 +235,10 @@ class ArrayPlan:
     """Bit lines."""
     goal: Goal
     """When vectors are done."""
+    access_ohm: float
+    """Resistance in series with each cell that its conductance does not hold [ohm]."""
+    inner: int
+    """Newton steps that it takes to find the voltage across a cell; 0 without such a resistance."""
 
 
 def make_plan(
@@ -205,8 +246,16 @@ def make_plan(
 ) -> ArrayPlan:
     """Describe one array for vectors of which no cell can see more than ``swing`` [V]."""
     law, factor, steepest = describe_law(question.iv, swing)
-    g = question.g[array] / (1.0 + question.lines.r_access_ohm * question.g[array]) * factor
+    access, inner = question.lines.r_access_ohm, 0
+    if question.iv is None:
+        g, access = question.g[array] / (1.0 + access * question.g[array]), 0.0
+    else:
+        g = question.g[array] * factor
+        if access > 0 and swing > 0:
+            ratio = 2.0 ** math.ceil(math.log2(max(access * float(g.max()), 1e-12)))
+            found = count_inner_steps(question.iv, swing, ratio)
+            inner, limit = (0, 0) if found is None else (found, limit)  # left to nodal analysis
     first, second = lay_lines(question, g)
     slope = float(cell_current(question.iv, swing)[1]) / factor
     goal = plan_goal(question, first, second, steepest, slope, tolerance, limit, is_careful)
-    return ArrayPlan(law=law, first=first, second=second, goal=goal)
+    return ArrayPlan(law=law, first=first, second=second, goal=goal, access_ohm=access, inner=inner)

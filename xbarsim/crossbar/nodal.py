@@ -167,7 +167,7 @@ def solve_nodes(
     if iv is not None:
         for n, vector in enumerate(vectors):
             if start is not None and start[n].any():
-                _place(equations, start[n].ravel(), volt[n])
+                _place(equations, start[n], volt[n])
             volt[n], iterations[n] = _solve_newton(equations, g, volt[n], iv, max_iterations, vector)
     return _measure(equations, g, volt, iv, iterations)
 
@@ -186,10 +186,12 @@ def _solve_ohmic(equations: NodalEquations, g: Array, volt: Array) -> None:
 
 
 def _place(equations: NodalEquations, start: Array, volt: Array) -> None:
-    """Write the voltages of cells' nodes to the free nodes that they are."""
-    node = equations.circuit.merged[: len(start)]
+    """Write the voltages of cells' nodes to the free nodes that they are; a cell's transistor takes none of them."""
+    circuit, size = equations.circuit, start.size // 2
+    node = circuit.merged[np.concatenate([np.arange(2 * size), circuit.cell[:, 1]])]
+    known = np.concatenate([start.ravel(), start[1].ravel()])
     is_free = equations.is_free[node]
-    volt[node[is_free]] = start[is_free]
+    volt[node[is_free]] = known[is_free]
 
 
 def _solve_newton(

@@ -76,9 +76,8 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int, vo
     """
     arrays, _, cols = question.g.shape
     found = np.zeros((5 + cols, arrays, question.vectors))
-    if question.iv is None or question.lines.r_access_ohm == 0:  # a curve behind a resistance is left to nodal analysis
-        for is_careful in (False, True):
-            relax_rest(question, tolerance, limit, threads, is_careful, found, volt)
+    for is_careful in (False, True):
+        relax_rest(question, tolerance, limit, threads, is_careful, found, volt)
     return ReadReport(
         currents=np.ascontiguousarray(np.moveaxis(found[5:], 0, -1)),
         error_ampere=found[0],
@@ -196,10 +195,11 @@ def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray
     one = LineSet(
         1.0, is_gated, len(first.g), first.g.shape[1], first.g, x, (WIDTH, 0) if is_row else (0, WIDTH),
         first.ladder.ohm, first.ohm_step, *first.connect(driven, volt), (down, along) if is_row else (along, down),
+        plan.access_ohm, plan.inner,
     )  # fmt: skip
     two = LineSet(
         -1.0, is_gated, len(second.g), second.g.shape[1], second.g, x, (0, WIDTH), second.ladder.ohm, second.ohm_step,
-        *second.connect(sensed, np.zeros((cols, WIDTH))), (along, down),
+        *second.connect(sensed, np.zeros((cols, WIDTH))), (along, down), plan.access_ohm, plan.inner,
     )  # fmt: skip
     space.state[DONE] = 1.0
     space.state[DONE, :lanes] = 0.0

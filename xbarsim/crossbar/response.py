@@ -51,7 +51,7 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
         cells = cells / (1.0 + lines.r_access_ohm * cells)
     if method == "ideal":
         return cells
-    if layout.solver == "operator":
+    if layout.solver == "operator" and not lines.uneven:
         turn = (
             ...,
             slice(None, None, -1 if layout.sense == "near" else 1),
@@ -63,7 +63,7 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
     if method == "closed_form":
         raise ConfigError(f"method: closed_form does not hold for the lines of topology {layout.name}")
     stack = cells.reshape(-1, *cells.shape[-2:])
-    unit, wires = np.eye(stack.shape[1]), vars(lines.wires)
+    unit, wires = np.eye(stack.shape[1]), {**vars(lines.wires), **lines.uneven}
     found = [solve_currents(array, unit, **wires, topology=layout, threads=threads) for array in stack]
     return np.array(found).reshape(cells.shape)
 
