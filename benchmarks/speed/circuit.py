@@ -8,7 +8,10 @@ One run measures everything, best of several repeats, on one thread except where
   the size before took long), with what the two differ from ours, and how time grows with size;
 * the peak memory of a process that solves 512 x 512;
 * a stack of 256 arrays of 64 x 64 on two threads against one;
-* gate-driven 1T1R, 1,000 vectors on 128 x 128, against the same ideal float64 product.
+* gate-driven 1T1R, 1,000 vectors on 128 x 128, against the same ideal float64 product;
+* line relaxation of the cells of ``reference`` (1..10 uS) with a sinh of 0.1 V and of 0.05 V, to 1e-4 and 1e-9 of full
+  scale, against Newton's steps with sparse LU from the ohmic solution;
+* 20 vectors of every topology that is relaxed, against sparse nodal analysis.
 
     python benchmarks/speed/circuit.py
     python benchmarks/speed/circuit.py --quick
@@ -31,7 +34,18 @@ from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 from threadpoolctl import threadpool_limits
 
-from xbarsim.crossbar import solve_currents, solve_transfer
+from xbarsim.config.iv import Selector, Sinh
+from xbarsim.crossbar import (
+    TOPOLOGIES,
+    Lines,
+    Wires,
+    solve_currents,
+    solve_currents_report,
+    solve_reads,
+    solve_transfer,
+)
+from xbarsim.crossbar.circuit import build_circuit
+from xbarsim.crossbar.nodal import solve_nodes
 
 SIZES = (32, 64, 128, 256, 512)
 OHM = 2.5
@@ -211,6 +225,54 @@ def compare_gate_driven(vectors: int, size: int, repeats: int) -> None:
     )
 
 
+def compare_newton(vectors: int, size: int, repeats: int) -> None:
+    """Print the cost of a vector with nonlinear cells, relaxed and by Newton's steps."""
+    g = 0.1 * make_cells(size, size)
+    v = make_reads(vectors, size)
+    lines = Lines(wires=Wires(r_wl_ohm=OHM, r_bl_ohm=OHM))
+    print(f"Sinh cells of 1..10 uS on {size} x {size}, a vector of {vectors}")
+    for scale_volt in (0.1, 0.05):
+        iv = Sinh(scale_volt=scale_volt, reference_volt=0.2)
+        circuit = build_circuit(TOPOLOGIES["passive"], g.shape, lines)
+        start = time.perf_counter()
+        exact = solve_nodes(circuit, g, v[:1], iv, 100, [0]).cell_ampere.sum(axis=1)
+        newton = time.perf_counter() - start
+        for tol in (1e-4, 1e-9):
+            case = {"iv": iv, "tol": tol, "threads": 1, "r_wl_ohm": OHM, "r_bl_ohm": OHM}
+            found = solve_reads(g, v, **case)
+            error = np.abs(found.currents[:1] - exact).max() / found.full_ampere[0]
+            seconds = best_of(repeats, lambda case=case: solve_reads(g, v, **case)) / vectors
+            print(
+                f"  {scale_volt:g} V to {tol:.0e}: {1e3 * seconds:.3f} ms, {found.passes.max()} passes, bound "
+                f"{(found.error_ampere / found.full_ampere).max():.0e}, error {error:.0e}; Newton with sparse LU "
+                f"{1e3 * newton:.0f} ms: {newton / seconds:.0f}x"
+            )
+
+
+def compare_topologies(vectors: int, size: int, repeats: int) -> None:
+    """Print the cost of some vectors of every topology that is relaxed."""
+    g, v = 0.1 * make_cells(size, size), make_reads(vectors, size)
+    print(f"{vectors} vectors on {size} x {size}, cells of 1..10 uS, to 1e-9")
+    for layout in TOPOLOGIES.values():
+        iv = Selector(threshold_volt=0.1, width_volt=0.005, off_ratio=1e-4) if layout.has_selector else None
+        if layout.solver != "nodes" and iv is None:
+            continue
+        case = {"topology": layout, "iv": iv, "r_wl_ohm": OHM, "r_bl_ohm": OHM, "r_sl_ohm": OHM}
+        solve_currents(g, v, threads=1, **case)
+        ours = best_of(repeats, lambda case=case: solve_currents(g, v, threads=1, **case))
+        line = f"  {layout.name}: {1e3 * ours:.1f} ms"
+        if iv is None:
+            nodal = best_of(1, lambda case=case: solve_currents_report(g, v, **case))
+            line += f"; nodal analysis {1e3 * nodal:.0f} ms: {nodal / ours:.0f}x"
+        print(line)
+
+
+def make_reads(vectors: int, size: int) -> np.ndarray:
+    """Draw rows at 0.2 V, a twentieth to half of them driven [V]."""
+    rng = np.random.default_rng(1)
+    return np.where(rng.random((vectors, size)) < rng.uniform(0.05, 0.5, (vectors, 1)), 0.2, 0.0)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -225,6 +287,8 @@ def main() -> None:
         compare_sizes(SIZES[:2] if options.quick else SIZES, repeats)
         report_memory(64 if options.quick else 512)
         compare_threads(16 if options.quick else 256, 64, repeats)
+        compare_newton(16 if options.quick else 64, 64 if options.quick else 128, repeats)
+        compare_topologies(20, 64 if options.quick else 128, repeats)
         compare_gate_driven(100 if options.quick else 1000, 64 if options.quick else 128, repeats)
 
 
