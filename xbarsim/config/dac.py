@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from xbarsim.config.coding import CodingName
 from xbarsim.config.record import Record
 
 
@@ -14,7 +15,7 @@ class Dac(Record):
 
     bits: Annotated[int, Field(ge=1, le=8)] = 1
     """Input bits applied in one array read; wider inputs take several reads, lowest bits first."""
-    signed: Literal["auto", "twos_complement", "sign_magnitude", "offset"] = "auto"
+    signed: CodingName = "auto"
     """Coding of signed inputs. ``twos_complement``: the low bits, then the sign bit in a read with a converter step of
     its own. ``sign_magnitude``: positive inputs, then the magnitudes of negative ones. ``offset``: half of the range is
     added and subtracted digitally. ``auto``: two's complement for reads of one bit, else sign and magnitude. Inputs of

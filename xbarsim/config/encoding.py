@@ -15,7 +15,8 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+
+from xbarsim.config.record import check_name
 
 Ints = NDArray[np.int64]
 
@@ -191,11 +192,7 @@ ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in _TABLE
 
 
 def _check_name(value: Any) -> str:
-    if isinstance(value, str) and value in ENCODINGS:
-        return value
-    *names, last = (repr(name) for name in ENCODINGS)
-    rule = f"Input should be {', '.join(names)} or {last}"
-    raise PydanticCustomError("literal_error", "{rule}", {"rule": rule})
+    return check_name(value, ENCODINGS)
 
 
 EncodingName: TypeAlias = Annotated[

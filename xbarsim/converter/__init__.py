@@ -1,9 +1,8 @@
 """DAC and ADC: input streams, ranges, codes, and errors of converters."""
 
+from xbarsim.config.coding import CODINGS, SignedCoding
 from xbarsim.converter.adc import AdcRange, Levels, calibrate_range, convert_sums, nominal_range
 from xbarsim.converter.dac import (
-    CODINGS,
-    SignedCoding,
     Streams,
     encode_streams,
     split_inputs,

@@ -1,14 +1,7 @@
 """Word-line drivers: an integer input is sent as a series of narrow streams.
 
 Unsigned inputs of b bits are sent in ceil(b / d) reads of d bits, lowest bits first. Signed inputs are converted to
-unsigned numbers by one of the codings in :data:`CODINGS`. A coding is a series of passes, each sent in the same way:
-
-* ``twos_complement``: the b - 1 low bits, then the sign bit alone with the factor -2**(b - 1);
-* ``sign_magnitude``: max(x, 0), then max(-x, 0) with a negative factor;
-* ``offset``: x + 2**(b - 1); the product of the weights and this constant is subtracted digitally.
-
-Signed inputs of one bit are -1 and 1, and 0 where nothing is driven (padding). In two's complement they have two bits;
-as sign and magnitude they take a pass each; with an offset (x + 1) / 2 goes out in one, which has no place for 0.
+unsigned numbers by one of the codings in :data:`~xbarsim.config.coding.CODINGS`.
 
 Where an integrator adds up the reads of an input before one conversion, each weighed by what it counts
 (``dac.accumulate: analog``), converters see the sum of a whole input: :func:`sum_streams`.
@@ -19,90 +12,15 @@ nonlinearity are neglected; the driver's output resistance belongs to the circui
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.config.coding import CODINGS, UNSIGNED, SignedCoding
+
 Ints = NDArray[np.int64]
-
-
-class Pass(NamedTuple):
-    """An unsigned number that is sent in several reads."""
-
-    bits: int
-    """Number of bits."""
-    weight: int
-    """Factor of its value."""
-    is_narrow: bool
-    """Whether it is a single bit with the weight of all others together, whose read has a converter step of its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignedCoding:
-    """One way to send signed inputs of b bits."""
-
-    name: str
-    """Value of ``dac.signed``."""
-    about: str
-    """One line for the documentation."""
-    passes: Callable[[int], tuple[Pass, ...]]
-    """b -> passes, in the order of their reads."""
-    sends_bits: bool
-    """Whether the bits of an input are sent unchanged; higher bits are not sent."""
-    encode: Callable[[Ints, int], Ints]
-    """Inputs, b -> passes as one number, the first in its lowest bits."""
-    constant: Callable[[int], int]
-    """b -> constant that is added to every input and subtracted digitally."""
-
-
-def _low(bits: int) -> int:
-    """Return the bits of the largest magnitude above zero."""
-    return max(bits - 1, 1)
-
-
-CODINGS = {
-    coding.name: coding
-    for coding in (
-        SignedCoding(
-            name="twos_complement",
-            about="low bits, then the sign bit in a read of its own",
-            passes=lambda b: (Pass(_low(b), 1, False), Pass(1, -(1 << _low(b)), True)),
-            sends_bits=True,
-            encode=lambda x, b: x & ((2 << _low(b)) - 1),
-            constant=lambda b: 0,
-        ),
-        SignedCoding(
-            name="sign_magnitude",
-            about="positive inputs, then magnitudes of negative ones",
-            passes=lambda b: (Pass(_low(b), 1, False), Pass(b, -1, False)),
-            sends_bits=False,
-            encode=lambda x, b: np.maximum(x, 0) | (np.maximum(-x, 0) << _low(b)),
-            constant=lambda b: 0,
-        ),
-        SignedCoding(
-            name="offset",
-            about="inputs plus half of their range, which is subtracted digitally",
-            passes=lambda b: (Pass(b, 2 if b == 1 else 1, False),),
-            sends_bits=False,
-            encode=lambda x, b: (x + 1) >> 1 if b == 1 else x + (1 << (b - 1)),
-            constant=lambda b: 1 << (b - 1),
-        ),
-    )
-}
-"""Name -> coding of signed inputs."""
-
-UNSIGNED = SignedCoding(
-    name="unsigned",
-    about="inputs as they are",
-    passes=lambda b: (Pass(b, 1, False),),
-    sends_bits=True,
-    encode=lambda x, b: x,
-    constant=lambda b: 0,
-)
-"""Coding of inputs that are never negative."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,7 +117,7 @@ def stream_count(activation_bits: int, dac_bits: int, signed: bool, coding: str 
     signed : bool
         Whether inputs may be negative.
     coding : str
-        Name of the coding of signed inputs, in :data:`CODINGS`.
+        Name of the coding of signed inputs, in :data:`~xbarsim.config.coding.CODINGS`.
 
     Returns
     -------
@@ -226,7 +144,7 @@ def encode_streams(
     signed : bool
         Whether inputs may be negative.
     coding : str
-        Name of the coding of signed inputs, in :data:`CODINGS`.
+        Name of the coding of signed inputs, in :data:`~xbarsim.config.coding.CODINGS`.
     power : int
         2 where a read drives voltages, 1 where it drives pulses of one voltage.
 

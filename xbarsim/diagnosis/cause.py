@@ -159,7 +159,7 @@ def find_causes(layers: Iterable[Hardware]) -> tuple[str, ...]:
         In the order of the table.
     """
     records = list(layers)
-    return tuple(cause.name for cause in _TABLE if any(cause.is_present(record) for record in records))
+    return tuple(cause.name for cause in CAUSES.values() if any(cause.is_present(record) for record in records))
 
 
 def switch_off(names: Collection[str]) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def switch_off(names: Collection[str]) -> dict[str, Any]:
     dict
         Dotted key -> value.
     """
-    return {key: value for cause in _TABLE if cause.name in names for key, value in cause.overrides.items()}
+    return {key: value for cause in CAUSES.values() if cause.name in names for key, value in cause.overrides.items()}
 
 
 def is_random(names: Collection[str]) -> bool:

@@ -7,6 +7,7 @@ be used by ``simulate``, ``estimate``, sweeps and ``write_onnx``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,17 @@ from xbarsim.network.grid import fix_grids, require_float
 from xbarsim.network.refit import refit_network
 
 Progress = Callable[[str, int, int], None]
-Method = Callable[..., QuantizedNetwork]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationMethod:
+    """A way to choose integers and scales, starting from rounding to nearest."""
+
+    name: str
+    """Value of ``method``."""
+    choose: Callable[[QuantizedNetwork, np.ndarray, Mapping[str, int], Progress | None], QuantizedNetwork]
+    """Network rounded to nearest, normalised calibration images (images, *input_shape) [-], settings (``iterations``,
+    ``batch``, ``seed``, ``threads``) and progress -> network with chosen integers."""
 
 
 def quantize(
@@ -85,7 +96,7 @@ def quantize(
         raise ShapeError("calibration: no images given")
     nearest = quantize_network(net, images, weight_bits=weight_bits, activation_bits=activation_bits, layers=layers)
     settings = {"iterations": iterations, "batch": batch, "seed": seed, "threads": threads}
-    return fix_grids(METHODS[method](nearest, images, settings, progress))
+    return fix_grids(METHODS[method].choose(nearest, images, settings, progress))
 
 
 def _keep(
@@ -113,5 +124,12 @@ def _learn(
     return learn_rounding(nearest, images, **settings, progress=progress)
 
 
-METHODS: dict[str, Method] = {"nearest": _keep, "least_squares": _refit, "learned": _learn}
-"""Name -> method of choosing integers and scales, starting from rounding to nearest."""
+METHODS = {
+    method.name: method
+    for method in (
+        QuantizationMethod(name="nearest", choose=_keep),
+        QuantizationMethod(name="least_squares", choose=_refit),
+        QuantizationMethod(name="learned", choose=_learn),
+    )
+}
+"""Every method of quantisation by name."""
