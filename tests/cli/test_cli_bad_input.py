@@ -200,7 +200,7 @@ def test_an_unsupported_operator_is_named_with_its_node(refuse, model):
 
 def test_an_operator_that_gets_a_wrong_shape_is_named_with_its_node(refuse, model):
     path = model("Det")  # one number for every channel
-    refuse("simulate", path, names=(path, "Gemm", "last", "256 and 4"))
+    refuse("simulate", path, names=(path, "Gemm", "last", "(1, 4), (10, 256)"))
 
 
 def test_a_network_without_weights_cannot_be_simulated(refuse):

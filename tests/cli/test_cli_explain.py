@@ -115,7 +115,7 @@ def test_the_command_keeps_its_simulations_and_tries_the_remedies_that_are_named
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--parts", "cause"), "--parts cause: 'cause' is none of causes, layers, remedies"),
+        (("--parts", "cause"), "--parts cause: 'cause' is not one of causes, layers, remedies"),
         (("--trials", "0"), "--trials 0: should be 1 or more"),
         (("--orders", "0"), "--orders 0: should be 1 or more"),
     ],

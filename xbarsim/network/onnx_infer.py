@@ -106,7 +106,7 @@ def infer_outputs(
     except Exception:  # of its own kind, with the library's own words
         sizes = [*(shape for _, shape in shapes.values()), *(value.shape for value in constants.values())]
         raise Unfit(
-            f"operands of shapes {', '.join(map(str, sizes))}, or its attributes, break its definition"
+            f"operands of shapes {', '.join(map(str, sizes))}, or its attributes, violate its definition"
         ) from None
     return {name: _read_type(name, each) for name, each in found.items() if name}
 

@@ -55,7 +55,7 @@ READS_CODES = {
     "QLinearConcat", "QLinearAveragePool", "QLinearSigmoid", "QLinearLeakyRelu", "QGemm",
 }  # fmt: skip
 """Operators whose readers know codes."""
-_BROKEN = "attributes or inputs that break the operator's definition"
+_BROKEN = "attributes or inputs that violate the operator's definition"
 
 
 class GraphReader(GraphState):
