@@ -296,3 +296,16 @@ def test_wrong_quantisation_is_refused_in_one_line(xbarsim_command, tmp_path, mo
     code, _, err = xbarsim_command(*arguments)
     assert code == 2
     assert message in one_line(err)
+
+
+def test_two_results_are_compared_in_their_metric(xbarsim_command, tmp_path):
+    for name, value in (("a", 8.0), ("b", 9.5)):
+        metric = {"name": "perplexity", "reference": 7.0, "quantized": None, "hardware": value, "unit": ""}
+        document = {"accuracy": None, "metric": {**metric, "degradation": value - 7.0}, "cost": {"cycles": 4}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    code, out, _ = xbarsim_command("compare", tmp_path / "a.json", tmp_path / "b.json")
+    assert code == 0
+    rows = {" ".join(line.split()[:2]): line.split()[2:] for line in out.splitlines() if "perplexity" in line}
+    assert rows["perplexity, hardware"] == ["8.000", "9.500", "+1.500", "1.188"]
+    assert rows["perplexity, quantized"] == ["-"] * 4
+    assert rows["perplexity lost"] == ["1.000", "2.500", "+1.500", "2.500"]

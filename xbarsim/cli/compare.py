@@ -48,11 +48,28 @@ def _rows(a: dict[str, Any], b: dict[str, Any]) -> list[list[str]]:
         if _is_number(one) and _is_number(two):
             cells = [f"{100 * one:.2f}", f"{100 * two:.2f}", f"{100 * (two - one):+.2f}", _ratio(one, two)]
             rows.append([f"{'lost' if name == 'degradation' else f'accuracy, {name}'} [%]", *cells])
+    if not rows and _metric_name(a) == _metric_name(b) is not None:
+        rows += [_metric_row(name, a["metric"], b["metric"]) for name in _ACCURACY]
     for name in COST_FIELDS:
         one, two = a["cost"].get(name), b["cost"].get(name)
         if _is_number(one) or _is_number(two):
             rows.append(_cost_row(name, one, two))
     return rows
+
+
+def _metric_name(document: dict[str, Any]) -> str | None:
+    return (document.get("metric") or {}).get("name")
+
+
+def _metric_row(name: str, a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    from xbarsim.report.quantity import show_number
+
+    one, two, is_share = a.get(name), b.get(name), a.get("unit") == "%"
+    heading = f"{a['name']}{' lost' if name == 'degradation' else f', {name}'}{' [%]' if is_share else ''}"
+    if not (_is_number(one) and _is_number(two)):
+        return [heading, "-", "-", "-", "-"]
+    show = (lambda value: f"{100 * value:.2f}") if is_share else show_number
+    return [heading, show(one), show(two), f"{'+' if two > one else ''}{show(two - one)}", _ratio(one, two)]
 
 
 def _cost_row(name: str, one: Any, two: Any) -> list[str]:

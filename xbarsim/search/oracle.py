@@ -357,7 +357,18 @@ def _load_file(path: str, stamp: int, size: int) -> Network:
 
 
 def is_classes(labels: ArrayLike) -> bool:
-    """Tell whether labels (images, ...) are one class an image, which accuracy takes."""
+    """Tell whether labels are one class an image, which accuracy takes.
+
+    Parameters
+    ----------
+    labels : array_like, (images, ...)
+        What outputs should be.
+
+    Returns
+    -------
+    bool
+        Whether they are whole numbers of shape (images,).
+    """
     found = np.asarray(labels)
     return found.ndim == 1 and found.dtype.kind in "iu"
 
