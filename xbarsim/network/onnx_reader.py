@@ -91,12 +91,13 @@ class GraphReader(GraphState):
             self._forget(proto)
         if any(name in self._unknown or (self._problems and name not in self._sources) for name in self.outputs):
             raise ConfigError(describe_problems(self._problems))
-        sources = [self._finish(name) for name in self.outputs]
+        sources = {name: self._finish(name) for name in self.outputs}
+        last = sources[self.outputs[0]]
         if len(sources) > 1:
-            end = join_outputs(self._nodes, self.outputs, sources)
-            self._nodes[end.name], sources = end, [end.name]
-        nodes = reachable(self._nodes, sources[0])
-        return Network(name=self._name, nodes=nodes, input_shape=self._input_shape, output=sources[0])
+            end = join_outputs(self._nodes, sources)
+            self._nodes[end.name], last = end, end.name
+        nodes = reachable(self._nodes, last)
+        return Network(name=self._name, nodes=nodes, input_shape=self._input_shape, output=last)
 
     def _read_initializers(self) -> None:
         from onnx import numpy_helper

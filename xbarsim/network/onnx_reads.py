@@ -83,12 +83,12 @@ def choose_outputs(graph: Any, asked: str | Sequence[str] | None) -> tuple[str, 
     return tuple(found)
 
 
-def join_outputs(nodes: Mapping[str, Node], names: Sequence[str], sources: Sequence[str]) -> Node:
-    """Return the node that packs several outputs into one vector, under a name that is free."""
+def join_outputs(nodes: Mapping[str, Node], outputs: Mapping[str, str]) -> Node:
+    """Return the node that packs several outputs (name -> node) into one vector, under a name that is free."""
     name = OUTPUTS
     while name in nodes:
         name += "_"
-    return Node(name=name, kind=OUTPUTS, inputs=tuple(sources), attributes={"names": tuple(names)})
+    return Node(name=name, kind=OUTPUTS, inputs=tuple(outputs.values()), attributes={"names": tuple(outputs)})
 
 
 def reachable(nodes: dict[str, Node], output: str) -> tuple[Node, ...]:

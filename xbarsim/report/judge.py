@@ -33,6 +33,16 @@ Outputs = Any
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Rated:
+    """One chip."""
+
+    outputs: Outputs
+    """(images, ...)."""
+    value: float
+    """Value of the metric."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Judge:
     """A metric that is ready to be measured."""
 
@@ -105,17 +115,17 @@ class Judge:
             return self._number(np.mean(self.metric.terms(outputs, labels)), "terms")
         return self._number(self.metric.combine(self.metric.sums(outputs, labels).sum(axis=0)), "combine")
 
-    def estimate(
-        self, chips: Sequence[Outputs], values: Sequence[float], labels: np.ndarray, seed: int
-    ) -> tuple[float, float]:
+    def rate(self, outputs: Outputs, labels: np.ndarray) -> Rated:
+        """Return outputs (images, ...) with their value beside labels (images, ...)."""
+        return Rated(outputs=outputs, value=self.measure(outputs, labels))
+
+    def estimate(self, chips: Sequence[Rated], labels: np.ndarray, seed: int) -> tuple[float, float]:
         """Estimate how far the mean over chips may be off because images are a sample.
 
         Parameters
         ----------
-        chips : sequence of ndarray or mapping
-            Outputs (images, ...) of every chip that was run.
-        values : sequence of float
-            Value of the metric on each of them.
+        chips : sequence of Rated
+            Every chip that was run.
         labels : ndarray, (images, ...)
             What outputs should be.
         seed : int
@@ -126,24 +136,25 @@ class Judge:
         tuple of float
             Distances below and above it that cover 95 %; infinite where one image says nothing.
         """
+        mean = float(np.mean([chip.value for chip in chips]))
         if hasattr(self.metric, "terms"):
-            terms = np.stack([self.metric.terms(outputs, labels) for outputs in chips])
+            terms = np.stack([self.metric.terms(chip.outputs, labels) for chip in chips])
             if terms.dtype != bool:
                 half = _spread_mean(terms.mean(axis=0))
                 return half, half
-            return spread_share(float(np.mean(values)), len(labels))
+            return spread_share(mean, len(labels))
         if len(labels) < 2:
             return math.inf, math.inf
         rng = stream(seed, "metric.bootstrap", self.name)
         if hasattr(self.metric, "sums"):
-            sums = np.stack([self.metric.sums(outputs, labels) for outputs in chips], axis=1)
+            sums = np.stack([self.metric.sums(chip.outputs, labels) for chip in chips], axis=1)
             draws = (sums[_draw(rng, labels)].sum(axis=0) for _ in range(DRAWS_OF_SUMS))
-            moved = [float(np.mean(self.metric.combine(totals))) - float(np.mean(values)) for totals in draws]
+            moved = [float(np.mean(self.metric.combine(totals))) - mean for totals in draws]
         else:
             moved = []
             for draw in range(DRAWS_OF_CALLS):
-                picked, chip = _draw(rng, labels), draw % len(chips)
-                moved.append(self.measure(pick(chips[chip], picked), labels[picked]) - values[chip])
+                picked, chip = _draw(rng, labels), chips[draw % len(chips)]
+                moved.append(self.measure(pick(chip.outputs, picked), labels[picked]) - chip.value)
         half = _spread_draws(moved, len(labels))
         return half, half
 
@@ -306,13 +317,13 @@ def rate_chips(judge: Judge, hardware: Outputs, labels: np.ndarray, *, runs: int
     RatedChips
         Mean, trials and interval.
     """
-    chips = [pick(hardware, chip) for chip in range(runs)]
-    values = [judge.measure(outputs, labels) for outputs in chips]
+    chips = [judge.rate(pick(hardware, chip), labels) for chip in range(runs)]
+    values = [chip.value for chip in chips]
     trials = values + values[:1] * (count_chips(hardware) - runs)
     mean = float(np.mean(trials))
     if not math.isfinite(mean):
         return RatedChips(mean=mean, trials=tuple(trials), interval=(math.nan, math.nan))
-    interval = widen_interval(mean, judge.estimate(chips, values, labels, seed), trials, judge.bounds)
+    interval = widen_interval(mean, judge.estimate(chips, labels, seed), trials, judge.bounds)
     return RatedChips(mean=mean, trials=tuple(trials), interval=interval)
 
 

@@ -88,7 +88,7 @@ class MeanIou:
         """Count intersections, then unions, for outputs (images, classes, ...), shape (images, 2 * classes)."""
         classes = outputs.shape[1]
         found = np.empty((len(outputs), 2 * classes))
-        for row, image, truth in zip(found, outputs, labels):
+        for row, (image, truth) in zip(found, zip(outputs, labels)):
             counts = (truth >= 0) & (truth < classes)
             chosen, wanted = image.argmax(axis=0)[counts], truth[counts]
             both = np.bincount(wanted[wanted == chosen], minlength=classes)
@@ -126,7 +126,7 @@ class Perplexity:
     def sums(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Sum the cross entropy and count tokens for outputs (images, tokens, vocabulary), shape (images, 2)."""
         found = np.empty((len(outputs), 2))
-        for row, image, truth in zip(found, outputs, labels):
+        for row, (image, truth) in zip(found, zip(outputs, labels)):
             counts = truth >= 0
             wanted = truth[counts]
             values = np.asarray(image, np.float64)[counts]
