@@ -121,7 +121,8 @@ def show_table(results: list[dict[str, Any]], families: dict[str, str]) -> None:
         small = sum(each.get("small", False) for each in group)
         tried = [each["simulated"] for each in group if "simulated" in each]
         names = sorted({name for each in group for name in each.get("opaque", ())}) if family != "all" else []
-        print(f"| {family} | {len(group)} | {equal} | {small} | {sum(tried)} of {len(tried)} | {', '.join(names)} |")
+        simulated = f"{sum(tried)} of {len(tried)}" if tried else "-"
+        print(f"| {family} | {len(group)} | {equal} | {small} | {simulated} | {', '.join(names)} |")
 
 
 def main() -> None:
