@@ -141,3 +141,24 @@ def test_careful_steps_serve_where_plain_ones_run_in_circles():
     assert found.passes[0, 0] > 0
     report = solve_currents_report(g, np.full(24, 0.2), iv=iv, topology="1s1r", r_wl_ohm=2.5, r_bl_ohm=2.5)
     np.testing.assert_allclose(found.currents[0, 0], report.currents, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("topology", ["passive", "passive_floating", "1t1r_gate"])
+def test_float32_keeps_its_bound_at_loose_tolerances(topology, scale):
+    g, v_in = scale * sample_cells((40, 30)), sample_inputs(20, 40)
+    case = {"topology": topology, "iv": Sinh(scale_volt=0.05, reference_volt=0.2), **WIRES}
+    exact, found = (relax(g, v_in, tol=tol, **case) for tol in (1e-12, 1e-4))
+    assert (found.currents[0] == found.currents[0].astype(np.float32)).all()  # what float32 holds
+    assert (np.abs(found.currents - exact.currents).max(axis=-1) <= found.error_ampere).all()
+    assert (found.error_ampere <= 1e-4 * found.full_ampere).all()
+    np.testing.assert_allclose(found.power_watt, exact.power_watt, rtol=1e-3)
+    alone = relax(g, v_in[7:8], tol=1e-4, **case)
+    np.testing.assert_array_equal(alone.currents[0, 0], found.currents[0, 7])
+
+
+def test_float32_is_left_where_a_curve_bends_too_sharply():
+    g, v_in = sample_cells((9, 7)), np.array([[0.2] * 9, [0.01] * 9])
+    found = relax(g, v_in, tol=1e-4, iv=Sinh(scale_volt=0.02), **WIRES)
+    is_short = (found.currents[0] == found.currents[0].astype(np.float32)).all(axis=1)
+    assert is_short.tolist() == [False, True]

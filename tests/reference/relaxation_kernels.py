@@ -16,7 +16,7 @@ SINH = CellLaw(_cell.SINH, np.array([0.1, 1.0 / 0.4, 2.0]))
 POLYNOMIAL = CellLaw(_cell.POLYNOMIAL, np.array([3.0, 1.0, 0.5, 20.0]))
 SELECTOR = CellLaw(_cell.SELECTOR, np.array([0.1, 1.0 / 0.005, 1e-4]))
 OHMIC = CellLaw(_cell.OHMIC, np.zeros(1))
-GOAL = Goal(1e-9, 40, 1.05, 0.1, 0.5, 0.2, 0.1, False, 1.0)
+GOAL = Goal(1e-9, 40, 1.05, 0.1, 0.5, 0.2, 0.1, 1e-14, False, 1.0)
 
 
 # --- kernels around those that take lanes --------------------------------------------------------------------------
@@ -219,6 +219,7 @@ def measure(law, first, goal, fields, sensed, sums, totals):
     single = on_bit.sum(axis=0).max(axis=0) + goal.one_first * on_first.sum((0, 1)) + goal.one_bit * on_bit.sum((0, 1))
     totals[0] = np.minimum(single, goal.picked * on_first.sum((0, 1)) + on_bit.sum((0, 1)))
     totals[1] = np.abs(f).sum(axis=0).max(axis=0)
+    totals[0] += goal.rounding * totals[1]
     totals[2] = (first.volt.reshape(-1, 1, WIDTH) * i).sum((0, 1))
     totals[3] = i.sum((0, 1))
 
@@ -332,7 +333,7 @@ def case(kernel, call, twin, inputs, outputs, rtol):
     return KernelCase(kernel=kernel, call=call, twin=twin, inputs=inputs, outputs=outputs, rtol=rtol)
 
 
-VOLTS = np.array([-0.2, -0.1, -1e-6, 0.0, 1e-3, 0.1, 0.15, 0.2])
+VOLTS = np.repeat([-0.2, -0.1, -1e-6, 0.0, 1e-3, 0.1, 0.15, 0.2], WIDTH // 8)
 CURVES = (
     (_cell.bend_sinh, bend_sinh, SINH),
     (_cell.bend_polynomial, bend_polynomial, POLYNOMIAL),

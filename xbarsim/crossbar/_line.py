@@ -32,11 +32,11 @@ from xbarsim._simd import (
 )  # fmt: skip
 from xbarsim.crossbar._cell import bend
 
-WIDTH = 8
-"""Vectors side by side; one 512-bit register of float64 [-]."""
+WIDTH = 16
+"""Vectors side by side; one 512-bit register of float32 [-]."""
 LEAST_STEP = 0.02
 """Share of a step that is always made [-]."""
-FLOOR = 1e-300
+FLOOR = 1e-36
 """Admittance that keeps a line without any conductance at 0 V [S]."""
 
 Floats = NDArray[np.float64]

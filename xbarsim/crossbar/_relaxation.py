@@ -58,6 +58,8 @@ class Goal(NamedTuple):
     """Largest share of a stray on a first line that a single sensor can see [-]."""
     one_bit: float
     """The same of a stray on the bit line of another column [-]."""
+    rounding: float
+    """What rounding adds to the bound on errors, relative to full scale [-]."""
     is_careful: bool
     """Whether steps are shortened so that they cannot overshoot."""
     soften: float
@@ -110,7 +112,8 @@ def measure(
         largest = larger(load(sums[0], k * WIDTH, zero), largest)
         single = larger(load(sums[1], k * WIDTH, zero), single)
     single = multiply_add(goal.one_first, on_first, multiply_add(goal.one_bit, on_bit, single))
-    store(totals[0], 0, smaller(single, multiply_add(goal.picked, on_first, on_bit)))
+    bound = smaller(single, multiply_add(goal.picked, on_first, on_bit))
+    store(totals[0], 0, multiply_add(goal.rounding, largest, bound))
     store(totals[1], 0, largest)
     store(totals[2], 0, power)
     store(totals[3], 0, driven)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,56 @@ MOST_INNER = 16
 """Newton steps for the voltage across a cell behind a resistance beyond which nodal analysis is left with it [-]."""
 INNER_CHANGE = 1e-8
 """Last step by which that voltage may change, relative to the swing; what is left is about its square [-]."""
+SHORT = 5e-5
+"""Tolerance from which on float32 serves [-]."""
+MOST_SHORT = 8.0
+"""Largest ratio of voltage to ``scale_volt`` of a sinh that float32 serves [-]."""
 PINNED = 1e18
 """Conductance to a terminal without resistance, relative to the largest cell [-]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """How vectors are relaxed that have not converged so far."""
+
+    tolerance: float
+    """Largest error of a sensed current, relative to the largest sum of the sizes of a column's currents [-]."""
+    limit: int
+    """Passes after which a vector is given up."""
+    is_short: bool
+    """Whether float32 serves."""
+    is_careful: bool
+    """Whether steps are shortened so that they cannot overshoot."""
+
+    @property
+    def dtype(self) -> type[np.floating[Any]]:
+        """Type of the numbers."""
+        return np.float32 if self.is_short else np.float64
+
+
+def plan_stages(iv: Curve | None, tolerance: float, limit: int) -> tuple[Stage, ...]:
+    """List the stages in turn.
+
+    Parameters
+    ----------
+    iv : Sinh, Polynomial, Selector or None
+        Curve of the cells.
+    tolerance : float
+        As in :class:`Stage` [-].
+    limit : int
+        As in :class:`Stage`.
+
+    Returns
+    -------
+    tuple of Stage
+        float32 first where the tolerance and the curve allow it, and careful steps last.
+    """
+    short = [True] if tolerance >= SHORT and not isinstance(iv, Selector) else []
+    stages = [(is_short, False) for is_short in (*short, False)] + [(False, True)]
+    return tuple(
+        Stage(tolerance=tolerance, limit=limit, is_short=is_short, is_careful=is_careful)
+        for is_short, is_careful in stages
+    )
 
 
 def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]:
@@ -157,9 +206,8 @@ def plan_goal(
     second: LineKind,
     steepest: float,
     slope: float,
-    tolerance: float,
+    stage: Stage,
     limit: int,
-    is_careful: bool,
 ) -> Goal:
     """Bound what sensors can see of stray currents, and guess how fast an array converges.
 
@@ -183,11 +231,11 @@ def plan_goal(
         one_bit = taken * one_first
     overshoot = 2.0 / (1.0 + math.sqrt(1.0 - min(rho, 0.9)))
     softness = 1.0
-    if is_careful and isinstance(question.iv, Selector):
+    if stage.is_careful and isinstance(question.iv, Selector):
         softness = max(1.0, SOFTEST * question.iv.threshold_volt / question.iv.width_volt)
     return Goal(
-        tolerance, limit, 1.0 if is_careful else overshoot, max(rho, 1e-3), picked, one_first, one_bit, is_careful,
-        softness,
+        stage.tolerance, limit, 1.0 if stage.is_careful else overshoot, max(rho, 1e-3), picked, one_first, one_bit,
+        float(np.finfo(stage.dtype).eps) * (16.0 + 0.25 * max(first.g.shape)), stage.is_careful, softness,
     )  # fmt: skip
 
 
@@ -241,12 +289,12 @@ class ArrayPlan:
     """Newton steps that it takes to find the voltage across a cell; 0 without such a resistance."""
 
 
-def make_plan(
-    question: Question, array: int, swing: float, tolerance: float, limit: int, is_careful: bool
-) -> ArrayPlan:
+def make_plan(question: Question, array: int, swing: float, stage: Stage) -> ArrayPlan:
     """Describe one array for vectors of which no cell can see more than ``swing`` [V]."""
     law, factor, steepest = describe_law(question.iv, swing)
-    access, inner = question.lines.r_access_ohm, 0
+    access, inner, limit = question.lines.r_access_ohm, 0, stage.limit
+    if stage.is_short and isinstance(question.iv, Sinh) and swing > MOST_SHORT * question.iv.scale_volt:
+        limit = 0  # left to the next stage
     if question.iv is None:
         g, access = question.g[array] / (1.0 + access * question.g[array]), 0.0
     else:
@@ -257,5 +305,5 @@ def make_plan(
             inner, limit = (0, 0) if found is None else (found, limit)  # left to nodal analysis
     first, second = lay_lines(question, g)
     slope = float(cell_current(question.iv, swing)[1]) / factor
-    goal = plan_goal(question, first, second, steepest, slope, tolerance, limit, is_careful)
+    goal = plan_goal(question, first, second, steepest, slope, stage, limit)
     return ArrayPlan(law=law, first=first, second=second, goal=goal, access_ohm=access, inner=inner)

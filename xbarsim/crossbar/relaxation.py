@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar._line import WIDTH, LineSet
 from xbarsim.crossbar._relaxation import DONE, relax_block
-from xbarsim.crossbar.line_plan import ArrayPlan, make_plan
+from xbarsim.crossbar.line_plan import ArrayPlan, Stage, make_plan, plan_stages
 from xbarsim.crossbar.question import Question
 
 Array = NDArray[np.float64]
+Record = TypeVar("Record", bound="tuple[Any, ...]")
 STEPS_PER_OCTAVE = 4
 """Steps in which the largest voltage of a vector is rounded up, for a factor of two [-]."""
 
@@ -42,15 +44,15 @@ class ReadReport:
 class Workspace:
     """What one thread writes to."""
 
-    def __init__(self, rows: int, cols: int, keeps: bool) -> None:
-        self.fields = np.zeros((4, rows * (cols | 1) * WIDTH))
-        self.kept = np.zeros((WIDTH, 2, rows * (cols | 1) if keeps else 0))
-        self.scratch = np.empty((4, max(rows, cols) * WIDTH))
-        self.state = np.zeros((10, WIDTH))
-        self.sums = np.empty((2, cols * WIDTH))
-        self.totals = np.empty((4, WIDTH))
-        self.sensed = np.empty(cols * WIDTH)
-        self.found = np.empty((5 + cols, WIDTH))
+    def __init__(self, rows: int, cols: int, keeps: bool, dtype: type[np.floating[Any]]) -> None:
+        self.fields = np.zeros((4, rows * (cols | 1) * WIDTH), dtype=dtype)
+        self.kept = np.zeros((WIDTH, 2, rows * (cols | 1) if keeps else 0), dtype=dtype)
+        self.scratch = np.empty((4, max(rows, cols) * WIDTH), dtype=dtype)
+        self.state = np.zeros((10, WIDTH), dtype=dtype)
+        self.sums = np.empty((2, cols * WIDTH), dtype=dtype)
+        self.totals = np.empty((4, WIDTH), dtype=dtype)
+        self.sensed = np.empty(cols * WIDTH, dtype=dtype)
+        self.found = np.empty((5 + cols, WIDTH), dtype=dtype)
 
 
 def relax_all(question: Question, tolerance: float, limit: int, threads: int, volt: Array | None = None) -> ReadReport:
@@ -76,8 +78,8 @@ def relax_all(question: Question, tolerance: float, limit: int, threads: int, vo
     """
     arrays, _, cols = question.g.shape
     found = np.zeros((5 + cols, arrays, question.vectors))
-    for is_careful in (False, True):
-        relax_rest(question, tolerance, limit, threads, is_careful, found, volt)
+    for stage in plan_stages(question.iv, tolerance, limit):
+        relax_rest(question, stage, threads, found, volt)
     return ReadReport(
         currents=np.ascontiguousarray(np.moveaxis(found[5:], 0, -1)),
         error_ampere=found[0],
@@ -115,17 +117,15 @@ def share_out(swings: Array, chosen: NDArray[np.int64]) -> list[tuple[float, NDA
     return blocks
 
 
-def relax_rest(
-    question: Question, tolerance: float, limit: int, threads: int, is_careful: bool, found: Array, volt: Array | None
-) -> None:
+def relax_rest(question: Question, stage: Stage, threads: int, found: Array, volt: Array | None) -> None:
     """Relax every array with the vectors that have taken no passes yet.
 
     Parameters
     ----------
-    question, tolerance, limit, threads
+    question, threads
         As in :func:`relax_all`.
-    is_careful : bool
-        Whether steps are shortened so that they cannot overshoot.
+    stage : Stage
+        How to do it.
     found : ndarray, (5 + cols, arrays, vectors)
         Receives what was found, the passes in its fifth row.
     volt : ndarray, (arrays, vectors, 2, rows, cols), or None
@@ -143,7 +143,7 @@ def relax_rest(
         key, plan = None, None
         for array, swing, part in queue:
             if plan is None or key != (array, swing):
-                key, plan = (array, swing), make_plan(question, array, swing, tolerance, limit, is_careful)
+                key, plan = (array, swing), make_plan(question, array, swing, stage)
             relax_vectors(question, array, plan, part, space)
             found[:, array, part] = space.found[:, : len(part)]
             if volt is not None:
@@ -152,10 +152,15 @@ def relax_rest(
     workers = min(threads, len(jobs))
     with np.errstate(all="ignore"):
         if workers == 1:
-            work(Workspace(rows, cols, volt is not None))
+            work(Workspace(rows, cols, volt is not None, stage.dtype))
         elif workers > 1:
             with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(work, [Workspace(rows, cols, volt is not None) for _ in range(workers)]))
+                list(pool.map(work, [Workspace(rows, cols, volt is not None, stage.dtype) for _ in range(workers)]))
+
+
+def shorten(record: Record, dtype: type[np.floating[Any]]) -> Record:
+    """Return a named tuple with the arrays of another precision."""
+    return type(record)(*(v.astype(dtype, copy=False) if isinstance(v, np.ndarray) else v for v in record))
 
 
 def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray[np.int64], space: Workspace) -> None:
@@ -201,9 +206,10 @@ def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray
         -1.0, is_gated, len(second.g), second.g.shape[1], second.g, x, (0, WIDTH), second.ladder.ohm, second.ohm_step,
         *second.connect(sensed, np.zeros((cols, WIDTH))), (along, down), plan.access_ohm, plan.inner,
     )  # fmt: skip
+    dtype = space.fields.dtype.type
     space.state[DONE] = 1.0
     space.state[DONE, :lanes] = 0.0
     relax_block(
-        plan.law, one, two, plan.goal, space.fields, space.scratch, space.state, space.sums, space.totals, space.sensed,
-        space.found, space.kept,
+        shorten(plan.law, dtype), shorten(one, dtype), shorten(two, dtype), plan.goal, space.fields, space.scratch,
+        space.state, space.sums, space.totals, space.sensed, space.found, space.kept,
     )  # fmt: skip
