@@ -162,3 +162,13 @@ def test_float32_is_left_where_a_curve_bends_too_sharply():
     found = relax(g, v_in, tol=1e-4, iv=Sinh(scale_volt=0.02), **WIRES)
     is_short = (found.currents[0] == found.currents[0].astype(np.float32)).all(axis=1)
     assert is_short.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("topology", [name for name, item in TOPOLOGIES.items() if not item.has_selector])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (9, 1), (40, 1), (2, 2)])
+def test_single_rows_and_columns_are_arrays_too(topology, shape):
+    g, v_in = np.full(shape, 1e-5), sample_inputs(3, shape[0]) + 0.01
+    case = {"topology": topology, "iv": CURVES["sinh"], **WIRES}
+    found, report = solve_reads(g, v_in, **case), solve_currents_report(g, v_in, **case)
+    np.testing.assert_allclose(found.currents, report.currents, rtol=0, atol=2e-9 * found.full_ampere.max())
+    np.testing.assert_allclose(found.driver_ampere, found.currents.sum(axis=1), rtol=1e-7)

@@ -41,12 +41,17 @@ class ReadReport:
     """(..., vectors) passes over all lines; 0 where nodal analysis found the answer."""
 
 
+def stride_rows(cols: int) -> int:
+    """Return the nodes from row to row of a field: an odd number, and more than one, which would be that of columns."""
+    return max(cols | 1, 3)
+
+
 class Workspace:
     """What one thread writes to."""
 
     def __init__(self, rows: int, cols: int, keeps: bool, dtype: type[np.floating[Any]]) -> None:
-        self.fields = np.zeros((4, rows * (cols | 1) * WIDTH), dtype=dtype)
-        self.kept = np.zeros((WIDTH, 2, rows * (cols | 1) if keeps else 0), dtype=dtype)
+        self.fields = np.zeros((4, rows * stride_rows(cols) * WIDTH), dtype=dtype)
+        self.kept = np.zeros((WIDTH, 2, rows * stride_rows(cols) if keeps else 0), dtype=dtype)
         self.scratch = np.empty((4, max(rows, cols) * WIDTH), dtype=dtype)
         self.state = np.zeros((10, WIDTH), dtype=dtype)
         self.sums = np.empty((2, cols * WIDTH), dtype=dtype)
@@ -147,7 +152,7 @@ def relax_rest(question: Question, stage: Stage, threads: int, found: Array, vol
             relax_vectors(question, array, plan, part, space)
             found[:, array, part] = space.found[:, : len(part)]
             if volt is not None:
-                volt[array, part] = space.kept[: len(part)].reshape(-1, 2, rows, cols | 1)[..., :cols]
+                volt[array, part] = space.kept[: len(part)].reshape(-1, 2, rows, stride_rows(cols))[..., :cols]
 
     workers = min(threads, len(jobs))
     with np.errstate(all="ignore"):
@@ -194,7 +199,7 @@ def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray
     if layout.floating:
         driven = inputs != 0
         sensed = np.broadcast_to(question.sensed[:, np.newaxis], (cols, WIDTH))
-    along, down = WIDTH, (cols | 1) * WIDTH
+    along, down = WIDTH, stride_rows(cols) * WIDTH
     is_row = layout.source_lines == "rows"
     x = opening.ravel()
     one = LineSet(
