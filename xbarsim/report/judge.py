@@ -33,7 +33,7 @@ Outputs = Any
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rated:
+class RatedChip:
     """One chip."""
 
     outputs: Outputs
@@ -115,16 +115,16 @@ class Judge:
             return self._number(np.mean(self.metric.terms(outputs, labels)), "terms")
         return self._number(self.metric.combine(self.metric.sums(outputs, labels).sum(axis=0)), "combine")
 
-    def rate(self, outputs: Outputs, labels: np.ndarray) -> Rated:
+    def rate(self, outputs: Outputs, labels: np.ndarray) -> RatedChip:
         """Return outputs (images, ...) with their value beside labels (images, ...)."""
-        return Rated(outputs=outputs, value=self.measure(outputs, labels))
+        return RatedChip(outputs=outputs, value=self.measure(outputs, labels))
 
-    def estimate(self, chips: Sequence[Rated], labels: np.ndarray, seed: int) -> tuple[float, float]:
+    def estimate(self, chips: Sequence[RatedChip], labels: np.ndarray, seed: int) -> tuple[float, float]:
         """Estimate how far the mean over chips may be off because images are a sample.
 
         Parameters
         ----------
-        chips : sequence of Rated
+        chips : sequence of RatedChip
             Every chip that was run.
         labels : ndarray, (images, ...)
             What outputs should be.

@@ -14,7 +14,7 @@ def hash_arrays(arrays: Iterable[np.ndarray | None]) -> str:
     Parameters
     ----------
     arrays : iterable of ndarray or None
-        Any types and shapes, which count too.
+        Arrays of any shape and type, which count too.
 
     Returns
     -------
