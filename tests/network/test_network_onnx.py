@@ -278,6 +278,15 @@ def test_models_outside_the_rules_are_refused_with_file_and_reason(change, messa
         load_onnx(path)
 
 
+def test_a_file_without_an_output_is_refused(tmp_path):
+    path = write_model(tmp_path / "model.onnx", [node("Relu")])
+    model = onnx.load(str(path))
+    del model.graph.output[:]
+    onnx.save(model, str(path))
+    with pytest.raises(ConfigError, match=r"model.onnx: has no output; way out"):
+        load_onnx(path)
+
+
 def test_missing_external_data_are_named(tmp_path):
     path = write_model(tmp_path / "big.onnx", [node("Conv", "x w")], {"w": floats(6, 4, 3, 3)})
     model = onnx.load(str(path))

@@ -71,6 +71,8 @@ def describe_problems(problems: Sequence[tuple[str, str, str]]) -> str:
 def choose_outputs(graph: Any, asked: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the outputs of a graph that names or globs stand for, the first where none are given."""
     names = [value.name for value in graph.output]
+    if not names:
+        raise ConfigError("has no output; way out: export it anew")
     globs = [names[0]] if asked is None else [asked] if isinstance(asked, str) else list(asked)
     found: dict[str, None] = {}
     for glob in globs:
