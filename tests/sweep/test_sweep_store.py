@@ -138,7 +138,7 @@ def test_a_second_run_on_one_folder_is_refused_until_the_first_is_gone(tmp_path)
 
 def test_a_folder_of_another_sweep_is_refused(tmp_path):
     run_sweep(sweep_samples.make_plan(), tmp_path, backend=sweep_samples.cheap_backend())
-    with pytest.raises(ConfigError, match=r"holds 60 points of another sweep \(seed differ\)"):
+    with pytest.raises(ConfigError, match=r"contains 60 points of another sweep \(seed differ\)"):
         run_sweep(sweep_samples.make_plan(seed=1), tmp_path, backend=sweep_samples.cheap_backend())
     assert len(read_store(tmp_path).document["points"]) == 60
 

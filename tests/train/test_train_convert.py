@@ -241,7 +241,7 @@ class Twice(nn.Module):
     ("module", "shape", "words"),
     [
         (nn.Sequential(nn.ReLU()), (4,), "has no Linear, Conv1d or Conv2d"),
-        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 1, 2)), (1, 4, 4), "is no Linear, Conv1d or Conv2d"),
+        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 1, 2)), (1, 4, 4), "is not a Linear, Conv1d"),
         (Twice(), (4,), "called once"),
         ("resnet20", (4,), "is not a torch.nn.Module"),
     ],
