@@ -7,7 +7,7 @@ import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
 from reference.spice import needs_ngspice, read_currents, run_ngspice
 
-from xbarsim.config.iv import Selector, Sinh
+from xbarsim.config.iv import Selector, Sinh, cell_current
 from xbarsim.crossbar import solve_currents, solve_currents_report, solve_reads, write_netlist
 from xbarsim.crossbar.line_plan import count_inner_steps
 from xbarsim.errors import ConfigError, ShapeError
@@ -136,8 +136,19 @@ def test_curves_behind_transistors_are_relaxed(topology, curve):
     np.testing.assert_allclose(found.currents, report.currents, rtol=0, atol=2e-9 * found.full_ampere.max())
 
 
+@pytest.mark.parametrize("iv", [CURVES["polynomial"], Sinh(scale_volt=0.03)])
+@pytest.mark.parametrize("ratio", [0.01, 1.0, 8.0])
+def test_inner_steps_find_the_voltage_across_a_cell_to_rounding(iv, ratio):
+    v = np.linspace(0.0, 0.2, 41)
+    w = v.copy()
+    for _ in range(count_inner_steps(iv, 0.2, ratio)):
+        f, s = cell_current(iv, w)
+        w -= (w + ratio * f - v) / (1.0 + ratio * s)
+    np.testing.assert_allclose(w + ratio * cell_current(iv, w)[0], v, rtol=0, atol=1e-13)
+
+
 def test_a_sharp_selector_behind_a_transistor_is_left_to_nodal_analysis():
-    assert count_inner_steps(Sinh(scale_volt=0.1), 0.2, 1.0) <= 8
+    assert count_inner_steps(Sinh(scale_volt=0.1), 0.2, 1.0) <= 9
     assert count_inner_steps(Selector(threshold_volt=0.1, width_volt=1e-3), 0.2, 1.0) is None
     case = {"topology": "1s1r", "iv": Selector(threshold_volt=0.1, width_volt=1e-3), "r_access_ohm": 1e4, **WIRES}
     found = solve_reads(sample_cells((5, 4)), sample_inputs(2, 5), **case)

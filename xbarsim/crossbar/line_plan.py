@@ -267,7 +267,7 @@ def count_inner_steps(iv: Curve, swing: float, ratio: float) -> int | None:
         if not np.isfinite(w).all():
             return None
         if (np.abs(move) <= INNER_CHANGE * swing).all():
-            return steps
+            return steps + 1
     return None
 
 
