@@ -119,10 +119,10 @@ def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = R
     columns = matrix.recipe.used_columns
     near = count = 0
     for read in _list_reads(matrix, codes, columns, len(columns), most):
-        y = adc.to_steps(read.sums * matrix.finer(read.stream)[columns])
-        y = y[(y != 0) & (y >= adc.lowest) & (y <= adc.highest)]
-        near += int(np.count_nonzero(np.abs(y - np.rint(y)) > 0.4))
-        count += y.size
+        y = adc.to_steps(read.sums if matrix.fine is None else read.sums * matrix.finer(read.stream)[columns])
+        is_seen = (y != 0) & (y >= adc.lowest) & (y <= adc.highest)
+        near += int(np.count_nonzero(is_seen & (np.abs(y - np.rint(y)) > 0.4)))
+        count += int(np.count_nonzero(is_seen))
     return near / count if count else None
 
 

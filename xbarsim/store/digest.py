@@ -13,8 +13,8 @@ def hash_arrays(arrays: Iterable[np.ndarray | None]) -> str:
 
     Parameters
     ----------
-    arrays : iterable of ndarray or None
-        Arrays of any shape and type, which count too.
+    arrays : iterable of ndarray or None, any shape
+        Type and shape count too.
 
     Returns
     -------
