@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "xbarsim"
 FILES = sorted(PACKAGE.rglob("*.py"))
 INDEPENDENT = {
     "report/markup.py: lay_out_table": "headings belong to columns, rows are lists of cells",
+    "diagnosis/run.py: explain": "which tables to make and which remedies to try are separate choices",
     "report/markup.py: render_frame": "cards and sections are separate parts of a page",
     "report/record.py: join_records": "records are matched by their names",
     "sweep/page.py: _effects": "every factor meets every metric",

@@ -169,7 +169,7 @@ def test_a_class_that_is_no_law_is_refused_by_what_it_lacks():
         xs.register("component_law", "mute", Mute)
     with pytest.raises(ConfigError, match=r"Stranger is not derived from xbarsim\.component\.CostLaw"):
         xs.register("component_law", "stranger", Stranger)
-    with pytest.raises(ConfigError, match="taken"):
+    with pytest.raises(ConfigError, match="already used"):
         xs.register("component_law", "constant", RootMemory)
 
 
