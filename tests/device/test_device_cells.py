@@ -120,7 +120,7 @@ def test_relaxation_is_a_stream_of_its_own_and_nothing_at_its_defaults():
         ({"later": [{"time_s": 9, "sigma_siemens": [1e-6]}], "sigma_siemens": 1e-7}, r"later: contradicts sigma_siem"),
         (
             {"later": [{"time_s": t, "sigma_siemens": [1e-6]} for t in (9, 5)]},
-            r"later: times \[9\.0, 5\.0\] do not rise",
+            r"later: times \[9\.0, 5\.0\] are not in increasing order",
         ),
     ],
 )

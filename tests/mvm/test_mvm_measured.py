@@ -80,11 +80,12 @@ def describe_twice(curve, change):
 
 @pytest.mark.parametrize("encoding", ["differential", "offset", "flip"])
 @pytest.mark.parametrize("reference_volt", [0.0, 0.2])
-@pytest.mark.parametrize("wires", [0.0, 2.5])
+@pytest.mark.parametrize("wires", [0.0, 2.5])  # in the closed form, which reads curved cells at their secant
 def test_curved_cells_and_ohmic_cells_of_the_same_currents_give_the_same_integers(encoding, reference_volt, wires):
     curve = {"kind": "sinh", "scale_volt": 0.1, "reference_volt": reference_volt}
     noise = {"device.read_noise": {"relative_to": "range", "sigma": 0.02, "exponent": 0.5}}
     change = {"encoding": encoding, "crossbar.r_wl_ohm": wires, "crossbar.r_bl_ohm": wires, "adc.bits": 8, **noise}
+    change["crossbar.method"] = "closed_form"
     curved, ohmic = (
         program_matrix(
             WEIGHTS, hardware, weight_bits=8, activation_bits=8, row_starts=[0, 16, 32, 40], layer="a"

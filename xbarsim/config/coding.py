@@ -53,6 +53,14 @@ class SignedCoding:
     constant: Callable[[int], int]
     """b -> constant that is added to every input and subtracted digitally."""
 
+    def counts_down(self, bits: int) -> bool:
+        """Tell whether reads of inputs of so many bits count negative."""
+        return any(part.weight < 0 for part in self.passes(bits))
+
+    def sends_zero(self, bits: int) -> bool:
+        """Tell whether an input of zero has a code."""
+        return self.constant(bits) % min(abs(part.weight) for part in self.passes(bits)) == 0
+
 
 def _low(bits: int) -> int:
     """Return the bits of the largest magnitude above zero."""

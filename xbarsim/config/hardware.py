@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from xbarsim.config.adc import Adc
+from xbarsim.config.coding import CODINGS
 from xbarsim.config.component import PricedComponent
 from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
@@ -212,7 +213,7 @@ class Hardware(Record):
             why = "a circuit that depends on its inputs and bends every read; set dac.accumulate: digital"
         elif adc.saturation_ampere is not None:
             why = "adc.saturation_ampere, which bends the current of every read; leave one of them out"
-        elif not self.has_signed_sums and coding != "offset":
+        elif not self.has_signed_sums and CODINGS[coding].counts_down(self.activation_bits):
             why = (
                 f"dac.signed: {coding} where converters see single columns, which have no codes below zero for reads "
                 "that count negative; set dac.signed: offset, or encoding: differential with adc.subtract: analog"
@@ -263,9 +264,9 @@ class Hardware(Record):
         """Return :attr:`highest_sum` for inputs of so many bits; only ``dac.accumulate: analog`` tells them apart."""
         level = ENCODINGS[self.encoding].highest_mean(float(self.device.levels - 1))
         highest = (1 << self.dac.bits) - 1
-        if self.dac.accumulate == "analog":  # with an offset, the one read of -1 and 1 counts 2
-            is_doubled = input_bits == 1 and self.dac.coding_for(1) == "offset"
-            highest = 2 if is_doubled else (1 << input_bits) - 1
+        if self.dac.accumulate == "analog":  # with an offset, an input of 1 bit counts 0 or 2
+            constant = CODINGS[self.dac.coding_for(input_bits)].constant(input_bits)
+            highest = max((1 << input_bits) - 1, 1 + constant)
         return self.crossbar.rows * level * highest
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.config import Hardware
+from xbarsim.config.coding import CODINGS
 from xbarsim.errors import ConfigError
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
@@ -259,12 +260,14 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
         node=node, hardware=hardware, matrix=matrix, partition=partition, signed=signed,
         epitome=plan_epitome(node, hardware), turn=0, replicas=1,
     )  # fmt: skip
-    is_offset = draft.input_bits == 1 and signed and hardware.dac.coding_for(1) == "offset"
-    if is_offset and (draft.epitome is not None or np.any(node.attributes.get("padding", 0))):
+    coding = hardware.dac.coding_for(draft.input_bits)
+    has_zero = not signed or CODINGS[coding].sends_zero(draft.input_bits)
+    if not has_zero and (draft.epitome is not None or np.any(node.attributes.get("padding", 0))):
+        others = " or ".join(name for name, other in CODINGS.items() if other.sends_zero(draft.input_bits))
         at_rest = "padding" if draft.epitome is None else "rows at rest of an epitome"
         raise ConfigError(
-            f"layer {node.name}: dac.signed: offset has codes for inputs of -1 and 1 (activation_bits: 1), none for "
-            f"{at_rest}; take sign_magnitude or twos_complement for this layer"
+            f"layer {node.name}: dac.signed: {coding} has codes for inputs of -1 and 1 (activation_bits: 1), none for "
+            f"{at_rest}; take {others} for this layer"
         )
     return draft
 
