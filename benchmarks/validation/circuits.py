@@ -24,8 +24,6 @@ from xbarsim.errors import SolverError
 
 Circuit = tuple[np.ndarray, np.ndarray, dict[str, Any]]
 OHMS = (0.0, 0.1, 2.5, 30.0, 1000.0)
-NODAL = 2e-9
-"""What nodal analysis is allowed to be off, relative to full scale."""
 LEAST = 1e-16
 """Current below which rounding decides [A]."""
 
@@ -76,7 +74,8 @@ def judge(circuit: Circuit) -> str:
         nodal = solve_currents_report(g, v_in, **rest)
     except SolverError:
         return "wrong" if far.any() else "bounded"
-    allowed = fine.error_ampere + NODAL * fine.full_ampere + LEAST
+    currents = np.maximum(fine.full_ampere, np.abs(nodal.driver_ampere).max(axis=-1))
+    allowed = fine.error_ampere + nodal.residual * currents + LEAST
     far |= np.abs(fine.currents - nodal.currents).max(axis=-1) > allowed
     return "wrong" if far.any() else "right"
 
