@@ -172,3 +172,16 @@ def test_single_rows_and_columns_are_arrays_too(topology, shape):
     found, report = solve_reads(g, v_in, **case), solve_currents_report(g, v_in, **case)
     np.testing.assert_allclose(found.currents, report.currents, rtol=0, atol=2e-9 * found.full_ampere.max())
     np.testing.assert_allclose(found.driver_ampere, found.currents.sum(axis=1), rtol=1e-7)
+
+
+def test_the_bound_holds_where_steps_are_shortened():
+    # a cell of 1 mS at its threshold behind 1 kohm: plain passes swing to and fro, so that the factor falls below 1
+    g = np.array([6.8e-7, 1.05e-7, 1.122e-4, 1.39e-5, 2.335e-7, 2.398e-7, 9.92370238e-4, 1.576e-6, 8.14e-7, 5.44e-8])
+    v_in = np.array([[0.0, 0.0, -0.2, 0.0, -0.2, 0.1, -0.2, 0.0, -0.2, 0.2]])
+    circuit = {
+        "topology": "1t1r", "iv": Selector(threshold_volt=0.15, width_volt=5.912774e-4, off_ratio=1e-4),
+        "r_wl_ohm": 1000.0, "r_source_ohm": 30.0,
+    }  # fmt: skip
+    fine, coarse = (solve_reads(g[:, np.newaxis], v_in, tol=tol, threads=1, **circuit) for tol in (1e-9, 1e-4))
+    far = np.abs(fine.currents - coarse.currents).max()
+    assert 0 < far <= fine.error_ampere[0] + coarse.error_ampere[0]

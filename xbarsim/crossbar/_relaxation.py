@@ -181,7 +181,7 @@ def steer(n: int, goal: Goal, soft: float, state: Floats) -> bool:
             state[REVIEW, m] = 2.0 * state[MIDDLE, m] - n
         any_asks = any_asks or asks
         state[ASKS, m] = 1.0 if asks else 0.0
-        state[USED, m] = min(omega, 1.0) if asks else omega
+        state[USED, m] = 1.0 if asks else omega  # the bound needs voltages that belong to the currents of lines
         state[BEFORE, m] = change
     return any_asks
 
