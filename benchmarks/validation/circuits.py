@@ -75,7 +75,7 @@ def judge(circuit: Circuit) -> str:
     except SolverError:
         return "wrong" if far.any() else "bounded"
     currents = np.maximum(fine.full_ampere, np.abs(nodal.driver_ampere).max(axis=-1))
-    allowed = fine.error_ampere + nodal.residual * currents + LEAST
+    allowed = fine.error_ampere + 2 * g.size * nodal.residual * currents + LEAST  # a stray at every node
     far |= np.abs(fine.currents - nodal.currents).max(axis=-1) > allowed
     return "wrong" if far.any() else "right"
 
