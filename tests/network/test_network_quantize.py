@@ -46,6 +46,7 @@ def test_integer_linear_layers_are_exact_at_every_width(weight_bits, activation_
     assert np.array_equal(acc, naive_network.multiply_integers(weight, codes))
 
 
+@pytest.mark.slow
 def test_sums_too_wide_for_floats_are_formed_in_integers():
     weight, codes = np.full((1, 2**23), 2**15 - 1, np.int32), np.full((1, 2**23), 2**16 - 1, np.uint16)
     layer = make_layer(weight, weight_bits=16, activation_bits=16)

@@ -41,6 +41,7 @@ def tables_of(folder):
     return (folder / "points.csv").read_bytes(), (folder / "points.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_dask_workers_give_identical_results(tmp_path, client):
     run_sweep(make_plan(), tmp_path / "local", backend=cheap_backend())
     backend = partial(run_dask, client=client, factory="sweep_samples:make_cheap")
@@ -48,6 +49,7 @@ def test_two_dask_workers_give_identical_results(tmp_path, client):
     assert tables_of(tmp_path / "dask") == tables_of(tmp_path / "local")
 
 
+@pytest.mark.slow
 def test_points_of_a_killed_dask_worker_are_computed_by_others(tmp_path, client):
     pids = list(client.run(os.getpid).values())
 

@@ -95,6 +95,7 @@ def test_points_that_failed_are_listed_with_their_error(tmp_path):
     assert "did not converge" in page
 
 
+@pytest.mark.slow
 def test_ten_thousand_points_open_and_plot_in_seconds(tmp_path):
     axes = {**GRID, "device.cell_bits": [1, 2, 4], "dac.bits": [1, 2, 4, 8], "weight_bits": [4, 5, 6, 8]}
     plan = plan_of(axes)

@@ -195,6 +195,7 @@ def test_each_machine_appends_to_a_log_of_its_own(tmp_path, monkeypatch, undistu
     assert run_sweep(make_plan(), tmp_path, backend=cheap_backend()).computed == 0
 
 
+@pytest.mark.slow
 def test_two_machines_that_write_at_once_lose_nothing_even_without_a_lock(tmp_path, undisturbed):
     script = (
         "import sys; from xbarsim.store import lock; from xbarsim.sweep import store; import sweep_samples as s; "

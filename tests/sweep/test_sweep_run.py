@@ -129,6 +129,7 @@ def test_a_sweep_of_which_every_point_fails_says_why(tmp_path):
         run_sweep(plan, tmp_path, backend=cheap_backend("make_failing"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_its_point_given_out_again(tmp_path, monkeypatch):
     marks = tmp_path / "marks"
     marks.mkdir()
