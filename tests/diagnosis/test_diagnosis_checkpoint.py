@@ -1,5 +1,6 @@
 """An explanation that was killed goes on where it was, and comes out the same to the last bit."""
 
+import numpy as np
 import pytest
 
 import xbarsim as xs
@@ -82,6 +83,27 @@ def test_what_is_kept_serves_the_same_question_alone(data, tmp_path, monkeypatch
     assert done["simulate"] == 8
     explain(data, checkpoint=folder, parts=["causes"], layers={"fc": {"adc.bits": 6}})
     assert done["simulate"] >= 11
+
+
+def test_a_file_that_a_layer_names_counts_by_its_content(data, tmp_path, monkeypatch):
+    levels = tmp_path / "levels.csv"
+    layers = {"fc": {"device.programming.distribution": "none", "device.levels_file": str(levels)}}
+    hardware = xs.load_hardware("reference", {"crossbar.method": "ideal"})
+    place = np.linspace(hardware.device.g_off_siemens, hardware.device.g_on_siemens, 2**hardware.device.cell_bits)
+    done = allow(monkeypatch, 100)
+
+    def run(factor, **settings):
+        rows = [f"{level},{factor * g}" for level, g in enumerate(place)]
+        levels.write_text("\n".join(["level,conductance_siemens", *rows]) + "\n")
+        keys = {"layers": layers, "parts": ["layers"], "trials": 1, "threads": 1, **settings}
+        return xs.explain("digits", hardware, data, **keys).to_json(tmp_path / "e.json").read_bytes()
+
+    folder = tmp_path / "kept"
+    run(1.0, checkpoint=folder)
+    before = dict(done)
+    found = run(0.8, checkpoint=folder)
+    assert all(done[name] > before[name] for name in done)
+    assert found == run(0.8)
 
 
 def test_a_damaged_file_is_made_anew(data, expected, tmp_path, monkeypatch):

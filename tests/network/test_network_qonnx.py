@@ -99,7 +99,20 @@ def test_last_bits_are_cut_off(mode, sign, tmp_path):
     expected = trunc(quant(x, 0.125, 0, 6, sign) * np.float32(3), 0.125, 8, 6, mode)
     np.testing.assert_array_equal(run_network(network, x), expected)
     if mode != "ROUND":
-        assert (network.nodes[-1].attributes["bits"], network.nodes[-1].attributes["signed"]) == (6, bool(sign))
+        bits = 7 if mode == "CEIL" else 6  # a largest code that is rounded up needs one more
+        assert (network.nodes[-1].attributes["bits"], network.nodes[-1].attributes["signed"]) == (bits, bool(sign))
+
+
+@pytest.mark.parametrize("shift", [0, 100])
+@pytest.mark.parametrize("mode", ["FLOOR", "CEIL"])
+def test_an_older_trunc_of_codes_of_unknown_sign_clips_none(mode, shift, tmp_path):
+    nodes = [node("Quant", "x s z b", "q", signed=1, narrow=0, rounding_mode="ROUND"), node("Add", "q more", "m")]
+    last = node("Trunc", "m s z b out" if shift else "x s z b out", rounding_mode=mode)
+    constants = {"s": 1, "z": 0, "b": 8, "out": 4, **({"more": shift} if shift else {})}
+    path = write_model(tmp_path / "m.onnx", [*nodes, last] if shift else [last], constants, (1, 4))
+    codes = np.array([[[0, 100, 200, 255]], [[-128, -100, -1, 17]]], np.float32)
+    given = (np.clip(codes, -128, 127) + np.float32(shift)) if shift else codes
+    np.testing.assert_array_equal(run_network(load_onnx(path), codes), trunc(given, 1, 8, 4, mode))
 
 
 @pytest.mark.parametrize("mode", ["FLOOR", "HALF_UP"])

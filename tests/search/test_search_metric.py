@@ -8,8 +8,11 @@ import pytest
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
+from xbarsim.network.build import NetworkBuilder
 from xbarsim.report.outputs import METRICS
-from xbarsim.search import make_search, run_search
+from xbarsim.search import CostOracle, make_search, run_search
+from xbarsim.search.evaluate import Images, measure_design
+from xbarsim.search.space import Design
 
 CONTENT = {
     "network": "digits", "space": {"*": {"array": [32, 64], "tied": True}}, "points": 2, "method": "random",
@@ -76,6 +79,24 @@ def test_another_version_of_the_metric_is_another_search_and_another_answer(tmp_
 def test_a_metric_that_a_search_cannot_have_is_named(changes, message):
     with pytest.raises(ConfigError, match=message):
         make_search({**CONTENT, **changes})
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_numbers_that_are_whole_are_targets_where_outputs_are_no_classes(outputs):
+    # what labels are is said by outputs and metric: whole numbers need not be classes
+    net = NetworkBuilder("regression", (4,))
+    net.add("linear", "last", settings={"features": outputs})
+    network = xs.load_network(net.build(), weights="random")
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    targets = np.array([-5, 2, 0, 7, 1]) if outputs == 1 else np.arange(15).reshape(5, 3)
+    oracle = CostOracle("reference", cache=None)
+    found = oracle.measure("error", network, x, targets)
+    assert found == xs.simulate(network, "reference", x, targets, metric="error", threads=1).metric.hardware
+    search = make_search({**CONTENT, "objectives": {"error": "min"}})
+    design = Design(network=network, layers={})
+    metrics = measure_design(search, oracle, design, Images(images=x, labels=targets, calibration=None))
+    assert metrics["error"] == found
+    assert "accuracy.hardware" not in metrics
 
 
 def test_a_metric_that_is_not_finite_fails_its_point(tmp_path):

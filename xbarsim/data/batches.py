@@ -158,7 +158,8 @@ def load_idx(folder: Path, split: str = "test") -> Dataset:
     if images.ndim not in (3, 4):
         raise ConfigError(f"{image_file}: {images.ndim} axes are not (images, height, width)")
     labels = None if label_file is None else _read_idx(label_file)
-    return make_dataset(images[:, None] if images.ndim == 3 else images, labels, str(folder))
+    classes = int(labels.max()) + 1 if labels is not None and labels.ndim == 1 and labels.size else None
+    return make_dataset(images[:, None] if images.ndim == 3 else images, labels, str(folder), classes)
 
 
 def _find_idx(folder: Path, prefixes: tuple[str, ...], part: str) -> Path | None:

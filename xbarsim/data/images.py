@@ -22,11 +22,11 @@ class Dataset:
     images : ndarray, (N, C, H, W) or (N, ...)
         uint8 pixels, float32 as they are, or int64 tokens.
     labels : ndarray, (N,) or (N, ...), or None
-        int64 class numbers from 0, one an image; masks, tokens or numbers (N, ...) as they are stored.
+        int64 where there is one whole number an image; masks, tokens or numbers (N, ...) as they are stored.
     name : str
         Where the images came from.
     classes : int or None
-        Number of classes; None where labels are not one class an image.
+        Number of classes, where the source says that labels are one class an image, counted from 0; else None.
     class_names : tuple of str
         Names of the classes, where the source tells.
     """
@@ -76,7 +76,8 @@ class Dataset:
                 f"{self.name}: images: shape {self.images.shape[1:]}, but the network takes {tuple(shape)}"
             )
         if self.labels is None and (needs_labels or classes is not None):
-            raise ConfigError(f"{self.name}: labels: missing; accuracy needs the class of each image")
+            what = "the class of each image" if classes is not None else "what the outputs of each image should be"
+            raise ConfigError(f"{self.name}: labels: missing; needed: {what}")
         if self.labels is not None and classes is not None:
             _check_classes(self.labels, len(self), self.name, classes)
         return self
@@ -100,7 +101,8 @@ def make_dataset(
     name : str
         For messages: the file or folder.
     classes : int, optional
-        Number of classes; one more than the largest label if left out.
+        Number of classes, where labels are classes; without it they are taken as they are, and the metric that is
+        measured refuses what it cannot take.
     class_names : sequence of str
         Names of the classes.
 
@@ -115,11 +117,10 @@ def make_dataset(
     """
     images = _check_images(images, name)
     if labels is not None:
-        if labels.ndim == 1 and (classes is not None or labels.dtype.kind in "iu"):
+        if classes is not None:
             labels = _check_classes(labels, len(images), name, classes)
-            classes = classes or int(labels.max()) + 1
         else:
-            _check_numbers(labels, len(images), name)
+            labels = _check_numbers(labels, len(images), name)
     return Dataset(images=images, labels=labels, name=name, classes=classes, class_names=tuple(class_names))
 
 
@@ -139,14 +140,15 @@ def _check_images(images: np.ndarray, name: str) -> np.ndarray:
     return images.astype(np.float32, copy=False)
 
 
-def _check_numbers(labels: np.ndarray, count: int, name: str) -> None:
+def _check_numbers(labels: np.ndarray, count: int, name: str) -> np.ndarray:
     if labels.ndim < 1 or len(labels) != count:
         raise ConfigError(f"{name}: labels: shape {labels.shape} for {count} images, expected ({count}, ...)")
     if labels.dtype.kind not in "iuf":
         raise ConfigError(f"{name}: labels: type {labels.dtype} is not a type of numbers")
+    return labels.astype(np.int64) if labels.ndim == 1 and labels.dtype.kind in "iu" else labels
 
 
-def _check_classes(labels: np.ndarray, count: int, name: str, classes: int | None) -> np.ndarray:
+def _check_classes(labels: np.ndarray, count: int, name: str, classes: int) -> np.ndarray:
     if labels.shape != (count,):
         raise ConfigError(f"{name}: labels: shape {labels.shape} for {count} images, expected ({count},)")
     if labels.dtype.kind not in "iu":
@@ -154,7 +156,7 @@ def _check_classes(labels: np.ndarray, count: int, name: str, classes: int | Non
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
         raise ConfigError(f"{name}: labels: {low} is below 0")
-    if classes is not None and high >= classes:
+    if high >= classes:
         raise ConfigError(f"{name}: labels: {high} is outside the {classes} classes 0..{classes - 1}")
     return labels.astype(np.int64)
 

@@ -66,6 +66,11 @@ class Subject:
         """Return the mapping of the network to the hardware."""
         return plan_network(self.network, self.hardware, layers=self.layers)
 
+    def describe_layers(self, hardware: api.RatedHardware, layers: Layers) -> list[Any]:
+        """Return what a simulation on other hardware depends on: choices, and the content of what each layer names."""
+        plan = plan_network(self.network, hardware, layers=layers)
+        return [list(layers.items()), [config.hash_hardware(layer.hardware) for layer in plan.layers]]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Simulated:
@@ -165,7 +170,7 @@ class Bench:
 
     def run(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Simulated:
         """Simulate the network on other hardware, arguments as in :func:`xbarsim.simulate`."""
-        about = [config.hash_hardware(hardware), hardware.name, hardware.overrides, list(layers.items()), trials]
+        about = [hardware.name, hardware.overrides, self.subject.describe_layers(hardware, layers), trials]
         kept = self.checkpoint.find(about)
         if kept is None:
             report = self._simulate(hardware, layers, trials)

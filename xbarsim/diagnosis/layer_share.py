@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from xbarsim import api, config
+from xbarsim import api
 from xbarsim.diagnosis.bench import Bench
 from xbarsim.diagnosis.checkpoint import Kept
 from xbarsim.diagnosis.explanation import LayerShare
@@ -82,7 +82,7 @@ def share_layers(
         return program_network(quantized, plan, calibration, seed=subject.seed, trial=0, threads=threads)[0]
 
     parts = []
-    shared = [config.hash_hardware(subject.hardware), list(subject.layers.items())]
+    shared = subject.describe_layers(subject.hardware, subject.layers)
     for start in range(0, count, BLOCK):
         images = subject.images[start : min(start + BLOCK, count)]
         about = ["layers", shared, start, len(images)]

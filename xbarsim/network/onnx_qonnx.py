@@ -158,6 +158,8 @@ def read_trunc(graph: GraphReader, op: Operator) -> None:
     """Read a Trunc that rounds codes down or up when it takes their last bits away.
 
     Codes n are whole, so that ``floor(n / 2^t)`` is ``(n + 1/2 - 2^t / 2) / 2^t`` rounded to the nearest, never a tie.
+    The older form clips nothing and does not say whether codes are signed: one more bit holds both signs where what
+    comes before does not say either, and another one a largest code that is rounded up.
     """
     step, point, wide = graph.required(op, 1), graph.required(op, 2), _read_width(graph, op, 3)
     mode, is_new = _read_mode(op, "FLOOR"), len(op.inputs) > 5
@@ -168,6 +170,8 @@ def read_trunc(graph: GraphReader, op: Operator) -> None:
     result = float(graph.required(op, 4).item()) if is_new else scale
     lost = round(float(np.log2(result / scale))) if is_new else wide - bits
     signed = bool(op.attributes.get("signed", 1)) if is_new else not graph.is_nonnegative(op.inputs[0])
+    if not is_new:
+        bits += (signed and not graph.is_signed(op.inputs[0])) + (mode == "CEIL" and lost > 0)
     low, high = code_limits(bits, signed, bool(op.attributes.get("narrow", 0)) and is_new)
     if lost < 0 or (low, high) != code_limits(bits, signed, False):
         raise Unsupported("codes that grow, or a narrow range")

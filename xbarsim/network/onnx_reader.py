@@ -300,6 +300,19 @@ class GraphReader(GraphState):
             found[node.name] = KINDS[node.kind].sign(node, [found[source] for source in node.inputs])
         return found[self._source(tensor)]
 
+    def is_signed(self, tensor: str) -> bool:
+        """Whether a computed value comes from signed codes alone, to which no constant is added."""
+        waiting = [self._source(tensor)]
+        while waiting:
+            node = self._nodes.get(waiting.pop())
+            if node is None or (node.kind == "add" and "constant" in node.attributes):
+                return False
+            if "signed" not in node.attributes:
+                waiting.extend(node.inputs)
+            elif not node.attributes["signed"]:
+                return False
+        return True
+
     def _fits_types(self, operator: Operator) -> bool:
         """Whether every computed input holds real values, or the operator only moves them."""
         computed = [name for name in operator.inputs if name in self._tensors]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.search.oracle import CostOracle, is_classes
+from xbarsim.search.oracle import CostOracle, has_accuracy
 from xbarsim.search.record import describe_cost
 from xbarsim.search.space import Design
 from xbarsim.search.task import Search
@@ -103,7 +103,7 @@ def measure_design(search: Search, oracle: CostOracle, design: Design, images: I
     if images is None:
         return found
     named = (*search.goals, *search.constraints)
-    if is_classes(images.labels) or any(name.startswith("accuracy.") for name in named):
+    if any(name.startswith("accuracy.") for name in named) or has_accuracy(design.network, images.labels):
         accuracy = oracle.accuracy(
             design.network, images.images, images.labels, design.layers, calibration=images.calibration,
             trials=search.trials, seed=search.seed,

@@ -20,11 +20,12 @@ from numpy.typing import ArrayLike
 from xbarsim import __version__, api, config
 from xbarsim.cost import Cost, price_layer
 from xbarsim.cost.layer import check_shape
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.report import Report
+from xbarsim.report.judge import USUAL_METRIC, choose_judge
 from xbarsim.report.metric import measure_outputs
 from xbarsim.report.outputs import METRICS
 from xbarsim.search.cache import open_cache
@@ -236,7 +237,8 @@ class CostOracle:
         SolverError
             If an array's circuit could not be solved.
         """
-        kind = {} if is_classes(labels) else {"metric": metric}  # one simulation serves accuracy and other metrics
+        # one simulation serves accuracy and other metrics
+        kind = {} if has_accuracy(network, labels) else {"metric": metric}
         key, run = self._prepare(
             network, images, labels, layers, calibration=calibration, trials=trials, seed=seed, **kind
         )
@@ -356,21 +358,27 @@ def _load_file(path: str, stamp: int, size: int) -> Network:
     return load_network(path)
 
 
-def is_classes(labels: ArrayLike) -> bool:
-    """Tell whether labels are one class an image, which accuracy takes.
+def has_accuracy(network: Network | str | Path, labels: ArrayLike) -> bool:
+    """Tell whether accuracy can be measured.
 
     Parameters
     ----------
+    network : Network, str or Path
+        A network, or an argument of :func:`~xbarsim.network.load_network`.
     labels : array_like, (images, ...)
         What outputs should be.
 
     Returns
     -------
     bool
-        Whether they are whole numbers of shape (images,).
+        Whether the network has several classes as its outputs, and labels are one of them an image.
     """
-    found = np.asarray(labels)
-    return found.ndim == 1 and found.dtype.kind in "iu"
+    net = _load(network)
+    try:
+        choose_judge(USUAL_METRIC).check(labels, len(np.asarray(labels)), net.output_shapes or net.output_shape)
+    except (ConfigError, ShapeError):
+        return False
+    return net.output_shape != (1,)
 
 
 def _hash(values: np.ndarray) -> str:
