@@ -31,7 +31,7 @@ HARDWARE = {
     "device.programming.sigma": 0.2,
 }  # fmt: skip
 RATE, BATCH = 3e-4, 32
-TRIALS, UNSEEN_SEED = 3, 100
+TRIALS, UNSEEN_SEED = 3, 1
 STEPS = 20
 
 

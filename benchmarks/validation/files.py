@@ -158,10 +158,11 @@ def write_page(results: dict[str, Any], path: Path) -> None:
         f"calibrated on {CALIBRATED} other images. *Integers* is the accuracy of the quantised network, with the",
         "weight and activation bits of the file, on ideal hardware. *Best coding* and *best range* are the",
         f"choices whose logits are closest to those of the integer network on {SCREENED} separate images and one",
-        "chip. They are then evaluated on the same test images and chips as the file itself. A file that loses less",
-        f"than {100 * LITTLE:g} point against the integers has no more than that to gain: none is tried there. The",
-        "codings tried are all values of `dac.signed` with 1, 2 and 4 bits in a read (only the bits of the paper where",
-        "it gives them). The ranges tried are all values of `adc.full_scale`, and quantiles from 0.99 to 1.",
+        "chip. They are then evaluated on the same test images and chips as the file itself. For a file that loses",
+        f"less than {100 * LITTLE:g} point relative to the integers, no alternatives are tried, since they could gain",
+        "no more than this. The codings tried are all values of `dac.signed`, with 1, 2 and 4 bits per read (or only the",
+        "number of bits that the paper states). The ranges tried are all values of `adc.full_scale`, and quantiles",
+        "from 0.99 to 1.",
         "",
         "| file | integers | hardware | 95 % interval | best coding | gain | best range | gain |",
         "|---|---|---|---|---|---|---|---|",
@@ -179,7 +180,8 @@ def write_page(results: dict[str, Any], path: Path) -> None:
                 continue
             is_own = best["choice"] == entry["settings"][kind]
             gain = 100 * (best["accuracy"] - own["accuracy"])
-            row += ["own setting" if is_own else best["choice"], f"{gain:+.1f}"]
+            shown = best["choice"].replace("1 b a", "1 bit per").replace("b a", "bits per")
+            row += ["own setting" if is_own else shown, f"{gain:+.1f}"]
         lines.append("| " + " | ".join(row) + " |")
     lines += [
         "",
@@ -199,7 +201,8 @@ def write_page(results: dict[str, Any], path: Path) -> None:
             )
         lines.append("")
     lines += [
-        "Made by `python benchmarks/validation/files.py --results FILE --page docs/hardware_files.md --explain`.",
+        "Made by `XBARSIM_SHARED=FOLDER python benchmarks/validation/files.py --results FILE",
+        "--page docs/hardware_files.md --explain`.",
         "",
     ]
     path.write_text("\n".join(lines), encoding="utf-8")

@@ -213,7 +213,7 @@ def _accuracy_table(report: Report) -> str:
     low, high = accuracy["interval"]
     top5 = accuracy.get("top5", {})
     rows, count = [], len(accuracy["trials"])
-    chips = "each another chip" if accuracy["runs"] == count else "nothing is random: one run stands for all"
+    chips = "one for each chip" if accuracy["runs"] == count else "nothing is random: one run stands for all"
     notes = {
         "reference": "float network",
         "quantized": "integer network on ideal hardware",
@@ -230,7 +230,7 @@ def _accuracy_table(report: Report) -> str:
 
 def _metric_table(metric: MetricResult) -> str:
     count = len(metric.trials)
-    chips = "each another chip" if metric.runs == count else "nothing is random: one run stands for all"
+    chips = "one for each chip" if metric.runs == count else "nothing is random: one run stands for all"
     note = f"mean of {count} trial{'s' * (count > 1)}, 95 % interval {metric.shown_interval}"
     rows = [
         ["reference", metric.show(metric.reference), "float network"],
