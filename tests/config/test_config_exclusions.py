@@ -60,6 +60,10 @@ LAWS = [
     ({"device.telegraph": {"amplitude": 1.5}}, "device.telegraph.amplitude: 1.5 is not allowed"),
     ({"device.temperature_kelvin": -3}, "device.temperature_kelvin: -3 is not allowed: should be greater than 0"),
     ({"device.g_off_siemens": 1}, "device.g_off_siemens: 1 is not below device.g_on_siemens"),
+    (
+        {"mapping.groups": "serial", "crossbar.method": "fitted"},
+        "mapping.groups: serial contradicts crossbar.method: fitted, whose response.*take mapping.groups",
+    ),
     ({"device.read_noise.exponent": -1}, "device.read_noise.exponent: -1 is not allowed"),
 ]
 

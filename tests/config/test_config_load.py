@@ -206,7 +206,7 @@ SINH = {"kind": "sinh", "scale_volt": 0.1}
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"crossbar.topology": "pasive"}, ("crossbar.topology", "passive, passive_near, passive_both")),
+        ({"crossbar.topology": "pasive"}, ("crossbar.topology", "'passive', 'passive_near', 'passive_both'")),
         ({"crossbar.r_sl_ohm": 1.0}, ("r_sl_ohm: 1 is not used with crossbar.topology: passive", "choose 1t1r_gate")),
         ({"crossbar.r_access_ohm": 1.0}, ("r_access_ohm: 1 is not used", "choose 1t1r")),
         (

@@ -20,7 +20,6 @@ FIELDS = {
     "has_selector": False,
     "has_transistor": True,
     "solver": "columns",
-    "response": "fitted",
 }
 CASE = {"topology": "1t1r_gate_far", "r_sl_ohm": 3.0, **WIRES}
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
 
+from xbarsim.config import iv
 from xbarsim.config.iv import Selector, Sinh
-from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report, solve_reads
+from xbarsim.crossbar import TOPOLOGIES, _cell, solve_currents, solve_currents_report, solve_reads
 from xbarsim.crossbar.circuit import Lines
+from xbarsim.crossbar.currents import START_TOLERANCE
 from xbarsim.crossbar.question import check_question
 from xbarsim.crossbar.relaxation import relax_all
 from xbarsim.crossbar.wires import Wires
@@ -185,3 +187,20 @@ def test_the_bound_holds_where_steps_are_shortened():
     fine, coarse = (solve_reads(g[:, np.newaxis], v_in, tol=tol, threads=1, **circuit) for tol in (1e-9, 1e-4))
     far = np.abs(fine.currents - coarse.currents).max()
     assert 0 < far <= fine.error_ampere[0] + coarse.error_ampere[0]
+
+
+def test_vectors_that_do_not_converge_leave_their_voltages_alone():
+    # nodal analysis begins from these voltages: they must not be those of other vectors
+    rng = np.random.default_rng(5)
+    g, v_in = 10 ** rng.uniform(-6, -4, (32, 32)), rng.choice([0.0, 0.1, 0.2], (40, 32))
+    lines = Lines(wires=Wires(r_wl_ohm=2000.0, r_bl_ohm=2000.0))
+    question = check_question(g, v_in, lines, "passive", Selector(threshold_volt=0.1, width_volt=1e-3), None, None)
+    volt = np.full((1, 40, 2, 32, 32), np.nan)
+    left = relax_all(question, START_TOLERANCE, 100, 1, volt).passes[0] == 0
+    assert 0 < left.sum() < 40
+    np.testing.assert_array_equal(np.isnan(volt[0]).all(axis=(1, 2, 3)), left)
+    assert np.isfinite(volt[0, ~left]).all()
+
+
+def test_selectors_close_at_one_voltage_in_both_solvers():
+    assert iv.CLOSED == _cell.CLOSED

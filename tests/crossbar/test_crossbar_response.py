@@ -77,3 +77,24 @@ def test_pulses_of_a_read_are_solved_one_after_the_other():
     found = solve_patterns(g, lines, digits / 3, **at, pulses=3, tol=1e-9)
     single = [solve_patterns(g, lines, (digits > k) * 1.0, **at, pulses=1, tol=1e-9) for k in range(3)]
     np.testing.assert_allclose(found, sum(single) / 3, rtol=1e-9)
+
+
+def test_lines_with_alternate_ends_are_at_the_operating_point_of_their_own_ends():
+    g = sample_cells((9, 6)) * 50
+    lines = Lines(wires=Wires(r_bl_ohm=200.0, r_sink_ohm=50.0))  # rows without wires: their ends do not matter
+    at = {"iv": Sinh(scale_volt=0.1), "read_volt": 0.2, "drive": np.full(9, 0.3)}
+    found = solve_operating_point(g, lines, topology=TOPOLOGIES["passive_interleaved_both"], **at)
+    far, near = (solve_operating_point(g, lines, topology=TOPOLOGIES[n], **at) for n in ("passive", "passive_near"))
+    np.testing.assert_allclose(found[:, ::2], far[:, ::2], rtol=1e-6, atol=1e-15)
+    np.testing.assert_allclose(found[:, 1::2], near[:, 1::2], rtol=1e-6, atol=1e-15)
+
+
+def test_reads_count_resistances_that_are_given_line_by_line():
+    g, opening = sample_cells((9, 6)) * 50, np.ones((2, 9))
+    at = {"topology": TOPOLOGIES["1t1r_gate"], "iv": None, "read_volt": 0.2}
+    even = Lines(wires=Wires(r_bl_ohm=500.0))
+    uneven = Lines(wires=Wires(), uneven={"r_bl_ohm": np.full(6, 500.0)})
+    expected, found = (solve_patterns(g, lines, opening, **at, pulses=1, tol=1e-9) for lines in (even, uneven))
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    with pytest.raises(ConfigError, match="r_bl_ohm: one number for all lines is needed"):
+        solve_operating_point(g, uneven, **at, drive=np.full(9, 0.3))

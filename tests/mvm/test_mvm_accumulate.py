@@ -8,7 +8,9 @@ import pytest
 from xbarsim.config import load_hardware
 from xbarsim.converter import CODINGS, encode_streams, spread_inputs, sum_streams
 from xbarsim.errors import ConfigError
+from xbarsim.mapping import plan_network
 from xbarsim.mvm import program_matrix
+from xbarsim.network import Epitome, load_network
 
 ANALOG = {"dac.accumulate": "analog", "device.programming.sigma": 0.0, "crossbar.method": "ideal"}
 EXACT = {"adc.bits": "auto", "adc.full_scale": "whole"}
@@ -163,3 +165,23 @@ def test_what_cannot_be_beside_an_integrator_is_refused(changes, rule):
     with pytest.raises(ConfigError, match=rule) as caught:
         load_hardware("reference", {"dac.accumulate": "analog", **changes})
     assert len(str(caught.value)) <= 400
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("bits", [1, 8])
+def test_calibration_samples_the_sums_of_whole_signed_inputs(coding, bits):
+    # without wires and variation the sums of all reads are those of whole inputs and levels
+    x = np.where(codes(8, True) < 0, -1, 1) if bits == 1 else codes(bits, True)
+    engine = program({"adc.bits": 8, "adc.thresholds": "least_error", "dac.signed": coding}, bits)
+    sent = x + CODINGS[coding].constant(bits)
+    expected = [sent[:, rows] @ cells for rows, _, cells in parts(WEIGHTS)]
+    found = engine.sample_sums(x).sums
+    np.testing.assert_allclose(np.sort(found), np.sort(np.concatenate(expected, axis=None)), atol=1e-3)
+
+
+def test_automatic_converters_of_epitomes_with_wider_inputs_are_refused():
+    network = load_network("resnet20").with_epitomes({"layer3.*": Epitome(rows=144, channels=16)})
+    changes = {"dac.accumulate": "analog", "adc.full_scale": "whole", "epitome.input_wrapping": True}
+    with pytest.raises(ConfigError, match=r"adc.bits: auto depends on the bits of an input"):
+        plan_network(network, load_hardware("reference", {**changes, "adc.bits": "auto"}))
+    assert plan_network(network, load_hardware("reference", {**changes, "adc.bits": 16})).layers

@@ -17,7 +17,7 @@ def trained(shared):
 
 
 @pytest.fixture(scope="module")
-def test_set(shared):
+def judged(shared):
     dataset = load_data(shared / "data" / "cifar10_test_500.npz")
     return normalize_images(dataset.images, "imagenet"), dataset.labels
 
@@ -29,10 +29,10 @@ def test_layers_carry_their_pytorch_names(trained):
     assert names[1:-1] == [f"layer{s}.{b}.conv{c}" for s in (1, 2, 3) for b in range(3) for c in (1, 2)]
 
 
-def test_predictions_are_those_of_onnx_runtime(trained, test_set):
+def test_predictions_are_those_of_onnx_runtime(trained, judged):
     ort = pytest.importorskip("onnxruntime")
     path, network = trained
-    images, labels = test_set
+    images, labels = judged
     expected = ort.InferenceSession(str(path)).run(None, {"image": images})[0]
     result = run_network(network, images)
     assert np.abs(result - expected).max() < 1e-4
@@ -40,8 +40,8 @@ def test_predictions_are_those_of_onnx_runtime(trained, test_set):
     assert np.mean(result.argmax(axis=1) == labels) == 0.91
 
 
-def test_eight_bits_lose_at_most_six_tenths_of_a_point(trained, test_set, shared):
-    images, labels = test_set
+def test_eight_bits_lose_at_most_six_tenths_of_a_point(trained, judged, shared):
+    images, labels = judged
     calibration = load_data(shared / "data" / "cifar10_train_4660.npz").take(64)
     quantized = quantize_network(
         trained[1], normalize_images(calibration.images, "imagenet"), weight_bits=8, activation_bits=8

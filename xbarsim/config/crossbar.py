@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from xbarsim.config.record import NonNegative, Record
+from xbarsim.config.record import NonNegative, Record, check_name
 from xbarsim.config.topology import TOPOLOGIES, Topology
 
 
 def _check_topology(name: str) -> str:
-    if name not in TOPOLOGIES:
-        raise PydanticCustomError("topology", "Input should be {names}", {"names": ", ".join(TOPOLOGIES)})
-    return name
+    return check_name(name, TOPOLOGIES)
 
 
 def _describe_topologies(schema: dict[str, Any]) -> None:

@@ -189,8 +189,8 @@ class Hardware(Record):
         self._check_accumulation()
         if self.mapping.groups == "serial" and self.response != "operator":
             raise ValueError(
-                "mapping.groups: serial contradicts a circuit that depends on its inputs, whose response is fitted to "
-                "whole reads; take mapping.groups: dense or stripes"
+                f"mapping.groups: serial contradicts {self._why_no_operator}, whose response is fitted to whole reads; "
+                "take mapping.groups: dense or stripes"
             )
         if device.stuck.on_rate + device.stuck.off_rate > 1:
             total = device.stuck.on_rate + device.stuck.off_rate
@@ -210,7 +210,7 @@ class Hardware(Record):
         if adc.step_per == "read":
             why = "adc.step_per: read, since all reads of an input are converted once; take slice or layer"
         elif self.response != "operator":
-            why = "a circuit that depends on its inputs and bends every read; set dac.accumulate: digital"
+            why = f"{self._why_no_operator}, which bends every read; set dac.accumulate: digital"
         elif adc.saturation_ampere is not None:
             why = "adc.saturation_ampere, which bends the current of every read; leave one of them out"
         elif not self.has_signed_sums and CODINGS[coding].counts_down(self.activation_bits):
@@ -273,6 +273,12 @@ class Hardware(Record):
     def level_ampere(self) -> float:
         """Current of one level step of a cell at one step of the input [A]."""
         return self.device.g_step_siemens * self.device.read_volt / ((1 << self.dac.bits) - 1)
+
+    @property
+    def _why_no_operator(self) -> str:
+        """What keeps arrays from answering by their operator, for messages."""
+        is_asked = self.crossbar.method == "fitted"
+        return "crossbar.method: fitted" if is_asked else "a circuit that depends on its inputs"
 
     @property
     def response(self) -> Literal["operator", "fitted", "exact"]:

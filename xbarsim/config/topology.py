@@ -44,9 +44,6 @@ class Topology:
     solver: Literal["operator", "columns", "nodes"]
     """How ohmic cells are solved: by the transfer operator of the passive array (up to a flip of axes), column by
     column in closed form, or by relaxing lines in turn, which any topology allows and nonlinear cells always take."""
-    response: Literal["operator", "fitted"]
-    """What serves a network whose cells are ohmic: the operator, where the circuit is one for all inputs, or a response
-    that is fitted to exact solves. Nonlinear cells always take the latter."""
 
     def __post_init__(self) -> None:
         """Refuse a way of solving that does not hold for the circuit."""
@@ -60,15 +57,17 @@ class Topology:
             raise ConfigError(
                 f"topology {self.name}: solver: {self.solver!r} does not hold for its circuit; 'nodes' does"
             )
-        if (self.response == "operator") > self.is_linear or self.response not in ("operator", "fitted"):
-            raise ConfigError(
-                f"topology {self.name}: response: {self.response!r} does not hold for its circuit; 'fitted' does"
-            )
 
     @property
     def is_linear(self) -> bool:
         """Whether one operator holds for all inputs where cells are ohmic; else the circuit depends on the input."""
         return self.inputs == "rows" and not self.floating
+
+    @property
+    def response(self) -> Literal["operator", "fitted"]:
+        """What serves a network whose cells are ohmic: the operator, where one holds for all inputs, or a response that
+        is fitted to exact solves. Nonlinear cells in wires always take the latter."""
+        return "operator" if self.is_linear else "fitted"
 
 
 _TABLE = (
@@ -83,7 +82,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=False,
         solver="operator",
-        response="operator",
     ),
     Topology(
         name="passive_near",
@@ -96,7 +94,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=False,
         solver="operator",
-        response="operator",
     ),
     Topology(
         name="passive_both",
@@ -109,7 +106,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=False,
         solver="nodes",
-        response="operator",
     ),
     Topology(
         name="passive_interleaved",
@@ -122,7 +118,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=False,
         solver="nodes",
-        response="operator",
     ),
     Topology(
         name="passive_interleaved_both",
@@ -135,7 +130,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=False,
         solver="nodes",
-        response="operator",
     ),
     Topology(
         name="passive_floating",
@@ -148,7 +142,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=False,
         solver="nodes",
-        response="fitted",
     ),
     Topology(
         name="1t1r",
@@ -161,7 +154,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=True,
         solver="operator",
-        response="operator",
     ),
     Topology(
         name="1t1r_gate",
@@ -174,7 +166,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=True,
         solver="columns",
-        response="fitted",
     ),
     Topology(
         name="1t1r_gate_near",
@@ -187,7 +178,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=True,
         solver="columns",
-        response="fitted",
     ),
     Topology(
         name="1t1r_gate_rows",
@@ -200,7 +190,6 @@ _TABLE = (
         has_selector=False,
         has_transistor=True,
         solver="nodes",
-        response="fitted",
     ),
     Topology(
         name="1s1r",
@@ -213,7 +202,6 @@ _TABLE = (
         has_selector=True,
         has_transistor=False,
         solver="operator",
-        response="operator",
     ),
     Topology(
         name="1s1r_floating",
@@ -226,7 +214,6 @@ _TABLE = (
         has_selector=True,
         has_transistor=False,
         solver="nodes",
-        response="fitted",
     ),
 )
 

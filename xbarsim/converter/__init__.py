@@ -4,6 +4,7 @@ from xbarsim.config.coding import CODINGS, SignedCoding
 from xbarsim.converter.adc import AdcRange, Levels, calibrate_range, convert_sums, nominal_range
 from xbarsim.converter.dac import (
     Streams,
+    cut_stream,
     encode_streams,
     split_inputs,
     spread_inputs,
@@ -16,7 +17,7 @@ from xbarsim.converter.thresholds import SumSample
 
 __all__ = [
     "CODINGS", "CONVERTERS", "AdcRange", "Converter", "Levels", "SignedCoding", "Streams", "SumSample",
-    "calibrate_range", "convert_sums", "encode_streams", "needs_sums", "nominal_range", "place_levels",
+    "calibrate_range", "convert_sums", "cut_stream", "encode_streams", "needs_sums", "nominal_range", "place_levels",
     "sample_column_errors", "split_inputs", "spread_inputs", "stream_count", "sum_streams", "tabulate_nonlinearity",
     "vary_thresholds",
 ]  # fmt: skip

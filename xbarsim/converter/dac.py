@@ -240,10 +240,27 @@ def split_inputs(codes: ArrayLike, streams: Streams) -> NDArray[np.int64]:
     ndarray of int, (streams, ...)
         Values; ``sum(weights[t] * values[t]) - constant`` is ``codes``. Of a sum of reads the value may be negative.
     """
-    given = np.asarray(codes).astype(np.int64)
+    coded = streams.encode(codes)
+    return np.stack([cut_stream(coded, streams, t) for t in range(len(streams))]).astype(np.int64)
+
+
+def cut_stream(coded: NDArray[Any], streams: Streams, t: int) -> NDArray[Any]:
+    """Return the values of one stream.
+
+    Parameters
+    ----------
+    coded : ndarray of int, any shape
+        From :meth:`Streams.encode`.
+    streams : Streams
+        From :func:`encode_streams`.
+    t : int
+        Number of the stream.
+
+    Returns
+    -------
+    ndarray of int, shape of ``coded``
+        What the drivers put out; of a sum of reads the whole input, which may be negative.
+    """
     if streams.sent is not None:
-        return (given + streams.constant)[np.newaxis]
-    raw = streams.coding.encode(given, streams.bits)
-    axes = (len(streams),) + (1,) * raw.ndim
-    masks = (1 << streams.widths) - 1
-    return (raw[np.newaxis] >> streams.shifts.reshape(axes)) & masks.reshape(axes)
+        return coded
+    return (coded >> int(streams.shifts[t])) & ((1 << int(streams.widths[t])) - 1)

@@ -17,7 +17,7 @@ from xbarsim._numba import limit_threads
 from xbarsim._simd import LANES
 from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
-from xbarsim.crossbar.circuit import Ohms, gather_lines
+from xbarsim.crossbar.circuit import Lines, Ohms, gather_lines
 from xbarsim.crossbar.nodal import solve_nodes
 from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
 from xbarsim.crossbar.read import PASSES, STEPS, TOLERANCE, check_finite, read_question
@@ -197,23 +197,38 @@ def solve_currents_report(
     return CurrentReport(**{name: question.shape(values) for name, values in found.items()})
 
 
-def _multiply_transfer(question: Question, threads: int | None) -> Array:
-    """Linear passive array: one operator per array; blocks of vectors have a fixed size."""
-    layout, wires, access = question.topology, question.lines.wires, question.lines.r_access_ohm
+def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, threads: int | None) -> Array:
+    """Return the operator of an array driven at one end and sensed at one end: that of a passive array, turned.
+
+    Parameters
+    ----------
+    cells : ndarray, (..., rows, cols)
+        Conductance of the cells with their transistors [S].
+    lines : Lines
+        Resistances, even ones.
+    layout : Topology
+        One with the solver ``operator``.
+    method, threads
+        As in :func:`~xbarsim.crossbar.solve_transfer`.
+
+    Returns
+    -------
+    ndarray, (..., rows, cols)
+        Transfer operator [S].
+    """
     turn = (
-        slice(None),
+        ...,
         slice(None, None, -1 if layout.sense == "near" else 1),
         slice(None, None, -1 if layout.drive == "far" else 1),
     )
-    g = question.g[turn] / (1.0 + access * question.g[turn])
-    t = solve_transfer(
-        g,
-        r_wl_ohm=wires.r_wl_ohm,
-        r_bl_ohm=wires.r_bl_ohm,
-        r_source_ohm=wires.r_source_ohm,
-        r_sink_ohm=wires.r_sink_ohm,
-        threads=threads,
-    )[turn]
+    found: Array = solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads)[turn]
+    return found
+
+
+def _multiply_transfer(question: Question, threads: int | None) -> Array:
+    """Linear passive array: one operator per array; blocks of vectors have a fixed size."""
+    g, lines = question.g, question.lines
+    t = solve_turned(g / (1.0 + lines.r_access_ohm * g), lines, question.topology, "auto", threads)
     vectors = question.vectors
     padded = np.zeros((-(-vectors // VECTOR_BLOCK) * VECTOR_BLOCK, t.shape[1]))
     out = np.empty((len(t), len(padded), t.shape[2]))

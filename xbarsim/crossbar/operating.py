@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from xbarsim.config.iv import Curve, cell_current
 from xbarsim.config.topology import Topology
-from xbarsim.crossbar.circuit import Lines
+from xbarsim.crossbar.circuit import Flags, Lines, find_ends
 from xbarsim.crossbar.response import solve_operator
+from xbarsim.errors import ConfigError
 
 Floats = NDArray[np.float64]
 
@@ -60,9 +61,11 @@ def solve_operating_point(
 
     Raises
     ------
-    ShapeError, SolverError
+    ShapeError, ConfigError, SolverError
         As in :func:`~xbarsim.crossbar.solve_transfer`.
     """
+    if lines.uneven:
+        raise ConfigError(f"{min(lines.uneven)}: one number for all lines is needed to find an operating point")
     share = np.broadcast_to(drive[:, np.newaxis], g.shape)
     upper, lower, secant = np.full_like(g, read_volt), np.zeros_like(g), _secant(iv, read_volt, read_volt)
     cells, carried = g * secant, g * secant
@@ -80,7 +83,7 @@ def solve_operating_point(
         lower = _solve_second(held, share * carried * upper, lines, topology)
     if topology.inputs == "gates":
         return carried * (upper - lower) / read_volt
-    grounded = replace(topology, floating=False, has_selector=False, response="operator")
+    grounded = replace(topology, floating=False, has_selector=False)
     return solve_operator(cells, lines, topology=grounded, method="auto", threads=threads)
 
 
@@ -95,40 +98,39 @@ def _solve_first(held: Floats, lower: Floats, lines: Lines, topology: Topology, 
     segment = lines.wires.r_wl_ohm if topology.inputs == "rows" else lines.r_sl_ohm
     source = lines.wires.r_source_ohm
     is_along = topology.source_lines == "columns"
-    cells, other = (_lay_out(values, topology.drive, is_along) for values in (held, lower))
+    turned = ~find_ends(topology.drive, held.shape[-1 if is_along else -2], "near")[0]
+    cells, other = (_lay_out(values, turned, is_along) for values in (held, lower))
     far = segment + source if topology.drive == "both" else None
     found = _solve_ladders(cells, cells * other, segment, segment + source, volt, far)
-    return _put_back(found, topology.drive, is_along)
+    return _put_back(found, turned, is_along)
 
 
 def _solve_second(held: Floats, injected: Floats, lines: Lines, topology: Topology) -> Floats:
     """Return the voltages of bit lines, (..., rows, cols), sensed at 0 V, given what cells inject at 0 V."""
     segment, sink = lines.wires.r_bl_ohm, lines.wires.r_sink_ohm
-    cells, current = (_lay_out(values, topology.sense, True) for values in (held, injected))
-    return _put_back(_solve_ladders(cells, current, segment, segment + sink, 0.0, None), topology.sense, True)
+    turned = ~find_ends(topology.sense, held.shape[-1], "far")[0]
+    cells, current = (_lay_out(values, turned, True) for values in (held, injected))
+    return _put_back(_solve_ladders(cells, current, segment, segment + sink, 0.0, None), turned, True)
 
 
-def _lay_out(values: Floats, ends: str, is_along_columns: bool) -> Floats:
-    """Bring (..., rows, cols) to (nodes, ..., lines), the terminal of every line before its first node."""
-    return np.moveaxis(_turn(values.swapaxes(-1, -2) if is_along_columns else values, ends), -1, 0).copy()
+def _lay_out(values: Floats, turned: Flags, is_along_columns: bool) -> Floats:
+    """Bring (..., rows, cols) to (nodes, ..., lines), the terminal of every line before its first node.
+
+    ``turned`` (lines,) tells which lines have their terminal after the last node.
+    """
+    return np.moveaxis(_turn(values.swapaxes(-1, -2) if is_along_columns else values, turned), -1, 0).copy()
 
 
-def _put_back(values: Floats, ends: str, is_along_columns: bool) -> Floats:
+def _put_back(values: Floats, turned: Flags, is_along_columns: bool) -> Floats:
     """Undo :func:`_lay_out`."""
-    found = _turn(np.moveaxis(values, 0, -1), ends)
+    found = _turn(np.moveaxis(values, 0, -1), turned)
     return found.swapaxes(-1, -2) if is_along_columns else found
 
 
-def _turn(values: Floats, ends: str) -> Floats:
-    """Turn lines, (..., lines, nodes), whose terminal is at the far end."""
-    if ends in ("near", "both"):
-        return values
-    turned = values[..., ::-1]
-    if ends == "far":
-        return turned
-    every: Floats = values.copy()
-    every[..., 1::2, :] = turned[..., 1::2, :]
-    return every
+def _turn(values: Floats, turned: Flags) -> Floats:
+    """Reverse the nodes of some lines, (..., lines, nodes)."""
+    found: Floats = np.where(turned[:, np.newaxis], values[..., ::-1], values)
+    return found
 
 
 def _solve_ladders(

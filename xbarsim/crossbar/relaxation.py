@@ -151,8 +151,9 @@ def relax_rest(question: Question, stage: Stage, threads: int, found: Array, vol
                 key, plan = (array, swing), make_plan(question, array, swing, stage)
             relax_vectors(question, array, plan, part, space)
             found[:, array, part] = space.found[:, : len(part)]
-            if volt is not None:
-                volt[array, part] = space.kept[: len(part)].reshape(-1, 2, rows, stride_rows(cols))[..., :cols]
+            if volt is not None:  # lanes that are not done keep what another block left there
+                done = np.flatnonzero(space.found[4, : len(part)])
+                volt[array, part[done]] = space.kept[done].reshape(-1, 2, rows, stride_rows(cols))[..., :cols]
 
     workers = min(threads, len(jobs))
     with np.errstate(all="ignore"):

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config.iv import Curve
 from xbarsim.crossbar.circuit import Lines
-from xbarsim.crossbar.currents import solve_currents
+from xbarsim.crossbar.currents import solve_currents, solve_turned
 from xbarsim.crossbar.topology import Topology, find_topology
-from xbarsim.crossbar.transfer import solve_transfer
 from xbarsim.errors import ConfigError
 
 Floats = NDArray[np.float64]
@@ -52,12 +51,7 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
     if method == "ideal":
         return cells
     if layout.solver == "operator" and not lines.uneven:
-        turn = (
-            ...,
-            slice(None, None, -1 if layout.sense == "near" else 1),
-            slice(None, None, -1 if layout.drive == "far" else 1),
-        )
-        return solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads)[turn]
+        return solve_turned(cells, lines, layout, method, threads)
     if not layout.is_linear:
         raise ConfigError(f"topology: {layout.name} depends on its inputs, so there is no operator for all inputs")
     if method == "closed_form":
@@ -106,11 +100,13 @@ def solve_patterns(
         As in :func:`~xbarsim.crossbar.solve_currents`.
     """
     held = read_volt if topology.inputs == "gates" else None
+    ohms = {
+        **vars(lines.wires), "r_sl_ohm": lines.r_sl_ohm, "r_access_ohm": lines.r_access_ohm, **lines.uneven,
+    }  # fmt: skip
     total: Floats = np.zeros((*g.shape[:-2], len(opening), g.shape[-1]))
     for pulse in range(pulses):
         driven = opening if pulses == 1 else (np.rint(opening * pulses) > pulse).astype(np.float64)
         total = total + solve_currents(
-            g, driven * read_volt, **vars(lines.wires), r_sl_ohm=lines.r_sl_ohm, r_access_ohm=lines.r_access_ohm,
-            topology=topology, iv=iv, read_volt=held, tol=tol, threads=threads,
-        )  # fmt: skip
+            g, driven * read_volt, **ohms, topology=topology, iv=iv, read_volt=held, tol=tol, threads=threads
+        )
     return total / pulses

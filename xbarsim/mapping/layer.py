@@ -260,6 +260,11 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
         node=node, hardware=hardware, matrix=matrix, partition=partition, signed=signed,
         epitome=plan_epitome(node, hardware), turn=0, replicas=1,
     )  # fmt: skip
+    if hardware.adc.bits == "auto" and hardware.adc_bits_of(draft.input_bits) != hardware.adc_bits:
+        raise ConfigError(
+            f"layer {node.name}: adc.bits: auto depends on the bits of an input with dac.accumulate: analog, and those "
+            f"of this epitome are {draft.input_bits}, not {hardware.activation_bits}; give adc.bits for this layer"
+        )
     coding = hardware.dac.coding_for(draft.input_bits)
     has_zero = not signed or CODINGS[coding].sends_zero(draft.input_bits)
     if not has_zero and (draft.epitome is not None or np.any(node.attributes.get("padding", 0))):

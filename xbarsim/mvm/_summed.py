@@ -130,7 +130,7 @@ def multiply_sums(
 ) -> None:  # fmt: skip
     """Multiply a block of inputs by some columns of every row block; as ``_kernels.multiply_products``."""
     zero, quarter = zeros(scratch.sums, WIDE), zeros(scratch.sums, LANES)
-    has_noise = errors is not None and scratch.noise_cells.size > 0
+    has_noise = errors is not None and survey is None and scratch.noise_cells.size > 0
     for r in range(cells.row_starts.size - 1):
         begin, end = cells.row_starts[r], cells.row_starts[r + 1]
         rows, room = end - begin, inputs.codes.shape[0] + 3

@@ -206,7 +206,8 @@ def fit_columns(
             terms = fit_terms(sums, loads, solved[p][at])
             found = bend_sums(_sum(own, checked).T, checked @ weights.astype(np.float64), terms)
             fits.append(ColumnFit(terms, found - truth[p].T, np.abs(sums).max(axis=1), float(loads.max())))
-        if np.sqrt(np.mean([np.square(fit.error).mean() for fit in fits])) <= ENOUGH:
+        is_good = np.sqrt(np.mean([np.square(fit.error).mean() for fit in fits])) <= ENOUGH
+        if is_good or len(probes.refined[r]) == len(reads):
             break
     return fits
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.converter import SumSample
+from xbarsim.converter import SumSample, cut_stream
 from xbarsim.mvm.fused import FusedMatrix
 from xbarsim.mvm.product import BLOCK
 from xbarsim.mvm.statistics import FitStatistics
@@ -52,8 +52,8 @@ def _list_reads(
     for first in range(0, len(coded), BLOCK):
         for r, (begin, end) in enumerate(pairwise(matrix.row_starts)):
             block = coded[first : first + BLOCK, begin:end]
-            for t, (shift, width) in enumerate(zip(streams.shifts, streams.widths, strict=True)):
-                values = (block >> int(shift)) & ((1 << int(width)) - 1)
+            for t in range(len(streams)):
+                values = cut_stream(block, streams, t)
                 inputs = values.astype(np.float64) if bend is None else bend.drive(values)
                 sums = inputs @ cells[begin:end]
                 if bend is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,6 @@ from xbarsim.mvm._summed import PART_BITS, SummedScratch, WholeInputs
 
 TABLE_DIGITS = 16
 """Binary digits of the factors of variances: with the eight of a cell's variance, products are exact in float32."""
-
-
-class NoiseTables(NamedTuple):
-    """What the noise of its reads counts for every input, (inputs,), lowest first."""
-
-    squares: NDArray[np.float32]
-    """Of variances that go with the square of an input."""
-    linears: NDArray[np.float32]
-    """Of variances that go with an input."""
 
 
 def part_bits(streams: Streams) -> int:
@@ -85,10 +76,10 @@ def _width(streams: Streams) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _tabulate_noise(streams: Streams) -> NoiseTables:
-    """Tabulate the factors of the variances of every input."""
+def _tabulate_noise(streams: Streams) -> tuple[NDArray[np.float32], ...]:
+    """Tabulate the factors of the variances of every input, (inputs,), lowest first: of squares, and of inputs."""
     codes = np.arange(streams.lowest, streams.highest + 1)
-    return NoiseTables(*(_shorten(values) for values in spread_inputs(codes, streams)))
+    return tuple(_shorten(values) for values in spread_inputs(codes, streams))
 
 
 def _shorten(values: NDArray[np.float64]) -> NDArray[np.float32]:
