@@ -179,9 +179,13 @@ def test_calibration_samples_the_sums_of_whole_signed_inputs(coding, bits):
     np.testing.assert_allclose(np.sort(found), np.sort(np.concatenate(expected, axis=None)), atol=1e-3)
 
 
-def test_automatic_converters_of_epitomes_with_wider_inputs_are_refused():
+def test_automatic_converters_of_epitomes_have_the_bits_of_their_own_inputs():
     network = load_network("resnet20").with_epitomes({"layer3.*": Epitome(rows=144, channels=16)})
     changes = {"dac.accumulate": "analog", "adc.full_scale": "whole", "epitome.input_wrapping": True}
-    with pytest.raises(ConfigError, match=r"adc.bits: auto depends on the bits of an input"):
-        plan_network(network, load_hardware("reference", {**changes, "adc.bits": "auto"}))
-    assert plan_network(network, load_hardware("reference", {**changes, "adc.bits": 16})).layers
+    plan = plan_network(network, load_hardware("reference", {**changes, "adc.bits": "auto"}))
+    wider = [layer for layer in plan.layers if layer.input_bits > layer.hardware.activation_bits]
+    assert wider
+    for layer in plan.layers:
+        sign_bits = 1 if layer.hardware.has_signed_sums else 0  # adc.sign: included
+        highest = 2 ** (layer.hardware.adc_bits - sign_bits) - 1
+        assert highest / 2 < layer.hardware.highest_sum_of(layer.input_bits) <= highest

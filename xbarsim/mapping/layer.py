@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -261,10 +262,10 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
         epitome=plan_epitome(node, hardware), turn=0, replicas=1,
     )  # fmt: skip
     if hardware.adc.bits == "auto" and hardware.adc_bits_of(draft.input_bits) != hardware.adc_bits:
-        raise ConfigError(
-            f"layer {node.name}: adc.bits: auto depends on the bits of an input with dac.accumulate: analog, and those "
-            f"of this epitome are {draft.input_bits}, not {hardware.activation_bits}; give adc.bits for this layer"
-        )
+        # Inputs that an epitome adds up are wider: its converters have, and are priced at, the bits that its sums need.
+        # Copied unchecked, since auto may exceed the bits that a file may give.
+        adc = hardware.adc.model_copy(update={"bits": hardware.adc_bits_of(draft.input_bits)})
+        draft = dataclasses.replace(draft, hardware=hardware.model_copy(update={"adc": adc}))
     coding = hardware.dac.coding_for(draft.input_bits)
     has_zero = not signed or CODINGS[coding].sends_zero(draft.input_bits)
     if not has_zero and (draft.epitome is not None or np.any(node.attributes.get("padding", 0))):

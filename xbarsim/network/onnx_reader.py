@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network
-from xbarsim.network.kinds import KINDS, OPERATORS
+from xbarsim.network.kinds import OPERATORS
 from xbarsim.network.onnx_batch import fit_constants
 from xbarsim.network.onnx_infer import (
     DOMAINS,
@@ -291,26 +291,6 @@ class GraphReader(GraphState):
         except (Unsupported, ConfigError, LookupError, TypeError, ValueError, ArithmeticError):
             self._nodes, self._sources, self._codes = nodes, sources, codes
             return False
-        return True
-
-    def is_nonnegative(self, tensor: str) -> bool:
-        """Whether a computed value is never negative, as far as the operators before it say."""
-        found = {INPUT: False}
-        for node in reachable(self._nodes, self._source(tensor)):
-            found[node.name] = KINDS[node.kind].sign(node, [found[source] for source in node.inputs])
-        return found[self._source(tensor)]
-
-    def is_signed(self, tensor: str) -> bool:
-        """Whether a computed value comes from signed codes alone, to which no constant is added."""
-        waiting = [self._source(tensor)]
-        while waiting:
-            node = self._nodes.get(waiting.pop())
-            if node is None or (node.kind == "add" and "constant" in node.attributes):
-                return False
-            if "signed" not in node.attributes:
-                waiting.extend(node.inputs)
-            elif not node.attributes["signed"]:
-                return False
         return True
 
     def _fits_types(self, operator: Operator) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from xbarsim.network.graph import INPUT, Node
+from xbarsim.network.kinds import KINDS
 from xbarsim.network.onnx_infer import DOMAINS
 from xbarsim.network.onnx_layers import CodeGrid, Operator, Unsupported, name_layer
-from xbarsim.network.onnx_reads import count_reads, origin_of
+from xbarsim.network.onnx_reads import count_reads, origin_of, reachable
 from xbarsim.network.onnx_value import GraphValue
 from xbarsim.network.shapes import infer_shape
 
@@ -145,6 +146,26 @@ class GraphState:
         return self._source(tensor) == INPUT
 
     # ---- what readers of operators do
+
+    def is_nonnegative(self, tensor: str) -> bool:
+        """Whether a computed value is never negative, as far as the operators before it say."""
+        found = {INPUT: False}
+        for node in reachable(self._nodes, self._source(tensor)):
+            found[node.name] = KINDS[node.kind].sign(node, [found[source] for source in node.inputs])
+        return found[self._source(tensor)]
+
+    def is_signed(self, tensor: str) -> bool:
+        """Whether a computed value comes from signed codes alone, to which no constant is added."""
+        waiting = [self._source(tensor)]
+        while waiting:
+            node = self._nodes.get(waiting.pop())
+            if node is None or (node.kind == "add" and "constant" in node.attributes):
+                return False
+            if "signed" not in node.attributes:
+                waiting.extend(node.inputs)
+            elif not node.attributes["signed"]:
+                return False
+        return True
 
     def alias(self, operator: Operator, tensor: str) -> None:
         """Let an operator's first output be another tensor."""
