@@ -1,9 +1,14 @@
 """What inputs cost as voltages, as long pulses and as many pulses: time, energy, and what drivers do."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import xbarsim as xs
 from xbarsim.component.energy import read_energy
+from xbarsim.errors import ConfigError
 
 BITS = 3
 WIDE = {"dac.bits": BITS}
@@ -48,3 +53,45 @@ def test_only_counted_pulses_start_drivers_more_often():
 
 def test_a_driver_of_pulses_needs_one_level():
     assert [load(each).dac.driver_bits for each in ("voltage", "width", "count")] == [BITS, 1, 1]
+
+
+def test_a_pulse_longer_than_its_read_is_refused_with_the_cycles_that_it_needs():
+    with pytest.raises(
+        ConfigError, match=r"timing\.pulse_s: 1e-08 s .* 1 cycle of .* timing\.read_cycles to 13 or more"
+    ):
+        xs.load_hardware("reference", {"timing.read_cycles": 1})
+    assert xs.load_hardware("reference", {"timing.read_cycles": 13}).read_cycles == 13
+
+
+def test_small_arrays_of_one_layer_may_read_too_fast_for_the_pulse():
+    hardware = xs.load_hardware("nax", {"timing.pulse_s": 1e-8})  # a read takes a cycle of 1 ns a row
+    xs.estimate("lenet5", hardware, layers={"*": {"crossbar.rows": 10}})
+    with pytest.raises(
+        ConfigError, match=r"layer \S+: timing\.pulse_s: .* 8 cycles .* at crossbar\.rows: 8; .* to 145 "
+    ):
+        xs.estimate("lenet5", hardware, layers={"*": {"crossbar.rows": 8}})
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    pulse=st.floats(1e-10, 1e-6), cycles=st.integers(1, 60), rows=st.sampled_from([8, 24, 128, 256]),
+    measured=st.none() | st.sampled_from([24, 100, 128]),
+)  # fmt: skip
+def test_the_cycles_that_a_refusal_names_are_the_fewest_that_are_accepted(pulse, cycles, rows, measured):
+    changes = {"timing.clock_hz": 1e9, "timing.pulse_s": pulse, "timing.read_rows": measured, "crossbar.rows": rows}
+
+    def load_with(read_cycles):
+        return xs.load_hardware("isaac", {**changes, "timing.read_cycles": read_cycles})
+
+    free = xs.load_hardware("isaac", {**changes, "timing.pulse_s": None, "timing.read_cycles": cycles})
+    if pulse <= free.single_read_cycles * 1e-9:
+        assert load_with(cycles).single_read_cycles == free.single_read_cycles
+        return
+    with pytest.raises(ConfigError) as refused:
+        load_with(cycles)
+    assert len(str(refused.value)) <= 400
+    needed = int(re.search(r"read_cycles to (\d+) or more", str(refused.value)).group(1))
+    assert needed > cycles
+    load_with(needed)
+    with pytest.raises(ConfigError):
+        load_with(needed - 1)

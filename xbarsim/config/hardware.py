@@ -86,7 +86,7 @@ class Timing(Record):
     read_rows: Annotated[int, Field(ge=1)] | None = None
     """Number of rows for which ``read_cycles`` is given; the time is proportional to the rows. None: no scaling."""
     pulse_s: Positive | None = None
-    """Time for which word lines are driven in one read; None: the whole read [s]."""
+    """Time for which word lines are driven in one read, at most that of the read; None: the whole read [s]."""
     array_stages: Annotated[int, Field(ge=0)] = 2
     """Pipeline stages, each as long as an array read, after the last read of a window (conversion, shift-add)."""
     overlapped: bool = True
@@ -187,6 +187,7 @@ class Hardware(Record):
                 "passive"
             )
         self._check_accumulation()
+        self._check_pulse()
         if self.mapping.groups == "serial" and self.response != "operator":
             raise ValueError(
                 f"mapping.groups: serial contradicts {self._why_no_operator}, whose response is fitted to whole reads; "
@@ -200,6 +201,23 @@ class Hardware(Record):
         for name, component in self.components.items():
             component.check(name, self)
         return self
+
+    def _check_pulse(self) -> None:
+        """Refuse a pulse that is longer than the read that it drives, at this array's size."""
+        timing = self.timing
+        if timing.pulse_s is None:
+            return
+        least, given = math.ceil(timing.pulse_s * timing.clock_hz - 1e-9), self.single_read_cycles
+        if least > given:
+            scale = 1.0 if timing.read_rows is None else self.crossbar.rows / timing.read_rows
+            needed = math.floor((least - 1) / scale + 1e-9) + 1  # the fewest that are still rounded up to ``least``
+            at = "" if timing.read_rows is None else f" at crossbar.rows: {self.crossbar.rows}"
+            cycles = "1 cycle" if given == 1 else f"{given} cycles"
+            raise ValueError(
+                f"timing.pulse_s: {timing.pulse_s:g} s are longer than a read, which takes {cycles} of "
+                f"{1 / timing.clock_hz:g} s{at}; set timing.read_cycles to {needed} or more, "
+                "or shorten the pulse"
+            )
 
     def _check_accumulation(self) -> None:
         """Refuse what cannot be beside an integrator that adds up the reads of an input."""
