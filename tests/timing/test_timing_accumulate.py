@@ -42,7 +42,13 @@ def test_the_integrator_has_a_price_of_its_own(network):
     ("read", "period", "occupancy"), [(4, 4, 32), (4, 10, 32), (4, 50, 50)], ids=["array", "hidden sweep", "long sweep"]
 )
 def test_a_window_waits_for_its_reads_or_for_the_sweep_of_the_last_one(read, period, occupancy):
-    timing = {"timing.read_cycles": read, "timing.read_rows": None, "timing.array_stages": 2, "timing.overlapped": True}
+    timing = {
+        "timing.read_cycles": read,
+        "timing.read_rows": None,
+        "timing.pulse_s": None,
+        "timing.array_stages": 2,
+        "timing.overlapped": True,
+    }
     analog = xs.load_hardware("reference").override({**timing, "dac.accumulate": "analog"})
     assert pass_cycles(analog, 8, period) == (occupancy, occupancy + 2 * period)
     assert pass_cycles(analog.override({"timing.overlapped": False}), 8, period)[0] == occupancy + 2 * period

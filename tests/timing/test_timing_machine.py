@@ -16,7 +16,7 @@ from xbarsim.timing.machine import build_machine
 from xbarsim.timing.simulate import bound_cycles, run
 
 HARDWARE = load_hardware("reference")
-SMALL = {"crossbar.rows": 16, "crossbar.cols": 16, "timing.read_cycles": 8}
+SMALL = {"crossbar.rows": 16, "crossbar.cols": 16, "timing.read_cycles": 8, "timing.pulse_s": None}
 
 
 @st.composite
@@ -56,6 +56,7 @@ HARDWARES = st.fixed_dictionaries(
         "encoding": st.sampled_from(["differential", "offset"]),
         "mapping.slices": st.sampled_from(["adjacent", "separate"]),
         "timing.read_cycles": st.integers(1, 20),
+        "timing.pulse_s": st.none(),
         "timing.array_stages": st.integers(0, 2),
         "timing.overlapped": st.booleans(),
         "timing.pipelined": st.booleans(),
@@ -204,7 +205,9 @@ def test_every_step_is_bound_by_something_and_the_bottleneck_by_itself():
     bounds = find_bounds(simulate_plan(plan_network(resnet_cifar(1), HARDWARE)))
     assert max(bound.share for bound in bounds) == 1
     assert next(bound for bound in bounds if bound.name == "conv1").resource == "arrays"
-    narrow = HARDWARE.override({"timing.bus_bits": 1, "timing.read_cycles": 1, "components.adc.rate_hz": None})
+    narrow = HARDWARE.override(
+        {"timing.bus_bits": 1, "timing.read_cycles": 1, "timing.pulse_s": None, "components.adc.rate_hz": None}
+    )
     narrow = narrow.override({"components.adc.table": None, "components.adc.energy_joule": 1e-12})
     bounds = find_bounds(simulate_plan(plan_network(resnet_cifar(1), narrow)))
     assert next(bound for bound in bounds if bound.name == "conv1").resource == "tile 0 bus"

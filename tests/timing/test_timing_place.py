@@ -94,7 +94,9 @@ def test_bit_hops_of_resnet50_fall_by_a_fifth():
 
 @pytest.mark.parametrize("chips", [{"chip.tiles": 12}, {"chip.tiles": 4}, {"timing.noc": "htree"}])
 def test_the_event_loop_equals_the_simpy_machine_on_a_placement_for_traffic(chips):
-    hardware = HARDWARE.override({**chips, "mapping.placement": "traffic", "timing.read_cycles": 8})
+    hardware = HARDWARE.override(
+        {**chips, "mapping.placement": "traffic", "timing.read_cycles": 8, "timing.pulse_s": None}
+    )
     plan = plan_network(resnet_cifar(1, size=6), hardware)
     machine, _ = build_machine(plan)
     result, oracle = run(machine), Pipeline(plan).run()

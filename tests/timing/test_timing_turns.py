@@ -137,7 +137,9 @@ def test_parts_keep_the_choices_of_their_layer():
 
 def test_the_event_loop_equals_the_simpy_machine_where_layers_are_cut():
     network = split_layers(resnet_cifar(1, size=6), {"layer1.0.conv2": 3, "layer3.0.conv1": 2, "fc": 2})
-    plan = plan_network(network, BIG.override({"timing.pipelined": False, "timing.read_cycles": 8}))
+    plan = plan_network(
+        network, BIG.override({"timing.pipelined": False, "timing.read_cycles": 8, "timing.pulse_s": None})
+    )
     machine, _ = build_machine(plan)
     result, oracle = run(machine), Pipeline(plan).run()
     first = machine.first_window
