@@ -1,10 +1,9 @@
-"""Scores, intervals and label checks."""
+"""Scores and intervals."""
 
 import numpy as np
 import pytest
 
-from xbarsim.errors import ShapeError
-from xbarsim.inference import Score, check_labels, measure_accuracy
+from xbarsim.inference import Score, measure_accuracy
 from xbarsim.inference.accuracy import estimate_interval, score_outputs
 
 
@@ -53,17 +52,3 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     counts = np.random.default_rng(0).binomial(200, 0.9, 2000)
     inside = [low <= 0.9 <= high for low, high in (estimate_interval([count / 200], 200) for count in counts)]
     assert np.mean(inside) > 0.93
-
-
-@pytest.mark.parametrize(
-    ("labels", "rule"),
-    [
-        (np.array([0, 1, 2]), "does not match 2 images"),
-        (np.array([0.0, 1.0]), "not a whole-number type"),
-        (np.array([0, 3]), "3 is outside the 3 classes"),
-        (np.array([-1, 0]), "-1 is outside"),
-    ],
-)
-def test_bad_labels_are_refused(labels, rule):
-    with pytest.raises(ShapeError, match=rule):
-        check_labels(labels, 2, 3)

@@ -8,6 +8,7 @@ import pytest
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
+from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
 
 
@@ -61,6 +62,13 @@ def test_a_class_that_lacks_a_part_is_refused_by_its_name(missing):
     del parts[missing]
     with pytest.raises(ConfigError, match=missing):
         xs.register("metric", "balanced", type("Balanced", (), parts))
+
+
+@pytest.mark.parametrize("name", sorted({column.split(".")[0] for column in REPORT_METRICS}))
+def test_a_name_that_begins_the_names_of_a_reports_numbers_is_refused(name):
+    with pytest.raises(ConfigError, match=f"metric '{name}': .*, whose numbers have names such as {name}[.]"):
+        xs.register("metric", name, Balanced)
+    assert name not in METRICS
 
 
 def test_labels_are_asked_for_where_a_metric_is_named():

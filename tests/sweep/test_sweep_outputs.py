@@ -6,7 +6,7 @@ import pytest
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
-from xbarsim.report.metric import describe_metric, find_metric
+from xbarsim.report.catalogue import describe_metric, find_metric
 from xbarsim.sweep import make_sweep, plan_sweep
 from xbarsim.sweep.evaluate import Evaluator
 

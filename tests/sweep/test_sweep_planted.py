@@ -9,7 +9,8 @@ from samples import make_report
 import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import list_plugins, pack_plugins, unpack_plugins
-from xbarsim.report.metric import REPORT_METRICS, Metric, describe_metric, find_metric
+from xbarsim.report.catalogue import describe_metric, find_metric
+from xbarsim.report.metric import REPORT_METRICS, Metric
 from xbarsim.report.outputs import METRICS
 from xbarsim.sweep import make_sweep, plan_sweep, run_sweep
 from xbarsim.sweep.evaluate import Evaluator
@@ -102,11 +103,12 @@ def test_a_metric_is_the_mean_over_chips_and_must_be_a_number():
         ({"network": "digits", "metrics": ["margin"]}, "margin needs images"),
         ({**CONTENT, "metrics": ["margni"]}, "did you mean margin"),
         ({**CONTENT, "metrics": ["status"]}, "name of another column"),
+        ({**CONTENT, "axes": {"weight_bits": [4, 8]}, "metrics": ["weight_bits"]}, "say weight_bits.hardware"),
     ],
 )
 def test_a_sweep_refuses_a_metric_that_it_cannot_have(content, message):
-    if "status" in content["metrics"]:
-        xs.register("metric", "status", Margin)
+    for name in set(content["metrics"]) & {"status", "weight_bits"}:
+        xs.register("metric", name, Margin)
     with pytest.raises(ConfigError, match=message):
         make_sweep(content)
 

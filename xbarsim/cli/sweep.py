@@ -117,7 +117,7 @@ def _show_summary(plan: SweepPlan, summary: Summary) -> None:
 def _table(plan: SweepPlan, summary: Summary, width: int) -> Any:
     """Lay out the first points: what varies, and as many of the metrics as the width has room for."""
     from xbarsim.cli._tables import new_table
-    from xbarsim.report.metric import describe_metric
+    from xbarsim.report.catalogue import describe_metric
     from xbarsim.sweep.figures import show_level
 
     rows = summary.table.head(_LONGEST)

@@ -8,12 +8,11 @@ over the images, and Student's interval of the mean over the trials.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from xbarsim.errors import ShapeError
+from xbarsim.interval import spread_share, widen_interval
 
 
 class Score(float):
@@ -133,90 +132,3 @@ def estimate_interval(trials: list[float], images: int) -> tuple[float, float]:
     """
     mean = float(np.mean(trials))
     return widen_interval(mean, spread_share(mean, images), trials, (0.0, 1.0))
-
-
-def spread_share(share: float, images: int) -> tuple[float, float]:
-    """Return how far Wilson's interval of a share of images reaches.
-
-    Parameters
-    ----------
-    share : float
-        Share of the images [-].
-    images : int
-        Number of images.
-
-    Returns
-    -------
-    tuple of float
-        Distances below and above the share [-].
-    """
-    from scipy import special  # scipy.stats takes half a second to load
-
-    z = float(special.ndtri(0.975))
-    centre = (share + z * z / (2 * images)) / (1 + z * z / images)
-    half = z * np.sqrt(share * (1 - share) / images + z * z / (4 * images**2)) / (1 + z * z / images)
-    return share - (centre - half), centre + half - share
-
-
-def widen_interval(
-    mean: float, ends: tuple[float, float], trials: Sequence[float], bounds: tuple[float, float]
-) -> tuple[float, float]:
-    """Add the scatter between chips to an interval over images.
-
-    Parameters
-    ----------
-    mean : float
-        Mean over trials.
-    ends : tuple of float
-        How far images let it be off below and above.
-    trials : sequence of float
-        Value of each trial.
-    bounds : tuple of float
-        The least and the greatest value that exist.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end of the 95 % confidence interval, within the bounds.
-    """
-    from scipy import special  # scipy.stats takes half a second to load
-
-    chips = 0.0
-    if len(trials) > 1:
-        chips = float(special.stdtrit(len(trials) - 1, 0.975)) * float(np.std(trials, ddof=1)) / np.sqrt(len(trials))
-    low, high = mean - float(np.hypot(ends[0], chips)), mean + float(np.hypot(ends[1], chips))
-    return max(bounds[0], low), min(bounds[1], high)
-
-
-def check_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
-    """Return labels as int64 after checking count, type and range.
-
-    Parameters
-    ----------
-    labels : array_like, (images,)
-        Class of each image.
-    images : int
-        Number of images.
-    classes : int
-        Number of outputs of the network.
-
-    Returns
-    -------
-    ndarray of int64, (images,)
-        The labels.
-
-    Raises
-    ------
-    ShapeError
-        If the count, the type or a value is wrong.
-    """
-    labels = np.asarray(labels)
-    if labels.shape != (images,):
-        raise ShapeError(f"labels: shape {labels.shape} does not match {images} images")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ShapeError(f"labels: {labels.dtype} is not a whole-number type")
-    labels = labels.astype(np.int64)
-    if images and not (labels.min() >= 0 and labels.max() < classes):
-        wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise ShapeError(f"labels: {wrong} is outside the {classes} classes 0..{classes - 1} of the network")
-    return labels

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.inference.accuracy import spread_share, widen_interval
+from xbarsim.interval import spread_share, widen_interval
 from xbarsim.report.outputs import METRICS
 from xbarsim.report.result import MetricResult
 from xbarsim.rng import stream

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.data.labels import check_labels
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.inference import check_labels
 from xbarsim.plugin import Table
+from xbarsim.report.metric import REPORT_METRICS
 
 VOID = 255
 """Label of pixels that belong to no class, as PASCAL VOC and Cityscapes write it in masks of bytes."""
@@ -210,7 +211,13 @@ def _check_range(labels: np.ndarray, classes: int, masked: np.ndarray) -> None:
 
 
 def _check_class(name: str, cls: type[Any]) -> None:
-    """Refuse a class without a direction or a way to measure, or that cannot be made without arguments."""
+    """Refuse a class without a direction or a way to measure, or whose name is that of a part of every report."""
+    taken = sorted({column.partition(".")[0] for column in REPORT_METRICS})
+    if name in taken:
+        raise ConfigError(
+            f"metric {name!r}: {', '.join(taken)} are parts of every report, whose numbers have names such as "
+            f"{next(column for column in REPORT_METRICS if column.startswith(name + '.'))}; choose another name"
+        )
     if not any(all(callable(getattr(cls, method, None)) for method in form) for form in _FORMS):
         forms = ", or ".join(" and ".join(form) for form in _FORMS)
         raise ConfigError(f"metric {name!r}: {cls.__name__} has no method {forms}")

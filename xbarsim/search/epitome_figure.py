@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.metric import describe_metric
+from xbarsim.report.catalogue import describe_metric
 from xbarsim.report.style import PALETTE, WIDTH_INCH, new_figure, style
 from xbarsim.search.task import ACCURACY
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.metric import describe_metric
+from xbarsim.report.catalogue import describe_metric
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from xbarsim.inference import Accuracy
 from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.report import Report
+from xbarsim.report.catalogue import measure_outputs
 from xbarsim.report.judge import USUAL_METRIC, choose_judge
-from xbarsim.report.metric import measure_outputs
 from xbarsim.report.outputs import METRICS
 from xbarsim.search.cache import open_cache
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost

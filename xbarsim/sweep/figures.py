@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.metric import describe_metric, find_metric
+from xbarsim.report.catalogue import describe_metric, find_metric
 from xbarsim.report.quantity import Column
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, label_bars, new_figure, style
 from xbarsim.sweep.analysis import Effect, Factor, find_front, level_factor

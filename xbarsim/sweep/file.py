@@ -13,8 +13,9 @@ from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest
 from xbarsim.network.executor import EXECUTORS
+from xbarsim.report.catalogue import COMPARED, find_metric, find_output_metrics, list_metrics
 from xbarsim.report.judge import USUAL_METRIC
-from xbarsim.report.metric import COMPARED, REPORT_METRICS, find_metric, find_output_metrics, list_metrics
+from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import SweepDesign
@@ -174,7 +175,7 @@ def _check_metrics(sweep: Sweep, where: str) -> None:
     for name in sweep.metrics:
         if name not in list_metrics():
             raise ConfigError(f"metrics: {name!r} is unknown{suggest(name, list_metrics())}{where}")
-        if name in OTHER_COLUMNS:
+        if name in OTHER_COLUMNS or name in sweep.axes:
             raise ConfigError(f"metrics: {name!r} is the name of another column; say {name}.hardware{where}")
         base, _, part = name.partition(".")
         if part in COMPARED and base in METRICS and base != choose_metric(sweep.metrics):

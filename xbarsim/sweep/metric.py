@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from xbarsim.report import CostReport, Report
+from xbarsim.report.catalogue import OUTPUT_PARTS, find_metric, find_output_metrics, rate_outputs
 from xbarsim.report.document import describe_report
 from xbarsim.report.judge import count_chips
-from xbarsim.report.metric import OUTPUT_PARTS, REPORT_METRICS, find_metric, find_output_metrics, rate_outputs
+from xbarsim.report.metric import REPORT_METRICS
 
 
 def collect_metrics(report: CostReport, names: Iterable[str] = (), labels: np.ndarray | None = None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.report.catalogue import describe_metric, find_metric
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
-from xbarsim.report.metric import describe_metric, find_metric
 from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
 from xbarsim.sweep import figures

@@ -22,8 +22,8 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.names import match_names
 from xbarsim.network import Network, find_executor, hash_network
 from xbarsim.plugin import select_plugins
+from xbarsim.report.catalogue import find_metric, find_output_metrics
 from xbarsim.report.judge import choose_judge
-from xbarsim.report.metric import find_metric, find_output_metrics
 from xbarsim.store import hash_arrays
 from xbarsim.sweep.axis import split_key
 from xbarsim.sweep.design import combine_axes

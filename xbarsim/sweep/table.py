@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.report.metric import find_metric
+from xbarsim.report.catalogue import find_metric
 
 if TYPE_CHECKING:
     import pandas as pd

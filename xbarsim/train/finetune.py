@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim import api, config
+from xbarsim.data.labels import check_labels
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.network import Network, from_torch, load_network
 from xbarsim.network.execute import check_images
@@ -200,8 +201,6 @@ def iterate_batches(
 
 
 def _check_labels(labels: ArrayLike, count: int, network: Network) -> np.ndarray:
-    from xbarsim.inference import check_labels
-
     if not count:
         raise ShapeError("images: none given")
     return check_labels(np.asarray(labels), count, network.output_shape[-1]).astype(np.int64)
