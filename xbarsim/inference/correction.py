@@ -49,12 +49,12 @@ class CorrectedMachine:
 
     @property
     def lsb(self) -> float:
-        """What one unit of a result stands for, in level steps of current [-]."""
+        """What one unit of a result stands for, in level units of current [-]."""
         return self.machine.lsb
 
     @property
     def adc_step(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """ADC step of the layer, in level units of current [-]."""
         return self.machine.adc_step
 
     @property

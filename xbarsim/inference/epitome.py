@@ -40,12 +40,12 @@ class EpitomeMachine:
 
     @property
     def lsb(self) -> float:
-        """What one unit of a result stands for, in level steps of current [-]."""
+        """What one unit of a result stands for, in level units of current [-]."""
         return self.engines[0].lsb
 
     @property
     def adc_step(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """ADC step of the layer, in level units of current [-]."""
         return self.engines[0].adc.lsb
 
     @property

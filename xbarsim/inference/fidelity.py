@@ -32,7 +32,7 @@ class LayerError:
     gain: float | None
     """Least-squares factor between exact results and those on hardware; below 1 where wires lose current [-]."""
     adc_step: float
-    """Least significant bit of the ADC, in level steps of current [-]."""
+    """Least significant bit of the ADC, in level units of current [-]."""
     clipped_share: float
     """Fraction of the conversions that clip [-]."""
     range_used_share: float

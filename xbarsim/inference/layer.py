@@ -48,12 +48,12 @@ class LayerMachine:
 
     @property
     def lsb(self) -> float:
-        """What one unit of a result stands for, in level steps of current [-]."""
+        """What one unit of a result stands for, in level units of current [-]."""
         return self.blocks[0].engine.lsb
 
     @property
     def adc_step(self) -> float:
-        """ADC step of the layer, in level steps of current [-]."""
+        """ADC step of the layer, in level units of current [-]."""
         return self.blocks[0].engine.adc.lsb
 
     @property

@@ -38,11 +38,11 @@ class Machine(Protocol):
 
     @property
     def lsb(self) -> float:
-        """What one unit of a result stands for, in level steps of current [-]."""
+        """What one unit of a result stands for, in level units of current [-]."""
 
     @property
     def adc_step(self) -> float:
-        """ADC step of the layer, in level steps of current [-]; ``lsb`` unless the digital side counts finer."""
+        """ADC step of the layer, in level units of current [-]; ``lsb`` unless the digital side counts finer."""
 
     @property
     def mean_level(self) -> float:

@@ -1,6 +1,6 @@
 """The grid to which the fused kernels round cells.
 
-A cell is rounded to a whole number of 2**-k level steps, with k chosen so that every sum that can occur is exact in
+A cell is rounded to a whole number of 2**-k level units, with k chosen so that every sum that can occur is exact in
 the arithmetic used. Sums then do not depend on their order, and the only difference from float64 is the rounding
 of the cells: at most ``rows * highest input * 2**-(k+1)`` in a column sum, and at most
 ``highest input * sqrt(rows / 12) * 2**-k`` in the root mean square over cells that round independently.
@@ -52,7 +52,7 @@ class Grids:
     highest_sum: float
     """Largest column sum that any input could give [level units]."""
     is_whole: bool
-    """Whether every cell is a whole number of level steps."""
+    """Whether every cell is a whole number of level units."""
 
     def choose(self, lsb: float) -> Grid:
         """Return the coarser grid where it is fine enough for a step of the converter."""
