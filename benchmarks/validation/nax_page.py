@@ -83,7 +83,8 @@ without fine-tuning, on the first 200 images, by the size of all arrays:
 VARIATION = """
 ## Fine-tuning against variation
 
-Arrays of 32 whose cells vary by 20 % of their target conductance, tested on three chips that training has not seen (those of `seed + 1`):
+Arrays of 32 whose cells vary by 20 % of their target conductance, tested on three chips that training has not seen
+(those of `seed + 1`):
 
 ```
 xbarsim finetune resnet20.onnx --hardware nax --set crossbar.rows=32 --set crossbar.cols=32 \\

@@ -309,3 +309,13 @@ def test_two_results_are_compared_in_their_metric(xbarsim_command, tmp_path):
     assert rows["perplexity, hardware"] == ["8.000", "9.500", "+1.500", "1.188"]
     assert rows["perplexity, quantized"] == ["-"] * 4
     assert rows["perplexity lost"] == ["1.000", "2.500", "+1.500", "2.500"]
+
+
+def test_hardware_keys_prints_what_a_glob_names_or_says_what_is_near(xbarsim_command):
+    code, out, _ = xbarsim_command("hardware", "keys", "device.iv.*")
+    assert code == 0
+    assert "device.iv.scale_volt" in out
+    assert "crossbar.rows" not in out
+    assert out.count("device.iv.reference_volt") == 3  # of each form
+    code, _, err = xbarsim_command("hardware", "keys", "adc.bitz")
+    assert (code, err.strip()) == (2, "xbarsim: adc.bitz: no key has this name; did you mean adc.bits?")

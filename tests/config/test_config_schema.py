@@ -39,6 +39,13 @@ def test_what_records_refuse_the_schema_marks(content, key):
     assert any(key in message or "is not valid" in message for message in errors_of(content))
 
 
+@pytest.mark.parametrize("keys", [{"kind": "per_value", "value_bits": 8}, {"kind": "ramp", "step_hz": 1e9}])
+def test_the_schema_takes_the_keys_of_a_law_that_ships_under_this_law_alone(keys):
+    assert not errors_of(component(**keys))
+    assert not errors_of(component(kind=keys["kind"]))  # the others may be inherited
+    assert errors_of(component(**{**keys, "kind": "table"}))
+
+
 def test_keys_of_a_law_that_is_not_loaded_are_free():
     assert not errors_of(component(kind="pipelined_adc", stages=3))
     assert errors_of(component(kind="pipelined_adc", power_watt="much"))

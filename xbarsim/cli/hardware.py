@@ -72,6 +72,34 @@ def schema() -> None:
     typer.echo(json.dumps(write_schema(), indent=1))
 
 
+@app.command()
+def keys(
+    glob: Annotated[
+        str, typer.Argument(metavar="[GLOB]", help="Keys to print, such as 'adc.*'; all if left out.")
+    ] = "*",
+) -> None:
+    """Print keys of hardware files with their values, default, unit and meaning."""
+    from xbarsim.cli._tables import make_console, new_table
+    from xbarsim.config.keys import list_sections
+    from xbarsim.config.schema import write_whole_schema
+    from xbarsim.names import match_names
+
+    known = [key for section in list_sections(write_whole_schema()) for key in section.keys]
+    chosen = match_names(glob, [key.name for key in known], glob, "key")
+    table = new_table("", [])
+    table.add_column("key", overflow="fold")
+    table.add_column("values", overflow="fold", max_width=24)
+    table.add_column("meaning", overflow="fold")
+    for key in known:
+        if key.name in chosen:
+            default = (
+                "" if not key.default else "; required" if key.default == "required" else f"; default {key.default}"
+            )
+            unit = f" [{key.unit}]" if key.unit else ""
+            table.add_row(key.name, key.values.replace("`", "") + default, key.meaning.replace("``", "") + unit)
+    make_console().print(table)
+
+
 def _without_empty(content: dict[str, Any]) -> dict[str, Any]:
     return {
         key: _without_empty(value) if isinstance(value, dict) else value

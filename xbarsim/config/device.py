@@ -176,11 +176,17 @@ class Device(Record):
     read_volt: Positive = 0.2
     """Voltage of a full-scale input [V]."""
     programming: Programming = Programming()
+    """Error of programming."""
     read_noise: ReadNoise = ReadNoise()
+    """Fluctuation between reads."""
     stuck: Stuck = Stuck()
+    """Cells that ignore programming."""
     drift: Drift = Drift()
+    """Drift of the conductance with time."""
     relaxation: Relaxation = Relaxation()
+    """Relaxation after programming."""
     telegraph: Telegraph = Telegraph()
+    """Random telegraph noise."""
     temperature_kelvin: Positive = 300.0
     """Temperature of the cells, for ``drift.activation_ev`` and thermal noise [K]."""
     laws: tuple[DeviceLaw, ...] = ()

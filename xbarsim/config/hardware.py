@@ -144,16 +144,25 @@ class Hardware(Record):
     activation_bits: Annotated[int, Field(ge=1, le=16)] = 8
     """Bits of an input."""
     device: Device
+    """The memory cell."""
     crossbar: Crossbar
+    """An array and its wires."""
     dac: Dac = Dac()
+    """Word-line drivers."""
     adc: Adc = Adc()
+    """Bit-line converters."""
     mapping: Mapping = Mapping()
+    """How layers are cut into arrays."""
     epitome: EpitomeRules = EpitomeRules()
+    """How convolutions with epitomes are executed."""
     chip: Chip
+    """Hierarchy of arrays, cores, tiles and chips."""
     process: Process | None = None
     """Technology to which components with a ``process`` of their own are scaled."""
     timing: Timing
+    """Clock, widths and latencies."""
     activity: AssumedActivity = AssumedActivity()
+    """Activity that ``estimate`` assumes."""
     components: dict[str, PricedComponent] = Field(default_factory=dict)
     """Components by name. A component is charged for the action of its name; actions without a component cost
     nothing."""

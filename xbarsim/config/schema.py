@@ -23,15 +23,33 @@ def write_schema() -> dict[str, Any]:
         JSON schema of draft 2020-12. A component whose ``kind`` is a law of a plug-in that is loaded has the keys of
         that law; under the name of any other law that does not ship, keys are free.
     """
-    content = Hardware.model_json_schema()
-    parts = content["$defs"]
-    for name, part in parts.items():
+    content = write_whole_schema()
+    for name, part in content["$defs"].items():
         if name != "DeviceLaw":  # an item of a list is given whole
             part.pop("required", None)
+    for choice in content["properties"]["components"]["additionalProperties"]["anyOf"][1:]:
+        choice["required"] = ["kind"]
+    content.pop("required")
+    return content
+
+
+def write_whole_schema() -> dict[str, Any]:
+    """Return the schema of a hardware file that inherits nothing: every section lists the keys that it requires.
+
+    Returns
+    -------
+    dict
+        As :func:`write_schema`, with the lists ``required`` of all records.
+    """
+    content = Hardware.model_json_schema()
+    parts = content["$defs"]
     base = {"type": "string", "description": "Name or path of a file to inherit from."}
     content["properties"]["base"] = parts["Device"]["properties"]["base"] = base
     content["properties"]["components"]["additionalProperties"] = _describe_component(parts)
-    content.pop("required")
+    for part in (content, *parts.values()):
+        for key in part.get("properties", {}).values():
+            if "$ref" in key:  # left out by pydantic where it equals the description of the section
+                key.setdefault("description", parts[key["$ref"].rpartition("/")[2]]["description"])
     return {"$schema": DIALECT, **content}
 
 
@@ -43,13 +61,12 @@ def _describe_component(parts: dict[str, Any]) -> dict[str, Any]:
     choices: list[dict[str, Any]] = []
     for name in laws:
         law = laws[name]
-        if name in shipped:
-            continue
         described = law.model_json_schema(ref_template="#/$defs/{model}")
+        if name in shipped and described["properties"].keys() == own.keys():
+            continue
         parts.update({key: value for key, value in described.pop("$defs", {}).items() if key not in parts})
-        described.pop("required", None)
-        described["properties"]["kind"] = {"const": name}
-        described["required"] = ["kind"]
+        described["properties"]["kind"] = {"const": name, "description": own["kind"]["description"]}
+        described["required"] = [*described.get("required", ()), "kind"]
         choices.append(described)
     kind = {"type": "string", "not": {"enum": list(laws)}, "description": own["kind"]["description"]}
     other = {**own, "kind": kind}

@@ -116,7 +116,7 @@ class Search(Record):
     weights: Literal["random"] | None = None
     """``random``: random weights for a backbone without weights."""
     space: dict[str, dict[str, Any]]
-    """Layer or glob -> axis -> list of values; see :mod:`xbarsim.search.space`."""
+    """Layer or glob -> axis -> list of values; the axes are listed in docs/keys/search.md."""
     method: str = "evolution"
     """Search method: ``random``, ``evolution``, ``optuna``, ``differentiable``, or a registered sampler."""
     settings: dict[str, Any] = Field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The figure of the README: what wires take from an array, and what that does to a network.
 
-    python benchmarks/overview_figure.py            writes docs/figures/overview.png
+    python benchmarks/validation/overview_figure.py      # writes docs/figures/overview.png
 
 Left: a 128 x 128 array of `reference` cells, all at half of the highest level, solved exactly; the share of each
 cell's current that its wires take. Right: accuracy of the network that comes with the install against the resistance
@@ -18,7 +18,7 @@ import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "figures" / "overview.png"
+TARGET = Path(__file__).resolve().parents[2] / "docs" / "figures" / "overview.png"
 SIZES = (64, 128, 256)
 SEGMENTS_OHM = (0.0, 2.5, 5.0, 10.0, 15.0, 20.0)
 TRIALS = 3

@@ -1,0 +1,128 @@
+"""Reference pages of all keys of YAML files, from the schemas that editors read.
+
+    python benchmarks/validation/key_pages.py
+
+writes the tables of docs/keys/hardware.md, sweep.md and search.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from xbarsim.config.keys import Section, list_sections
+from xbarsim.config.schema import write_whole_schema
+from xbarsim.converter import CONVERTERS
+from xbarsim.search.epitome import EpitomeSearch
+from xbarsim.search.task import Search
+from xbarsim.sweep.axis import Span
+from xbarsim.sweep.file import Sweep
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "keys"
+PAGES = ("hardware.md", "sweep.md", "search.md")
+MARKER = "<!-- keys, written by python benchmarks/validation/key_pages.py -->"
+WHOLE = "The file itself"
+"""Heading of the keys of hardware files that are in no section."""
+READ = {
+    "device": "[Devices](../devices.md)",
+    "crossbar": "[Circuits, cells and measured arrays](../topologies.md), "
+    "[Responses of circuits that depend on their inputs](../responses.md)",
+    "dac": "[Input coding](../input_coding.md)",
+    "adc": "[Converters](../converters.md), [Remedies](../remedies.md)",
+    "mapping": "[Grouped layers](../remedies.md), [Choose the mapping](../tutorials/mapping_choices.md)",
+    "epitome": "[Epitomes](../epitomes.md)",
+    "components": "[Counted actions](../actions.md)",
+}
+"""Section -> pages with its equations and their sources."""
+
+
+def list_settings() -> list[Section]:
+    """Return the settings of the converters that ship, by ``adc.kind``."""
+    found = []
+    for kind in CONVERTERS:
+        cls: Any = CONVERTERS[kind]
+        cls.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+        (section,) = list_sections(TypeAdapter(cls).json_schema())
+        keys = tuple(key._replace(name=f"adc.settings.{key.name}") for key in section.keys)
+        if keys:
+            found.append(Section(f"adc.settings (adc.kind: {kind})", section.about, keys))
+    return found
+
+
+def list_hardware_sections() -> list[Section]:
+    """Return the sections of hardware files, with the settings of converters behind ``adc``."""
+    found = list_sections(write_whole_schema())
+    after = [section.name for section in found].index("adc") + 1
+    return [*found[:after], *list_settings(), *found[after:]]
+
+
+def list_axis_sections() -> list[Section]:
+    """Return the section of a range of a sweep's axis."""
+    (section,) = list_sections(Span.model_json_schema())
+    keys = tuple(key._replace(name=f"axes.KEY.{key.name}") for key in section.keys)
+    return [Section("axes.KEY, a range", section.about, keys)]
+
+
+def write_sections(sections: Iterable[Section], top: str, level: int = 2) -> str:
+    """Return sections as headings and tables.
+
+    Parameters
+    ----------
+    sections : iterable of Section
+        In order.
+    top : str
+        Heading of the keys outside of sections.
+    level : int
+        Depth of the outermost headings.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    parts = []
+    for section in sections:
+        name, _, form = section.name.partition(" (")
+        marks = "#" * (level + name.replace("[]", "").replace(".NAME", "").count("."))
+        title = f"`{name}`" + (f" ({form}" if form else "") if name else top
+        lines = [f"{marks} {title}"]
+        if section.name:
+            lines.append(_as_markdown(section.about))
+        if name in READ and top == WHOLE:
+            lines.append(f"Equations and sources: {READ[name]}.")
+        rows = ["| key | values | default | unit | meaning |", "|---|---|---|---|---|"]
+        for key in section.keys:
+            default = key.default if key.default in ("", "required") else f"`{key.default}`"
+            cells = (f"`{key.name}`", key.values, default, key.unit, _as_markdown(key.meaning))
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        parts.append("\n\n".join([*lines, "\n".join(rows)]))
+    return "\n\n".join(parts)
+
+
+def _as_markdown(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def write_page(name: str) -> str:
+    """Return a page of docs/keys with its keys, which follow the marker, as the schema has them now."""
+    before, mark, _ = (FOLDER / name).read_text().partition(MARKER)
+    assert mark, f"{name}: no marker"
+    if name == "hardware.md":
+        keys = write_sections(list_hardware_sections(), WHOLE)
+    elif name == "sweep.md":
+        keys = write_sections([*list_sections(Sweep.model_json_schema()), *list_axis_sections()], "The file")
+    else:
+        parts = {"`search nax`": Search, "`search epitome`": EpitomeSearch}
+        keys = "\n\n".join(
+            write_sections(list_sections(record.model_json_schema()), title) for title, record in parts.items()
+        )
+    return f"{before}{mark}\n\n{keys}\n"
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        (FOLDER / page).write_text(write_page(page))
+        print(f"wrote {FOLDER / page}")
