@@ -11,8 +11,8 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.build import NetworkBuilder
 from xbarsim.report.outputs import METRICS
 from xbarsim.search import CostOracle, make_search, run_search
+from xbarsim.search.design import Design
 from xbarsim.search.evaluate import Images, measure_design
-from xbarsim.search.space import Design
 
 CONTENT = {
     "network": "digits", "space": {"*": {"array": [32, 64], "tied": True}}, "points": 2, "method": "random",

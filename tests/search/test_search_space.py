@@ -10,7 +10,7 @@ import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.network.reshape import describe_layer
 from xbarsim.search import CostOracle, make_space
-from xbarsim.search.space import ZERO
+from xbarsim.search.design import ZERO
 
 NAX = {"*": {"kernel": [3, 5, 7], "array": [16, 32, 64, 128]}, "layer*": {"zero": True}}
 

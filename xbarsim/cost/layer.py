@@ -13,13 +13,18 @@ from xbarsim.cost.price import list_prices, price, price_idle
 from xbarsim.cost.record import Cost
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
-from xbarsim.network import Network, Node
+from xbarsim.network import Epitome, Network, Node
 from xbarsim.network.kinds import LAYER_RULES, REQUIRED
 from xbarsim.timing import simulate_plan
 
 
 def price_layer(
-    kind: str, shape: Mapping[str, Any], hardware: Hardware, choice: Mapping[str, Any] | None = None
+    kind: str,
+    shape: Mapping[str, Any],
+    hardware: Hardware,
+    choice: Mapping[str, Any] | None = None,
+    *,
+    epitome: Epitome | None = None,
 ) -> Cost:
     """Return the cost of one layer: its actions, its time, and the share of its arrays in tile area; without I/O.
 
@@ -34,6 +39,8 @@ def price_layer(
         The accelerator.
     choice : mapping, optional
         Dotted key -> value for this layer.
+    epitome : Epitome, optional
+        Small tensor that the weights of a convolution are sampled from.
 
     Returns
     -------
@@ -47,6 +54,8 @@ def price_layer(
     """
     node, input_shape = _make_node(kind, shape)
     network = Network(name=kind, nodes=(node,), input_shape=input_shape)
+    if epitome is not None:
+        network = network.with_epitomes({node.name: epitome})
     plan = plan_network(network, hardware, layers={node.name: choice} if choice else None, may_cut=False)
     activity = simulate_plan(plan)
     whole = price(plan, activity)

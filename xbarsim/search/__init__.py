@@ -1,12 +1,13 @@
 """Search: the cost oracle for external searches, search spaces as data, and searches that use the simulator."""
 
 from xbarsim.search.cache import AnswerCache
+from xbarsim.search.design import Design
 from xbarsim.search.lines import answer, answer_lines
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.run import evaluate_point, make_sampler, open_space, run_search
 from xbarsim.search.sampler import EvolutionSampler, OptunaSampler, RandomSampler, Sampler
-from xbarsim.search.space import Design, SearchSlot, Space, make_space
+from xbarsim.search.space import SearchSlot, Space, make_space
 from xbarsim.search.task import Search, load_search, make_search
 
 __all__ = [

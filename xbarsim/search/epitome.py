@@ -32,12 +32,13 @@ from xbarsim.network import INPUT, Network, load_network
 from xbarsim.network.prune import prune_channels
 from xbarsim.network.reshape import reshape_network
 from xbarsim.rng import stream
+from xbarsim.search.design import Design
 from xbarsim.search.evaluate import Images, load_images, measure_design
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Result, write_rows
 from xbarsim.search.run import Progress, describe_search, name_search, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
-from xbarsim.search.space import Design, Point, SearchSlot, Space
+from xbarsim.search.space import Point, SearchSlot, Space
 from xbarsim.search.store import SearchStore
 from xbarsim.search.task import EvolutionSettings, Search, make_search
 from xbarsim.store import write_file

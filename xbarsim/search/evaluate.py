@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.search.design import Design
 from xbarsim.search.oracle import CostOracle, has_accuracy
 from xbarsim.search.record import describe_cost
-from xbarsim.search.space import Design
 from xbarsim.search.task import Search
 
 

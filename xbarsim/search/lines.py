@@ -10,13 +10,19 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from xbarsim import __version__
 from xbarsim.errors import ConfigError, XbarsimError
+from xbarsim.mapping.choose import PER_LAYER
+from xbarsim.network.kinds import LAYER_RULES
 from xbarsim.report.document import describe_accuracy
+from xbarsim.search.design import SPECIAL
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.record import describe_cost
 
+PROTOCOL = 2
+"""Version of queries and answers; docs/oracle.md lists what changed."""
 LAYER_KEYS = ("id", "layer", "shape", "choice")
-NETWORK_KEYS = ("id", "network", "layers", "weight_bits", "activation_bits", "accuracy")
+NETWORK_KEYS = ("id", "network", "layers", "epitomes", "weight_bits", "activation_bits", "accuracy")
 DATA_KEYS = ("data", "images", "calibration", "mean", "std", "trials", "seed")
 
 
@@ -55,31 +61,62 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cost`` and, where it was asked for, ``accuracy``.
+        ``cost`` and, where it was asked for, ``accuracy``; ``removed`` where layers were left out; or ``about``.
 
     Raises
     ------
     XbarsimError
         If the question cannot be answered.
     """
+    if "about" in question:
+        _check_keys(question, ("id", "about"))
+        return {"about": describe_protocol(oracle)}
     if "layer" in question:
         _check_keys(question, LAYER_KEYS)
         if "shape" not in question:
             raise ConfigError("shape: missing")
         return {"cost": describe_cost(oracle.layer(question["layer"], question["shape"], question.get("choice")))}
     if "network" not in question:
-        raise ConfigError("the query names neither a layer nor a network")
+        raise ConfigError('the query names neither a layer nor a network; {"about": true} lists what can be asked')
     _check_keys(question, NETWORK_KEYS)
     network, layers = question["network"], question.get("layers")
     if not isinstance(network, str):
         raise ConfigError(f"network: {network!r} is not a name or a path")
-    if not isinstance(layers, (dict, type(None))):
-        raise ConfigError(f"layers: {layers!r} is not a mapping of layers to choices")
+    for key in ("layers", "epitomes"):
+        if not isinstance(question.get(key), (dict, type(None))):
+            raise ConfigError(
+                f"{key}: {question[key]!r} is not a mapping of layers to {'choices' if key == 'layers' else key}"
+            )
+    for glob, epitome in (question.get("epitomes") or {}).items():  # the last word on a layer's epitome
+        layers = {**(layers or {}), glob: {**(layers or {}).get(glob, {}), "epitome": epitome}}
     bits = {key: question.get(key) for key in ("weight_bits", "activation_bits")}
     found: dict[str, Any] = {"cost": describe_cost(oracle.cost(network, layers, **bits))}
+    if removed := oracle.design(network, layers).removed:
+        found["removed"] = list(removed)
     if question.get("accuracy") is not None:
         found["accuracy"] = _measure(oracle, network, layers, question["accuracy"], bits)
     return found
+
+
+def describe_protocol(oracle: CostOracle) -> dict[str, Any]:
+    """Return the version of the protocol and what can be asked, for programs that check before they ask.
+
+    Parameters
+    ----------
+    oracle : CostOracle
+        Who is asked.
+
+    Returns
+    -------
+    dict
+        ``protocol``, ``version``, ``hardware`` and its ``hash``, ``layer`` and ``network`` with the keys of queries,
+        ``kinds`` of layers, ``axes`` of choices and ``sections`` of the hardware whose keys a layer may choose.
+    """
+    return {
+        "protocol": PROTOCOL, "version": __version__, "hardware": oracle.hardware.name, "hash": oracle.hash,
+        "layer": LAYER_KEYS, "network": NETWORK_KEYS, "accuracy": DATA_KEYS, "kinds": tuple(LAYER_RULES),
+        "axes": SPECIAL, "sections": tuple(PER_LAYER),
+    }  # fmt: skip
 
 
 def _answer_line(oracle: CostOracle, line: bytes | str, number: int) -> str:

@@ -6,7 +6,6 @@ the code of the package, the hardware, the network and the choice.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
@@ -17,22 +16,22 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xbarsim import __version__, api, config
+from xbarsim import api, config
 from xbarsim.cost import Cost, price_layer
 from xbarsim.cost.layer import check_shape
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import Accuracy
-from xbarsim.network import Network, load_network
+from xbarsim.network import Network
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.report import Report
 from xbarsim.report.catalogue import measure_outputs
 from xbarsim.report.judge import USUAL_METRIC, choose_judge
 from xbarsim.report.outputs import METRICS
-from xbarsim.search.cache import open_cache
+from xbarsim.search.cache import fingerprint_code, open_cache
+from xbarsim.search.design import Choice, Design, apply_choices, choose_shape, load_backbone
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
 
 AnswerT = TypeVar("AnswerT", Cost, Accuracy, float)
-Choice = Mapping[str, Any]
 
 
 class CostOracle:
@@ -76,7 +75,8 @@ class CostOracle:
             ``in_channels``, ``out_channels``, ``kernel``, ``stride`` (1), ``padding`` (0), ``dilation`` (1), ``groups``
             (1), and ``height`` and ``width`` of the input; or ``in_features``, ``out_features``, ``vectors`` (1).
         choice : mapping, optional
-            Dotted key -> value for this layer, for example ``{"crossbar.rows": 64, "crossbar.cols": 64}``.
+            Dotted key -> value for this layer, as ``{"crossbar.rows": 64, "crossbar.cols": 64}``, or an axis of search
+            spaces: ``array``, ``kernel`` (padded so that the output keeps its size), ``width``, ``epitome``.
 
         Returns
         -------
@@ -96,11 +96,14 @@ class CostOracle:
                 return found
         except (TypeError, AttributeError):
             key = None
-        full = check_shape(kind, shape)
-        name = self._name("layer", kind, full, _check_choice(choice))
-        answer = self._find(
-            name, encode_cost, decode_cost, lambda: price_layer(kind, full, self.hardware, choice or None)
+        wanted = choose_shape(kind, check_shape(kind, shape), _check_choice(choice))
+        name = self._name(
+            "layer", kind, wanted.shape, wanted.choice, *([vars(wanted.epitome)] if wanted.epitome else [])
         )
+        answer = self._find(
+            name, encode_cost, decode_cost,
+            lambda: price_layer(kind, wanted.shape, self.hardware, wanted.choice or None, epitome=wanted.epitome),
+        )  # fmt: skip
         if key is not None:
             self._keep(key, answer)
         return answer
@@ -120,7 +123,8 @@ class CostOracle:
         network : Network, str or Path
             A network, or an argument of :func:`~xbarsim.network.load_network`.
         layers : mapping, optional
-            Layer name or glob -> dotted key -> value.
+            Layer name or glob -> dotted key or axis of search spaces (``array``, ``kernel``, ``width``, ``epitome``,
+            ``zero``) -> value.
         weight_bits, activation_bits : int, optional
             Bits of all layers, in place of the hardware's own.
 
@@ -136,8 +140,8 @@ class CostOracle:
         MappingError
             If the network does not fit where ``chip.count`` is a number.
         """
-        net = _load(network)
-        choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
+        design = self.design(network, layers)
+        net, choices = design.network, design.layers
         # the later of two globs wins, so their order belongs to the key
         name = self._name("cost", net.hash, list(choices.items()), weight_bits, activation_bits)
         return self._find(
@@ -261,10 +265,10 @@ class CostOracle:
         **settings: Any,
     ) -> tuple[list[Any], Callable[[], Report]]:
         """Return what a simulation depends on, and a function that runs it unless it was the last one."""
-        net = _load(network)
+        design = self.design(network, layers)
+        net, choices = design.network, design.layers
         x, truth = np.asarray(images), np.asarray(labels)
         known = None if calibration is None else np.asarray(calibration)
-        choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
         data = [None if part is None else _hash(part) for part in (x, truth, known)]
         plain = {key: value for key, value in settings.items() if key != "threads" and value is not None}
         key = [net.hash, list(choices.items()), data, plain]
@@ -280,6 +284,32 @@ class CostOracle:
             return self._last[name]
 
         return key, run
+
+    def design(self, network: Network | str | Path, layers: Mapping[str, Choice] | None = None) -> Design:
+        """Apply choices to a network, without working out what it costs.
+
+        Parameters
+        ----------
+        network, layers
+            As in :meth:`cost`.
+
+        Returns
+        -------
+        Design
+            The network of the chosen shapes, hardware keys by layer, and the layers that were removed.
+
+        Raises
+        ------
+        ConfigError
+            If an input is wrong.
+        """
+        net = load_backbone(network)
+        choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
+        key = ("design", net.hash, json.dumps(list(choices.items()), default=_refuse))
+        found: Design | None = self._memory.get(key)
+        if found is None:
+            self._keep(key, found := apply_choices(net, choices))
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to another process without the answers in memory."""
@@ -322,40 +352,12 @@ class CostOracle:
         self._memory[key] = answer
 
 
-@functools.cache
-def fingerprint_code() -> str:
-    """Return a hash of the version and of every source file of the package, so that an edited copy shares no answer."""
-    digest = hashlib.sha256(__version__.encode())
-    root = Path(__file__).resolve().parents[1]
-    for path in sorted(root.rglob("*.py")):
-        if path.parent.name not in ("cli", "report", "search", "store", "sweep", "train"):
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 def _check_choice(choice: Any) -> dict[str, Any]:
     if choice is None:
         return {}
     if not isinstance(choice, Mapping) or not all(isinstance(key, str) for key in choice):
         raise ConfigError(f"choice: {choice!r} is not a mapping of dotted keys to values")
     return dict(choice)
-
-
-def _load(network: Network | str | Path) -> Network:
-    if isinstance(network, Network):
-        return network
-    path = Path(network)
-    try:
-        stamp = path.stat()
-    except OSError:
-        return load_network(network)  # a name of the zoo, kept there
-    # one step behind: the weights of a .yaml may lie in a file beside it
-    return _load_file(str(network), stamp.st_mtime_ns, stamp.st_size) if path.suffix == ".onnx" else load_network(path)
-
-
-@functools.lru_cache(maxsize=16)
-def _load_file(path: str, stamp: int, size: int) -> Network:
-    return load_network(path)
 
 
 def has_accuracy(network: Network | str | Path, labels: ArrayLike) -> bool:
@@ -373,7 +375,7 @@ def has_accuracy(network: Network | str | Path, labels: ArrayLike) -> bool:
     bool
         Whether the network has several classes as its outputs, and labels are one of them an image.
     """
-    net = _load(network)
+    net = load_backbone(network)
     try:
         choose_judge(USUAL_METRIC).check(labels, len(np.asarray(labels)), net.output_shapes or net.output_shape)
     except (ConfigError, ShapeError):

@@ -12,8 +12,9 @@ from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError, SolverError
 from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
+from xbarsim.search.cache import fingerprint_code
 from xbarsim.search.evaluate import Images, load_images, measure_design, weigh_metrics
-from xbarsim.search.oracle import CostOracle, fingerprint_code
+from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.sampler import SAMPLERS, Sampler
 from xbarsim.search.space import Point, Space, make_space

@@ -29,11 +29,17 @@ from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.names import match_names, suggest
 from xbarsim.network import Network
 from xbarsim.network.reshape import find_branches, reshape_network
+from xbarsim.search.design import (
+    SHAPE_AXES,
+    ZERO,
+    Design,
+    check_value,
+    expand_axis,
+    find_able,
+    make_design,
+    with_epitomes,
+)
 
-ZERO = "zero"
-"""The option that removes the residual branch of a layer."""
-SHAPE_AXES = ("kernel", "width", "epitome")
-"""Axes that change the network; the others change the hardware of a layer."""
 SWITCHES = ("zero", "tied")
 
 Option = Mapping[str, Any]
@@ -79,18 +85,6 @@ class SearchSlot:
                 raise ConfigError(f"{self.name}: {option!r} is not an option; axes are {self.axes}")
             index = index * len(values) + values.index(value)
         return index
-
-
-@dataclass(frozen=True, kw_only=True)
-class Design:
-    """A point of the space, ready for the simulator."""
-
-    network: Network
-    """Backbone with the chosen shapes; without weights where a shape is new."""
-    layers: Mapping[str, dict[str, Any]]
-    """Layer -> dotted key -> value."""
-    removed: tuple[str, ...] = ()
-    """Layers left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,35 +140,14 @@ class Space:
         ConfigError
             If the shapes do not fit each other.
         """
-        kernels: dict[str, int] = {}
-        widths: dict[str, float] = {}
-        epitomes: dict[str, Any] = {}
-        layers: dict[str, dict[str, Any]] = {}
-        removed: list[str] = []
-        branches = find_branches(self.network)
-        chosen = [*((slot, slot.option(index)) for slot, index in zip(self.slots, point))]
-        for slot, option in [*((slot, slot.option(0)) for slot in self.fixed), *chosen]:
-            for name in slot.layers:
-                if isinstance(option, str):
-                    removed.extend([name] if name in branches else [])
-                    continue
-                for axis, value in option.items():
-                    if axis in ("kernel", "epitome") and not self.network.node(name).has_kernel:
-                        continue  # tied to layers that can take it
-                    if axis == "kernel":
-                        kernels[name] = value
-                    elif axis == "width":
-                        widths[name] = value
-                    elif axis == "epitome":
-                        epitomes[name] = value
-                    else:
-                        layers.setdefault(name, {}).update(expand_axis(axis, value))
-        network = reshape_network(self.network, kernels=kernels, widths=widths, removed=removed)
-        alive = {node.name for node in network.layers}
-        return Design(
-            network=_with_epitomes(network, {name: value for name, value in epitomes.items() if name in alive}),
-            layers={name: choice for name, choice in layers.items() if name in alive},
-            removed=tuple(node.name for node in self.network.layers if node.name not in alive),
+        chosen = [(slot, slot.option(index)) for slot, index in zip(self.slots, point)]
+        return make_design(
+            self.network,
+            [
+                (name, {ZERO: True} if isinstance(option, str) else option)
+                for slot, option in [*((slot, slot.option(0)) for slot in self.fixed), *chosen]
+                for name in slot.layers
+            ],
         )
 
     def native(self) -> Point:
@@ -238,10 +211,7 @@ def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware)
             if axis == "tied":
                 ties.update(dict.fromkeys(matched, glob if checked else ""))
                 continue
-            able = [name for name in matched if _can_take(network, branches, name, axis)]
-            if not able or (glob in names and glob not in able):
-                raise ConfigError(f"{where}: {matched[0]} cannot use this axis: {_reason(axis)}")
-            for name in able:
+            for name in find_able(network, branches, glob, axis, f"space.{glob}"):
                 _try_values(where, network, hardware, name, axis, checked)
                 merged[name][axis] = checked
     slots = _collect_slots(merged, ties)
@@ -253,11 +223,6 @@ def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware)
         fixed=tuple(slot for slot in slots if slot.count == 1 and slot.axes),
         natives={node.name: _describe_native(node, hardware, merged[node.name]) for node in network.layers},
     )
-
-
-def expand_axis(axis: str, value: Any) -> dict[str, Any]:
-    """Return the hardware keys that a value of an axis stands for."""
-    return {"crossbar.rows": value, "crossbar.cols": value} if axis == "array" else {axis: value}
 
 
 def _collect_slots(merged: Mapping[str, dict[str, Any]], ties: Mapping[str, str]) -> list[SearchSlot]:
@@ -292,34 +257,8 @@ def _check_values(where: str, axis: str, values: Any) -> Any:
     if any(value in values[:number] for number, value in enumerate(values)):
         raise ConfigError(f"{where}: a value is given twice in {list(values)}")
     for value in values:
-        whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
-        if (axis in ("kernel", "array") and not whole) or (axis == "width" and not number):
-            raise ConfigError(f"{where}: {value!r} is not a {'number' if axis == 'width' else 'whole number'} above 0")
+        check_value(where, axis, value)
     return tuple(values)
-
-
-def _can_take(network: Network, branches: Mapping[str, Any], name: str, axis: str) -> bool:
-    node = network.node(name)
-    if axis == "zero":
-        return name in branches
-    if axis in ("kernel", "epitome"):
-        return node.has_kernel and (axis == "kernel" or node.groups == 1)
-    if axis == "width":
-        try:
-            reshape_network(network, widths={name: 2.0})
-        except ConfigError:
-            return False
-    return True
-
-
-def _reason(axis: str) -> str:
-    return {
-        "zero": "only layers on a residual branch can be left out",
-        "kernel": "it is not a convolution",
-        "epitome": "it is not a convolution without groups",
-        "width": "its channels are fixed by an addition, by groups or by the output of the network",
-    }.get(axis, "it is not a weight layer")
 
 
 def _try_values(where: str, network: Network, hardware: Hardware, name: str, axis: str, values: Any) -> None:
@@ -331,22 +270,11 @@ def _try_values(where: str, network: Network, hardware: Hardware, name: str, axi
             elif axis == "width":
                 reshape_network(network, widths={name: value})
             elif axis == "epitome":
-                _with_epitomes(network, {name: value})
+                with_epitomes(network, {name: value})
             else:
                 hardware.override(expand_axis(axis, value))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-
-
-def _with_epitomes(network: Network, epitomes: Mapping[str, Any]) -> Network:
-    from xbarsim.network import Epitome
-
-    wanted = {}
-    for name, value in epitomes.items():
-        if value is None:
-            continue
-        wanted[name] = Epitome.from_mapping(value)
-    return network.with_epitomes(wanted) if wanted else network
 
 
 def _describe_native(node: Any, hardware: Hardware, axes: Mapping[str, Any]) -> dict[str, Any]:

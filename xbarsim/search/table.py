@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from xbarsim.network.reshape import describe_layer
+from xbarsim.search.design import SHAPE_AXES, expand_axis
 from xbarsim.search.oracle import CostOracle
-from xbarsim.search.space import SHAPE_AXES, Space, expand_axis
+from xbarsim.search.space import Space
 
 TERMS = {"latency": "delay_s", "energy": "energy_joule", "area": "area_m2"}
 """Lambda -> what it weighs."""
