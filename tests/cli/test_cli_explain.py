@@ -67,7 +67,7 @@ def test_the_page_has_figures_and_tables_and_opens_offline(found, tmp_path):
         assert (tmp_path / "page" / "figures" / f"{name}.png").stat().st_size > 5000
         assert (tmp_path / "page" / f"{name}.csv").read_text().count("\n") > 2
         assert f"figures/{name}.svg" in page
-    for part in ("largest cause", "Points of cosine", "12.345", "Refused by the configuration", "6 orders were drawn"):
+    for part in ("largest cause", "Points of cosine", "12.345", "Not simulated", "6 orders were drawn"):
         assert part in page
     assert json.loads((tmp_path / "page" / "explanation.json").read_text())["orders"] == 6
 

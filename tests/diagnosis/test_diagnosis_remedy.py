@@ -13,6 +13,7 @@ from xbarsim.diagnosis.attempt import Attempts, join_attempts, list_attempts
 from xbarsim.diagnosis.bench import Subject
 from xbarsim.diagnosis.remedy import is_already
 from xbarsim.mvm.encoding import columns_per_weight
+from xbarsim.network.build import NetworkBuilder
 from xbarsim.report.judge import USUAL_METRIC, choose_judge
 
 
@@ -77,6 +78,30 @@ def test_a_remedy_that_does_not_fit_says_why():
     assert "output correction" in [attempt.name for attempt in attempts.found]
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("output correction", {"adc.output_correction": True}, "the hardware has it already"),
+        ("one group a read", {}, "no grouped layers"),
+        ("signs and magnitudes", {"dac.bits": 4}, "no layer has signed inputs"),
+        ("two ADC bits more", {"adc.bits": 15}, "adc.bits: 15 and 2 more are above 16"),
+        ("range of 99.5 %", {"adc.bits": "ideal"}, "converters are ideal"),
+        ("columns in another order", {}, "no cell is stuck"),
+        ("arrays of half the size", {"crossbar.rows": 8, "crossbar.cols": 8}, "8 x 8 cells"),
+    ],
+)
+def test_a_remedy_that_is_named_and_does_not_apply_says_why(name, changes, reason):
+    net = NetworkBuilder("positive", (6,))
+    net.add("relu", "relu")
+    net.add("linear", "fc", settings={"features": 3})
+    subject = make_subject(net.build(), changes=changes)
+    attempts = list_attempts(subject, [name, "gain correction"])
+    assert list(attempts.refused) == [name]
+    assert reason in attempts.refused[name]
+    assert [attempt.name for attempt in attempts.found] == ["gain correction"]
+    assert name not in list_attempts(subject).refused
+
+
 def test_remedies_that_change_different_keys_can_be_joined():
     subject = make_subject()
     by_name = {attempt.name: attempt for attempt in list_attempts(subject).found}
@@ -128,8 +153,10 @@ def test_remedies_are_added_to_the_best_while_they_help_and_cost_little(monkeypa
 def test_weights_get_the_bits_that_their_cells_have_room_for(changes, bits):
     hardware = xs.load_hardware("reference", changes)
     found = REMEDIES["weights that fill their cells"].choose(hardware)
-    assert found == (None if bits is None else {"weight_bits": bits})
-    if found is not None:
+    if bits is None:
+        assert "fill their cells already" in found
+    else:
+        assert found == {"weight_bits": bits}
         assert xs.estimate("resnet20", hardware.override(found)).arrays == xs.estimate("resnet20", hardware).arrays
         slices = functools.partial(columns_per_weight, hardware.encoding, cell_bits=hardware.device.cell_bits)
         assert slices(bits + 1) > slices(bits) == slices(hardware.weight_bits)

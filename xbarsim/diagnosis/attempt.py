@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xbarsim import api
 from xbarsim.diagnosis.bench import Subject
-from xbarsim.diagnosis.remedy import REMEDIES, Changes, is_already
+from xbarsim.diagnosis.remedy import NEEDS, REMEDIES, Changes, is_already
 from xbarsim.errors import XbarsimError
 from xbarsim.mapping import plan_network
 from xbarsim.names import match_names
@@ -30,7 +30,7 @@ class Attempts:
 
     found: tuple[Attempt, ...]
     refused: Mapping[str, str]
-    """Remedy -> reason why the configuration refuses it."""
+    """Remedy -> reason why the configuration refuses it, or why one that was asked for by name does not apply."""
 
 
 def list_attempts(subject: Subject, wanted: Collection[str] | None = None) -> Attempts:
@@ -46,7 +46,8 @@ def list_attempts(subject: Subject, wanted: Collection[str] | None = None) -> At
     Returns
     -------
     Attempts
-        In the order of the table; those that the configuration refuses, with the reason.
+        In the order of the table; those that the configuration refuses, and those of ``wanted`` that do not apply,
+        with the reason.
     """
     globs = ["*"] if wanted is None else wanted
     names = {name for glob in globs for name in match_names(glob, list(REMEDIES), f"remedies: {glob!r}", "remedy")}
@@ -59,10 +60,14 @@ def list_attempts(subject: Subject, wanted: Collection[str] | None = None) -> At
     }
     found, refused = [], {}
     for remedy in REMEDIES.values():
-        changes = remedy.choose(subject.hardware)
-        if changes is None or is_already(subject.hardware, changes) or not needed[remedy.needs]:
-            continue
         if remedy.name not in names:
+            continue
+        changes = remedy.choose(subject.hardware) if needed[remedy.needs] else NEEDS[remedy.needs]
+        if not isinstance(changes, str) and is_already(subject.hardware, changes):
+            changes = "the hardware has it already"
+        if isinstance(changes, str):
+            if wanted is not None:
+                refused[remedy.name] = changes
             continue
         try:
             found.append(_attempt(subject, remedy.name, changes))

@@ -112,7 +112,7 @@ class Explanation:
     gains: tuple[RemedyGain, ...]
     """Remedies, the best first; empty where they were not asked for."""
     refused: Mapping[str, str]
-    """Refused remedy -> reason."""
+    """Remedy that is not simulated -> reason: the configuration refuses it, or it was named and does not apply."""
     orders: int
     """Number of orders in which causes were enabled; 0 if all sets of causes were evaluated."""
     layer_images: int

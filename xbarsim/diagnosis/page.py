@@ -119,7 +119,7 @@ def render_page(explanation: Explanation, drawings: Mapping[str, tuple[str, str]
         sections += ["<h2>Remedies</h2>", lay_out_figure(drawings, "remedies"), f"<p>{_REMEDY_NOTE}</p>"]
         sections.append(_remedy_table(explanation))
     if explanation.refused:
-        sections += ["<h3>Refused by the configuration</h3>", lay_out_pairs(explanation.refused.items())]
+        sections += ["<h3>Not simulated</h3>", lay_out_pairs(explanation.refused.items())]
     pairs = [
         (name.replace("_", " "), getattr(made, name))
         for name in ("version", "hardware", "hardware_hash", "network", "network_hash", "seed")

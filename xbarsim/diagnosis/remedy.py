@@ -1,7 +1,7 @@
 """The table of remedies: changes of the hardware that recover accuracy without training.
 
-A remedy is a set of overrides. Remedies that the hardware already has are left out; those that the configuration
-refuses are listed with the reason.
+A remedy is a set of overrides. Remedies that the hardware already has, or that do not apply to it, are left out unless
+they are asked for by name; those that the configuration refuses are listed with the reason.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from xbarsim.config.encoding import ENCODINGS
 Changes = Mapping[str, Any]
 MOST_WEIGHT_BITS = 16
 """Bits of the widest weights that layers compute with."""
+MOST_ADC_BITS = 16
+"""Bits of the widest converter."""
+_IDEAL = "adc.bits: the converters are ideal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,61 +29,83 @@ class Remedy:
     """Name in tables."""
     about: str
     """Description in one line."""
-    choose: Callable[[Hardware], Changes | None]
-    """Function of the hardware that returns overrides, or None if the remedy does not apply."""
+    choose: Callable[[Hardware], Changes | str]
+    """Function of the hardware that returns overrides, or the reason why the remedy does not apply."""
     needs: Literal["any", "groups", "signs", "floats"]
     """Layers that it is for: any, grouped (depthwise) ones, those with signed inputs, or those whose weights the
     network's file has not put into integers."""
 
 
-def _always(changes: Changes) -> Callable[[Hardware], Changes | None]:
+NEEDS: Mapping[str, str] = {
+    "any": "the network has no weight layers",
+    "groups": "the network has no grouped layers",
+    "signs": "no layer has signed inputs",
+    "floats": "the network's file has put the weights into integers",
+}
+"""Layers that a remedy is for -> why it does not apply where there are none."""
+
+
+def _always(changes: Changes) -> Callable[[Hardware], Changes | str]:
     return lambda hardware: changes
 
 
-def _with_converter(changes: Changes) -> Callable[[Hardware], Changes | None]:
-    return lambda hardware: changes if hardware.adc_bits is not None else None
+def _with_converter(changes: Changes) -> Callable[[Hardware], Changes | str]:
+    return lambda hardware: changes if hardware.adc_bits is not None else _IDEAL
 
 
-def _add_bits(more: int) -> Callable[[Hardware], Changes | None]:
-    def choose(hardware: Hardware) -> Changes | None:
+def _add_bits(more: int) -> Callable[[Hardware], Changes | str]:
+    def choose(hardware: Hardware) -> Changes | str:
         bits = hardware.adc_bits
-        return None if bits is None or bits + more > 16 else {"adc.bits": bits + more}
+        if bits is None:
+            return _IDEAL
+        if bits + more > MOST_ADC_BITS:
+            return f"adc.bits: {bits} and {more} more are above {MOST_ADC_BITS}"
+        return {"adc.bits": bits + more}
 
     return choose
 
 
-def _with_pairs(changes: Changes) -> Callable[[Hardware], Changes | None]:
-    return lambda hardware: changes if hardware.polarities == 2 else None
+def _with_pairs(changes: Changes) -> Callable[[Hardware], Changes | str]:
+    return lambda hardware: changes if hardware.polarities == 2 else f"encoding: {hardware.encoding} has no pairs"
 
 
-def _with_wide_reads(changes: Changes) -> Callable[[Hardware], Changes | None]:
-    return lambda hardware: changes if hardware.dac.bits > 1 else None
+def _with_wide_reads(changes: Changes) -> Callable[[Hardware], Changes | str]:
+    return lambda hardware: changes if hardware.dac.bits > 1 else "dac.bits: reads of 1 bit lose nothing by signs"
 
 
-def _fill_cells(hardware: Hardware) -> Changes | None:
+def _fill_cells(hardware: Hardware) -> Changes | str:
     count, bits, cell_bits = ENCODINGS[hardware.encoding].count_slices, hardware.weight_bits, hardware.device.cell_bits
     while bits < MOST_WEIGHT_BITS and count(bits + 1, cell_bits) == count(bits, cell_bits):
         bits += 1
-    return {"weight_bits": bits} if bits > hardware.weight_bits else None
+    return {"weight_bits": bits} if bits > hardware.weight_bits else f"weights of {bits} bits fill their cells already"
 
 
-def _halve_arrays(hardware: Hardware) -> Changes | None:
+def _halve_arrays(hardware: Hardware) -> Changes | str:
     rows, cols = hardware.crossbar.rows, hardware.crossbar.cols
-    return {"crossbar.rows": rows // 2, "crossbar.cols": cols // 2} if min(rows, cols) >= 16 else None
+    if min(rows, cols) < 16:
+        return f"arrays of {rows} x {cols} cells are small already"
+    return {"crossbar.rows": rows // 2, "crossbar.cols": cols // 2}
 
 
-def _verify(hardware: Hardware) -> Changes | None:
+def _verify(hardware: Hardware) -> Changes | str:
     programming, write = hardware.device.programming, hardware.device.write
-    has_size = programming.distribution != "none" and programming.sigma > 0 and not programming.sigma_siemens
-    if write is None or write.verify is not None or not has_size:
-        return None
+    if write is None:
+        return "device.write: missing"
+    if write.verify is not None:
+        return "device.write.verify: given already"
+    if programming.distribution == "none" or programming.sigma <= 0 or programming.sigma_siemens:
+        return "device.programming: has no standard deviation relative to the conductance"
     verify = {"tolerance": programming.sigma / 2, "relative_to": programming.relative_to, "max_pulses": 20}
     return {"device.write.verify": verify, "device.write.pulses": None}
 
 
-def _move_columns(hardware: Hardware) -> Changes | None:
+def _move_columns(hardware: Hardware) -> Changes | str:
     stuck = hardware.device.stuck
-    return {"mapping.remap": "columns"} if stuck.on_rate + stuck.off_rate > 0 else None
+    return {"mapping.remap": "columns"} if stuck.on_rate + stuck.off_rate > 0 else "device.stuck: no cell is stuck"
+
+
+def _take_off_column(hardware: Hardware) -> Changes | str:
+    return "sums are signed, without off-currents" if hardware.has_signed_sums else {"adc.off_current": "column"}
 
 
 _TABLE = (
@@ -186,7 +211,7 @@ _TABLE = (
     ),
     Remedy(
         name="column of off cells", about="off-currents are taken away as an own column measures them",
-        choose=lambda hardware: None if hardware.has_signed_sums else {"adc.off_current": "column"}, needs="any",
+        choose=_take_off_column, needs="any",
     ),
     Remedy(
         name="write and verify", about="cells are written again until they are within half of their standard deviation",
