@@ -6,12 +6,14 @@ FOLDER holds NAME.onnx and, where there is one, exports.jsonl with a line a file
 runs in a process of its own, so that its peak of memory is its own. A file counts as equal where the largest difference
 is at most 1e-5 of the largest result, as small where it loads in at most four times its size plus 200 MB. Networks of
 fewer than 100 million multiply-accumulates are simulated too where asked for, with one image. FILE keeps the results as
-they come: a run that was cut off goes on where it was. Needs onnx and onnxruntime.
+they come, a line a file: a run that was cut off goes on where it was, with the same options; a file that has changed is
+checked again. Needs onnx and onnxruntime.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
 import subprocess
@@ -19,6 +21,10 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from resume import add_lines, read_log
 
 TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
 CLOSE = 1e-5
@@ -94,6 +100,15 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def hash_file(path: Path) -> str:
+    """Return a hash of the content of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
 def check_apart(path: Path, hardware: str, simulate: bool = False) -> dict[str, Any]:
     """Check a file in a process of its own."""
     command = [sys.executable, __file__, "--one", str(path), "--hardware", hardware, *["--simulate"] * simulate]
@@ -143,19 +158,21 @@ def main() -> None:
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     families = {line["name"]: line["family"] for line in lines}
     out = Path(given.out) if given.out else None
-    results = json.loads(out.read_text()) if out is not None and out.is_file() else []
-    done = {found["name"] for found in results}
+    known = read_log(out, {"hardware": given.hardware, "simulate": given.simulate})
+    done = {(line["name"], line["content"]): line for line in known}
+    results = []
     for path in sorted(folder.glob(f"{given.only}*.onnx")):
-        if path.stem in done:
+        content = hash_file(path)
+        if (path.stem, content) in done:
+            results.append(done[path.stem, content])
             continue
         found = check_apart(path, given.hardware, given.simulate)
         results.append(found)
+        add_lines(out, [{**found, "content": content}])
         text = (
             found.get("reason") or f"{found['difference']:.1e}  {found['seconds']:.1f} s  {', '.join(found['opaque'])}"
         )
         print(f"{found['name']:34s} {found['state']:8s} {text}", flush=True)
-        if out is not None:
-            out.write_text(json.dumps(results, indent=1))
     show_table(results, families)
 
 

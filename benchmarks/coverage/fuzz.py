@@ -4,12 +4,15 @@ usage: python benchmarks/coverage/fuzz.py [GRAPHS] [SEED] [--log FILE]
 
 Prints every graph that is refused or differs, by its seed, and the count; exit status 1 where there is one. A graph of
 seed S is made again by GRAPHS = 1 and SEED = S. With a log, a run that was cut off goes on where it was: the file holds
-a line for every graph that is wrong and for every hundred that are done. Needs onnx and onnxruntime.
+a line for every graph that is wrong and for every hundred that are done, and names the first seed and the source of the
+graphs, to which a run that goes on must keep. Needs onnx and onnxruntime.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import inspect
 import json
 import random
 import sys
@@ -17,9 +20,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from reference.onnx_graphs import compare_graph, make_graph
+from resume import add_lines, read_log
 
 STEP = 100
 
@@ -44,11 +49,10 @@ def main() -> int:
     parser.add_argument("seed", nargs="?", type=int, default=0)
     parser.add_argument("--log", type=Path)
     given = parser.parse_args()
-    known = given.log.read_text().splitlines() if given.log and given.log.is_file() else []
-    lines = [json.loads(line) for line in known]
-    wrong = [line for line in lines if "found" in line]
+    source = hashlib.sha256(inspect.getsource(sys.modules[make_graph.__module__]).encode()).hexdigest()[:16]
+    lines, end = read_log(given.log, {"seed": given.seed, "graphs": source}), given.seed + given.graphs
+    wrong = {line["seed"]: line for line in lines if "found" in line and line["seed"] < end}
     done = max((line["done"] for line in lines if "done" in line), default=given.seed)
-    end = given.seed + given.graphs
     with tempfile.TemporaryDirectory() as folder:
         while done < end:
             stop = min(done + STEP, end)
@@ -56,10 +60,8 @@ def main() -> int:
             for each in found:
                 print(json.dumps(each), flush=True)
             done = stop
-            wrong += found
-            if given.log:
-                with given.log.open("a") as log:
-                    log.writelines(json.dumps(line) + "\n" for line in [*found, {"done": done}])
+            wrong |= {each["seed"]: each for each in found}
+            add_lines(given.log, [*found, {"done": done}])
     print(f"{given.graphs} graphs, {len(wrong)} wrong")
     return len(wrong) > 0
 

@@ -144,6 +144,17 @@ class Mean:
         return outputs[:, 0]
 
 
+@pytest.mark.parametrize(("name", "method"), [("top5", "terms"), ("error", "sums")])
+def test_the_outputs_of_a_chip_are_scored_once(name, method, monkeypatch):
+    judge, calls = choose_judge(name), []
+    score = getattr(judge.metric, method)
+    monkeypatch.setattr(judge.metric, method, lambda *given: calls.append(0) or score(*given))
+    outputs, labels = RNG.normal(size=(3, 20, 8)), RNG.integers(8, size=20)
+    truth = judge.check(labels if name == "top5" else RNG.normal(size=(20, 8)), 20, (8,))
+    rate_chips(judge, outputs, truth, runs=3, seed=0)
+    assert len(calls) == 3
+
+
 def test_chips_widen_the_interval_and_those_that_repeat_the_first_do_not():
     calm = np.repeat(RNG.normal(size=(1, 50, 1)), 3, axis=0)
     wild = calm + np.array([-1.0, 0.0, 1.0])[:, None, None]

@@ -40,6 +40,8 @@ class RatedChip:
     """(images, ...)."""
     value: float
     """Value of the metric."""
+    scores: np.ndarray | None
+    """(images,) terms, or (images, n) sums; None where the metric has neither."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,13 +113,20 @@ class Judge:
         """Return the value of outputs (images, ...) beside labels (images, ...); ConfigError if it is no number."""
         if hasattr(self.metric, "measure"):
             return self._number(self.metric.measure(outputs, labels), "measure")
-        if hasattr(self.metric, "terms"):
-            return self._number(np.mean(self.metric.terms(outputs, labels)), "terms")
-        return self._number(self.metric.combine(self.metric.sums(outputs, labels).sum(axis=0)), "combine")
+        return self.rate(outputs, labels).value
 
     def rate(self, outputs: Outputs, labels: np.ndarray) -> RatedChip:
-        """Return outputs (images, ...) with their value beside labels (images, ...)."""
-        return RatedChip(outputs=outputs, value=self.measure(outputs, labels))
+        """Return outputs (images, ...) with scores and their value beside labels (images, ...), scored once."""
+        scores, value = None, math.nan
+        if hasattr(self.metric, "terms"):
+            scores = np.asarray(self.metric.terms(outputs, labels))
+            value = self._number(np.mean(scores), "terms")
+        elif hasattr(self.metric, "sums"):
+            scores = np.asarray(self.metric.sums(outputs, labels))
+            value = self._number(self.metric.combine(scores.sum(axis=0)), "combine")
+        if hasattr(self.metric, "measure"):
+            value = self._number(self.metric.measure(outputs, labels), "measure")
+        return RatedChip(outputs=outputs, value=value, scores=scores)
 
     def estimate(self, chips: Sequence[RatedChip], labels: np.ndarray, seed: int) -> tuple[float, float]:
         """Estimate how far the mean over chips may be off because images are a sample.
@@ -138,7 +147,7 @@ class Judge:
         """
         mean = float(np.mean([chip.value for chip in chips]))
         if hasattr(self.metric, "terms"):
-            terms = np.stack([self.metric.terms(chip.outputs, labels) for chip in chips])
+            terms = np.stack([chip.scores for chip in chips if chip.scores is not None])
             if terms.dtype != bool:
                 half = _spread_mean(terms.mean(axis=0))
                 return half, half
@@ -147,7 +156,7 @@ class Judge:
             return math.inf, math.inf
         rng = stream(seed, "metric.bootstrap", self.name)
         if hasattr(self.metric, "sums"):
-            sums = np.stack([self.metric.sums(chip.outputs, labels) for chip in chips], axis=1)
+            sums = np.stack([chip.scores for chip in chips if chip.scores is not None], axis=1)
             draws = (sums[_draw(rng, labels)].sum(axis=0) for _ in range(DRAWS_OF_SUMS))
             moved = [float(np.mean(self.metric.combine(totals))) - mean for totals in draws]
         else:
