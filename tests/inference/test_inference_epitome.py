@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from xbarsim.config import load_hardware
-from xbarsim.inference import simulate_network
+from xbarsim.inference import epitome, simulate_network
 from xbarsim.inference.layer import program_layer
 from xbarsim.mapping import plan_network
+from xbarsim.mvm import program_matrix
 from xbarsim.network import (
     Epitome,
     Network,
@@ -160,3 +161,30 @@ def test_reuse_changes_no_value_of_noiseless_arrays(images):
         quantized, plan = prepare("tiled", {"epitome.output_wrapping": wraps}, images)
         outputs.append(simulate_network(quantized, plan, images, images).outputs)
     np.testing.assert_array_equal(*outputs)
+
+
+def test_responses_are_fitted_on_what_reaches_the_word_lines(images, monkeypatch):
+    keys = {
+        "device.iv": {"kind": "sinh", "scale_volt": 0.15, "reference_volt": 0.2}, "crossbar.r_wl_ohm": 20.0,
+        "crossbar.r_bl_ohm": 20.0, "adc.bits": "ideal",
+    }  # fmt: skip
+    given = []
+    monkeypatch.setattr(
+        epitome, "program_matrix", lambda *args, **keys: given.append(keys["codes"]) or program_matrix(*args, **keys)
+    )
+    codes = np.random.default_rng(1).integers(0, 6, (2, 12, 8, 8))
+
+    def program(codes=None, **more):
+        quantized, plan = prepare("overlapping", {**keys, **more}, images)
+        at = plan.network.node("second"), quantized.layers["second"], plan.layers[1]
+        return program_layer(*at, seed=0, trial=0, codes=codes)
+
+    machine = program(codes)
+    assert len(given) == len(machine.engines) > 1
+    for sample, (_, _, lines) in zip(given, machine._lines(codes), strict=True):
+        assert 20 < len(sample) <= len(lines)
+        assert sample.any(axis=0).any()
+        assert {row.tobytes() for row in sample} <= {row.tobytes() for row in lines}
+    solved = program(codes, **{"crossbar.method": "exact"}).solve_reads().accumulate(codes)
+    known, blind = (np.abs(each.accumulate(codes) - solved).mean() for each in (machine, program()))
+    assert known < 0.7 * blind

@@ -143,8 +143,7 @@ def _choose_share(metric: str) -> Judge:
     if judge.unit != "%" or not judge.higher_is_better or not has_scores:
         raise ConfigError(
             f"metric: {judge.name} is not a share, so a loss in points is not defined; use top1, top5, miou, or a "
-            "class "
-            "with unit '%', higher_is_better, and terms or sums; or leave out the labels to use the agreement"
+            "class with unit '%', higher_is_better, and terms or sums; or leave out metric and labels for agreement"
         )
     return judge
 

@@ -17,6 +17,7 @@ import numpy as np
 from xbarsim.converter import split_inputs
 from xbarsim.errors import MappingError
 from xbarsim.inference.machine import Codes, Sums
+from xbarsim.inference.sample import pick_images, pick_vectors, pick_windows
 from xbarsim.mapping import EpitomePlan, LayerPlan
 from xbarsim.mapping.epitome import OVERWRITE, Ints
 from xbarsim.mvm import Engine, Statistics, leave_out_errors, program_matrix
@@ -121,39 +122,63 @@ class EpitomeMachine:
 
     def _lines(self, codes: Codes) -> Iterator[tuple[int, Engine, Codes]]:
         """Yield row block, engine and word-line inputs (windows * rounds, rows of the block), rounds innermost."""
-        features = self._fetch(codes)
-        starts = self.plan.row_starts
+        features = _fetch(self.node, self.quantized, self.tables, codes)
         for block, engine in enumerate(self.engines):
-            rows = slice(starts[block], starts[block] + engine.rows)
-            lines = np.zeros((features[0].shape[0], self.tables.round_count, engine.rows), features[0].dtype)
-            for r, pattern in enumerate(self.tables.patterns[self.tables.pattern_of, rows]):
-                driven = pattern >= 0
-                lines[:, r, driven] = features[r][:, pattern[driven]]
+            start = self.plan.row_starts[block]
+            lines = _place(self.tables, features, slice(start, start + engine.rows))
             yield block, engine, lines.reshape(-1, engine.rows)
 
-    def _fetch(self, codes: Codes) -> list[Codes]:
-        """Return the features (windows, features) that each round fetches, several fetches added up."""
-        attributes = self.node.attributes
-        geometry = make_geometry(
-            codes.shape, **{key: attributes[key] for key in ("kernel", "stride", "padding", "dilation")}
-        )
-        windows = gather_windows(codes, geometry, channels_last=False, pad_code=self.quantized.input_zero_point)
-        size = attributes["kernel"][0] * attributes["kernel"][1]
-        found: list[Codes] = []
-        for r in range(self.tables.round_count):
-            fetches = self.tables.ifat[self.tables.ifat[:, 0] == r, 1:] * size
-            if len(fetches) == 1:
-                found.append(windows[:, fetches[0, 0] : fetches[0, 1]])
-                continue
-            total = np.zeros((len(windows), int(np.diff(fetches).max())), dtype=np.int32)
-            for low, high in fetches.tolist():
-                total[:, : high - low] += windows[:, low:high]
-            found.append(total)
-        return found
+
+def _fetch(node: Node, quantized: QuantizedLayer, tables: EpitomePlan, codes: Codes) -> list[Codes]:
+    """Return the features (windows, features) that each round fetches, several fetches added up."""
+    attributes = node.attributes
+    geometry = make_geometry(
+        codes.shape, **{key: attributes[key] for key in ("kernel", "stride", "padding", "dilation")}
+    )
+    windows = gather_windows(codes, geometry, channels_last=False, pad_code=quantized.input_zero_point)
+    size = attributes["kernel"][0] * attributes["kernel"][1]
+    found: list[Codes] = []
+    for r in range(tables.round_count):
+        fetches = tables.ifat[tables.ifat[:, 0] == r, 1:] * size
+        if len(fetches) == 1:
+            found.append(windows[:, fetches[0, 0] : fetches[0, 1]])
+            continue
+        total = np.zeros((len(windows), int(np.diff(fetches).max())), dtype=np.int32)
+        for low, high in fetches.tolist():
+            total[:, : high - low] += windows[:, low:high]
+        found.append(total)
+    return found
+
+
+def _place(tables: EpitomePlan, features: list[Codes], rows: slice) -> Codes:
+    """Return the inputs (windows, rounds, rows) of some word lines; lines that a round does not drive rest."""
+    lines = np.zeros((len(features[0]), tables.round_count, rows.stop - rows.start), features[0].dtype)
+    for r, pattern in enumerate(tables.patterns[tables.pattern_of, rows]):
+        driven = pattern >= 0
+        lines[:, r, driven] = features[r][:, pattern[driven]]
+    return lines
+
+
+def _sample_lines(node: Node, quantized: QuantizedLayer, tables: EpitomePlan, codes: Codes, rows: slice) -> Codes:
+    """Return inputs (vectors, rows) of some word lines, of every round that drives any, spread over images."""
+    is_driven = (tables.patterns[tables.pattern_of, rows] >= 0).any(axis=1)
+    images = pick_images(codes)
+    found = [
+        pick_windows(_place(tables, _fetch(node, quantized, tables, images[k : k + 1]), rows), k)[:, is_driven]
+        for k in range(len(images))
+    ]
+    return pick_vectors(np.concatenate(found).reshape(-1, rows.stop - rows.start))
 
 
 def program_epitome(
-    node: Node, quantized: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int, threads: int | None = None
+    node: Node,
+    quantized: QuantizedLayer,
+    plan: LayerPlan,
+    *,
+    seed: int,
+    trial: int,
+    codes: Codes | None = None,
+    threads: int | None = None,
 ) -> EpitomeMachine:
     """Program an epitome into its arrays; arguments as in :func:`~xbarsim.inference.layer.program_layer`.
 
@@ -177,6 +202,9 @@ def program_epitome(
     for block, (low, high) in enumerate(zip(plan.row_starts[:-1], ends)):
         if low >= high:
             break
+        sample = None
+        if codes is not None and plan.hardware.response != "operator":
+            sample = _sample_lines(node, quantized, tables, codes, slice(low, high))
         engines.append(
             program_matrix(
                 epitome.codes[low:high, : tables.used_columns],
@@ -187,6 +215,7 @@ def program_epitome(
                 seed=seed,
                 trial=trial,
                 layer=node.name if len(plan.row_starts) == 2 else f"{node.name}/{block}",
+                codes=sample,
                 threads=threads,
             )
         )

@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 from xbarsim.converter import split_inputs
 from xbarsim.inference.epitome import program_epitome
 from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
+from xbarsim.inference.sample import pick_images, pick_vectors, pick_windows
 from xbarsim.mapping import LayerPlan, Stripe
 from xbarsim.mvm import Engine, ReadGroups, Statistics, leave_out_errors, program_matrix
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
-
-SAMPLE_IMAGES = 32
-"""Images that responses are fitted on. Our choice."""
-SAMPLE_WINDOWS = 16
-"""Windows of each of them. Our choice."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -166,7 +162,7 @@ def program_layer(
         With the ADC range that the hardware has without calibration.
     """
     if plan.epitome is not None:
-        return program_epitome(node, quantized, plan, seed=seed, trial=trial, threads=threads)
+        return program_epitome(node, quantized, plan, seed=seed, trial=trial, codes=codes, threads=threads)
     blocks = []
     for index in range(plan.stripes):
         cut = plan.stripe(index)
@@ -209,22 +205,18 @@ def sample_vectors(node: Node, quantized: QuantizedLayer, plan: LayerPlan, codes
     Returns
     -------
     ndarray of int, (vectors, K)
-        At most ``SAMPLE_IMAGES`` times ``SAMPLE_WINDOWS`` vectors, in the order of the images.
+        Some windows of some images (:mod:`~xbarsim.inference.sample`), in the order of the images.
     """
-    images = codes[np.unique(np.linspace(0, len(codes) - 1, SAMPLE_IMAGES).astype(int))]
+    images = pick_images(codes)
     if not node.has_kernel:
-        vectors = images.reshape(-1, codes.shape[-1])
-        return np.asarray(
-            vectors[np.unique(np.linspace(0, len(vectors) - 1, SAMPLE_IMAGES * SAMPLE_WINDOWS).astype(int))]
-        )
+        return pick_vectors(images.reshape(-1, codes.shape[-1]))
     found = []
     for k in range(len(images)):
         part = images[k : k + 1, inputs]
         geometry = make_geometry(part.shape, **{key: node.attributes[key] for key in rule_of(node).geometry})
         is_last, pad = plan.rows_order == "packed", quantized.input_zero_point
         windows = gather_windows(part, geometry, channels_last=is_last, pad_code=pad)
-        offset = k % max(1, len(windows) // SAMPLE_WINDOWS)  # other places of the image each time
-        found.append(windows[offset :: max(1, len(windows) // SAMPLE_WINDOWS)][:SAMPLE_WINDOWS])
+        found.append(pick_windows(windows, k))
     return np.concatenate(found)
 
 
