@@ -149,7 +149,7 @@ def estimate(
     activity = simulate_plan(plan)
     cost = price(plan, activity)
     settings = {
-        "assumed_mean_level": record.activity.mean_level,
+        "assumed_mean_level": record.assumed_level,
         "assumed_input_activity": record.activity.input_activity,
     }
     return CostReport(

@@ -41,19 +41,26 @@ def idle_power(rating: Rating) -> float:
     return rating.power_watt if always_on else rating.leakage_watt
 
 
-def read_energy(hardware: Hardware, mean_level: float | None = None, input_activity: float | None = None) -> float:
-    """Return the energy that the cells of one array dissipate in one read.
+def read_energy(
+    hardware: Hardware,
+    mean_level: float | None = None,
+    input_activity: float | None = None,
+    array_watt: float | None = None,
+) -> float:
+    """Return the energy that one array takes in one read: its mean power times the length of the pulses.
 
-    Every cell of a driven row conducts for the length of the pulse: rows * cols * mean conductance *
-    mean squared voltage * pulse; where inputs are pulses of one voltage, squared voltage * pulse * mean number of
-    pulses. Wires and sneak paths are neglected.
+    Without ``array_watt`` it is that of a full array without resistance in lines: rows * cols * mean conductance *
+    mean squared voltage; where inputs are pulses of one voltage, squared voltage * mean share of the pulses.
 
     Parameters
     ----------
     hardware : Hardware
         Device, array size, pulse and clock.
     mean_level, input_activity : float, optional
-        As in ``hardware.activity``, which holds where they are left out [-].
+        Mean level of all cells of the array, and mean squared input, as fractions; those that the hardware file assumes
+        where they are left out [-].
+    array_watt : float, optional
+        Mean power of the array over the pulses of a read [W].
 
     Returns
     -------
@@ -61,10 +68,11 @@ def read_energy(hardware: Hardware, mean_level: float | None = None, input_activ
         Energy of one array and one read [J].
     """
     device, timing = hardware.device, hardware.timing
-    active = hardware.activity.input_activity if input_activity is None else input_activity
-    pulse = (timing.pulse_s or hardware.single_read_cycles / timing.clock_hz) * hardware.dac.pulses
-    conductance = _mean_conductance(hardware, mean_level)
-    return hardware.crossbar.rows * hardware.crossbar.cols * conductance * active * device.read_volt**2 * pulse
+    if array_watt is None:
+        active = hardware.activity.input_activity if input_activity is None else input_activity
+        cells = hardware.crossbar.rows * hardware.crossbar.cols
+        array_watt = cells * _mean_conductance(hardware, mean_level) * active * device.read_volt**2
+    return array_watt * (timing.pulse_s or hardware.single_read_cycles / timing.clock_hz) * hardware.dac.pulses
 
 
 def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:
@@ -75,7 +83,7 @@ def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:
     hardware : Hardware
         ``device`` and its key ``write``.
     mean_level : float, optional
-        Mean cell level as a fraction of the highest level; that of ``hardware.activity`` where it is left out [-].
+        Mean level of the cells as a fraction of the highest; the one that the file assumes where it is left out [-].
 
     Returns
     -------
@@ -90,4 +98,4 @@ def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:
 
 def _mean_conductance(hardware: Hardware, mean_level: float | None) -> float:
     """Return the mean of current over voltage of a cell at the read voltage [S]."""
-    return hardware.device.conductance_siemens(hardware.activity.mean_level if mean_level is None else mean_level)
+    return hardware.device.conductance_siemens(hardware.assumed_level if mean_level is None else mean_level)

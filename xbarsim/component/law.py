@@ -7,7 +7,7 @@ of one instance. ``xbarsim.register("component_law", name, cls)`` adds a law.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -30,9 +30,12 @@ class OperatingPoint(NamedTuple):
     hardware: Hardware
     """Hardware of the layer."""
     mean_level: float
-    """Mean cell level as a fraction of the highest level [-]."""
+    """Mean level of the cells that hold weights, of both cells of pairs, as a fraction of the highest level [-]."""
     input_activity: float
     """Mean squared word-line voltage as a fraction of full scale squared [-]."""
+    array_watt: float | None = None
+    """Mean power of an array of the layer over the pulses of a read, of the rows that it drives [W]; None: of a full
+    array without resistance in lines."""
 
 
 class Rated(Protocol):
@@ -56,6 +59,9 @@ class Rated(Protocol):
 
 class CostLaw(Component):
     """Base class of cost laws: derived classes add fields and the method ``rate``."""
+
+    reads_arrays: ClassVar[bool] = False
+    """Whether ``rate`` takes :attr:`OperatingPoint.array_watt`, which is then worked out layer by layer."""
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check that the component is charged for an action that is counted; ValueError where it is not."""
@@ -117,6 +123,8 @@ class SurveyLaw(CostLaw):
 class ArrayReadLaw(CostLaw):
     """Cells of an array: energy from conductances, voltage and pulse; power and area as in the file."""
 
+    reads_arrays: ClassVar[bool] = True
+
     def check(self, name: str, hardware: Hardware) -> None:
         """Check the action, and that the energy has one origin; ValueError where it is not so."""
         CostLaw.check(self, name, hardware)
@@ -126,7 +134,7 @@ class ArrayReadLaw(CostLaw):
     def rate(self, at: OperatingPoint) -> Rating:
         """Return the file's numbers (or its table's) with the energy of one read; see :class:`Rated`."""
         rating = fit_rating(_look_up(self, at) if self.table else self, self, at.hardware)
-        return _with_energy(rating, read_energy(at.hardware, at.mean_level, at.input_activity))
+        return _with_energy(rating, read_energy(at.hardware, at.mean_level, at.input_activity, at.array_watt))
 
 
 class WriteLaw(CostLaw):

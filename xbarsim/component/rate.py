@@ -7,7 +7,12 @@ from xbarsim.config import Hardware, Rating
 
 
 def rate_component(
-    name: str, hardware: Hardware, *, mean_level: float | None = None, input_activity: float | None = None
+    name: str,
+    hardware: Hardware,
+    *,
+    mean_level: float | None = None,
+    input_activity: float | None = None,
+    array_watt: float | None = None,
 ) -> Rating:
     """Return the rating of one instance of a component on some hardware.
 
@@ -18,7 +23,10 @@ def rate_component(
     hardware : Hardware
         Hardware of the layer: resolution, array size and device decide.
     mean_level, input_activity : float, optional
-        As in ``hardware.activity``, which holds where they are left out [-].
+        Mean level of the cells that hold weights and mean squared input, as fractions; those that the hardware file
+        assumes where they are left out [-].
+    array_watt : float, optional
+        Mean power of an array over the pulses of a read; that of a full one where it is left out [W].
 
     Returns
     -------
@@ -30,13 +38,13 @@ def rate_component(
     ModelRangeWarning
         Once for each key outside a component's table, where the nearest two entries are extrapolated.
     """
-    assumed = hardware.activity
     law: Rated = hardware.components[name]  # type: ignore[assignment]
     return law.rate(
         OperatingPoint(
             name,
             hardware,
-            assumed.mean_level if mean_level is None else mean_level,
-            assumed.input_activity if input_activity is None else input_activity,
+            hardware.assumed_level if mean_level is None else mean_level,
+            hardware.activity.input_activity if input_activity is None else input_activity,
+            array_watt,
         )
     )

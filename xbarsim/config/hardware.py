@@ -124,7 +124,9 @@ class AssumedActivity(Record):
     """Activity that ``estimate`` assumes; ``simulate`` measures it."""
 
     mean_level: Fraction = 0.5
-    """Mean cell level as a fraction of the highest level [-]."""
+    """Mean level of the cells that hold the digits of weights, as a fraction of the highest level. With ``encoding:
+    differential`` one cell of a pair holds the digit and the other is off, so that the mean of both is half of it
+    [-]."""
     input_activity: Fraction = 0.5
     """Mean squared word-line voltage relative to full scale squared, or the mean fraction of pulses with ``dac.coding``
     ``width`` or ``count``. Where dac.bits is 1 it is the fraction of ones [-]."""
@@ -257,6 +259,11 @@ class Hardware(Record):
     def converted_polarities(self) -> int:
         """Column sums of a weight slice that are converted: 1, or 2 where both polarities are converted apart."""
         return 1 if self.has_signed_sums else self.polarities
+
+    @property
+    def assumed_level(self) -> float:
+        """Assumed mean level of cells that hold weights, as a fraction of the highest: of a pair one is off [-]."""
+        return self.activity.mean_level / self.polarities
 
     @property
     def has_unit_column(self) -> bool:

@@ -12,12 +12,14 @@ programming of a chip that holds all weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xbarsim.component import action_energy, count_instances, idle_power, rate_component, write_energy
-from xbarsim.component.law import WriteLaw
-from xbarsim.config import Hardware
+from xbarsim.component.law import CostLaw, WriteLaw
+from xbarsim.config import Component, Hardware
+from xbarsim.config.hardware import AssumedActivity
 from xbarsim.config.verify import mean_pulses
+from xbarsim.cost.array_read import assume_layer_watt, assume_reads
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
@@ -143,7 +145,9 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     for step in activity.steps:
         hardware = step.layer.hardware if step.layer else plan.hardware
         tags = _find_tags(lists, hardware)
-        energy = _price_actions(hardware, tags, step.counts, _operate(step.layer, (measured or {}).get(step.name)))
+        found = (measured or {}).get(step.name)
+        at, is_assumed = _operate(step.layer, found), found is None and not (step.layer and step.layer.driven_share < 1)
+        energy = _price_actions(hardware, tags, step.counts, at, is_assumed)
         area: dict[str, float] = {}
         if step.layer is not None:
             if step.counts.get("write") and not _has_write_law(hardware):
@@ -158,24 +162,41 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
 
 
 def _operate(layer: LayerPlan | None, found: Measured | None) -> Measured | None:
-    """Return cell level and input activity of a read; rows at rest count where groups are read one after the other."""
-    if layer is None or layer.driven_share == 1.0:
-        return found
-    own = layer.hardware.activity if found is None else found
-    return Measured(mean_level=own.mean_level, input_activity=own.input_activity * layer.driven_share)
+    """Return what prices of a layer's actions depend on, measured or assumed; None without arrays."""
+    if layer is None:
+        return None
+    hardware = layer.hardware
+    own = found or Measured(mean_level=hardware.assumed_level, input_activity=hardware.activity.input_activity)
+    watt = own.array_watt
+    if watt is None and any(_reads_arrays(component) for component in hardware.components.values()):
+        watt = assume_layer_watt(layer, assume_reads(hardware if found is None else _assume(hardware, found)))
+    # rows at rest count in the activity where groups are read one after the other
+    return replace(own, input_activity=own.input_activity * layer.driven_share, array_watt=watt)
+
+
+def _assume(hardware: Hardware, found: Measured) -> Hardware:
+    """Return a hardware record that assumes what was measured."""
+    level = min(1.0, found.mean_level * hardware.polarities)
+    activity = AssumedActivity(mean_level=level, input_activity=found.input_activity)
+    return hardware.model_copy(update={"activity": activity})
+
+
+def _reads_arrays(component: Component) -> bool:
+    """Tell whether the price of a component depends on the power of array reads."""
+    return isinstance(component, CostLaw) and component.reads_arrays
 
 
 def _price_actions(
-    hardware: Hardware, tags: Tags, counts: Mapping[str, int], found: Measured | None
+    hardware: Hardware, tags: Tags, counts: Mapping[str, int], at: Measured | None, is_assumed: bool
 ) -> dict[str, float]:
     """Return the energy of the counted actions, by component."""
     energy = {}
     for name, tag in tags.items():
         count = counts.get(tag.action, 0)
         each = tag.action_joule
-        if count and found is not None:
-            at = {"mean_level": found.mean_level, "input_activity": found.input_activity}
-            each = action_energy(rate_component(name, hardware, **at))
+        # with the assumptions of the file, other components cost what their tags say
+        if count and at is not None and not (is_assumed and not _reads_arrays(hardware.components[name])):
+            each = action_energy(rate_component(name, hardware, **vars(at)))
         if count and each:
             energy[name] = count * each
     return energy

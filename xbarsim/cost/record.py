@@ -11,9 +11,11 @@ class Measured:
     """Activity of a layer measured in a simulation; replaces the assumptions in the hardware file."""
 
     mean_level: float
-    """Mean cell level as a fraction of the highest level [-]."""
+    """Mean level of the cells that hold weights, of both cells of pairs, as a fraction of the highest level [-]."""
     input_activity: float
     """Mean squared word-line voltage relative to full scale squared [-]."""
+    array_watt: float | None = None
+    """Mean power of an array of the layer over the pulses of a read [W]; None: assumed, as without a simulation."""
 
 
 @dataclass(frozen=True, kw_only=True)

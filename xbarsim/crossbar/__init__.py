@@ -4,6 +4,7 @@ from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.currents import CurrentReport, solve_currents, solve_currents_report
 from xbarsim.crossbar.netlist import write_netlist
 from xbarsim.crossbar.operating import solve_operating_point
+from xbarsim.crossbar.power import ArrayCircuit, ReadPower, describe_circuit, find_power
 from xbarsim.crossbar.read import solve_reads
 from xbarsim.crossbar.relaxation import ReadReport
 from xbarsim.crossbar.response import solve_operator, solve_patterns
@@ -12,7 +13,7 @@ from xbarsim.crossbar.transfer import TransferReport, solve_transfer, solve_tran
 from xbarsim.crossbar.wires import Wires
 
 __all__ = [
-    "TOPOLOGIES", "CurrentReport", "Lines", "ReadReport", "Topology", "TransferReport", "Wires", "solve_currents",
-    "solve_currents_report", "solve_operating_point", "solve_operator", "solve_patterns", "solve_reads",
-    "solve_transfer", "solve_transfer_report", "write_netlist",
+    "TOPOLOGIES", "ArrayCircuit", "CurrentReport", "Lines", "ReadPower", "ReadReport", "Topology", "TransferReport",
+    "Wires", "describe_circuit", "find_power", "solve_currents", "solve_currents_report", "solve_operating_point",
+    "solve_operator", "solve_patterns", "solve_reads", "solve_transfer", "solve_transfer_report", "write_netlist",
 ]  # fmt: skip

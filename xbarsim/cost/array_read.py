@@ -1,0 +1,294 @@
+"""Power of array reads that ``estimate`` assumes: rows in use at random inputs, cells at random levels.
+
+A read takes the mean power of its array times the length of its pulses. The power counts what is driven and conducts:
+every cell of a driven row, cells without a weight at the off conductance; rows at rest and unused rows are at 0 V.
+
+Levels of cells and inputs are independent draws, each from the distribution of the largest entropy that has the mean
+that the hardware file assumes (``activity``): it is uniform for ``mean_level: 0.5``. Of a differential pair, one cell
+holds the digit and the other is off. The mean power then has a closed form, lines included to first order. Where lines
+take more, or cells and gates make the circuit depend on its inputs, one array with random levels is solved for 16
+random reads, and the closed form without lines is multiplied by what they take. Both are kept by hardware and filling.
+
+Neglected: correlations between inputs. ``simulate`` measures levels and inputs instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.config.encoding import ENCODINGS, CellFormat
+from xbarsim.crossbar import describe_circuit, find_power
+from xbarsim.crossbar.power import FIRST_ORDER
+from xbarsim.mapping import LayerPlan
+from xbarsim.mvm.layout import FLOAT_BITS, count_slices
+from xbarsim.rng import stream
+from xbarsim.timing.rounds import wanted_columns
+
+Floats = NDArray[np.float64]
+
+READS = 16
+"""Random reads that are solved side by side."""
+HALVINGS = 60
+"""Steps of the bisection that finds a distribution."""
+
+
+class ArrayFill(NamedTuple):
+    """What an array holds and what a read of it drives."""
+
+    rows: int
+    """Rows that hold weights."""
+    cols: int
+    """Regular columns that hold weights."""
+    driven: float
+    """Mean number of rows that a read drives."""
+    groups: int
+    """Groups that share the array as diagonal blocks; the cells between blocks hold weights of zero."""
+
+
+class AssumedReads:
+    """Mean power of reads on some hardware, with the levels and inputs that its file assumes.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Array, device, encoding and assumptions.
+    """
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.circuit = describe_circuit(hardware)
+        self._crossbar, device, activity = hardware.crossbar, hardware.device, hardware.activity
+        levels = np.arange(device.levels) / (device.levels - 1)
+        self._siemens = device.g_off_siemens + levels * (device.g_on_siemens - device.g_off_siemens)
+        chances = spread_mean(levels, activity.mean_level) / hardware.polarities
+        chances[0] += 1.0 - 1.0 / hardware.polarities
+        self._chances = chances
+        cells = CellFormat(weight_bits=hardware.weight_bits, cell_bits=device.cell_bits, slices=count_slices(hardware))
+        self._zeros = _encode_zeros(hardware, cells)
+        self._has_unit, self._has_reference = hardware.has_unit_column, hardware.has_reference_column
+        self._inputs = np.arange(1 << hardware.dac.bits) / ((1 << hardware.dac.bits) - 1)
+        self._input_chances = spread_mean(self._inputs**hardware.dac.power, activity.input_activity)
+        self._known: dict[ArrayFill, float] = {}
+
+    @property
+    def width(self) -> int:
+        """Bit lines of an array, unit column and reference column included."""
+        return self._crossbar.cols + self._has_unit + self._has_reference
+
+    def find_watt(self, fill: ArrayFill) -> float:
+        """Return the mean power of an array over the pulses of a read.
+
+        Parameters
+        ----------
+        fill : ArrayFill
+            What it holds, and what is driven.
+
+        Returns
+        -------
+        float
+            Power [W].
+        """
+        if fill not in self._known:
+            self._known[fill] = self._find_watt(fill)
+        return self._known[fill]
+
+    def _find_watt(self, fill: ArrayFill) -> float:
+        columns = self._average_columns(fill)
+        share = float(self._input_chances @ self.circuit.weigh(self._inputs))
+        ideal = self.circuit.full_watt * share * fill.driven * float(columns[0].sum())
+        if self.circuit.is_ideal or not ideal:
+            return ideal
+        if self.circuit.has_first_order:
+            lost = self._lose(fill, columns) / ideal
+            if lost <= FIRST_ORDER:
+                return ideal / (1.0 + lost)
+        return ideal * self._solve(fill)
+
+    def _average_columns(self, fill: ArrayFill) -> Floats:
+        """Return mean and mean square of the conductance of a cell of each column in a row with weights, (2, width)."""
+        cells = self.circuit.conduct(self._siemens)
+        found = np.full((2, self.width), cells[0])
+        own = 1.0 / fill.groups
+        for power, row in enumerate(found, start=1):
+            row[:] = cells[0] ** power
+            weights, zeros = self._chances @ cells**power, cells[self._zeros] ** power
+            if self._has_unit:
+                row[self._crossbar.cols] = cells[1] ** power
+            row[: fill.cols] = own * weights + (1.0 - own) * float(zeros.mean())
+        return found
+
+    def _lose(self, fill: ArrayFill, columns: Floats) -> float:
+        """Return the mean power that the ideal currents of a read would dissipate in lines [W]."""
+        wires, layout, rows = self.circuit.lines.wires, self.circuit.topology, self._crossbar.rows
+        mean, variance = columns[0], columns[1] - columns[0] ** 2
+        along = slice(None, None, 1 if layout.drive == "far" else -1)
+        tails, spread = np.cumsum(mean[along]), np.cumsum(variance[along])
+        word = wires.r_wl_ohm * float((tails**2 + spread).sum()) + wires.r_source_ohm * float(tails[-1] ** 2)
+        second, crossed = self._square_volts()
+        word *= fill.driven * second
+        share = fill.driven / fill.rows
+        passed = np.minimum(np.arange(1, rows + 1), fill.rows) if layout.sense == "far" else np.maximum(
+            fill.rows - np.arange(rows), 0
+        )  # fmt: skip
+        pair = share**2 * crossed * float((mean**2).sum())  # of the currents of two rows, summed over columns
+        squares = passed * share * second * float(columns[1].sum()) + passed * (passed - 1) * pair
+        whole = float(squares.max())  # every row with weights passes the sensor
+        return word + wires.r_bl_ohm * float(squares.sum()) + wires.r_sink_ohm * whole
+
+    def _square_volts(self) -> tuple[float, float]:
+        """Return the mean square of the voltage of an input, and the mean product of two, over pulses [V2]."""
+        chances, full = self._input_chances, self.circuit.read_volt**2
+        if self.circuit.pulses == 1:
+            return full * float(chances @ self._inputs**2), full * float(chances @ self._inputs) ** 2
+        sent = 1.0 - np.cumsum(chances)[:-1]  # chance that a pulse is sent
+        return full * float(sent.mean()), full * float((sent**2).mean())
+
+    def _solve(self, fill: ArrayFill) -> float:
+        """Return the power of random reads of a random array relative to that without lines [-]."""
+        rng = stream(0, "cost.array_read", f"{fill.rows}x{fill.cols}", f"{fill.driven:.6g}/{fill.groups}")
+        rows, width = self._crossbar.rows, self.width
+        levels = np.zeros((rows, width), dtype=np.int64)
+        drawn = rng.choice(len(self._chances), size=(fill.rows, fill.cols), p=self._chances)
+        is_own = np.arange(fill.rows)[:, np.newaxis] * fill.groups // fill.rows == (
+            np.arange(fill.cols) * fill.groups // fill.cols
+        )
+        zeros = self._zeros[np.arange(fill.cols) % len(self._zeros)]
+        levels[: fill.rows, : fill.cols] = np.where(is_own, drawn, zeros)
+        if self._has_unit:
+            levels[: fill.rows, self._crossbar.cols] = 1
+        opening = np.zeros((READS, rows))
+        sent = rng.choice(self._inputs, size=(READS, fill.rows), p=self._input_chances)
+        opening[:, : fill.rows] = sent * (rng.random((READS, fill.rows)) < fill.driven / fill.rows)
+        opening[~opening.any(axis=1), 0] = 1.0
+        found = find_power(self._siemens[levels][np.newaxis], opening, self.circuit, threads=1)
+        return float(found.watt.sum() / found.ideal_watt.sum())
+
+
+def assume_reads(hardware: Hardware) -> AssumedReads:
+    """Return the assumed reads of some hardware, the same object for records that agree in what counts.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Hardware of a layer.
+
+    Returns
+    -------
+    AssumedReads
+        With what it has found so far.
+    """
+    device, adc = hardware.device, hardware.adc
+    cells = (device.g_on_siemens, device.g_off_siemens, device.cell_bits, device.read_volt, device.iv)
+    turned = (hardware.encoding, hardware.weight_bits, adc.off_current, adc.subtract, hardware.mapping.groups)
+    return _keep_reads((hardware.crossbar, hardware.dac, hardware.activity, *cells, *turned), _Unkeyed(hardware))
+
+
+class _Unkeyed:
+    """A hardware record that does not count in the key of a cache."""
+
+    def __init__(self, hardware: Hardware) -> None:
+        self.hardware = hardware
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unkeyed)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=256)
+def _keep_reads(key: Hashable, record: _Unkeyed) -> AssumedReads:
+    return AssumedReads(record.hardware)
+
+
+def assume_layer_watt(layer: LayerPlan, reads: AssumedReads) -> float:
+    """Return the mean power of the arrays of a layer over the pulses of a read.
+
+    Parameters
+    ----------
+    layer : LayerPlan
+        A mapped layer.
+    reads : AssumedReads
+        Those of its hardware.
+
+    Returns
+    -------
+    float
+        Mean over its arrays and reads [W].
+    """
+    fills = _count_epitome(layer) if layer.epitome is not None else _count_stripes(layer)
+    total = sum(count * reads.find_watt(fill) for fill, count in fills.items())
+    return total / sum(fills.values())
+
+
+def _count_stripes(layer: LayerPlan) -> Counter[ArrayFill]:
+    """Count the reads of arrays by filling, for one stream of one window."""
+    found: Counter[ArrayFill] = Counter()
+    for index, times in ((0, layer.stripes - 1), (layer.stripes - 1, 1)):
+        if times < 1:
+            continue
+        stripe = layer.stripe(index)
+        starts, used = stripe.row_starts, Counter(stripe.columns.used.tolist())
+        for rows, blocks in Counter(end - begin for begin, end in itertools.pairwise(starts)).items():
+            for cols, count in used.items():
+                fill = ArrayFill(rows, cols, rows / stripe.rounds, stripe.groups)
+                found[fill] += times * blocks * count * stripe.rounds
+    return found
+
+
+def _count_epitome(layer: LayerPlan) -> Counter[ArrayFill]:
+    """Count the reads of arrays by filling, for one stream of one window: only arrays that a round needs are read."""
+    epitome = layer.epitome
+    assert epitome is not None
+    driven, wanted = epitome.driven(layer.row_starts), wanted_columns(layer, epitome)
+    rows, used = np.diff(layer.row_starts), layer.columns.used
+    found: Counter[ArrayFill] = Counter()
+    for lines, columns in zip(driven, wanted):
+        for block in np.flatnonzero(lines).tolist():
+            for col in np.flatnonzero(columns).tolist():
+                found[ArrayFill(int(rows[block]), int(used[col]), float(lines[block]), 1)] += 1
+    return found
+
+
+def spread_mean(values: Floats, mean: float) -> Floats:
+    """Return the distribution of the largest entropy that has a mean.
+
+    Parameters
+    ----------
+    values : ndarray, (values,)
+        From 0 to 1, in increasing order [-].
+    mean : float
+        Between the first and the last of them [-].
+
+    Returns
+    -------
+    ndarray, (values,)
+        Probabilities, proportional to a power of one number with ``values`` as exponents [-].
+    """
+    chances: Floats = np.zeros(len(values))
+    if mean <= values[0] or mean >= values[-1]:
+        chances[0 if mean <= values[0] else -1] = 1.0
+        return chances
+    low, high = -200.0, 200.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        chances = np.exp(middle * (values - (1.0 if middle > 0 else 0.0)))
+        chances /= chances.sum()
+        low, high = (middle, high) if float(chances @ values) < mean else (low, middle)
+    return chances
+
+
+def _encode_zeros(hardware: Hardware, cells: CellFormat) -> NDArray[np.int64]:
+    """Return the levels of a weight of zero, slice by slice; off where groups are read in turn or bits are stored."""
+    if hardware.mapping.groups == "serial" or hardware.weight_bits == FLOAT_BITS:
+        return np.zeros(1, dtype=np.int64)
+    starts = np.array([0, 1])
+    encoded: Any = ENCODINGS[hardware.encoding].encode(np.zeros((1, 1), dtype=np.int64), cells, starts)
+    return np.asarray(encoded.digits[0, :, 0, 0]).astype(np.int64)
