@@ -1,5 +1,7 @@
 """Settings of the documentation site: ``sphinx-build -W docs site``."""
 
+import re
+
 from xbarsim import __version__
 
 project = "xbarsim"
@@ -11,14 +13,34 @@ html_title = f"xbarsim {release}"
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
 autodoc_typehints = "none"
+napoleon_use_param = napoleon_use_rtype = False  # words of shapes are no names to link to
 exclude_patterns = ["_build"]
 
 
 def escape_stars(app, what, name, thing, options, lines):
     """Keep shapes such as (images, *input_shape) from being read as emphasis."""
-    lines[:] = [line.replace("*input_shape", r"\*input_shape") for line in lines]
+    lines[:] = [re.sub(r"(?<![*`\w])\*(?=\w+[,)])", r"\\*", line) for line in lines]
+
+
+class Attributes:
+    """Keep descriptions of attributes from napoleon, which takes what stands before a colon for a type."""
+
+    def __init__(self):
+        self.lines = []
+
+    def keep(self, app, what, name, thing, options, lines):
+        """Remember a description as it is."""
+        self.lines = list(lines)
+
+    def restore(self, app, what, name, thing, options, lines):
+        """Put it back."""
+        if what in ("attribute", "property", "data") and not any(line.startswith("---") for line in self.lines):
+            lines[:] = self.lines
 
 
 def setup(app):
     """Prepare docstrings before napoleon reads them."""
+    attributes = Attributes()
     app.connect("autodoc-process-docstring", escape_stars, priority=100)
+    app.connect("autodoc-process-docstring", attributes.keep, priority=200)
+    app.connect("autodoc-process-docstring", attributes.restore, priority=900)

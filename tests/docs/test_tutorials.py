@@ -6,6 +6,7 @@ What a page shows as printed is compared with what the block before it prints.
 """
 
 import contextlib
+import importlib
 import io
 import re
 import shlex
@@ -87,3 +88,7 @@ def test_the_site_builds_without_warnings(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Sweep ADC bits" in (tmp_path / "site" / "tutorials" / "sweep.html").read_text()
+    for room in ("crossbar", "config", "search"):
+        page = (tmp_path / "site" / "reference" / f"{room}.html").read_text()
+        for name in importlib.import_module(f"xbarsim.{room}").__all__:
+            assert f"xbarsim.{room}.{name}" in page
