@@ -1,6 +1,10 @@
 """Made-up networks that several rooms try."""
 
+from hypothesis import strategies as st
+from reference.residual_networks import Builder
+
 import xbarsim as xs
+from xbarsim.network import Network, Node, make_linear
 from xbarsim.network.build import NetworkBuilder
 
 
@@ -20,3 +24,30 @@ def make_mixed_network():
     net.add("flatten", "flat")
     net.add("linear", "fc", settings={"features": 5})
     return xs.load_network(net.build(), weights="random")
+
+
+@st.composite
+def networks(draw):
+    """Small networks with branches, pools, strides, groups and a classifier."""
+    builder = Builder()
+    channels, size = draw(st.integers(1, 4)), draw(st.integers(3, 6))
+    shape = (channels, size, size)
+    at = "input"
+    for index in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["conv", "conv", "residual", "pool", "depthwise"]))
+        if kind == "pool" and size >= 2:
+            settings_ = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0, 0, 0)}
+            at = builder.add(Node(name=f"pool{index}", kind="max_pool", inputs=(at,), attributes=settings_))
+            size //= 2
+        elif kind == "residual":
+            inner = builder.relu(builder.conv(f"a{index}", at, channels, channels, draw(st.sampled_from([1, 3]))))
+            inner = builder.conv(f"b{index}", inner, channels, channels, 3)
+            at = builder.relu(builder.sum(f"add{index}", inner, at))
+        elif kind == "depthwise":
+            at = builder.conv(f"dw{index}", at, channels, channels, 3, groups=channels)
+        else:
+            fan_out, stride = draw(st.integers(1, 12)), draw(st.sampled_from([1, 1, 2]))
+            at = builder.relu(builder.conv(f"c{index}", at, channels, fan_out, 3, stride))
+            channels, size = fan_out, (size - 1) // stride + 1
+    builder.add(make_linear("fc", channels, draw(st.integers(1, 12)), inputs=(builder.pool(at),)))
+    return Network(name="drawn", nodes=tuple(builder.nodes), input_shape=shape)

@@ -83,13 +83,19 @@ def test_a_network_with_residual_branches_gains_and_counts_the_links_that_the_se
     assert [replica.home for step in (0, -1) for replica in short.layout.steps[step].replicas] == [0, 0]
 
 
-def test_bit_hops_of_resnet50_fall_by_a_fifth():
+FILE_ORDER = 378_353_928
+"""Bits times links of ResNet-50 on ``reference``, shortcuts placed after their blocks as its file lists them."""
+
+
+def test_bit_hops_of_resnet50_fall_by_more_than_a_sixth():
     plans = [
         plan_network(resnet_bottleneck(), load_hardware("reference").override({"mapping.placement": how}))
         for how in ("order", "traffic")
     ]
     order, short = (simulate_plan(plan).totals["link"] for plan in plans)
-    assert short < 0.8 * order
+    assert order < 0.95 * FILE_ORDER
+    assert short < 5 / 6 * order
+    assert short < 0.75 * FILE_ORDER
 
 
 @pytest.mark.parametrize("chips", [{"chip.tiles": 12}, {"chip.tiles": 4}, {"timing.noc": "htree"}])

@@ -41,6 +41,9 @@ class Mapping(Record):
     the weights by stuck cells (a remedy for stuck cells)."""
     replication: Literal["none", "balanced"] = "none"
     """Replicas of layers with many windows: none, or balanced within ``array_budget`` and ``area_budget_m2``."""
+    replicas: Annotated[int, Field(ge=1)] | None = None
+    """Replicas set by hand, mostly for single layers; never more than a layer has windows. None: ``replication``
+    decides."""
     array_budget: Annotated[int, Field(ge=1)] | None = None
     """Total number of physical arrays that replication may use; None: all arrays of the chip."""
     area_budget_m2: Positive | None = None

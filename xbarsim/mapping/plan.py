@@ -1,9 +1,10 @@
 """Network x hardware -> plan: every layer's own hardware, its arrays, replicas and place on the chip.
 
-Arrays are placed in the order of the layers: replica by replica, stripe by stripe, column block by column block, row
-blocks (and the two arrays of a pair) side by side, so that most partial sums meet inside one tile. Tiles are
-filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size. Where
-on the chip a tile lies is decided where traffic is known (``mapping.placement``, :mod:`xbarsim.timing.place`).
+Layers are numbered by depth in the network and then by name, whatever their order in the file
+(:mod:`xbarsim.network.order`). Arrays are placed in this order: replica by replica, stripe by stripe, column block by
+column block, row blocks (and the two arrays of a pair) side by side, so that most partial sums meet inside one tile.
+Tiles are filled one after the other and may hold arrays of several layers; an array takes one slot whatever its size.
+Where on the chip a tile lies is decided where traffic is known (``mapping.placement``, :mod:`xbarsim.timing.place`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from xbarsim.mapping.layer import LayerPlan, draft_layer, place_layers
 from xbarsim.mapping.replicate import choose_replicas
 from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
+from xbarsim.network.order import number_steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Plan:
     hardware: Hardware
     """Hardware without per-layer choices, network-wide bits included."""
     layers: tuple[LayerPlan, ...]
-    """Weight layers in the order of the network."""
+    """Weight layers by depth, then by name."""
     tiles_used: int
     """Tiles that hold arrays."""
     tiles_per_chip: int
@@ -130,7 +132,8 @@ def plan_network(
     """
     bits = {"weight_bits": weight_bits, "activation_bits": activation_bits}
     hardware = hardware.override({key: value for key, value in bits.items() if value is not None})
-    nodes = network.layers
+    numbers = number_steps(network)
+    nodes = sorted(network.layers, key=lambda node: numbers[node.name])
     if not nodes:
         raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
     names = [node.name for node in nodes]

@@ -85,8 +85,9 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
         If one replica of every layer is already more than a budget.
     """
     mapping = hardware.mapping
+    drafts = [dataclasses.replace(draft, replicas=_find_fixed(draft) or 1) for draft in drafts]
     if mapping.replication == "none":
-        return list(drafts)
+        return drafts
     budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
     sizes = [draft.replica_arrays for draft in drafts]
     chip = None if area_budget is None else measure_chip(hardware, [draft.hardware for draft in drafts])
@@ -101,23 +102,39 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
             return False
         return area_budget is None or square_metres(replicas) <= area_budget
 
-    once = sum(sizes)
+    free = [index for index, draft in enumerate(drafts) if draft.hardware.mapping.replicas is None]
+    least = [draft.replicas for draft in drafts]
+
+    def complete(replicas: Sequence[int]) -> list[int]:
+        chosen = list(least)
+        for index, count in zip(free, replicas):
+            chosen[index] = count
+        return chosen
+
+    once = sum(count * size for count, size in zip(least, sizes))
+    without = "without replicas" if max(least) == 1 else "with the replicas set by hand"
     if budget is not None and once > budget:
         raise MappingError(
-            f"mapping.array_budget: {budget} arrays are fewer than the {once} that the weights need without replicas; "
+            f"mapping.array_budget: {budget} arrays are fewer than the {once} that the weights need {without}; "
             f"give at least {once}"
         )
     if area_budget is not None:
-        least = square_metres([1] * len(drafts))
-        if not least:
+        metres = square_metres(least)
+        if not metres:
             raise ConfigError("mapping.area_budget_m2: cannot be used, since no component of this hardware has an area")
-        if least > area_budget:
+        if metres > area_budget:
             raise MappingError(
-                f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {least:.4g} m2 that the weights need "
-                "without replicas"
+                f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {metres:.4g} m2 that the weights need "
+                f"{without}"
             )
-    chosen = balance_replicas(drafts, fits)
+    chosen = complete(balance_replicas([drafts[index] for index in free], lambda counts: fits(complete(counts))))
     return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
+
+
+def _find_fixed(draft: LayerDraft) -> int | None:
+    """Return the replicas of a layer that are set by hand, None where they are chosen."""
+    fixed = draft.hardware.mapping.replicas
+    return None if fixed is None else min(fixed, draft.windows)
 
 
 def _find_budget(hardware: Hardware) -> int | None:

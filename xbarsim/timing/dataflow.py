@@ -27,6 +27,7 @@ from xbarsim.network import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS, TimingClass
 from xbarsim.network.kinds.record import Reach
 from xbarsim.network.kinds.rule import raster
+from xbarsim.network.order import number_steps, timing_class
 
 POOLS = tuple(name for name, kind in KINDS.items() if kind.timing is TimingClass.POOL)
 """Kinds of step on the pooling unit; other digital steps run on the vector unit."""
@@ -63,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataflow:
-    """All steps of a network in topological order, the input first and the output last."""
+    """All steps of a network by depth and name, the input first and the output last."""
 
     steps: tuple[Step, ...]
     """The steps."""
@@ -95,7 +96,7 @@ def trace_dataflow(network: Network) -> Dataflow:
     for node in network.nodes:
         inputs = [Source(view=views[name], shape=shapes[name]) for name in node.inputs]
         shapes[node.name] = node.shape
-        match _class_of(node):
+        match timing_class(node):
             case TimingClass.MOVE:
                 views[node.name] = _join(_look(node, inputs, raster(node.shape)[0]))
             case TimingClass.VALUES:
@@ -114,7 +115,18 @@ def trace_dataflow(network: Network) -> Dataflow:
     output = Step(name="output", kind="output", windows=count, values=width, operands=width)
     _connect(output, [_through(final, None, count)])
     steps.append(output)
-    return Dataflow(steps=tuple(steps), index=index)
+    return _renumber(steps, index, number_steps(network))
+
+
+def _renumber(steps: list[Step], index: Mapping[str, int], numbers: Mapping[str, int]) -> Dataflow:
+    """Put steps between input and output in their canonical order."""
+    places = [0, *(1 + numbers[step.name] for step in steps[1:-1]), len(steps) - 1]
+    for step in steps:
+        moved = [((places[source], need), keep) for (source, need), keep in zip(step.edges, step.keeps)]
+        moved.sort(key=lambda each: each[0][0])
+        step.edges, step.keeps = [edge for edge, _ in moved], [keep for _, keep in moved]
+    ordered = sorted(zip(places, steps), key=lambda pair: pair[0])
+    return Dataflow(steps=tuple(step for _, step in ordered), index={name: places[at] for name, at in index.items()})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,12 +141,6 @@ class Source:
     def last(self) -> Source:
         """Return what the last position alone needs."""
         return replace(self, view=tuple((source, need[-1:], keep[:1]) for source, need, keep in self.view))
-
-
-def _class_of(node: Node) -> TimingClass:
-    """Return the timing class of a node: a binary operation with a constant works on single values."""
-    timing = KINDS[node.kind].timing
-    return TimingClass.VALUES if timing is TimingClass.BINARY and len(node.inputs) == 1 else timing
 
 
 def _shapes(inputs: Sequence[Source]) -> list[tuple[int, ...]]:
