@@ -48,6 +48,50 @@ def is_step(node: Node) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
+def find_sources(network: Network) -> Mapping[str, frozenset[str]]:
+    """Find the steps that compute the value of every node.
+
+    Parameters
+    ----------
+    network : Network
+        Shapes are enough.
+
+    Returns
+    -------
+    mapping of str to frozenset of str
+        Name of a node (or ``"input"``) -> names of steps; empty where values come from the input.
+    """
+    found: dict[str, frozenset[str]] = {INPUT: frozenset()}
+    for node in network.nodes:
+        read = frozenset().union(*(found[name] for name in node.inputs))
+        found[node.name] = frozenset([node.name]) if is_step(node) else read
+    return found
+
+
+def count_activations(network: Network, step: str) -> int:
+    """Count the activation functions that every result of a step passes before other steps read it.
+
+    Parameters
+    ----------
+    network : Network
+        Shapes are enough.
+    step : str
+        Name of a step, such as a weight layer.
+
+    Returns
+    -------
+    int
+        Functions, those on all ways to its readers together.
+    """
+    sources, found = find_sources(network), 0
+    for node in network.nodes:
+        if timing_class(node) is TimingClass.VALUES and step in sources[node.inputs[0]]:
+            shapes = [network.shape_of(name) for name in node.inputs]
+            found += KINDS[node.kind].work(node, shapes).activations
+    return found
+
+
+@functools.lru_cache(maxsize=64)
 def number_steps(network: Network) -> Mapping[str, int]:
     """Number the steps of a network by depth, then by name.
 
@@ -66,17 +110,13 @@ def number_steps(network: Network) -> Mapping[str, int]:
         Name of a node that is a step -> its number, from 0; a topological order.
     """
     depths: dict[str, int] = {INPUT: -1}
-    sources: dict[str, frozenset[str]] = {INPUT: frozenset()}
+    sources = find_sources(network)
     levels: dict[int, list[Node]] = {}
     for node in network.nodes:
-        deepest = max(depths[name] for name in node.inputs)
-        read = frozenset().union(*(sources[name] for name in node.inputs))
+        depths[node.name] = max(depths[name] for name in node.inputs)
         if is_step(node):
-            depths[node.name] = deepest + 1
-            levels.setdefault(deepest + 1, []).append(node)
-            sources[node.name] = frozenset([node.name])
-        else:
-            depths[node.name], sources[node.name] = deepest, read
+            depths[node.name] += 1
+            levels.setdefault(depths[node.name], []).append(node)
     numbers: dict[str, int] = {}
 
     def rank(node: Node) -> tuple[bool, str, list[int], str, str]:

@@ -13,7 +13,9 @@ from typing import Any
 
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network, Node, rule_of
+from xbarsim.network.order import count_activations
 from xbarsim.network.shapes import infer_shape
+from xbarsim.network.sign import input_is_signed
 
 
 def reshape_network(
@@ -154,6 +156,24 @@ def describe_layer(network: Network, name: str, kernel: int | None = None) -> tu
     source = network.shape_of(node.inputs[0])
     node = change_layer(node, source, kernel, 1.0)
     return node.kind, rule_of(node).query.describe(node, source)
+
+
+def describe_context(network: Network, name: str) -> dict[str, Any]:
+    """Return what the cost of a layer depends on besides its own shape and choice.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    name : str
+        A layer.
+
+    Returns
+    -------
+    dict
+        ``signed`` and ``activations``, as :meth:`~xbarsim.search.CostOracle.layer` takes them.
+    """
+    return {"signed": input_is_signed(network, name), "activations": count_activations(network, name)}
 
 
 def change_layer(node: Node, source: tuple[int, ...], kernel: int | None, width: float) -> Node:
