@@ -31,7 +31,8 @@ def calls(monkeypatch):
         made.setdefault("hardware", []).append(name)
         return Hardware()
 
-    def open_network(name):
+    def open_network(name, **ends):
+        made.setdefault("networks", []).append({"name": name, **ends})
         shape = (1, 8, 8) if name == "digits" else (3, 4, 4)
         return SimpleNamespace(name=name, input_shape=shape, output_shape=(10,), require_weights=lambda: None)
 

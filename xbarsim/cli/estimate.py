@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _ends, _options
 
 
 def estimate(
     network: _options.Network,
     hardware: _options.Hardware = "reference",
+    outputs: _ends.Outputs = None,
+    input_shape: _ends.InputShape = [],  # noqa: B006
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     epitome: _options.Epitomes = [],  # noqa: B006
@@ -37,7 +39,7 @@ def estimate(
     from xbarsim.cli._tables import make_console, show_report
     from xbarsim.cli.simulate import write_outputs
 
-    model = _options.sample_network(api.load_network(network), epitomes)
+    model = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     result = api.estimate(
         model, api.load_hardware(hardware, changes), layers=layers or None, weight_bits=weight_bits,
         activation_bits=activation_bits,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _ends, _options
 from xbarsim.cli.simulate import load_images, write_outputs
 from xbarsim.errors import ConfigError
 
@@ -27,6 +27,8 @@ def explain(
     mean: _options.Mean = None,
     std: _options.Std = None,
     normalize: _options.Normalize = None,
+    outputs: _ends.Outputs = None,
+    input_shape: _ends.InputShape = [],  # noqa: B006
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     images: _options.TestImages = None,
@@ -75,7 +77,7 @@ def explain(
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli._tables import make_console
 
-    loaded, model = api.load_hardware(hardware, changes), api.load_network(network)
+    loaded, model = api.load_hardware(hardware, changes), _ends.load_model(network, outputs, input_shape)
     model.require_weights()
     test = load_images(data, model, scale, count=images, metric=metric)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images

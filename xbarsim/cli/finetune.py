@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _ends, _options
 from xbarsim.errors import ConfigError
 
 
@@ -24,6 +24,8 @@ def finetune(
     mean: _options.Mean = None,
     std: _options.Std = None,
     normalize: _options.Normalize = None,
+    outputs: _ends.Outputs = None,
+    input_shape: _ends.InputShape = [],  # noqa: B006
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     images: Annotated[
@@ -68,7 +70,7 @@ def finetune(
     from xbarsim.network.write_onnx import write_onnx
 
     record = api.load_hardware(hardware).override(changes)
-    before = api.load_network(network)
+    before = _ends.load_model(network, outputs, input_shape)
     training = load_data(data, "train").take(images)
     training.check(before.input_shape, before.output_shape[0])
     training = dataclasses.replace(training, images=normalize_images(training.images, **scale))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
+from xbarsim.cli import _ends
 
 app = typer.Typer(help="List or show networks.", rich_markup_mode=None)
 
@@ -34,12 +33,14 @@ def show(
     name: Annotated[
         str, typer.Argument(metavar="NETWORK", help="An .onnx or .yaml file, or a name (xbarsim network list).")
     ],
+    outputs: _ends.Outputs = None,
+    input_shape: _ends.InputShape = [],  # noqa: B006
 ) -> None:
     """Show the weight layers of a network."""
-    from xbarsim import api
+
     from xbarsim.cli._tables import make_console, new_table
 
-    network = api.load_network(name)
+    network = _ends.load_model(name, outputs, input_shape)
     columns = [("layer", "left"), ("kind", "left"), ("kernel", "left"), ("output", "left"), ("weights", "right")]
     table = new_table(f"{network.name}, input {' x '.join(map(str, network.input_shape))}", columns)
     for node in network.layers:

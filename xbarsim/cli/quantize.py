@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _ends, _options
 from xbarsim.errors import ConfigError
 
 
@@ -20,6 +20,8 @@ def quantize(
     mean: _options.Mean = None,
     std: _options.Std = None,
     normalize: _options.Normalize = None,
+    outputs: _ends.Outputs = None,
+    input_shape: _ends.InputShape = [],  # noqa: B006
     images: Annotated[int, typer.Option(metavar="N", help="Use the first N images.", show_default=True)] = 512,
     weight_bits: Annotated[int, typer.Option(metavar="B", help="Bits of a weight, including the sign.")] = 8,
     activation_bits: Annotated[int, typer.Option(metavar="B", help="Bits of an input.")] = 8,
@@ -51,12 +53,12 @@ def quantize(
     if out.suffix.lower() != ".onnx" or not out.resolve().parent.is_dir():
         raise ConfigError(f"--out {out}: should end in .onnx, in a folder that exists")
 
-    from xbarsim import api, train
+    from xbarsim import train
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli.simulate import load_images
     from xbarsim.network.write_onnx import write_onnx
 
-    before = api.load_network(network)
+    before = _ends.load_model(network, outputs, input_shape)
     before.require_weights()
     known = load_images(data, before, scale, count=images, for_calibration=True).images
     with ProgressDisplay() as progress:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _ends, _options
 from xbarsim.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def simulate(
     mean: _options.Mean = None,
     std: _options.Std = None,
     normalize: _options.Normalize = None,
+    outputs: _ends.Outputs = None,
+    input_shape: _ends.InputShape = [],  # noqa: B006
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     epitome: _options.Epitomes = [],  # noqa: B006
@@ -63,15 +65,16 @@ def simulate(
     from xbarsim.cli._tables import make_console, show_report
 
     loaded = api.load_hardware(hardware, changes)
-    model = _options.sample_network(api.load_network(network), epitomes)
+    model = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     model.require_weights()
+    origin = None if reference is None else _ends.load_model(reference, outputs, input_shape, like=True)
     test = load_images(data, model, scale, count=images, metric=metric)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
     with ProgressDisplay() as progress:
         result = api.simulate(
             model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
             threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor,
-            reference=reference, metric=metric, progress=progress,
+            reference=origin, metric=metric, progress=progress,
         )  # fmt: skip
     show_report(make_console(), result)
     write_outputs(result, json, report)

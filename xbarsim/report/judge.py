@@ -105,7 +105,7 @@ class Judge:
         if isinstance(shape, Mapping):
             raise ConfigError(
                 f"metric {self.name}: judges one output, and the network has {', '.join(shape)[:200]}; choose one by "
-                f"load_network(outputs=...), or give a function (outputs, labels) of all"
+                f"load_network(outputs=...) or --outputs, or give a function (outputs, labels) of all"
             )
         return check(given, shape)
 

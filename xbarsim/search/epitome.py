@@ -50,6 +50,11 @@ GOALS = {
     "accuracy": ("accuracy.hardware", "max"),
 }  # fmt: skip
 """Objective -> metric and direction."""
+_SHARED_KEYS = (
+    "network", "outputs", "input_shape", "hardware", "weights", "data", "images", "calibration", "mean", "std", "set",
+    "trials",
+)  # fmt: skip
+"""Keys of both kinds of search."""
 
 
 class Shape(Record):
@@ -78,6 +83,10 @@ class EpitomeSearch(Record):
 
     network: str
     """Network: a shipped name, or a path relative to the search file."""
+    outputs: str | tuple[str, ...] | None = None
+    """Outputs of an .onnx file by name or glob, one or a list; the first if left out."""
+    input_shape: tuple[Count, ...] | dict[str, tuple[Count, ...]] | None = None
+    """Sizes of one image that an .onnx file leaves free; by name where it has several inputs."""
     hardware: str = "epim"
     """Hardware: a shipped name, or a path relative to the search file."""
     weights: Literal["random"] | None = None
@@ -173,15 +182,13 @@ def open_epitome_search(wanted: EpitomeSearch) -> EpitomeTask:
         If something does not exist or fit, or no design meets the budget; the least feasible one is named.
     """
     content: dict[str, Any] = {
-        key: value
-        for key, value in wanted.model_dump(exclude_none=True).items()
-        if key in ("network", "hardware", "weights", "data", "images", "calibration", "mean", "std", "set", "trials")
+        key: value for key, value in wanted.model_dump(exclude_none=True).items() if key in _SHARED_KEYS
     }
     shapes = list(dict.fromkeys((wanted.uniform, *wanted.shapes)))
     axes: dict[str, Any] = {"epitome": [*([None] if wanted.plain else []), *(shape.as_option() for shape in shapes)]}
     if wanted.weight_bits:
         axes["weight_bits"] = list(wanted.weight_bits)
-    network = load_network(wanted.network)
+    network = load_network(wanted.network, input_shape=wanted.input_shape, outputs=wanted.outputs)
     content |= {
         "space": dict.fromkeys(_match_layers(network, wanted.layers), axes), "points": wanted.points,
         "seed": wanted.seed, "evolution": wanted.evolution.model_dump(),

@@ -42,7 +42,9 @@ def open_space(search: Search) -> tuple[Space, api.Hardware]:
     ConfigError
         If the network, hardware or space is wrong.
     """
-    network: Network = load_network(search.network, search.weights, search.seed)
+    network: Network = load_network(
+        search.network, search.weights, search.seed, input_shape=search.input_shape, outputs=search.outputs
+    )
     hardware = api.load_hardware(search.hardware, search.set)
     space = make_space(search.space, network, hardware)
     if search.method != GRADIENT and search.data is not None:

@@ -111,6 +111,10 @@ class Search(Record):
 
     network: str
     """Backbone: a shipped name, or a path relative to the search file."""
+    outputs: str | tuple[str, ...] | None = None
+    """Outputs of an .onnx file by name or glob, one or a list; the first if left out."""
+    input_shape: tuple[Count, ...] | dict[str, tuple[Count, ...]] | None = None
+    """Sizes of one image that an .onnx file leaves free; by name where it has several inputs."""
     hardware: str = "reference"
     """Hardware: a shipped name, or a path relative to the search file."""
     weights: Literal["random"] | None = None

@@ -27,6 +27,7 @@ OTHER_COLUMNS = (
 """Columns of the table of points that are neither axes nor metrics."""
 Names = tuple[str, ...]
 Numbers = float | tuple[float, ...]
+Size = Annotated[int, Field(ge=1)]
 
 
 class Sweep(Record):
@@ -34,6 +35,10 @@ class Sweep(Record):
 
     network: Names
     """Networks: shipped names, or paths relative to the sweep file."""
+    outputs: str | tuple[str, ...] | None = None
+    """Outputs of .onnx files by name or glob, one or a list; the first if left out."""
+    input_shape: tuple[Size, ...] | dict[str, tuple[Size, ...]] | None = None
+    """Sizes of one image that .onnx files leave free; by name where they have several inputs."""
     hardware: Names = ("reference",)
     """Hardware: shipped names, or paths relative to the sweep file."""
     weights: Literal["random"] | None = None
@@ -75,6 +80,12 @@ class Sweep(Record):
     @classmethod
     def _accept_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def ends(self) -> dict[str, Any]:
+        """Arguments of :func:`xbarsim.load_network` for .onnx files."""
+        found = {"outputs": self.outputs, "input_shape": self.input_shape}
+        return {key: value for key, value in found.items() if value is not None}
 
     @property
     def parsed_axes(self) -> tuple[Axis, ...]:

@@ -162,7 +162,11 @@ def join_layers(*parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, 
 
 
 def _load_workload(sweep: Sweep) -> Workload:
-    networks = {name: api.load_network(name, weights=sweep.weights) for name in sweep.network}
+    files = [name for name in sweep.network if name.lower().endswith(".onnx")] or sweep.network
+    networks = {
+        name: api.load_network(name, weights=sweep.weights, **(sweep.ends if name in files else {}))
+        for name in sweep.network
+    }
     hardware = {name: api.load_hardware(name).override(sweep.set) for name in sweep.hardware}
     images, labels, calibration = _load_images(sweep)
     for name, network in networks.items():
