@@ -7,16 +7,20 @@ of one instance. ``xbarsim.register("component_law", name, cls)`` adds a law.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from xbarsim.component.action import ACTIONS
-from xbarsim.component.energy import read_energy, write_energy
+from xbarsim.component.energy import action_energy, read_energy, write_energy
+from xbarsim.component.quantity import check_action
 from xbarsim.component.scaling import scale_area, scale_energy
+from xbarsim.component.supply import supply_rating
 from xbarsim.component.survey import survey_area, survey_energy
 from xbarsim.component.table import interpolate_rating
 from xbarsim.config import Component, Hardware, Rating
+from xbarsim.config.component import PricedComponent
 from xbarsim.config.record import Positive
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
@@ -66,9 +70,12 @@ class CostLaw(Component):
     def check(self, name: str, hardware: Hardware) -> None:
         """Check that the component is charged for an action that is counted; ValueError where it is not."""
         acts = self.rate_hz is not None or self.energy_joule is not None or self.table is not None
-        action = self.action or name
-        if acts and action not in ACTIONS:
-            raise ValueError(f"components.{name}.action: {action!r} is not counted; one of {', '.join(ACTIONS)}")
+        if acts or self.action not in (None, *ACTIONS):
+            check_action(f"components.{name}.action", self.action or name)
+        if self.supply is not None:
+            if self.process is not None:
+                raise ValueError(f"components.{name}.supply: contradicts components.{name}.process; give one of them")
+            self.supply.check(f"components.{name}.supply", hardware.supply_volt)
 
 
 class ConstantLaw(CostLaw):
@@ -198,6 +205,60 @@ class RampLaw(CostLaw):
         return fit_rating(rating, self, at.hardware)
 
 
+class CompoundLaw(CostLaw):
+    """A component made of parts that act together: powers, areas and energies add up, and the slowest part counts."""
+
+    parts: Annotated[dict[str, PricedComponent], Field(min_length=1)]
+    """Parts by name; ``count`` is their number in one instance, the other keys are those of components. ``per`` and
+    ``action`` are those of the whole."""
+
+    @field_validator("parts", mode="before")
+    @classmethod
+    def _complete(cls, parts: Any) -> Any:
+        """Give the parts the key that they share with the whole."""
+        if not isinstance(parts, Mapping):
+            return parts
+        given = {name: dict(part) if isinstance(part, Component) else part for name, part in parts.items()}
+        return {name: {"per": "array", **part} if isinstance(part, Mapping) else part for name, part in given.items()}
+
+    def check(self, name: str, hardware: Hardware) -> None:
+        """Check the action, and every part by its own law; ValueError where one is wrong."""
+        CostLaw.check(self, name, hardware)
+        check_action(f"components.{name}.action", self.action or name)
+        for key in ("power_watt", "area_m2", "rate_hz", "energy_joule", "leakage_watt", "table", "process"):
+            if getattr(self, key):
+                raise ValueError(f"components.{name}.{key}: not together with parts; give it to one of the parts")
+        for each, part in self.parts.items():
+            if part.action is not None:
+                key = f"components.{name}.parts.{each}.action"
+                raise ValueError(f"{key}: {part.action!r}; parts act with the whole; make it a component of its own")
+            if part.per not in ("array", self.per):
+                key = f"components.{name}.parts.{each}.per"
+                raise ValueError(f"{key}: {part.per!r}; leave it out; count is the number in one instance")
+            if isinstance(part, CostLaw):
+                law: CostLaw = part.model_copy(update={"action": self.action or name})
+                law.check(f"{name}.parts.{each}", hardware)
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return the sum over the parts, each by its own law; see :class:`Rated`."""
+        power = area = energy = leakage = 0.0
+        rates, acts = [], False
+        for each, part in self.parts.items():
+            law: Any = part if part.action is not None else part.model_copy(update={"action": self.action or at.name})
+            rating = supply_rating(law.rate(at._replace(name=f"{at.name}.parts.{each}")), part, at.hardware)
+            always_on = rating.energy_joule is None and rating.rate_hz is None
+            power += part.count * rating.power_watt
+            area += part.count * rating.area_m2
+            energy += part.count * action_energy(rating)
+            leakage += part.count * (rating.power_watt if always_on else rating.leakage_watt)
+            acts = acts or not always_on
+            rates += [rating.rate_hz] if rating.rate_hz is not None else []
+        return Rating.model_construct(
+            power_watt=power, area_m2=area, rate_hz=min(rates) if rates else None,
+            energy_joule=energy if acts else None, leakage_watt=leakage,
+        )  # fmt: skip
+
+
 def fit_rating(rating: Rating, component: Component, hardware: Hardware) -> Rating:
     """Scale a rating from the technology and number of cells of a component to those of the hardware.
 
@@ -292,5 +353,6 @@ for _name, _law in {
     "write": WriteLaw,
     "per_value": PerValueLaw,
     "ramp": RampLaw,
+    "compound": CompoundLaw,
 }.items():
     LAWS.add(_name, _law)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xbarsim.component.law import OperatingPoint, Rated
+from xbarsim.component.supply import supply_rating
 from xbarsim.config import Hardware, Rating
 
 
@@ -38,8 +39,9 @@ def rate_component(
     ModelRangeWarning
         Once for each key outside a component's table, where the nearest two entries are extrapolated.
     """
-    law: Rated = hardware.components[name]  # type: ignore[assignment]
-    return law.rate(
+    component = hardware.components[name]
+    law: Rated = component  # type: ignore[assignment]
+    rating = law.rate(
         OperatingPoint(
             name,
             hardware,
@@ -48,3 +50,4 @@ def rate_component(
             array_watt,
         )
     )
+    return supply_rating(rating, component, hardware)

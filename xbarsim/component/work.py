@@ -23,6 +23,8 @@ class ArrayWork(NamedTuple):
     """Word lines of these crossbars that are driven."""
     conversions: int
     """Columns that are converted after one stream, or after all of them where reads are added up."""
+    cells: int
+    """Cells of driven rows and used columns of these crossbars, in one polarity."""
     input_bits: int
     """Bits of an input."""
     results: int
@@ -38,8 +40,8 @@ class ArrayWork(NamedTuple):
 
 
 NO_ARRAYS = ArrayWork(
-    streams=0, polarities=0, crossbars=0, rows=0, conversions=0, input_bits=0, results=0, sum_bits=0, additions=0,
-    input_additions=0, lookup_bits=0,
+    streams=0, polarities=0, crossbars=0, rows=0, conversions=0, cells=0, input_bits=0, results=0, sum_bits=0,
+    additions=0, input_additions=0, lookup_bits=0,
 )  # fmt: skip
 """Work of arrays of a step without weights."""
 

@@ -14,6 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from xbarsim.config.process import Process
 from xbarsim.config.record import NonNegative, Positive, Record
+from xbarsim.config.supply import Supply
 from xbarsim.names import suggest_or_list
 from xbarsim.plugin import find_table
 
@@ -45,9 +46,10 @@ class Component(Rating):
     """Instances for each ``per``; for example 0.25 if four tiles share one."""
     kind: str | None = None
     """Name of the cost law. None: ``array_read`` with ``from_device``, else ``survey`` or ``table`` where these are
-    given, else ``constant``."""
+    given, ``compound`` with ``parts``, else ``constant``."""
     action: str | None = None
-    """Action that the component is charged for; None: the name of the component."""
+    """Action that the component is charged for, or a formula over counts, such as ``adc / 8 + reads * columns``; None:
+    the name of the component."""
     from_device: bool = False
     """Compute the energy of an array read from conductances, voltage and pulse length."""
     cells: Annotated[int, Field(ge=1)] | None = None
@@ -59,6 +61,8 @@ class Component(Rating):
     """Ratings for several values of ``by``, interpolated geometrically; replace those of the component."""
     process: Process | None = None
     """Technology for which the numbers are given; they are scaled to that of the hardware. None: no scaling."""
+    supply: Supply | None = None
+    """Dependence of energy and rate on ``process.supply_volt``. None: none, or that of ``process``."""
     survey: bool = False
     """Compute the cost of a converter from a regression over published ones, at its resolution and ``rate_hz``."""
     source: Annotated[str, Field(min_length=1)]
@@ -100,6 +104,8 @@ def name_law(keys: Mapping[str, Any]) -> Any:
         return "array_read"
     if keys.get("survey"):
         return "survey"
+    if keys.get("parts") is not None:
+        return "compound"
     return "table" if keys.get("table") else "constant"
 
 

@@ -23,6 +23,7 @@ from xbarsim.config.encoding import ENCODINGS, EncodingName
 from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, Positive, Record
+from xbarsim.config.supply import Supply
 from xbarsim.noc import NOCS, list_nocs
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Timing(Record):
 
     clock_hz: Positive
     """Clock frequency [Hz]."""
+    supply: Supply | None = None
+    """Dependence of the clock frequency on ``process.supply_volt``; None: none."""
     read_cycles: Annotated[int, Field(ge=1)]
     """Cycles of one array read (drive, settle, sample)."""
     read_rows: Annotated[int, Field(ge=1)] | None = None
@@ -176,6 +179,8 @@ class Hardware(Record):
 
     @model_validator(mode="after")
     def _check_across_sections(self) -> Hardware:
+        if self.timing.supply is not None:
+            self.timing.supply.check("timing.supply", self.supply_volt)
         device = self.device
         if device.g_off_siemens >= device.g_on_siemens:
             raise ValueError(
@@ -218,7 +223,7 @@ class Hardware(Record):
         timing = self.timing
         if timing.pulse_s is None:
             return
-        least, given = math.ceil(timing.pulse_s * timing.clock_hz - 1e-9), self.single_read_cycles
+        least, given = math.ceil(timing.pulse_s * self.clock_hz - 1e-9), self.single_read_cycles
         if least > given:
             scale = 1.0 if timing.read_rows is None else self.crossbar.rows / timing.read_rows
             needed = math.floor((least - 1) / scale + 1e-9) + 1  # the fewest that are still rounded up to ``least``
@@ -226,7 +231,7 @@ class Hardware(Record):
             cycles = "1 cycle" if given == 1 else f"{given} cycles"
             raise ValueError(
                 f"timing.pulse_s: {timing.pulse_s:g} s are longer than a read, which takes {cycles} of "
-                f"{1 / timing.clock_hz:g} s{at}; set timing.read_cycles to {needed} or more, "
+                f"{1 / self.clock_hz:g} s{at}; set timing.read_cycles to {needed} or more, "
                 "or shorten the pulse"
             )
 
@@ -350,10 +355,25 @@ class Hardware(Record):
         return self.adc.bits
 
     @property
+    def clock_hz(self) -> float:
+        """Clock frequency at ``process.supply_volt`` [Hz]."""
+        timing, volt = self.timing, self.supply_volt
+        return (
+            timing.clock_hz
+            if timing.supply is None or volt is None
+            else timing.clock_hz * timing.supply.scale_rate(volt)
+        )
+
+    @property
+    def supply_volt(self) -> float | None:
+        """Supply voltage of operation, None where it is not known [V]."""
+        return None if self.process is None else self.process.supply_volt
+
+    @property
     def read_cycles(self) -> int:
         """Cycles of one array read at this array's size, with all pulses of the largest input."""
         timing, single = self.timing, self.single_read_cycles
-        pulse = single if timing.pulse_s is None else timing.pulse_s * timing.clock_hz
+        pulse = single if timing.pulse_s is None else timing.pulse_s * self.clock_hz
         return math.ceil(single + (self.dac.pulses - 1) * pulse - 1e-9)
 
     @property

@@ -145,8 +145,16 @@ def list_kinds(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     kinds = [("device_law", law["kind"]) for law in content["device"]["laws"]]
     if content["adc"]["kind"] != "uniform":
         kinds.append(("converter", content["adc"]["kind"]))
-    components = content["components"].values()
-    return kinds + [("component_law", each["kind"]) for each in components if each["kind"] is not None]
+    return kinds + [("component_law", kind) for kind in _list_laws(content["components"])]
+
+
+def _list_laws(components: Mapping[str, Any]) -> list[str]:
+    """Return the laws that components and their parts name."""
+    found = []
+    for each in components.values():
+        found += [each["kind"]] if each["kind"] is not None else []
+        found += _list_laws(each.get("parts") or {})
+    return found
 
 
 def find_sources(kinds: Iterable[tuple[str, str]]) -> PluginSources:
@@ -187,10 +195,11 @@ def stamp_kinds(content: dict[str, Any]) -> dict[str, Any]:
         if adc[key]:
             del adc[key]
     components = {
-        name: {key: value for key, value in component.items() if (key, value) != ("kind", None)}
+        name: {key: value for key, value in component.items() if value is not None or key not in ("kind", "supply")}
         for name, component in content["components"].items()
     }
+    timing = {key: value for key, value in content["timing"].items() if (key, value) != ("supply", None)}
     found = find_sources(list_kinds(content))
     sources = {f"{table}:{kind}": source for (table, kind), source in found.items() if source or table != "converter"}
-    stamped = {**content, "device": device, "adc": adc, "components": components}
+    stamped = {**content, "device": device, "adc": adc, "timing": timing, "components": components}
     return {**stamped, "plugins": sources} if sources else stamped

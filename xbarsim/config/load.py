@@ -215,7 +215,10 @@ def _write_content(hardware: Hardware) -> str:
         weakref.finalize(hardware, _CONTENTS.pop, key, None).atexit = False
     if not text or sources != find_sources(sources):
         texts: dict[str, Any] = dict.fromkeys(("name", "description", "sources"), True)
-        content = hardware.model_dump(mode="json", exclude={**texts, "components": {"__all__": {"source"}}})
+        content = hardware.model_dump(
+            mode="json",
+            exclude={**texts, "components": {"__all__": {"source": True, "parts": {"__all__": {"source"}}}}},
+        )
         text = json.dumps(stamp_kinds(content), sort_keys=True)
         _CONTENTS[key] = text, find_sources(list_kinds(content))
     return text

@@ -61,7 +61,7 @@ def price_layer(
     whole = price(plan, activity)
     part = next(each for each in whole.layers if each.name == node.name)
     step = next(each for each in activity.steps if each.name == node.name)
-    clock = hardware.timing.clock_hz
+    clock = hardware.clock_hz
     cycles = step.finish_cycles - step.start_cycles
     # idle components draw power while the layer works, not while its input arrives
     idle = sum(price_idle(list_prices(plan.layers[0].hardware), part.arrays, activity.interval_s).values())

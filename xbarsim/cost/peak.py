@@ -79,7 +79,7 @@ def rated_power(name: str, hardware: Hardware) -> float:
     component = hardware.components[name]
     rate = rating.rate_hz
     if rate is None and component.action in ("array", None) and name == "array":
-        rate = hardware.timing.clock_hz / hardware.read_cycles
+        rate = hardware.clock_hz / hardware.read_cycles
     return rating.leakage_watt + action_energy(rating) * (rate or 0.0)
 
 
@@ -102,4 +102,4 @@ def _tile_ops(hardware: Hardware) -> float:
     macs = crossbar.rows * crossbar.cols / count_slices(hardware)
     streams = stream_count(hardware.activation_bits, hardware.dac.bits, signed=False)
     occupancy, _ = pass_cycles(hardware, streams, sweep_period(hardware, crossbar.cols))
-    return 2 * arrays * macs * hardware.timing.clock_hz / occupancy
+    return 2 * arrays * macs * hardware.clock_hz / occupancy

@@ -156,7 +156,7 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
             for name, joule in price_idle(tags, held, activity.interval_s).items():
                 energy[name] = energy.get(name, 0.0) + joule
             area = share_area(tags, held)
-        parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.timing.clock_hz))
+        parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.clock_hz))
     parts.append(_price_rest(plan, lists[0].tags, activity.interval_s))
     return _sum_up(Bill(plan=plan, activity=activity, lists=tuple(lists), parts=tuple(parts)))
 
@@ -187,7 +187,7 @@ def _reads_arrays(component: Component) -> bool:
 
 
 def _price_actions(
-    hardware: Hardware, tags: Tags, counts: Mapping[str, int], at: Measured | None, is_assumed: bool
+    hardware: Hardware, tags: Tags, counts: Mapping[str, int | float], at: Measured | None, is_assumed: bool
 ) -> dict[str, float]:
     """Return the energy of the counted actions, by component."""
     energy = {}

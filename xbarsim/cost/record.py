@@ -65,9 +65,9 @@ class ComponentCost:
     component: str
     """Name in the hardware file."""
     action: str
-    """Action that the component is charged for."""
-    actions: int
-    """Number of actions in one inference."""
+    """Action that the component is charged for, or the formula that counts it."""
+    actions: int | float
+    """Number of actions in one inference; whole, but for actions counted by a formula."""
     instances: float
     """Number of instances."""
     action_energy_joule: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from xbarsim.component.action import ACTIONS
+from xbarsim.component.quantity import count_formula, list_formulas
 from xbarsim.component.work import NO_ARRAYS, ArrayWork, StepWork
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.timing.layout import Layout, StepLayout
@@ -16,7 +17,7 @@ from xbarsim.timing.program import written_cells
 from xbarsim.timing.rounds import wanted_columns
 from xbarsim.timing.slots import conversions_of, result_bits
 
-Counts = dict[str, int]
+Counts = dict[str, int | float]
 
 
 def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
@@ -37,7 +38,9 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
     counted = []
     for each in layout.steps:
         work = describe_work(plan, each)
-        counted.append({name: count for name, action in ACTIONS.items() if (count := action.count(work))})
+        counts: Counts = {name: action.count(work) for name, action in ACTIONS.items()}
+        counts |= {text: count_formula(text, work) for text in list_formulas(work.hardware)}
+        counted.append({name: count for name, count in counts.items() if count})
     return counted
 
 
@@ -91,7 +94,7 @@ def _describe_arrays(layer: LayerPlan, sum_bits: int) -> ArrayWork:
     """Work out what the arrays of a layer do for one window."""
     if layer.epitome is not None:
         return _describe_rounds(layer, layer.epitome, sum_bits)
-    crossbars = rows = conversions = results = additions = 0
+    crossbars = rows = conversions = cells = results = additions = 0
     for index, times in ((0, layer.stripes - 1), (layer.stripes - 1, 1)):
         if times < 1:
             continue
@@ -102,11 +105,12 @@ def _describe_arrays(layer: LayerPlan, sum_bits: int) -> ArrayWork:
         crossbars += times * stripe.crossbars * stripe.rounds
         rows += times * stripe.rows * stripe.col_blocks
         conversions += times * blocks * converted
+        cells += times * stripe.rows * int(used.sum())
         results += times * blocks * stripe.cols
         additions += times * stripe.cols * (blocks - 1)
     return ArrayWork(
         streams=layer.streams, polarities=layer.polarities, crossbars=crossbars, rows=rows,
-        conversions=conversions, input_bits=layer.activation_bits, results=results, sum_bits=sum_bits,
+        conversions=conversions, cells=cells, input_bits=layer.activation_bits, results=results, sum_bits=sum_bits,
         additions=additions, input_additions=0, lookup_bits=0,
     )  # fmt: skip
 
@@ -123,6 +127,7 @@ def _describe_rounds(layer: LayerPlan, epitome: EpitomePlan, sum_bits: int) -> A
         crossbars=int((rows_read * cols_read).sum()),
         rows=int((driven.sum(axis=1) * cols_read).sum()),
         conversions=int((rows_read * converted.sum(axis=1)).sum()),
+        cells=int(driven.sum(axis=1) @ wanted.sum(axis=1)),
         input_bits=layer.input_bits,
         results=int((rows_read * results).sum()),
         sum_bits=sum_bits,

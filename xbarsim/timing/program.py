@@ -71,7 +71,7 @@ def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
     list of int, int
         By step; all turns together.
     """
-    clock = plan.hardware.timing.clock_hz
+    clock = plan.hardware.clock_hz
     spent = np.cumsum([math.ceil(each * clock - 1e-9) for each in program_seconds(plan)])
     turns = {layer.name: layer.turn for layer in plan.layers}
     offsets, turn = [], 0

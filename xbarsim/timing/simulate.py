@@ -44,8 +44,8 @@ class StepActivity:
     """Cycle in which the last result has arrived at its consumers."""
     busy_cycles: int
     """Cycles that the busiest arrays of the layer (the unit of a digital step) work for it in one inference."""
-    counts: Mapping[str, int]
-    """Action -> number in one inference."""
+    counts: Mapping[str, int | float]
+    """Action -> number in one inference; whole, but for actions counted by a formula."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +74,9 @@ class Activity:
     """Busy cycles of every shared resource in one inference."""
 
     @functools.cached_property
-    def totals(self) -> dict[str, int]:
+    def totals(self) -> dict[str, int | float]:
         """Action -> number in one inference, summed over all steps."""
-        found: dict[str, int] = {}
+        found: dict[str, int | float] = {}
         for step in self.steps:
             for action, count in step.counts.items():
                 found[action] = found.get(action, 0) + count
@@ -85,12 +85,12 @@ class Activity:
     @property
     def delay_s(self) -> float:
         """Time of one inference [s]."""
-        return self.cycles / self.plan.hardware.timing.clock_hz
+        return self.cycles / self.plan.hardware.clock_hz
 
     @property
     def interval_s(self) -> float:
         """Time between two inferences in steady state [s]."""
-        return self.interval_cycles / self.plan.hardware.timing.clock_hz
+        return self.interval_cycles / self.plan.hardware.clock_hz
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
     if rate is None:
         return hardware.read_cycles
     converters = hardware.adc.per_array * hardware.polarities
-    sweep = conversions_of(hardware, columns) / converters * hardware.timing.clock_hz / rate
+    sweep = conversions_of(hardware, columns) / converters * hardware.clock_hz / rate
     return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
 
 

@@ -44,7 +44,7 @@ def write_trace(activity: Activity, path: str | Path, *, most_slices: int = 1000
 
 
 def _microseconds(activity: Activity) -> float:
-    return 1e6 / activity.plan.hardware.timing.clock_hz
+    return 1e6 / activity.plan.hardware.clock_hz
 
 
 def _name_tracks(activity: Activity) -> Iterator[dict[str, Any]]:
