@@ -115,7 +115,7 @@ def test_parts_add_up_and_each_follows_its_own_law():
 
 
 def test_a_compound_is_charged_as_its_parts_apart():
-    hardware = compound()
+    hardware = compound(0.85)
     apart = {f"components.{name}": {**keys, "per": "adc", "action": "adc"} for name, keys in PARTS.items()}
     for name in ("comparator", "register"):  # the price of one action of a component is that of all its instances
         apart[f"components.{name}"]["energy_joule"] *= PARTS[name]["count"]
