@@ -5,13 +5,8 @@ from xbarsim.config.component import Component, Rating
 from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck, Telegraph
-from xbarsim.config.hardware import (
-    AssumedActivity,
-    Chip,
-    EpitomeRules,
-    Hardware,
-    Timing,
-)
+from xbarsim.config.epitome import EpitomeRules
+from xbarsim.config.hardware import AssumedActivity, Chip, Hardware, Timing
 from xbarsim.config.iv import Polynomial, Selector, Sinh
 from xbarsim.config.load import (
     hash_hardware,

@@ -20,6 +20,7 @@ from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device
 from xbarsim.config.encoding import ENCODINGS, EncodingName
+from xbarsim.config.epitome import EpitomeRules
 from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
 from xbarsim.config.record import Fraction, Positive, Record
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
 
     from typing_extensions import Self
-
-
-class EpitomeRules(Record):
-    """Execution of convolutions with epitomes; see ``mapping.epitome``."""
-
-    output_wrapping: bool = True
-    """Compute output patches with equal weights once and copy the result (feature map reuse)."""
-    input_wrapping: bool = False
-    """Add the inputs of patches with equal weights before they are applied to the arrays; inputs become wider."""
-    quantization: Literal["array", "column", "min_max"] = "array"
-    """Weight scales: one for each array or each output column, with a clipping range that weights elements by the
-    number of their uses; or ``min_max``, one for the layer, which covers the range of its values."""
 
 
 class Chip(Record):
