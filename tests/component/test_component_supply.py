@@ -31,23 +31,23 @@ def test_energy_goes_with_the_square_of_the_voltage_and_rate_with_the_alpha_powe
 
 def test_power_follows_energy_and_rate_and_static_power_the_voltage():
     keys = {"power_watt": 1e-3, "leakage_watt": 2e-4, "energy_joule": None}
-    rating = rate_component("own", hardware({"volt": 0.85, "rate_by_volt": {0.6: 1, 0.85: 2, 1.2: 4}}, 1.2, **keys))
+    rating = rate_component("own", hardware({"volt": 0.85, "measured_rate": {0.6: 1, 0.85: 2, 1.2: 4}}, 1.2, **keys))
     assert rating.leakage_watt == pytest.approx(2e-4 * 1.2 / 0.85)
     assert rating.power_watt == pytest.approx(8e-4 * (1.2 / 0.85) ** 2 * 2 + 2e-4 * 1.2 / 0.85)
     assert action_energy(rating) == pytest.approx(8e-4 / 1e8 * (1.2 / 0.85) ** 2)
 
 
 def test_measured_tables_count_by_ratio_and_are_powers_of_the_voltage_between_points():
-    supply = {"volt": 0.8, "energy_by_volt": {0.6: 25, 0.8: 100, 1.0: 150}, "rate_by_volt": {0.6: 1, 1.0: 3}}
+    supply = {"volt": 0.8, "measured_energy": {0.6: 25, 0.8: 100, 1.0: 150}, "measured_rate": {0.6: 1, 1.0: 3}}
     assert rate_component("own", hardware(supply, 0.6)).energy_joule == pytest.approx(2e-12 / 4)
     assert rate_component("own", hardware(supply, 1.0)).energy_joule == pytest.approx(3e-12)
-    law = Supply(volt=0.8, energy_by_volt={0.5: 0.25, 1.0: 1.0})
+    law = Supply(volt=0.8, measured_energy={0.5: 0.25, 1.0: 1.0})
     for volt in (0.5, 0.6, 0.77, 1.0):  # two points of a square law give the square law
         assert scale_energy(law, volt) == pytest.approx((volt / 0.8) ** 2)
 
 
 def test_the_clock_follows_its_supply_and_times_with_it():
-    keys = {**AT, "timing.supply": {"volt": 0.85, "rate_by_volt": {0.85: 1, 1.2: 2.5}}}
+    keys = {**AT, "timing.supply": {"volt": 0.85, "measured_rate": {0.85: 1, 1.2: 2.5}}}
     slow = xs.load_hardware("reference", keys)
     fast = slow.override({"process.supply_volt": 1.2, "timing.pulse_s": 4e-9})
     assert slow.clock_hz == slow.timing.clock_hz
@@ -62,13 +62,13 @@ def test_the_clock_follows_its_supply_and_times_with_it():
 @pytest.mark.parametrize(
     ("supply", "volt", "named"),
     [
-        ({"volt": 0.85, "energy_by_volt": {0.85: 1, 1.0: 2}}, 1.2, "process.supply_volt: 1.2 V lies outside "
-         "components.own.supply.energy_by_volt, 0.85 to 1 V"),
-        ({"volt": 0.85, "rate_by_volt": {0.9: 1, 1.0: 2}}, 0.95, "components.own.supply.volt: 0.85 V lies outside"),
+        ({"volt": 0.85, "measured_energy": {0.85: 1, 1.0: 2}}, 1.2, "process.supply_volt: 1.2 V lies outside "
+         "components.own.supply.measured_energy, 0.85 to 1 V"),
+        ({"volt": 0.85, "measured_rate": {0.9: 1, 1.0: 2}}, 0.95, "components.own.supply.volt: 0.85 V lies outside"),
         ({"volt": 0.85, "threshold_volt": 0.7}, 0.65, "0.65 V is not above components.own.supply.threshold_volt"),
         ({"volt": 0.85, "threshold_volt": 0.9}, 0.85, "supply.threshold_volt: 0.9 V is not below"),
-        ({"volt": 0.85, "threshold_volt": 0.3, "rate_by_volt": {0.8: 1, 1: 2}}, 0.85, "not together with"),
-        ({"volt": 0.85, "energy_by_volt": {0.85: 1}}, 0.85, "energy_by_volt"),
+        ({"volt": 0.85, "threshold_volt": 0.3, "measured_rate": {0.8: 1, 1: 2}}, 0.85, "not together with"),
+        ({"volt": 0.85, "measured_energy": {0.85: 1}}, 0.85, "measured_energy"),
         ({"exponent": 2}, 0.85, "components.own.supply.volt: missing"),
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ def scale_energy(supply: Supply, volt: float) -> float:
     float
         As a factor of the energy at ``supply.volt`` [-].
     """
-    table = supply.energy_by_volt
+    table = supply.measured_energy
     if table is not None:
         return interpolate_power(table, volt) / interpolate_power(table, supply.volt)
     return float((volt / supply.volt) ** supply.exponent)

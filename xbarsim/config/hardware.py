@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from xbarsim.config.activity import AssumedActivity
 from xbarsim.config.adc import Adc
 from xbarsim.config.coding import CODINGS
 from xbarsim.config.component import PricedComponent
@@ -23,7 +24,7 @@ from xbarsim.config.encoding import ENCODINGS, EncodingName
 from xbarsim.config.epitome import EpitomeRules
 from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
-from xbarsim.config.record import Fraction, Positive, Record
+from xbarsim.config.record import Positive, Record
 from xbarsim.config.supply import Supply
 from xbarsim.noc import NOCS, list_nocs
 
@@ -110,18 +111,6 @@ class Timing(Record):
     """Additions, multiplications or MACs that the vector unit of a tile performs in a cycle."""
     pooling_lanes: Annotated[int, Field(ge=1)] = 16
     """Values that the pooling unit of a tile processes in a cycle."""
-
-
-class AssumedActivity(Record):
-    """Activity that ``estimate`` assumes; ``simulate`` measures it."""
-
-    mean_level: Fraction = 0.5
-    """Mean level of the cells that hold the digits of weights, as a fraction of the highest level. With ``encoding:
-    differential`` one cell of a pair holds the digit and the other is off, so that the mean of both is half of it
-    [-]."""
-    input_activity: Fraction = 0.5
-    """Mean squared word-line voltage relative to full scale squared, or the mean fraction of pulses with ``dac.coding``
-    ``width`` or ``count``. Where dac.bits is 1 it is the fraction of ones [-]."""
 
 
 class Hardware(Record):

@@ -30,16 +30,16 @@ class Supply(Record):
     """Threshold voltage of the alpha-power law of the rate; None: the rate does not depend on the voltage [V]."""
     alpha: Annotated[float, Field(ge=1, le=2)] = 1.3
     """Exponent of the alpha-power law; 2: long channels, toward 1: velocity saturation [-]."""
-    energy_by_volt: Annotated[dict[Positive, Positive], Field(min_length=2)] | None = None
+    measured_energy: Annotated[dict[Positive, Positive], Field(min_length=2)] | None = None
     """Energy measured at several voltages, in any unit, since only ratios count; replaces ``exponent`` [V -> -]."""
-    rate_by_volt: Annotated[dict[Positive, Positive], Field(min_length=2)] | None = None
+    measured_rate: Annotated[dict[Positive, Positive], Field(min_length=2)] | None = None
     """Rate measured at several voltages, in any unit, since only ratios count; replaces ``threshold_volt`` [V -> -]."""
 
     @model_validator(mode="after")
     def _check_laws(self) -> Supply:
         if self.threshold_volt is not None:
-            if self.rate_by_volt is not None:
-                raise ValueError("supply.rate_by_volt: not together with threshold_volt; give one of them")
+            if self.measured_rate is not None:
+                raise ValueError("supply.measured_rate: not together with threshold_volt; give one of them")
             if self.threshold_volt >= self.volt:
                 raise ValueError(
                     f"supply.threshold_volt: {self.threshold_volt:g} V is not below supply.volt: {self.volt:g} V"
@@ -63,7 +63,7 @@ class Supply(Record):
         """
         if volt is None:
             raise ValueError(f"{key}: needs process.supply_volt, the voltage of operation; give the section process")
-        for name in ("energy_by_volt", "rate_by_volt"):
+        for name in ("measured_energy", "measured_rate"):
             table = getattr(self, name)
             for what, value in (("process.supply_volt", volt), (f"{key}.volt", self.volt)):
                 if table is not None and not min(table) <= value <= max(table):
@@ -78,8 +78,8 @@ class Supply(Record):
 
     def scale_rate(self, volt: float) -> float:
         """Return the rate at a voltage [V], as a factor of that at ``volt``."""
-        if self.rate_by_volt is not None:
-            return interpolate_power(self.rate_by_volt, volt) / interpolate_power(self.rate_by_volt, self.volt)
+        if self.measured_rate is not None:
+            return interpolate_power(self.measured_rate, volt) / interpolate_power(self.measured_rate, self.volt)
         if self.threshold_volt is None:
             return 1.0
         speeds = [(each - self.threshold_volt) ** self.alpha / each for each in (volt, self.volt)]

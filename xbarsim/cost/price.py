@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 
 from xbarsim.component import action_energy, count_instances, idle_power, rate_component, write_energy
 from xbarsim.component.law import CostLaw, WriteLaw
-from xbarsim.config import Component, Hardware
-from xbarsim.config.hardware import AssumedActivity
+from xbarsim.config import AssumedActivity, Component, Hardware
 from xbarsim.config.verify import mean_pulses
 from xbarsim.cost.array_read import assume_layer_watt, assume_reads
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
