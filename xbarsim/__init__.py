@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from xbarsim import report as report
     from xbarsim import search as search
     from xbarsim import timing as timing
+    from xbarsim.api import Chip as Chip
     from xbarsim.api import Epitome as Epitome
     from xbarsim.api import Hardware as Hardware
     from xbarsim.api import estimate as estimate
     from xbarsim.api import from_torch as from_torch
+    from xbarsim.api import load_chip as load_chip
     from xbarsim.api import load_hardware as load_hardware
     from xbarsim.api import load_network as load_network
+    from xbarsim.api import program as program
     from xbarsim.api import simulate as simulate
     from xbarsim.diagnosis import explain as explain
     from xbarsim.errors import ConfigError as ConfigError
@@ -42,7 +45,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_FACADE = ("Epitome", "Hardware", "estimate", "from_torch", "load_hardware", "load_network", "simulate")
+_FACADE = (
+    "Chip", "Epitome", "Hardware", "estimate", "from_torch", "load_chip", "load_hardware", "load_network", "program",
+    "simulate",
+)  # fmt: skip
 _SEARCH = ("CostOracle",)
 _DIAGNOSIS = ("explain",)
 _ERRORS = ("ConfigError", "MappingError", "ShapeError", "SolverError", "XbarsimError")

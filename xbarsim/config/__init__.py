@@ -7,7 +7,7 @@ from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck, Telegraph
 from xbarsim.config.epitome import EpitomeRules
-from xbarsim.config.hardware import Chip, Hardware, Timing
+from xbarsim.config.hardware import ChipSize, Hardware, Timing
 from xbarsim.config.iv import Polynomial, Selector, Sinh
 from xbarsim.config.load import (
     hash_hardware,
@@ -22,7 +22,7 @@ from xbarsim.config.process import Process
 from xbarsim.config.record import Record
 
 __all__ = [
-    "Adc", "AssumedActivity", "Chip", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
+    "Adc", "AssumedActivity", "ChipSize", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
     "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record", "Relaxation",
     "Selector", "Sinh", "Stuck", "Telegraph", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device",
     "load_hardware", "override_record",

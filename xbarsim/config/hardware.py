@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Chip(Record):
+class ChipSize(Record):
     """Hierarchy of arrays, cores, tiles and chips."""
 
     arrays_per_core: Annotated[int, Field(ge=1)]
@@ -138,7 +138,7 @@ class Hardware(Record):
     """How layers are cut into arrays."""
     epitome: EpitomeRules = EpitomeRules()
     """How convolutions with epitomes are executed."""
-    chip: Chip
+    chip: ChipSize
     """Hierarchy of arrays, cores, tiles and chips."""
     process: Process | None = None
     """Technology to which components with a ``process`` of their own are scaled."""

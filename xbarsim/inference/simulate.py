@@ -198,6 +198,7 @@ def run_machines(
     images: np.ndarray,
     outputs: np.ndarray,
     *,
+    first_image: int = 0,
     batch_size: int | None = None,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -214,6 +215,8 @@ def run_machines(
         What to classify.
     outputs : ndarray of float32, (images, classes)
         Written block by block.
+    first_image : int
+        Index of the first image within the run; it keys the noise of single reads.
     batch_size : int, optional
         Images in a block.
     threads : int
@@ -231,7 +234,7 @@ def run_machines(
         outputs[start : start + size] = run_network(
             network,
             block,
-            lambda node, x: run_machine(machines[node.name], x, first_image=start, threads=inner),
+            lambda node, x: run_machine(machines[node.name], x, first_image=first_image + start, threads=inner),
             block=len(block),
         )
         return len(block)

@@ -27,7 +27,7 @@ from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 from xbarsim.mvm.probe import Probes
-from xbarsim.mvm.respond import ChunkArrays, ColumnFit, ColumnPart, fit_columns
+from xbarsim.mvm.respond import ChunkArrays, ColumnFit, ColumnPart, fit_columns, program_chunk
 from xbarsim.mvm.solved import SolvedReads
 
 
@@ -110,7 +110,7 @@ def program_arrays(
     curves = None if probes is None else _CollectedCurves.make(probes, sheet, row_starts, hardware)
     for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
-        arrays = ChunkArrays(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
+        arrays = program_chunk(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
         parts = arrays.respond(None if probes is None else probes.drive[chunk.row_block])
         collected.add(chunk, parts)
         if hardware.response == "exact":

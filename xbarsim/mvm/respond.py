@@ -6,6 +6,8 @@ of the layer, and reads of the layer's own inputs are solved exactly beside it, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,37 +44,32 @@ class ColumnPart(NamedTuple):
     """Variance of a read whatever its inputs."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ChunkArrays:
-    """The programmed arrays of a chunk.
+    """The programmed arrays of a chunk."""
 
-    Parameters
-    ----------
-    chunk : Chunk
-        Digits and places.
-    measured : ndarray, (array, polarity, row, column), or None
-        Conductances to take as they are [S].
-    hardware : Hardware
-        Device, wires and array size.
-    seed, trial : int
-        Key of the device's random streams.
-    threads : int, optional
-        Threads to solve circuits on; the result does not depend on it.
-    """
+    chunk: Chunk
+    """Digits and places."""
+    g: Floats
+    """(array, polarity, row, column) conductances of the cells [S]."""
+    hardware: Hardware
+    """Device, wires and array size."""
+    key: tuple[int, int]
+    """Seed and trial of the device's random streams."""
+    threads: int | None
+    """Threads to solve circuits on; the result does not depend on it."""
 
-    def __init__(
-        self, chunk: Chunk, measured: Floats | None, hardware: Hardware, *, seed: int, trial: int, threads: int | None
-    ) -> None:
-        crossbar = hardware.crossbar
-        self.chunk, self.hardware, self.threads, self.key = chunk, hardware, threads, (seed, trial)
-        self.levels = chunk.digits.transpose(0, 2, 3, 1)
-        whole = np.ascontiguousarray(self.levels)
-        self.g = (
-            program_cells(whole, hardware.device, seed=seed, trial=trial, layer=chunk.key)
-            if measured is None
-            else measured
-        )
+    @cached_property
+    def levels(self) -> NDArray[np.uint8]:
+        """Digits, (array, polarity, row, column)."""
+        return self.chunk.digits.transpose(0, 2, 3, 1)
+
+    @cached_property
+    def lines(self) -> Lines:
+        """Resistances of the lines."""
+        crossbar = self.hardware.crossbar
         wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
-        self.lines = Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=crossbar.r_access_ohm)
+        return Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=crossbar.r_access_ohm)
 
     def respond(self, drive: Floats | None) -> list[ColumnPart]:
         """Return what columns do, by polarity, or merged where currents are subtracted.
@@ -153,6 +150,36 @@ class ChunkArrays:
         if self.chunk.reference is not None:
             off = self._of_reference(values)
         return [each / step for each in (values - off).swapaxes(0, 1)]
+
+
+def program_chunk(
+    chunk: Chunk, measured: Floats | None, hardware: Hardware, *, seed: int, trial: int, threads: int | None
+) -> ChunkArrays:
+    """Program the arrays of a chunk.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        Digits and places.
+    measured : ndarray, (array, polarity, row, column), or None
+        Conductances to take as they are [S].
+    hardware : Hardware
+        Device, wires and array size.
+    seed, trial : int
+        Key of the device's random streams.
+    threads : int or None
+        Threads to solve circuits on.
+
+    Returns
+    -------
+    ChunkArrays
+        With the conductances that cells have reached.
+    """
+    whole = np.ascontiguousarray(chunk.digits.transpose(0, 2, 3, 1))
+    g = measured
+    if g is None:
+        g = program_cells(whole, hardware.device, seed=seed, trial=trial, layer=chunk.key)
+    return ChunkArrays(chunk=chunk, g=g, hardware=hardware, key=(seed, trial), threads=threads)
 
 
 class ColumnFit(NamedTuple):

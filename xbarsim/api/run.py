@@ -1,4 +1,4 @@
-"""The functions that users call: load hardware and networks, estimate costs, simulate accuracy.
+"""Estimates of costs and simulations of accuracy.
 
 Every function here loads its arguments, calls the other packages in order and combines their results; it contains no
 models of its own.
@@ -14,102 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xbarsim import __version__, config
-from xbarsim.cost import Cost, Measured, Peak, price, rate_chip, rate_tile
-from xbarsim.device import load_levels
+from xbarsim import config
+from xbarsim.api.hardware import load_hardware
+from xbarsim.api.prepare import CALIBRATION_IMAGES, Layers, Progress, check_counts, prepare_job, write_provenance
+from xbarsim.api.shared import Shared
+from xbarsim.cost import Cost, Measured, price
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import LayerError, measure_accuracy, simulate_network
 from xbarsim.mapping import Plan, plan_network
-from xbarsim.network import (
-    Epitome,
-    FloatRun,
-    Network,
-    find_executor,
-    from_torch,
-    load_network,
-    quantize_network,
-    run_integer,
-)
+from xbarsim.network import FloatRun, Network, find_executor, load_network, run_integer
 from xbarsim.network.execute import check_images
-from xbarsim.network.kinds.opaque import describe_opaque
-from xbarsim.plugin import find_table, select_plugins
-from xbarsim.report import CostReport, Provenance, Report, Seconds
+from xbarsim.report import CostReport, Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge, compare_outputs
 from xbarsim.timing import Activity, simulate_plan
-
-__all__ = ["Epitome", "Hardware", "Shared", "estimate", "from_torch", "load_hardware", "load_network", "simulate"]
-
-Layers = Mapping[str, Mapping[str, Any]]
-Progress = Callable[[str, int, int], None]
-
-CALIBRATION_IMAGES = 64
-"""Number of images for ADC ranges, and for activation scales where no calibration images are given."""
-
-
-class Shared:
-    """Cache of results that several simulations with the same images share.
-
-    Pass the same object to all calls of :func:`simulate` with the same images and calibration images. It keeps float
-    references, quantised networks and integer references, and does not change results.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Any, ...], Any] = {}
-
-    def recall(self, key: tuple[Any, ...], work: Callable[[], Any]) -> Any:
-        """Return the result of ``work()`` from the first call with ``key``."""
-        if key not in self._kept:
-            self._kept[key] = work()
-        return self._kept[key]
-
-    def drop_quantized(self) -> None:
-        """Remove quantised networks and their results; the small float references are kept."""
-        self._kept = {key: value for key, value in self._kept.items() if key[0] == "float reference"}
-
-
-class RatedHardware(config.Hardware):
-    """A hardware record with its peak ratings; its public name is ``xbarsim.Hardware``."""
-
-    @property
-    def peak(self) -> Peak | None:
-        """Peak throughput, power and area of the chip; None where ``chip.tiles`` is auto."""
-        return rate_chip(self)
-
-    @property
-    def tile(self) -> Peak:
-        """Peak throughput, power and area of one tile."""
-        return rate_tile(self)
-
-
-Hardware = RatedHardware
-"""Public name of the record that :func:`load_hardware` returns."""
-
-
-def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, Any] | None = None) -> RatedHardware:
-    """Load a hardware description.
-
-    Parameters
-    ----------
-    name : str, Path or Hardware
-        A name that ships (``reference``, ``isaac``, ``puma``, ...), the path of a YAML file, or a record.
-    overrides : mapping, optional
-        Dotted key -> value; override the values in the file.
-
-    Returns
-    -------
-    Hardware
-        Immutable record; ``.override({...})`` returns a modified copy.
-
-    Raises
-    ------
-    ConfigError
-        If a file, key or value is wrong.
-    """
-    if isinstance(name, RatedHardware):
-        return name.override(overrides) if overrides else name
-    if isinstance(name, config.Hardware):
-        return config.override_record(name, overrides or {}, RatedHardware)
-    return config.load_hardware(name, overrides, RatedHardware)
 
 
 def estimate(
@@ -154,7 +71,7 @@ def estimate(
     }
     return CostReport(
         cost=cost,
-        provenance=_provenance(plan, record, layers, 0, settings),
+        provenance=write_provenance(plan, record, layers, 0, settings),
         activity=activity,
     )
 
@@ -237,36 +154,28 @@ def simulate(
     SolverError
         If the circuit of an array could not be solved within the tolerance.
     """
-    _check_counts(trials=trials, batch_size=batch_size, threads=threads)
-    started, runner, judge = time.perf_counter(), find_executor(executor), choose_judge(metric)
-    net, record = load_network(network), load_hardware(hardware)
-    net.require_weights()
-    plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
-    _load_measured_levels(plan)
-    net = plan.network
+    check_counts(trials=trials, batch_size=batch_size, threads=threads)
+    started, judge = time.perf_counter(), choose_judge(metric)
+    job = prepare_job(
+        network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor
+    )
+    net, plan, runner = job.network, job.plan, find_executor(executor)
     mapped = time.perf_counter() - started
     x = check_images(net, np.asarray(images))
     if not len(x):
         raise ShapeError("images: none given")
     truth = _check_truth(judge, labels, len(x), net.output_shapes or net.output_shape)
-    known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration))
-    bits = {layer.name: layer.quantization for layer in plan.layers}
-    keep, widths = shared or Shared(), (plan.hardware.weight_bits, plan.hardware.activation_bits)
-    key, ran = (net.hash, repr(bits)), (() if executor == "own" else (runner.describe(),))
-    quantized = keep.recall(
-        ("quantized", *key, *ran),
-        lambda: quantize_network(
-            net, known, weight_bits=widths[0], activation_bits=widths[1], layers=bits, executor=executor,
-            threads=threads,
-        ),
-    )  # fmt: skip
+    known = job.choose_calibration(x, calibration)
+    assert known is not None
+    keep, key, ran = shared or Shared(), job.key, job.ran
+    quantized = job.quantize(known, threads, keep)
     origin = net if reference is None else _load_reference(reference, net)
     exact = keep.recall(
         ("float reference", origin.hash, *ran),
         lambda: runner.run(origin, x, FloatRun(threads=threads, progress=_stage(progress, "float reference"))),
     )
     integers = keep.recall(
-        ("integer reference", *key, *ran),
+        ("integer reference", *key),
         lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),
     )
     outcome = simulate_network(
@@ -288,20 +197,13 @@ def simulate(
     return Report(
         cost=cost,
         errors=outcome.errors,
-        provenance=_provenance(plan, record, layers, seed, settings),
+        provenance=write_provenance(plan, job.hardware, layers, seed, settings),
         activity=activity,
         accuracy=accuracy,
         metric=measured,
         outputs=net.split_outputs(outcome.outputs),
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
-
-
-def _load_measured_levels(plan: Plan) -> None:
-    """Read the files of measured levels before anything runs; ConfigError where one is wrong."""
-    for layer in plan.layers:
-        if layer.hardware.device.levels_file is not None:
-            load_levels(layer.hardware.device)
 
 
 def _load_reference(given: Network | str | Path, network: Network) -> Network:
@@ -323,31 +225,6 @@ def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ..
     return price(plan, activity, measured=measured)
 
 
-def _provenance(
-    plan: Plan, hardware: RatedHardware, layers: Layers | None, seed: int, settings: Mapping[str, Any]
-) -> Provenance:
-    sources = {**hardware.sources, **{f"components.{k}": v.source for k, v in hardware.components.items()}}
-    return Provenance(
-        version=__version__,
-        hardware=hardware.name,
-        hardware_hash=config.hash_hardware(plan.hardware),
-        network=plan.network.name,
-        network_hash=plan.network.hash,
-        seed=seed,
-        overrides=hardware.overrides | {f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()},
-        settings={
-            "weight_bits": plan.hardware.weight_bits,
-            "activation_bits": plan.hardware.activation_bits,
-            **settings,
-            **describe_opaque(plan.network.nodes),
-        },
-        sources=sources,
-        plugins=select_plugins(
-            *(layer.hardware for layer in plan.layers), names=map("metric:{}".format, find_table("metric").added)
-        ),
-    )
-
-
 def _check_truth(
     judge: Judge, labels: ArrayLike | None, images: int, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]
 ) -> np.ndarray | None:
@@ -357,12 +234,6 @@ def _check_truth(
     if judge.name != USUAL_METRIC:
         raise ConfigError(f"labels: metric {judge.name} needs them; pass labels, one entry an image")
     return None
-
-
-def _check_counts(**given: int | None) -> None:
-    for name, value in given.items():
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-            raise ConfigError(f"{name}: {value} is not a whole number of at least 1")
 
 
 def _stage(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:

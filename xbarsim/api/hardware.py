@@ -1,0 +1,55 @@
+"""Hardware records with their peak ratings, and how they are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xbarsim import config
+from xbarsim.cost import Peak, rate_chip, rate_tile
+
+
+class RatedHardware(config.Hardware):
+    """A hardware record with its peak ratings; its public name is ``xbarsim.Hardware``."""
+
+    @property
+    def peak(self) -> Peak | None:
+        """Peak throughput, power and area of the chip; None where ``chip.tiles`` is auto."""
+        return rate_chip(self)
+
+    @property
+    def tile(self) -> Peak:
+        """Peak throughput, power and area of one tile."""
+        return rate_tile(self)
+
+
+Hardware = RatedHardware
+"""Public name of the record that :func:`load_hardware` returns."""
+
+
+def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, Any] | None = None) -> RatedHardware:
+    """Load a hardware description.
+
+    Parameters
+    ----------
+    name : str, Path or Hardware
+        A name that ships (``reference``, ``isaac``, ``puma``, ...), the path of a YAML file, or a record.
+    overrides : mapping, optional
+        Dotted key -> value; override the values in the file.
+
+    Returns
+    -------
+    Hardware
+        Immutable record; ``.override({...})`` returns a modified copy.
+
+    Raises
+    ------
+    ConfigError
+        If a file, key or value is wrong.
+    """
+    if isinstance(name, RatedHardware):
+        return name.override(overrides) if overrides else name
+    if isinstance(name, config.Hardware):
+        return config.override_record(name, overrides or {}, RatedHardware)
+    return config.load_hardware(name, overrides, RatedHardware)

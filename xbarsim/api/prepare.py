@@ -1,0 +1,166 @@
+"""What precedes every run: arguments are loaded, the network is mapped and quantised, and provenance is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim import __version__, config
+from xbarsim.api.hardware import RatedHardware, load_hardware
+from xbarsim.api.shared import Shared
+from xbarsim.device import load_levels
+from xbarsim.errors import ConfigError
+from xbarsim.mapping import Plan, plan_network
+from xbarsim.network import Network, QuantizedNetwork, find_executor, load_network, quantize_network
+from xbarsim.network.execute import check_images
+from xbarsim.network.kinds.opaque import describe_opaque
+from xbarsim.plugin import find_table, select_plugins
+from xbarsim.report import Provenance
+
+Layers = Mapping[str, Mapping[str, Any]]
+Progress = Callable[[str, int, int], None]
+
+CALIBRATION_IMAGES = 64
+"""Number of images for ADC ranges, and for activation scales where no calibration images are given."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """A network with weights on hardware, mapped but not yet quantised."""
+
+    plan: Plan
+    """How layers are cut and where they lie."""
+    hardware: RatedHardware
+    """The hardware as given."""
+    layers: Layers | None
+    """Per-layer choices as given."""
+    executor: str
+    """Name of what runs the float network."""
+
+    @property
+    def network(self) -> Network:
+        """The network that is run; layers may have been cut."""
+        return self.plan.network
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What the quantised network depends on beside the calibration images."""
+        bits = {layer.name: layer.quantization for layer in self.plan.layers}
+        return (self.network.hash, repr(bits), *self.ran)
+
+    @property
+    def ran(self) -> tuple[str, ...]:
+        """What the float network was run by, where that is not the package itself."""
+        return () if self.executor == "own" else (find_executor(self.executor).describe(),)
+
+    def choose_calibration(self, images: np.ndarray | None, calibration: ArrayLike | None) -> np.ndarray | None:
+        """Return the calibration images, (images, *input_shape) float32: those given, or the first of ``images``."""
+        if calibration is not None:
+            return check_images(self.network, np.asarray(calibration))
+        return None if images is None else images[:CALIBRATION_IMAGES]
+
+    def quantize(self, known: np.ndarray | None, threads: int | None, keep: Shared | None = None) -> QuantizedNetwork:
+        """Quantise the network on calibration images, (images, *input_shape), or recall it."""
+        found: QuantizedNetwork = (keep or Shared()).recall(
+            ("quantized", *self.key),
+            lambda: quantize_network(
+                self.network, known,
+                weight_bits=self.plan.hardware.weight_bits, activation_bits=self.plan.hardware.activation_bits,
+                layers={layer.name: layer.quantization for layer in self.plan.layers}, executor=self.executor,
+                threads=threads,
+            ),
+        )  # fmt: skip
+        return found
+
+
+def prepare_job(
+    network: Network | str | Path,
+    hardware: config.Hardware | str | Path,
+    *,
+    layers: Layers | None,
+    weight_bits: int | None,
+    activation_bits: int | None,
+    executor: str,
+) -> Job:
+    """Load and map a network with weights.
+
+    Parameters
+    ----------
+    network, hardware, layers, weight_bits, activation_bits, executor
+        As :func:`~xbarsim.api.run.simulate` takes them.
+
+    Returns
+    -------
+    Job
+        Ready to be quantised.
+
+    Raises
+    ------
+    ConfigError, MappingError
+        If an input is wrong, or the network does not fit.
+    """
+    find_executor(executor)
+    net, record = load_network(network), load_hardware(hardware)
+    net.require_weights()
+    plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    for layer in plan.layers:  # files of measured levels are read before anything runs
+        if layer.hardware.device.levels_file is not None:
+            load_levels(layer.hardware.device)
+    return Job(plan=plan, hardware=record, layers=layers, executor=executor)
+
+
+def write_provenance(
+    plan: Plan, hardware: RatedHardware, layers: Layers | None, seed: int, settings: Mapping[str, Any]
+) -> Provenance:
+    """Collect what a result was made from.
+
+    Parameters
+    ----------
+    plan : Plan
+        The mapped network.
+    hardware : Hardware
+        The record as given.
+    layers : mapping or None
+        Per-layer choices.
+    seed : int
+        Seed of all random numbers.
+    settings : mapping
+        Settings of the run.
+
+    Returns
+    -------
+    Provenance
+        With hashes, overrides, sources and plug-ins.
+    """
+    sources = {**hardware.sources, **{f"components.{k}": v.source for k, v in hardware.components.items()}}
+    return Provenance(
+        version=__version__,
+        hardware=hardware.name,
+        hardware_hash=config.hash_hardware(plan.hardware),
+        network=plan.network.name,
+        network_hash=plan.network.hash,
+        seed=seed,
+        overrides=hardware.overrides | {f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()},
+        settings={
+            "weight_bits": plan.hardware.weight_bits,
+            "activation_bits": plan.hardware.activation_bits,
+            **settings,
+            **describe_opaque(plan.network.nodes),
+        },
+        sources=sources,
+        plugins=select_plugins(
+            *(layer.hardware for layer in plan.layers), names=map("metric:{}".format, find_table("metric").added)
+        ),
+    )
+
+
+def check_counts(**given: int | None) -> None:
+    """Refuse counts that are not whole numbers of at least 1; None passes. ConfigError names the argument."""
+    for name, value in given.items():
+        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+            raise ConfigError(f"{name}: {value} is not a whole number of at least 1")
