@@ -13,6 +13,7 @@ import pytest
 
 import xbarsim as xs
 from xbarsim import api
+from xbarsim.api import run
 from xbarsim.network import executor, quantize
 
 onnx = pytest.importorskip("onnx")
@@ -28,7 +29,7 @@ def idle(monkeypatch):
     monkeypatch.setattr(quantize, "calibrate_activations", work)
     monkeypatch.setattr(executor, "run_network", work)
     for name in ("run_integer", "simulate_network", "simulate_plan", "price"):
-        monkeypatch.setattr(api, name, work)
+        monkeypatch.setattr(run, name, work)
 
 
 @pytest.fixture

@@ -59,6 +59,8 @@ def test_what_two_records_hold_is_stored_once(tmp_path):
     node = Node(name="a", kind="linear", weight=weight)
     found = give_back(tmp_path, (node, node, Range(1.0, 2.0, 3.0), weight[:]))
     assert found[0] is found[1]
+    assert found[0].name == "a"
+    np.testing.assert_array_equal(found[0].weight, weight)
     assert found[2] == Range(1.0, 2.0, 3.0)
     assert type(found[2]) is Range
     assert next(tmp_path.glob("arrays-*")).stat().st_size < 2 * weight.nbytes

@@ -157,7 +157,10 @@ class RecordReader:
         if fields.keys() != {field.name for field in dataclasses.fields(found)}:
             raise ValueError(f"{found.__name__} has other fields")
         made = object.__new__(found)
-        vars(made).update(fields)
+        if hasattr(made, "__dict__"):
+            vars(made).update(fields)
+        else:  # of a class with slots, which dataclasses give a state in the order of its fields
+            made.__setstate__([fields[field.name] for field in dataclasses.fields(found)])
         return made
 
 
