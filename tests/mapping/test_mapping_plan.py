@@ -253,3 +253,35 @@ def test_a_linear_layer_over_tokens_has_a_window_for_each():
     layer = plan_network(Network(name="tokens", nodes=(node,), input_shape=(5, 16)), HARDWARE).layers[0]
     assert layer.windows == 5
     assert layer.macs == 5 * 16 * 8
+
+
+def test_replicas_set_by_hand_hold_for_their_layers_and_leave_the_rest_of_the_budget():
+    network = resnet_cifar()
+    once = plan_network(network, HARDWARE)
+    by_hand = {"layer1.0.*": {"mapping.replicas": 4}, "fc": {"mapping.replicas": 4}}
+    plan = plan_network(network, HARDWARE, layers=by_hand)
+    assert [plan.layer(name).replicas for name in ("layer1.0.conv1", "layer1.0.conv2", "conv1", "fc")] == [4, 4, 1, 1]
+    assert plan.arrays == once.arrays + 3 * sum(once.layer(f"layer1.0.conv{i}").arrays for i in (1, 2))
+
+    balanced = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": plan.arrays + 300})
+    both = plan_network(network, balanced, layers=by_hand)
+    assert both.layer("layer1.0.conv1").replicas == 4
+    assert both.layer("conv1").replicas > 1
+    assert both.arrays <= plan.arrays + 300
+    assert all(
+        layer.replicas == 2 for layer in plan_network(network, HARDWARE.override({"mapping.replicas": 2})).layers[:-1]
+    )
+
+
+def test_replicas_set_by_hand_that_exceed_a_budget_are_refused():
+    hardware = HARDWARE.override({"mapping.replication": "balanced", "mapping.array_budget": 300})
+    with pytest.raises(MappingError, match=r"mapping\.array_budget: 300 arrays .* need with the replicas set by hand"):
+        plan_network(resnet_cifar(), hardware, layers={"conv1": {"mapping.replicas": 500}})
+
+
+def test_replicas_set_by_hand_and_weight_reloading_exclude_one_another():
+    changes = {"chip.tiles": 1, "chip.count": 1, "mapping.reload": "turns"}
+    hardware = xs.load_hardware("reference", changes)
+    assert plan_network(resnet_cifar(), hardware).turn_count > 1
+    with pytest.raises(ConfigError, match=r"layer conv1: mapping\.replicas: 2 .* mapping\.reload: turns"):
+        plan_network(resnet_cifar(), hardware, layers={"conv1": {"mapping.replicas": 2}})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,51 @@ from xbarsim.network import Epitome, Network, Node
 from xbarsim.network.kinds import LAYER_RULES, REQUIRED
 from xbarsim.timing import simulate_plan
 
+REPLICAS = "mapping.replicas"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerContext:
+    """What the cost of a layer depends on besides its shape and hardware.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    signed: bool = False
+    """Whether inputs can be negative; after a ReLU they cannot."""
+    activations: int = 0
+    """Activation functions that every output passes."""
+    replicas: int | None = None
+    """Replicas; None: as the choice or the hardware says, else 1."""
+    producers_s: float = 0.0
+    """Time in which producers deliver all inputs, at an even pace; 0: inputs lie in the buffer from the start [s]."""
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("signed", isinstance(self.signed, bool), "true or false"),
+            ("activations", _is_whole(self.activations, 0), "a whole number of at least 0"),
+            ("replicas", self.replicas is None or _is_whole(self.replicas, 1), "a whole number of at least 1"),
+            ("producers_s", _is_time(self.producers_s), "a time of at least 0 s"),
+        )
+        for key, is_right, rule in rules:
+            if not is_right:
+                raise ConfigError(f"{key}: {getattr(self, key)!r} is not {rule}")
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+ON_ITS_OWN = LayerContext()
+"""Unsigned inputs that are there from the start, no activation function, one replica."""
+
 
 def price_layer(
     kind: str,
@@ -25,6 +72,7 @@ def price_layer(
     choice: Mapping[str, Any] | None = None,
     *,
     epitome: Epitome | None = None,
+    context: LayerContext = ON_ITS_OWN,
 ) -> Cost:
     """Return the cost of one layer: its actions, its time, and the share of its arrays in tile area; without I/O.
 
@@ -41,6 +89,8 @@ def price_layer(
         Dotted key -> value for this layer.
     epitome : Epitome, optional
         Small tensor that the weights of a convolution are sampled from.
+    context : LayerContext
+        Sign and pace of its inputs, its replicas, and what its outputs pass.
 
     Returns
     -------
@@ -53,11 +103,12 @@ def price_layer(
         As in :func:`check_shape`.
     """
     node, input_shape = _make_node(kind, shape)
-    network = Network(name=kind, nodes=(node,), input_shape=input_shape)
+    network = _surround(node, input_shape, context)
     if epitome is not None:
         network = network.with_epitomes({node.name: epitome})
+    choice = _choose_replicas(choice, hardware, context)
     plan = plan_network(network, hardware, layers={node.name: choice} if choice else None, may_cut=False)
-    activity = simulate_plan(plan)
+    activity = simulate_plan(plan, input_s=context.producers_s)
     whole = price(plan, activity)
     part = next(each for each in whole.layers if each.name == node.name)
     step = next(each for each in activity.steps if each.name == node.name)
@@ -77,6 +128,28 @@ def price_layer(
         layers=(dataclasses.replace(part, energy_joule=energy),),
         components=(),
     )
+
+
+def _surround(node: Node, input_shape: tuple[int, ...], context: LayerContext) -> Network:
+    """Return a network of one layer, with activation functions that give its input its sign and follow its output."""
+    nodes = [node]
+    if not context.signed:
+        front = Node(name="front", kind="relu")
+        nodes = [front, dataclasses.replace(node, inputs=(front.name,))]
+    for index in range(context.activations):
+        nodes.append(Node(name=f"activation{index}", kind="relu", inputs=(nodes[-1].name,)))
+    return Network(name=node.kind, nodes=tuple(nodes), input_shape=input_shape)
+
+
+def _choose_replicas(
+    choice: Mapping[str, Any] | None, hardware: Hardware, context: LayerContext
+) -> Mapping[str, Any] | None:
+    """Return the choice with the replicas of the context; those of a network are not balanced for one layer."""
+    given = (choice or {}).get(REPLICAS, hardware.mapping.replicas)
+    wanted = context.replicas or given or 1
+    if wanted == given or (wanted == 1 and given is None and hardware.mapping.replication == "none"):
+        return choice
+    return {**(choice or {}), REPLICAS: wanted}
 
 
 def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
 from xbarsim.mapping.layer import LayerPlan, draft_layer, place_layers
-from xbarsim.mapping.replicate import choose_replicas
+from xbarsim.mapping.replicate import choose_replicas, refuse_replicas
 from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 from xbarsim.network.order import number_steps
@@ -145,7 +145,7 @@ def plan_network(
         return plan_network(split_layers(network, split), hardware, layers=shared)
     drafts = assign_turns(drafts, hardware)
     turn_count = drafts[-1].turn + 1
-    placed, held = place_layers(drafts if turn_count > 1 else choose_replicas(drafts, hardware))
+    placed, held = place_layers(refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware))
     tiles_per_chip, chips = fit_chips(held, hardware)
     return Plan(
         network=network,

@@ -131,6 +131,34 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
     return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
 
 
+def refuse_replicas(drafts: Sequence[LayerDraft]) -> list[LayerDraft]:
+    """Refuse replicas that are set by hand where layers take turns.
+
+    Parameters
+    ----------
+    drafts : sequence of LayerDraft
+        Layers.
+
+    Returns
+    -------
+    list of LayerDraft
+        The same layers.
+
+    Raises
+    ------
+    ConfigError
+        If a layer has more than one replica.
+    """
+    for draft in drafts:
+        if (_find_fixed(draft) or 1) > 1:
+            raise ConfigError(
+                f"layer {draft.name}: mapping.replicas: {draft.hardware.mapping.replicas} contradicts mapping.reload: "
+                "turns, in which layers run one after another without replicas; set one replica, or give chips that "
+                "hold all weights"
+            )
+    return list(drafts)
+
+
 def _find_fixed(draft: LayerDraft) -> int | None:
     """Return the replicas of a layer that are set by hand, None where they are chosen."""
     fixed = draft.hardware.mapping.replicas

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xbarsim.errors import ConfigError
+import numpy as np
+from numpy.typing import ArrayLike
+
+from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.names import match_names
 from xbarsim.network import Epitome, Network, Node, load_network
 from xbarsim.network.kinds import LAYER_RULES
 from xbarsim.network.reshape import change_layer, find_branches, reshape_network
+from xbarsim.report.judge import USUAL_METRIC, choose_judge
 
 ZERO = "zero"
 """The option that removes the residual branch of a layer."""
@@ -167,6 +171,29 @@ def load_backbone(network: Network | str | Path) -> Network:
 @functools.lru_cache(maxsize=16)
 def _load_file(path: str, stamp: int, size: int) -> Network:
     return load_network(path)
+
+
+def has_accuracy(network: Network | str | Path, labels: ArrayLike) -> bool:
+    """Tell whether accuracy can be measured.
+
+    Parameters
+    ----------
+    network : Network, str or Path
+        A network, or an argument of :func:`~xbarsim.network.load_network`.
+    labels : array_like, (images, ...)
+        What outputs should be.
+
+    Returns
+    -------
+    bool
+        Whether the network has several classes as its outputs, and labels are one of them an image.
+    """
+    net = load_backbone(network)
+    try:
+        choose_judge(USUAL_METRIC).check(labels, len(np.asarray(labels)), net.output_shapes or net.output_shape)
+    except (ConfigError, ShapeError):
+        return False
+    return net.output_shape != (1,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
-from xbarsim.search.design import Design
-from xbarsim.search.oracle import CostOracle, has_accuracy
+from xbarsim.search.design import Design, has_accuracy
+from xbarsim.search.oracle import CostOracle
 from xbarsim.search.record import describe_cost
 from xbarsim.search.task import Search
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from xbarsim import __version__
+from xbarsim.cost.layer import LayerContext
 from xbarsim.errors import ConfigError, XbarsimError
 from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.network.kinds import LAYER_RULES
@@ -21,7 +23,8 @@ from xbarsim.search.record import describe_cost
 
 PROTOCOL = 2
 """Version of queries and answers; docs/oracle.md lists what changed."""
-LAYER_KEYS = ("id", "layer", "shape", "choice")
+CONTEXT_KEYS = tuple(each.name for each in fields(LayerContext))
+LAYER_KEYS = ("id", "layer", "shape", "choice", *CONTEXT_KEYS)
 NETWORK_KEYS = ("id", "network", "layers", "epitomes", "weight_bits", "activation_bits", "accuracy")
 DATA_KEYS = ("data", "images", "calibration", "mean", "std", "trials", "seed")
 
@@ -75,7 +78,9 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
         _check_keys(question, LAYER_KEYS)
         if "shape" not in question:
             raise ConfigError("shape: missing")
-        return {"cost": describe_cost(oracle.layer(question["layer"], question["shape"], question.get("choice")))}
+        context = {key: question[key] for key in CONTEXT_KEYS if key in question}
+        cost = oracle.layer(question["layer"], question["shape"], question.get("choice"), **context)
+        return {"cost": describe_cost(cost)}
     if "network" not in question:
         raise ConfigError('the query names neither a layer nor a network; {"about": true} lists what can be asked')
     _check_keys(question, NETWORK_KEYS)

@@ -18,17 +18,16 @@ from numpy.typing import ArrayLike
 
 from xbarsim import api, config
 from xbarsim.cost import Cost, price_layer
-from xbarsim.cost.layer import check_shape
-from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.cost.layer import LayerContext, check_shape
+from xbarsim.errors import ConfigError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.report import Report
 from xbarsim.report.catalogue import measure_outputs
-from xbarsim.report.judge import USUAL_METRIC, choose_judge
 from xbarsim.report.outputs import METRICS
 from xbarsim.search.cache import fingerprint_code, open_cache
-from xbarsim.search.design import Choice, Design, apply_choices, choose_shape, load_backbone
+from xbarsim.search.design import Choice, Design, apply_choices, choose_shape, has_accuracy, load_backbone
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
 
 AnswerT = TypeVar("AnswerT", Cost, Accuracy, float)
@@ -64,7 +63,17 @@ class CostOracle:
         self._limit = max(1, memory)
         self._last: dict[str, Report] = {}
 
-    def layer(self, kind: str, shape: Mapping[str, Any], choice: Choice | None = None) -> Cost:
+    def layer(
+        self,
+        kind: str,
+        shape: Mapping[str, Any],
+        choice: Choice | None = None,
+        *,
+        signed: bool = False,
+        activations: int = 0,
+        replicas: int | None = None,
+        producers_s: float = 0.0,
+    ) -> Cost:
         """Return the cost of one layer: its actions, and the share of its arrays in tile area; without I/O.
 
         Parameters
@@ -77,6 +86,15 @@ class CostOracle:
         choice : mapping, optional
             Dotted key -> value for this layer, as ``{"crossbar.rows": 64, "crossbar.cols": 64}``, or an axis of search
             spaces: ``array``, ``kernel`` (padded so that the output keeps its size), ``width``, ``epitome``.
+        signed : bool
+            Whether inputs can be negative. :func:`~xbarsim.network.reshape.describe_context` finds this and
+            ``activations`` of a layer in a network.
+        activations : int
+            Activation functions that every output passes.
+        replicas : int, optional
+            Replicas; as the choice or the hardware says if left out, else 1.
+        producers_s : float
+            Time in which producers deliver all inputs; 0: inputs lie in the buffer from the start [s].
 
         Returns
         -------
@@ -90,19 +108,23 @@ class CostOracle:
         """
         key: Hashable
         try:
-            key = (kind, frozenset(shape.items()), frozenset(choice.items()) if choice else None)
+            around = (signed, activations, replicas, producers_s)
+            key = (kind, frozenset(shape.items()), frozenset(choice.items()) if choice else None, around)
             found: Cost | None = self._memory.get(key)
             if found is not None:
                 return found
         except (TypeError, AttributeError):
             key = None
+        context = LayerContext(signed=signed, activations=activations, replicas=replicas, producers_s=producers_s)
         wanted = choose_shape(kind, check_shape(kind, shape), _check_choice(choice))
         name = self._name(
-            "layer", kind, wanted.shape, wanted.choice, *([vars(wanted.epitome)] if wanted.epitome else [])
+            "layer", kind, wanted.shape, wanted.choice, vars(context), vars(wanted.epitome) if wanted.epitome else None
         )
         answer = self._find(
             name, encode_cost, decode_cost,
-            lambda: price_layer(kind, wanted.shape, self.hardware, wanted.choice or None, epitome=wanted.epitome),
+            lambda: price_layer(
+                kind, wanted.shape, self.hardware, wanted.choice or None, epitome=wanted.epitome, context=context
+            ),
         )  # fmt: skip
         if key is not None:
             self._keep(key, answer)
@@ -358,29 +380,6 @@ def _check_choice(choice: Any) -> dict[str, Any]:
     if not isinstance(choice, Mapping) or not all(isinstance(key, str) for key in choice):
         raise ConfigError(f"choice: {choice!r} is not a mapping of dotted keys to values")
     return dict(choice)
-
-
-def has_accuracy(network: Network | str | Path, labels: ArrayLike) -> bool:
-    """Tell whether accuracy can be measured.
-
-    Parameters
-    ----------
-    network : Network, str or Path
-        A network, or an argument of :func:`~xbarsim.network.load_network`.
-    labels : array_like, (images, ...)
-        What outputs should be.
-
-    Returns
-    -------
-    bool
-        Whether the network has several classes as its outputs, and labels are one of them an image.
-    """
-    net = load_backbone(network)
-    try:
-        choose_judge(USUAL_METRIC).check(labels, len(np.asarray(labels)), net.output_shapes or net.output_shape)
-    except (ConfigError, ShapeError):
-        return False
-    return net.output_shape != (1,)
 
 
 def _hash(values: np.ndarray) -> str:

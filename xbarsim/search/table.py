@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarsim.network.reshape import describe_layer
+from xbarsim.network.reshape import describe_context, describe_layer
 from xbarsim.search.design import SHAPE_AXES, expand_axis
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.space import Space
@@ -41,7 +41,9 @@ def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndar
                 continue
             for layer in slot.layers:
                 kernel = option.get("kernel") if space.network.node(layer).has_kernel else None
-                cost = oracle.layer(*describe_layer(space.network, layer, kernel), choose_hardware(option))
+                asked = describe_layer(space.network, layer, kernel)
+                around = describe_context(space.network, layer)
+                cost = oracle.layer(*asked, choose_hardware(option), **around)
                 found[:, index] += [getattr(cost, name) for name in TERMS.values()]
         for name, row in zip(TERMS.values(), found):
             table[name].append(row)

@@ -188,13 +188,15 @@ def predict(machine: EventTables) -> Run:
     return Run(is_done=True, start=start, finish=finish, busy=busy)
 
 
-def simulate_plan(plan: Plan) -> Activity:
+def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
     """Run one inference through the machine.
 
     Parameters
     ----------
     plan : Plan
         Network on hardware, from :func:`~xbarsim.mapping.plan_network`.
+    input_s : float, optional
+        Time in which the whole input arrives, at an even pace; left out, that of the off-chip link [s].
 
     Returns
     -------
@@ -207,6 +209,9 @@ def simulate_plan(plan: Plan) -> Activity:
         If ``timing.stream_bits`` is too small for the network, or the network too large for the event loop's numbers.
     """
     machine, layout = build_machine(plan)
+    if input_s is not None:
+        pace = math.ceil(input_s * plan.hardware.timing.clock_hz / int(machine.windows[0]) - 1e-9)
+        machine = machine._replace(unit_cycles=np.where(machine.kind == INPUT_STEP, pace, machine.unit_cycles))
     result = run(machine) if plan.hardware.timing.method == "cycle" else predict(machine)
     least = _least_stream_bits(plan, machine, result.is_done)
     if least is not None:
