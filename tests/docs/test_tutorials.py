@@ -1,4 +1,4 @@
-"""Every block of the tutorials and the README runs.
+"""Every block of the tutorials, the questions and the README runs.
 
 Blocks that name a file are written, other Python is executed, commands end with exit code 0.
 
@@ -17,7 +17,11 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = [DOCS.parent / "README.md", *sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index")]
+PAGES = [
+    DOCS.parent / "README.md",
+    DOCS / "faq.md",
+    *sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index"),
+]
 PROGRAM = "from xbarsim.cli import main; main()"
 NEEDS = {
     "own_network.md": ("onnx",), "optuna_search.md": ("optuna",), "segmentation.md": ("torch", "onnx", "onnxscript"),
