@@ -15,7 +15,7 @@ MEASURES = ("accuracy", "agreement", "cosine")
 
 def make_explanation(layers=60):
     """Return a made-up explanation with everything in it and long names."""
-    whole = {"reference": 88.0, "integers": 87.5, "hardware": 40.0}
+    whole = {"unit": "%", "higher_is_better": True, "reference": 88.0, "integers": 87.5, "hardware": 40.0}
     share = {"alone_points": 76.0, "low": -30.25, "high": -10.5, "removed_points": -8.0}
     names = ("quantisation", "converter nonlinearity", "variation")
     gains = ("output correction + arrays of half the size", "groups in small arrays")
@@ -67,7 +67,7 @@ def test_the_page_has_figures_and_tables_and_opens_offline(found, tmp_path):
         assert (tmp_path / "page" / "figures" / f"{name}.png").stat().st_size > 5000
         assert (tmp_path / "page" / f"{name}.csv").read_text().count("\n") > 2
         assert f"figures/{name}.svg" in page
-    for part in ("largest cause", "Points of cosine", "12.345", "Not simulated", "6 orders were drawn"):
+    for part in ("largest cause", "Loss in points of cosine", "12.345", "Not simulated", "6 orders were drawn"):
         assert part in page
     assert json.loads((tmp_path / "page" / "explanation.json").read_text())["orders"] == 6
 

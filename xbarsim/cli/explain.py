@@ -100,23 +100,24 @@ def show_explanation(console: Console, found: Any) -> None:
     table = new_table(title, [("", "left"), *((name, "right") for name in ("float", "integers", "hardware", "lost"))])
     for whole in found.wholes.values():
         values = (whole.reference, whole.integers, whole.hardware)
-        table.add_row(whole.measure, *(f"{value:.2f} %" for value in values), f"{whole.lost_points:.2f}")
+        table.add_row(whole.measure, *map(whole.show, values), whole.show_points(whole.lost_points))
     console.print(table, "")
     if found.shares:
         console.print(_cause_table(found), "")
         orders = f"means over {found.orders} orders" if found.orders else "means over all orders"
         console.print(f"share: {orders} of adding causes; below 0: gives back what others take\n")
     if found.layer_shares:
+        show = found.whole.show_points
         rows = sorted(found.layer_shares, key=lambda row: -row.cosine_points)[:LONGEST_LIST]
         columns = ("share", "of cosine", "SNR [dB]")
         table = new_table(
-            f"Layers, {found.layer_images} images, points of {found.measure}",
+            f"Layers, {found.layer_images} images, loss in {found.whole.quantity}",
             [("layer", "left"), *((name, "right") for name in columns)],
         )
         for row in found.layer_shares:
             if row in rows:
                 ratio = "-" if row.snr_db is None else f"{row.snr_db:.1f}"
-                table.add_row(shorten(row.layer, 40), f"{row.share_points:.2f}", f"{row.cosine_points:.2f}", ratio)
+                table.add_row(shorten(row.layer, 40), show(row.share_points), f"{row.cosine_points:.2f}", ratio)
         if len(found.layer_shares) > len(rows):
             table.add_row(f"{len(found.layer_shares) - len(rows)} more that take less (--report)", "", "", "")
         console.print(table, "")
@@ -131,16 +132,17 @@ def _cause_table(found: Any) -> Any:
 
     headings = ("alone", "share", "95 % interval", "removed", "of cosine")
     table = new_table(
-        f"Causes, points of {found.measure} lost", [("cause", "left"), *((name, "right") for name in headings)]
+        f"Causes, loss in {found.whole.quantity}", [("cause", "left"), *((name, "right") for name in headings)]
     )
+    show = found.whole.show_points
     cosine = {row.cause: row.share_points for row in found.shares["cosine"]}
     for row in found.shares[found.measure]:
         table.add_row(
             row.cause,
-            f"{row.alone_points:.2f}",
-            f"{row.share_points:.2f}",
-            f"{row.low:.1f} to {row.high:.1f}",
-            f"{row.removed_points:.2f}",
+            show(row.alone_points),
+            show(row.share_points),
+            f"{show(row.low, decimals=1)} to {show(row.high, decimals=1)}",
+            show(row.removed_points),
             f"{cosine[row.cause]:.2f}",
         )
     return table
@@ -151,11 +153,16 @@ def _remedy_table(found: Any) -> Any:
 
     headings = ("points", "energy", "area", "delay", "agree", "cosine")
     table = new_table(
-        f"Remedies, points of {found.measure} given back", [("remedy", "left"), *((name, "right") for name in headings)]
+        f"Remedies, gain in {found.whole.quantity}", [("remedy", "left"), *((name, "right") for name in headings)]
     )
     for row in found.gains:
+        agreement = "-" if row.agreement is None else f"{row.agreement:.1f}"
         ratios = (f"{value:.2f}" for value in (row.energy_ratio, row.area_ratio, row.delay_ratio))
         table.add_row(
-            shorten(row.remedy, 28), f"{row.points:+.2f}", *ratios, f"{row.agreement:.1f}", f"{row.cosine:.3f}"
+            shorten(row.remedy, 28),
+            found.whole.show_points(row.points, sign=True),
+            *ratios,
+            agreement,
+            f"{row.cosine:.3f}",
         )
     return table

@@ -16,7 +16,7 @@ import numpy as np
 from xbarsim import __version__, api, config
 from xbarsim.diagnosis.cause import find_causes, is_random, switch_off
 from xbarsim.diagnosis.checkpoint import Checkpoint, Kept
-from xbarsim.diagnosis.score import Scores, score_images
+from xbarsim.diagnosis.score import Measure, Scores, describe_measure, score_images
 from xbarsim.mapping import Plan, plan_network
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.names import match_names
@@ -166,7 +166,11 @@ class Bench:
         outputs = _join(outputs)
         count, labels = outputs.shape[1], self.subject.labels
         truth = None if labels is None else labels[:count]
-        return score_images(outputs, self.reference[:count], truth, self.subject.judge)
+        return score_images(outputs, self.reference[:count], truth, self.subject.judge, self.plan.network)
+
+    def measure(self, name: str) -> Measure:
+        """Return what a measure counts."""
+        return describe_measure(name, self.subject.judge)
 
     def run(self, hardware: api.RatedHardware, layers: Layers, trials: int) -> Simulated:
         """Simulate the network on other hardware, arguments as in :func:`xbarsim.simulate`."""

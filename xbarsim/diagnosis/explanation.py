@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xbarsim.report import Provenance, tabulate_records
 from xbarsim.report.document import plain
+from xbarsim.report.quantity import show_number
 from xbarsim.report.record import describe_record
 from xbarsim.store import write_file
 
@@ -28,17 +29,37 @@ class Whole:
     measure: str
     """``accuracy`` or the name of the metric, ``agreement`` with the float network, or ``cosine`` of the outputs with
     those of the float network."""
+    unit: str
+    """``%`` for shares, which are in per cent, and whose points are per cent; nothing for other metrics, whose values
+    and points are in the metric's own unit."""
+    higher_is_better: bool
+    """Direction."""
     reference: float
-    """Float network [%]."""
+    """Float network."""
     integers: float
-    """Integer network on ideal hardware [%]."""
+    """Integer network on ideal hardware."""
     hardware: float
-    """On this hardware, mean over chips [%]."""
+    """On this hardware, mean over chips."""
 
     @property
     def lost_points(self) -> float:
-        """Float network minus hardware [points]."""
-        return self.reference - self.hardware
+        """What hardware loses against the float network; above 0 is worse, whatever the direction [points]."""
+        lost = self.reference - self.hardware
+        return lost if self.higher_is_better else -lost
+
+    @property
+    def quantity(self) -> str:
+        """What points are counted in."""
+        return f"points of {self.measure}" if self.unit == "%" else self.measure
+
+    def show(self, value: float) -> str:
+        """Write a value with its unit."""
+        return f"{value:.2f} %" if self.unit == "%" else show_number(value)
+
+    def show_points(self, points: float, *, decimals: int = 2, sign: bool = False) -> str:
+        """Write points, of a share with some decimals, of another metric with significant digits."""
+        text = f"{points:.{decimals}f}" if self.unit == "%" else show_number(points, decimals + 1)
+        return f"+{text}" if sign and points >= 0 else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +112,8 @@ class RemedyGain:
     """Lower end of the 95 % confidence interval of ``points`` [points]."""
     high: float
     """Upper end [points]."""
-    agreement: float
-    """Images with the class of the float network, with the remedy [%]."""
+    agreement: float | None
+    """Images with the class of the float network, with the remedy [%]; None where outputs are no classes."""
     cosine: float
     """Mean cosine between the outputs of the float network and those with the remedy [-]."""
 
@@ -102,7 +123,8 @@ class Explanation:
     """Loss of accuracy on hardware by cause and by layer, and remedies."""
 
     measure: str
-    """Measure of the points: ``accuracy`` or the metric's name with labels, else ``agreement``."""
+    """Measure of the points: ``accuracy`` or the metric's name with labels, else ``agreement``, or ``cosine`` where
+    outputs are no classes."""
     wholes: Mapping[str, Whole]
     """Measure -> values of the whole network."""
     shares: Mapping[str, tuple[CauseShare, ...]]

@@ -45,9 +45,9 @@ def plot_causes(explanation: Explanation) -> Figure:
         ]
         axes.errorbar(shares, places - 0.18, xerr=ends, fmt="none", ecolor=INK, capsize=3, linewidth=1.0)
         axes.set_yticks(places, [row.cause for row in rows])
-        _finish(axes)
+        _finish(axes, explanation)
         axes.set_xlabel(
-            f"points of {explanation.measure} lost; coloured: share, with 95 % interval (red takes, green gives back); "
+            f"loss in {explanation.whole.quantity}; coloured: share, with 95 % interval (red takes, green gives back); "
             "grey: alone"
         )
     return figure
@@ -69,8 +69,8 @@ def plot_layers(explanation: Explanation) -> Figure:
     rows = explanation.layer_shares
     places: Any = np.arange(len(rows))
     panels = (
-        (f"share of {explanation.measure} [points]", [row.share_points for row in rows]),
-        ("share of the cosine [points]", [row.cosine_points for row in rows]),
+        (f"loss in {explanation.whole.quantity}", [row.share_points for row in rows]),
+        ("loss in points of cosine", [row.cosine_points for row in rows]),
         ("SNR [dB]", [np.nan if row.snr_db is None else row.snr_db for row in rows]),
     )
     with style():
@@ -110,15 +110,16 @@ def plot_remedies(explanation: Explanation) -> Figure:
         axes.errorbar(points, places, xerr=ends, fmt="none", ecolor=INK, capsize=3, linewidth=1.0)
         names = [f"{row.remedy}\nenergy x {row.energy_ratio:.2f}, area x {row.area_ratio:.2f}" for row in rows]
         axes.set_yticks(places, names, fontsize=7)
-        _finish(axes)
-        axes.set_xlabel(f"points of {explanation.measure} given back, with 95 % interval")
+        _finish(axes, explanation)
+        axes.set_xlabel(f"gain in {explanation.whole.quantity}, with 95 % interval")
     return figure
 
 
-def _finish(axes: Axes) -> None:
-    """Put the first row on top and a line at zero; whiskers beyond 100 points are cut."""
+def _finish(axes: Axes, explanation: Explanation) -> None:
+    """Put the first row on top and a line at zero; whiskers beyond 100 points of a share are cut."""
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.grid(axis="y", visible=False)
-    low, high = axes.get_xlim()
-    axes.set_xlim(max(low, -100.0), min(high, 100.0))
+    if explanation.whole.unit == "%":
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, -100.0), min(high, 100.0))

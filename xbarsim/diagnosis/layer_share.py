@@ -16,7 +16,7 @@ from xbarsim import api
 from xbarsim.diagnosis.bench import Bench
 from xbarsim.diagnosis.checkpoint import Kept
 from xbarsim.diagnosis.explanation import LayerShare
-from xbarsim.diagnosis.score import Scores
+from xbarsim.diagnosis.score import COSINE, Scores
 from xbarsim.inference.machine import Machine, run_machine
 from xbarsim.inference.simulate import program_network
 from xbarsim.network import (
@@ -98,9 +98,9 @@ def share_layers(
     return tuple(
         LayerShare(
             layer=layer.name,
-            share_points=_share(scores, measure, place),
+            share_points=bench.measure(measure).scale * _share(scores, measure, place),
             snr_db=ratios[layer.name],
-            cosine_points=_share(scores, "cosine", place),
+            cosine_points=bench.measure(COSINE).scale * _share(scores, COSINE, place),
         )
         for place, layer in enumerate(plan.layers)
     )
@@ -108,7 +108,7 @@ def share_layers(
 
 def _share(scores: list[Scores], measure: str, place: int) -> float:
     front, back = (score[measure].mean(axis=1) for score in scores)
-    return float(50 * (front[place] - front[place + 1] + back[-place - 2] - back[-place - 1]))
+    return float(0.5 * (front[place] - front[place + 1] + back[-place - 2] - back[-place - 1]))
 
 
 def _walk(

@@ -111,7 +111,8 @@ def render_page(explanation: Explanation, drawings: Mapping[str, tuple[str, str]
         orders = f"{explanation.orders} orders were drawn." if explanation.orders else "Every set of causes was run."
         sections += ["<h2>Causes</h2>", lay_out_figure(drawings, "causes"), f"<p>{_CAUSE_NOTE} {orders}</p>"]
         for measure in explanation.shares:
-            sections += [f"<h3>Points of {measure}</h3>", _cause_table(explanation, measure)]
+            heading = f"Loss in {explanation.wholes[measure].quantity}"
+            sections += [f"<h3>{heading}</h3>", _cause_table(explanation, measure)]
     if explanation.layer_shares:
         sections += ["<h2>Layers</h2>", lay_out_figure(drawings, "layers"), f"<p>{_LAYER_NOTE}</p>"]
         sections.append(_layer_table(explanation))
@@ -134,34 +135,40 @@ def render_page(explanation: Explanation, drawings: Mapping[str, tuple[str, str]
 
 def _cards(explanation: Explanation) -> Iterable[str]:
     whole = explanation.whole
-    yield lay_out_card(f"{whole.measure} on this hardware", f"{whole.hardware:.2f} %", is_first=True)
-    yield lay_out_card("lost against float", f"{whole.lost_points:.2f} points")
+    unit = " points" if whole.unit == "%" else ""
+
+    def show(points: float, decimals: int = 1, *, sign: bool = False) -> str:
+        return f"{whole.show_points(points, decimals=decimals, sign=sign)}{unit}"
+
+    yield lay_out_card(f"{whole.measure} on this hardware", whole.show(whole.hardware), is_first=True)
+    yield lay_out_card("lost against float", show(whole.lost_points, 2))
     causes = sorted(explanation.shares.get(whole.measure, ()), key=lambda row: -row.share_points)
     if causes:
-        yield lay_out_card("largest cause", f"{causes[0].cause}: {causes[0].share_points:.1f} points")
+        yield lay_out_card("largest cause", f"{causes[0].cause}: {show(causes[0].share_points)}")
     if explanation.layer_shares:
         worst = max(explanation.layer_shares, key=lambda row: row.share_points)
-        yield lay_out_card("largest layer", f"{worst.layer}: {worst.share_points:.1f} points")
+        yield lay_out_card("largest layer", f"{worst.layer}: {show(worst.share_points)}")
     if explanation.gains:
         best = explanation.gains[0]
-        yield lay_out_card("best remedy", f"{best.remedy}: {best.points:+.1f} points")
+        yield lay_out_card("best remedy", f"{best.remedy}: {show(best.points, sign=True)}")
 
 
 def _whole_table(explanation: Explanation) -> str:
     rows = [
-        [whole.measure, *(f"{value:.2f}" for value in (whole.reference, whole.integers, whole.hardware))]
+        [whole.measure, *map(whole.show, (whole.reference, whole.integers, whole.hardware))]
         for whole in explanation.wholes.values()
     ]
-    return lay_out_table(("[%]", "float", "integers", "this hardware"), rows)
+    return lay_out_table(("", "float", "integers", "this hardware"), rows)
 
 
 def _cause_table(explanation: Explanation, measure: str) -> str:
     about = {QUANTISATION: "weights and activations in integers, on ideal hardware"}
     about |= {cause.name: cause.about for cause in CAUSES.values()}
+    show = explanation.wholes[measure].show_points
     rows = [
         [
             row.cause,
-            *(f"{value:.2f}" for value in (row.alone_points, row.share_points, row.low, row.high, row.removed_points)),
+            *map(show, (row.alone_points, row.share_points, row.low, row.high, row.removed_points)),
             about[row.cause],
         ]
         for row in explanation.shares[measure]
@@ -173,28 +180,29 @@ def _layer_table(explanation: Explanation) -> str:
     rows = [
         [
             row.layer,
-            f"{row.share_points:.2f}",
+            explanation.whole.show_points(row.share_points),
             f"{row.cosine_points:.2f}",
             "-" if row.snr_db is None else f"{row.snr_db:.1f}",
         ]
         for row in explanation.layer_shares
     ]
-    return lay_out_table(("layer", f"{explanation.measure} [points]", "cosine [points]", "SNR [dB]"), rows)
+    return lay_out_table(("layer", explanation.whole.quantity, "points of cosine", "SNR [dB]"), rows)
 
 
 def _remedy_table(explanation: Explanation) -> str:
     rows = [
         [
             row.remedy,
-            *(f"{value:.2f}" for value in (row.points, row.low, row.high)),
+            *map(explanation.whole.show_points, (row.points, row.low, row.high)),
             *(f"{value:.3f}" for value in (row.energy_ratio, row.area_ratio, row.delay_ratio)),
-            f"{row.agreement:.1f}",
+            "-" if row.agreement is None else f"{row.agreement:.1f}",
             f"{row.cosine:.4f}",
             "; ".join(REMEDIES[name].about for name in row.remedy.split(" + ")),
         ]
         for row in explanation.gains
     ]
     headings = (
-        "remedy", "points", "low", "high", "energy", "area", "delay", "agreement [%]", "cosine", "meaning",
+        "remedy", explanation.whole.quantity, "low", "high", "energy", "area", "delay", "agreement [%]", "cosine",
+        "meaning",
     )  # fmt: skip
     return lay_out_table(headings, rows, text_columns=(9,))

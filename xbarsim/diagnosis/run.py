@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from xbarsim.diagnosis.bench import COSTS, Bench, Layers, Subject
 from xbarsim.diagnosis.cause import QUANTISATION
 from xbarsim.diagnosis.explanation import CauseShare, Explanation, RemedyGain, Whole
 from xbarsim.diagnosis.layer_share import count_images, share_layers
+from xbarsim.diagnosis.score import AGREEMENT, COSINE, check_name
 from xbarsim.diagnosis.shapley import Chosen, Floats, Joining, estimate_ends, list_steps, share_loss
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.network.execute import check_images
-from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
+from xbarsim.report.judge import USUAL_METRIC, choose_judge
 
 PARTS = ("causes", "layers", "remedies")
 """Parts of an explanation."""
@@ -44,7 +46,7 @@ def explain(
     *,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
-    metric: str = USUAL_METRIC,
+    metric: str | Callable[..., Any] = USUAL_METRIC,
     parts: Collection[str] = PARTS,
     orders: int | None = None,
     remedies: Collection[str] | None = None,
@@ -76,8 +78,10 @@ def explain(
         Number of threads, all cores if left out; does not change results.
     weight_bits, activation_bits : int, optional
         Bits of all layers; those of the hardware if left out.
-    metric : str
-        What points are points of, with labels: ``top1``, ``top5``, ``miou``, or a registered share.
+    metric : str or callable
+        What points are points of, with labels, as in :func:`~xbarsim.simulate`. A point of a share is a hundredth; of
+        any other metric it is 1 in the metric's own unit. Points lost are above 0 where hardware is worse, whatever the
+        metric's direction.
     parts : collection of str
         Parts of the analysis: ``causes``, ``layers``, ``remedies``.
     orders : int, optional
@@ -111,7 +115,7 @@ def explain(
     for name, count in (("trials", trials), ("orders", orders)):
         if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
             raise ConfigError(f"{name}: {count} is not a whole number of at least 1")
-    judge = _choose_share(metric)
+    judge = check_name(choose_judge(metric))
     widths = {"weight_bits": weight_bits, "activation_bits": activation_bits}
     net = api.load_network(network)
     net.require_weights()
@@ -134,18 +138,6 @@ def explain(
     )
     attempts = list_attempts(subject, remedies) if "remedies" in parts else Attempts(found=(), refused={})
     return _explain(subject, frozenset(parts), orders, attempts, progress)
-
-
-def _choose_share(metric: str) -> Judge:
-    """Return a metric whose points can be shared among causes; ConfigError for any other."""
-    judge = choose_judge(metric)
-    has_scores = hasattr(judge.metric, "terms") or hasattr(judge.metric, "sums")
-    if judge.unit != "%" or not judge.higher_is_better or not has_scores:
-        raise ConfigError(
-            f"metric: {judge.name} is not a share, so a loss in points is not defined; use top1, top5, miou, or a "
-            "class with unit '%', higher_is_better, and terms or sums; or leave out metric and labels for agreement"
-        )
-    return judge
 
 
 def _split_data(data: Any, labels: ArrayLike | None) -> tuple[np.ndarray, ArrayLike | None]:
@@ -188,7 +180,7 @@ def _explain(
     sets = _list_sets(bench, steps)
     chips = [bench.count_chips(present) for present in sets]
     counter.total = sum(chips) + (len(attempts.found) + 1) * bench.count_chips(everything)
-    measures = list(bench.score(everything))
+    measures = _list_measures(bench)
     shares = {name: _share_causes(bench, steps, name) for name in measures} if "causes" in parts else {}
     gains = _try_remedies(bench, attempts, measures[0])
     count = count_images(len(bench.plan.layers), len(subject.images)) if "layers" in parts else 0
@@ -208,6 +200,16 @@ def _explain(
     )
 
 
+def _list_measures(bench: Bench) -> list[str]:
+    """Return the measures, the first for points; ConfigError where it is not finite for the float network."""
+    scores = bench.rate(bench.reference[np.newaxis])
+    first = next(iter(scores))
+    value = bench.measure(first).value(scores[first])
+    if not math.isfinite(value):
+        raise ConfigError(f"metric: {first} is {value} for the float network on these images, so nothing can be lost")
+    return list(scores)
+
+
 def _list_sets(bench: Bench, steps: Sequence[Joining]) -> tuple[Chosen, ...]:
     """Return the sets of causes to be evaluated: none, all, each alone, all but each, and those of the steps."""
     causes, everything = bench.causes, frozenset(bench.causes)
@@ -219,12 +221,14 @@ def _list_sets(bench: Bench, steps: Sequence[Joining]) -> tuple[Chosen, ...]:
 
 
 def _measure_whole(bench: Bench, measure: str) -> Whole:
-    reference = bench.rate(bench.reference[np.newaxis])
+    counted, reference = bench.measure(measure), bench.rate(bench.reference[np.newaxis])
     return Whole(
         measure=measure,
-        reference=_points(reference[measure]),
-        integers=_points(bench.score(frozenset())[measure]),
-        hardware=_points(bench.score(frozenset(bench.causes))[measure]),
+        unit=counted.unit,
+        higher_is_better=counted.higher_is_better,
+        reference=counted.value(reference[measure]),
+        integers=counted.value(bench.score(frozenset())[measure]),
+        hardware=counted.value(bench.score(frozenset(bench.causes))[measure]),
     )
 
 
@@ -232,11 +236,12 @@ def _share_causes(bench: Bench, steps: Sequence[Joining], measure: str) -> tuple
     """Return what each cause takes, quantisation first, then the largest share first."""
     scores: dict[Chosen, Floats] = {present: bench.score(present)[measure] for present in _list_sets(bench, steps)}
     none, everything, seed = scores[frozenset()], frozenset(bench.causes), bench.subject.seed
+    points, scale = bench.measure(measure).points, bench.measure(measure).scale
     rounding = bench.rate(bench.reference[np.newaxis])[measure] - none
     low, high = estimate_ends(rounding[np.newaxis], seed)
     first = CauseShare(
-        cause=QUANTISATION, alone_points=_points(rounding), share_points=_points(rounding), low=100 * low,
-        high=100 * high, removed_points=_points(rounding),
+        cause=QUANTISATION, alone_points=points(rounding), share_points=points(rounding), low=scale * low,
+        high=scale * high, removed_points=points(rounding),
     )  # fmt: skip
     rows = []
     for cause, losses in share_loss(steps, scores).items():
@@ -244,11 +249,11 @@ def _share_causes(bench: Bench, steps: Sequence[Joining], measure: str) -> tuple
         rows.append(
             CauseShare(
                 cause=cause,
-                alone_points=_points(none) - _points(scores[frozenset((cause,))]),
-                share_points=_points(losses),
-                low=100 * low,
-                high=100 * high,
-                removed_points=_points(scores[everything - {cause}]) - _points(scores[everything]),
+                alone_points=points(none) - points(scores[frozenset((cause,))]),
+                share_points=points(losses),
+                low=scale * low,
+                high=scale * high,
+                removed_points=points(scores[everything - {cause}]) - points(scores[everything]),
             )
         )
     return (first, *sorted(rows, key=lambda row: -row.share_points))
@@ -276,7 +281,8 @@ def _put_together(bench: Bench, attempts: Attempts, gains: Sequence[RemedyGain],
 
 
 def _rank(gains: Iterable[RemedyGain]) -> tuple[RemedyGain, ...]:
-    return tuple(sorted(gains, key=lambda gain: (-gain.points, -gain.cosine, gain.energy_ratio)))
+    best = sorted(gains, key=lambda gain: (-gain.points, -gain.cosine, gain.energy_ratio))
+    return tuple(sorted(best, key=lambda gain: math.isnan(gain.points)))
 
 
 def _try(bench: Bench, attempt: Attempt, measure: str) -> RemedyGain:
@@ -286,19 +292,15 @@ def _try(bench: Bench, attempt: Attempt, measure: str) -> RemedyGain:
     energy, area, delay = (after.costs[name] / before.costs[name] for name in COSTS)
     gained = scores[measure] - base[measure]
     low, high = estimate_ends(gained[np.newaxis], bench.subject.seed)
+    counted = bench.measure(measure)
     return RemedyGain(
         remedy=attempt.name,
-        points=_points(gained),
+        points=counted.points(gained),
         energy_ratio=energy,
         area_ratio=area,
         delay_ratio=delay,
-        low=100 * low,
-        high=100 * high,
-        agreement=_points(scores["agreement"]),
-        cosine=float(scores["cosine"].mean()),
+        low=counted.scale * low,
+        high=counted.scale * high,
+        agreement=bench.measure(AGREEMENT).points(scores[AGREEMENT]) if AGREEMENT in scores else None,
+        cosine=float(scores[COSINE].mean()),
     )
-
-
-def _points(values: Floats) -> float:
-    """Return a mean in points."""
-    return 100 * float(values.mean())

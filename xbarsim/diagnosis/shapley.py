@@ -118,7 +118,8 @@ def share_loss(steps: Sequence[Joining], scores: Mapping[Chosen, Floats]) -> dic
     shares: dict[str, Floats] = {}
     for step in steps:
         share = shares.setdefault(step.cause, np.zeros((groups, *shape)))
-        share[step.group] += groups * step.weight * (scores[step.before] - scores[step.after])
+        with np.errstate(invalid="ignore"):  # a measure may be infinite with some causes
+            share[step.group] += groups * step.weight * (scores[step.before] - scores[step.after])
     return shares
 
 
@@ -135,11 +136,13 @@ def estimate_ends(losses: Floats, seed: int) -> tuple[float, float]:
     Returns
     -------
     tuple of float
-        Lower and upper end.
+        Lower and upper end; NaN where the loss is not finite.
     """
     from scipy import special  # scipy.stats takes half a second to load
 
     mean, images = float(losses.mean()), losses.mean(axis=(0, 1))
+    if not np.isfinite(images).all():
+        return math.nan, math.nan
     weights = stream(seed, "diagnosis.bootstrap").multinomial(
         len(images), np.full(len(images), 1 / len(images)), size=RESAMPLES
     )

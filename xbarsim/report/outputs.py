@@ -12,7 +12,7 @@
   images left out; ``bounds``, the least and the greatest value; ``unit``, ``"%"`` for shares; ``class_axis``, the axis
   of classes of outputs without the axis of images, where outputs choose a class at each of many places (0 of (classes,
   height, width)): :func:`xbarsim.explain` then counts the places that agree with the float network, and whole images
-  otherwise.
+  otherwise; None where outputs are no classes.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ class Perplexity:
     Outputs are logits, or probabilities where all are at least 0 and sum to 1 over the vocabulary.
     """
 
+    class_axis = -1
     higher_is_better = False
     bounds = (1.0, math.inf)
 
@@ -147,6 +148,7 @@ class Perplexity:
 class RootMeanSquare:
     """Root of the mean square difference between outputs and labels, in the unit of the outputs."""
 
+    class_axis = None  # outputs are numbers
     higher_is_better = False
     bounds = (0.0, math.inf)
 
