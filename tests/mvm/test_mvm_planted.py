@@ -28,6 +28,7 @@ FIELDS = {
     "name": "mirrored",
     "covers": "the distance to the largest weight; a unit column adds the largest weight back",
     "polarities": 1,
+    "arrays": 1,
     "has_unit_column": True,
     "count_slices": lambda weight_bits, cell_bits: -(-weight_bits // cell_bits),
     "lowest_weight": lambda cells: -cells.half,

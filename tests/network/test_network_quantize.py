@@ -226,7 +226,7 @@ def test_layers_may_have_widths_of_their_own_by_name_or_glob():
     ("changes", "message"),
     [
         ({"weight_bits": 32}, "conv1: weight_bits: 32 means float values and is for cost estimates only"),
-        ({"weight_bits": 1}, "weight_bits: 1 is not a whole number between 2 and 16"),
+        ({"weight_bits": 0}, "weight_bits: 0 is not a whole number between 1 and 16"),
         ({"activation_bits": 0}, "activation_bits: 0 is not"),
         ({"activation_bits": 8.5}, "activation_bits: 8.5 is not"),
         (

@@ -91,7 +91,7 @@ def test_least_squares_passes_through_every_kind_of_graph():
     [
         ({"method": "magic"}, "method: 'magic' is not one of nearest, least_squares, learned"),
         ({"iterations": 0}, "iterations: 0 is not a whole number of at least 1"),
-        ({"weight_bits": 1}, "weight_bits: 1 is not a whole number between 2 and 16"),
+        ({"weight_bits": 0}, "weight_bits: 0 is not a whole number between 1 and 16"),
     ],
 )
 def test_wrong_settings_are_refused(images, changes, message):

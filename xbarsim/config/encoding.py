@@ -78,7 +78,9 @@ class Encoding:
     covers: str
     """Description in one line."""
     polarities: int
-    """Arrays that hold a weight: 1, or 2 of opposite sign, whose currents may be subtracted before conversion."""
+    """Column sums of a weight slice: 1, or 2 of opposite sign, which may be subtracted before conversion."""
+    arrays: int
+    """Physical arrays that hold a weight; fewer than ``polarities`` where the other sum comes from a reference."""
     has_unit_column: bool
     """Whether every array has an extra column of level-1 cells that measures the sum of the inputs."""
     count_slices: Callable[[int, int], int]
@@ -94,6 +96,8 @@ class Encoding:
         """Refuse what the arrays cannot hold."""
         if self.polarities not in (1, 2):
             raise ValueError(f"encoding {self.name}: polarities: {self.polarities} is neither 1 nor 2")
+        if not 1 <= self.arrays <= self.polarities:
+            raise ValueError(f"encoding {self.name}: arrays: {self.arrays} is not between 1 and polarities")
         if self.has_unit_column and self.polarities == 2:
             raise ValueError(f"encoding {self.name}: has_unit_column: a unit column needs polarities: 1")
 
@@ -116,13 +120,25 @@ def _encode_pair(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeigh
 
 def _encode_offset(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
     """Add half of the range, which the unit column takes away again."""
-    digits = cells.cut(weights + cells.half, cells.slices)[np.newaxis]
-    return EncodedWeights(digits=digits, slice_weights=cells.slice_weights, is_flipped=None, unit_weight=-cells.half)
+    digits = cells.cut(_shift(weights, cells), cells.slices)[np.newaxis]
+    return EncodedWeights(
+        digits=digits, slice_weights=_shifted_weights(cells), is_flipped=None, unit_weight=-cells.half
+    )
+
+
+def _shift(weights: Ints, cells: CellFormat) -> Ints:
+    """Return weights plus half of the range; of one bit, -1 and 1, the codes 0 and 1."""
+    return (weights + 1) // 2 if cells.weight_bits == 1 else weights + cells.half
+
+
+def _shifted_weights(cells: CellFormat) -> Ints:
+    """Return the factors of slices of shifted weights; one bit counts 2."""
+    return cells.slice_weights * (2 if cells.weight_bits == 1 else 1)
 
 
 def _encode_flipped(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
     """Encode with an offset, and flip the columns of each array whose digits sum to more than half."""
-    digits = cells.cut(weights + cells.half, cells.slices)
+    digits = cells.cut(_shift(weights, cells), cells.slices)
     slices, _, outputs = digits.shape
     flipped = np.zeros((len(starts) - 1, slices, outputs), dtype=np.bool_)
     for r, (begin, end) in enumerate(pairwise(starts)):
@@ -130,7 +146,7 @@ def _encode_flipped(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWe
         flipped[r] = 2 * block.sum(axis=1, dtype=np.int64) > cells.level * (end - begin)
         np.copyto(block, cells.level - block, where=flipped[r][:, np.newaxis, :])
     return EncodedWeights(
-        digits=digits[np.newaxis], slice_weights=cells.slice_weights, is_flipped=flipped, unit_weight=-cells.half
+        digits=digits[np.newaxis], slice_weights=_shifted_weights(cells), is_flipped=flipped, unit_weight=-cells.half
     )
 
 
@@ -144,11 +160,18 @@ def _encode_complement(weights: Ints, cells: CellFormat, starts: Ints) -> Encode
     return EncodedWeights(digits=digits, slice_weights=slice_weights, is_flipped=None, unit_weight=0)
 
 
+def _encode_signed(weights: Ints, cells: CellFormat, starts: Ints) -> EncodedWeights:
+    """Put the whole weight into one cell; a reference at half of the range is taken from the sum."""
+    digits = np.stack([cells.cut(part, 1) for part in (weights + cells.half, np.full_like(weights, cells.half))])
+    return EncodedWeights(digits=digits, slice_weights=cells.slice_weights, is_flipped=None, unit_weight=0)
+
+
 _TABLE = (
     Encoding(
         name="differential",
         covers="magnitude digits in one of two arrays of opposite polarity",
         polarities=2,
+        arrays=2,
         has_unit_column=False,
         count_slices=_fill_magnitude,
         lowest_weight=lambda cells: -min(cells.half, (1 << (cells.cell_bits * cells.slices)) - 1),
@@ -159,6 +182,7 @@ _TABLE = (
         name="offset",
         covers="digits of w + 2**(b-1); a unit column measures the sum of the inputs, counted -2**(b-1) times",
         polarities=1,
+        arrays=1,
         has_unit_column=True,
         count_slices=_fill_all,
         lowest_weight=lambda cells: -cells.half,
@@ -169,6 +193,7 @@ _TABLE = (
         name="flip",
         covers="as offset; a column of more than half of what it could sum to holds level - digit (ISAAC, ISCA 2016)",
         polarities=1,
+        arrays=1,
         has_unit_column=True,
         count_slices=_fill_all,
         lowest_weight=lambda cells: -cells.half,
@@ -179,11 +204,23 @@ _TABLE = (
         name="twos_complement",
         covers="digits of the lower b - 1 bits, and the sign bit in a column that counts -2**(b-1)",
         polarities=1,
+        arrays=1,
         has_unit_column=False,
         count_slices=lambda weight_bits, cell_bits: _fill_magnitude(weight_bits, cell_bits) + 1,
         lowest_weight=lambda cells: -cells.half,
         highest_mean=lambda level: level,
         encode=_encode_complement,
+    ),
+    Encoding(
+        name="signed",
+        covers="a cell holds the whole weight, w + 2**(b-1); converters see the sum minus that of a middle reference",
+        polarities=2,
+        arrays=1,
+        has_unit_column=False,
+        count_slices=lambda weight_bits, cell_bits: 1,
+        lowest_weight=lambda cells: -cells.half,
+        highest_mean=lambda level: (level + 1) / 2,
+        encode=_encode_signed,
     ),
 )
 
@@ -199,3 +236,33 @@ EncodingName: TypeAlias = Annotated[
     str, PlainValidator(_check_name), WithJsonSchema({"type": "string", "enum": list(ENCODINGS)})
 ]
 """A name in :data:`ENCODINGS`, as a field of a record."""
+
+
+def check_encoding(name: str, weight_bits: int, cell_bits: int, subtract: str) -> None:
+    """Refuse weights that an encoding cannot hold.
+
+    Parameters
+    ----------
+    name : str
+        Name in :data:`ENCODINGS`.
+    weight_bits, cell_bits : int
+        Bits of a weight, sign included, and of a cell.
+    subtract : str
+        ``adc.subtract``.
+
+    Raises
+    ------
+    ValueError
+        In one line that begins with the key.
+    """
+    if name == "signed" and weight_bits > cell_bits:
+        raise ValueError(
+            f"weight_bits: {weight_bits} bits do not fit a cell of device.cell_bits: {cell_bits}, which encoding: "
+            "signed needs; lower weight_bits, or take encoding: offset"
+        )
+    if name == "signed" and subtract == "digital":
+        raise ValueError("adc.subtract: digital contradicts encoding: signed, whose reference has no converter")
+    if weight_bits == 1 and name in ("signed", "twos_complement"):
+        raise ValueError(
+            f"weight_bits: 1 contradicts encoding: {name}, which has no code for 1; take differential, offset or flip"
+        )

@@ -20,7 +20,7 @@ from xbarsim.config.component import PricedComponent
 from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device
-from xbarsim.config.encoding import ENCODINGS, EncodingName
+from xbarsim.config.encoding import ENCODINGS, EncodingName, check_encoding
 from xbarsim.config.epitome import EpitomeRules
 from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
@@ -122,8 +122,8 @@ class Hardware(Record):
     """Description in one line."""
     encoding: EncodingName = "differential"
     """Encoding of signed weights in cells."""
-    weight_bits: Annotated[int, Field(ge=2, le=16)] | Literal[32] = 8
-    """Bits of a weight, including the sign; 32: float weights stored bit by bit (cost estimates only)."""
+    weight_bits: Annotated[int, Field(ge=1, le=16)] | Literal[32] = 8
+    """Bits of a weight, including the sign; 1: -1 and 1; 32: floats stored bit by bit (cost estimates only)."""
     activation_bits: Annotated[int, Field(ge=1, le=16)] = 8
     """Bits of an input."""
     device: Device
@@ -180,6 +180,7 @@ class Hardware(Record):
                 f"crossbar.topology: {self.crossbar.topology} needs the curve of its selector: give device.iv, or take "
                 "passive"
             )
+        check_encoding(self.encoding, self.weight_bits, self.device.cell_bits, self.adc.subtract)
         self._check_accumulation()
         self._check_pulse()
         if self.mapping.groups == "serial" and self.response != "operator":
@@ -235,8 +236,13 @@ class Hardware(Record):
 
     @property
     def polarities(self) -> int:
-        """Physical arrays that hold a weight: 2 of opposite sign, or 1."""
+        """Column sums of a weight slice before conversion: 2 of opposite sign, or 1."""
         return ENCODINGS[self.encoding].polarities
+
+    @property
+    def arrays_per_crossbar(self) -> int:
+        """Physical arrays that hold a weight: 2 of opposite sign, or 1."""
+        return ENCODINGS[self.encoding].arrays
 
     @property
     def converted_polarities(self) -> int:
@@ -246,7 +252,7 @@ class Hardware(Record):
     @property
     def assumed_level(self) -> float:
         """Assumed mean level of cells that hold weights, as a fraction of the highest: of a pair one is off [-]."""
-        return self.activity.mean_level / self.polarities
+        return self.activity.mean_level / self.arrays_per_crossbar
 
     @property
     def has_unit_column(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -27,6 +28,9 @@ class Mapping(Record):
     input channel in one array."""
     slices: Literal["adjacent", "separate"] = "adjacent"
     """Bit slices of a weight in adjacent columns, or each slice in separate arrays."""
+    carry_columns: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = 0
+    """Columns beside those of a weight that hold no cell values but the carries of digital adders; weights with them do
+    not straddle arrays. ``auto``: as many as a sum over all rows needs, ceil(log2(crossbar.rows))."""
     groups: Literal["dense", "serial", "stripes"] = "dense"
     """Mapping of grouped and depthwise convolutions. ``dense``: as many groups as fit share an array and are read at
     once. ``serial``: they are read one after another, with the rows of the other groups at 0 V. ``stripes``: groups use
@@ -55,10 +59,17 @@ class Mapping(Record):
     times in every inference. Layers then run one after another without replicas, and a layer that is larger than all
     chips is divided by its outputs."""
 
+    def count_carries(self, rows: int) -> int:
+        """Return the carry columns of a weight in arrays of so many rows, ``auto`` worked out."""
+        return math.ceil(math.log2(rows)) if self.carry_columns == "auto" else self.carry_columns
+
     @model_validator(mode="after")
     def _check_groups(self) -> Mapping:
         if (self.groups == "stripes") != (self.group_array is not None):
             raise PydanticCustomError("kind", "{message}", {"message": _explain_groups(self.groups)})
+        if self.carry_columns and self.slices == "separate":
+            message = "carry_columns: not with mapping.slices: separate, whose slices have no carries; take adjacent"
+            raise PydanticCustomError("kind", "{message}", {"message": message})
         return self
 
 

@@ -67,8 +67,8 @@ class AssumedReads:
         self._crossbar, device, activity = hardware.crossbar, hardware.device, hardware.activity
         levels = np.arange(device.levels) / (device.levels - 1)
         self._siemens = device.g_off_siemens + levels * (device.g_on_siemens - device.g_off_siemens)
-        chances = spread_mean(levels, activity.mean_level) / hardware.polarities
-        chances[0] += 1.0 - 1.0 / hardware.polarities
+        chances = spread_mean(levels, activity.mean_level) / hardware.arrays_per_crossbar
+        chances[0] += 1.0 - 1.0 / hardware.arrays_per_crossbar
         self._chances = chances
         cells = CellFormat(weight_bits=hardware.weight_bits, cell_bits=device.cell_bits, slices=count_slices(hardware))
         self._zeros = _encode_zeros(hardware, cells)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xbarsim.component import action_energy, count_instances, rate_component
 from xbarsim.config import Hardware
 from xbarsim.mvm import stream_count
-from xbarsim.mvm.layout import count_slices
+from xbarsim.mvm.layout import count_slices, usable_columns
 from xbarsim.timing.slots import pass_cycles, sweep_period
 
 
@@ -98,8 +98,8 @@ def _rate_parts(hardware: Hardware, per: str) -> tuple[float, float]:
 def _tile_ops(hardware: Hardware) -> float:
     """Return the operations a second of a tile whose arrays are full and read without a pause."""
     chip, crossbar = hardware.chip, hardware.crossbar
-    arrays = chip.arrays_per_tile / hardware.polarities
-    macs = crossbar.rows * crossbar.cols / count_slices(hardware)
+    arrays = chip.arrays_per_tile / hardware.arrays_per_crossbar
+    macs = crossbar.rows * usable_columns(hardware) / count_slices(hardware)
     streams = stream_count(hardware.activation_bits, hardware.dac.bits, signed=False)
-    occupancy, _ = pass_cycles(hardware, streams, sweep_period(hardware, crossbar.cols))
+    occupancy, _ = pass_cycles(hardware, streams, sweep_period(hardware, usable_columns(hardware)))
     return 2 * arrays * macs * hardware.clock_hz / occupancy

@@ -168,7 +168,7 @@ class LayerDraft:
     @property
     def polarities(self) -> int:
         """Physical arrays of a crossbar: 2 of opposite polarity, or 1."""
-        return self.hardware.polarities
+        return self.hardware.arrays_per_crossbar
 
     @property
     def replica_arrays(self) -> int:

@@ -39,7 +39,7 @@ def encode_weights(
     Parameters
     ----------
     weights : array_like of int, (rows, outputs)
-        Weights within -2**(weight_bits-1) .. 2**(weight_bits-1) - 1.
+        Weights within -2**(weight_bits-1) .. 2**(weight_bits-1) - 1; of one bit -1 and 1.
     encoding : str
         Name in ``config.encoding.ENCODINGS``.
     weight_bits, cell_bits : int
@@ -65,7 +65,7 @@ def encode_weights(
     slices = record.count_slices(weight_bits, cell_bits)
     cells = CellFormat(weight_bits=weight_bits, cell_bits=cell_bits, slices=slices)
     low, high = (int(w.min()), int(w.max())) if w.size else (0, 0)
-    if high > cells.half - 1 or low < record.lowest_weight(cells):
+    if high > max(cells.half - 1, 1) or low < record.lowest_weight(cells):
         raise ShapeError(
             f"weights: {low} .. {high} do not fit {weight_bits} bits in {slices} cells of {cell_bits} bits"
         )

@@ -3,8 +3,9 @@
 The physical columns of a matrix form *runs*; a run is cut every ``cols`` columns, and each piece is a column block, one
 array for each row block. With adjacent slices there is one run, in which column s of output o is number
 ``o * slices + s``: a weight may straddle two arrays. With separate slices every slice is a run of its own and begins in
-a new array. Column blocks are the same for every row block, and count run by run. Every array of an encoding with a
-unit column has that column behind its last regular one; it is not counted here.
+a new array. With ``mapping.carry_columns`` the run consists of the other columns of whole weights, and no weight
+straddles. Column blocks are the same for every row block, and count run by run. Every array of an encoding with a unit
+column has that column behind its last regular one; it is not counted here.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from xbarsim._simd import LANES
 from xbarsim.config import Hardware
+from xbarsim.errors import ConfigError
 from xbarsim.mvm.encoding import columns_per_weight
 
 Ints = NDArray[np.int64]
@@ -151,7 +153,40 @@ def layout_columns(outputs: int, hardware: Hardware, weight_bits: int | None = N
     """
     slices = count_slices(hardware, weight_bits)
     runs = slices if hardware.mapping.slices == "separate" else 1
-    return ColumnLayout(outputs=outputs, slices=slices, runs=runs, cols=hardware.crossbar.cols)
+    return ColumnLayout(outputs=outputs, slices=slices, runs=runs, cols=usable_columns(hardware, weight_bits))
+
+
+def usable_columns(hardware: Hardware, weight_bits: int | None = None) -> int:
+    """Return the columns of an array that can hold weights.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Bit lines of an array, and the carry columns of each weight.
+    weight_bits : int, optional
+        Bits of a weight, sign included; those of the hardware by default.
+
+    Returns
+    -------
+    int
+        All columns, or with ``mapping.carry_columns`` those of as many whole weights as fit.
+
+    Raises
+    ------
+    ConfigError
+        If not even one weight fits with its carry columns.
+    """
+    cols = hardware.crossbar.cols
+    carry = hardware.mapping.count_carries(hardware.crossbar.rows)
+    if not carry:
+        return cols
+    slices = count_slices(hardware, weight_bits)
+    if slices + carry > cols:
+        raise ConfigError(
+            f"mapping.carry_columns: a weight of {slices} columns and {carry} carry columns does not fit "
+            f"crossbar.cols: {cols}; widen the array, or lower weight_bits"
+        )
+    return cols // (slices + carry) * slices
 
 
 def count_slices(hardware: Hardware, weight_bits: int | None = None) -> int:

@@ -148,7 +148,7 @@ def _narrow_weights(network: Network, notes: Mapping[str, str]) -> Network:
         if bits is None or scale is None or node.weight is None:
             continue
         largest = np.abs(node.weight / scale.reshape((-1,) + (1,) * (node.weight.ndim - 1))).max()
-        if type(bits) is not int or not 2 <= bits <= 16 or np.rint(largest) > 2 ** (bits - 1) - 1:
+        if type(bits) is not int or not 1 <= bits <= 16 or np.rint(largest) > max(2 ** (bits - 1) - 1, 1):
             raise ConfigError(f"metadata {WEIGHT_BITS}: layer {node.name}: its weights do not fit into {bits!r} bits")
         narrow[node.name] = dataclasses.replace(node, attributes={**node.attributes, "weight_bits": bits})
     return network.replace_nodes(narrow) if narrow else network

@@ -171,7 +171,7 @@ def resolve_bits(
             chosen[name].update(given)
     return {
         name: (
-            _check_bits(name, "weight_bits", bits["weight_bits"], 2),
+            _check_bits(name, "weight_bits", bits["weight_bits"], 1),
             _check_bits(name, "activation_bits", bits["activation_bits"], 1),
         )
         for name, bits in chosen.items()
@@ -213,6 +213,8 @@ def _quantize_layer(
             "1 for this layer"
         )
     epitome = None
+    if node.epitome is not None and weight_bits == 1:
+        raise ConfigError(f"layer {node.name}: weight_bits: 1 cannot be combined with an epitome; give 2 or more")
     if node.epitome is not None:
         epitome, scale = quantize_epitome(node.epitome, weight_bits, **settings)
         codes = epitome.rebuild()
@@ -252,7 +254,7 @@ def quantize_weights(weight: np.ndarray, bits: int, share: float = 1.0) -> tuple
     weight : ndarray, (out, ...)
         Real weights.
     bits : int
-        Width; the largest code is 2^(bits-1) - 1.
+        Width; the largest code is 2^(bits-1) - 1. With one bit the codes are the signs, -1 and 1.
     share : float
         Part of the largest magnitude of an output that the largest code stands for; what is larger is clipped [-].
 
@@ -265,6 +267,10 @@ def quantize_weights(weight: np.ndarray, bits: int, share: float = 1.0) -> tuple
         is 1, the clipping range with the least squared error.
     """
     flat = weight.reshape(len(weight), -1).astype(np.float64)
+    if bits == 1:  # the mean magnitude has the least squared error
+        mean = np.abs(flat).mean(axis=1)
+        scale = np.where(mean > 0, mean, 1.0)
+        return _round_weights(weight, scale, bits), scale
     top = np.abs(flat).max(axis=1)
     full = np.where(top > 0, top, 1.0) * share / (2 ** (bits - 1) - 1)
     scale = full
@@ -280,6 +286,8 @@ def quantize_weights(weight: np.ndarray, bits: int, share: float = 1.0) -> tuple
 
 
 def _round_weights(weight: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
+    if bits == 1:
+        return np.where(weight < 0, -1, 1).astype(np.int32)
     limit = 2 ** (bits - 1) - 1
     steps = weight / scale.reshape((-1,) + (1,) * (weight.ndim - 1))
     codes: np.ndarray = np.clip(np.rint(steps), -limit, limit).astype(np.int32)

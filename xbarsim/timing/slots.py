@@ -115,7 +115,7 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
     rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
     if rate is None:
         return hardware.read_cycles
-    converters = hardware.adc.per_array * hardware.polarities
+    converters = hardware.adc.per_array * hardware.arrays_per_crossbar
     sweep = conversions_of(hardware, columns) / converters * hardware.clock_hz / rate
     return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
 

@@ -335,7 +335,8 @@ def run_on_chip(
     top = float(2 ** (layer.weight_bits - 1) - 1)
     steps = torch.as_tensor(_along(layer.weight_scale, layer.weight), dtype=weight.dtype)
     # straight-through clamp, so that clipped weights keep a gradient
-    rounded = weight + ((weight / steps).round().clamp(-top, top) * steps - weight).detach()
+    codes = torch.where(weight < 0, -1.0, 1.0) if layer.weight_bits == 1 else (weight / steps).round().clamp(-top, top)
+    rounded = weight + (codes * steps - weight).detach()
     if chip is None:
         return run_layer(node, clean, rounded, bias)
     real = rounded + chip.shift

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node, QuantizedLayer, QuantizedNetwork
 from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.refit import refit_nodes, run_float
@@ -129,6 +130,10 @@ class _RoundedLayer(nn.Module):
     def __init__(self, node: Node, start: QuantizedLayer, generator: torch.Generator) -> None:
         super().__init__()
         assert node.weight is not None
+        if start.weight_bits == 1:
+            raise ConfigError(
+                f"layer {node.name}: weight_bits: 1 leaves nothing to round; give 2 or more, or method: nearest"
+            )
         self.node, self.start, self.generator = node, start, generator
         scale = start.weight_scale.reshape((-1,) + (1,) * (node.weight.ndim - 1))
         steps = node.weight / scale
