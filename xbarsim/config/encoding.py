@@ -218,7 +218,7 @@ _TABLE = (
         arrays=1,
         has_unit_column=False,
         count_slices=lambda weight_bits, cell_bits: 1,
-        lowest_weight=lambda cells: -cells.half,
+        lowest_weight=lambda cells: -cells.half if cells.weight_bits <= cells.cell_bits else cells.half,  # none fits
         highest_mean=lambda level: (level + 1) / 2,
         encode=_encode_signed,
     ),
