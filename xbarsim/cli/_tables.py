@@ -180,6 +180,23 @@ def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def baseline_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Lay out a search beside its baselines: what each reached, its gap to the best, and after how many points."""
+    columns = [
+        ("method", "left"), ("seeds", "right"), ("points", "right"), ("best", "right"), ("median", "right"),
+        ("gap\n[%]", "right"), ("points\nto 0.5 %", "right"),
+    ]  # fmt: skip
+    table = new_table("Baselines", columns)
+    for row in rows:
+        reached = [f"{row[name]:.4g}" if name in row else "-" for name in ("best", "median")]
+        gap = f"{100 * row['gap']:.2f}" if "gap" in row else "-"
+        soon = row.get("points_to_half_percent")
+        table.add_row(
+            str(row["method"]), str(row["seeds"]), str(row["points"]), *reached, gap, "-" if soon is None else str(soon)
+        )
+    return table
+
+
 def _gather(layers: pd.DataFrame) -> list[dict[Any, Any]]:
     """Return the weight layers in their order; the cheapest of a long list as one row."""
     from xbarsim.network import LAYER_KINDS

@@ -34,6 +34,11 @@ def search_nax(
     with ProgressDisplay() as progress:
         result = run_search(search, out, cache=None if cache == "none" else cache, progress=progress)
     _show(result, {number: entry.label for number, entry in enumerate(result.entries) if entry.label})
+    if result.traces:
+        from xbarsim.cli._tables import baseline_table, make_console
+        from xbarsim.search.trace import tabulate_traces
+
+        make_console().print("", baseline_table(tabulate_traces(search, result.traces)), "")
     typer.echo(f"wrote {out}")
 
 

@@ -65,6 +65,52 @@ def plot_front(result: Result) -> Figure:
     return figure
 
 
+def plot_traces(result: Result) -> Figure:
+    """Draw what the search and its baselines had found after every point: the median over seeds, and all of them.
+
+    Parameters
+    ----------
+    result : Result
+        A search with baselines.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel.
+    """
+    goal, way = next(iter(result.search.goals.items()))
+    is_single = len(result.search.goals) == 1
+    names = list(dict.fromkeys(trace.name for trace in result.traces))
+    curves = {name: _stack([trace.best for trace in result.traces if trace.name == name]) for name in names}
+    if is_single:
+        shown = {name: -values if way == "max" else values for name, values in curves.items()}
+        column = describe_metric(goal, np.concatenate([values.ravel() for values in shown.values()]))
+        factor, heading = column.factor, column.heading
+    else:
+        shown = {name: 1.0 - values for name, values in curves.items()}
+        factor, heading = 1.0, "hypervolume"
+    with style():
+        figure, ((axes,),) = new_figure(WIDTH_INCH * 0.75, 4.0)
+        for number, (name, values) in enumerate(shown.items()):
+            places = np.arange(1, values.shape[1] + 1)
+            colour = PALETTE[number % len(PALETTE)]
+            axes.fill_between(
+                places, values.min(axis=0) * factor, values.max(axis=0) * factor, color=colour, alpha=0.2, lw=0
+            )
+            axes.plot(places, np.median(values, axis=0) * factor, color=colour, label=name)
+        axes.set_xlabel("point")
+        axes.set_ylabel(f"best {heading} so far")
+        axes.set_xscale("log")
+        axes.legend()
+    return figure
+
+
+def _stack(runs: list[tuple[float, ...]]) -> np.ndarray:
+    """Return runs as rows, (runs, points); a run that ended early keeps its last value."""
+    longest = max(map(len, runs))
+    return np.array([[*run, *([run[-1] if run else np.nan] * (longest - len(run)))] for run in runs])
+
+
 def plot_architecture(result: Result) -> Figure:
     """Draw what the chosen design has in every layer: one column an axis, one row a layer.
 

@@ -5,6 +5,8 @@ K. Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", I
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,3 +93,32 @@ def crowd_points(values: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArr
             if len(order) > 2 and extent > 0:
                 crowding[order[1:-1]] += (ordered[2:] - ordered[:-2]) / extent
     return crowding
+
+
+def measure_hypervolume(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the volume that points dominate below a reference point.
+
+    Parameters
+    ----------
+    values : ndarray, (points, objectives)
+        To be minimised.
+    reference : ndarray, (objectives,)
+        Corner of the volume; what lies beyond it counts nothing.
+
+    Returns
+    -------
+    float
+        Volume, in the product of the objectives' units. By slices along the last objective, which takes a time that
+        grows with the number of points to the power of the objectives less one.
+    """
+    inside = values[(values < reference).all(axis=1)]
+    if not len(inside):
+        return 0.0
+    if inside.shape[1] == 1:
+        return float(reference[0] - inside.min())
+    heights = np.append(np.unique(inside[:, -1]), reference[-1])
+    total = 0.0
+    for low, high in itertools.pairwise(heights):
+        below = inside[inside[:, -1] <= low, :-1]
+        total += float(high - low) * measure_hypervolume(below, reference[:-1])
+    return total

@@ -17,6 +17,7 @@ from xbarsim.search.evaluate import weigh_metrics
 from xbarsim.search.pareto import find_front
 from xbarsim.search.space import Option, Point, Space
 from xbarsim.search.task import ACCURACY, Search
+from xbarsim.search.trace import Trace, tabulate_traces
 from xbarsim.store import write_file
 
 CLOSE = 0.01
@@ -47,6 +48,8 @@ class Result:
     entries: tuple[Entry, ...]
     extra: Mapping[str, Any]
     """Additional results of the search, for the JSON document."""
+    traces: tuple[Trace, ...] = ()
+    """What the search and its baselines found, point by point; empty without baselines."""
 
     @property
     def front(self) -> tuple[int, ...]:
@@ -90,7 +93,9 @@ class Result:
         }
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write ``points.csv``, ``front.csv``, ``front.json``, ``architecture.csv`` and ``.json``, and both figures.
+        """Write ``points.csv``, ``front.csv``, ``front.json``, ``architecture.csv`` and ``.json``, and their figures.
+
+        With baselines also ``baselines.csv``, ``.json`` and ``.png``.
 
         Parameters
         ----------
@@ -108,7 +113,7 @@ class Result:
             If a file cannot be written, or no point keeps the constraints; the points are written before that.
         """
         from xbarsim.report.style import save_figure
-        from xbarsim.search.figures import plot_architecture, plot_front
+        from xbarsim.search.figures import plot_architecture, plot_front, plot_traces
 
         folder = Path(folder)
         front = self.front
@@ -129,12 +134,20 @@ class Result:
                 "architecture.json": json.dumps(chosen, indent=2) + "\n",
                 "architecture.csv": write_rows(self.tabulate_layers(self.chosen)),
             }
+            if self.traces:
+                rows = tabulate_traces(self.search, self.traces)
+                runs = [{"method": trace.name, "seed": trace.seed, "best": trace.best} for trace in self.traces]
+                texts["baselines.csv"] = write_rows(rows)
+                texts["baselines.json"] = json.dumps({"summary": rows, "runs": runs}, indent=2) + "\n"
         for name, text in texts.items():
             write_file(folder / name, text)
         written = [folder / name for name in texts]
         if not front:
             raise ConfigError(explain_failure(self.search, self.entries))
-        for stem, figure in (("front", plot_front(self)), ("architecture", plot_architecture(self))):
+        figures = {"front": plot_front(self), "architecture": plot_architecture(self)}
+        if self.traces:
+            figures["baselines"] = plot_traces(self)
+        for stem, figure in figures.items():
             save_figure(figure, folder / stem)
             written.append(folder / f"{stem}.png")
         return written

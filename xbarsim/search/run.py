@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError, SolverError
 from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
+from xbarsim.search.baseline import MOST, ask_sampler, pick_points
 from xbarsim.search.cache import fingerprint_code
 from xbarsim.search.evaluate import Images, load_images, measure_design, weigh_metrics
 from xbarsim.search.oracle import CostOracle
@@ -19,7 +20,8 @@ from xbarsim.search.result import Entry, Result
 from xbarsim.search.sampler import SAMPLERS, Sampler
 from xbarsim.search.space import Point, Space, make_space
 from xbarsim.search.store import SearchStore
-from xbarsim.search.task import GRADIENT, Search
+from xbarsim.search.task import GRADIENT, RULES, Search
+from xbarsim.search.trace import Metrics, Trace, trace_runs
 
 Progress = Callable[[str, int, int], None]
 
@@ -134,9 +136,69 @@ def run_search(
             result = run_gradient(search, space, oracle, images, store, progress)
         else:
             entries = run_sampler(search, space, oracle, images, store, progress)
-            result = Result(search=search, space=space, entries=tuple(entries), extra={})
+            traces = compare_baselines(search, space, oracle, images, entries, progress)
+            result = Result(search=search, space=space, entries=tuple(entries), extra={}, traces=tuple(traces))
         result.write(store.folder)
     return result
+
+
+def compare_baselines(
+    search: Search,
+    space: Space,
+    oracle: CostOracle,
+    images: Images | None,
+    entries: Sequence[Entry],
+    progress: Progress | None,
+) -> list[Trace]:
+    """Run the baselines of a search, each with as many points, and its own method with other seeds.
+
+    Parameters
+    ----------
+    search, space, oracle, images, progress
+        What is searched, and who knows.
+    entries : sequence of Entry
+        Points of the search itself.
+
+    Returns
+    -------
+    list of Trace
+        The search first; empty without baselines.
+
+    Raises
+    ------
+    ConfigError
+        If the baseline ``all`` is asked for and the space is too large for it.
+    """
+    if not search.baselines:
+        return []
+    if "all" in search.baselines and space.count > MOST:
+        raise ConfigError(f"baselines: all: the space has {space.count} points, more than {MOST}; leave it out")
+    known = {entry.point: entry.metrics for entry in entries}
+
+    def evaluate(point: Point) -> Mapping[str, float] | None:
+        if point not in known:
+            known[point] = evaluate_point(search, space, oracle, images, point)["metrics"]
+        return known[point]
+
+    runs: list[tuple[str, int | None, list[Metrics]]] = [
+        (search.method, search.seed, [entry.metrics for entry in entries])
+    ]
+    others = range(search.seed + 1, search.seed + search.baseline_seeds)
+    planned: list[tuple[str, int | None]] = [(search.method, seed) for seed in others]
+    for name in dict.fromkeys(name for name in search.baselines if name != search.method):
+        is_rule = name in RULES
+        planned += [(name, None)] if is_rule else [(name, search.seed)] + [(name, seed) for seed in others]
+    for number, (name, seed) in enumerate(planned, 1):
+        if seed is None:
+            points = pick_points(name, space, search.points, search.seed)
+            runs.append((name, None, [evaluate(point) for point in points]))
+        else:
+            given = {"method": name, "seed": seed, "settings": search.settings if name == search.method else {}}
+            own = search.model_copy(update=given)
+            runs.append((name, seed, ask_sampler(search, make_sampler(own, space), search.points, evaluate)))
+        if progress is not None:
+            progress("baselines", number, len(planned))
+    return trace_runs(search, runs)
 
 
 def describe_search(search: Search, space: Space, hardware: Hardware) -> dict[str, Any]:

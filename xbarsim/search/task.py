@@ -29,6 +29,10 @@ GRADIENT = "differentiable"
 """The method that is no sampler: it trains."""
 
 
+RULES = ("single", "stage", "all")
+"""Baselines that are no samplers."""
+
+
 class Bound(Record):
     """Limits of one metric."""
 
@@ -121,12 +125,19 @@ class Search(Record):
     """``random``: random weights for a backbone without weights."""
     space: dict[str, dict[str, Any]]
     """Layer or glob -> axis -> list of values; the axes are listed in docs/keys/search.md."""
-    method: str = "evolution"
-    """Search method: ``random``, ``evolution``, ``optuna``, ``differentiable``, or a registered sampler."""
+    method: str = "local"
+    """Search method: ``local`` (moves of groups of layers, with restarts), ``evolution``, ``random``, ``optuna``,
+    ``differentiable``, or a registered sampler. If left out: ``local``, or ``evolution`` where its settings are given."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of a registered sampler: arguments of its class."""
     points: Count = 100
     """Points to evaluate; not used by ``differentiable``."""
+    baselines: tuple[str, ...] = ()
+    """What the search is compared with, each with as many points: ``single`` (one array size for all layers),
+    ``stage`` (one value for all layers with feature maps of one size), ``all`` (every point of a space of at most
+    20,000), or a sampler."""
+    baseline_seeds: Count = 3
+    """Seeds of every sampler among the baselines, and of the method itself beside its own."""
     objectives: dict[str, Literal["min", "max"]] = Field(default_factory=dict)
     """Metric -> direction; EDAP, and accuracy where there are images, if left out. Metrics that users registered are
     named as they are."""
@@ -191,9 +202,10 @@ class Search(Record):
         Returns
         -------
         str
-            16 hex digits; the number of points and the place of Optuna's storage do not count.
+            16 hex digits; the number of points, baselines and the place of Optuna's storage do not count.
         """
-        content = self.model_dump(mode="json", exclude={"points": True, "optuna": {"storage"}})
+        left_out: Any = {"points": True, "baselines": True, "baseline_seeds": True, "optuna": {"storage"}}
+        content = self.model_dump(mode="json", exclude=left_out)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -239,6 +251,8 @@ def make_search(content: dict[str, Any], origin: str = "") -> Search:
         If a key or value is wrong.
     """
     where = f" ({origin})" if origin else ""
+    if "evolution" in content and "method" not in content:
+        content = {"method": "evolution", **content}
     try:
         search = Search.model_validate(content)
     except ValidationError as error:
@@ -265,6 +279,11 @@ def _check_method(search: Search, where: str) -> None:
         raise ConfigError(
             f"method: {search.method!r}: unknown{suggest_or_list(search.method, [*SAMPLERS, GRADIENT])}{where}"
         )
+    for name in search.baselines:
+        if name not in (*RULES, *SAMPLERS):
+            raise ConfigError(f"baselines: {name!r}: unknown{suggest_or_list(name, [*RULES, *SAMPLERS])}{where}")
+    if search.baselines and search.method == GRADIENT:
+        raise ConfigError(f"baselines: a differentiable search has no points to compare; choose a sampler{where}")
     if not search.settings:
         return
     if search.method in ("evolution", "optuna", GRADIENT):
