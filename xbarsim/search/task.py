@@ -127,7 +127,7 @@ class Search(Record):
     """Layer or glob -> axis -> list of values; the axes are listed in docs/keys/search.md."""
     method: str = "local"
     """Search method: ``local`` (moves of groups of layers, with restarts), ``evolution``, ``random``, ``optuna``,
-    ``differentiable``, or a registered sampler. If left out: ``local``, or ``evolution`` where its settings are given."""
+    ``differentiable``, or a registered sampler. ``evolution`` if left out where its settings are given."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of a registered sampler: arguments of its class."""
     points: Count = 100
