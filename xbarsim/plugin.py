@@ -67,7 +67,7 @@ class Table:
         return iter(self._classes)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._classes
+        return isinstance(name, str) and name in self._classes
 
     def __getitem__(self, name: str) -> type[Any]:
         """Return a class by its name; ConfigError lists what exists."""

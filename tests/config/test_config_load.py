@@ -39,7 +39,7 @@ def test_scientific_notation_is_a_number(tmp_path):
     assert hardware.timing.clock_hz == 1e9
 
 
-@pytest.mark.parametrize("text", ["1e-6", "1E-6", "1.e-6", "+1e-6", "0.000001", "1_0e-7"])
+@pytest.mark.parametrize("text", ["1e-6", "1E-6", "1.e-6", "+1e-6", "0.000001", "10e-7"])
 def test_every_spelling_of_a_float_reads_the_same(tmp_path, text):
     hardware = load_hardware(write(tmp_path, MINIMAL.replace("g_off_siemens: 1e-6", f"g_off_siemens: {text}")))
     assert hardware.device.g_off_siemens == pytest.approx(1e-6, rel=1e-15)

@@ -126,7 +126,7 @@ def test_keys_of_points_depend_on_contents_alone():
         ({"axes": {"x.y": {"from": 0, "to": 1, "cuont": 2}}}, "axes.x.y.cuont: unknown key; did you mean count?"),
         ({"axes": {"x.y": {"from": 0, "to": 1, "count": 2, "step": 1}}}, "count, step and factor: give one of them"),
         ({"axes": {"adc.bits": [4]}, "set": {"adc.bits": 4}}, "axes.adc.bits: is also given under set"),
-        ({"axes": {f"k{i}.x": list(range(100)) for i in range(4)}}, "axes: the grid has 100,000,000 points"),
+        ({"axes": {f"k{i}.x": list(range(100)) for i in range(4)}}, "axes of the grid: 100,000,000 points"),
         ({"design": "random"}, "design.points: missing"),
         ({"design": {"points": 3}}, "design.points: not for a grid"),
         ({"design": "latin"}, "design.kind: 'latin' is not allowed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from xbarsim import __version__, config
 from xbarsim.api.hardware import RatedHardware, load_hardware
 from xbarsim.api.shared import Shared
 from xbarsim.device import load_levels
-from xbarsim.errors import ConfigError
+from xbarsim.limits import check_count, check_memory
 from xbarsim.mapping import Plan, plan_network
 from xbarsim.network import Network, QuantizedNetwork, find_executor, load_network, quantize_network
 from xbarsim.network.execute import check_images
@@ -162,5 +163,14 @@ def write_provenance(
 def check_counts(**given: int | None) -> None:
     """Refuse counts that are not whole numbers of at least 1; None passes. ConfigError names the argument."""
     for name, value in given.items():
-        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
-            raise ConfigError(f"{name}: {value} is not a whole number of at least 1")
+        check_count(name, value)
+
+
+def check_size(plan: Plan, passes: int) -> None:
+    """Refuse more cells and outputs than this machine has memory for, before anything is programmed."""
+    sizes = ((layer.replica_arrays, layer.hardware.crossbar) for layer in plan.layers)
+    cells = sum(arrays * crossbar.rows * crossbar.cols for arrays, crossbar in sizes)
+    check_memory(
+        4 * (cells + passes * math.prod(plan.network.output_shape)), f"network {plan.network.name}",
+        "use fewer trials, images or layers, or arrays with fewer unused cells",
+    )  # fmt: skip

@@ -15,13 +15,16 @@ from xbarsim.api.prepare import (
     Layers,
     Progress,
     check_counts,
+    check_size,
     prepare_job,
     write_provenance,
 )
-from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.errors import ShapeError
 from xbarsim.inference.simulate import program_network
+from xbarsim.limits import check_count
 from xbarsim.network import Network, QuantizedNetwork, find_executor
 from xbarsim.network.execute import available_cores, check_images
+from xbarsim.rng import check_seed
 
 
 def program(
@@ -79,11 +82,12 @@ def program(
         If the circuit of an array could not be solved within the tolerance.
     """
     check_counts(threads=threads)
-    if isinstance(trial, bool) or int(trial) != trial or trial < 0:
-        raise ConfigError(f"trial: {trial} is not a whole number of at least 0")
+    check_count("trial", trial, 0)
+    check_seed(seed)
     job = prepare_job(
         network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor
     )
+    check_size(job.plan, 0)
 
     def make(images: np.ndarray) -> Programmed:
         known = check_images(job.network, images)

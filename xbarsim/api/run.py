@@ -16,7 +16,15 @@ from numpy.typing import ArrayLike
 
 from xbarsim import config
 from xbarsim.api.hardware import load_hardware
-from xbarsim.api.prepare import CALIBRATION_IMAGES, Layers, Progress, check_counts, prepare_job, write_provenance
+from xbarsim.api.prepare import (
+    CALIBRATION_IMAGES,
+    Layers,
+    Progress,
+    check_counts,
+    check_size,
+    prepare_job,
+    write_provenance,
+)
 from xbarsim.api.shared import Shared
 from xbarsim.cost import Cost, Measured, price
 from xbarsim.errors import ConfigError, ShapeError
@@ -26,6 +34,7 @@ from xbarsim.network import FloatRun, Network, find_executor, load_network, run_
 from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge, compare_outputs
+from xbarsim.rng import check_seed
 from xbarsim.timing import Activity, simulate_plan
 
 
@@ -154,6 +163,7 @@ def simulate(
     SolverError
         If the circuit of an array could not be solved within the tolerance.
     """
+    check_seed(seed)
     check_counts(trials=trials, batch_size=batch_size, threads=threads)
     started, judge = time.perf_counter(), choose_judge(metric)
     job = prepare_job(
@@ -164,6 +174,7 @@ def simulate(
     x = check_images(net, np.asarray(images))
     if not len(x):
         raise ShapeError("images: none given")
+    check_size(plan, trials * len(x))
     truth = _check_truth(judge, labels, len(x), net.output_shapes or net.output_shape)
     known = job.choose_calibration(x, calibration)
     assert known is not None

@@ -28,7 +28,7 @@ from xbarsim.cli import (
     simulate,
     sweep,
 )
-from xbarsim.errors import SolverError, XbarsimError
+from xbarsim.errors import SolverError, XbarsimError, shorten_message
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    typer.echo(f"xbarsim: {' '.join(message.split())}", err=True)
+    typer.echo(shorten_message(f"xbarsim: {message}"), err=True)
     return code
 
 
@@ -128,6 +128,6 @@ def _show_warnings_in_one_line() -> None:
     import warnings
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        typer.echo(f"xbarsim: warning: {' '.join(str(message).split())}", err=True)
+        typer.echo(shorten_message(f"xbarsim: warning: {message}"), err=True)
 
     warnings.showwarning = show  # type: ignore[assignment]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, show_value
 
 Network = Annotated[
     str, typer.Argument(metavar="NETWORK", help="An .onnx or .yaml file, or a name (xbarsim network list).")
@@ -126,18 +126,9 @@ def parse_value(text: str) -> Any:
     ConfigError
         If the text is not YAML.
     """
-    import yaml
+    from xbarsim.yaml_file import parse_yaml
 
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"{text!r}: not a valid YAML value") from None
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    return parse_yaml(text, show_value(text))
 
 
 def parse_set(items: list[str]) -> dict[str, Any]:
@@ -283,7 +274,7 @@ def _numbers(name: str, text: str) -> list[float]:
 
 
 def check_counts(**counts: int | None) -> None:
-    """Refuse counts below one (below zero for ``seed``); None passes.
+    """Refuse counts below one (below zero for ``seed``) or above their limit; None passes.
 
     Parameters
     ----------
@@ -293,12 +284,16 @@ def check_counts(**counts: int | None) -> None:
     Raises
     ------
     ConfigError
-        If a count is too small.
+        If a count is too small or too large.
     """
+    from xbarsim.limits import LIMITS, check_limit
+
     for name, value in counts.items():
-        least = 0 if name == "seed" else 1
+        least, option = 0 if name == "seed" else 1, f"--{name.replace('_', '-')}"
         if value is not None and value < least:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: should be {least} or more")
+            raise ConfigError(f"{option} {value}: should be {least} or more")
+        if value is not None and name in LIMITS:
+            check_limit(name, value, option)
 
 
 def check_outputs(json: Path | None, report: Path | None, trace: Path | None = None) -> None:

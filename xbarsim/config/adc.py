@@ -68,7 +68,7 @@ class Adc(Record):
     correction_chips: Annotated[int, Field(ge=1, le=64)] | None = None
     """Number of other chips to which one common ``output_correction`` is fitted; it then needs no measurement of the
     simulated chip. None fits a correction to every chip."""
-    per_array: Annotated[float, Field(gt=0)] = 1.0
+    per_array: Annotated[float, Field(ge=1e-6)] = 1.0
     """Number of converters of an array; below 1 several arrays share one."""
 
     @model_validator(mode="before")

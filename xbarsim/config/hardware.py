@@ -24,7 +24,7 @@ from xbarsim.config.encoding import ENCODINGS, EncodingName, check_encoding
 from xbarsim.config.epitome import EpitomeRules
 from xbarsim.config.mapping import Mapping
 from xbarsim.config.process import Process
-from xbarsim.config.record import Positive, Record
+from xbarsim.config.record import Record
 from xbarsim.config.supply import Supply
 from xbarsim.noc import NOCS, list_nocs
 
@@ -70,7 +70,7 @@ NocName = Annotated[str, AfterValidator(_check_noc), Field(json_schema_extra=_de
 class Timing(Record):
     """Clock, widths and latencies of the tile pipeline."""
 
-    clock_hz: Positive
+    clock_hz: Annotated[float, Field(gt=0, le=1e13)]
     """Clock frequency [Hz]."""
     supply: Supply | None = None
     """Dependence of the clock frequency on ``process.supply_volt``; None: none."""
@@ -78,7 +78,7 @@ class Timing(Record):
     """Cycles of one array read (drive, settle, sample)."""
     read_rows: Annotated[int, Field(ge=1)] | None = None
     """Number of rows for which ``read_cycles`` is given; the time is proportional to the rows. None: no scaling."""
-    pulse_s: Positive | None = None
+    pulse_s: Annotated[float, Field(gt=0, le=1)] | None = None
     """Time for which word lines are driven in one read, at most that of the read; None: the whole read [s]."""
     array_stages: Annotated[int, Field(ge=0)] = 2
     """Pipeline stages, each as long as an array read, after the last read of a window (conversion, shift-add)."""

@@ -11,20 +11,19 @@ import functools
 import hashlib
 import json
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from xbarsim.config.component import Component
 from xbarsim.config.device import Device
+from xbarsim.config.explain import explain_error, find_keys
 from xbarsim.config.hardware import Hardware
 from xbarsim.config.kind import PluginSources, find_sources, list_kinds, stamp_kinds
 from xbarsim.errors import ConfigError
 from xbarsim.names import suggest, suggest_or_list
-from xbarsim.plugin import find_table
 from xbarsim.yaml_file import load_yaml
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
@@ -254,90 +253,6 @@ def _validate(record: type[HardwareT], tree: dict[str, Any], origin: str, overri
     return hardware
 
 
-def explain_error(error: ValidationError, record: type[BaseModel], origin: str) -> str:
-    """Turn the first error of a validation into one line.
-
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-        What the validation raised.
-    record : type
-        Class that was asked for.
-    origin : str
-        File that the values came from.
-
-    Returns
-    -------
-    str
-        Dotted key, value, rule and file.
-    """
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    where = f" ({origin})" if origin else ""
-    if first["type"] == "extra_forbidden":
-        return f"{'.'.join(path)}: unknown key{suggest(path[-1], _keys_at(record, path[:-1]))}{where}"
-    if first["type"] == "kind":
-        return f"{'.'.join(path)}.{first['msg']}{where}"
-    if first["type"] == "value_error":  # raised by a record of ours, which names the key
-        return f"{first['msg'].removeprefix('Value error, ')}{where}"
-    if first["type"] == "missing":
-        return f"{'.'.join(path)}: missing{where}"
-    # members of a union append their own branch to the key; it is removed
-    known = _known_prefix(record, path)
-    if not known:
-        return f"{first['msg']}{where}"
-    rules = [item["msg"] for item in error.errors(include_url=False) if _known_prefix(record, item["loc"]) == known]
-    rule = " or ".join(
-        dict.fromkeys(text.replace("Input should be ", "").replace("Input should ", "") for text in rules)
-    )
-    return f"{'.'.join(known)}: {first['input']!r} is not allowed: should be {rule}{where}"
-
-
-def _fields(record: Any) -> dict[str, Any] | None:
-    """Return the fields of a record class, None for anything else."""
-    record = getattr(record, "__origin__", record) if hasattr(record, "__metadata__") else record
-    if record is Component:  # any law may price it
-        laws = find_table("component_law")
-        return {name: field.annotation for law in laws for name, field in laws[law].model_fields.items()}
-    if isinstance(record, type) and issubclass(record, BaseModel):
-        return {name: field.annotation for name, field in record.model_fields.items()}
-    return None
-
-
-def _step(record: Any, key: str) -> Any:
-    """Return what lies behind one key of a record class or of a ``dict[str, Record]`` annotation."""
-    fields = _fields(record)
-    if fields is not None:
-        return fields.get(key)
-    parts = [part for part in getattr(record, "__args__", ()) if part is not type(None)]
-    if len(parts) == 1 and _fields(parts[0]) is not None:  # a record or nothing: pydantic names no branch
-        return _step(parts[0], key)
-    for part in parts:
-        if getattr(record, "__origin__", None) is dict:
-            part = record.__args__[1]
-        if _fields(part) is not None:
-            return part
-        if getattr(part, "__origin__", None) is dict:
-            return _step(part, key)
-    return None
-
-
-def _known_prefix(record: Any, path: Iterable[Any]) -> list[str]:
-    known: list[str] = []
-    for part in path:
-        record = _step(record, str(part))
-        if record is None:
-            break
-        known.append(str(part))
-    return known
-
-
-def _keys_at(record: Any, path: list[str]) -> list[str]:
-    for part in path:
-        record = _step(record, part)
-    return list(_fields(record) or ())
-
-
 def _set_all(tree: dict[str, Any], changes: Mapping[str, Any], record: type[BaseModel]) -> None:
     """Replace dotted keys in a tree of dictionaries and records."""
     for key, value in changes.items():
@@ -356,7 +271,7 @@ def _set(tree: dict[str, Any], dotted: str, value: Any, record: type[BaseModel])
     parts = dotted.split(".")
     at: Any = tree
     for depth, part in enumerate(parts[:-1]):
-        keys = _keys_at(record, parts[:depth])
+        keys = find_keys(record, parts[:depth])
         if keys and part not in keys:
             raise ConfigError(f"{dotted}: unknown key{suggest(part, keys)}")
         below = at.get(part)

@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+LARGEST = 2**63 - 1
+"""Largest whole number of a key."""
+LARGEST_NUMBER = 1e30
+"""Largest number of a key, in any unit: its products stay finite."""
+
+
+_OPAQUE = ("metadata", "serialization", "cls", "config")
+"""Parts of a schema that contain no schema of a value."""
+
+
+def _read_strictly(schema: Any) -> Any:
+    """Make the numbers and booleans of a schema strict; what has been made so is left."""
+    if isinstance(schema, list):
+        return [_read_strictly(item) for item in schema]
+    if isinstance(schema, tuple):
+        return tuple(_read_strictly(item) for item in schema)
+    if not isinstance(schema, dict):
+        return schema
+    kind = schema.get("type")
+    if kind == "function-before" and schema["function"]["function"] in (_read_whole, _read_number):
+        return schema
+    if kind == "bool":
+        return {**schema, "strict": True}
+    if kind in ("int", "float"):
+        read = _read_whole if kind == "int" else _read_number
+        return core_schema.no_info_before_validator_function(read, {**schema, "strict": True})
+    return {key: value if key in _OPAQUE else _read_strictly(value) for key, value in schema.items()}
+
+
+def _read_whole(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    number: Any = value
+    if not isinstance(value, numbers.Integral) and not float(value).is_integer():
+        return value
+    if not -LARGEST <= number <= LARGEST:
+        raise PydanticCustomError("whole_range", "Input should be below 2**63")
+    return int(number)
+
+
+def _read_number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    number = int(value) if isinstance(value, numbers.Integral) else float(value)
+    if LARGEST_NUMBER < abs(number) < math.inf:
+        raise PydanticCustomError("number_range", "Input should be below 1e30")
+    return number
 
 
 class Record(BaseModel):
-    """A frozen, keyword-only record that refuses unknown keys, NaN and infinity."""
+    """A frozen, keyword-only record that refuses unknown keys, NaN and infinity, and reads scalars strictly.
+
+    A number is neither text (``"8"``) nor true or false, a whole number has no fraction, and true and false are not
+    written ``yes``, ``on`` or ``1``. Numbers of NumPy and whole floats (``64.0``) are taken as what they are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Build the schema of the record, with strict scalars in every field."""
+        return cast(CoreSchema, _read_strictly(handler(source)))
 
 
 def check_name(value: Any, known: Collection[str]) -> str:

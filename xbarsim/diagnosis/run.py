@@ -21,8 +21,10 @@ from xbarsim.diagnosis.layer_share import count_images, share_layers
 from xbarsim.diagnosis.score import AGREEMENT, COSINE, check_name
 from xbarsim.diagnosis.shapley import Chosen, Floats, Joining, estimate_ends, list_steps, share_loss
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.limits import check_count
 from xbarsim.network.execute import check_images
 from xbarsim.report.judge import USUAL_METRIC, choose_judge
+from xbarsim.rng import check_seed
 
 PARTS = ("causes", "layers", "remedies")
 """Parts of an explanation."""
@@ -113,8 +115,8 @@ def explain(
     if unknown or not parts:
         raise ConfigError(f"parts: {', '.join(map(str, unknown)) or 'none given'}; should be of {', '.join(PARTS)}")
     for name, count in (("trials", trials), ("orders", orders)):
-        if count is not None and (isinstance(count, bool) or int(count) != count or count < 1):
-            raise ConfigError(f"{name}: {count} is not a whole number of at least 1")
+        check_count(name, count)
+    check_seed(seed)
     judge = check_name(choose_judge(metric))
     widths = {"weight_bits": weight_bits, "activation_bits": activation_bits}
     net = api.load_network(network)

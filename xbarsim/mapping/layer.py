@@ -13,6 +13,7 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.config.coding import CODINGS
 from xbarsim.errors import ConfigError
+from xbarsim.limits import check_limit
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
 from xbarsim.mvm import stream_count
@@ -256,6 +257,7 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
         If the layer is empty, inputs that an epitome adds up become too wide, or nothing stands for its padding.
     """
     matrix = describe_matrix(node)
+    check_limit("weights", matrix.groups * matrix.rows * matrix.cols, f"layer {node.name}")
     partition = partition_matrix(matrix, hardware, node.name)
     draft = LayerDraft(
         node=node, hardware=hardware, matrix=matrix, partition=partition, signed=signed,

@@ -10,14 +10,15 @@ Where on the chip a tile lies is decided where traffic is known (``mapping.place
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
+from xbarsim.limits import check_limit
 from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
-from xbarsim.mapping.layer import LayerPlan, draft_layer, place_layers
+from xbarsim.mapping.layer import LayerDraft, LayerPlan, draft_layer, place_layers
 from xbarsim.mapping.replicate import choose_replicas, refuse_replicas
 from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
@@ -145,8 +146,12 @@ def plan_network(
         return plan_network(split_layers(network, split), hardware, layers=shared)
     drafts = assign_turns(drafts, hardware)
     turn_count = drafts[-1].turn + 1
-    placed, held = place_layers(refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware))
+    _check_arrays(drafts, network)
+    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware)
+    _check_arrays(drafts, network)
+    placed, held = place_layers(drafts)
     tiles_per_chip, chips = fit_chips(held, hardware)
+    check_limit("tiles", tiles_per_chip * chips, f"hardware {hardware.name}")
     return Plan(
         network=network,
         hardware=hardware,
@@ -156,3 +161,8 @@ def plan_network(
         chips=chips,
         turn_count=turn_count,
     )
+
+
+def _check_arrays(drafts: Sequence[LayerDraft], network: Network) -> None:
+    """Refuse plans of more arrays than memory and patience allow, before anything is built for each of them."""
+    check_limit("arrays", sum(draft.arrays for draft in drafts), f"network {network.name}")

@@ -23,9 +23,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from xbarsim.config import Hardware
-from xbarsim.config.load import explain_error
+from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
+from xbarsim.limits import LIMITS
 from xbarsim.mapping import plan_network
 from xbarsim.names import match_names
 from xbarsim.network import INPUT, Network, load_network
@@ -105,7 +106,7 @@ class EpitomeSearch(Record):
     """Number of crossbars that a design may take; that of the uniform design if left out."""
     objectives: tuple[Literal["latency", "energy", "edap", "accuracy"], ...] = ("latency", "energy")
     """Objectives; accuracy needs data."""
-    points: Count = 100
+    points: Annotated[int, Field(ge=1, le=LIMITS["points"].most)] = 100
     """Designs to evaluate."""
     data: str | None = None
     """Test images, for accuracy."""
@@ -119,7 +120,7 @@ class EpitomeSearch(Record):
     """Standard deviation to divide images by."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the hardware for all designs: dotted key -> value."""
-    trials: Count = 1
+    trials: Annotated[int, Field(ge=1, le=LIMITS["trials"].most)] = 1
     """Number of chips for every design."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all random numbers."""

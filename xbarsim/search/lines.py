@@ -13,7 +13,7 @@ from typing import Any
 
 from xbarsim import __version__
 from xbarsim.cost.layer import LayerContext
-from xbarsim.errors import ConfigError, XbarsimError
+from xbarsim.errors import ConfigError, XbarsimError, shorten_message
 from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.network.kinds import LAYER_RULES
 from xbarsim.report.document import describe_accuracy
@@ -139,7 +139,7 @@ def _answer_line(oracle: CostOracle, line: bytes | str, number: int) -> str:
         text = str(error)
     except Exception as error:  # a bug of ours must not cost the asker the other answers
         text = f"internal error: {type(error).__name__}: {error}"
-    return json.dumps({**known, "error": " ".join(text.split()), "line": number})
+    return json.dumps({**known, "error": shorten_message(text), "line": number})
 
 
 def _measure(

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from xbarsim.config.load import explain_error
+from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
+from xbarsim.limits import LIMITS
 from xbarsim.names import suggest, suggest_or_list
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
@@ -53,7 +54,7 @@ class Bound(Record):
 class EvolutionSettings(Record):
     """Settings of ``method: evolution``."""
 
-    population: Annotated[int, Field(ge=2)] = 32
+    population: Annotated[int, Field(ge=2, le=LIMITS["points"].most)] = 32
     """Points that survive."""
 
 
@@ -130,7 +131,7 @@ class Search(Record):
     ``differentiable``, or a registered sampler. ``evolution`` if left out where its settings are given."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of a registered sampler: arguments of its class."""
-    points: Count = 100
+    points: Annotated[int, Field(ge=1, le=LIMITS["points"].most)] = 100
     """Points to evaluate; not used by ``differentiable``."""
     baselines: tuple[str, ...] = ()
     """What the search is compared with, each with as many points: ``single`` (one array size for all layers),
@@ -161,7 +162,7 @@ class Search(Record):
     """Standard deviation to divide images by: a number, or one for each channel."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the hardware for all points: dotted key -> value."""
-    trials: Count = 1
+    trials: Annotated[int, Field(ge=1, le=LIMITS["trials"].most)] = 1
     """Number of chips for every point."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all random numbers."""

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from xbarsim.config import Hardware
-from xbarsim.config.load import explain_error
+from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
+from xbarsim.limits import check_limit
 from xbarsim.names import suggest
 
 TIED = "same as "
@@ -63,14 +64,26 @@ class Span(Record):
         """Whether the range says which values it holds."""
         return any(value is not None for value in (self.count, self.step, self.factor))
 
-    def values(self) -> list[float]:
-        """Return the values, the ends included; both ends alone where nothing says how many."""
+    @property
+    def size(self) -> int:
+        """Number of values, found without building them."""
         low, high = self.start, self.stop
         if self.step is not None:
-            return [low + i * self.step for i in range(math.floor((high - low) / self.step + 1e-9) + 1)]
+            steps = (high - low) / self.step
+        elif self.factor is not None:
+            steps = math.log(high / low, self.factor)
+        else:
+            return self.count or 2
+        return math.floor(min(steps, 1e18) + 1e-9) + 1
+
+    def values(self) -> list[float]:
+        """Return the values, the ends included; both ends alone where nothing says how many."""
+        low = self.start
+        if self.step is not None:
+            return [low + i * self.step for i in range(self.size)]
         if self.factor is not None:
-            return [low * self.factor**i for i in range(math.floor(math.log(high / low, self.factor) + 1e-9) + 1)]
-        count = self.count or 2
+            return [low * self.factor**i for i in range(self.size)]
+        count = self.size
         return [self.at(i / (count - 1) if count > 1 else 0.0) for i in range(count)]
 
     def at(self, share: float) -> float:
@@ -197,9 +210,11 @@ def _parse_range(name: str, value: Mapping[str, Any], is_grid: bool, where: str)
     if is_whole(name):
         if not item.is_listed:
             item = item.model_copy(update={"factor": 2.0} if item.is_log else {"step": 1.0})
+        check_limit("values", item.size, f"axes.{name}")
         whole = dict.fromkeys(round(number) for number in item.values())
         return Axis(keys=(name,), levels=tuple((number,) for number in whole))
     if item.is_listed:
+        check_limit("values", item.size, f"axes.{name}")
         return Axis(keys=(name,), levels=tuple((_tidy(number),) for number in item.values()))
     if is_grid:
         raise ConfigError(f"axes.{name}: a range in a grid needs count, step or factor{where}")
@@ -209,10 +224,13 @@ def _parse_range(name: str, value: Mapping[str, Any], is_grid: bool, where: str)
 def _check_levels(name: str, axis: Axis, where: str) -> Axis:
     if not axis.levels:
         raise ConfigError(f"axes.{name}: has no values{where}")
-    for number, level in enumerate(axis.levels):
-        if any(level == other and type(level[0]) is type(other[0]) for other in axis.levels[:number]):
+    seen: set[str] = set()
+    for level in axis.levels:
+        text = repr(level)
+        if text in seen:
             shown = level[0] if len(level) == 1 else list(level)
             raise ConfigError(f"axes.{name}: {shown!r} given twice{where}")
+        seen.add(text)
     return axis
 
 

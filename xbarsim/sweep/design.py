@@ -18,11 +18,8 @@ from pydantic import Field
 
 from xbarsim import rng
 from xbarsim.config.record import Record
-from xbarsim.errors import ConfigError
+from xbarsim.limits import LIMITS, check_limit
 from xbarsim.sweep.axis import Axis
-
-LARGEST = 1_000_000
-"""Most points of one sweep."""
 
 
 class SweepDesign(Record):
@@ -31,7 +28,7 @@ class SweepDesign(Record):
     kind: Literal["grid", "random", "latin_hypercube"] = "grid"
     """``grid``: all combinations; ``random``: independent draws; ``latin_hypercube``: one draw from each stratum of
     each axis."""
-    points: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    points: Annotated[int, Field(ge=1, le=LIMITS["points"].most)] | None = None
     """Number of points; random designs need it, a grid has none."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the draws."""
@@ -59,8 +56,7 @@ def combine_axes(axes: Sequence[Axis], design: SweepDesign) -> list[dict[str, An
     """
     if design.kind == "grid":
         count = math.prod(len(axis.levels) for axis in axes)
-        if count > LARGEST:
-            raise ConfigError(f"axes: the grid has {count:,} points, more than {LARGEST:,}; use a random design")
+        check_limit("points", count, "axes of the grid")
         rows: Any = itertools.product(*(axis.levels for axis in axes))
     else:
         shares = _draw_shares(axes, design)

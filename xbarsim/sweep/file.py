@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from xbarsim.config.load import explain_error
+from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
+from xbarsim.limits import LIMITS
 from xbarsim.names import suggest
 from xbarsim.network.executor import EXECUTORS
 from xbarsim.report.catalogue import COMPARED, find_metric, find_output_metrics, list_metrics
@@ -64,7 +65,7 @@ class Sweep(Record):
     executor: str = "own"
     """What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
     last bits differ; its version is part of the keys of points."""
-    trials: Annotated[int, Field(ge=1)] = 1
+    trials: Annotated[int, Field(ge=1, le=LIMITS["trials"].most)] = 1
     """Number of chips for every point."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all random numbers of the simulations."""

@@ -19,6 +19,7 @@ from xbarsim import __version__, api
 from xbarsim.config import Hardware, hash_hardware
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.limits import check_limit
 from xbarsim.names import match_names
 from xbarsim.network import Network, find_executor, hash_network
 from xbarsim.plugin import select_plugins
@@ -121,6 +122,7 @@ def plan_sweep(sweep: Sweep) -> SweepPlan:
     keys = tuple(axis.keys for axis in axes)
     common = _describe_common(sweep, workload)
     rows = combine_axes(axes, sweep.design)
+    check_limit("points", len(rows) * len(sweep.network) * len(sweep.hardware), "sweep")
     networks = {name: hash_network(network) for name, network in workload.networks.items()}
     hardware = {name: hash_hardware(record) for name, record in workload.hardware.items()}
     points = tuple(
@@ -134,6 +136,7 @@ def plan_sweep(sweep: Sweep) -> SweepPlan:
         for record in workload.hardware
         for settings in rows
     )
+    _check_layers(rows, workload)
     _check_axes(rows, workload)
     common = {**common, "network_hash": networks, "hardware_hash": hardware}
     return SweepPlan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
@@ -254,6 +257,16 @@ def _check_axes(rows: list[dict[str, Any]], workload: Workload) -> None:
                 holders = (row for row in rows if repr(row[key]) == shown)
                 if all(_try(record, row) is not None for row in holders):
                     raise ConfigError(f"axes.{key}: {error}")
+
+
+def _check_layers(rows: list[dict[str, Any]], workload: Workload) -> None:
+    """Refuse keys and values of ``layers`` that no point can take."""
+    for glob, changes in workload.layers.items():
+        fixed = {f"{glob}:{key}": value for key, value in changes.items()}
+        for record in workload.hardware.values():
+            error = _try(record, fixed)
+            if error is not None and all(_try(record, {**fixed, **row}) is not None for row in rows):
+                raise ConfigError(f"layers.{glob}: {error}")
 
 
 def _try(record: Hardware, settings: Mapping[str, Any]) -> ConfigError | None:

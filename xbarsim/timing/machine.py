@@ -27,6 +27,9 @@ from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, part_wid
 from xbarsim.timing.route import Tree
 from xbarsim.timing.slots import result_bits, window_cycles
 
+LARGEST = 10**12
+"""Largest number of cycles or bits of one step; sums over a million of them still fit 64 bits."""
+
 Ints = NDArray[np.int64]
 Indices = NDArray[np.uint32]
 Arrays = dict[str, Any]
@@ -132,6 +135,11 @@ def _cycles(work: int, width: int) -> int:
 
 
 def _ints(values: Sequence[int]) -> Ints:
+    if max(values, default=0) > LARGEST:
+        raise MappingError(
+            f"timing: a count or a number of cycles is {float(max(values)):.3g}, above {LARGEST:.0e}; the clock or a "
+            "duration in timing, or a rate of a component, has the wrong unit"
+        )
     return np.array(values, dtype=np.int64)
 
 

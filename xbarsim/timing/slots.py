@@ -117,7 +117,7 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
         return hardware.read_cycles
     converters = hardware.adc.per_array * hardware.arrays_per_crossbar
     sweep = conversions_of(hardware, columns) / converters * hardware.clock_hz / rate
-    return max(hardware.read_cycles, math.ceil(sweep - 1e-9))
+    return max(hardware.read_cycles, math.ceil(min(sweep, 1e18) - 1e-9))
 
 
 def window_cycles(layer: LayerPlan) -> tuple[int, int]:

@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike
 from xbarsim import api, config
 from xbarsim.data.labels import check_labels
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.limits import check_count
 from xbarsim.network import Network, from_torch, load_network
 from xbarsim.network.execute import check_images
-from xbarsim.rng import stream
+from xbarsim.rng import check_seed, stream
 
 if TYPE_CHECKING:
     from xbarsim.train.hardware_model import DrawnChip
@@ -115,8 +116,8 @@ def finetune(
         ("refresh", refresh, 1),
         ("shift", shift, 0),
     ):
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise ConfigError(f"{name}: {value} is not a whole number of at least {least}")
+        check_count(name, value, least)
+    check_seed(seed)
     if not rate > 0 or weight_decay < 0:
         raise ConfigError(f"rate: {rate} and weight_decay: {weight_decay} must be above 0, and at least 0")
     record = api.load_hardware(hardware)

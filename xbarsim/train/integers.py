@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.limits import check_count
 from xbarsim.network import Network, QuantizedNetwork, load_network, quantize_network
 from xbarsim.network.execute import check_images
 from xbarsim.network.grid import fix_grids, require_float
 from xbarsim.network.refit import refit_network
+from xbarsim.rng import check_seed
 
 Progress = Callable[[str, int, int], None]
 
@@ -87,8 +89,8 @@ def quantize(
     if method not in METHODS:
         raise ConfigError(f"method: {method!r} is not one of {', '.join(METHODS)}")
     for name, value in (("iterations", iterations), ("batch", batch), ("threads", threads)):
-        if isinstance(value, bool) or int(value) != value or value < 1:
-            raise ConfigError(f"{name}: {value!r} is not a whole number of at least 1")
+        check_count(name, value)
+    check_seed(seed)
     net = load_network(network)
     require_float(net)
     images = check_images(net, np.asarray(calibration))

@@ -1,0 +1,109 @@
+"""Errors of a validation as one line: dotted key, value, rule and file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from xbarsim.config.component import Component
+from xbarsim.errors import show_value
+from xbarsim.names import suggest
+from xbarsim.plugin import find_table
+
+_PLAIN = {
+    "Input should be ": "", "Input should ": "", "a valid boolean": "true or false",
+    "a valid integer": "a whole number", "a valid number": "a number", "a valid string": "text",
+    "a valid dictionary": "a mapping of keys to values", "a valid tuple": "a list", "a valid list": "a list",
+}  # fmt: skip
+"""Words of pydantic -> words of YAML."""
+
+
+def explain_error(error: ValidationError, record: type[BaseModel], origin: str) -> str:
+    """Turn the first error of a validation into one line.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What the validation raised.
+    record : type
+        Class that was asked for.
+    origin : str
+        File that the values came from.
+
+    Returns
+    -------
+    str
+        Dotted key, value, rule and file.
+    """
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    where = f" ({origin})" if origin else ""
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(path)}: unknown key{suggest(path[-1], find_keys(record, path[:-1]))}{where}"
+    if first["type"] == "kind":
+        return f"{'.'.join(path)}.{first['msg']}{where}"
+    if first["type"] == "value_error":  # raised by a record of ours, which names the key
+        return f"{first['msg'].removeprefix('Value error, ')}{where}"
+    if first["type"] == "missing":
+        return f"{'.'.join(path)}: missing{where}"
+    # members of a union append their own branch to the key; it is removed
+    known = _known_prefix(record, path)
+    if not known:
+        return f"{first['msg']}{where}"
+    rules = [item["msg"] for item in error.errors(include_url=False) if _known_prefix(record, item["loc"]) == known]
+    rule = " or ".join(dict.fromkeys(map(_name_rule, rules)))
+    return f"{'.'.join(known)}: {show_value(first['input'])} is not allowed: should be {rule}{where}"
+
+
+def _name_rule(text: str) -> str:
+    for found, plain in _PLAIN.items():
+        text = text.replace(found, plain)
+    return text
+
+
+def _fields(record: Any) -> dict[str, Any] | None:
+    """Return the fields of a record class, None for anything else."""
+    record = getattr(record, "__origin__", record) if hasattr(record, "__metadata__") else record
+    if record is Component:  # any law may price it
+        laws = find_table("component_law")
+        return {name: field.annotation for law in laws for name, field in laws[law].model_fields.items()}
+    if isinstance(record, type) and issubclass(record, BaseModel):
+        return {field.alias or name: field.annotation for name, field in record.model_fields.items()}
+    return None
+
+
+def _step(record: Any, key: str) -> Any:
+    """Return what lies behind one key of a record class or of a ``dict[str, Record]`` annotation."""
+    fields = _fields(record)
+    if fields is not None:
+        return fields.get(key)
+    parts = [part for part in getattr(record, "__args__", ()) if part is not type(None)]
+    if len(parts) == 1 and _fields(parts[0]) is not None:  # a record or nothing: pydantic names no branch
+        return _step(parts[0], key)
+    for part in parts:
+        if getattr(record, "__origin__", None) is dict:
+            part = record.__args__[1]
+        if _fields(part) is not None:
+            return part
+        if getattr(part, "__origin__", None) is dict:
+            return _step(part, key)
+    return None
+
+
+def _known_prefix(record: Any, path: Iterable[Any]) -> list[str]:
+    known: list[str] = []
+    for part in path:
+        record = _step(record, str(part))
+        if record is None:
+            break
+        known.append(str(part))
+    return known
+
+
+def find_keys(record: Any, path: list[str]) -> list[str]:
+    """Return the keys of the record that lies behind a path of keys; none where that is a value."""
+    for part in path:
+        record = _step(record, part)
+    return list(_fields(record) or ())
