@@ -6,7 +6,7 @@ import pytest
 from xbarsim.config import load_hardware
 from xbarsim.mvm import program_matrix
 from xbarsim.mvm.program import ProgrammedMatrix
-from xbarsim.mvm.reuse import KeptArrays, keep_arrays
+from xbarsim.mvm.reuse import KeptArrays, _count_bytes, keep_arrays
 
 WEIGHTS = np.random.default_rng(0).integers(-7, 8, (40, 12))
 OPTIONS = {"weight_bits": 4, "activation_bits": 4, "seed": 1, "trial": 0, "layer": "a"}
@@ -51,7 +51,7 @@ def test_anything_else_programs_arrays_anew(other):
 
 
 def test_the_least_recently_used_go_beyond_the_limit():
-    size = sum(value.nbytes for value in vars(program()).values() if isinstance(value, np.ndarray))
+    size = _count_bytes(program())
     with keep_arrays(KeptArrays(limit_bytes=2 * size)):
         first, second = program(trial=0), program(trial=1)
         assert program(trial=0) is first

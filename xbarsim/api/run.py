@@ -231,7 +231,10 @@ def _load_reference(given: Network | str | Path, network: Network) -> Network:
 
 def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ...]) -> Cost:
     measured = {
-        error.name: Measured(mean_level=error.mean_level, input_activity=error.input_activity) for error in errors
+        error.name: Measured(
+            mean_level=error.mean_level, input_activity=error.input_activity, array_watt=error.array_read_watt
+        )
+        for error in errors
     }
     return price(plan, activity, measured=measured)
 

@@ -30,7 +30,6 @@ from xbarsim.crossbar.power import FIRST_ORDER
 from xbarsim.mapping import LayerPlan
 from xbarsim.mvm.layout import FLOAT_BITS, count_slices
 from xbarsim.rng import stream
-from xbarsim.timing.rounds import wanted_columns
 
 Floats = NDArray[np.float64]
 
@@ -247,7 +246,7 @@ def _count_epitome(layer: LayerPlan) -> Counter[ArrayFill]:
     """Count the reads of arrays by filling, for one stream of one window: only arrays that a round needs are read."""
     epitome = layer.epitome
     assert epitome is not None
-    driven, wanted = epitome.driven(layer.row_starts), wanted_columns(layer, epitome)
+    driven, wanted = epitome.driven(layer.row_starts), layer.wanted_columns
     rows, used = np.diff(layer.row_starts), layer.columns.used
     found: Counter[ArrayFill] = Counter()
     for lines, columns in zip(driven, wanted):

@@ -76,6 +76,10 @@ class CorrectedMachine:
         """Return the mean squared word-line voltage as a fraction of full scale squared [-]."""
         return self.machine.input_activity(codes)
 
+    def measure_watt(self, codes: Codes) -> float:
+        """Return the mean power of an array over the pulses of a read [W]."""
+        return self.machine.measure_watt(codes)
+
 
 def correct_outputs(
     machine: Machine,

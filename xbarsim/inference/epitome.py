@@ -17,10 +17,12 @@ import numpy as np
 from xbarsim.converter import split_inputs
 from xbarsim.errors import MappingError
 from xbarsim.inference.machine import Codes, Sums
+from xbarsim.inference.power import PowerPart, average_power, average_weights, spread_images
 from xbarsim.inference.sample import pick_images, pick_vectors, pick_windows
 from xbarsim.mapping import EpitomePlan, LayerPlan
 from xbarsim.mapping.epitome import OVERWRITE, Ints
 from xbarsim.mvm import Engine, Statistics, leave_out_errors, program_matrix
+from xbarsim.mvm.power import weigh_codes
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
@@ -108,6 +110,23 @@ class EpitomeMachine:
             squares += float(np.mean((split_inputs(lines, streams) / highest) ** streams.power)) * lines.shape[1]
             lines_count += lines.shape[1]
         return squares / lines_count
+
+    def measure_watt(self, codes: Codes) -> float:
+        """Return the mean power of an array over the pulses of a read [W]; only arrays that a round needs are read."""
+        streams = self.engines[0].streams
+        weights, lowest = weigh_codes(streams, self.plan.hardware), streams.reads.lowest
+        columns = self.plan.columns
+        needed = (self.plan.wanted_columns > 0).reshape(-1, columns.runs, columns.run_blocks)
+        parts = []
+        for block, engine, lines in self._lines(spread_images(codes, most=0)):
+            of_round = average_weights(lines.reshape(-1, self.tables.round_count, engine.rows), weights, lowest)
+            held = needed[:, :, : engine.programmed.power.run_blocks].reshape(len(needed), -1)
+            is_read = held & (self._driven[:, [block]] > 0)  # columns that no round wants are not even programmed
+            activity = np.einsum("rc,rk->ck", is_read.astype(np.float64), of_round)
+            some = pick_vectors(lines)
+            reads = int(is_read.sum()) * engine.hardware.polarities
+            parts.append(PowerPart(engine, activity, some, None, reads))
+        return average_power(parts)
 
     def _shift(self, block: int) -> Ints:
         """Return the binary places by which the results of a row block are shifted up, by column."""

@@ -45,7 +45,8 @@ class LayerError:
     """Mean squared word-line voltage as a fraction of full scale squared [-]."""
     mean_level: float
     """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
-
+    array_read_watt: float
+    """Mean power of an array over the pulses of a read: of driven rows, with what lines take [W]."""
     fit_rms_lsb: float | None
     """Root-mean-square error of fitted responses on reads that were solved exactly and kept back, in steps of the
     converter; None where responses are not fitted [lsb]."""
@@ -121,6 +122,7 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
         threshold_share=float(np.average([n for n, _ in near], weights=[n for _, n in near])) if near else None,
         input_activity=machine.input_activity(sample),
         mean_level=machine.mean_level,
+        array_read_watt=machine.measure_watt(codes),
         fit_rms_lsb=fit_rms,
         fit_max_lsb=max(fit.max_lsb for fit, _ in fits) if fits else None,
         fit_outside=float(np.average([fit.outside for fit, _ in fits], weights=counts)) if fits else None,

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from xbarsim.converter import split_inputs
 from xbarsim.inference.epitome import program_epitome
 from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
+from xbarsim.inference.power import PowerPart, average_power, average_weights, count_arrays, spread_images
 from xbarsim.inference.sample import pick_images, pick_vectors, pick_windows
 from xbarsim.mapping import LayerPlan, Stripe
 from xbarsim.mvm import Engine, ReadGroups, Statistics, leave_out_errors, program_matrix
+from xbarsim.mvm.power import weigh_codes
 from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
@@ -109,6 +111,30 @@ class LayerMachine:
         highest = (1 << streams.dac_bits) - 1
         return float(np.mean((split_inputs(codes, streams) / highest) ** streams.power))
 
+    def measure_watt(self, codes: Codes) -> float:
+        """Return the mean power of an array over the pulses of a read [W]; see :meth:`Machine.measure_watt`."""
+        engine, plan = self.blocks[0].engine, self.plan
+        weights, lowest = weigh_codes(engine.streams, plan.hardware), engine.streams.reads.lowest
+        sample = spread_images(codes)
+        few = spread_images(codes, most=0)
+        if not self.node.has_kernel:
+            average = average_weights(sample.reshape(-1, codes.shape[-1]), weights, lowest)
+            some = sample_vectors(self.node, self.quantized, plan, few, slice(None))
+            return average_power([PowerPart(engine, average, some, None, count_arrays(engine))])
+        pad = float(weights[self.quantized.input_zero_point - lowest])
+        average, chosen, parts = average_weights(sample, weights, lowest), choose_stripes(plan), []
+        for index, block in enumerate(self.blocks):
+            cut, part = plan.stripe(index), average[np.newaxis, block.inputs]
+            geometry, is_last = make_geometry(part.shape, **self._geometry()), plan.rows_order == "packed"
+            activity = gather_windows(part, geometry, channels_last=is_last, pad_code=pad).mean(axis=0)
+            is_chosen = index in chosen and bool(block.engine.programmed.power.kept)
+            vectors = sample_vectors(self.node, self.quantized, plan, few, block.inputs) if is_chosen else None
+            groups = read_groups(cut, plan)
+            turns = None if groups is None else np.equal.outer(np.arange(groups.count), groups.of_row)
+            reads = count_arrays(block.engine) * cut.rounds
+            parts.append(PowerPart(block.engine, activity, vectors, turns, reads))
+        return average_power(parts)
+
     def _parts(self, codes: Codes) -> Iterator[tuple[Block, tuple[Codes], dict[str, Any]]]:
         """Yield each block with its inputs and the windows that cut them."""
         if not self.node.has_kernel:
@@ -184,10 +210,16 @@ def program_layer(
             trial=trial,
             layer=node.name if plan.stripes == 1 else f"{node.name}#{index}",
             codes=sample,
+            keeps_samples=index in choose_stripes(plan),
             threads=threads,
         )
         blocks.append(Block(engine=engine, inputs=inputs))
     return LayerMachine(node=node, quantized=quantized, plan=plan, blocks=tuple(blocks))
+
+
+def choose_stripes(plan: LayerPlan) -> set[int]:
+    """Return the stripes of a layer that show what lines take of the power of reads: first, middle and last."""
+    return {0, plan.stripes // 2, plan.stripes - 1}
 
 
 def sample_vectors(node: Node, quantized: QuantizedLayer, plan: LayerPlan, codes: Codes, inputs: slice) -> NDArray[Any]:

@@ -96,6 +96,20 @@ class Machine(Protocol):
             Mean over word lines and streams [-].
         """
 
+    def measure_watt(self, codes: Codes) -> float:
+        """Return the mean power of an array over the pulses of a read.
+
+        Parameters
+        ----------
+        codes : ndarray of int
+            Quantised inputs, axes as in :meth:`accumulate`.
+
+        Returns
+        -------
+        float
+            Mean over the arrays that are read, the windows and the streams [W].
+        """
+
 
 class AdjustableMachine(Machine, Protocol):
     """A machine whose ADC range can still be set; none of its results depends on an earlier one."""

@@ -209,6 +209,13 @@ class LayerDraft:
             return math.prod(self.epitome.sampler.weight_shape) * matrix.windows
         return matrix.groups * matrix.rows * matrix.cols * matrix.windows
 
+    @property
+    def wanted_columns(self) -> np.ndarray:
+        """Physical columns that each round of an epitome converts in each column block, (rounds, col_blocks)."""
+        assert self.epitome is not None
+        held = np.pad(np.cumsum(self.columns.held, axis=1), ((0, 0), (1, 0)))
+        return np.asarray((held[:, self.epitome.columns[:, 1]] - held[:, self.epitome.columns[:, 0]]).T)
+
     def stripe(self, index: int) -> Stripe:
         """Return one stripe, counted from 0."""
         full, last = self.partition.stripe, self.partition.last

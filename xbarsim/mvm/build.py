@@ -38,6 +38,7 @@ def program_matrix(
     trial: int = 0,
     layer: str = "",
     codes: ArrayLike | None = None,
+    keeps_samples: bool = True,
     threads: int | None = None,
 ) -> Engine:
     """Program a matrix of signed integers into crossbars.
@@ -60,6 +61,8 @@ def program_matrix(
         Key of the device's random streams.
     codes : array_like of int, (vectors, K), optional
         Calibration inputs, where a response is fitted (``hardware.response``); uniform ones by default.
+    keeps_samples : bool
+        Whether some arrays are kept, on which it can be measured what lines take of the power of reads.
     threads : int, optional
         Threads to use.
 
@@ -91,8 +94,9 @@ def program_matrix(
     if hardware.response != "operator":
         probes = choose_probes(codes, streams, starts, find_amplitudes(hardware), seed=seed, layer=layer)
     programmed = recall_arrays(
-        encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes, threads=threads
-    )
+        encoded, layout, starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes,
+        keeps_samples=keeps_samples, threads=threads,
+    )  # fmt: skip
     grids = make_grids(programmed.matrix, starts, dac.bits)
     if dac.accumulate == "analog":
         programmed = replace(programmed, still=programmed.still * np.float32(np.square(streams.weights).sum()))

@@ -26,6 +26,7 @@ from xbarsim.mvm.bend import TERMS, Bend, find_amplitudes, weigh_rows
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
+from xbarsim.mvm.power import MatrixPower, PowerCollector
 from xbarsim.mvm.probe import Probes
 from xbarsim.mvm.respond import ChunkArrays, ColumnFit, ColumnPart, fit_columns, program_chunk
 from xbarsim.mvm.solved import SolvedReads
@@ -59,6 +60,8 @@ class ProgrammedMatrix:
     """What columns sense for a sum of the matrix, where the circuit depends on its input; None: the sum."""
     solved: SolvedReads | None
     """The arrays themselves, where every read is solved; None elsewhere."""
+    power: MatrixPower
+    """What the power of reads follows from."""
 
 
 def program_arrays(
@@ -72,6 +75,7 @@ def program_arrays(
     trial: int,
     layer: str,
     probes: Probes | None,
+    keeps_samples: bool = True,
     threads: int | None = None,
 ) -> ProgrammedMatrix:
     """Program every array of a layer and return its effective matrix.
@@ -92,6 +96,8 @@ def program_arrays(
         Key of the device's random streams; arrays of a chunk share one.
     probes : Probes or None
         Reads to fit a response on; None where the operator is all there is.
+    keeps_samples : bool
+        Whether some arrays are kept, on which it can be measured what lines take of the power of reads.
     threads : int, optional
         Threads to solve circuits on; the result does not depend on it.
 
@@ -107,12 +113,14 @@ def program_arrays(
     stack = (len(row_starts) - 1, layout.blocks, encoded.digits.shape[0])
     measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
     kept: list[ChunkArrays] = []
+    power = PowerCollector(hardware, layout, row_starts, keeps_samples=keeps_samples)
     curves = None if probes is None else _CollectedCurves.make(probes, sheet, row_starts, hardware)
     for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
         arrays = program_chunk(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
         parts = arrays.respond(None if probes is None else probes.drive[chunk.row_block])
         collected.add(chunk, parts)
+        power.add(chunk.row_block, chunk.blocks, arrays.g)
         if hardware.response == "exact":
             kept.append(arrays)
         if probes is not None and curves is not None:
@@ -129,6 +137,7 @@ def program_arrays(
         mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
         bend=None if curves is None else Bend(**vars(curves)),
         solved=SolvedReads(arrays=tuple(kept), columns=sheet.columns) if hardware.response == "exact" else None,
+        power=power.finish(),
     )
 
 

@@ -82,6 +82,7 @@ def recall_arrays(
     trial: int,
     layer: str,
     probes: Probes | None,
+    keeps_samples: bool = True,
     threads: int | None = None,
 ) -> ProgrammedMatrix:
     """Program every array of a layer as :func:`~xbarsim.mvm.program.program_arrays` does, or find it programmed.
@@ -90,7 +91,7 @@ def recall_arrays(
     ----------
     row_starts : ndarray of int, (row blocks + 1,)
         First row of every row block, and K.
-    encoded, layout, hardware, groups, seed, trial, layer, probes, threads
+    encoded, layout, hardware, groups, seed, trial, layer, probes, keeps_samples, threads
         As there.
 
     Returns
@@ -103,12 +104,12 @@ def recall_arrays(
     if kept is None or hardware.device.files or hardware.response == "exact":
         return program_arrays(
             encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes,
-            threads=threads,
+            keeps_samples=keeps_samples, threads=threads,
         )  # fmt: skip
     device: Any = hardware.model_dump_json(exclude=_NOT_PROGRAMMED)
     sensed = (hardware.adc.subtract, hardware.adc.off_current)
     turns = (groups.count, groups.of_row.tolist(), groups.of_output.tolist())
-    about = (device, sensed, seed, trial, layer, encoded.digits.shape, row_starts.tolist(), turns)
+    about = (device, sensed, seed, trial, layer, encoded.digits.shape, row_starts.tolist(), turns, keeps_samples)
     digest = hashlib.sha256(repr(about).encode())
     digest.update(np.ascontiguousarray(encoded.digits).data)
     if probes is not None:
@@ -120,12 +121,16 @@ def recall_arrays(
     if programmed is None:
         programmed = program_arrays(
             encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer, probes=probes,
-            threads=threads,
+            keeps_samples=keeps_samples, threads=threads,
         )  # fmt: skip
         kept.keep(key, programmed)
     return programmed
 
 
 def _count_bytes(programmed: ProgrammedMatrix) -> int:
-    held = [programmed] if programmed.bend is None else [programmed, programmed.bend]
-    return sum(value.nbytes for each in held for value in vars(each).values() if isinstance(value, np.ndarray))
+    held: list[Any] = [programmed, programmed.power]
+    held += [] if programmed.bend is None else [programmed.bend]
+    samples = sum(pair.g.nbytes for pair in programmed.power.kept)
+    return samples + sum(
+        value.nbytes for each in held for value in vars(each).values() if isinstance(value, np.ndarray)
+    )

@@ -97,23 +97,25 @@ def make_geometry(
     return geometry
 
 
-def gather_windows(codes: NDArray[Any], geometry: Geometry, *, channels_last: bool, pad_code: int = 0) -> NDArray[Any]:
+def gather_windows(
+    codes: NDArray[Any], geometry: Geometry, *, channels_last: bool, pad_code: float = 0
+) -> NDArray[Any]:
     """Materialise every window as one vector.
 
     Parameters
     ----------
-    codes : ndarray of int, (images, channels, height, width)
-        Inputs.
+    codes : ndarray, (images, channels, height, width)
+        Inputs, of any type.
     geometry : Geometry
         Windows.
     channels_last : bool
         Order within a vector: (kh, kw, channel), or (channel, kh, kw).
-    pad_code : int
+    pad_code : float
         Value outside the image.
 
     Returns
     -------
-    ndarray of int, (images * out_height * out_width, K)
+    ndarray, (images * out_height * out_width, K)
         Vectors, image by image, row by row.
     """
     top, left, bottom, right = geometry.padding

@@ -14,7 +14,6 @@ from xbarsim.component.work import NO_ARRAYS, ArrayWork, StepWork
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.timing.layout import Layout, StepLayout
 from xbarsim.timing.program import written_cells
-from xbarsim.timing.rounds import wanted_columns
 from xbarsim.timing.slots import conversions_of, result_bits
 
 Counts = dict[str, int | float]
@@ -117,7 +116,7 @@ def _describe_arrays(layer: LayerPlan, sum_bits: int) -> ArrayWork:
 
 def _describe_rounds(layer: LayerPlan, epitome: EpitomePlan, sum_bits: int) -> ArrayWork:
     """Work out what the arrays of an epitome, its tables and its joint module do for one window."""
-    driven, wanted = epitome.driven(layer.row_starts), wanted_columns(layer, epitome)
+    driven, wanted = epitome.driven(layer.row_starts), layer.wanted_columns
     rows_read, cols_read = (driven > 0).sum(axis=1), (wanted > 0).sum(axis=1)
     converted = np.array([[conversions_of(layer.hardware, n) if n else 0 for n in row] for row in wanted.tolist()])
     results = epitome.columns[:, 1] - epitome.columns[:, 0]

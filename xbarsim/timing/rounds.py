@@ -18,23 +18,6 @@ from xbarsim.mapping import EpitomePlan, LayerPlan
 Ints = NDArray[np.int64]
 
 
-def wanted_columns(layer: LayerPlan, epitome: EpitomePlan) -> Ints:
-    """Return how many physical columns each round converts in each column block, (rounds, col_blocks).
-
-    Parameters
-    ----------
-    layer, epitome : LayerPlan, EpitomePlan
-        The layer and its tables.
-
-    Returns
-    -------
-    ndarray, (rounds, col_blocks)
-        Physical columns.
-    """
-    held = np.pad(np.cumsum(layer.columns.held, axis=1), ((0, 0), (1, 0)))
-    return (held[:, epitome.columns[:, 1]] - held[:, epitome.columns[:, 0]]).T
-
-
 def share_rounds(layer: LayerPlan, epitome: EpitomePlan, begin: int, end: int) -> tuple[int, int]:
     """Return what one window needs of and gives to some crossbars of a replica.
 
@@ -51,7 +34,7 @@ def share_rounds(layer: LayerPlan, epitome: EpitomePlan, begin: int, end: int) -
         Features fetched in all rounds, and results that leave after the joint module.
     """
     row, col = np.divmod(np.arange(begin, end), layer.row_blocks)[::-1]
-    fetched, wanted = epitome.fetched(layer.row_starts), wanted_columns(layer, epitome) > 0
+    fetched, wanted = epitome.fetched(layer.row_starts), layer.wanted_columns > 0
     rows = sum(int(fetched[wanted[:, col[row == r]].any(axis=1), r].sum()) for r in np.unique(row))
     held = layer.columns.held[np.unique(col)].any(axis=0)
     computed = epitome.columns[epitome.rounds[:, 1] == epitome.rounds[0, 1]]
