@@ -28,13 +28,17 @@ WHOLE = "The file itself"
 """Heading of the keys of hardware files that are in no section."""
 READ = {
     "device": "[Devices](../devices.md)",
-    "crossbar": "[Circuits, cells and measured arrays](../topologies.md), "
+    "crossbar": "[Circuits of arrays](../theory/circuit.md), [Circuits, cells and measured arrays](../topologies.md), "
     "[Responses of circuits that depend on their inputs](../responses.md)",
     "dac": "[Input coding](../input_coding.md)",
     "adc": "[Converters](../converters.md), [Remedies](../remedies.md)",
-    "mapping": "[Grouped layers](../remedies.md), [Choose the mapping](../tutorials/mapping_choices.md)",
+    "mapping": "[Mapping](../theory/mapping.md), [Grouped layers](../remedies.md)",
     "epitome": "[Epitomes](../epitomes.md)",
-    "components": "[Counted actions](../actions.md)",
+    "chip": "[Mapping](../theory/mapping.md)",
+    "timing": "[Timing](../theory/timing.md)",
+    "activity": "[Energy, area and EDAP](../theory/cost.md)",
+    "components.NAME": "[Energy, area and EDAP](../theory/cost.md), [Components](../components.md), "
+    "[Counted actions](../actions.md)",
 }
 """Section -> pages with its equations and their sources."""
 
