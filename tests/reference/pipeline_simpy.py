@@ -6,6 +6,7 @@ chip (each tested on its own); shares of tiles are found by walking through all 
 
 import heapq
 import math
+from fractions import Fraction
 
 import simpy
 
@@ -54,8 +55,8 @@ class Server:
 class Network:
     """Links, booked by packets in the order of injection."""
 
-    def __init__(self, env, fabric, timing):
-        self.env, self.fabric, self.timing = env, fabric, timing
+    def __init__(self, env, fabric, timing, io_bits):
+        self.env, self.fabric, self.timing, self.io_bits = env, fabric, timing, io_bits
         self.free, self.busy, self.pending = {}, {}, []
 
     def send(self, key, source, targets, bits):
@@ -75,7 +76,7 @@ class Network:
                 before = None
                 for link in self.fabric.path(source, target):
                     if link not in heads:
-                        width = self.timing.io_bits if link[0] == "chip" else self.timing.link_bits
+                        width = self.io_bits if link[0] == "chip" else self.timing.link_bits
                         cycles = math.ceil(bits / width)
                         start = max(heads[before], self.free.get(link, 0))
                         self.free[link] = start + cycles
@@ -116,6 +117,13 @@ def share_tiles(plan, layer, replica, places):
     return {places[tile]: (len(rows), len(held)) for tile, (rows, held) in sorted(tiles.items())}
 
 
+def off_chip_width(plan):
+    """Return the bits a cycle of a chip's link: each tile brings its part of the link of a full chip."""
+    chip, whole = plan.hardware.chip, plan.hardware.timing.io_bits
+    full = chip.full_tiles if chip.full_tiles is not None else chip.tiles
+    return whole if full == "auto" else Fraction(whole, full) * plan.tiles_per_chip
+
+
 class Pipeline:
     """All processes of one inference."""
 
@@ -125,7 +133,8 @@ class Pipeline:
         self.steps = trace_dataflow(plan.network).steps
         self.layers = {layer.name: layer for layer in plan.layers}
         self.fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
-        self.noc = Network(self.env, self.fabric, self.timing)
+        self.io_bits = off_chip_width(plan)
+        self.noc = Network(self.env, self.fabric, self.timing, self.io_bits)
         self.servers, self.registers, self.arrays = {}, {}, {}
         self.shares, self.homes, self.places = [], [], locate_tiles(plan)
         for step in self.steps:
@@ -184,7 +193,7 @@ class Pipeline:
         home = self.homes[index][replica]
         bits = step.values * self.bits[index]
         if step.kind == "input":
-            yield self.server("in").use((*key, 0), math.ceil(bits / timing.io_bits))
+            yield self.server("in").use((*key, 0), math.ceil(bits / self.io_bits))
         elif layer:
             passes = [
                 self.env.process(self.slot(index, window, replica, slot, tile))
@@ -200,7 +209,7 @@ class Pipeline:
             yield self.server(home, "buffer read", index % timing.buffer_banks).use((*key, 0), read)
             self.forget(index, window, 1)
             if step.kind == "output":
-                yield self.server("out").use((*key, 0), math.ceil(bits / timing.io_bits))
+                yield self.server("out").use((*key, 0), math.ceil(bits / self.io_bits))
                 self.finish[key] = self.env.now
                 return
             pool = step.kind in POOLS

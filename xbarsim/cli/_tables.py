@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.report.extra import list_extras
@@ -28,7 +29,7 @@ _ENDS = {"input": "input and output", "output": "input and output", "chip": "res
 _LAYER_COLUMNS = ("busy_s", "energy_joule", "area_m2")
 _COST_ROWS = (
     ("energy per inference", "energy_joule", "J"), ("delay of one inference", "delay_s", "s"),
-    ("area", "area_m2", "m2"), ("power", "power_watt", "W"),
+    ("area", "area_m2", "m2"), ("area without I/O", "core_area_m2", "m2"), ("power", "power_watt", "W"),
 )  # fmt: skip
 
 
@@ -128,6 +129,7 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     left += [
         ("throughput", f"{show_number(cost.throughput_hz)} /s"),
         ("EDAP", f"{cost.edap:.3e} J s m2"),
+        ("EDAP without I/O", f"{cost.edap_core:.3e} J s m2"),
         ("cycles", f"{cost.cycles:,}"),
     ]
     right = [(name, f"{getattr(cost, name):,}") for name in ("crossbars", "arrays", "tiles")]
@@ -135,9 +137,9 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     for name in ("tops", "tops_per_watt", "tops_per_mm2"):
         value = getattr(cost, name)
         right.append((describe_column(name).title, "-" if value is None else f"{value:.4g}"))
-    extras = [(extra.name, extra.text) for extra in list_extras(cost)]
-    left, right = left + extras[::2], right + extras[1::2]
-    for first, second in zip(left, right):
+    for extra in list_extras(cost):
+        (left if len(left) <= len(right) else right).append((extra.name, extra.text))
+    for first, second in zip_longest(left, right, fillvalue=("", "")):
         table.add_row(*first, "   ", *second)
     return table
 
@@ -168,8 +170,9 @@ def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         column = describe_column(name, values)
         columns.append((column.heading.replace(" [", "\n["), "right"))
         written.append(write_column(column, values))
-    columns.append(("EDAP\n[J s m2]", "right"))
-    written.append([f"{row['edap']:.3e}" for row in rows])
+    for name, heading in (("edap", "EDAP\n[J s m2]"), ("edap_core", "core EDAP\n[J s m2]")):
+        columns.append((heading, "right"))
+        written.append([f"{row[name]:.3e}" for row in rows])
     found = [row.get("accuracy.hardware") for row in rows]
     if any(_is_number(value) for value in found):
         columns.append(("accuracy\n[%]", "right"))

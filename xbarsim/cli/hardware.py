@@ -45,7 +45,8 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
     for title, rating in (("tile", hardware.tile), ("chip", hardware.peak)):
         if rating is not None:
             typer.echo(
-                f"# {title}: {rating.power_watt:.4g} W, {rating.area_m2 * 1e6:.4g} mm2, peak {rating.tops:.4g} TOPS, "
+                f"# {title}: {rating.power_watt:.4g} W, {rating.area_m2 * 1e6:.4g} mm2 "
+                f"({rating.core_area_m2 * 1e6:.4g} mm2 without off-chip I/O), peak {rating.tops:.4g} TOPS, "
                 f"{rating.tops_per_watt:.4g} TOPS/W, {rating.tops_per_mm2:.4g} TOPS/mm2"
             )
 

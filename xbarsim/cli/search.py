@@ -73,6 +73,6 @@ def _show(result: Result, marked: Mapping[int, str]) -> None:
     width = max(10, *map(len, marked.values()))
     for number in dict.fromkeys((*marked, *result.front)):
         metrics = result.entries[number].metrics or {}
-        shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in result.search.goals if name in metrics)
+        shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in result.shown if name in metrics)
         role = "chosen" if number == result.chosen else "front" if number in result.front else ""
         typer.echo(f"{number:6d}  {marked.get(number, ''):{width}s}  {role:6s}  {shown}")

@@ -76,6 +76,8 @@ def _count_operations(work: StepWork, unit: str) -> int:
     return work.windows * work.operations if work.unit == unit and work.kind != OPAQUE else 0
 
 
+OFF_CHIP = "off_chip"
+"""Action of off-chip I/O, whose components are not part of the core area."""
 OPAQUE = "opaque"
 """Kind of the operators that run in ONNX Runtime; their operations are not vector operations of the chip."""
 
@@ -189,7 +191,7 @@ ACTIONS = tabulate_actions(
         count=_count_hop_bits,
     ),
     Action(
-        name="off_chip",
+        name=OFF_CHIP,
         unit="bits",
         counted="network inputs and outputs moved on and off the chip",
         count=lambda work: work.windows * work.result_bits if work.is_end else 0,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xbarsim.component.action import OFF_CHIP
 from xbarsim.component.rate import rate_component
 from xbarsim.config import Component, Hardware
+from xbarsim.config.hardware import Chip
 
 
 def count_instances(component: Component, hardware: Hardware, per: str) -> float:
@@ -57,23 +59,43 @@ def slot_area(hardware: Hardware) -> float:
     )
 
 
-def shared_area(hardware: Hardware) -> float:
+def is_off_chip(name: str, hardware: Hardware) -> bool:
+    """Tell whether a component is off-chip I/O, which is not part of the core area.
+
+    Parameters
+    ----------
+    name : str
+        Key of ``hardware.components``.
+    hardware : Hardware
+        The accelerator.
+
+    Returns
+    -------
+    bool
+        Whether it is charged for the action ``off_chip``.
+    """
+    return (hardware.components[name].action or name) == OFF_CHIP
+
+
+def shared_area(hardware: Hardware, *, off_chip: bool) -> float:
     """Return the area of components of a whole chip.
 
     Parameters
     ----------
     hardware : Hardware
         The accelerator.
+    off_chip : bool
+        Whether to return that of off-chip I/O of a full chip, or that of all others.
 
     Returns
     -------
     float
-        Area of all components that are counted for a chip [m2].
+        Area of those components that are counted for a chip [m2].
     """
     return sum(
         component.count * rate_component(name, hardware).area_m2
         for name, component in hardware.components.items()
-        if component.per == "chip"
+        if component.per == "chip" and is_off_chip(name, hardware) == off_chip
     )
 
 
@@ -86,17 +108,21 @@ class ChipArea:
     unused_m2: float
     """The same for an array that no layer uses [m2]."""
     shared_m2: float
-    """Components of a whole chip [m2]."""
+    """Components of a whole chip, without off-chip I/O [m2]."""
+    off_chip_m2: float
+    """Off-chip I/O of a full chip [m2]."""
+    chip: Chip
+    """Hierarchy of the chip, which tells the share of its tiles in a full chip."""
 
-    def sum_up(self, held: Sequence[int], slots: int, chips: int) -> float:
+    def sum_up(self, held: Sequence[int], tiles_per_chip: int, chips: int) -> float:
         """Return the area of all chips.
 
         Parameters
         ----------
         held : sequence of int
             Arrays of every layer.
-        slots : int
-            Arrays of all chips, unused ones included.
+        tiles_per_chip : int
+            Tiles of a chip, unused ones included.
         chips : int
             Chips.
 
@@ -106,7 +132,9 @@ class ChipArea:
             Area [m2].
         """
         used = sum(count * each for count, each in zip(held, self.layer_m2))
-        return used + (slots - sum(held)) * self.unused_m2 + chips * self.shared_m2
+        slots = tiles_per_chip * chips * self.chip.arrays_per_tile
+        shared = self.shared_m2 + self.off_chip_m2 * float(self.chip.off_chip_share(tiles_per_chip))
+        return used + (slots - sum(held)) * self.unused_m2 + chips * shared
 
 
 def measure_chip(hardware: Hardware, layers: Sequence[Hardware]) -> ChipArea:
@@ -131,5 +159,7 @@ def measure_chip(hardware: Hardware, layers: Sequence[Hardware]) -> ChipArea:
     return ChipArea(
         layer_m2=tuple(next(area for each, area in known if each is layer) for layer in layers),
         unused_m2=known[0][1],
-        shared_m2=shared_area(hardware),
+        shared_m2=shared_area(hardware, off_chip=False),
+        off_chip_m2=shared_area(hardware, off_chip=True),
+        chip=hardware.chip,
     )

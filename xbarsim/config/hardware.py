@@ -7,6 +7,7 @@ Numbers carry their source in ``sources`` (dotted key or section -> text) or, fo
 
 from __future__ import annotations
 
+import fractions
 import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -45,6 +46,25 @@ class ChipSize(Record):
     """Tiles of a chip; ``auto``: as many as the network needs."""
     count: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Number of chips; ``auto``: as many as needed. A number rejects networks that do not fit."""
+    full_tiles: Annotated[int, Field(ge=1)] | None = None
+    """Tiles of a full chip, for which ``timing.io_bits`` and components charged for ``off_chip`` are given: a chip of
+    fewer tiles has its share of width, static power and area. None: ``tiles``; if that is auto, any chip has all."""
+
+    def off_chip_share(self, tiles: int) -> fractions.Fraction:
+        """Return the share of a full chip's off-chip I/O that a chip of so many tiles has.
+
+        Parameters
+        ----------
+        tiles : int
+            Tiles of the chip.
+
+        Returns
+        -------
+        Fraction
+            Its tiles over those of a full chip [-].
+        """
+        full = self.full_tiles or (tiles if self.tiles == "auto" else self.tiles)
+        return fractions.Fraction(tiles, full)
 
     @property
     def arrays_per_tile(self) -> int:
@@ -102,7 +122,7 @@ class Timing(Record):
     hop_cycles: Annotated[int, Field(ge=0)] = 1
     """Cycles of one router hop."""
     io_bits: Annotated[int, Field(ge=1)] = 64
-    """Bits that the off-chip link transfers in a cycle in each direction."""
+    """Bits that the off-chip link of a full chip transfers in a cycle in each direction; see ``chip.full_tiles``."""
     stream_bits: Annotated[int, Field(ge=1)] | None = None
     """Input buffer of a layer or operation for each of its inputs; None: as large as needed [bits]."""
     activation_lanes: Annotated[int, Field(ge=1)] = 16

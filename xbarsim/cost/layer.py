@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.component import is_off_chip
 from xbarsim.config import Hardware
 from xbarsim.cost.price import list_prices, price, price_idle
 from xbarsim.cost.record import Cost
@@ -123,7 +124,7 @@ def price_layer(
         energy_joule=energy,
         delay_s=delay,
         throughput_hz=throughput,
-        area_m2=part.area_m2,
+        area_m2=sum(area for name, area in part.area_by_component.items() if not is_off_chip(name, hardware)),
         cycles=cycles,
         layers=(dataclasses.replace(part, energy_joule=energy),),
         components=(),

@@ -1,13 +1,22 @@
-"""Peak rating of a tile and a chip: all components at their rated power, all arrays reading without a pause."""
+"""Peak rating of a tile and a chip: full arrays that read without a pause, and what they need.
+
+A component counts with its rated power, or, where it has none, with its leakage and the energy of its actions at the
+rate at which full arrays cause them. Actions between layers (activations, pooling, packets) are not part of a plate.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbarsim.component import action_energy, count_instances, rate_component
+from xbarsim.component import action_energy, count_instances, is_off_chip, rate_component
 from xbarsim.config import Hardware
+from xbarsim.mapping import plan_network
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import count_slices, usable_columns
+from xbarsim.network import Network, Node
+from xbarsim.network.kinds import LAYER_RULES
+from xbarsim.timing.counts import count_actions
+from xbarsim.timing.layout import lay_out
 from xbarsim.timing.slots import pass_cycles, sweep_period
 
 
@@ -18,9 +27,11 @@ class Peak:
     tops: float
     """Operations per second with full arrays [1e12/s]."""
     power_watt: float
-    """Sum of the rated power of all components [W]."""
+    """Power of all components: rated, or of their actions with full arrays [W]."""
     area_m2: float
     """Area of all components [m2]."""
+    core_area_m2: float
+    """Area without off-chip I/O [m2]."""
 
     @property
     def tops_per_watt(self) -> float:
@@ -46,8 +57,7 @@ def rate_tile(hardware: Hardware) -> Peak:
     Peak
         Tile without chip-wide components.
     """
-    power, area = _rate_parts(hardware, "tile")
-    return Peak(tops=_tile_ops(hardware) * 1e-12, power_watt=power, area_m2=area)
+    return _add_up(hardware, hardware.chip.arrays_per_tile, "tile")
 
 
 def rate_chip(hardware: Hardware) -> Peak | None:
@@ -64,42 +74,68 @@ def rate_chip(hardware: Hardware) -> Peak | None:
         None where ``chip.tiles`` is auto.
     """
     tiles = hardware.chip.tiles
-    if tiles == "auto":
-        return None
-    tile = rate_tile(hardware)
-    power, area = _rate_parts(hardware, "chip")
-    return Peak(tops=tile.tops * tiles, power_watt=tile.power_watt * tiles + power, area_m2=tile.area_m2 * tiles + area)
+    return None if tiles == "auto" else _add_up(hardware, tiles * hardware.chip.arrays_per_tile, "chip")
 
 
-def rated_power(name: str, hardware: Hardware) -> float:
-    """Return the power of one instance at full speed [W]."""
-    rating = rate_component(name, hardware)
-    if rating.power_watt or not action_energy(rating):
-        return rating.power_watt
-    component = hardware.components[name]
-    rate = rating.rate_hz
-    if rate is None and component.action in ("array", None) and name == "array":
-        rate = hardware.clock_hz / hardware.read_cycles
-    return rating.leakage_watt + action_energy(rating) * (rate or 0.0)
-
-
-def _rate_parts(hardware: Hardware, per: str) -> tuple[float, float]:
-    """Return power and area of the components of one tile, or of those that belong to one chip."""
-    power = area = 0.0
+def _add_up(hardware: Hardware, arrays: int, per: str) -> Peak:
+    """Return the rating of so many arrays that all read, which are those of a tile or of a chip."""
+    rates, power, area, core = action_rates(hardware), 0.0, 0.0, 0.0
+    tiles = arrays // hardware.chip.arrays_per_tile
     for name, component in hardware.components.items():
-        if (component.per == "chip") != (per == "chip"):
+        is_chip, is_link = component.per == "chip", is_off_chip(name, hardware)
+        if is_chip and per == "tile":
             continue
-        instances = component.count if per == "chip" else count_instances(component, hardware, "tile")
-        power += instances * rated_power(name, hardware)
-        area += instances * rate_component(name, hardware).area_m2
-    return power, area
+        instances = component.count if is_chip else tiles * count_instances(component, hardware, "tile")
+        if is_chip and is_link:
+            instances *= float(hardware.chip.off_chip_share(tiles))
+        rating = rate_component(name, hardware)
+        power += instances * (rating.power_watt or rating.leakage_watt)
+        if not rating.power_watt:
+            power += arrays * rates.get(component.action or name, 0.0) * action_energy(rating)
+        area += instances * rating.area_m2
+        core += 0.0 if is_link else instances * rating.area_m2
+    tops = arrays / hardware.arrays_per_crossbar * _array_ops(hardware) * 1e-12
+    return Peak(tops=tops, power_watt=power, area_m2=area, core_area_m2=core)
 
 
-def _tile_ops(hardware: Hardware) -> float:
-    """Return the operations a second of a tile whose arrays are full and read without a pause."""
-    chip, crossbar = hardware.chip, hardware.crossbar
-    arrays = chip.arrays_per_tile / hardware.arrays_per_crossbar
-    macs = crossbar.rows * usable_columns(hardware) / count_slices(hardware)
+def _array_ops(hardware: Hardware) -> float:
+    """Return the operations a second of a full array, or pair of arrays, that reads without a pause."""
+    macs = hardware.crossbar.rows * usable_columns(hardware) / count_slices(hardware)
+    return 2 * macs / _pass_seconds(hardware)
+
+
+def _pass_seconds(hardware: Hardware) -> float:
+    """Return how long a full array works on one input vector without a sign [s]."""
     streams = stream_count(hardware.activation_bits, hardware.dac.bits, signed=False)
     occupancy, _ = pass_cycles(hardware, streams, sweep_period(hardware, usable_columns(hardware)))
-    return 2 * arrays * macs * hardware.clock_hz / occupancy
+    return occupancy / hardware.clock_hz
+
+
+def action_rates(hardware: Hardware) -> dict[str, float]:
+    """Return how often an array that is full and reads without a pause causes each action.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        The accelerator.
+
+    Returns
+    -------
+    dict of str to float
+        Action -> actions of one physical array in a second [Hz].
+    """
+    rows, cols = hardware.crossbar.rows, usable_columns(hardware)
+    full = {
+        "chip.tiles": "auto", "chip.count": "auto", "mapping.replication": "none", "mapping.replicas": None,
+        "mapping.reload": "never",
+    }  # fmt: skip
+    attributes, shape = LAYER_RULES["linear"].query.build({"in_features": rows, "out_features": cols, "vectors": 1})
+    layer = Node(name="layer", kind="linear", inputs=("unsigned",), attributes=attributes)
+    network = Network(name="full", nodes=(Node(name="unsigned", kind="relu"), layer), input_shape=shape)
+    plan = plan_network(network, hardware.override(full))
+    layout = lay_out(plan)
+    counts = next(
+        found for step, found in zip(layout.steps, count_actions(plan, layout)) if step.step.name == layer.name
+    )
+    seconds = plan.arrays * _pass_seconds(hardware)
+    return {name: count / seconds for name, count in counts.items()}

@@ -14,7 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from xbarsim.component import action_energy, count_instances, idle_power, rate_component, write_energy
+from xbarsim.component import (
+    action_energy,
+    count_instances,
+    idle_power,
+    is_off_chip,
+    rate_component,
+    write_energy,
+)
 from xbarsim.component.law import CostLaw, WriteLaw
 from xbarsim.config import AssumedActivity, Component, Hardware
 from xbarsim.config.verify import mean_pulses
@@ -45,7 +52,14 @@ class Tag:
     idle_watt: float
     """Static power of those instances [W]."""
     is_chip: bool
-    """Whether it belongs to a whole chip."""
+    """Whether it belongs to a whole chip; its instances, area and power are those of a full chip."""
+    is_off_chip: bool
+    """Whether it is off-chip I/O, of which a chip has the share of its tiles."""
+
+    def count_chips(self, plan: Plan) -> float:
+        """Return how many full chips have as much of it as the chips of a plan."""
+        share = plan.hardware.chip.off_chip_share(plan.tiles_per_chip) if self.is_off_chip else 1
+        return float(plan.chips * share)
 
 
 Tags = dict[str, Tag]
@@ -85,6 +99,7 @@ def list_prices(hardware: Hardware) -> Tags:
             area_m2=instances * rating.area_m2,
             idle_watt=instances * idle_power(rating),
             is_chip=is_chip,
+            is_off_chip=is_off_chip(name, hardware),
         )
     return tags
 
@@ -271,9 +286,9 @@ def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
     energy, area = price_idle(tags, unused, interval_s), share_area(tags, unused)
     for name, tag in tags.items():
         if tag.is_chip:
-            area[name] = plan.chips * tag.area_m2
+            area[name] = tag.count_chips(plan) * tag.area_m2
             if tag.idle_watt:
-                energy[name] = plan.chips * tag.idle_watt * interval_s
+                energy[name] = tag.count_chips(plan) * tag.idle_watt * interval_s
     return LayerCost(
         name=REST, kind=REST, arrays=unused, energy_joule=sum(energy.values()), area_m2=sum(area.values()),
         energy_by_component=energy, area_by_component=area,
@@ -295,7 +310,7 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
     found = []
     for name, own in lists[0].tags.items():
         if own.is_chip:
-            shares: list[tuple[float, Tag]] = [(plan.chips, own)]
+            shares: list[tuple[float, Tag]] = [(own.count_chips(plan), own)]
         else:
             shares = [(arrays, tags[name]) for arrays, tags in held]
         idle = sum(count * tag.idle_watt for count, tag in shares) * activity.interval_s

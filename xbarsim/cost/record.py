@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xbarsim.component import OFF_CHIP
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
@@ -119,6 +121,16 @@ class Cost:
     def edap(self) -> float:
         """Energy times delay times area [J s m2]."""
         return self.energy_joule * self.delay_s * self.area_m2
+
+    @property
+    def core_area_m2(self) -> float:
+        """Area of all chips without off-chip I/O [m2]."""
+        return self.area_m2 - sum(each.area_m2 for each in self.components if each.action == OFF_CHIP)
+
+    @property
+    def edap_core(self) -> float:
+        """Energy times delay times core area [J s m2]."""
+        return self.energy_joule * self.delay_s * self.core_area_m2
 
     @property
     def power_watt(self) -> float:

@@ -95,7 +95,7 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
     def square_metres(replicas: Sequence[int]) -> float:
         held = [count * size for count, size in zip(replicas, sizes)]
         tiles_per_chip, chips = fit_chips(sum(held), hardware)
-        return chip.sum_up(held, tiles_per_chip * chips * hardware.chip.arrays_per_tile, chips) if chip else 0.0
+        return chip.sum_up(held, tiles_per_chip, chips) if chip else 0.0
 
     def fits(replicas: Sequence[int]) -> bool:
         if budget is not None and sum(count * size for count, size in zip(replicas, sizes)) > budget:

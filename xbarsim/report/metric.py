@@ -135,6 +135,14 @@ REPORT_METRICS: dict[str, Metric] = {
         read=read_path("cost", "edap"), needs="cost", higher_is_better=False,
         title=None, unit=None, interval=None, is_usual=True, is_searched=True,
     ),
+    "cost.core_area_m2": Metric(
+        read=read_path("cost", "core_area_m2"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=True, is_searched=True,
+    ),
+    "cost.edap_core": Metric(
+        read=read_path("cost", "edap_core"), needs="cost", higher_is_better=False,
+        title=None, unit=None, interval=None, is_usual=True, is_searched=True,
+    ),
     "cost.power_watt": Metric(
         read=read_path("cost", "power_watt"), needs="cost", higher_is_better=False,
         title=None, unit=None, interval=None, is_usual=False, is_searched=True,

@@ -33,6 +33,8 @@ _COST_NOTES = {
     "throughput_hz": "inferences a second at steady rate",
     "area_m2": "chip as configured, unused tiles and I/O included",
     "edap": "energy times delay times area",
+    "core_area_m2": "the same without off-chip I/O",
+    "edap_core": "energy times delay times core area",
     "power_watt": "energy times throughput",
     "cycles": "clock cycles of one inference",
     "crossbars": "a pair of opposite polarity counts as one",
@@ -43,7 +45,10 @@ _COST_NOTES = {
     "tops_per_watt": "at steady rate",
     "tops_per_mm2": "at steady rate",
 }
-_CARDS = ("energy_joule", "delay_s", "throughput_hz", "area_m2", "edap", "power_watt", "tops_per_watt", "crossbars")
+_CARDS = (
+    "energy_joule", "delay_s", "throughput_hz", "area_m2", "core_area_m2", "edap", "edap_core", "power_watt",
+    "tops_per_watt", "crossbars",
+)  # fmt: skip
 _BOUND_NOTE = (
     "The busiest resource that each layer, operation or end of the network uses, counted over all that share it; a "
     "share of 100 % of the time between two inferences is the bottleneck of the whole pipeline."

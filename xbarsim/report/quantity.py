@@ -18,9 +18,9 @@ _UNITS = {
 }  # fmt: skip
 _TITLES = {
     "edap": "EDAP", "tops": "TOPS", "tops_per_watt": "TOPS/W", "tops_per_mm2": "TOPS/mm2", "adc": "ADC", "dac": "DAC",
-    "snr": "SNR", "lsb": "LSB",
+    "snr": "SNR", "lsb": "LSB", "edap_core": "core EDAP",
 }  # fmt: skip
-_UNIT_OF = {"edap": "J s m2"}
+_UNIT_OF = {"edap": "J s m2", "edap_core": "J s m2"}
 _SHARES = ("share", "utilization", "clipped", "used")
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 _PREFIXED = ("J", "s", "W", "Hz", "S", "V", "B")

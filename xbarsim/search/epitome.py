@@ -48,6 +48,7 @@ from xbarsim.yaml_file import load_yaml
 Count = Annotated[int, Field(ge=1)]
 GOALS = {
     "latency": ("cost.delay_s", "min"), "energy": ("cost.energy_joule", "min"), "edap": ("cost.edap", "min"),
+    "edap_core": ("cost.edap_core", "min"),
     "accuracy": ("accuracy.hardware", "max"),
 }  # fmt: skip
 """Objective -> metric and direction."""
@@ -56,6 +57,10 @@ _SHARED_KEYS = (
     "trials",
 )  # fmt: skip
 """Keys of both kinds of search."""
+
+
+KEPT = ("crossbars", "delay_s", "energy_joule", "area_m2", "core_area_m2", "edap", "edap_core")
+"""Figures of the cost in comparisons of designs."""
 
 
 class Shape(Record):
@@ -104,7 +109,7 @@ class EpitomeSearch(Record):
     """Numbers of weight bits that a searched layer may have; those of the hardware if left out."""
     budget: Count | Literal["uniform"] = "uniform"
     """Number of crossbars that a design may take; that of the uniform design if left out."""
-    objectives: tuple[Literal["latency", "energy", "edap", "accuracy"], ...] = ("latency", "energy")
+    objectives: tuple[Literal["latency", "energy", "edap", "edap_core", "accuracy"], ...] = ("latency", "energy")
     """Objectives; accuracy needs data."""
     points: Annotated[int, Field(ge=1, le=LIMITS["points"].most)] = 100
     """Designs to evaluate."""
@@ -290,7 +295,7 @@ def compare_designs(
     return [
         {
             "design": label,
-            **{key: metrics[f"cost.{key}"] for key in ("crossbars", "delay_s", "energy_joule", "area_m2", "edap")},
+            **{key: metrics[f"cost.{key}"] for key in KEPT},
             "compression": plain / metrics["cost.crossbars"],
             **{key: value for key, value in metrics.items() if key.startswith("accuracy.")},
         }

@@ -15,7 +15,7 @@ from xbarsim.search.task import ACCURACY
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANELS = ("crossbars", "delay_s", "energy_joule", "edap")
+PANELS = ("crossbars", "delay_s", "energy_joule", "edap", "edap_core")
 
 
 def plot_comparison(rows: Sequence[Mapping[str, Any]]) -> Figure:

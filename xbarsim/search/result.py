@@ -20,6 +20,9 @@ from xbarsim.search.task import ACCURACY, Search
 from xbarsim.search.trace import Trace, tabulate_traces
 from xbarsim.store import write_file
 
+_PAIRS = (("cost.area_m2", "cost.core_area_m2"), ("cost.edap", "cost.edap_core"))
+CORE_PAIRS = {name: pair for pair in _PAIRS for name in pair}
+"""Metric -> itself and its counterpart with or without off-chip I/O."""
 CLOSE = 0.01
 """Largest loss of accuracy, relative to the best, that the chosen design may have for a better second objective [-]."""
 
@@ -81,6 +84,12 @@ class Result:
         extent = np.ptp(values, axis=0)
         scaled = (values - values.min(axis=0)) / np.where(extent > 0, extent, 1.0)
         return front[int(np.argmin(np.square(scaled).sum(axis=1)))]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Metrics that are shown for a design: the objectives, and those with and without off-chip I/O in pairs."""
+        names = [name for goal in self.search.goals for name in CORE_PAIRS.get(goal, (goal,))]
+        return tuple(dict.fromkeys(names))
 
     def describe(self, number: int) -> dict[str, Any]:
         """Return a point as plain data: number, label, choices by layer and metrics."""

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WORTH = ("accuracy.hardware", "accuracy.degradation")
-_PRICES = ("cost.edap", "cost.energy_joule", "cost.delay_s", "cost.area_m2")
+_PRICES = (
+    "cost.edap", "cost.edap_core", "cost.energy_joule", "cost.delay_s", "cost.area_m2", "cost.core_area_m2",
+)  # fmt: skip
 _COST_PAIRS = (
     ("cost.delay_s", "cost.energy_joule"),
     ("cost.area_m2", "cost.energy_joule"),

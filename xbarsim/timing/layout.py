@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -102,6 +103,8 @@ class Layout:
     """Numbers and names of the shared resources."""
     chip_links: frozenset[int]
     """Numbers of the links between chips, which are as wide as the off-chip link."""
+    io_bits: Fraction
+    """Bits that the off-chip link of a chip transfers in a cycle in each direction."""
 
 
 def lay_out(plan: Plan) -> Layout:
@@ -124,6 +127,7 @@ def lay_out(plan: Plan) -> Layout:
         steps=steps,
         resources=number_resources(plan.hardware.timing, plan.tiles, names),
         chip_links=frozenset(fabric.chip_links()),
+        io_bits=plan.hardware.timing.io_bits * plan.hardware.chip.off_chip_share(plan.tiles_per_chip),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -130,7 +131,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
     return EventTables(**arrays), layout
 
 
-def _cycles(work: int, width: int) -> int:
+def _cycles(work: int, width: int | Fraction) -> int:
     return math.ceil(work / width)
 
 
@@ -169,7 +170,7 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
         step, is_layer = each.step, each.layer is not None
         if step.kind in ("input", "output"):
             kind = INPUT_STEP if step.kind == "input" else OUTPUT_STEP
-            work = _cycles(each.result_bits, timing.io_bits)
+            work = _cycles(each.result_bits, layout.io_bits)
         else:
             kind = LAYER_STEP if is_layer else DIGITAL_STEP
             work = _cycles(step.values if is_layer else step.operations, part_width(each.unit, timing))
@@ -269,7 +270,7 @@ def _add_packet(rows: list[LinkRow], layout: Layout, timing: Timing, tree: Tree,
         return first, first
     base = layout.resources.first_link
     for link, parent in zip(tree.links, tree.parents):
-        width = timing.io_bits if link in layout.chip_links else timing.link_bits
+        width = layout.io_bits if link in layout.chip_links else timing.link_bits
         rows.append(LinkRow(base + link, first + parent if parent >= 0 else -1, _cycles(bits, width)))
     return first, len(rows)
 
