@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xbarsim.component.action import OFF_CHIP
 from xbarsim.component.rate import rate_component
 from xbarsim.config import Component, Hardware
-from xbarsim.config.hardware import Chip
+from xbarsim.config.chip import ChipSize
 
 
 def count_instances(component: Component, hardware: Hardware, per: str) -> float:
@@ -111,7 +111,7 @@ class ChipArea:
     """Components of a whole chip, without off-chip I/O [m2]."""
     off_chip_m2: float
     """Off-chip I/O of a full chip [m2]."""
-    chip: Chip
+    chip: ChipSize
     """Hierarchy of the chip, which tells the share of its tiles in a full chip."""
 
     def sum_up(self, held: Sequence[int], tiles_per_chip: int, chips: int) -> float:

@@ -2,12 +2,13 @@
 
 from xbarsim.config.activity import AssumedActivity
 from xbarsim.config.adc import Adc
+from xbarsim.config.chip import ChipSize
 from xbarsim.config.component import Component, Rating
 from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
 from xbarsim.config.device import Device, Drift, LogLaw, Programming, ReadNoise, Relaxation, Stuck, Telegraph
 from xbarsim.config.epitome import EpitomeRules
-from xbarsim.config.hardware import ChipSize, Hardware, Timing
+from xbarsim.config.hardware import Hardware, Timing
 from xbarsim.config.iv import Polynomial, Selector, Sinh
 from xbarsim.config.load import (
     hash_hardware,
