@@ -234,10 +234,10 @@ def test_a_constraint_that_nothing_meets_names_the_nearest_value(tmp_path):
 
 def test_constraints_bend_the_search(tmp_path):
     free = run_search(make_search({**ARRAYS, "points": 30}), tmp_path / "free", cache=None)
-    limit = 0.7 * free.entries[free.chosen].metrics["cost.crossbars"]
-    bound = make_search({**ARRAYS, "points": 30, "constraints": {"cost.crossbars": {"max": limit}}})
+    limit = 1.5 * free.entries[free.chosen].metrics["cost.crossbars"]
+    bound = make_search({**ARRAYS, "points": 30, "constraints": {"cost.crossbars": {"min": limit}}})
     result = run_search(bound, tmp_path / "bound", cache=None)
-    assert result.entries[result.chosen].metrics["cost.crossbars"] <= limit
+    assert result.entries[result.chosen].metrics["cost.crossbars"] >= limit
 
 
 def test_points_that_do_not_fit_are_answers_too(tmp_path):

@@ -170,9 +170,9 @@ def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         column = describe_column(name, values)
         columns.append((column.heading.replace(" [", "\n["), "right"))
         written.append(write_column(column, values))
-    for name, heading in (("edap", "EDAP\n[J s m2]"), ("edap_core", "core EDAP\n[J s m2]")):
+    for name, heading in (("edap", "EDAP\n[J s m2]"), ("edap_core", "EDAP\nno I/O")):
         columns.append((heading, "right"))
-        written.append([f"{row[name]:.3e}" for row in rows])
+        written.append([f"{row[name]:.2e}" for row in rows])
     found = [row.get("accuracy.hardware") for row in rows]
     if any(_is_number(value) for value in found):
         columns.append(("accuracy\n[%]", "right"))
