@@ -4,9 +4,9 @@ import json
 import math
 
 import pytest
+from samples import make_cost
 
 import xbarsim as xs
-from tests.samples import make_cost
 from xbarsim.cli import run
 from xbarsim.cost import rate_chip
 from xbarsim.report.metric import REPORT_METRICS

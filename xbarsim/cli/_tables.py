@@ -175,7 +175,7 @@ def design_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         written.append([f"{row[name]:.2e}" for row in rows])
     found = [row.get("accuracy.hardware") for row in rows]
     if any(_is_number(value) for value in found):
-        columns.append(("accuracy\n[%]", "right"))
+        columns.append(("top-1\n[%]", "right"))
         written.append([f"{100 * value:.1f}" if _is_number(value) else "-" for value in found])
     table = new_table("Designs", columns)
     for row, *cells in zip(rows, *written):
