@@ -48,8 +48,7 @@ from xbarsim.yaml_file import load_yaml
 Count = Annotated[int, Field(ge=1)]
 GOALS = {
     "latency": ("cost.delay_s", "min"), "energy": ("cost.energy_joule", "min"), "edap": ("cost.edap", "min"),
-    "edap_core": ("cost.edap_core", "min"),
-    "accuracy": ("accuracy.hardware", "max"),
+    "edap_core": ("cost.edap_core", "min"), "accuracy": ("accuracy.hardware", "max"),
 }  # fmt: skip
 """Objective -> metric and direction."""
 _SHARED_KEYS = (
