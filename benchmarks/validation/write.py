@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from figures import write_table
+from macros import TITLE, write_section
 
 SOURCES = ("isaac", "puma", "neurram", "sram", "counts")
 HEAD = """# Validation
@@ -39,6 +40,9 @@ def main() -> None:
         figures = source.collect()
         missed += sum(figure.verdict == "missed" for figure in figures)
         parts.append(f"## {source.TITLE}\n\n`python benchmarks/validation/{name}.py`\n\n{write_table(figures)}\n")
+    section, is_kept = write_section()
+    missed += not is_kept
+    parts.append(f"## {TITLE}\n\n`python benchmarks/validation/macros.py`\n\n{section}")
     target.write_text("\n".join([*parts, TAIL]), encoding="utf-8")
     print(f"{target}: {missed} claimed figures missed")
     sys.exit(missed > 0)
