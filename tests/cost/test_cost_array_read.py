@@ -123,6 +123,14 @@ def test_array_energy_grows_with_the_rows_in_use():
     np.testing.assert_allclose(np.array(energies) / energies[0], [1, 3, 7, 14], rtol=0.02)
 
 
+def test_an_array_that_is_part_of_a_compound_costs_as_much():
+    part = {"from_device": True, "source": "ours"}
+    whole = {"per": "array", "kind": "compound", "parts": {"cells": part}, "source": "ours"}
+    compound = xs.load_hardware("mnsim", {"components.array": whole})
+    for channels in (1, 14):
+        assert energy_of(compound, in_channels=channels) == pytest.approx(energy_of("mnsim", in_channels=channels))
+
+
 def test_cells_without_a_weight_conduct_off_current_only():
     hardware = xs.load_hardware("mnsim")  # no wires; on over off is 100
     narrow, wide = (energy_of(hardware, out_channels=channels) for channels in (1, 32))

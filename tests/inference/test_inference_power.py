@@ -45,16 +45,16 @@ class Recorder:
                 yield from ((row_block, block, pair) for block, pair in zip(blocks, g))
 
 
-def prepare(keys, *, groups=1, signed=False, shape=(12, 4, 4), outputs=14):
+def prepare(keys, *, groups=1, signed=False, shape=(12, 4, 4), outputs=14, weight_bits=5):
     """Return node, quantised layer, plan and codes of one convolution."""
     rng = np.random.default_rng(5)
     weight = rng.normal(size=(outputs, shape[0] // groups, 3, 3)) ** 3  # few large weights
     node = make_conv2d("conv", shape[0], outputs, 3, padding=1, groups=groups, weight=weight)
     network = Network(name="one", nodes=(node,), input_shape=shape)
-    hardware = xs.load_hardware("reference", {**SIZE, **COARSE, **keys})
+    widths = {**COARSE, "weight_bits": weight_bits}
+    hardware = xs.load_hardware("reference", {**SIZE, **widths, **keys})
     plan = plan_network(network, hardware)
     x = smooth(rng, 2, *shape) - (1.0 if signed else 0.0)
-    widths = {"weight_bits": COARSE["weight_bits"], "activation_bits": COARSE["activation_bits"]}
     quantized = quantize_network(network, x.astype(np.float32), **widths)
     layer = quantized.layers["conv"]
     return plan.layers[0].node, layer, plan.layers[0], quantize_input(layer, x.astype(np.float32))
@@ -141,6 +141,15 @@ def test_grouped_layers_drive_what_they_read(groups, encoding, monkeypatch):
 def test_drifted_and_stuck_cells_conduct_what_they_conduct(monkeypatch):
     aged = {"device.stuck.on_rate": 0.1, "device.drift": {"nu": 0.05, "time_s": 1e4}, "device.programming.sigma": 0.3}
     check({**WIRES, **aged}, monkeypatch)
+
+
+def test_a_reference_that_arrays_share_is_not_counted(monkeypatch):
+    recorder = Recorder(monkeypatch)
+    keys = {**WIRES, "encoding": "signed", "weight_bits": 2, "adc.subtract": "analog"}
+    node, layer, plan, codes = prepare({**keys, **{"crossbar.r_wl_ohm": 0.0, "crossbar.r_bl_ohm": 0.0}}, weight_bits=2)
+    machine = program_layer(node, layer, plan, seed=0, trial=0)
+    recorder.arrays = [(*each[:3], each[3][:, :1]) for each in recorder.arrays]
+    assert machine.measure_watt(codes) == pytest.approx(solve_all(machine, codes, recorder), rel=0.01)
 
 
 def test_reads_that_are_added_up_are_counted_one_by_one(monkeypatch):

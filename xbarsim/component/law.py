@@ -8,7 +8,7 @@ of one instance. ``xbarsim.register("component_law", name, cls)`` adds a law.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import Field, field_validator
 
@@ -64,8 +64,10 @@ class Rated(Protocol):
 class CostLaw(Component):
     """Base class of cost laws: derived classes add fields and the method ``rate``."""
 
-    reads_arrays: ClassVar[bool] = False
-    """Whether ``rate`` takes :attr:`OperatingPoint.array_watt`, which is then worked out layer by layer."""
+    @property
+    def reads_arrays(self) -> bool:
+        """Whether ``rate`` takes :attr:`OperatingPoint.array_watt`, which is then worked out layer by layer."""
+        return False
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check that the component is charged for an action that is counted; ValueError where it is not."""
@@ -130,7 +132,10 @@ class SurveyLaw(CostLaw):
 class ArrayReadLaw(CostLaw):
     """Cells of an array: energy from conductances, voltage and pulse; power and area as in the file."""
 
-    reads_arrays: ClassVar[bool] = True
+    @property
+    def reads_arrays(self) -> bool:
+        """Whether its energy is that of array reads: yes."""
+        return True
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check the action, and that the energy has one origin; ValueError where it is not so."""
@@ -211,6 +216,11 @@ class CompoundLaw(CostLaw):
     parts: Annotated[dict[str, PricedComponent], Field(min_length=1)]
     """Parts by name; ``count`` is their number in one instance, the other keys are those of components. ``per`` and
     ``action`` are those of the whole."""
+
+    @property
+    def reads_arrays(self) -> bool:
+        """Whether the energy of a part is that of array reads."""
+        return any(isinstance(part, CostLaw) and part.reads_arrays for part in self.parts.values())
 
     @field_validator("parts", mode="before")
     @classmethod

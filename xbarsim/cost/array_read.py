@@ -28,7 +28,7 @@ from xbarsim.config.encoding import ENCODINGS, CellFormat
 from xbarsim.crossbar import describe_circuit, find_power
 from xbarsim.crossbar.power import FIRST_ORDER
 from xbarsim.mapping import LayerPlan
-from xbarsim.mvm.layout import FLOAT_BITS, count_slices
+from xbarsim.mvm.layout import FLOAT_BITS, count_slices, usable_columns
 from xbarsim.rng import stream
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,8 @@ class AssumedReads:
 
     def __init__(self, hardware: Hardware) -> None:
         self.circuit = describe_circuit(hardware)
-        self._crossbar, device, activity = hardware.crossbar, hardware.device, hardware.activity
+        device, activity = hardware.device, hardware.activity
+        self._rows, self._cols = hardware.crossbar.rows, usable_columns(hardware)
         levels = np.arange(device.levels) / (device.levels - 1)
         self._siemens = device.g_off_siemens + levels * (device.g_on_siemens - device.g_off_siemens)
         chances = spread_mean(levels, activity.mean_level) / hardware.arrays_per_crossbar
@@ -79,7 +80,7 @@ class AssumedReads:
     @property
     def width(self) -> int:
         """Bit lines of an array, unit column and reference column included."""
-        return self._crossbar.cols + self._has_unit + self._has_reference
+        return self._cols + self._has_unit + self._has_reference
 
     def find_watt(self, fill: ArrayFill) -> float:
         """Return the mean power of an array over the pulses of a read.
@@ -119,13 +120,13 @@ class AssumedReads:
             row[:] = cells[0] ** power
             weights, zeros = self._chances @ cells**power, cells[self._zeros] ** power
             if self._has_unit:
-                row[self._crossbar.cols] = cells[1] ** power
+                row[self._cols] = cells[1] ** power
             row[: fill.cols] = own * weights + (1.0 - own) * float(zeros.mean())
         return found
 
     def _lose(self, fill: ArrayFill, columns: Floats) -> float:
         """Return the mean power that the ideal currents of a read would dissipate in lines [W]."""
-        wires, layout, rows = self.circuit.lines.wires, self.circuit.topology, self._crossbar.rows
+        wires, layout, rows = self.circuit.lines.wires, self.circuit.topology, self._rows
         mean, variance = columns[0], columns[1] - columns[0] ** 2
         along = slice(None, None, 1 if layout.drive == "far" else -1)
         tails, spread = np.cumsum(mean[along]), np.cumsum(variance[along])
@@ -152,7 +153,7 @@ class AssumedReads:
     def _solve(self, fill: ArrayFill) -> float:
         """Return the power of random reads of a random array relative to that without lines [-]."""
         rng = stream(0, "cost.array_read", f"{fill.rows}x{fill.cols}", f"{fill.driven:.6g}/{fill.groups}")
-        rows, width = self._crossbar.rows, self.width
+        rows, width = self._rows, self.width
         levels = np.zeros((rows, width), dtype=np.int64)
         drawn = rng.choice(len(self._chances), size=(fill.rows, fill.cols), p=self._chances)
         is_own = np.arange(fill.rows)[:, np.newaxis] * fill.groups // fill.rows == (
@@ -161,7 +162,7 @@ class AssumedReads:
         zeros = self._zeros[np.arange(fill.cols) % len(self._zeros)]
         levels[: fill.rows, : fill.cols] = np.where(is_own, drawn, zeros)
         if self._has_unit:
-            levels[: fill.rows, self._crossbar.cols] = 1
+            levels[: fill.rows, self._cols] = 1
         opening = np.zeros((READS, rows))
         sent = rng.choice(self._inputs, size=(READS, fill.rows), p=self._input_chances)
         opening[:, : fill.rows] = sent * (rng.random((READS, fill.rows)) < fill.driven / fill.rows)
@@ -185,7 +186,7 @@ def assume_reads(hardware: Hardware) -> AssumedReads:
     """
     device, adc = hardware.device, hardware.adc
     cells = (device.g_on_siemens, device.g_off_siemens, device.cell_bits, device.read_volt, device.iv)
-    turned = (hardware.encoding, hardware.weight_bits, adc.off_current, adc.subtract, hardware.mapping.groups)
+    turned = (hardware.encoding, hardware.weight_bits, adc.off_current, adc.subtract, hardware.mapping)
     return _keep_reads((hardware.crossbar, hardware.dac, hardware.activity, *cells, *turned), _Unkeyed(hardware))
 
 

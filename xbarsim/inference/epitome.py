@@ -124,7 +124,7 @@ class EpitomeMachine:
             is_read = held & (self._driven[:, [block]] > 0)  # columns that no round wants are not even programmed
             activity = np.einsum("rc,rk->ck", is_read.astype(np.float64), of_round)
             some = pick_vectors(lines)
-            reads = int(is_read.sum()) * engine.hardware.polarities
+            reads = int(is_read.sum()) * engine.hardware.arrays_per_crossbar
             parts.append(PowerPart(engine, activity, some, None, reads))
         return average_power(parts)
 

@@ -40,7 +40,7 @@ class PowerPart(NamedTuple):
 def count_arrays(engine: Engine) -> int:
     """Return the physical arrays of a matrix."""
     blocks = len(engine.programmed.power.siemens) * (len(engine.row_starts) - 1)
-    return blocks * engine.hardware.polarities
+    return blocks * engine.hardware.arrays_per_crossbar
 
 
 def spread_images(codes: Codes, most: int = MOST_INPUTS) -> Codes:

@@ -108,6 +108,7 @@ class PowerCollector:
         self, hardware: Hardware, layout: ColumnLayout, row_starts: NDArray[np.int64], *, keeps_samples: bool
     ) -> None:
         self._circuit, self._layout, self._row_starts = describe_circuit(hardware), layout, row_starts
+        self._arrays = hardware.arrays_per_crossbar  # a reference that others share is not counted
         self._siemens: Floats = np.zeros((layout.blocks, int(row_starts[-1])))
         self._kept: list[KeptPair] = []
         is_needed = keeps_samples and not self._circuit.is_ideal
@@ -133,6 +134,7 @@ class PowerCollector:
             Programmed conductances [S].
         """
         begin, end = self._row_starts[row_block : row_block + 2]
+        g = g[:, : self._arrays]
         cells = self._circuit.conduct(g[:, :, : end - begin])
         self._siemens[blocks.start : blocks.stop, begin:end] = cells.sum(axis=3).sum(axis=1)
         for block in blocks:
