@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import xbarsim as xs
-from xbarsim.cost.array_read import ArrayFill, AssumedReads, assume_reads, spread_mean
+from xbarsim.cost.array_read import AssumedReads, assume_reads, spread_mean
 from xbarsim.crossbar import TOPOLOGIES, describe_circuit
 from xbarsim.crossbar.power import solve_power
 from xbarsim.mapping import plan_network
+from xbarsim.mapping.partition import ArrayFill
 
 SMALL = {"crossbar.rows": 32, "crossbar.cols": 24}
 ARRAYS, READS = 4, 64

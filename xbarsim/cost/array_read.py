@@ -15,10 +15,9 @@ Neglected: correlations between inputs. ``simulate`` measures levels and inputs 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections import Counter
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from xbarsim.config.encoding import ENCODINGS, CellFormat
 from xbarsim.crossbar import describe_circuit, find_power
 from xbarsim.crossbar.power import FIRST_ORDER
 from xbarsim.mapping import LayerPlan
+from xbarsim.mapping.partition import ArrayFill
 from xbarsim.mvm.layout import FLOAT_BITS, count_slices, usable_columns
 from xbarsim.rng import stream
 
@@ -37,19 +37,6 @@ READS = 16
 """Random reads that are solved side by side."""
 HALVINGS = 60
 """Steps of the bisection that finds a distribution."""
-
-
-class ArrayFill(NamedTuple):
-    """What an array holds and what a read of it drives."""
-
-    rows: int
-    """Rows that hold weights."""
-    cols: int
-    """Regular columns that hold weights."""
-    driven: float
-    """Mean number of rows that a read drives."""
-    groups: int
-    """Groups that share the array as diagonal blocks; the cells between blocks hold weights of zero."""
 
 
 class AssumedReads:
@@ -223,24 +210,9 @@ def assume_layer_watt(layer: LayerPlan, reads: AssumedReads) -> float:
     float
         Mean over its arrays and reads [W].
     """
-    fills = _count_epitome(layer) if layer.epitome is not None else _count_stripes(layer)
+    fills = layer.partition.fills if layer.epitome is None else _count_epitome(layer)
     total = sum(count * reads.find_watt(fill) for fill, count in fills.items())
     return total / sum(fills.values())
-
-
-def _count_stripes(layer: LayerPlan) -> Counter[ArrayFill]:
-    """Count the reads of arrays by filling, for one stream of one window."""
-    found: Counter[ArrayFill] = Counter()
-    for index, times in ((0, layer.stripes - 1), (layer.stripes - 1, 1)):
-        if times < 1:
-            continue
-        stripe = layer.stripe(index)
-        starts, used = stripe.row_starts, Counter(stripe.columns.used.tolist())
-        for rows, blocks in Counter(end - begin for begin, end in itertools.pairwise(starts)).items():
-            for cols, count in used.items():
-                fill = ArrayFill(rows, cols, rows / stripe.rounds, stripe.groups)
-                found[fill] += times * blocks * count * stripe.rounds
-    return found
 
 
 def _count_epitome(layer: LayerPlan) -> Counter[ArrayFill]:

@@ -12,7 +12,7 @@ programming of a chip that holds all weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from xbarsim.component import (
     action_energy,
@@ -23,9 +23,10 @@ from xbarsim.component import (
     write_energy,
 )
 from xbarsim.component.law import CostLaw, WriteLaw
-from xbarsim.config import AssumedActivity, Component, Hardware
+from xbarsim.config import Hardware
 from xbarsim.config.verify import mean_pulses
-from xbarsim.cost.array_read import assume_layer_watt, assume_reads
+from xbarsim.cost.array_read import AssumedReads, assume_reads
+from xbarsim.cost.operate import Operation, operate
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
@@ -55,6 +56,8 @@ class Tag:
     """Whether it belongs to a whole chip; its instances, area and power are those of a full chip."""
     is_off_chip: bool
     """Whether it is off-chip I/O, of which a chip has the share of its tiles."""
+    reads_arrays: bool
+    """Whether its price depends on the power of array reads, which differs from layer to layer."""
 
     def count_chips(self, plan: Plan) -> float:
         """Return how many full chips have as much of it as the chips of a plan."""
@@ -73,6 +76,15 @@ class PriceList:
     """The record itself, not an equal one."""
     tags: Tags
     """Component -> what it costs."""
+    reads: AssumedReads | None
+    """Power of array reads; None where no price depends on it."""
+
+    @classmethod
+    def make(cls, hardware: Hardware) -> PriceList:
+        """Return the prices of a hardware record."""
+        tags = list_prices(hardware)
+        reads = assume_reads(hardware) if any(tag.reads_arrays for tag in tags.values()) else None
+        return cls(hardware=hardware, tags=tags, reads=reads)
 
 
 def list_prices(hardware: Hardware) -> Tags:
@@ -100,16 +112,17 @@ def list_prices(hardware: Hardware) -> Tags:
             idle_watt=instances * idle_power(rating),
             is_chip=is_chip,
             is_off_chip=is_off_chip(name, hardware),
+            reads_arrays=isinstance(component, CostLaw) and component.reads_arrays,
         )
     return tags
 
 
 def _list_all(plan: Plan) -> list[PriceList]:
     """Return one price list for each hardware record of a plan, that of the whole chip first."""
-    lists = [PriceList(hardware=plan.hardware, tags=list_prices(plan.hardware))]
+    lists = [PriceList.make(plan.hardware)]
     for layer in plan.layers:
         if all(layer.hardware is not each.hardware for each in lists):
-            lists.append(PriceList(hardware=layer.hardware, tags=list_prices(layer.hardware)))
+            lists.append(PriceList.make(layer.hardware))
     return lists
 
 
@@ -118,9 +131,9 @@ def _has_write_law(hardware: Hardware) -> bool:
     return any(isinstance(component, WriteLaw) for component in hardware.components.values())
 
 
-def _find_tags(lists: list[PriceList], hardware: Hardware) -> Tags:
-    """Return what the components of a hardware record cost."""
-    return next(each.tags for each in lists if each.hardware is hardware)
+def _find_list(lists: list[PriceList], hardware: Hardware) -> PriceList:
+    """Return the prices of a hardware record."""
+    return next(each for each in lists if each.hardware is hardware)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -158,10 +171,10 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     parts: list[LayerCost] = []
     for step in activity.steps:
         hardware = step.layer.hardware if step.layer else plan.hardware
-        tags = _find_tags(lists, hardware)
-        found = (measured or {}).get(step.name)
-        at, is_assumed = _operate(step.layer, found), found is None and not (step.layer and step.layer.driven_share < 1)
-        energy = _price_actions(hardware, tags, step.counts, at, is_assumed)
+        prices = _find_list(lists, hardware)
+        tags = prices.tags
+        at = None if step.layer is None else operate(step.layer, (measured or {}).get(step.name), prices.reads)
+        energy = _price_actions(hardware, tags, step.counts, at)
         area: dict[str, float] = {}
         if step.layer is not None:
             if step.counts.get("write") and not _has_write_law(hardware):
@@ -175,42 +188,17 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
     return _sum_up(Bill(plan=plan, activity=activity, lists=tuple(lists), parts=tuple(parts)))
 
 
-def _operate(layer: LayerPlan | None, found: Measured | None) -> Measured | None:
-    """Return what prices of a layer's actions depend on, measured or assumed; None without arrays."""
-    if layer is None:
-        return None
-    hardware = layer.hardware
-    own = found or Measured(mean_level=hardware.assumed_level, input_activity=hardware.activity.input_activity)
-    watt = own.array_watt
-    if watt is None and any(_reads_arrays(component) for component in hardware.components.values()):
-        watt = assume_layer_watt(layer, assume_reads(hardware if found is None else _assume(hardware, found)))
-    # rows at rest count in the activity where groups are read one after the other
-    return replace(own, input_activity=own.input_activity * layer.driven_share, array_watt=watt)
-
-
-def _assume(hardware: Hardware, found: Measured) -> Hardware:
-    """Return a hardware record that assumes what was measured."""
-    level = min(1.0, found.mean_level * hardware.polarities)
-    activity = AssumedActivity(mean_level=level, input_activity=found.input_activity)
-    return hardware.model_copy(update={"activity": activity})
-
-
-def _reads_arrays(component: Component) -> bool:
-    """Tell whether the price of a component depends on the power of array reads."""
-    return isinstance(component, CostLaw) and component.reads_arrays
-
-
 def _price_actions(
-    hardware: Hardware, tags: Tags, counts: Mapping[str, int | float], at: Measured | None, is_assumed: bool
+    hardware: Hardware, tags: Tags, counts: Mapping[str, int | float], at: Operation | None
 ) -> dict[str, float]:
     """Return the energy of the counted actions, by component."""
     energy = {}
     for name, tag in tags.items():
         count = counts.get(tag.action, 0)
         each = tag.action_joule
-        # with the assumptions of the file, other components cost what their tags say
-        if count and at is not None and not (is_assumed and not _reads_arrays(hardware.components[name])):
-            each = action_energy(rate_component(name, hardware, **vars(at)))
+        # with the assumptions of the file, components cost what their tags say, but for array reads
+        if count and at is not None and (tag.reads_arrays or not at.is_assumed):
+            each = action_energy(rate_component(name, hardware, **at.conditions))
         if count and each:
             energy[name] = count * each
     return energy

@@ -13,8 +13,12 @@ Neglected: sparsity (zero weights take cells like any others) and spare columns.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
@@ -77,6 +81,19 @@ class Stripe:
         return (len(self.row_starts) - 1) * self.col_blocks
 
 
+class ArrayFill(NamedTuple):
+    """What an array holds, and what a read of it drives."""
+
+    rows: int
+    """Rows that hold weights."""
+    cols: int
+    """Regular columns that hold weights."""
+    driven: float
+    """Mean number of rows that a read drives."""
+    groups: int
+    """Groups that share the array as diagonal blocks; the cells between blocks hold weights of zero."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
     """How a layer is cut; the last stripe may be smaller than the others."""
@@ -93,6 +110,8 @@ class Partition:
     """Crossbars of all stripes."""
     used_cells: int
     """Cells that hold a weight slice (one polarity)."""
+    fills: Mapping[ArrayFill, int]
+    """Reads of crossbars in one stream of one window, by what they hold and drive."""
 
 
 def describe_matrix(node: Node) -> LayerMatrix:
@@ -182,4 +201,16 @@ def _cut_matrix(
         last=last,
         crossbars=(stripes - 1) * whole.crossbars + last.crossbars,
         used_cells=matrix.groups * matrix.rows * matrix.cols * group.slices,
+        fills=_count_fills(whole, stripes - 1) + _count_fills(last, 1),
     )
+
+
+def _count_fills(stripe: Stripe, times: int) -> Counter[ArrayFill]:
+    """Count the reads of a number of equal stripes by filling."""
+    found: Counter[ArrayFill] = Counter()
+    used = Counter(stripe.columns.used.tolist())
+    for rows, blocks in Counter(end - begin for begin, end in itertools.pairwise(stripe.row_starts)).items():
+        for cols, count in used.items():
+            fill = ArrayFill(rows, cols, rows / stripe.rounds, stripe.groups)
+            found[fill] += times * blocks * count * stripe.rounds
+    return +found
