@@ -179,3 +179,15 @@ def test_a_depthwise_layer_has_few_cells_that_conduct():
     grouped = energy_of("mnsim", in_channels=28, out_channels=28, groups=28)
     plain = energy_of("mnsim", in_channels=28, out_channels=28)
     assert grouped < 0.3 * plain
+
+
+@pytest.mark.parametrize("ohm", [2.5, 40.0])
+def test_a_rating_plate_reads_full_arrays_at_what_a_full_layer_takes(ohm):
+    changes = {"crossbar.r_wl_ohm": ohm, "crossbar.r_bl_ohm": ohm, "components.array.power_watt": 0.0}
+    hardware = xs.load_hardware("reference", changes)
+    free = hardware.override({"components.array.from_device": False})
+    power = hardware.tile.power_watt - free.tile.power_watt
+    reads = hardware.chip.arrays_per_tile * hardware.clock_hz / hardware.read_cycles
+    each = assume_reads(hardware).find_watt(ArrayFill(128, 128, 128, 1)) * hardware.timing.pulse_s
+    assert power <= reads * each * (1 + 1e-9)
+    assert power > 0.5 * reads * each  # arrays wait for their converters, but not half of the time

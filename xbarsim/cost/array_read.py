@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.component import CostLaw
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import ENCODINGS, CellFormat
 from xbarsim.crossbar import describe_circuit, find_power
@@ -193,6 +194,25 @@ class _Unkeyed:
 @functools.lru_cache(maxsize=256)
 def _keep_reads(key: Hashable, record: _Unkeyed) -> AssumedReads:
     return AssumedReads(record.hardware)
+
+
+def assume_full_watt(hardware: Hardware) -> float | None:
+    """Return the mean power of a full array over the pulses of a read.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        The accelerator.
+
+    Returns
+    -------
+    float or None
+        Power; None where no price depends on it [W].
+    """
+    if not any(isinstance(law, CostLaw) and law.reads_arrays for law in hardware.components.values()):
+        return None
+    rows, cols = hardware.crossbar.rows, usable_columns(hardware)
+    return assume_reads(hardware).find_watt(ArrayFill(rows, cols, float(rows), 1))
 
 
 def assume_layer_watt(layer: LayerPlan, reads: AssumedReads) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from xbarsim.component import action_energy, count_instances, is_off_chip, rate_component
 from xbarsim.config import Hardware
+from xbarsim.cost.array_read import assume_full_watt
 from xbarsim.mapping import plan_network
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import count_slices, usable_columns
@@ -80,7 +81,7 @@ def rate_chip(hardware: Hardware) -> Peak | None:
 def _add_up(hardware: Hardware, arrays: int, per: str) -> Peak:
     """Return the rating of so many arrays that all read, which are those of a tile or of a chip."""
     rates, power, area, core = action_rates(hardware), 0.0, 0.0, 0.0
-    tiles = arrays // hardware.chip.arrays_per_tile
+    tiles, watt = arrays // hardware.chip.arrays_per_tile, assume_full_watt(hardware)
     for name, component in hardware.components.items():
         is_chip, is_link = component.per == "chip", is_off_chip(name, hardware)
         if is_chip and per == "tile":
@@ -88,7 +89,7 @@ def _add_up(hardware: Hardware, arrays: int, per: str) -> Peak:
         instances = component.count if is_chip else tiles * count_instances(component, hardware, "tile")
         if is_chip and is_link:
             instances *= float(hardware.chip.off_chip_share(tiles))
-        rating = rate_component(name, hardware)
+        rating = rate_component(name, hardware, array_watt=watt)
         power += instances * (rating.power_watt or rating.leakage_watt)
         if not rating.power_watt:
             power += arrays * rates.get(component.action or name, 0.0) * action_energy(rating)
