@@ -8,6 +8,7 @@ import pytest
 import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.network import run_network
+from xbarsim.network.write_onnx import write_onnx
 
 onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 RNG = np.random.default_rng(8)
@@ -103,11 +104,38 @@ def test_both_outputs_are_counted_and_packing_them_costs_nothing(file, both):
                                    for n in ("map", "logits"))  # fmt: skip
 
 
-def test_a_packed_network_is_written_as_one_output(both, tmp_path):
-    from xbarsim.network.write_onnx import write_onnx
-
-    again = xs.load_network(write_onnx(both, tmp_path / "packed.onnx"))
+def test_several_outputs_are_written_under_their_names(both, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = write_onnx(both, tmp_path / "both.onnx")
+    again = xs.load_network(path, outputs="*")
+    assert again.output_shapes == both.output_shapes
+    expected = both.split_outputs(run_network(both, IMAGES))
     assert np.array_equal(run_network(again, IMAGES), run_network(both, IMAGES))
+    assert np.array_equal(run_network(xs.load_network(path), IMAGES), expected["map"])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == ["map", "logits"]
+    for found, (name, values) in zip(session.run(None, {"input": IMAGES}), expected.items(), strict=True):
+        np.testing.assert_allclose(found, values, atol=1e-5, err_msg=name)
+
+
+def test_names_of_outputs_win_over_names_of_nodes(both, tmp_path):
+    end = both.node(both.output)
+    first, last = end.inputs
+    swapped = {"names": (last, first, "copy")}  # each of the first two is the name of another's node
+    nodes = [dataclasses.replace(end, inputs=(first, last, last), attributes=swapped) if node is end else node
+             for node in both.nodes]  # fmt: skip
+    network = dataclasses.replace(both, nodes=tuple(nodes))
+    again = xs.load_network(write_onnx(network, tmp_path / "swapped.onnx"), outputs="*")
+    assert again.output_shapes == {last: (2, 6, 6), first: (5,), "copy": (5,)}
+    assert np.array_equal(run_network(again, IMAGES), run_network(network, IMAGES))
+
+
+def test_onnx_runtime_runs_several_outputs(both):
+    pytest.importorskip("onnxruntime")
+    hardware = {"images": IMAGES, "threads": 1}
+    own = xs.simulate(both, "reference", **hardware)
+    other = xs.simulate(both, "reference", **hardware, executor="onnxruntime")
+    assert own.outputs.keys() == other.outputs.keys()
 
 
 def test_a_node_of_that_name_in_the_file_is_no_obstacle(file, tmp_path):

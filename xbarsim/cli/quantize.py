@@ -32,6 +32,14 @@ def quantize(
             help="Bits of the layers that match, e.g. 'fc:weight_bits=8' (also activation_bits); may be repeated.",
         ),
     ] = [],  # noqa: B006 (typer copies it)
+    token_scales: Annotated[
+        list[str],
+        typer.Option(
+            "--token-scales",
+            metavar="GLOB",
+            help="Linear layers that scale every input vector by its own largest value, e.g. '*'; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
     method: Annotated[
         str,
         typer.Option(
@@ -64,6 +72,7 @@ def quantize(
     with ProgressDisplay() as progress:
         after = train.quantize(
             before, known, weight_bits=weight_bits, activation_bits=activation_bits, method=method,
-            layers=layers or None, iterations=iterations, seed=seed, threads=threads, progress=progress,
+            layers=layers or None, token_scales=token_scales, iterations=iterations, seed=seed, threads=threads,
+            progress=progress,
         )  # fmt: skip
     typer.echo(f"wrote {write_onnx(after, out)}")

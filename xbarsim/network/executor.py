@@ -97,7 +97,7 @@ def _run_in_runtime(network: Network, images: np.ndarray, how: FloatRun) -> np.n
     _describe_runtime()
     x = check_images(network, images)
     seen = [name for name in how.names if name != INPUT]
-    session = open_session(build_model(network, [network.output, *seen]).SerializeToString())
+    session = open_session(build_model(network, {name: name for name in (network.output, *seen)}).SerializeToString())
     outputs = np.empty((len(x), *network.output_shape), np.float32)
     run = functools.partial(_run_block, session, x, [network.output, *seen], how)
     with ThreadPoolExecutor(how.threads or available_cores()) as pool:

@@ -178,6 +178,14 @@ def read_gelu(graph: GraphReader, op: Operator) -> None:
     graph.add(op, "gelu", op.inputs, {"approximate": op.attributes.get("approximate", "none") == "tanh"})
 
 
+def read_peak(graph: GraphReader, op: Operator) -> None:
+    """Read the largest magnitude of every vector, a function of files that this package writes."""
+    tensor = graph.tensor(op.inputs[0])
+    if tensor.dropped is not None and tensor.dropped == len(tensor.shape) - 1:
+        raise Unsupported("over the batch")
+    graph.add(op, "peak", op.inputs)
+
+
 def read_layer_norm(graph: GraphReader, op: Operator) -> None:
     """Read a layer normalisation with its gains and offsets."""
     tensor = graph.tensor(op.inputs[0])

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 WEIGHT_BITS = "xbarsim.weight_bits"
 """Metadata of a model: JSON, layer -> bits of its weights where their type is wider."""
+FUNCTIONS = "xbarsim"
+"""Domain of the functions in a file whose bodies other tools run."""
+AXES_ARE_INPUTS = 18
+"""First opset whose reductions take their axes as an input."""
+GELU_OPSET = 20
+"""First opset with Gelu."""
 
 
 def write_conv(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
@@ -30,11 +36,16 @@ def write_conv(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     )  # fmt: skip
 
 
-def write_gemm(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
-    """Write a fully connected layer over one vector."""
-    if len(node.shape) != 1:
-        raise ConfigError(f"{node.name}: a linear layer over several vectors cannot be written as ONNX")
+def write_linear(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a fully connected layer: over one vector a Gemm, over several a product and a sum."""
     weight = graph.weight(node)
+    if len(node.shape) != 1:
+        turned = graph.add("Transpose", node, [weight], output=f"{node.name}.transposed", perm=[1, 0])
+        product = f"{node.name}.matmul" if node.bias is not None else None
+        values = graph.add("MatMul", node, [*inputs, turned], output=product)
+        if node.bias is not None:
+            graph.add("Add", node, [values, graph.constant(f"{node.name}.bias", node.bias)])
+        return
     bias = graph.constant(f"{node.name}.bias", np.zeros(node.columns) if node.bias is None else node.bias)
     graph.add("Gemm", node, [*inputs, weight, bias], transB=1)
 
@@ -160,6 +171,49 @@ def write_outputs(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None
         graph.add("Flatten", node, [name], output=f"{node.name}.{place}", axis=1) for place, name in enumerate(inputs)
     ]
     graph.add("Concat", node, flat, axis=1)
+
+
+def write_peak(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write the largest magnitude of every vector as a function."""
+    graph.add("Peak", node, inputs, domain=FUNCTIONS)
+
+
+def _peak_body(opset: int) -> list[Any]:
+    """Return what other tools run for a peak."""
+    from onnx import helper, numpy_helper
+
+    def constant(name: str, values: np.ndarray) -> Any:
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(values))
+
+    is_input = opset >= AXES_ARE_INPUTS
+    settings: dict[str, Any] = {"keepdims": 1} if is_input else {"keepdims": 1, "axes": [-1]}
+    return [
+        constant("least", np.array(np.finfo(np.float32).tiny, np.float32)),
+        *([constant("last", np.array([-1], np.int64))] if is_input else []),
+        helper.make_node("Abs", ["x"], ["size"]),
+        helper.make_node("ReduceMax", ["size", "last"] if is_input else ["size"], ["largest"], **settings),
+        helper.make_node("Max", ["largest", "least"], ["y"]),
+    ]
+
+
+BODIES = {"Peak": _peak_body}
+"""Function of a file -> what it consists of in an opset."""
+
+
+def write_layer_norm(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a layer normalisation with its gains and offsets."""
+    axis = node.attributes["axis"]
+    gains = np.ones(node.shape[axis - 1 :]) if node.weight is None else node.weight
+    operands = [*inputs, graph.constant(f"{node.name}.weight", gains)]
+    if node.bias is not None:
+        operands.append(graph.constant(f"{node.name}.bias", node.bias))
+    graph.add("LayerNormalization", node, operands, axis=axis, epsilon=float(node.attributes["epsilon"]))
+
+
+def write_gelu(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a GELU, exact or with tanh."""
+    graph.raise_opset(GELU_OPSET)
+    graph.add("Gelu", node, inputs, approximate="tanh" if node.attributes.get("approximate") else "none")
 
 
 def write_transpose(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ has no type for in the model's metadata.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
-from xbarsim.network.onnx_writers import WEIGHT_BITS
+from xbarsim.network.kinds.ends import OUTPUTS
+from xbarsim.network.onnx_writers import AXES_ARE_INPUTS, BODIES, FUNCTIONS, WEIGHT_BITS
 
 OPSET = 17
+"""Opset of files whose operators need no newer one."""
 NARROW_OPSET = 21
 """First opset whose QuantizeLinear takes codes of 4 and 16 bits."""
+IR_VERSIONS = {17: 8, 20: 9, 21: 10}
+"""Opset -> version of the format that belongs to it."""
 
 
 def write_onnx(network: Network, path: str | Path) -> Path:
@@ -30,7 +34,7 @@ def write_onnx(network: Network, path: str | Path) -> Path:
     Parameters
     ----------
     network : Network
-        With weights.
+        With weights. Several outputs become outputs of the file, each under its name.
     path : str or Path
         File to write.
 
@@ -44,7 +48,11 @@ def write_onnx(network: Network, path: str | Path) -> Path:
     ConfigError
         If ONNX is missing, weights are, a node has no ONNX operator here, or the file cannot be written.
     """
-    model = build_model(network, [network.output])
+    last = next((node for node in network.nodes if node.name == network.output), None)
+    if last is not None and last.kind == OUTPUTS:
+        model = build_model(network, dict(zip(last.attributes["names"], last.inputs, strict=True)))
+    else:
+        model = build_model(network, {network.output: network.output})
     try:
         Path(path).write_bytes(model.SerializeToString())
     except OSError as error:
@@ -52,15 +60,15 @@ def write_onnx(network: Network, path: str | Path) -> Path:
     return Path(path)
 
 
-def build_model(network: Network, outputs: Sequence[str]) -> Any:
+def build_model(network: Network, outputs: Mapping[str, str]) -> Any:
     """Write a network as an ONNX model with a free batch size.
 
     Parameters
     ----------
     network : Network
         With weights.
-    outputs : sequence of str
-        Nodes whose values the model gives.
+    outputs : mapping of str
+        Output of the model -> node whose values it gives.
 
     Returns
     -------
@@ -81,21 +89,28 @@ def build_model(network: Network, outputs: Sequence[str]) -> Any:
         raise ConfigError(f"network {network.name}: has no weights to write")
     graph = GraphWriter()
     for node in network.nodes:
+        if node.kind == OUTPUTS and node.name not in outputs.values():
+            continue
         writer = KINDS[node.kind].onnx_write
         if writer is None:
             raise ConfigError(f"network {network.name}: {node.name}: a {node.kind} node cannot be written as ONNX")
         writer(graph, node, node.inputs)
 
-    def describe(*names: str) -> list[Any]:
-        shapes: dict[str, list[Any]] = {name: ["batch", *network.shape_of(name)] for name in names}
+    graph.name_outputs(outputs)
+
+    def describe(names: Mapping[str, str]) -> list[Any]:
+        shapes: dict[str, list[Any]] = {name: ["batch", *network.shape_of(node)] for name, node in names.items()}
         return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
+    functions = graph.close()
+    own = [helper.make_opsetid(FUNCTIONS, 1)] if functions else []
     model = helper.make_model(
-        helper.make_graph(graph.nodes, network.name, describe(INPUT), describe(*outputs), graph.constants),
-        opset_imports=[helper.make_opsetid("", NARROW_OPSET if graph.narrow else OPSET)],
+        helper.make_graph(graph.nodes, network.name, describe({INPUT: INPUT}), describe(outputs), graph.constants),
+        opset_imports=[helper.make_opsetid("", graph.opset), *own],
         producer_name="xbarsim",
+        functions=functions,
     )
-    model.ir_version = min(model.ir_version, 10 if graph.narrow else 8)
+    model.ir_version = min(model.ir_version, IR_VERSIONS[graph.opset])
     if graph.weight_bits:
         helper.set_model_props(model, {WEIGHT_BITS: json.dumps(graph.weight_bits)})
     onnx.checker.check_model(model)
@@ -108,7 +123,7 @@ class GraphWriter:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.narrow = False
+        self.opset = OPSET
         self.weight_bits: dict[str, int] = {}
 
     def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
@@ -123,11 +138,53 @@ class GraphWriter:
         from onnx import TensorProto, helper
 
         width = next(width for width in (4, 8, 16) if bits <= width)
-        self.narrow = self.narrow or width != 8
+        if width != 8:
+            self.raise_opset(NARROW_OPSET)
         kind = getattr(TensorProto, f"{'' if signed else 'U'}INT{width}")
         whole = np.asarray(values, dtype=np.int32)
         self.constants.append(helper.make_tensor(name, kind, whole.shape, whole.reshape(-1).tolist()))
         return name
+
+    def name_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Give values (output -> node) the names of outputs; another tensor of such a name gets another one."""
+        from onnx import helper
+
+        taken = {name for node in self.nodes for name in node.output}
+        wanted = {name: node for name, node in outputs.items() if name != node}
+        for name in wanted:
+            if name not in taken:
+                continue
+            other = f"{name}_"
+            while other in taken or other in outputs:
+                other += "_"
+            taken.add(other)
+            for node in self.nodes:
+                for names in (node.input, node.output):
+                    names[:] = [other if each == name else each for each in names]
+            wanted = {output: other if source == name else source for output, source in wanted.items()}
+        for name, source in wanted.items():
+            self.nodes.append(helper.make_node("Identity", [source], [name], name=name))
+
+    def raise_opset(self, opset: int) -> None:
+        """Ask for an opset that is at least as new."""
+        self.opset = max(self.opset, opset)
+
+    def close(self) -> list[Any]:
+        """Fit reductions to the opset, and return the functions that nodes call."""
+        from onnx import helper
+
+        for node in self.nodes:
+            axes = next((each for each in node.attribute if each.name == "axes"), None)
+            if self.opset >= AXES_ARE_INPUTS and node.op_type.startswith("Reduce") and axes is not None:
+                node.input.append(self.constant(f"{node.name}.axes", list(axes.ints), np.int64))
+                node.attribute.remove(axes)
+        called = {node.op_type for node in self.nodes if node.domain == FUNCTIONS}
+        opset = [helper.make_opsetid("", self.opset)]
+        return [
+            helper.make_function(FUNCTIONS, name, ["x"], ["y"], write_body(self.opset), opset)
+            for name, write_body in BODIES.items()
+            if name in called
+        ]
 
     def weight(self, node: Node) -> str:
         """Add the weights of a layer, as codes and scales where they lie on a grid, and return the tensor's name."""

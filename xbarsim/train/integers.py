@@ -6,7 +6,7 @@ be used by ``simulate``, ``estimate``, sweeps and ``write_onnx``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def quantize(
     activation_bits: int,
     method: str = "learned",
     layers: Mapping[str, Mapping[str, Any]] | None = None,
+    token_scales: bool | str | Sequence[str] = False,
     iterations: int = 400,
     batch: int = 32,
     seed: int = 0,
@@ -67,6 +68,9 @@ def quantize(
         scales and biases are learned block by block; then gains and offsets are fitted (extra ``torch``).
     layers : mapping, optional
         Name or glob of layers -> ``{"weight_bits": ..., "activation_bits": ...}``; later entries win.
+    token_scales : bool, str or sequence of str
+        Whether linear layers divide every input vector by its own largest magnitude, in digital
+        (:meth:`~xbarsim.Network.with_token_scales`); names or globs choose the layers.
     iterations, batch : int
         For ``learned``: training steps for each piece of the network, and images in a step.
     seed : int
@@ -93,6 +97,8 @@ def quantize(
     check_seed(seed)
     net = load_network(network)
     require_float(net)
+    if token_scales:
+        net = net.with_token_scales("*" if token_scales is True else token_scales)
     images = check_images(net, np.asarray(calibration))
     if not len(images):
         raise ShapeError("calibration: no images given")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.network.kinds.record import NO_LAYER, NOT_WRITTEN, ONE, REQUIRED, Codes, Kind, Reach, Setting, TimingClass
+from xbarsim.network.kinds.record import NO_LAYER, ONE, REQUIRED, Codes, Kind, Reach, Setting, TimingClass
 from xbarsim.network.kinds.rule import (
     always,
     elementwise,
@@ -22,7 +22,7 @@ from xbarsim.network.kinds.rule import (
 )
 from xbarsim.network.kinds.setting import as_given, read_flag, read_real
 from xbarsim.network.onnx_operators import read_clip, read_gelu, read_simple
-from xbarsim.network.onnx_writers import write_clip, write_simple
+from xbarsim.network.onnx_writers import write_clip, write_gelu, write_simple
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -273,6 +273,6 @@ RECORDS = (
         settings={"approximate": Setting(default=False, read=read_flag)},
         attributes=as_given,
         onnx_read={"Gelu": read_gelu},
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_gelu,
     ),
 )

@@ -29,7 +29,7 @@ from xbarsim.network.kinds.rule import always, check_image, no_work, unknown_sig
 from xbarsim.network.kinds.setting import at_least, read_pair, read_sides, read_whole
 from xbarsim.network.onnx_layers import read_gemm
 from xbarsim.network.onnx_windows import read_conv, read_recurrent, read_transposed
-from xbarsim.network.onnx_writers import write_conv, write_gemm
+from xbarsim.network.onnx_writers import write_conv, write_linear
 from xbarsim.network.product import multiply_vectors
 
 if TYPE_CHECKING:
@@ -252,6 +252,6 @@ RECORDS = (
             "ConvTranspose": read_transposed,
             **dict.fromkeys(("LSTM", "GRU", "RNN"), read_recurrent),
         },
-        onnx_write=write_gemm,
+        onnx_write=write_linear,
     ),
 )

@@ -18,8 +18,6 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.kinds.record import (
     NO_LAYER,
     NOT_IN_YAML,
-    NOT_READ,
-    NOT_WRITTEN,
     ONE,
     Codes,
     Kind,
@@ -43,8 +41,8 @@ from xbarsim.network.kinds.rule import (
 )
 from xbarsim.network.kinds.setting import as_given, count_axis, read_real, read_whole
 from xbarsim.network.onnx_layers import read_batch_norm
-from xbarsim.network.onnx_operators import read_layer_norm, read_softmax
-from xbarsim.network.onnx_writers import write_scale, write_softmax
+from xbarsim.network.onnx_operators import read_layer_norm, read_peak, read_softmax
+from xbarsim.network.onnx_writers import write_layer_norm, write_peak, write_scale, write_softmax
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -226,8 +224,8 @@ RECORDS = (
         reach=_vector_reach(_last_axis),
         settings={},
         attributes=as_given,
-        onnx_read=NOT_READ,
-        onnx_write=NOT_WRITTEN,
+        onnx_read={"Peak": read_peak},
+        onnx_write=write_peak,
     ),
     Kind(
         name="layer_norm",
@@ -245,6 +243,6 @@ RECORDS = (
         settings={"axis": Setting(default=-1, read=read_whole), "epsilon": Setting(default=1e-5, read=read_real)},
         attributes=count_axis,
         onnx_read={"LayerNormalization": read_layer_norm},
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_layer_norm,
     ),
 )
