@@ -12,6 +12,8 @@ import xbarsim as xs
 import xbarsim.cli
 from xbarsim.cli import _options
 from xbarsim.errors import ConfigError, MappingError, SolverError
+from xbarsim.network.build import NetworkBuilder
+from xbarsim.network.write_onnx import write_onnx
 
 COMMANDS = ["demo", "simulate", "explain", "estimate", "compare", "quantize", "hardware", "network"]
 
@@ -296,6 +298,23 @@ def test_wrong_quantisation_is_refused_in_one_line(xbarsim_command, tmp_path, mo
     code, _, err = xbarsim_command(*arguments)
     assert code == 2
     assert message in one_line(err)
+
+
+def test_quantize_writes_scales_by_token(xbarsim_command, tmp_path):
+    pytest.importorskip("onnx")
+    net = NetworkBuilder("tokens", (5, 4))
+    net.add("linear", "up", settings={"features": 6})
+    net.add("linear", "down", settings={"features": 3})
+    file = write_onnx(xs.load_network(net.build(), weights="random"), tmp_path / "net.onnx")
+    np.savez(tmp_path / "data.npz", images=np.random.default_rng(0).normal(size=(16, 5, 4)).astype(np.float32))
+    code, _, err = xbarsim_command(
+        "quantize", file, "--data", tmp_path / "data.npz", "--images", "16", "--method", "nearest", "--token-scales",
+        "down", "--out", tmp_path / "out.onnx",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    network = xs.load_network(tmp_path / "out.onnx")
+    assert [node.kind for node in network.nodes].count("peak") == 1
+    assert [layer.attributes["weight_bits"] for layer in network.layers] == [8, 8]
 
 
 def test_two_results_are_compared_in_their_metric(xbarsim_command, tmp_path):

@@ -82,3 +82,24 @@ def test_what_takes_no_scales_by_token_is_refused():
         xs.load_network("resnet20").with_token_scales("conv1")
     with pytest.raises(ConfigError, match="layers"):
         make_network().with_token_scales("nothing*")
+
+
+@pytest.mark.parametrize("method", ["nearest", "least_squares", "learned"])
+def test_quantize_takes_scales_by_token(method):
+    if method == "learned":
+        pytest.importorskip("torch")
+    network, x = make_network(), draw_tokens(40, 10.0)
+    settings = {"weight_bits": 8, "activation_bits": 8, "method": method, "iterations": 20}
+    found = xs.quantize(network, x, **settings, token_scales=True)
+    assert found.hash == xs.quantize(network.with_token_scales(), x, **settings).hash
+    assert sum(node.kind == "peak" for node in found.nodes) == 2
+    reference = run_network(network, x)
+    # the last tokens are 10^6 times smaller than the first: without own scales nothing is left of them but biases
+    errors = [
+        np.abs(run_network(each, x) - reference)[:, -1].max() for each in (found, xs.quantize(network, x, **settings))
+    ]
+    assert errors[0] < 0.5 * errors[1]
+    some = xs.quantize(network, x, **settings, token_scales="out")
+    assert [node.name for node in some.nodes if node.kind == "peak"] == ["act.peak"]
+    with pytest.raises(ConfigError, match="layers"):
+        xs.quantize(network, x, **settings, token_scales=["nothing*"])

@@ -7,7 +7,7 @@ from network_samples import make_mixed_network
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
-from xbarsim.network import list_networks, load_onnx, quantize_network, run_network
+from xbarsim.network import Network, Node, list_networks, load_onnx, make_linear, quantize_network, run_network
 from xbarsim.network.write_onnx import write_onnx
 
 
@@ -82,3 +82,59 @@ def test_inputs_without_an_onnx_type_are_refused(tmp_path):
     network = xs.quantize("digits", images, weight_bits=8, activation_bits=5, method="nearest")
     with pytest.raises(ConfigError, match="inputs of 5 bits cannot be written as ONNX, which has codes of 4, 8 and 16"):
         write_onnx(network, tmp_path / "net.onnx")
+
+
+def make_token_network():
+    """Return a network of tokens: a class token, layers with and without bias, layer norms, both GELUs, a mean."""
+    rng = np.random.default_rng(6)
+
+    def layer(name, inputs, outputs, source, bias=True):
+        return make_linear(
+            name, inputs, outputs, inputs=(source,), weight=rng.standard_normal((outputs, inputs)),
+            bias=rng.standard_normal(outputs) if bias else None,
+        )  # fmt: skip
+
+    def norm(name, source, weight=None, bias=None):
+        settings = {"axis": 2, "epsilon": 1e-5}
+        return Node(name=name, kind="layer_norm", inputs=(source,), attributes=settings, weight=weight, bias=bias)
+
+    nodes = (
+        Node(name="class", kind="concat", inputs=("input",),
+             attributes={"axis": 1, "constants": ((0, rng.standard_normal((1, 1, 6)).astype(np.float32)),)}),
+        layer("up", 6, 12, "class"),
+        Node(name="exact", kind="gelu", inputs=("up",), attributes={"approximate": False}),
+        norm("norm", "exact"),
+        layer("down", 12, 6, "norm", bias=False),
+        Node(name="close", kind="gelu", inputs=("down",), attributes={"approximate": True}),
+        norm("last_norm", "close", *rng.standard_normal((2, 6)).astype(np.float32)),
+        Node(name="mean", kind="mean", inputs=("last_norm",), attributes={"axes": (1,), "keepdims": False}),
+        layer("head", 6, 3, "mean"),
+    )  # fmt: skip
+    return Network(name="tokens", nodes=nodes, input_shape=(5, 6))
+
+
+@pytest.mark.parametrize("form", ["float", "float with token scales", "8 bits", "4 bits with token scales"])
+def test_a_network_of_tokens_survives_the_way_through_a_file(form, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    images = np.random.default_rng(1).normal(size=(40, 5, 6)).astype(np.float32)
+    images[0, 2] = 0
+    network, scales = make_token_network(), "token scales" in form
+    if "bits" in form:
+        bits = int(form[0])
+        network = xs.quantize(
+            network, images, weight_bits=bits, activation_bits=bits, method="least_squares", token_scales=scales
+        )
+    elif scales:
+        network = network.with_token_scales()
+    path = write_onnx(network, tmp_path / "net.onnx")
+    again = load_onnx(path)
+    assert [node.name for node in again.layers] == [node.name for node in network.layers]
+    assert sorted(node.kind for node in again.nodes) == sorted(node.kind for node in network.nodes)
+    expected = run_network(network, images)
+    np.testing.assert_array_equal(run_network(again, images), expected)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"input": images})
+    close = np.isclose(found, expected, atol=1e-4, rtol=1e-4).all(axis=1)
+    assert close.mean() > (0.8 if "bits" in form else 0.999)

@@ -11,9 +11,10 @@ import numpy as np
 from xbarsim.network.onnx_layers import Operator, Unfit, Unsupported
 from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS
 from xbarsim.network.onnx_value import FLOATS, GraphValue
+from xbarsim.network.onnx_writers import BODIES, FUNCTIONS
 
 FLOAT = 1
-DOMAINS = ("", "ai.onnx", "com.microsoft")
+DOMAINS = ("", "ai.onnx", "com.microsoft", FUNCTIONS)
 _SAME = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinearLeakyRelu", "SkipLayerNormalization"}
 """Operators of com.microsoft, of which onnx knows no shapes, whose output has the shape of their first input."""
 _PAIRS = {"QLinearAdd", "QLinearMul"}
@@ -85,6 +86,9 @@ def infer_outputs(
 
     if proto.domain in QONNX_DOMAINS and proto.op_type in QUANTISERS:
         return {proto.output[0]: shapes[proto.input[0]]}
+    if proto.domain == FUNCTIONS and proto.op_type in BODIES:
+        kind, shape = shapes[proto.input[0]]
+        return {proto.output[0]: (kind, (*shape[:-1], 1))}  # every function of this package reduces the last axis
     if proto.domain == "com.microsoft":
         return _infer_microsoft(proto, shapes)
     versions = {item.domain: item.version for item in opsets}

@@ -161,8 +161,15 @@ def write_flatten(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None
 
 
 def write_concat(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
-    """Write a concatenation along an axis."""
-    graph.add("Concat", node, inputs, axis=node.attributes.get("axis", 1))
+    """Write a concatenation along an axis; constant parts are repeated for every image."""
+    parts = list(inputs)
+    for place, part in node.attributes.get("constants", ()):
+        name = f"{node.name}.part{place}"
+        batch = graph.add("Shape", node, inputs[:1], output=f"{name}.batch", start=0, end=1)
+        rest = graph.constant(f"{name}.rest", part.shape[1:], np.int64)
+        sizes = graph.add("Concat", node, [batch, rest], output=f"{name}.sizes", axis=0)
+        parts.insert(place, graph.add("Expand", node, [graph.constant(name, part), sizes], output=f"{name}.values"))
+    graph.add("Concat", node, parts, axis=node.attributes.get("axis", 1))
 
 
 def write_outputs(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:

@@ -129,7 +129,7 @@ def _binary_torch(name: str) -> TorchOperation:
     def run(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
         function, constant = getattr(torch, name), node.attributes.get("constant")
         if constant is not None:
-            other = torch.as_tensor(np.asarray(constant), device=inputs[0].device)
+            other = torch.as_tensor(np.array(constant), device=inputs[0].device)
             pair = (other, inputs[0]) if node.attributes.get("reverse") else (inputs[0], other)
             return function(*pair)
         result = inputs[0]
