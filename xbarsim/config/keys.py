@@ -140,12 +140,16 @@ def _list_values(given: Schema, parts: Mapping[str, Any]) -> str:
 def _range(kind: str, given: Schema) -> str:
     low, high = given.get("minimum"), given.get("maximum")
     if low is not None and high is not None:
-        return f"{kind}, {low:g} to {high:g}"
+        return f"{kind}, {_number(low)} to {_number(high)}"
     bounds = {
         "minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below",
     }  # fmt: skip
-    found = [f"{word} {given[bound]:g}" for bound, word in bounds.items() if bound in given]
+    found = [f"{word} {_number(given[bound])}" for bound, word in bounds.items() if bound in given]
     return f"{kind}, {', '.join(found)}" if found else kind
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def split_unit(description: str) -> tuple[str, str]:
