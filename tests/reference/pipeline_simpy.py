@@ -124,11 +124,19 @@ def off_chip_width(plan):
     return whole if full == "auto" else Fraction(whole, full) * plan.tiles_per_chip
 
 
+def run_paced(plan):
+    """Run a pipeline; where streams are not limited, once to find its pace, and once with inputs at this pace."""
+    first = Pipeline(plan).run()
+    if not plan.pipelined or plan.hardware.timing.stream_bits is not None:
+        return first
+    return Pipeline(plan, pace=first.pace()).run()
+
+
 class Pipeline:
     """All processes of one inference."""
 
-    def __init__(self, plan):
-        self.plan, self.timing = plan, plan.hardware.timing
+    def __init__(self, plan, pace=0):
+        self.plan, self.timing, self.input_pace = plan, plan.hardware.timing, pace
         self.env = simpy.Environment()
         self.steps = trace_dataflow(plan.network).steps
         self.layers = {layer.name: layer for layer in plan.layers}
@@ -185,6 +193,11 @@ class Pipeline:
         self.env.run()
         return self
 
+    def pace(self):
+        """Return the cycles between two inputs: those of the busiest resource, over all inputs; after a run."""
+        busy = [server.busy for server in self.servers.values()] + list(self.noc.busy.values())
+        return max(busy) // self.steps[0].windows
+
     def window(self, index, window):
         step, layer, timing = self.steps[index], self.layers.get(self.steps[index].name), self.timing
         key = (index, window)
@@ -193,6 +206,8 @@ class Pipeline:
         home = self.homes[index][replica]
         bits = step.values * self.bits[index]
         if step.kind == "input":
+            first = max(need[0] for other in self.steps for source, need in other.edges if source == 0)
+            yield self.env.timeout(max(0, window - first - 1) * self.input_pace)
             yield self.server("in").use((*key, 0), math.ceil(bits / self.io_bits))
         elif layer:
             passes = [

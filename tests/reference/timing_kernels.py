@@ -8,7 +8,7 @@ import heapq
 
 import numpy as np
 from reference.kernel_case import KernelCase, plain
-from reference.pipeline_simpy import Pipeline
+from reference.pipeline_simpy import run_paced
 from reference.residual_networks import Builder
 
 from xbarsim.config import load_hardware
@@ -86,7 +86,7 @@ def of_layers(machine):
 
 def run_pipeline(machine, state):
     """Run the same plan in SimPy."""
-    oracle = Pipeline(make_plan()).run()
+    oracle = run_paced(make_plan())
     for times, found in ((state.start, oracle.start), (state.finish, oracle.finish)):
         for (step, window), cycle in found.items():
             times[machine.first_window[step] + window] = cycle

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_samples import networks
-from reference.pipeline_simpy import Pipeline
+from reference.pipeline_simpy import run_paced
 from reference.residual_networks import resnet_bottleneck, resnet_cifar
 
 from xbarsim.config import load_hardware
@@ -59,7 +59,7 @@ def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, change
     plan = plan_network(network, hardware)
     machine, layout = build_machine(plan)
     result = run(machine)
-    oracle = Pipeline(plan).run()
+    oracle = run_paced(plan)
     assert len(oracle.finish) == np.count_nonzero(result.finish)
     assert result.is_done == (len(oracle.finish) == machine.total_windows)
     first = machine.first_window

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.pipeline_simpy import Pipeline
+from reference.pipeline_simpy import run_paced
 from reference.residual_networks import resnet_bottleneck, resnet_cifar
 
 from xbarsim.config import load_hardware
@@ -105,7 +105,7 @@ def test_the_event_loop_equals_the_simpy_machine_on_a_placement_for_traffic(chip
     )
     plan = plan_network(resnet_cifar(1, size=6), hardware)
     machine, _ = build_machine(plan)
-    result, oracle = run(machine), Pipeline(plan).run()
+    result, oracle = run(machine), run_paced(plan)
     assert locate_tiles(plan) != list(range(plan.tiles))
     first = machine.first_window
     assert all(result.finish[first[step] + window] == cycle for (step, window), cycle in oracle.finish.items())

@@ -1,7 +1,7 @@
 """Weights reloaded in turns: what fits, what is written, and what it costs in energy, time and endurance."""
 
 import pytest
-from reference.pipeline_simpy import Pipeline
+from reference.pipeline_simpy import run_paced
 from reference.residual_networks import resnet_cifar
 
 import xbarsim as xs
@@ -141,7 +141,7 @@ def test_the_event_loop_equals_the_simpy_machine_where_layers_are_cut():
         network, BIG.override({"timing.pipelined": False, "timing.read_cycles": 8, "timing.pulse_s": None})
     )
     machine, _ = build_machine(plan)
-    result, oracle = run(machine), Pipeline(plan).run()
+    result, oracle = run(machine), run_paced(plan)
     first = machine.first_window
     assert len(oracle.finish) == machine.total_windows
     assert all(result.finish[first[step] + window] == cycle for (step, window), cycle in oracle.finish.items())

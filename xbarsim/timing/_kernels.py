@@ -5,6 +5,9 @@ the lower (layer, window, slot) goes first. Every request for a shared resource 
 it is made: resources serve in order of request and are never used twice in one cycle. A slot is the part of one
 replica of a layer that lies in one tile; its arrays work in lock step and are not shared.
 
+Where streams are not limited, inputs enter at the pace of the busiest shared resource, so that a wide off-chip link
+does not flood the links on the chip with inputs that nobody can take yet.
+
 Where input buffers are limited, a window starts only if its consumers have space for its result. Space is released at
 the beginning of a cycle, when a consumer has read the last window that needs a value.
 
@@ -284,7 +287,8 @@ def _start(m: EventTables, s: LoopState, edges: int, limit: int) -> int:
         return -1
     count = 0
     for window in range(ahead):
-        count = _push(s.times, s.keys, count, 0, (window << WINDOW_SHIFT) | UNIT)
+        when = max(0, window - m.input_lead + 1) * m.input_pace
+        count = _push(s.times, s.keys, count, when, (window << WINDOW_SHIFT) | UNIT)
     return count
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.timing._kernels import INPUT_STEP, LAYER_STEP, OUTPUT_STEP
+from xbarsim.timing.busy import count_resources
 from xbarsim.timing.machine import EventTables
 
 Times = NDArray[np.int64]
@@ -40,6 +41,8 @@ def predict_windows(machine: EventTables) -> tuple[Times, Times]:
     for step in range(steps):
         windows = int(machine.windows[step])
         ready = np.zeros(windows, dtype=np.int64)
+        if step == 0:
+            ready += np.maximum(0, np.arange(windows) - machine.input_lead + 1) * machine.input_pace
         if not machine.pipelined:
             ready += before
         for edge in machine.in_edge[machine.first_in[step] : machine.first_in[step + 1]]:
@@ -60,45 +63,6 @@ def predict_windows(machine: EventTables) -> tuple[Times, Times]:
         arrived.append(np.maximum.accumulate(finish[own]))
         before = int(arrived[-1][-1])
     return start, finish
-
-
-def count_resources(machine: EventTables) -> int:
-    """Return the number of shared resources of a machine.
-
-    Parameters
-    ----------
-    machine : EventTables
-        From :func:`~xbarsim.timing.machine.build_machine`.
-
-    Returns
-    -------
-    int
-        Parts of all tiles, links, and the off-chip input and output.
-    """
-    return 1 + max(
-        int(each.max())
-        for each in (machine.unit, machine.tree_link, machine.merge_unit, machine.slot_buffer, machine.write_port)
-        if each.size
-    )
-
-
-def count_busy(machine: EventTables) -> Times:
-    """Count how long every shared resource is busy in one run; exact.
-
-    Parameters
-    ----------
-    machine : EventTables
-        From :func:`~xbarsim.timing.machine.build_machine`.
-
-    Returns
-    -------
-    ndarray, (resources,)
-        Cycles.
-    """
-    busy = np.zeros(count_resources(machine), dtype=np.int64)
-    for step in range(machine.windows.size):
-        _add_busy(machine, step, busy)
-    return busy
 
 
 def _add_busy(machine: EventTables, step: int, busy: Times) -> None:

@@ -23,6 +23,7 @@ from xbarsim.timing._kernels import (
     STEP_LIMIT,
     WINDOW_LIMIT,
 )
+from xbarsim.timing.busy import count_busy
 from xbarsim.timing.layout import Layout, lay_out
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, part_width
 from xbarsim.timing.route import Tree
@@ -42,6 +43,8 @@ class EventTables(NamedTuple):
     pipelined: bool
     limited: bool
     hop_cycles: int
+    input_pace: int  # cycles between two input windows, but for the first ``input_lead``
+    input_lead: int
     total_windows: int
     most_slots: int
     kind: Ints  # by step
@@ -122,13 +125,24 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         "pipelined": plan.pipelined,
         "limited": limited,
         "hop_cycles": timing.hop_cycles,
+        "input_pace": 0,
+        "input_lead": 0,
         "total_windows": int(arrays["windows"].sum()),
         "most_slots": int(np.diff(arrays["first_slot"]).max()),
     }
     _check_limits(arrays)
     for name in INDICES:
         arrays[name] = np.asarray(arrays[name], dtype=np.uint32)
-    return EventTables(**arrays), layout
+    return _pace_input(EventTables(**arrays)), layout
+
+
+def _pace_input(machine: EventTables) -> EventTables:
+    """Let inputs enter at the pace of the busiest shared resource, but for those that the first windows wait for."""
+    if not machine.pipelined or machine.limited:
+        return machine
+    edges = np.flatnonzero(machine.edge_from == 0)
+    lead = int(machine.need[machine.edge_need[edges]].max(initial=0)) + 2
+    return machine._replace(input_pace=int(count_busy(machine).max()) // int(machine.windows[0]), input_lead=lead)
 
 
 def _cycles(work: int, width: int | Fraction) -> int:

@@ -19,7 +19,8 @@ from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_events
 from xbarsim.timing._state import LoopState
-from xbarsim.timing.analytic import count_busy, count_resources, predict_windows
+from xbarsim.timing.analytic import predict_windows
+from xbarsim.timing.busy import count_busy, count_resources
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import Layout
 from xbarsim.timing.machine import EventTables, build_machine
@@ -211,7 +212,8 @@ def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
     machine, layout = build_machine(plan)
     if input_s is not None:
         pace = math.ceil(input_s * plan.hardware.timing.clock_hz / int(machine.windows[0]) - 1e-9)
-        machine = machine._replace(unit_cycles=np.where(machine.kind == INPUT_STEP, pace, machine.unit_cycles))
+        cycles = np.where(machine.kind == INPUT_STEP, pace, machine.unit_cycles)
+        machine = machine._replace(unit_cycles=cycles, input_pace=0)
     result = run(machine) if plan.hardware.timing.method == "cycle" else predict(machine)
     least = _least_stream_bits(plan, machine, result.is_done)
     if least is not None:
@@ -277,7 +279,8 @@ def bound_cycles(machine: EventTables) -> tuple[int, int]:
     """Return closed-form bounds on the cycles of one inference.
 
     Below: the windows of any one step, one after the other on the arrays or unit of one replica, and the chain of
-    last windows from input to output. Above: every window of every step on its own, one after the other.
+    last windows from input to output. Above: every window of every step on its own, one after the other, and the time
+    in which inputs enter.
 
     Parameters
     ----------
@@ -291,7 +294,7 @@ def bound_cycles(machine: EventTables) -> tuple[int, int]:
     """
     steps = machine.windows.size
     chain = np.zeros(steps, dtype=np.int64)
-    low = high = 0
+    low, high = 0, machine.input_pace * int(machine.windows[0])
     for step in range(steps):
         replicas, at = int(machine.replicas[step]), int(machine.first_replica[step])
         turns = -(-int(machine.windows[step]) // replicas)
