@@ -1,5 +1,7 @@
 """The event loop against the same machine in SimPy, closed-form bounds, and what a pipeline must obey."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,11 @@ from network_samples import networks
 from reference.pipeline_simpy import run_paced
 from reference.residual_networks import resnet_bottleneck, resnet_cifar
 
+import xbarsim as xs
 from xbarsim.config import load_hardware
 from xbarsim.errors import MappingError
 from xbarsim.mapping import plan_network
+from xbarsim.network import load_network
 from xbarsim.timing import find_bounds, simulate_plan
 from xbarsim.timing.machine import build_machine
 from xbarsim.timing.simulate import bound_cycles, run
@@ -191,3 +195,26 @@ def test_resnet50_has_its_windows_and_its_first_layer_is_the_bottleneck():
     assert sum(step.windows for step in activity.steps if step.layer) == 61398
     assert activity.bottleneck == "arrays of conv1"
     assert activity.interval_cycles == 112 * 112 * 8 * 128
+
+
+def test_a_wider_off_chip_link_is_never_slower_where_inputs_would_flood_the_links():
+    network = load_network("resnet18")
+    changes = {"mapping.replication": "balanced", "mapping.array_budget": 4000}
+    costs = [
+        xs.estimate(network, xs.load_hardware("mnsim", {**changes, "timing.io_bits": bits})).cost
+        for bits in (8, 40, 160)
+    ]
+    for narrow, wide in itertools.pairwise(costs):
+        assert wide.delay_s <= narrow.delay_s
+        assert wide.throughput_hz >= narrow.throughput_hz
+
+
+def test_inputs_enter_at_the_pace_of_the_busiest_resource_but_for_the_first():
+    machine, _ = build_machine(plan_network(resnet_cifar(1), HARDWARE.override({"timing.link_bits": 1})))
+    result = run(machine)
+    assert machine.input_pace == result.busy.max() // machine.windows[0]
+    entered = result.start[: machine.windows[0]]
+    assert np.all(entered >= np.maximum(0, np.arange(entered.size) - 2) * machine.input_pace)  # the first need two rows
+    assert entered[2] < machine.input_pace <= entered[3]
+    for changes in ({"timing.pipelined": False}, {"timing.stream_bits": 10**6}):
+        assert build_machine(plan_network(resnet_cifar(1), HARDWARE.override(changes)))[0].input_pace == 0
