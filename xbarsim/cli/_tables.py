@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.report.extra import list_extras
-from xbarsim.report.quantity import describe_column, show_number
+from xbarsim.report.quantity import describe_column, list_unpriced, show_number
 from xbarsim.units import format_si
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def show_report(console: Console, report: Any) -> None:
     if report.bounds is not None:
         console.print(bound_table(report.bounds), "")
     console.print(component_table(report.components.to_dict("records")), "")
+    for line in unpriced_lines(report.cost.unpriced):
+        console.print(line, "")
     assumed = {key: value for key, value in report.provenance.settings.items() if key.startswith("assumed_")}
     if assumed:
         text = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in assumed.items())
@@ -244,6 +246,14 @@ def bound_table(bounds: pd.DataFrame) -> Table:
         least = f"<{100 * shown[-1][0][1]:.1f} %"
         table.add_row("", least, f"{rest} more (all of them: --report)")
     return table
+
+
+def unpriced_lines(unpriced: Mapping[str, int]) -> list[str]:
+    """Return the sentence that lists counted actions without a price; none where there are none."""
+    if not unpriced:
+        return []
+    listed = "; ".join(f"{name}: {text}" for name, text, _ in list_unpriced(unpriced))
+    return [f"Counted without a price ({len(unpriced)}; components.ACTION.free: true if meant): {listed}"]
 
 
 def component_table(rows: list[Mapping[str, Any]]) -> Table:

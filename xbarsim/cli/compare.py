@@ -18,7 +18,7 @@ def compare(
     second: Annotated[Path, typer.Argument(metavar="B.json", help="Second JSON file.")],
 ) -> None:
     """Compare two results written with --json."""
-    from xbarsim.cli._tables import make_console, new_table
+    from xbarsim.cli._tables import make_console, new_table, unpriced_lines
     from xbarsim.report import read_json
 
     a, b = read_json(first), read_json(second)
@@ -30,6 +30,9 @@ def compare(
     for row in _rows(a, b):
         table.add_row(*row)
     console.print(table)
+    for letter, document in (("A", a), ("B", b)):
+        for line in unpriced_lines(document.get("unpriced") or {}):
+            console.print(f"{letter}: {line}")
 
 
 def _describe(path: Path, document: dict[str, Any]) -> str:

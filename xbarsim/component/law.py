@@ -25,6 +25,11 @@ from xbarsim.config.record import Positive
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 
+PRICES = (
+    "energy_joule", "rate_hz", "power_watt", "leakage_watt", "table", "survey", "from_device", "parts", "step_hz",
+)  # fmt: skip
+"""Keys that give an action a price; a component with ``free: true`` has none of them."""
+
 
 class OperatingPoint(NamedTuple):
     """Conditions that the rating of a component may depend on."""
@@ -72,8 +77,11 @@ class CostLaw(Component):
     def check(self, name: str, hardware: Hardware) -> None:
         """Check that the component is charged for an action that is counted; ValueError where it is not."""
         acts = self.rate_hz is not None or self.energy_joule is not None or self.table is not None
-        if acts or self.action not in (None, *ACTIONS):
+        if acts or self.free or self.action not in (None, *ACTIONS):
             check_action(f"components.{name}.action", self.action or name)
+        priced = next((key for key in PRICES if getattr(self, key, None)), None) if self.free else None
+        if priced is not None:
+            raise ValueError(f"components.{name}.free: true contradicts components.{name}.{priced}; give one of them")
         if self.supply is not None:
             if self.process is not None:
                 raise ValueError(f"components.{name}.supply: contradicts components.{name}.process; give one of them")

@@ -63,6 +63,8 @@ class Component(Rating):
     """Technology for which the numbers are given; they are scaled to that of the hardware. None: no scaling."""
     supply: Supply | None = None
     """Dependence of energy and rate on ``process.supply_volt``. None: none, or that of ``process``."""
+    free: bool = False
+    """Whether its action is meant to cost nothing; counted actions without a price are otherwise listed in reports."""
     survey: bool = False
     """Compute the cost of a converter from a regression over published ones, at its resolution and ``rate_hz``."""
     source: Annotated[str, Field(min_length=1)]

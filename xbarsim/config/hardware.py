@@ -131,7 +131,7 @@ class Hardware(Record):
     """Activity that ``estimate`` assumes."""
     components: dict[str, PricedComponent] = Field(default_factory=dict)
     """Components by name. A component is charged for the action of its name; actions without a component cost
-    nothing."""
+    nothing and are listed in reports."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Sources of the numbers: dotted key or section -> text."""
 

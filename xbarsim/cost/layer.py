@@ -14,6 +14,7 @@ from xbarsim.component import is_off_chip
 from xbarsim.config import Hardware
 from xbarsim.cost.price import list_prices, price, price_idle
 from xbarsim.cost.record import Cost
+from xbarsim.cost.unpriced import find_unpriced, list_priced
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import Epitome, Network, Node
@@ -113,10 +114,10 @@ def price_layer(
     whole = price(plan, activity)
     part = next(each for each in whole.layers if each.name == node.name)
     step = next(each for each in activity.steps if each.name == node.name)
-    clock = hardware.clock_hz
+    clock, own = hardware.clock_hz, plan.layers[0].hardware
     cycles = step.finish_cycles - step.start_cycles
     # idle components draw power while the layer works, not while its input arrives
-    idle = sum(price_idle(list_prices(plan.layers[0].hardware), part.arrays, activity.interval_s).values())
+    idle = sum(price_idle(list_prices(own), part.arrays, activity.interval_s).values())
     energy = part.energy_joule - idle * (1 - step.busy_cycles / activity.interval_cycles)
     throughput, delay = clock / step.busy_cycles, cycles / clock
     return dataclasses.replace(
@@ -128,6 +129,7 @@ def price_layer(
         cycles=cycles,
         layers=(dataclasses.replace(part, energy_joule=energy),),
         components=(),
+        unpriced=find_unpriced([step], {id(own): list_priced(own)}, id(plan.hardware)),
     )
 
 

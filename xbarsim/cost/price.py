@@ -28,6 +28,7 @@ from xbarsim.config.verify import mean_pulses
 from xbarsim.cost.array_read import AssumedReads, assume_reads
 from xbarsim.cost.operate import Operation, operate
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
+from xbarsim.cost.unpriced import find_unpriced, list_priced
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
 from xbarsim.timing.program import program_seconds, written_cells
@@ -78,13 +79,15 @@ class PriceList:
     """Component -> what it costs."""
     reads: AssumedReads | None
     """Power of array reads; None where no price depends on it."""
+    priced: frozenset[str]
+    """Counted actions with a price."""
 
     @classmethod
     def make(cls, hardware: Hardware) -> PriceList:
         """Return the prices of a hardware record."""
         tags = list_prices(hardware)
         reads = assume_reads(hardware) if any(tag.reads_arrays for tag in tags.values()) else None
-        return cls(hardware=hardware, tags=tags, reads=reads)
+        return cls(hardware=hardware, tags=tags, reads=reads, priced=list_priced(hardware))
 
 
 def list_prices(hardware: Hardware) -> Tags:
@@ -346,6 +349,9 @@ def _sum_up(bill: Bill) -> Cost:
         programming_s=sum(program_seconds(plan)),
         programming_joule=sum(written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers),
         lifetime_inferences=_lifetime(plan),
+        unpriced=find_unpriced(
+            activity.steps, {id(each.hardware): each.priced for each in bill.lists}, id(plan.hardware)
+        ),
     )
 
 

@@ -116,6 +116,8 @@ class Cost:
     """Energy to program all weights once; included in the energy with weight reloading [J]."""
     lifetime_inferences: float | None = None
     """Number of inferences until cells that are rewritten in each of them wear out [-]."""
+    unpriced: Mapping[str, int] = field(default_factory=dict)
+    """Actions that are counted and cost nothing, since no component has a price for them -> their number."""
 
     @property
     def edap(self) -> float:

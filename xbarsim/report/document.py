@@ -37,8 +37,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``accuracy``, ``metric`` and ``seconds`` (simulations only), ``cost``, ``layers``, ``components``,
-        ``provenance``.
+        ``accuracy``, ``metric`` and ``seconds`` (simulations only), ``cost``, ``unpriced``, ``layers``,
+        ``components``, ``provenance``.
     """
     document: dict[str, Any] = {}
     errors: Any = ()
@@ -48,6 +48,7 @@ def describe_report(report: CostReport) -> dict[str, Any]:
         errors = report.errors
     fields = COST_FIELDS + (TURN_FIELDS if report.cost.turns > 1 else ())
     document["cost"] = {name: getattr(report.cost, name) for name in fields}
+    document["unpriced"] = dict(report.cost.unpriced)
     if isinstance(report, Report):
         document["seconds"] = describe_record(report.seconds)
     layers = join_records(report.cost.layers, errors)

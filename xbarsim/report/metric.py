@@ -179,6 +179,10 @@ REPORT_METRICS: dict[str, Metric] = {
         read=read_path("cost", "tops_per_mm2"), needs="cost", higher_is_better=True,
         title=None, unit=None, interval=None, is_usual=False, is_searched=True,
     ),
+    "unpriced.actions": Metric(
+        read=lambda document: float(len(document.get("unpriced") or ())), needs="cost", higher_is_better=False,
+        title="counted actions without a price", unit="", interval=None, is_usual=False, is_searched=False,
+    ),
     "seconds.setup": Metric(
         read=read_path("seconds", "setup"), needs="images", higher_is_better=False,
         title="setup time", unit="s", interval=None, is_usual=False, is_searched=False,

@@ -15,7 +15,7 @@ from xbarsim.report import figures, time_figures
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
 from xbarsim.report.extra import list_extras
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
-from xbarsim.report.quantity import describe_column
+from xbarsim.report.quantity import describe_column, list_unpriced
 from xbarsim.report.record import CostReport, Report
 from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
@@ -57,6 +57,10 @@ _LAYER_NOTE = (
     "Busy time is how long the arrays of a layer, or the unit of an operation, work during one inference; layers "
     "overlap, so that busy times do not add up to the delay. Input and output are the transfers to and from the chip. "
     "The row named chip is what no layer owns: I/O, unused arrays and tiles, and what leaks there."
+)
+_FREE_NOTE = (
+    "These actions are part of no energy above, since no component of the hardware file has a price for them. Give "
+    "one, or say that they are meant to be free with <code>components.ACTION.free: true</code>."
 )
 _ERROR_NOTE = (
     "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
@@ -174,6 +178,7 @@ def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> 
         sections += ["<h2>Metric of the outputs</h2>", _metric_table(report.metric)]
     sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
     sections += ["<h2>By component</h2>", lay_out_figure(drawings, "cost_by_component"), _table(report.components)]
+    sections += _list_free(report)
     sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer"), f"<p>{_LAYER_NOTE}</p>"]
     if report.activity is not None and report.bounds is not None:
         sections += ["<h2>Time of one inference</h2>", lay_out_figure(drawings, "gantt")]
@@ -256,6 +261,15 @@ def _cost_table(report: CostReport) -> str:
         rows.append([column.title, column.show(value), column.unit, _COST_NOTES[name]])
     rows += [[extra.name, *_split(extra.text), extra.note] for extra in list_extras(report.cost)]
     return lay_out_table(("", "value", "unit", "meaning"), rows, text_columns=(2, 3))
+
+
+def _list_free(report: CostReport) -> list[str]:
+    """Lay out the counted actions that no component has a price for; nothing where there are none."""
+    rows = list_unpriced(report.cost.unpriced)
+    if not rows:
+        return []
+    table = lay_out_table(("action", "in one inference", "what is counted"), rows, text_columns=(1, 2))
+    return ["<h2>Counted actions without a price</h2>", f"<p>{_FREE_NOTE}</p>", table]
 
 
 def _split(text: str) -> tuple[str, str]:

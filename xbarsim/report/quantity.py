@@ -8,9 +8,11 @@ is scaled once, by its greatest value, so that its numbers can be compared by ey
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from xbarsim.component import ACTIONS
 
 _UNITS = {
     "joule": "J", "s": "s", "m2": "m2", "watt": "W", "hz": "Hz", "ohm": "ohm", "siemens": "S", "volt": "V",
@@ -124,6 +126,27 @@ def describe_column(name: str, values: Iterable[Any] = ()) -> Column:
         return Column(title=title, unit=unit, factor=1.0)
     exponent = min(15, max(-18, 3 * math.floor(math.log10(greatest) / 3 + 1e-12)))
     return Column(title=title, unit=f"{_PREFIXES[exponent]}{unit}", factor=10.0**-exponent)
+
+
+def list_unpriced(unpriced: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """Write actions that are counted and have no price.
+
+    Parameters
+    ----------
+    unpriced : mapping of str to int
+        Action -> number in one inference.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Action, number with its unit, and what is counted.
+    """
+    shown = []
+    for name, count in unpriced.items():
+        action = ACTIONS.get(name)
+        unit, counted = (action.unit, action.counted) if action else ("operations", "")
+        shown.append((name, f"{count:,} {unit}", counted))
+    return shown
 
 
 def _is_number(value: Any) -> bool:

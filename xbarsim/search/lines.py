@@ -64,7 +64,8 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cost`` and, where it was asked for, ``accuracy``; ``removed`` where layers were left out; or ``about``.
+        ``cost``, ``unpriced`` and, where it was asked for, ``accuracy``; ``removed`` where layers were left out; or
+        ``about``.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError("shape: missing")
         context = {key: question[key] for key in CONTEXT_KEYS if key in question}
         cost = oracle.layer(question["layer"], question["shape"], question.get("choice"), **context)
-        return {"cost": describe_cost(cost)}
+        return {"cost": describe_cost(cost), "unpriced": dict(cost.unpriced)}
     if "network" not in question:
         raise ConfigError('the query names neither a layer nor a network; {"about": true} lists what can be asked')
     _check_keys(question, NETWORK_KEYS)
@@ -95,7 +96,8 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
     for glob, epitome in (question.get("epitomes") or {}).items():  # the last word on a layer's epitome
         layers = {**(layers or {}), glob: {**(layers or {}).get(glob, {}), "epitome": epitome}}
     bits = {key: question.get(key) for key in ("weight_bits", "activation_bits")}
-    found: dict[str, Any] = {"cost": describe_cost(oracle.cost(network, layers, **bits))}
+    cost = oracle.cost(network, layers, **bits)
+    found: dict[str, Any] = {"cost": describe_cost(cost), "unpriced": dict(cost.unpriced)}
     if removed := oracle.design(network, layers).removed:
         found["removed"] = list(removed)
     if question.get("accuracy") is not None:
