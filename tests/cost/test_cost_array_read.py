@@ -191,3 +191,24 @@ def test_a_rating_plate_reads_full_arrays_at_what_a_full_layer_takes(ohm):
     each = assume_reads(hardware).find_watt(ArrayFill(128, 128, 128, 1)) * hardware.timing.pulse_s
     assert power <= reads * each * (1 + 1e-9)
     assert power > 0.5 * reads * each  # arrays wait for their converters, but not half of the time
+
+
+def test_reports_say_where_the_energy_of_array_reads_comes_from(tmp_path):
+    network = xs.load_network("lenet5", weights="random")
+    assumed = xs.estimate(network, "reference")
+    said = assumed.provenance.settings["array_energy"]
+    assert "assumed" in said
+    assert "mean 0.25 of all cells" in said
+    assert "first order" in said
+    images = np.random.default_rng(0).random((3, *network.input_shape)).astype(np.float32)
+    measured = xs.simulate(network, "mnsim", images)
+    said = measured.provenance.settings["array_energy"]
+    assert "measured on programmed arrays with 3 calibration images" in said
+    assert "no resistance" in said
+    measured.to_html(tmp_path)
+    assert said in (tmp_path / "index.html").read_text()
+    measured.to_json(tmp_path / "report.json")
+    assert said in (tmp_path / "report.json").read_text()
+    assert "array_energy" not in xs.estimate(network, "isaac").provenance.settings  # a number of its file
+    curved = xs.load_hardware("reference", {"device.iv": {"kind": "sinh", "scale_volt": 0.1}})
+    assert "solved reads" in xs.estimate(network, curved).provenance.settings["array_energy"]

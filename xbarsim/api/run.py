@@ -26,7 +26,7 @@ from xbarsim.api.prepare import (
     write_provenance,
 )
 from xbarsim.api.shared import Shared
-from xbarsim.cost import Cost, Measured, price
+from xbarsim.cost import Cost, Measured, describe_reads, price
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import LayerError, measure_accuracy, simulate_network
 from xbarsim.mapping import Plan, plan_network
@@ -77,6 +77,7 @@ def estimate(
     settings = {
         "assumed_mean_level": record.assumed_level,
         "assumed_input_activity": record.activity.input_activity,
+        **_describe_array_energy(record),
     }
     return CostReport(
         cost=cost,
@@ -198,6 +199,7 @@ def simulate(
     settings = {
         "trials": trials, "images": len(x), "calibration_images": len(known), "scale_images": quantized.scale_images,
         "executor": runner.describe(), **({} if reference is None else {"reference_hash": origin.hash}),
+        **_describe_array_energy(job.hardware, min(len(known), CALIBRATION_IMAGES)),
     }  # fmt: skip
     accuracy, measured = None, None
     if truth is not None:
@@ -215,6 +217,15 @@ def simulate(
         outputs=net.split_outputs(outcome.outputs),
         seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
     )
+
+
+def _describe_array_energy(hardware: config.Hardware, images: int | None = None) -> dict[str, str]:
+    """Return where the energy of array reads comes from, as a setting of the provenance; nothing where it is a number.
+
+    ``images`` counts those on which it was measured.
+    """
+    found = describe_reads(hardware, images)
+    return {} if found is None else {"array_energy": found}
 
 
 def _load_reference(given: Network | str | Path, network: Network) -> Network:

@@ -86,6 +86,8 @@ def show_report(console: Console, report: Any) -> None:
     if assumed:
         text = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in assumed.items())
         console.print(f"{text} (simulate measures both)", "")
+    if "array_energy" in report.provenance.settings:
+        console.print(f"array energy: {report.provenance.settings['array_energy']}", "")
 
 
 def accuracy_table(accuracy: Any) -> Table:

@@ -215,6 +215,38 @@ def assume_full_watt(hardware: Hardware) -> float | None:
     return assume_reads(hardware).find_watt(ArrayFill(rows, cols, float(rows), 1))
 
 
+def describe_reads(hardware: Hardware, images: int | None = None) -> str | None:
+    """Say in one line where the energy of array reads comes from.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        The accelerator.
+    images : int, optional
+        Calibration images on which it was measured; None: it is assumed.
+
+    Returns
+    -------
+    str or None
+        None where no price depends on the power of array reads.
+    """
+    if not any(isinstance(law, CostLaw) and law.reads_arrays for law in hardware.components.values()):
+        return None
+    circuit, activity = describe_circuit(hardware), hardware.activity
+    found = f"rows in use, measured on programmed arrays with {images} calibration images"
+    if images is None:
+        kind = "mean square" if hardware.dac.power == 2 else "mean"
+        found = (
+            f"rows in use, assumed: random levels (mean {hardware.assumed_level:g} of all cells with weights) and "
+            f"random inputs ({kind} {activity.input_activity:g})"
+        )
+    if circuit.is_ideal:
+        return f"{found}; lines have no resistance"
+    if circuit.has_first_order:
+        return f"{found}; lines to first order, from solved reads where they take more than {FIRST_ORDER:.0%}"
+    return f"{found}; losses in lines and transistors from solved reads"
+
+
 def assume_layer_watt(layer: LayerPlan, reads: AssumedReads) -> float:
     """Return the mean power of the arrays of a layer over the pulses of a read.
 
