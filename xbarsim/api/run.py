@@ -77,7 +77,7 @@ def estimate(
     settings = {
         "assumed_mean_level": record.assumed_level,
         "assumed_input_activity": record.activity.input_activity,
-        **_describe_array_energy(record),
+        **_describe_array_reads(record),
     }
     return CostReport(
         cost=cost,
@@ -199,7 +199,7 @@ def simulate(
     settings = {
         "trials": trials, "images": len(x), "calibration_images": len(known), "scale_images": quantized.scale_images,
         "executor": runner.describe(), **({} if reference is None else {"reference_hash": origin.hash}),
-        **_describe_array_energy(job.hardware, min(len(known), CALIBRATION_IMAGES)),
+        **_describe_array_reads(job.hardware, min(len(known), CALIBRATION_IMAGES)),
     }  # fmt: skip
     accuracy, measured = None, None
     if truth is not None:
@@ -219,7 +219,7 @@ def simulate(
     )
 
 
-def _describe_array_energy(hardware: config.Hardware, images: int | None = None) -> dict[str, str]:
+def _describe_array_reads(hardware: config.Hardware, images: int | None = None) -> dict[str, str]:
     """Return where the energy of array reads comes from, as a setting of the provenance; nothing where it is a number.
 
     ``images`` counts those on which it was measured.
