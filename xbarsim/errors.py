@@ -99,5 +99,9 @@ class SolverError(XbarsimError, RuntimeError):
     """A computation did not reach its tolerance; the message says how far it came."""
 
 
+class Interrupted(BaseException):
+    """A run was stopped by a signal; the message says what is kept. Not an error, like KeyboardInterrupt."""
+
+
 class ModelRangeWarning(UserWarning):
     """A model is used outside the range that it was fitted or published for."""

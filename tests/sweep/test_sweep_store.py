@@ -90,7 +90,7 @@ def test_a_full_disk_keeps_what_was_stored_and_says_so(tmp_path):
 def test_a_sweep_on_a_full_disk_stops_and_goes_on_later(tmp_path, monkeypatch):
     plan = sweep_samples.make_plan()
     real = os.write
-    room = [13]  # the first record names the machine
+    room = [14]  # the first record names the machine, and the sweep is described in a file
 
     def write(descriptor, content):
         room[0] -= 1

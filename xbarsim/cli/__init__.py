@@ -6,6 +6,9 @@ computation that could not finish exit code 3. Any other exception is a bug and 
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -28,7 +31,7 @@ from xbarsim.cli import (
     simulate,
     sweep,
 )
-from xbarsim.errors import SolverError, XbarsimError, shorten_message
+from xbarsim.errors import Interrupted, SolverError, XbarsimError, shorten_message
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
@@ -93,12 +96,30 @@ def run(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 2 wrong input, 3 a computation could not finish, 130 interrupted.
+        Exit code: 0 done, 2 wrong input or a place that cannot be written, 3 a computation or its output could not
+        finish, 130 interrupted (SIGINT), 143 terminated (SIGTERM).
     """
     _show_warnings_in_one_line()
+    _stopped.clear()
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _drop_output()
+        return _fail("standard output: closed by its reader; files are complete", 3)
+    except OSError as error:  # a disk or a device
+        _drop_output()
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}; what was finished is kept", 3)
+    except MemoryError:
+        return _fail("out of memory; use fewer images, trials or workers; what was finished is kept", 3)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """Run a command; return its exit code, or that of an error which is told in one line."""
     try:
         code = build_command()(list(arguments) or ["--help"], standalone_mode=False, prog_name="xbarsim") or 0
-        return _fail("interrupted", 130) if code == 130 else code
+        return _fail_stopped() if code == 130 else code
     except _USAGE_ERROR as error:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
@@ -107,20 +128,48 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), 3)
     except XbarsimError as error:
         return _fail(str(error), 2)
+    except Interrupted as error:
+        return _fail_stopped(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left, as in `xbarsim ... | head`
-        return 0
+        return _fail_stopped()
+    except SystemExit as error:
+        if isinstance(error.__context__, OSError):  # the parser has seen a closed pipe
+            raise error.__context__ from None
+        raise
 
 
 def main() -> None:
     """Run the command line of this process; the entry point of the installed program."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
+_stopped: list[int] = []
+"""Signals that have ended the command."""
+
+
+def _terminate(number: int, _: object) -> None:
+    _stopped.append(number)
+    signal.signal(number, signal.SIG_IGN)  # once is enough: what is done is being kept
+    raise KeyboardInterrupt
+
+
+def _fail_stopped(kept: str = "") -> int:
+    word, code = ("terminated", 143) if _stopped else ("interrupted", 130)
+    return _fail(f"{word}; {kept}" if kept else word, code)
+
+
+def _drop_output() -> None:
+    """Send what is left of standard output nowhere, so that the interpreter does not try again when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
 def _fail(message: str, code: int) -> int:
-    typer.echo(shorten_message(f"xbarsim: {message}"), err=True)
+    with contextlib.suppress(OSError):
+        typer.echo(shorten_message(f"xbarsim: {message}"), err=True)
     return code
 
 

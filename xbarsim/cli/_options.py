@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -314,27 +313,32 @@ def check_outputs(json: Path | None, report: Path | None, trace: Path | None = N
         If a file's folder is missing, a place is of another kind than what shall be written there, or nothing can be
         written there.
     """
+    from xbarsim.store import check_file, check_folder
+
     for option, file in (("--json", json), ("--trace", trace)):
-        if file is None:
-            continue
-        if file.is_dir() or not file.resolve().parent.is_dir():
-            raise ConfigError(f"{option} {file}: {'is a folder' if file.is_dir() else 'its folder does not exist'}")
-        if file.exists() and not os.access(file, os.W_OK):
-            raise ConfigError(f"{option} {file}: cannot be written")
-        _try_folder(option, file, file.resolve().parent)
+        if file is not None:
+            check_file(file, option)
     if report is not None:
-        place = report.resolve()
-        existing = next(folder for folder in (place, *place.parents) if folder.exists())
-        if not existing.is_dir():
-            raise ConfigError(f"--report {report}: {existing} is a file, should be a folder")
-        _try_folder("--report", report, existing)
+        check_folder(report, "--report")
 
 
-def _try_folder(option: str, given: Path, folder: Path) -> None:
-    """Create and remove a temporary file, since permission bits alone are not sufficient."""
-    import tempfile
+def check_model(out: Path) -> None:
+    """Refuse the file of a network that cannot be written, before the work begins; ConfigError names ``--out``."""
+    from xbarsim.store import check_file
 
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ConfigError(f"{option} {given}: cannot be written: {error.strerror or error}") from None
+    if out.suffix.lower() != ".onnx":
+        raise ConfigError(f"--out {out}: should end in .onnx")
+    check_file(out, "--out")
+
+
+def check_folder(folder: Path, option: str = "--out") -> None:
+    """Refuse a folder that cannot be written, before the work begins; ConfigError names the option."""
+    from xbarsim.store import check_folder as check
+
+    check(folder, option)
+
+
+def show_written(paths: list[Path]) -> None:
+    """Print the paths of what was written."""
+    for path in paths:
+        typer.echo(f"wrote {path}")

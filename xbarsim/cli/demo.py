@@ -43,13 +43,12 @@ def demo(
     with ProgressDisplay() as progress:
         first = simulate(sound, progress)
         second = simulate(sound.override(NOISY), progress)
+    pages = [first.to_html(report / "reference"), second.to_html(report / "noisy")]
     console = make_console()
     console.print(f"{network.name}, {len(data.images)} images, on reference: {sound.description}\n")
     show_report(console, first)
     changed = ", ".join(f"{key}={value}" for key, value in NOISY.items())
     console.print(f"The same network on a poorer chip ({changed}):\n")
     console.print(accuracy_table(second.accuracy))
-    pages = [first.to_html(report / "reference"), second.to_html(report / "noisy")]
-    for page in pages:
-        typer.echo(f"wrote {page}")
+    _options.show_written(pages)
     typer.echo("next: xbarsim simulate YOUR.onnx --data YOUR.npz --hardware reference")

@@ -44,7 +44,8 @@ def estimate(
         model, api.load_hardware(hardware, changes), layers=layers or None, weight_bits=weight_bits,
         activation_bits=activation_bits,
     )  # fmt: skip
-    show_report(make_console(), result)
-    write_outputs(result, json, report)
+    written = write_outputs(result, json, report)
     if trace is not None:
-        typer.echo(f"wrote {result.to_trace(trace)}")
+        written.append(result.to_trace(trace))
+    show_report(make_console(), result)
+    _options.show_written(written)

@@ -72,6 +72,8 @@ def explain(
         trials=trials, threads=threads,
     )  # fmt: skip
     _options.check_outputs(json, report)
+    if checkpoint is not None:
+        _options.check_folder(checkpoint, "--checkpoint")
 
     from xbarsim import api, diagnosis
     from xbarsim.cli._progress import ProgressDisplay
@@ -87,8 +89,9 @@ def explain(
             weight_bits=weight_bits, activation_bits=activation_bits, parts=wanted, orders=orders,
             metric=metric, remedies=remedy or None, checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
+    written = write_outputs(found, json, report)
     show_explanation(make_console(), found)
-    write_outputs(found, json, report)
+    _options.show_written(written)
 
 
 def show_explanation(console: Console, found: Any) -> None:

@@ -58,8 +58,7 @@ def finetune(
         images=images, test_images=test_images, weight_bits=weight_bits, activation_bits=activation_bits,
         epochs=epochs, batch=batch, trials=trials, seed=seed, threads=threads,
     )  # fmt: skip
-    if out.suffix.lower() != ".onnx" or not out.resolve().parent.is_dir():
-        raise ConfigError(f"--out {out}: should end in .onnx, in a folder that exists")
+    _options.check_model(out)
 
     import dataclasses
 

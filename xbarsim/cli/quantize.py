@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from xbarsim.cli import _ends, _options
-from xbarsim.errors import ConfigError
 
 
 def quantize(
@@ -58,8 +57,7 @@ def quantize(
         images=images, weight_bits=weight_bits, activation_bits=activation_bits, iterations=iterations, seed=seed,
         threads=threads,
     )  # fmt: skip
-    if out.suffix.lower() != ".onnx" or not out.resolve().parent.is_dir():
-        raise ConfigError(f"--out {out}: should end in .onnx, in a folder that exists")
+    _options.check_model(out)
 
     from xbarsim import train
     from xbarsim.cli._progress import ProgressDisplay

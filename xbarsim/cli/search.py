@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xbarsim.cli import _options
+
 if TYPE_CHECKING:
     from xbarsim.search import Result
 
@@ -26,13 +28,13 @@ def search_nax(
 ) -> None:
     """Search kernels, arrays, converters, widths and depth together."""
     from xbarsim.cli._progress import ProgressDisplay
-    from xbarsim.search import load_search, open_space, run_search
+    from xbarsim.search import load_search, run_search
 
+    _options.check_folder(out)
     search = load_search(file)
-    space, _ = open_space(search)
-    typer.echo(f"{space.count} points in the space, {len(space.slots)} choices")
     with ProgressDisplay() as progress:
         result = run_search(search, out, cache=None if cache == "none" else cache, progress=progress)
+    typer.echo(f"{result.space.count} points in the space, {len(result.space.slots)} choices")
     _show(result, {number: entry.label for number, entry in enumerate(result.entries) if entry.label})
     if result.traces:
         from xbarsim.cli._tables import baseline_table, make_console
@@ -59,6 +61,7 @@ def search_epitome(
     from xbarsim.cli._tables import design_table, make_console
     from xbarsim.search.epitome import load_epitome_search, run_epitome_search
 
+    _options.check_folder(out)
     search = load_epitome_search(file)
     with ProgressDisplay() as progress:
         result = run_epitome_search(search, out, cache=None if cache == "none" else cache, progress=progress)

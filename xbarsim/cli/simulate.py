@@ -76,8 +76,9 @@ def simulate(
             threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor,
             reference=origin, metric=metric, progress=progress,
         )  # fmt: skip
+    written = write_outputs(result, json, report)
     show_report(make_console(), result)
-    write_outputs(result, json, report)
+    _options.show_written(written)
 
 
 def load_images(
@@ -132,9 +133,7 @@ def load_images(
     return dataclasses.replace(dataset, images=normalize_images(dataset.images, **scale))
 
 
-def write_outputs(result: Any, json: Path | None, report: Path | None) -> None:
-    """Write the requested outputs and print their paths."""
-    if json is not None:
-        typer.echo(f"wrote {result.to_json(json)}")
-    if report is not None:
-        typer.echo(f"wrote {result.to_html(report)}")
+def write_outputs(result: Any, json: Path | None, report: Path | None) -> list[Path]:
+    """Write the requested outputs and return their paths; before anything is printed, since printing may fail."""
+    written = [] if json is None else [result.to_json(json)]
+    return written if report is None else [*written, result.to_html(report)]

@@ -44,8 +44,7 @@ def sweep(
         )
     if dask is None and any(item is not None for item in (tls_ca, tls_cert, tls_key)):
         raise ConfigError("--tls-ca, --tls-cert, --tls-key: only together with --dask")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: is a file, should be a folder")
+    _options.check_folder(out)
 
     from xbarsim.sweep import load_sweep, plan_sweep
 

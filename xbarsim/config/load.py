@@ -34,14 +34,12 @@ _CONTENTS: dict[int, tuple[str, PluginSources]] = {}
 
 def list_hardware() -> list[str]:
     """Return the names of the hardware files that ship with the package, sorted."""
-    folder = resources.files("xbarsim.hwconfigs")
-    return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
+    return sorted(item.stem for item in _package_folder().glob("*.yaml"))
 
 
 def list_devices() -> list[str]:
     """Return the names of the device files that ship with the package, sorted: ``devices/NAME``."""
-    folder = resources.files("xbarsim.hwconfigs").joinpath("devices")
-    return sorted(f"devices/{item.name[:-5]}" for item in folder.iterdir() if item.name.endswith(".yaml"))
+    return sorted(f"devices/{item.stem}" for item in _package_folder().glob("devices/*.yaml"))
 
 
 def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
@@ -51,7 +49,7 @@ def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
     if not text.endswith((".yaml", ".yml")) and ("/" not in text or is_device):
         known = list_devices() if is_device else list_hardware()
         if text in known:
-            return Path(str(resources.files("xbarsim.hwconfigs").joinpath(f"{text}.yaml")))
+            return _package_folder() / f"{text}.yaml"
         names = suggest_or_list(text, known)
         raise ConfigError(f"hardware {text!r}: not a .yaml file and not a shipped name{names}")
     path = Path(text) if beside is None else beside / text
@@ -306,6 +304,15 @@ def _drop_inherited_range(adc: dict[str, Any], given: Collection[str]) -> None:
 
 @functools.cache
 def _package_folder() -> Path:
+    """Return the folder of the files that ship: inside the installed package, or in the clone that is imported.
+
+    In a clone the folder lies beside the package. It is looked for there first, since Python that starts in a clone
+    imports the package of the clone, whether or not another one is installed.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "hwconfigs", package.parent / "hwconfigs"):
+        if (folder / "__init__.py").is_file():
+            return folder
     return Path(str(resources.files("xbarsim.hwconfigs"))).resolve()
 
 

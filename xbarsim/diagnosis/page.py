@@ -10,7 +10,7 @@ from xbarsim.diagnosis import figures
 from xbarsim.diagnosis.cause import CAUSES, QUANTISATION
 from xbarsim.diagnosis.explanation import Explanation
 from xbarsim.diagnosis.remedy import REMEDIES
-from xbarsim.errors import ConfigError
+from xbarsim.report.csv_table import encode_frame
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
 from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
@@ -55,13 +55,10 @@ def write_page(explanation: Explanation, folder: str | Path) -> Path:
     folder = Path(folder)
     drawn = draw_figures(explanation)
     tables = {"causes": explanation.causes, "layers": explanation.layers, "remedies": explanation.remedies}
-    try:
-        drawings = save_drawings(drawn, folder)
-        for name, table in tables.items():
-            if len(table):
-                table.to_csv(folder / f"{name}.csv", index=False)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    drawings = save_drawings(drawn, folder)
+    for name, table in tables.items():
+        if len(table):
+            write_file(folder / f"{name}.csv", encode_frame(table))
     explanation.to_json(folder / "explanation.json")
     return write_file(folder / "index.html", render_page(explanation, drawings))
 

@@ -19,6 +19,7 @@ from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
 from xbarsim.network.kinds.ends import OUTPUTS
 from xbarsim.network.onnx_writers import AXES_ARE_INPUTS, BODIES, FUNCTIONS, WEIGHT_BITS
+from xbarsim.store import write_file
 
 OPSET = 17
 """Opset of files whose operators need no newer one."""
@@ -53,11 +54,7 @@ def write_onnx(network: Network, path: str | Path) -> Path:
         model = build_model(network, dict(zip(last.attributes["names"], last.inputs, strict=True)))
     else:
         model = build_model(network, {network.output: network.output})
-    try:
-        Path(path).write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
-    return Path(path)
+    return write_file(path, model.SerializeToString())
 
 
 def build_model(network: Network, outputs: Mapping[str, str]) -> Any:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.errors import ConfigError
 from xbarsim.report import figures, time_figures
+from xbarsim.report.csv_table import encode_frame
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
 from xbarsim.report.extra import list_extras
 from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
@@ -90,14 +90,11 @@ def write_page(report: CostReport, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     drawn = draw_figures(report)
-    try:
-        drawings = save_drawings(drawn, folder)
-        report.layers.to_csv(folder / "layers.csv", index=False)
-        report.components.to_csv(folder / "components.csv", index=False)
-        if report.bounds is not None:
-            report.bounds.to_csv(folder / "bounds.csv", index=False)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    drawings = save_drawings(drawn, folder)
+    tables = {"layers": report.layers, "components": report.components, "bounds": report.bounds}
+    for name, table in tables.items():
+        if table is not None:
+            write_file(folder / f"{name}.csv", encode_frame(table))
     write_json(report, folder / "report.json")
     return write_file(folder / "index.html", render_page(report, drawings))
 

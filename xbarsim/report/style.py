@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.store import make_folder, write_file
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -111,11 +113,13 @@ def save_figure(figure: Figure, stem: Path) -> str:
         figure.draw_without_rendering()  # lay out once, not once for each format
         figure.set_layout_engine("none")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-        figure.savefig(stem.with_suffix(".png"), facecolor="white", dpi=160, metadata={"Software": None})
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", facecolor="white", dpi=160, metadata={"Software": None})
     svg = buffer.getvalue()
     ground = '<rect width="100%" height="100%" fill="white"/>'
     body = svg.index(">", svg.index("<svg")) + 1
-    stem.with_suffix(".svg").write_text(svg[:body] + ground + svg[body:], encoding="utf-8")
+    write_file(stem.with_suffix(".png"), pixels.getvalue())
+    write_file(stem.with_suffix(".svg"), svg[:body] + ground + svg[body:])
     return svg
 
 
@@ -134,7 +138,7 @@ def save_drawings(drawn: Mapping[str, tuple[Figure, str]], folder: Path) -> dict
     dict
         File name -> figure as SVG and what it shows, as :func:`~xbarsim.report.markup.lay_out_figure` takes them.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "figures")
     return {name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()}
 
 

@@ -32,11 +32,12 @@ from xbarsim.names import match_names
 from xbarsim.network import INPUT, Network, load_network
 from xbarsim.network.prune import prune_channels
 from xbarsim.network.reshape import reshape_network
+from xbarsim.report.csv_table import encode_rows
 from xbarsim.rng import stream
 from xbarsim.search.design import Design
 from xbarsim.search.evaluate import Images, load_images, measure_design
 from xbarsim.search.oracle import CostOracle
-from xbarsim.search.result import Result, write_rows
+from xbarsim.search.result import Result
 from xbarsim.search.run import Progress, describe_search, name_search, open_space, run_sampler
 from xbarsim.search.sampler import EvolutionSampler
 from xbarsim.search.space import Point, SearchSlot, Space
@@ -245,8 +246,7 @@ def run_epitome_search(
     from xbarsim.search.epitome_figure import plot_comparison
 
     task = open_epitome_search(wanted)
-    search, space = task.search, task.space
-    oracle = CostOracle(task.hardware, cache)
+    search, space, oracle = task.search, task.space, CostOracle(task.hardware, cache)
     name = f"epitome-{name_search(search, space, oracle)}"
     about = {**describe_search(search, space, task.hardware), "search": wanted.model_dump(mode="json")}
     first = [*task.starts, *_vary(task, wanted)]
@@ -257,7 +257,7 @@ def run_epitome_search(
         result = Result(search=search, space=space, entries=tuple(entries), extra={"budget": task.budget})
         result.write(store.folder)
         rows = compare_designs(result, task, oracle, images)
-        write_file(store.folder / "comparison.csv", write_rows(rows))
+        write_file(store.folder / "comparison.csv", encode_rows(rows))
         save_figure(plot_comparison(rows), store.folder / "comparison")
     return dataclasses.replace(result, extra={**result.extra, "comparison": rows})
 

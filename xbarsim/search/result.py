@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.report.csv_table import encode_rows
 from xbarsim.search.evaluate import weigh_metrics
 from xbarsim.search.pareto import find_front
 from xbarsim.search.space import Option, Point, Space
@@ -141,12 +140,12 @@ class Result:
                 "front.csv": self._tabulate(front),
                 "front.json": json.dumps(described, indent=2) + "\n",
                 "architecture.json": json.dumps(chosen, indent=2) + "\n",
-                "architecture.csv": write_rows(self.tabulate_layers(self.chosen)),
+                "architecture.csv": encode_rows(self.tabulate_layers(self.chosen)),
             }
             if self.traces:
                 rows = tabulate_traces(self.search, self.traces)
                 runs = [{"method": trace.name, "seed": trace.seed, "best": trace.best} for trace in self.traces]
-                texts["baselines.csv"] = write_rows(rows)
+                texts["baselines.csv"] = encode_rows(rows)
                 texts["baselines.json"] = json.dumps({"summary": rows, "runs": runs}, indent=2) + "\n"
         for name, text in texts.items():
             write_file(folder / name, text)
@@ -191,7 +190,7 @@ class Result:
                 if not slot.axes:
                     row[f"{name}:zero"] = isinstance(option, str)
             rows.append({**row, **(entry.metrics or {}), "error": entry.error})
-        return write_rows(rows)
+        return encode_rows(rows)
 
 
 def explain_failure(search: Search, entries: tuple[Entry, ...]) -> str:
@@ -213,13 +212,3 @@ def explain_failure(search: Search, entries: tuple[Entry, ...]) -> str:
             )
     together = "; ".join(broken) or f"no design meets all of {', '.join(search.constraints)} together"
     return f"{together} ({len(alive)} points evaluated)"
-
-
-def write_rows(rows: list[dict[str, Any]]) -> str:
-    """Return rows as CSV; columns in the order of their first use."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

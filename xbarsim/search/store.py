@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, Interrupted, SolverError
 from xbarsim.store import Lock, Log, make_folder, read_records, write_file
 
 LOG, DOCUMENT = "points.log", "search.json"
@@ -55,15 +55,16 @@ class SearchStore:
         Raises
         ------
         SolverError
-            If another run has taken the folder over.
-        ConfigError
-            If it cannot be written.
+            If it cannot be written, the folder was removed, or another run has taken it over.
         """
         self._lock.check()
         try:
             self._log.append(point)
         except OSError as error:
-            raise ConfigError(f"{self._log.path}: cannot be written: {error.strerror or error}") from None
+            kept = f"{self.count:,} points are kept; the same command goes on from there"
+            where = f"{self._log.path}: cannot be written: {error.strerror or error}"
+            raise SolverError(f"{where}; {kept}") from None
+        self.count += 1
 
     def close(self) -> None:
         """Release the folder for other runs."""
@@ -74,9 +75,15 @@ class SearchStore:
         """Return the store itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Release the folder for other runs."""
+    def check(self) -> None:
+        """Raise SolverError if the folder was removed, or another run has taken it over."""
+        self._lock.check()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Release the folder for other runs; after a signal, say what is kept."""
         self.close()
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            raise Interrupted(f"{self.folder}: {self.count:,} points are kept; the same command goes on from there")
 
     def _begin(self, name: str, about: dict[str, Any]) -> None:
         head = self.folder / DOCUMENT
@@ -96,4 +103,6 @@ class SearchStore:
         self.known, damaged, _ = read_records(self.folder / LOG)
         if damaged:
             raise ConfigError(f"{self.folder / LOG}: {damaged} damaged points; choose a new folder, or remove this one")
+        self.count = len(self.known)
+        """Points in the log."""
         self._log = Log(self.folder / LOG)

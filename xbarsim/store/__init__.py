@@ -1,12 +1,13 @@
 """Durable storage: atomically written files, append-only logs, and locks of folders."""
 
 from xbarsim.store.digest import hash_arrays
-from xbarsim.store.file import make_folder, replace_file, sync_folder, write_file
+from xbarsim.store.file import check_file, check_folder, make_folder, replace_file, sync_folder, write_file
 from xbarsim.store.lock import Lock, hold_file, identify_machine
 from xbarsim.store.log import Log, encode_record, read_records
 from xbarsim.store.snapshot import Snapshot, load_snapshot, save_snapshot
 
 __all__ = [
-    "Lock", "Log", "Snapshot", "encode_record", "hash_arrays", "hold_file", "identify_machine", "load_snapshot",
-    "make_folder", "read_records", "replace_file", "save_snapshot", "sync_folder", "write_file",
+    "Lock", "Log", "Snapshot", "check_file", "check_folder", "encode_record", "hash_arrays", "hold_file",
+    "identify_machine", "load_snapshot", "make_folder", "read_records", "replace_file", "save_snapshot",
+    "sync_folder", "write_file",
 ]  # fmt: skip

@@ -1,8 +1,10 @@
-"""Atomically written files."""
+"""Files that are checked before work starts, and written whole or not at all: the one place that writes outputs."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from xbarsim.errors import ConfigError
@@ -51,18 +53,31 @@ def replace_file(path: Path, content: bytes) -> None:
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
-        path.write_bytes(content)
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            _write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
         return
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, path)
         sync_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def write_file(path: str | Path, content: str | bytes) -> Path:
@@ -91,6 +106,65 @@ def write_file(path: str | Path, content: str | bytes) -> Path:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
+
+
+def check_file(path: str | Path, where: str) -> None:
+    """Refuse, before work starts, a file that could not be written.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to be written; it may exist.
+    where : str
+        Option or argument that names it, which begins the message.
+
+    Raises
+    ------
+    ConfigError
+        If it is a folder, its own folder is missing, or nothing can be written there.
+    """
+    given = Path(path)
+    try:
+        is_folder, folder = given.is_dir(), given.resolve().parent
+        if is_folder or not folder.is_dir():
+            raise ConfigError(f"{where} {given}: {'is a folder' if is_folder else 'its folder does not exist'}")
+        if given.exists() and not os.access(given, os.W_OK):
+            raise ConfigError(f"{where} {given}: cannot be written")
+        if given.exists() and not given.is_file():
+            return  # a device or pipe
+        tempfile.TemporaryFile(dir=folder).close()  # permission bits alone are not sufficient
+    except OSError as error:
+        raise ConfigError(f"{where} {given}: cannot be written: {error.strerror or error}") from None
+    except RuntimeError:  # links that refer to each other
+        raise ConfigError(f"{where} {given}: cannot be written: its links refer to each other") from None
+
+
+def check_folder(path: str | Path, where: str) -> None:
+    """Refuse, before work starts, a folder that could not be made or written into.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder; it may exist, or parents of it may be missing.
+    where : str
+        Option or argument that names it, which begins the message.
+
+    Raises
+    ------
+    ConfigError
+        If it or a parent is a file, or nothing can be written there.
+    """
+    given = Path(path)
+    try:
+        place = given.resolve()
+        existing = next(folder for folder in (place, *place.parents) if folder.exists())
+        if not existing.is_dir():
+            raise ConfigError(f"{where} {given}: {existing} is a file, should be a folder")
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise ConfigError(f"{where} {given}: cannot be written: {error.strerror or error}") from None
+    except RuntimeError:
+        raise ConfigError(f"{where} {given}: cannot be written: its links refer to each other") from None
 
 
 def sync_folder(folder: Path) -> None:

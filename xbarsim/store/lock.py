@@ -93,8 +93,10 @@ class Lock:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise SolverError if another run has taken the lock."""
+        """Raise SolverError if another run has taken the lock, or the folder was removed."""
         if not self._is_held():
+            if not self._path.parent.is_dir():
+                raise SolverError(f"{self._path.parent}: the folder was removed during the run, which stops")
             raise SolverError(f"{self._path}: another run has taken over this folder; this one stops")
 
     def release(self) -> None:

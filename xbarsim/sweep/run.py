@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbarsim.errors import ConfigError, ModelRangeWarning, XbarsimError
+from xbarsim.errors import ConfigError, Interrupted, ModelRangeWarning, XbarsimError
 from xbarsim.sweep.evaluate import Evaluator, compute_point
 from xbarsim.sweep.local import run_local
 from xbarsim.sweep.plan import Point, SweepPlan, Workload
@@ -118,9 +118,12 @@ def run_sweep(
                     if time.monotonic() - written > TABLE_INTERVAL_S:
                         write_tables(store, document)
                         written = time.monotonic()
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(XbarsimError):  # the first problem is the one to tell
                 write_tables(store, document)
+            if isinstance(error, KeyboardInterrupt):
+                kept = f"{len(store.results):,} finished points are kept; the same command goes on from there"
+                raise Interrupted(f"{store.folder}: {kept}") from None
             raise
         write_tables(store, document)
         return _summarize(plan, store, document, computed, time.perf_counter() - started)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.report.catalogue import find_metric
+from xbarsim.report.csv_table import encode_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ def write_tables(store: SweepStore, document: Mapping[str, Any]) -> None:
         If a file cannot be written.
     """
     table = tabulate_points(document, store.results)
-    store.write("points.csv", table.to_csv(index=False).encode())
+    store.write("points.csv", encode_frame(table))
     store.write("points.parquet", encode_parquet(table, {**document["provenance"], "sweep": document["sweep"]}))
 
 

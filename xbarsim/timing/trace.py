@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.store import write_file
 from xbarsim.timing._kernels import LAYER_STEP
 from xbarsim.timing.simulate import Activity
 
@@ -34,13 +35,9 @@ def write_trace(activity: Activity, path: str | Path, *, most_slices: int = 1000
     Path
         The file.
     """
-    path = Path(path)
     events = [*_name_tracks(activity), *_trace_windows(activity, most_slices), *_trace_buffers(activity, most_slices)]
-    with path.open("w", encoding="utf-8") as file:
-        file.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
-        file.write(",\n".join(json.dumps(event) for event in events))
-        file.write("\n]}\n")
-    return path
+    text = ",\n".join(json.dumps(event, allow_nan=False) for event in events)
+    return write_file(path, '{"displayTimeUnit": "ns", "traceEvents": [\n' + text + "\n]}\n")
 
 
 def _microseconds(activity: Activity) -> float:
