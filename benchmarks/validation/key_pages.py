@@ -2,20 +2,21 @@
 
     python benchmarks/validation/key_pages.py
 
-writes the tables of docs/keys/hardware.md, sweep.md and search.md.
+writes the tables of docs/keys/hardware.md, sweep.md, search.md and network.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
-from xbarsim.config.keys import Section, list_sections
+from xbarsim.config.keys import Section, list_sections, show_value
 from xbarsim.config.schema import write_whole_schema
 from xbarsim.converter import CONVERTERS
+from xbarsim.network.kinds import KINDS, NOT_IN_YAML, REQUIRED
 from xbarsim.search.epitome import EpitomeSearch
 from xbarsim.search.task import Search
 from xbarsim.sweep.axis import Span
@@ -23,6 +24,8 @@ from xbarsim.sweep.file import Sweep
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "keys"
 PAGES = ("hardware.md", "sweep.md", "search.md")
+NETWORK = "network.md"
+KINDS_MARKER = "<!-- kinds, written by python benchmarks/validation/key_pages.py -->"
 MARKER = "<!-- keys, written by python benchmarks/validation/key_pages.py -->"
 WHOLE = "The file itself"
 """Heading of the keys of hardware files that are in no section."""
@@ -41,6 +44,34 @@ READ = {
     "[Counted actions](../actions.md)",
 }
 """Section -> pages with its equations and their sources."""
+
+
+SETTINGS = {
+    "channels": "output channels",
+    "features": "output features",
+    "kernel": "size of the kernel",
+    "stride": "step between windows; a pool without it steps by its kernel",
+    "padding": "zeros added at the edges",
+    "dilation": "distance between the elements of the kernel",
+    "groups": "groups of channels with weights of their own; as many as channels for a depthwise layer",
+    "min": "lower limit",
+    "max": "upper limit",
+    "alpha": "slope below zero of leaky_relu, slope of hard_sigmoid",
+    "beta": "value of hard_sigmoid at zero",
+    "approximate": "whether the tanh approximation is used",
+    "ceil_mode": "whether a window that is not complete counts",
+    "count_include_pad": "whether padding counts in the mean",
+    "keepdims": "whether reduced axes remain with the size 1",
+    "axes": "axes of the mean; the batch is axis 0",
+    "axis": "axis; the batch is axis 0, and negative numbers count from the end",
+    "pads": "elements added before and after each axis, the batch left out",
+    "value": "value of the added elements",
+    "ranges": "start, stop and step of each axis, the batch left out",
+    "shape": "new shape without the batch",
+    "order": "new order of the axes; the batch, axis 0, remains first",
+    "epsilon": "added to the variance",
+}
+"""Setting of a layer -> meaning."""
 
 
 def list_settings() -> list[Section]:
@@ -126,7 +157,45 @@ def write_page(name: str) -> str:
     return f"{before}{mark}\n\n{keys}\n"
 
 
+def write_kinds() -> str:
+    """Return the tables of kinds of layers and of their settings."""
+    rows = ["| kind | inputs | settings and defaults |", "|---|---|---|"]
+    readers: dict[str, str] = {}
+    for kind in (kind for kind in KINDS.values() if kind.settings is not NOT_IN_YAML):
+        least, most = kind.inputs
+        count = str(least) if least == most else f"{least} or more"
+        named = []
+        for name, setting in kind.settings.items():
+            readers[name] = _state_rule(setting.read)
+            if setting.default is REQUIRED:
+                named.append(f"`{name}`")
+            else:
+                named.append(f"`{name}: {show_value(setting.default)}`")
+        rows.append(f"| `{kind.name}` | {count} | {', '.join(named)} |")
+    meanings = ["| setting | values | meaning |", "|---|---|---|"]
+    meanings += [f"| `{name}` | {rule} | {SETTINGS[name]} |" for name, rule in readers.items()]
+    return "\n".join(rows) + "\n\nSettings without a default are required.\n\n" + "\n".join(meanings)
+
+
+def _state_rule(read: Callable[[Any], Any]) -> str:
+    """Return what a setting takes, in the words of its error message."""
+    for wrong in ([1] * 9, ""):
+        try:
+            read(wrong)
+        except ValueError as error:
+            return str(error)
+    raise AssertionError("a setting takes empty text")
+
+
+def write_network_page() -> str:
+    """Return the page of network files, with the kinds that there are now."""
+    before, mark, _ = (FOLDER / NETWORK).read_text().partition(KINDS_MARKER)
+    assert mark, f"{NETWORK}: no marker"
+    return f"{before}{mark}\n\n{write_kinds()}\n"
+
+
 if __name__ == "__main__":
+    (FOLDER / NETWORK).write_text(write_network_page())
     for page in PAGES:
         (FOLDER / page).write_text(write_page(page))
         print(f"wrote {FOLDER / page}")

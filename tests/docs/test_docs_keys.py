@@ -1,14 +1,16 @@
 """The pages of keys are those of the schemas, and every key has a description."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+import xbarsim as xs
 import xbarsim.search.epitome
-import xbarsim.sweep.file  # noqa: F401 (defines records)
+import xbarsim.sweep.file
 from xbarsim.component import LAWS
 from xbarsim.config import list_devices, list_hardware
 from xbarsim.config.keys import list_sections, split_unit
@@ -48,6 +50,15 @@ def test_the_pages_are_those_that_the_schemas_give(writer):
         assert (ROOT / "docs" / "keys" / name).read_text() == writer.write_page(name), (
             "run python benchmarks/validation/key_pages.py"
         )
+
+
+def test_the_page_of_networks_has_every_kind_and_its_example_loads(writer, tmp_path):
+    page = (ROOT / "docs" / "keys" / "network.md").read_text()
+    assert page == writer.write_network_page(), "run python benchmarks/validation/key_pages.py"
+    (tmp_path / "block.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    network = xs.load_network(tmp_path / "block.yaml")
+    assert [node.name for node in network.layers] == ["conv1", "conv2", "fc"]
+    assert network.output_shape == (10,)
 
 
 def test_every_key_of_every_record_has_a_description():
