@@ -12,7 +12,7 @@ from pathlib import Path
 from figures import write_table
 from macros import TITLE, write_section
 
-SOURCES = ("isaac", "puma", "neurram", "sram", "counts")
+SOURCES = ("isaac", "puma", "neurram", "sram", "converters", "counts")
 HEAD = """# Validation
 
 Published figures compared with results of xbarsim. The verdicts are: *met*, the deviation is within the limit that

@@ -85,7 +85,7 @@ def test_outside_of_the_survey_is_said_once():
 
 def test_a_component_takes_its_numbers_from_the_survey():
     hardware = HARDWARE.override(
-        {"components.adc": {"per": "adc", "survey": True, "rate_hz": 1e9, "source": "survey"}, "process": AT_32}
+        {"components.adc": {"per": "adc", "survey": "best", "rate_hz": 1e9, "source": "survey"}, "process": AT_32}
     )
     rating = rate_component("adc", hardware)
     assert action_energy(rating) == survey_energy(8, 1e9)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 from pydantic import Field, field_validator
 
 from xbarsim.component.action import ACTIONS
+from xbarsim.component.converter_survey import converter_area, converter_energy
 from xbarsim.component.energy import action_energy, read_energy, write_energy
 from xbarsim.component.quantity import check_action
 from xbarsim.component.scaling import scale_area, scale_energy
@@ -111,13 +112,24 @@ class TableLaw(CostLaw):
 
 
 class SurveyLaw(CostLaw):
-    """A converter as good as published ones at its resolution and ``rate_hz``; see :mod:`xbarsim.component.survey`."""
+    """A converter like the published ones at its resolution and ``rate_hz``.
+
+    ``survey: true`` takes the converters of macros (:mod:`xbarsim.component.converter_survey`), ``survey: best`` the
+    best stand-alone ones (:mod:`xbarsim.component.survey`).
+    """
+
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the published converters of macros that cost less; 0.5: a typical one [-]."""
 
     def check(self, name: str, hardware: Hardware) -> None:
         """Check action, rate and technology; ValueError where one is wrong."""
         CostLaw.check(self, name, hardware)
         if self.rate_hz is None or not (self.process or hardware.process):
             raise ValueError(f"components.{name}.survey: needs its rate_hz, and a process here or of the hardware")
+        if self.supply is not None:
+            raise ValueError(f"components.{name}.supply: contradicts components.{name}.survey, which knows the supply")
+        if self.survey == "best" and "quantile" in self.model_fields_set:
+            raise ValueError(f"components.{name}.quantile: only with survey: true; the best converters have no spread")
 
     def rate(self, at: OperatingPoint) -> Rating:
         """Return energy and area of the survey's converter, in its own technology; see :class:`Rated`."""
@@ -125,10 +137,14 @@ class SurveyLaw(CostLaw):
         assert self.rate_hz is not None
         assert process is not None
         bits = _count_bits(self.action or at.name, at.hardware)
-        energy = survey_energy(bits, self.rate_hz)
+        if self.survey == "best":
+            energy, area = survey_energy(bits, self.rate_hz), survey_area(bits, self.rate_hz, process.node_m)
+        else:
+            energy = converter_energy(bits, self.rate_hz, process.supply_volt, self.quantile)
+            area = converter_area(bits, self.quantile)
         rating = Rating.model_construct(
             power_watt=energy * self.rate_hz + self.leakage_watt,
-            area_m2=survey_area(bits, self.rate_hz, process.node_m),
+            area_m2=area,
             rate_hz=self.rate_hz,
             energy_joule=energy,
             leakage_watt=self.leakage_watt,

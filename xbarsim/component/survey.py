@@ -48,7 +48,12 @@ def survey_energy(bits: int, rate_hz: float) -> float:
         Once for each resolution and rate outside of the fit.
     """
     if not LEAST_BITS <= bits <= MOST_BITS or rate_hz > HIGHEST_HZ:
-        _warn(bits, rate_hz)
+        warn_range(bits, rate_hz, (LEAST_BITS, MOST_BITS), HIGHEST_HZ)
+    return best_energy(bits, rate_hz)
+
+
+def best_energy(bits: int, rate_hz: float) -> float:
+    """Return :func:`survey_energy` [J] without a warning, for a number of bits and a rate [Hz]."""
     sndr = 20 * math.log10(2) * bits + 10 * math.log10(1.5)
     merit = min(BEST_DB, START_DB + FALL_DB * math.log(rate_hz))
     return float(0.5 * 10 ** ((sndr - merit) / 10))
@@ -83,11 +88,11 @@ def survey_area(bits: int, rate_hz: float, node_m: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _warn(bits: int, rate_hz: float) -> None:
-    """Warn once for each pair."""
+def warn_range(bits: int, rate_hz: float, known: tuple[int, int], highest_hz: float) -> None:
+    """Warn once for each resolution and rate [Hz] that lie outside of a fit: its bits, and its highest rate [Hz]."""
     warnings.warn(
         f"converter of {bits} bits at {rate_hz:g} Hz: outside of the survey's fit "
-        f"({LEAST_BITS} to {MOST_BITS} bits, at most {HIGHEST_HZ:.2g} Hz); extrapolated",
+        f"({known[0]} to {known[1]} bits, at most {highest_hz:.2g} Hz); extrapolated",
         ModelRangeWarning,
         stacklevel=4,
     )

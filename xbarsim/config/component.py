@@ -65,8 +65,9 @@ class Component(Rating):
     """Dependence of energy and rate on ``process.supply_volt``. None: none, or that of ``process``."""
     free: bool = False
     """Whether its action is meant to cost nothing; counted actions without a price are otherwise listed in reports."""
-    survey: bool = False
-    """Compute the cost of a converter from a regression over published ones, at its resolution and ``rate_hz``."""
+    survey: bool | Literal["best"] = False
+    """Compute the cost of a converter from a fit over published ones, at its resolution and ``rate_hz``. true:
+    converters of macros; ``best``: the best stand-alone converters."""
     source: Annotated[str, Field(min_length=1)]
     """Source of the numbers."""
 
