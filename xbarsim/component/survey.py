@@ -53,7 +53,20 @@ def survey_energy(bits: int, rate_hz: float) -> float:
 
 
 def best_energy(bits: int, rate_hz: float) -> float:
-    """Return :func:`survey_energy` [J] without a warning, for a number of bits and a rate [Hz]."""
+    """Return :func:`survey_energy` without a warning.
+
+    Parameters
+    ----------
+    bits : int
+        Effective resolution.
+    rate_hz : float
+        Conversions a second [Hz].
+
+    Returns
+    -------
+    float
+        Energy [J].
+    """
     sndr = 20 * math.log10(2) * bits + 10 * math.log10(1.5)
     merit = min(BEST_DB, START_DB + FALL_DB * math.log(rate_hz))
     return float(0.5 * 10 ** ((sndr - merit) / 10))
@@ -89,7 +102,19 @@ def survey_area(bits: int, rate_hz: float, node_m: float) -> float:
 
 @lru_cache(maxsize=256)
 def warn_range(bits: int, rate_hz: float, known: tuple[int, int], highest_hz: float) -> None:
-    """Warn once for each resolution and rate [Hz] that lie outside of a fit: its bits, and its highest rate [Hz]."""
+    """Warn once for each resolution and rate that lie outside of a fit.
+
+    Parameters
+    ----------
+    bits : int
+        Resolution.
+    rate_hz : float
+        Conversions a second [Hz].
+    known : tuple of int
+        Lowest and highest resolution of the fit.
+    highest_hz : float
+        Highest rate of the fit [Hz].
+    """
     warnings.warn(
         f"converter of {bits} bits at {rate_hz:g} Hz: outside of the survey's fit "
         f"({known[0]} to {known[1]} bits, at most {highest_hz:.2g} Hz); extrapolated",
