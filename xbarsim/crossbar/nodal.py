@@ -104,7 +104,7 @@ class NodalEquations:
         return volt
 
 
-def _factor(incidence: csc_matrix, siemens: Array) -> SuperLU:
+def factor_matrix(incidence: csc_matrix, siemens: Array) -> SuperLU:
     """Factor the conductance matrix of free nodes, which is symmetric and diagonally dominant.
 
     Where parts hang together by conductances that vanish beside those of wires, a leak below rounding is added.
@@ -179,7 +179,7 @@ def _solve_ohmic(equations: NodalEquations, g: Array, volt: Array) -> None:
     if not (free.any() and len(volt)):
         return
     inner = equations.incidence[:, free].tocsc()
-    lu = _factor(inner, siemens)
+    lu = factor_matrix(inner, siemens)
     for one in volt:
         for _ in range(2):
             one[free] -= lu.solve(inner.T @ (siemens * (equations.incidence @ one)))
@@ -225,7 +225,7 @@ def _solve_newton(
         if step == max_iterations:
             break
         move = np.zeros_like(volt)
-        move[free] = -_factor(inner, slope).solve(excess)
+        move[free] = -factor_matrix(inner, slope).solve(excess)
         slant = float(excess @ move[free])
         share = 1.0
         for _ in range(40):
