@@ -148,7 +148,7 @@ def test_settling_is_that_of_ngspice(tmp_path):
     ohms = {"r_wl_ohm": 20.0, "r_bl_ohm": 15.0, "r_source_ohm": 500.0, "r_sink_ohm": 300.0}
     tol = 2e-7
     found = solve_settling(g, np.full(rows, volt), **ohms, **FARADS, tol_ampere=tol)
-    stop = 3 * found.settling_s.max()
+    stop = 3 * float(found.settling_s.max())
     cards = ["* step"]
     for i in range(rows):
         cards.append(f"V{i} d{i} 0 PULSE(0 {volt} 0 1e-16 1e-16 1 2)")
@@ -166,7 +166,7 @@ def test_settling_is_that_of_ngspice(tmp_path):
     currents = " ".join(f"i(vs{j})" for j in range(cols))
     cards += [
         ".options reltol=1e-6 abstol=1e-15 chgtol=1e-20", ".control", "set numdgt=12", "set wr_singlescale",
-        f"tran {float(stop) / 4000!r} {float(stop)!r} 0 {float(stop) / 4000!r}", f"wrdata {tmp_path / 'step.data'} {currents}", "quit 0",
+        f"tran {stop / 4000!r} {stop!r} 0 {stop / 4000!r}", f"wrdata {tmp_path / 'step.data'} {currents}", "quit 0",
         ".endc", ".end", "",
     ]  # fmt: skip
     run_ngspice("\n".join(cards), tmp_path)

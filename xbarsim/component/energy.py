@@ -72,7 +72,7 @@ def read_energy(
         active = hardware.activity.input_activity if input_activity is None else input_activity
         cells = hardware.crossbar.rows * hardware.crossbar.cols
         array_watt = cells * _mean_conductance(hardware, mean_level) * active * device.read_volt**2
-    return array_watt * (timing.pulse_s or hardware.single_read_cycles / hardware.clock_hz) * hardware.dac.pulses
+    return array_watt * (timing.pulse_seconds or hardware.single_read_cycles / hardware.clock_hz) * hardware.dac.pulses
 
 
 def write_energy(hardware: Hardware, mean_level: float | None = None) -> float:

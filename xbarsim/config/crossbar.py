@@ -46,6 +46,10 @@ class Crossbar(Record):
     r_access_ohm: NonNegative = 0.0
     """On resistance of the access transistor in series with each cell; only in 1T1R topologies. The level step and the
     known off-current are those of cells without it [ohm]."""
+    c_wl_farad: NonNegative = 0.0
+    """Capacitance of a segment of the lines along the rows; used by ``timing.pulse_s: settled`` [F]."""
+    c_bl_farad: NonNegative = 0.0
+    """Capacitance of a segment of the lines along the columns; used by ``timing.pulse_s: settled`` [F]."""
     method: Literal["auto", "exact", "fitted", "closed_form", "ideal"] = "auto"
     """How circuits are solved. ``exact``: by an operator where one holds for all inputs, else read by read, slowly.
     ``fitted``: by an operator and a curve for each column, fitted to reads that are solved exactly. ``auto`` is exact

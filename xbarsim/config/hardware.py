@@ -61,8 +61,10 @@ class Timing(Record):
     """Cycles of one array read (drive, settle, sample)."""
     read_rows: Annotated[int, Field(ge=1)] | None = None
     """Number of rows for which ``read_cycles`` is given; the time is proportional to the rows. None: no scaling."""
-    pulse_s: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Time for which word lines are driven in one read, at most that of the read; None: the whole read [s]."""
+    pulse_s: Annotated[float, Field(gt=0, le=1)] | Literal["settled"] | None = None
+    """Time for which word lines are driven in one read, at most that of the read; ``settled``: as long as the slowest
+    column takes to settle to half a step of the whole range, with ``crossbar.c_wl_farad`` and ``c_bl_farad``; None: the
+    whole read [s]."""
     array_stages: Annotated[int, Field(ge=0)] = 2
     """Pipeline stages, each as long as an array read, after the last read of a window (conversion, shift-add)."""
     overlapped: bool = True
@@ -94,6 +96,11 @@ class Timing(Record):
     """Additions, multiplications or MACs that the vector unit of a tile performs in a cycle."""
     pooling_lanes: Annotated[int, Field(ge=1)] = 16
     """Values that the pooling unit of a tile processes in a cycle."""
+
+    @property
+    def pulse_seconds(self) -> float | None:
+        """``pulse_s`` as a number; None for a whole read, and for ``settled`` before arrays are laid out [s]."""
+        return None if self.pulse_s == "settled" else self.pulse_s
 
 
 class Hardware(Record):
@@ -165,7 +172,7 @@ class Hardware(Record):
             )
         check_encoding(self.encoding, self.weight_bits, self.device.cell_bits, self.adc.subtract)
         self._check_accumulation()
-        self._check_pulse()
+        self.check_pulse()
         if self.mapping.groups == "serial" and self.response != "operator":
             raise ValueError(
                 f"mapping.groups: serial contradicts {self._why_no_operator}, whose response is fitted to whole reads; "
@@ -180,19 +187,21 @@ class Hardware(Record):
             component.check(name, self)
         return self
 
-    def _check_pulse(self) -> None:
-        """Refuse a pulse that is longer than the read that it drives, at this array's size."""
-        timing = self.timing
-        if timing.pulse_s is None:
+    def check_pulse(self) -> None:
+        """Refuse a pulse that is longer than the read that it drives, at this array's size, with a ValueError."""
+        timing, pulse = self.timing, self.timing.pulse_seconds
+        if timing.pulse_s == "settled" and not (self.crossbar.c_wl_farad or self.crossbar.c_bl_farad):
+            raise ValueError("timing.pulse_s: settled needs crossbar.c_wl_farad or crossbar.c_bl_farad above 0")
+        if pulse is None:
             return
-        least, given = math.ceil(timing.pulse_s * self.clock_hz - 1e-9), self.single_read_cycles
+        least, given = math.ceil(pulse * self.clock_hz - 1e-9), self.single_read_cycles
         if least > given:
             scale = 1.0 if timing.read_rows is None else self.crossbar.rows / timing.read_rows
             needed = math.floor((least - 1) / scale + 1e-9) + 1  # the fewest that are still rounded up to ``least``
             at = "" if timing.read_rows is None else f" at crossbar.rows: {self.crossbar.rows}"
             cycles = "1 cycle" if given == 1 else f"{given} cycles"
             raise ValueError(
-                f"timing.pulse_s: {timing.pulse_s:g} s are longer than a read, which takes {cycles} of "
+                f"timing.pulse_s: {pulse:g} s are longer than a read, which takes {cycles} of "
                 f"{1 / self.clock_hz:g} s{at}; set timing.read_cycles to {needed} or more, "
                 "or shorten the pulse"
             )
@@ -339,8 +348,8 @@ class Hardware(Record):
     @property
     def read_cycles(self) -> int:
         """Cycles of one array read at this array's size, with all pulses of the largest input."""
-        timing, single = self.timing, self.single_read_cycles
-        pulse = single if timing.pulse_s is None else timing.pulse_s * self.clock_hz
+        pulse, single = self.timing.pulse_seconds, self.single_read_cycles
+        pulse = single if pulse is None else pulse * self.clock_hz
         return math.ceil(single + (self.dac.pulses - 1) * pulse - 1e-9)
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xbarsim.component import action_energy, count_instances, is_off_chip, rate_component
 from xbarsim.config import Hardware
 from xbarsim.cost.array_read import assume_full_watt
-from xbarsim.mapping import plan_network
+from xbarsim.mapping import plan_network, settle_pulse
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import count_slices, usable_columns
 from xbarsim.network import Network, Node
@@ -80,6 +80,7 @@ def rate_chip(hardware: Hardware) -> Peak | None:
 
 def _add_up(hardware: Hardware, arrays: int, per: str) -> Peak:
     """Return the rating of so many arrays that all read, which are those of a tile or of a chip."""
+    hardware = settle_pulse(hardware, f"hardware {hardware.name}")
     rates, power, area, core = action_rates(hardware), 0.0, 0.0, 0.0
     tiles, watt = arrays // hardware.chip.arrays_per_tile, assume_full_watt(hardware)
     for name, component in hardware.components.items():

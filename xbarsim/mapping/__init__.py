@@ -6,10 +6,11 @@ from xbarsim.mapping.layer import LayerDraft, LayerPlan
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
 from xbarsim.mapping.plan import Plan, plan_network
 from xbarsim.mapping.replicate import balance_replicas
+from xbarsim.mapping.settle import settle_pulse
 from xbarsim.mapping.turn import assign_turns, fit_chips
 
 __all__ = [
     "EpitomePlan", "LayerDraft", "LayerMatrix", "LayerPlan", "Partition", "Plan", "Stripe", "assign_turns",
     "balance_replicas", "choose_hardware", "describe_matrix", "fit_chips", "make_tables", "partition_matrix",
-    "plan_epitome", "plan_network",
+    "plan_epitome", "plan_network", "settle_pulse",
 ]  # fmt: skip

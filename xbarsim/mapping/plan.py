@@ -20,6 +20,7 @@ from xbarsim.limits import check_limit
 from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
 from xbarsim.mapping.layer import LayerDraft, LayerPlan, draft_layer, place_layers
 from xbarsim.mapping.replicate import choose_replicas, refuse_replicas
+from xbarsim.mapping.settle import settle_pulse
 from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 from xbarsim.network.order import number_steps
@@ -139,6 +140,8 @@ def plan_network(
         raise ConfigError(f"network {network.name}: no convolution or linear layer to map")
     names = [node.name for node in nodes]
     chosen = size_grouped(nodes, choose_hardware(names, hardware, layers, network.name))
+    settled = {id(each): settle_pulse(each, f"layer {name}") for name, each in chosen.items()}  # alike ones stay shared
+    chosen = {name: settled[id(each)] for name, each in chosen.items()}
     drafts = [draft_layer(node, chosen[node.name], signed=input_is_signed(network, node.name)) for node in nodes]
     split = cut_for_turns(drafts, hardware) if may_cut else {}
     if split:
@@ -154,7 +157,7 @@ def plan_network(
     check_limit("tiles", tiles_per_chip * chips, f"hardware {hardware.name}")
     return Plan(
         network=network,
-        hardware=hardware,
+        hardware=settle_pulse(hardware, f"hardware {hardware.name}"),
         layers=placed,
         tiles_used=-(-held // hardware.chip.arrays_per_tile),
         tiles_per_chip=tiles_per_chip,
