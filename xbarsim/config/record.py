@@ -19,8 +19,8 @@ LARGEST_NUMBER = 1e30
 """Largest number of a key, in any unit: its products stay finite."""
 
 
-_OPAQUE = ("metadata", "serialization", "cls", "config")
-"""Parts of a schema that contain no schema of a value."""
+_OPAQUE = ("metadata", "serialization", "cls", "config", "keys_schema")
+"""Parts of a schema that contain no schema of a value, and keys of mappings: dotted keys name them as text."""
 
 
 def _read_strictly(schema: Any) -> Any:

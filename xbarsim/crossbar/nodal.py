@@ -108,6 +108,18 @@ def factor_matrix(incidence: csc_matrix, siemens: Array) -> SuperLU:
     """Factor the conductance matrix of free nodes, which is symmetric and diagonally dominant.
 
     Where parts hang together by conductances that vanish beside those of wires, a leak below rounding is added.
+
+    Parameters
+    ----------
+    incidence : csc_matrix, (branches, free nodes)
+        Ends of branches.
+    siemens : ndarray, (branches,)
+        Their conductances [S].
+
+    Returns
+    -------
+    SuperLU
+        Its ``solve`` turns injected currents [A] into voltages [V].
     """
     from scipy.sparse import csc_matrix, diags_array
     from scipy.sparse.linalg import splu

@@ -132,12 +132,12 @@ def solve_settling(
         raise ConfigError(
             f"g: {len(question.g)} arrays with {question.vectors} vectors; settling is that of one of each"
         )
-    step = _Step(question, c_wl_farad, c_bl_farad)
-    found = step.reduce(FIRST, tol_ampere)
+    transient = _Transient(question, c_wl_farad, c_bl_farad)
+    found = transient.reduce(FIRST, tol_ampere)
     moments = FIRST
     while moments < MOST:
         moments *= 2
-        finer = step.reduce(moments, tol_ampere)
+        finer = transient.reduce(moments, tol_ampere)
         largest = max(float(finer.settling_s.max()), float(found.settling_s.max()))
         if np.abs(finer.settling_s - found.settling_s).max() <= CHANGE * largest:
             return finer
@@ -145,7 +145,7 @@ def solve_settling(
     raise SolverError(f"settling: times still change with {MOST} moments; give fewer segments or a larger tolerance")
 
 
-class _Step:
+class _Transient:
     """The circuit of one array, and its deviation from the final state when the inputs are switched on."""
 
     def __init__(self, question: Question, c_wl_farad: float, c_bl_farad: float) -> None:
