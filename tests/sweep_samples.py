@@ -7,8 +7,8 @@ import zlib
 from functools import partial
 
 from xbarsim.errors import SolverError
+from xbarsim.fleet.local import run_local
 from xbarsim.sweep.file import make_sweep
-from xbarsim.sweep.local import run_local
 from xbarsim.sweep.plan import plan_sweep
 from xbarsim.sweep.run import run_sweep
 

@@ -12,8 +12,8 @@ from sweep_samples import cheap_backend, make_plan
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
 from xbarsim.errors import ConfigError
-from xbarsim.sweep import cluster as cluster_module
-from xbarsim.sweep.cluster import connect, run_dask
+from xbarsim.fleet import cluster as cluster_module
+from xbarsim.fleet.cluster import connect, run_dask
 from xbarsim.sweep.run import run_sweep
 
 

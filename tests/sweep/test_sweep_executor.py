@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from xbarsim.errors import ConfigError
-from xbarsim.sweep.evaluate import Evaluator, compute_point
+from xbarsim.fleet.task import compute_task
+from xbarsim.sweep.evaluate import Evaluator
 from xbarsim.sweep.file import make_sweep
 from xbarsim.sweep.plan import plan_sweep
 
@@ -33,14 +34,14 @@ def test_points_are_computed_by_the_executor_of_the_file(monkeypatch):
     plan = plan_sweep(make_sweep({**SWEEP, "executor": "onnxruntime"}))
     monkeypatch.setattr("xbarsim.api.simulate", lambda *given, **how: asked.append(how["executor"]))
     monkeypatch.setattr("xbarsim.sweep.evaluate.collect_metrics", lambda report, *rest: {"accuracy.reference": 0.5})
-    assert compute_point(Evaluator(plan.workload), plan.points[0]).metrics == {"accuracy.reference": 0.5}
+    assert compute_task(Evaluator(plan.workload), plan.points[0]).value == {"accuracy.reference": 0.5}
     assert asked == ["onnxruntime"]
 
 
 def test_a_worker_with_another_version_refuses_the_points():
     plan = plan_sweep(make_sweep(SWEEP))
     elsewhere = dataclasses.replace(plan.workload, runner="own 2")
-    result = compute_point(Evaluator(elsewhere), plan.points[0])
+    result = compute_task(Evaluator(elsewhere), plan.points[0])
     assert result.metrics is None
     assert "executor: points were planned for own 2, and this worker has own" in result.error
 

@@ -8,8 +8,10 @@ import pytest
 import xbarsim as xs
 from xbarsim.device import LAWS
 from xbarsim.errors import ConfigError
-from xbarsim.sweep import local, make_sweep, plan_sweep, run_sweep
-from xbarsim.sweep.cluster import pack_workload
+from xbarsim.fleet import local
+from xbarsim.fleet.cluster import pack_workload
+from xbarsim.sweep import make_sweep, plan_sweep, run_sweep
+from xbarsim.sweep.run import FACTORY
 
 CONTENT = {"network": "lenet5", "axes": {"crossbar.rows": [64, 128]}, "metrics": ["cost.edap"]}
 
@@ -43,7 +45,7 @@ def test_a_law_that_nothing_names_leaves_keys_processes_and_clusters_alone(reque
     assert "plugins" not in after.common
     assert xs.CostOracle("reference", None)._name("cost") == hashes
     assert xs.estimate("lenet5", "reference").provenance.plugins == {}
-    assert pickle.loads(pack_workload(local.FACTORY, after.workload))[0] == ()
+    assert pickle.loads(pack_workload(FACTORY, after.workload))[0] == ()
     monkeypatch.setattr(local, "_compute_here", None)  # only for a law that cannot travel
     assert run_sweep(after, tmp_path, workers=2).done == 2
 
@@ -64,7 +66,7 @@ def test_a_law_that_a_sweep_names_is_part_of_its_keys_and_has_to_travel(where, t
     assert found.workload.plugins == ("device_law:fading",)
     assert found.common["plugins"] == {"device_law:fading": LAWS.fingerprint("fading")}
     with pytest.raises(ConfigError, match="device_law 'fading': defined in the main program or in a function"):
-        pack_workload(local.FACTORY, found.workload)
+        pack_workload(FACTORY, found.workload)
     LAWS._added["fading"] = "edited"
     assert not {point.key for point in found.points} & {point.key for point in plan(**changes).points}
 

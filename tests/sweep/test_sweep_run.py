@@ -16,7 +16,8 @@ import sweep_samples
 from sweep_samples import cheap_backend, make_plan
 
 from xbarsim.errors import ConfigError, SolverError
-from xbarsim.sweep.local import Queue, run_local
+from xbarsim.fleet.local import run_local
+from xbarsim.fleet.queue import GroupQueue
 from xbarsim.sweep.run import estimate_seconds, run_sweep
 from xbarsim.sweep.store import read_store
 
@@ -161,7 +162,7 @@ def test_an_interrupt_leaves_a_table_of_what_was_done(tmp_path):
 
 def test_workers_stay_with_points_that_share_work():
     plan = make_plan(axes={"adc.bits": [4, 5], "weight_bits": [4, 6], "crossbar.rows": [64, 128]})
-    queue = Queue(plan.points)
+    queue = GroupQueue(plan.points)
     given = [queue.next(None)]
     while (point := queue.next(given[-1].group)) is not None:
         given.append(point)
@@ -174,7 +175,7 @@ def test_workers_stay_with_points_that_share_work():
 
 def test_a_worker_without_work_of_its_own_helps_another():
     plan = make_plan(axes={"adc.bits": [4, 5, 6]})
-    queue = Queue(plan.points)
+    queue = GroupQueue(plan.points)
     first, second = queue.next(None), queue.next(None)
     assert first.group == second.group
     assert queue.next(first.group) is not None

@@ -10,8 +10,9 @@ from sweep_samples import make_plan
 
 import xbarsim.mvm.reuse
 from xbarsim import api
+from xbarsim.fleet.local import run_local
+from xbarsim.fleet.queue import GroupQueue
 from xbarsim.sweep.evaluate import Evaluator
-from xbarsim.sweep.local import Queue, run_local
 from xbarsim.sweep.run import run_sweep
 
 
@@ -30,7 +31,7 @@ def count(monkeypatch):
 
 def in_order(plan):
     """Points in the order in which one worker would be given them."""
-    queue, given = Queue(plan.points), []
+    queue, given = GroupQueue(plan.points), []
     while (point := queue.next(given[-1].group if given else None)) is not None:
         given.append(point)
     return given
@@ -75,7 +76,7 @@ def test_a_workload_is_unpacked_once_by_each_worker_of_a_cluster(tmp_path, monke
 
     from distributed import LocalCluster
 
-    from xbarsim.sweep.cluster import connect, run_dask
+    from xbarsim.fleet.cluster import connect, run_dask
 
     monkeypatch.setenv("PYTHONPATH", str(Path(sweep_samples.__file__).parent))
     marks = tmp_path / "marks"

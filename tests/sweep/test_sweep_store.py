@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xbarsim.errors import ConfigError, SolverError
+from xbarsim.fleet.task import TaskResult
 from xbarsim.store.lock import Lock
 from xbarsim.store.log import Log, encode_record, read_records
 from xbarsim.sweep.run import run_sweep
-from xbarsim.sweep.store import PointResult, SweepStore, read_store
+from xbarsim.sweep.store import SweepStore, read_store
 
 RECORDS = [{"key": f"{number:04x}", "metrics": {"cost.edap": number / 3}} for number in range(12)]
 HOLDER = textwrap.dedent("""
@@ -149,6 +150,6 @@ def test_a_result_is_on_the_device_before_append_returns(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(os.fstat(descriptor).st_ino), real(descriptor)))
     with SweepStore(tmp_path, sweep_samples.make_plan()) as store:
         synced.clear()
-        store.append(PointResult(key="00", metrics={}))
+        store.append(TaskResult(key="00", value={}))
         assert (tmp_path / "points.log").stat().st_ino in synced
     assert json.loads((tmp_path / "points.log").read_bytes().splitlines()[-1][9:])["key"] == "00"

@@ -10,7 +10,7 @@ pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
 import xbarsim.cli
 from xbarsim.errors import ConfigError
-from xbarsim.sweep.tls import Tls, explain_refusal, make_security
+from xbarsim.fleet.tls import Tls, explain_refusal, make_security
 
 if shutil.which("openssl") is None:
     pytest.skip("openssl makes the certificates", allow_module_level=True)

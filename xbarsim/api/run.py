@@ -7,17 +7,20 @@ models of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim import config
+from xbarsim.api.flow import FlowOptions, run_stream
 from xbarsim.api.hardware import load_hardware
 from xbarsim.api.prepare import (
     CALIBRATION_IMAGES,
+    Job,
     Layers,
     Progress,
     check_counts,
@@ -25,17 +28,23 @@ from xbarsim.api.prepare import (
     prepare_job,
     write_provenance,
 )
+from xbarsim.api.result import Found, check_truth, describe_array_reads, write_report
 from xbarsim.api.shared import Shared
-from xbarsim.cost import Cost, Measured, describe_reads, price
+from xbarsim.cost import price
+from xbarsim.data import Dataset, Stream, open_stream
+from xbarsim.data.stream import is_sliced
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.inference import LayerError, measure_accuracy, simulate_network
-from xbarsim.mapping import Plan, plan_network
+from xbarsim.inference import simulate_network
+from xbarsim.mapping import plan_network
 from xbarsim.network import FloatRun, Network, find_executor, load_network, run_integer
 from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Report, Seconds
-from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge, compare_outputs
+from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
 from xbarsim.rng import check_seed
-from xbarsim.timing import Activity, simulate_plan
+from xbarsim.timing import simulate_plan
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def estimate(
@@ -77,7 +86,7 @@ def estimate(
     settings = {
         "assumed_mean_level": record.assumed_level,
         "assumed_input_activity": record.activity.input_activity,
-        **_describe_array_reads(record),
+        **describe_array_reads(record),
     }
     return CostReport(
         cost=cost,
@@ -89,7 +98,7 @@ def estimate(
 def simulate(
     network: Network | str | Path,
     hardware: config.Hardware | str | Path,
-    images: ArrayLike,
+    images: ArrayLike | Dataset | Stream | str | Path | Iterable[Any],
     labels: ArrayLike | None = None,
     calibration: ArrayLike | None = None,
     layers: Layers | None = None,
@@ -104,6 +113,9 @@ def simulate(
     executor: str = "own",
     metric: str | Callable[..., Any] = USUAL_METRIC,
     shared: Shared | None = None,
+    workers: int | None = None,
+    cluster: str | Client | None = None,
+    checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Simulate a trained network on hardware: its accuracy and the cost of one inference.
@@ -114,8 +126,10 @@ def simulate(
         With weights.
     hardware : Hardware, str or Path
         A record, a shipped name or a path.
-    images : array_like of float, (images, *input_shape)
-        Test images, normalised as the network expects.
+    images : array_like of float, (images, *input_shape), or stream
+        Test images, normalised as the network expects. What is not an array in memory is read block by block and once
+        (:func:`xbarsim.data.open_stream`): a memory map, what ``load_data`` returns, a folder, an iterable of blocks
+        ``(images, labels)``, a PyTorch DataLoader. Results do not depend on the form.
     labels : array_like, (images, ...), optional
         Expected outputs, as ``metric`` takes it: for ``top1`` the class of each image. Without them
         ``report.accuracy`` and ``report.metric`` are None.
@@ -146,7 +160,14 @@ def simulate(
         name, or a function ``(outputs, labels) -> float``. The result is
         ``report.metric``, and ``report.accuracy`` too for ``top1``.
     shared : Shared, optional
-        Cache for further calls with the same images.
+        Cache for further calls with the same array of images.
+    workers : int, optional
+        Number of processes of this machine, one thread each; this process alone if left out.
+    cluster : str or distributed.Client, optional
+        Dask cluster: the address of its scheduler, for example ``tcp://10.0.0.1:8786``, or a connected client.
+    checkpoint : str or Path, optional
+        Folder for programmed chips and the outputs of finished blocks; an interrupted simulation with the same
+        settings continues there.
     progress : callable, optional
         Called with ``(stage, done, total)`` while the simulation runs.
 
@@ -165,67 +186,92 @@ def simulate(
         If the circuit of an array could not be solved within the tolerance.
     """
     check_seed(seed)
-    check_counts(trials=trials, batch_size=batch_size, threads=threads)
+    check_counts(trials=trials, batch_size=batch_size, threads=threads, workers=workers)
+    if workers is not None and cluster is not None:
+        raise ConfigError("workers: not together with cluster, which has its own workers; leave one of them out")
     started, judge = time.perf_counter(), choose_judge(metric)
     job = prepare_job(
         network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor
     )
-    net, plan, runner = job.network, job.plan, find_executor(executor)
     mapped = time.perf_counter() - started
-    x = check_images(net, np.asarray(images))
+    origin = job.network if reference is None else _load_reference(reference, job.network)
+    options = FlowOptions(
+        trials=trials, seed=seed, batch_size=batch_size, threads=threads, workers=workers, cluster=cluster,
+        checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
+    if options.is_spread or checkpoint is not None or not _is_in_memory(images):
+        stream = _open(images, job.network.input_shape)
+        found, settings = run_stream(
+            job, stream, labels, calibration, None if reference is None else origin, judge, options
+        )
+    else:
+        found, settings = _run_array(job, images, labels, calibration, origin, judge, options, shared or Shared())
+    found = replace(found, seconds=replace(found.seconds, setup=mapped + found.seconds.setup))
+    if reference is not None:
+        settings["reference_hash"] = origin.hash
+    return write_report(job, found, judge=judge, metric=metric, seed=seed, settings=settings)
+
+
+def _is_in_memory(images: Any) -> bool:
+    """Return whether images are an array that is simulated as a whole, or what NumPy makes one of."""
+    if isinstance(images, np.ndarray):
+        return not isinstance(images, np.memmap)
+    is_plain = isinstance(images, (list, tuple)) and not (images and isinstance(images[0], (tuple, Mapping)))
+    return is_plain or (hasattr(images, "__array__") and not hasattr(images, "__iter__"))
+
+
+def _open(images: Any, shape: tuple[int, ...]) -> Stream:
+    """Open a stream; pixels are scaled to 0..1 where they come from files or a Dataset, and refused elsewhere."""
+    if _is_in_memory(images):
+        images = np.asarray(images)
+    if is_sliced(images) and tuple(images.shape[1:]) != shape:
+        expected = ", ".join(("images", *map(str, shape)))
+        raise ShapeError(f"images: expected shape ({expected}), given {tuple(images.shape)}")
+    return open_stream(images, normalize=isinstance(images, (str, Path, Dataset)))
+
+
+def _run_array(
+    job: Job,
+    images: Any,
+    labels: ArrayLike | None,
+    calibration: ArrayLike | None,
+    origin: Network,
+    judge: Judge,
+    options: FlowOptions,
+    keep: Shared,
+) -> tuple[Found, dict[str, Any]]:
+    """Run an array (images, *input_shape) chip by chip; see :func:`~xbarsim.api.flow.run_stream`."""
+    threads, progress, runner = options.threads, options.progress, find_executor(job.executor)
+    x = check_images(job.network, np.asarray(images))
     if not len(x):
         raise ShapeError("images: none given")
-    check_size(plan, trials * len(x))
-    truth = _check_truth(judge, labels, len(x), net.output_shapes or net.output_shape)
+    check_size(job.plan, options.trials * len(x))
+    truth = check_truth(judge, labels, len(x), job)
     known = job.choose_calibration(x, calibration)
     assert known is not None
-    keep, key, ran = shared or Shared(), job.key, job.ran
     quantized = job.quantize(known, threads, keep)
-    origin = net if reference is None else _load_reference(reference, net)
     exact = keep.recall(
-        ("float reference", origin.hash, *ran),
+        ("float reference", origin.hash, *job.ran),
         lambda: runner.run(origin, x, FloatRun(threads=threads, progress=_stage(progress, "float reference"))),
     )
     integers = keep.recall(
-        ("integer reference", *key),
+        ("integer reference", *job.key),
         lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),
     )
     outcome = simulate_network(
-        quantized, plan, x, known[:CALIBRATION_IMAGES], trials=trials, seed=seed, batch_size=batch_size,
-        threads=threads, progress=progress,
+        quantized, job.plan, x, known[:CALIBRATION_IMAGES], trials=options.trials, seed=options.seed,
+        batch_size=options.batch_size, threads=threads, progress=progress,
     )  # fmt: skip
-    activity = simulate_plan(plan)
-    cost = _price_measured(plan, activity, outcome.errors)
-    settings = {
-        "trials": trials, "images": len(x), "calibration_images": len(known), "scale_images": quantized.scale_images,
-        "executor": runner.describe(), **({} if reference is None else {"reference_hash": origin.hash}),
-        **_describe_array_reads(job.hardware, min(len(known), CALIBRATION_IMAGES)),
-    }  # fmt: skip
-    accuracy, measured = None, None
-    if truth is not None:
-        floats, codes, chips = map(net.split_outputs, (exact, integers, outcome.outputs))
-        measured = compare_outputs(judge, floats, codes, chips, truth, runs=outcome.runs, seed=seed)
-        if metric == USUAL_METRIC:
-            accuracy = measure_accuracy(exact, integers, outcome.outputs, truth, runs=outcome.runs)
-    return Report(
-        cost=cost,
+    found = Found(
+        reference=exact,
+        quantized=integers,
+        hardware=outcome.outputs,
+        labels=truth,
+        runs=outcome.runs,
         errors=outcome.errors,
-        provenance=write_provenance(plan, job.hardware, layers, seed, settings),
-        activity=activity,
-        accuracy=accuracy,
-        metric=measured,
-        outputs=net.split_outputs(outcome.outputs),
-        seconds=Seconds(setup=mapped + outcome.seconds_setup, run=outcome.seconds_run),
+        seconds=Seconds(setup=outcome.seconds_setup, run=outcome.seconds_run),
     )
-
-
-def _describe_array_reads(hardware: config.Hardware, images: int | None = None) -> dict[str, str]:
-    """Return where the energy of array reads comes from, as a setting of the provenance; nothing where it is a number.
-
-    ``images`` counts those on which it was measured.
-    """
-    found = describe_reads(hardware, images)
-    return {} if found is None else {"array_energy": found}
+    return found, {"calibration_images": len(known), "scale_images": quantized.scale_images}
 
 
 def _load_reference(given: Network | str | Path, network: Network) -> Network:
@@ -238,27 +284,6 @@ def _load_reference(given: Network | str | Path, network: Network) -> Network:
             f"{network.name} {network.input_shape} and {network.output_shape}; give the network it was quantised from"
         )
     return found
-
-
-def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ...]) -> Cost:
-    measured = {
-        error.name: Measured(
-            mean_level=error.mean_level, input_activity=error.input_activity, array_watt=error.array_read_watt
-        )
-        for error in errors
-    }
-    return price(plan, activity, measured=measured)
-
-
-def _check_truth(
-    judge: Judge, labels: ArrayLike | None, images: int, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]
-) -> np.ndarray | None:
-    """Return labels as the metric takes them; None where there are none and nobody asked for a metric."""
-    if labels is not None:
-        return judge.check(labels, images, shape)
-    if judge.name != USUAL_METRIC:
-        raise ConfigError(f"labels: metric {judge.name} needs them; pass labels, one entry an image")
-    return None
 
 
 def _stage(progress: Progress | None, name: str) -> Callable[[int, int], None] | None:

@@ -61,12 +61,13 @@ def sweep(
     if dask is not None:
         from functools import partial
 
-        from xbarsim.sweep.cluster import connect, run_dask
-        from xbarsim.sweep.tls import Tls
+        from xbarsim.fleet.cluster import connect, run_dask
+        from xbarsim.fleet.tls import Tls
+        from xbarsim.sweep.run import FACTORY
 
         files = {"ca_file": tls_ca, "cert_file": tls_cert, "key_file": tls_key}
         client = connect(dask, Tls(**{name: None if item is None else str(item) for name, item in files.items()}))
-        backend = partial(run_dask, client=client)
+        backend = partial(run_dask, client=client, factory=FACTORY)
     try:
         with ProgressDisplay() as progress:
             summary = run_sweep(plan, out, workers=workers, backend=backend, retry=retry, progress=progress)

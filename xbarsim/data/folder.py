@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,53 @@ from xbarsim.data.images import Dataset, make_dataset
 from xbarsim.errors import ConfigError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp", ".gif", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFolder:
+    """Image files by class."""
+
+    pairs: tuple[tuple[Path, int], ...]
+    """Files with the numbers of their classes."""
+    names: tuple[str, ...]
+    """Names of the classes."""
+
+
+def list_folder(folder: Path, split: str = "test") -> ListedFolder:
+    """List images without reading them; arguments as in :func:`load_folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    split : str
+        ``"test"`` or ``"train"``.
+
+    Returns
+    -------
+    ListedFolder
+        In the order of classes and names.
+
+    Raises
+    ------
+    ConfigError
+        If there are no images.
+    """
+    given = folder
+    pairs: list[tuple[Path, int]]
+    if (folder / "wnids.txt").is_file():
+        names = sorted((folder / "wnids.txt").read_text(encoding="utf-8").split())
+        pairs = _tiny_imagenet(folder, names, split)
+    else:
+        for part in ("test", "val") if split == "test" else ("train",):
+            if (folder / part).is_dir():
+                folder = folder / part
+                break
+        names = sorted(item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
+        pairs = [(path, label) for label, name in enumerate(names) for path in _list_images(folder / name)]
+    if not pairs:
+        raise ConfigError(f"{given}: has no images in folders by class ({', '.join(IMAGE_SUFFIXES)})")
+    return ListedFolder(pairs=tuple(pairs), names=tuple(names))
 
 
 def load_folder(folder: Path, split: str = "test") -> Dataset:
@@ -30,20 +78,34 @@ def load_folder(folder: Path, split: str = "test") -> Dataset:
     Dataset
         Images (N, 3, H, W) uint8; (N, 1, H, W) where all files are grey.
     """
-    if (folder / "wnids.txt").is_file():
-        names = sorted((folder / "wnids.txt").read_text(encoding="utf-8").split())
-        pairs = _tiny_imagenet(folder, names, split)
-    else:
-        for part in ("test", "val") if split == "test" else ("train",):
-            if (folder / part).is_dir():
-                folder = folder / part
-                break
-        names = sorted(item.name for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
-        pairs = [(path, label) for label, name in enumerate(names) for path in _list_images(folder / name)]
-    if not pairs:
-        raise ConfigError(f"{folder}: has no images in folders by class ({', '.join(IMAGE_SUFFIXES)})")
-    images = _stack([path for path, _ in pairs])
-    return make_dataset(images, np.array([label for _, label in pairs]), str(folder), len(names), names)
+    listed = list_folder(folder, split)
+    images = _stack([path for path, _ in listed.pairs])
+    labels = np.array([label for _, label in listed.pairs])
+    return make_dataset(images, labels, str(folder), len(listed.names), listed.names)
+
+
+def read_image(path: Path, channels: int) -> np.ndarray:
+    """Read one image file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    channels : int
+        1 for grey images, else colours.
+
+    Returns
+    -------
+    ndarray of uint8, (channels, height, width)
+        Three channels unless the file is grey and one is asked for.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or Pillow is not installed.
+    """
+    image, is_grey = _read_image(_load_pillow(path), path)
+    return np.ascontiguousarray((image[..., :1] if is_grey and channels == 1 else image).transpose(2, 0, 1))
 
 
 def _list_images(folder: Path) -> list[Path]:
@@ -67,10 +129,7 @@ def _tiny_imagenet(folder: Path, names: list[str], split: str) -> list[tuple[Pat
 
 
 def _stack(paths: list[Path]) -> np.ndarray:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ConfigError(f"{paths[0]}: reading image files needs the package Pillow: pip install pillow") from None
+    Image = _load_pillow(paths[0])
     first, all_grey = _read_image(Image, paths[0])
     images = np.empty((len(paths), *first.shape), np.uint8)
     for number, path in enumerate(paths):
@@ -83,6 +142,14 @@ def _stack(paths: list[Path]) -> np.ndarray:
         images[number] = image
         all_grey = all_grey and grey
     return np.ascontiguousarray((images[..., :1] if all_grey else images).transpose(0, 3, 1, 2))
+
+
+def _load_pillow(path: Path) -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ConfigError(f"{path}: reading image files needs the package Pillow: pip install pillow") from None
+    return Image
 
 
 def _size(image: np.ndarray) -> str:

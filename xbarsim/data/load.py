@@ -51,9 +51,18 @@ def load_data(spec: str | Path | Dataset, split: str = "test") -> Dataset:
     return load_npz(path)
 
 
+def is_batches(folder: Path) -> bool:
+    """Return whether a folder holds CIFAR-10 batches or idx files rather than image files."""
+    return any(folder.glob("*_batch*")) or _holds_idx(folder)
+
+
+def _holds_idx(folder: Path) -> bool:
+    return any(path.is_file() for path in folder.glob("*idx?-ubyte*")) or any(folder.glob("*.idx?-ubyte*"))
+
+
 def _load_directory(folder: Path, split: str) -> Dataset:
     if any(folder.glob("*_batch*")):
         return load_cifar(folder, split)
-    if any(path.is_file() for path in folder.glob("*idx?-ubyte*")) or any(folder.glob("*.idx?-ubyte*")):
+    if _holds_idx(folder):
         return load_idx(folder, split)
     return load_folder(folder, split)

@@ -1,26 +1,15 @@
-"""Computation of points in a worker, which keeps data that points share.
-
-A point that fails gives a result with its error; other points are not affected.
-"""
+"""Computation of points in a worker, which keeps data that points share."""
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from xbarsim import api
-from xbarsim.errors import ConfigError, XbarsimError
+from xbarsim.errors import ConfigError
 from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import find_executor
 from xbarsim.sweep.metric import collect_metrics
 from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
-from xbarsim.sweep.store import PointResult
-
-_LONGEST_ERROR = 400
-
-Function = Callable[[Point], Mapping[str, Any]]
 
 
 class Evaluator:
@@ -65,42 +54,3 @@ class Evaluator:
                 metric=work.metric,
             )  # fmt: skip
         return collect_metrics(report, work.metrics, work.labels)
-
-
-def compute_point(function: Function, point: Point) -> PointResult:
-    """Compute one point, whatever happens.
-
-    Parameters
-    ----------
-    function : callable
-        Point -> metrics.
-    point : Point
-        What to compute.
-
-    Returns
-    -------
-    PointResult
-        Metrics, or the error in one line.
-    """
-    started = time.perf_counter()
-    metrics, error = None, None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        try:
-            metrics = function(point)
-        except XbarsimError as problem:
-            error = _one_line(str(problem))
-        except Exception as problem:
-            error = _one_line(f"{type(problem).__name__}: {problem}")
-    said = dict.fromkeys(_one_line(str(item.message)) for item in caught if _is_ours(item.category))
-    seconds = time.perf_counter() - started
-    return PointResult(key=point.key, metrics=metrics, error=error, seconds=seconds, warnings=tuple(said))
-
-
-def _one_line(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]} ..."
-
-
-def _is_ours(category: type[Warning]) -> bool:
-    return category.__module__.partition(".")[0] == "xbarsim"

@@ -16,18 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError, Interrupted, ModelRangeWarning, XbarsimError
-from xbarsim.sweep.evaluate import Evaluator, compute_point
-from xbarsim.sweep.local import run_local
+from xbarsim.fleet.local import run_local
+from xbarsim.fleet.task import TaskResult, compute_task
+from xbarsim.sweep.evaluate import Evaluator
 from xbarsim.sweep.plan import Point, SweepPlan, Workload
-from xbarsim.sweep.store import PointResult, SweepStore, describe_plan, read_store
+from xbarsim.sweep.store import SweepStore, describe_plan, read_store
 from xbarsim.sweep.table import tabulate_points, write_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[str, int, int], None]
-Backend = Callable[[Sequence[Point], Workload], Iterator[PointResult]]
+Backend = Callable[[Sequence[Point], Workload], Iterator[TaskResult]]
 
+FACTORY = "xbarsim.sweep.evaluate:Evaluator"
+"""Makes the function of points from workload and threads, as ``module:name``."""
 TABLE_INTERVAL_S = 30.0
 """Time between two writings of the tables while a sweep runs [s]."""
 START_S = 1.5
@@ -93,7 +96,7 @@ def run_sweep(
     SolverError
         If a result cannot be stored or no worker starts; what was finished is kept.
     """
-    run = backend or (lambda points, workload: run_local(points, workload, workers=workers))
+    run = backend or (lambda points, workload: run_local(points, workload, workers=workers, factory=FACTORY))
     started = time.perf_counter()
     document = describe_plan(plan)
     said: set[str] = set()
@@ -149,7 +152,7 @@ def estimate_seconds(
         Points to compute, and seconds: for every network and hardware from points that are stored, else from one that
         is tried with a few images; None where one of those fails.
     """
-    results: Mapping[str, PointResult] = {}
+    results: Mapping[str, TaskResult] = {}
     if folder is not None and (Path(folder) / "sweep.json").exists():
         results = read_store(folder).results
     missing = [point for point in plan.points if point.key not in results]
@@ -175,7 +178,7 @@ def estimate_seconds(
 def _probe(work: Workload, point: Point) -> float | None:
     """Time one point with one trial and a few images, compiled code warm, and scale it to the whole."""
     if work.images is None:
-        results = [compute_point(Evaluator(work), point) for _ in range(2)]
+        results = [compute_task(Evaluator(work), point) for _ in range(2)]
         return results[1].seconds if results[1].is_done else None
     count = min(_PROBE_IMAGES, len(work.images))
     calibration = work.images[:64] if work.calibration is None else work.calibration
@@ -183,10 +186,10 @@ def _probe(work: Workload, point: Point) -> float | None:
         work, images=work.images[:count], labels=None if work.labels is None else work.labels[:count],
         calibration=calibration, trials=1,
     )  # fmt: skip
-    result = [compute_point(Evaluator(small), point) for _ in range(2)][1]
-    if not result.is_done or result.metrics is None:
+    result = [compute_task(Evaluator(small), point) for _ in range(2)][1]
+    if not result.is_done or result.value is None:
         return None
-    setup, run = (float(result.metrics.get(f"seconds.{name}") or 0.0) for name in ("setup", "run"))
+    setup, run = (float(result.value.get(f"seconds.{name}") or 0.0) for name in ("setup", "run"))
     rest = max(0.0, result.seconds - setup - run)
     return rest + work.trials * (setup + run * len(work.images) / count)
 
@@ -204,7 +207,7 @@ def _summarize(
     )  # fmt: skip
 
 
-def _is_missing(result: PointResult | None, retry: bool) -> bool:
+def _is_missing(result: TaskResult | None, retry: bool) -> bool:
     return result is None or (retry and not result.is_done)
 
 

@@ -19,32 +19,12 @@ from types import TracebackType
 from typing import Any
 
 from xbarsim.errors import ConfigError, SolverError
+from xbarsim.fleet.task import TaskResult
 from xbarsim.store import Lock, Log, identify_machine, make_folder, read_records, replace_file
 from xbarsim.sweep.plan import SweepPlan
 
 FORMAT = 1
 LOG, DOCUMENT = "points.log", "sweep.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PointResult:
-    """Result of one point."""
-
-    key: str
-    """The point's key."""
-    metrics: Mapping[str, Any] | None = None
-    """Metric -> number; None where the point failed."""
-    error: str | None = None
-    """Reason of a failure, in one line."""
-    seconds: float = 0.0
-    """Computing time [s]."""
-    warnings: tuple[str, ...] = ()
-    """Warnings during its computation."""
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the point has a result."""
-        return self.error is None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +33,7 @@ class Stored:
 
     document: Mapping[str, Any]
     """The sweep, its points and their provenance."""
-    results: Mapping[str, PointResult]
+    results: Mapping[str, TaskResult]
     """Key -> result of every finished point."""
     damaged: int = 0
     """Records that could not be read; their points are computed again."""
@@ -78,7 +58,7 @@ class SweepStore:
     def __init__(self, folder: str | Path, plan: SweepPlan) -> None:
         self.folder = Path(folder)
         self._plan = plan
-        self.results: dict[str, PointResult] = {}
+        self.results: dict[str, TaskResult] = {}
         self.damaged = 0
 
     def __enter__(self) -> SweepStore:
@@ -105,12 +85,12 @@ class SweepStore:
         self._log.close()
         self._lock.release()
 
-    def append(self, result: PointResult) -> None:
+    def append(self, result: TaskResult) -> None:
         """Make one result durable.
 
         Parameters
         ----------
-        result : PointResult
+        result : TaskResult
             To be on the device when this returns.
 
         Raises
@@ -237,21 +217,21 @@ def _read_logs(folder: Path) -> tuple[list[dict[str, Any]], int]:
     return records, damaged
 
 
-def _describe(result: PointResult) -> dict[str, Any]:
+def _describe(result: TaskResult) -> dict[str, Any]:
     record: dict[str, Any] = {"key": result.key, "seconds": round(result.seconds, 6)}
     if result.is_done:
-        record["metrics"] = dict(result.metrics or {})
+        record["metrics"] = dict(result.value or {})
     else:
         record["error"] = result.error
     return record
 
 
-def _collect(records: Iterable[Mapping[str, Any]]) -> dict[str, PointResult]:
+def _collect(records: Iterable[Mapping[str, Any]]) -> dict[str, TaskResult]:
     """Return the last result of every key."""
     return {
-        record["key"]: PointResult(
+        record["key"]: TaskResult(
             key=record["key"],
-            metrics=record.get("metrics"),
+            value=record.get("metrics"),
             error=record.get("error"),
             seconds=record.get("seconds", 0.0),
         )

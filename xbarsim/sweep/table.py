@@ -13,11 +13,12 @@ from xbarsim.report.csv_table import encode_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xbarsim.sweep.store import PointResult, SweepStore
+    from xbarsim.fleet.task import TaskResult
+from xbarsim.sweep.store import SweepStore
 
 
 def tabulate_points(
-    document: Mapping[str, Any], results: Mapping[str, PointResult], *, pending: bool = False
+    document: Mapping[str, Any], results: Mapping[str, TaskResult], *, pending: bool = False
 ) -> pd.DataFrame:
     """Lay out a sweep as a table.
 
@@ -45,7 +46,7 @@ def tabulate_points(
         result = results.get(key)
         if result is None and not pending:
             continue
-        values = (result.metrics if result is not None else None) or {}
+        values = (result.value if result is not None else None) or {}
         status = "pending" if result is None else "done" if result.is_done else "failed"
         rows.append(
             (network, hardware, *(_cell(settings.get(axis)) for axis in axes), *(values.get(name) for name in metrics),

@@ -1,8 +1,8 @@
-"""Points on a Dask cluster: the same function, on workers that may be anywhere.
+"""Tasks on a Dask cluster: the same function, on workers that may be anywhere.
 
-What all points share is packed once, sent to the cluster once, and unpacked once by every worker process; a point
-itself is a few words. A worker process computes one point at a time whatever its number of threads, and on one
-thread, so start Dask workers with one thread each. Points of workers that are lost go to others.
+What all tasks share is packed once, sent to the cluster once, and unpacked once by every worker process. A worker
+process computes one task at a time whatever its number of threads, and on one thread, so start Dask workers with one
+thread each. Tasks of workers that are lost go to others.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError, SolverError
+from xbarsim.fleet.queue import ATTEMPTS, GroupQueue, TaskQueue
+from xbarsim.fleet.task import Task, TaskResult
+from xbarsim.fleet.tls import Tls, explain_refusal, make_security
 from xbarsim.plugin import pack_plugins, unpack_plugins
-from xbarsim.sweep.local import ATTEMPTS, FACTORY
-from xbarsim.sweep.plan import Point, Workload
-from xbarsim.sweep.store import PointResult
-from xbarsim.sweep.tls import Tls, explain_refusal, make_security
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 CONNECT_S = 20.0
 """How long a scheduler is given to answer [s]."""
 AHEAD = 4
-"""Points handed to the cluster for each of its threads; the rest waits here."""
+"""Tasks handed to the cluster for each of its threads; the rest waits here."""
 _unpacked: dict[str, Any] = {}
 _one_at_a_time = threading.Lock()
 
@@ -71,25 +70,27 @@ def connect(address: str, tls: Tls | None = None) -> Client:
 
 
 def run_dask(
-    points: Sequence[Point], workload: Workload | Any, *, client: Client, factory: str = FACTORY
-) -> Iterator[PointResult]:
-    """Compute points on a cluster.
+    tasks: Sequence[Task] | TaskQueue, workload: Any, *, client: Client, factory: str, ahead: int = AHEAD
+) -> Iterator[TaskResult]:
+    """Compute tasks on a cluster.
 
     Parameters
     ----------
-    points : sequence of Point
+    tasks : sequence of Task or TaskQueue
         What to compute.
-    workload : Workload
-        What all points share.
+    workload : object
+        What all tasks share; its ``plugins`` names the classes of users that they need.
     client : distributed.Client
         From :func:`connect`.
     factory : str
-        ``module:name`` of what makes the function of points from workload and threads; importable on every worker.
+        ``module:name`` of what makes the function of tasks from workload and threads; importable on every worker.
+    ahead : int
+        Tasks handed to the cluster for each of its threads; the rest waits here.
 
     Yields
     ------
-    PointResult
-        One for each point, in the order in which they finish.
+    TaskResult
+        One for each task, in the order in which they finish.
 
     Raises
     ------
@@ -98,43 +99,44 @@ def run_dask(
     """
     from distributed import as_completed
 
-    if not points:
+    if isinstance(tasks, Sequence) and not tasks:
         return
     packed = pack_workload(factory, workload)
-    waiting = sorted(points, key=lambda point: point.group, reverse=True)
+    queue = GroupQueue(tasks) if isinstance(tasks, Sequence) else tasks
     tries: dict[str, int] = {}
-    owner: dict[str, Point] = {}
+    owner: dict[str, Task] = {}
     try:
         shared = client.scatter(packed, broadcast=True)
 
-        def submit(point: Point) -> Any:
-            tries[point.key] = tries.get(point.key, 0) + 1
-            name = f"xbarsim-{point.key}-{id(owner):x}-{tries[point.key]}"
-            owner[name] = point
-            return client.submit(compute_remote, shared, point, key=name, pure=False, retries=ATTEMPTS - 1)
+        def submit(task: Task) -> Any:
+            tries[task.key] = tries.get(task.key, 0) + 1
+            name = f"xbarsim-{task.key}-{id(owner):x}-{tries[task.key]}"
+            owner[name] = task
+            return client.submit(compute_remote, shared, task, key=name, pure=False, retries=ATTEMPTS - 1)
 
-        running = as_completed(
-            [submit(waiting.pop()) for _ in range(min(len(waiting), _capacity(client)))], loop=client.loop
-        )
+        room = range(_capacity(client, ahead))
+        first = [task for _ in room if (task := queue.next(None)) is not None]
+        running = as_completed([submit(task) for task in first], loop=client.loop)
         for future in running:
-            point = owner.pop(future.key)
+            task = owner.pop(future.key)
             result = _take(future)
-            if result is None and tries[point.key] < ATTEMPTS:  # what it needed was lost with its workers: send again
+            if result is None and tries[task.key] < ATTEMPTS:  # what it needed was lost with its workers: send again
                 if shared.status != "finished":
                     shared = client.scatter(packed, broadcast=True)
-                running.add(submit(point))
+                running.add(submit(task))
                 continue
-            if waiting:
-                running.add(submit(waiting.pop()))
-            yield result or PointResult(key=point.key, error=f"its worker was lost {ATTEMPTS} times")
+            following = queue.next(task.group)
+            if following is not None:
+                running.add(submit(following))
+            yield result or TaskResult(key=task.key, error=f"its worker was lost {ATTEMPTS} times")
     except (OSError, asyncio.TimeoutError) as error:  # not an OSError before Python 3.11
         said = " ".join(str(error).split()) or type(error).__name__
-        raise SolverError(f"the cluster was lost ({said}); finished points are kept") from None
+        raise SolverError(f"the cluster was lost ({said}); what was finished is kept") from None
 
 
-def pack_workload(factory: str, workload: Workload | Any) -> bytes:
-    """Return what every worker of the cluster needs: plug-ins, and the function that computes points."""
-    plugins = pack_plugins(workload.plugins if isinstance(workload, Workload) else ())
+def pack_workload(factory: str, workload: Any) -> bytes:
+    """Return what every worker of the cluster needs: plug-ins, and the function that computes tasks."""
+    plugins = pack_plugins(getattr(workload, "plugins", ()))
     for parcel in plugins:
         if not parcel.can_travel:
             where = "defined in the main program or in a function; workers need it in a module"
@@ -142,12 +144,12 @@ def pack_workload(factory: str, workload: Workload | Any) -> bytes:
     return pickle.dumps((plugins, pickle.dumps((factory, workload), protocol=5)), protocol=5)
 
 
-def compute_remote(packed: bytes, point: Point) -> PointResult:
-    """Compute one point on a worker of the cluster."""
+def compute_remote(packed: bytes, task: Task) -> TaskResult:
+    """Compute one task on a worker of the cluster."""
     import hashlib
     import importlib
 
-    from xbarsim.sweep.evaluate import compute_point
+    from xbarsim.fleet.task import compute_task
 
     with _one_at_a_time:
         name = hashlib.sha256(packed).hexdigest()
@@ -156,22 +158,22 @@ def compute_remote(packed: bytes, point: Point) -> PointResult:
             unpack_plugins(plugins)  # before anything that may name them
             factory, workload = pickle.loads(rest)
             module, _, function = factory.partition(":")
-            _unpacked.clear()  # of an earlier sweep
+            _unpacked.clear()  # of an earlier run
             _unpacked[name] = getattr(importlib.import_module(module), function)(workload, 1)
-        return compute_point(_unpacked[name], point)
+        return compute_task(_unpacked[name], task)
 
 
-def _capacity(client: Client) -> int:
+def _capacity(client: Client, ahead: int) -> int:
     threads = int(sum(client.nthreads().values()))
-    return AHEAD * max(1, threads)
+    return ahead * max(1, threads)
 
 
-def _take(future: Any) -> PointResult | None:
+def _take(future: Any) -> TaskResult | None:
     """Return what a finished future holds, None where its worker was lost; its own errors are bugs and rise."""
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError
 
     with contextlib.suppress(KilledWorker, FutureCancelledError):
-        result: PointResult = future.result()
+        result: TaskResult = future.result()
         return result
     return None

@@ -1,7 +1,7 @@
-"""One worker process: takes points from one pipe end until it closes, and ends when its parent does.
+"""One worker process: takes tasks from one pipe end until it closes, and ends when its parent does.
 
-Started as a plain interpreter (see :mod:`xbarsim.sweep.local`), so that it inherits neither locks nor threads, and
-a script that runs a sweep needs no ``__main__`` guard.
+Started as a plain interpreter (see :mod:`xbarsim.fleet.local`), so that it inherits neither locks nor threads, and
+a script that runs tasks needs no ``__main__`` guard.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection
 
 
 def main(channel: int, lifeline: int) -> None:
-    """Serve points.
+    """Serve tasks.
 
     Parameters
     ----------
     channel : int
-        Descriptor of a socket: plug-ins come first, then a factory's name and its arguments, then points; results go
+        Descriptor of a socket: plug-ins come first, then a factory's name and its arguments, then tasks; results go
         back.
     lifeline : int
         Descriptor of a pipe that nobody writes to; it ends when the parent does, however it ends.
@@ -33,17 +33,17 @@ def main(channel: int, lifeline: int) -> None:
     unpack_plugins(connection.recv())  # before anything that may name them
     factory, workload, threads = connection.recv()
 
-    from xbarsim.sweep.evaluate import compute_point
+    from xbarsim.fleet.task import compute_task
 
     module, _, name = factory.partition(":")
     function = getattr(importlib.import_module(module), name)(workload, threads)
     connection.send("ready")
     while True:
         try:
-            point = connection.recv()
+            task = connection.recv()
         except EOFError:
             return
-        connection.send(compute_point(function, point))
+        connection.send(compute_task(function, task))
 
 
 def _die_with_parent(lifeline: int) -> None:
