@@ -26,8 +26,9 @@ NOISY = {
 }
 GATES = {"crossbar.topology": "1t1r_gate", "crossbar.r_sl_ohm": 2.5, "crossbar.r_wl_ohm": 0.0}
 SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
+BITS = {"signed": {"weight_bits": 4, "device.cell_bits": 4}}
 CASES = {
-    **{f"encoding {name}": {"encoding": name} for name in ENCODINGS},
+    **{f"encoding {name}": {"encoding": name, **BITS.get(name, {})} for name in ENCODINGS},
     **{f"coding {name}": {"dac.signed": name, "dac.bits": 2} for name in ("sign_magnitude", "offset")},
     **{f"topology {name}": {"crossbar.topology": name} for name in TOPOLOGIES if name.startswith("passive")},
     "thresholds": {"adc.thresholds": "quantile", "adc.bits": 5},

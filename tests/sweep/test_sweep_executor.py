@@ -42,7 +42,7 @@ def test_a_worker_with_another_version_refuses_the_points():
     plan = plan_sweep(make_sweep(SWEEP))
     elsewhere = dataclasses.replace(plan.workload, runner="own 2")
     result = compute_task(Evaluator(elsewhere), plan.points[0])
-    assert result.metrics is None
+    assert result.value is None
     assert "executor: points were planned for own 2, and this worker has own" in result.error
 
 

@@ -9,7 +9,7 @@ import sweep_samples
 from sweep_samples import make_plan
 
 import xbarsim.mvm.reuse
-from xbarsim import api
+from xbarsim.api import prepare, run
 from xbarsim.fleet.local import run_local
 from xbarsim.fleet.queue import GroupQueue
 from xbarsim.sweep.evaluate import Evaluator
@@ -40,10 +40,10 @@ def in_order(plan):
 def test_points_share_references_quantised_networks_and_programmed_arrays(count, monkeypatch):
     axes = {"adc.bits": [5, 6], "weight_bits": [4, 6], "device.programming.sigma": [0.0, 0.1]}
     plan = make_plan(axes=axes, data="digits", images=20, metrics=["accuracy.hardware"])
-    quantized = count(api, "quantize_network")
-    integers, floats, own = count(api, "run_integer"), [], api.find_executor("own")
+    quantized = count(prepare, "quantize_network")
+    integers, floats, own = count(run, "run_integer"), [], run.find_executor("own")
     watched = dataclasses.replace(own, run=lambda *given: (floats.append(given), own.run(*given))[1])
-    monkeypatch.setattr(api, "find_executor", lambda name: watched)
+    monkeypatch.setattr(run, "find_executor", lambda name: watched)
     programmed = count(xbarsim.mvm.reuse, "program_arrays")
     evaluate = Evaluator(plan.workload)
     shared = [evaluate(point) for point in in_order(plan)]
