@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from xbarsim import __version__, config
 from xbarsim.api.block import FACTORY, BlockOutputs, BlockRunner, BlockTask, BlockWork, Remake, read_files
 from xbarsim.api.chip import Chip, Programmed, load_chip
-from xbarsim.api.kept import Checkpoint, KeptOutputs
+from xbarsim.api.kept import BlockFolder, KeptOutputs
 from xbarsim.api.prepare import CALIBRATION_IMAGES, Job, Progress, check_size
 from xbarsim.api.programming import program_job
 from xbarsim.api.result import Found, check_truth
@@ -162,6 +162,7 @@ class _Flow:
         self._runs = options.trials if is_random else 1
         self._kept = KeptOutputs()
         self._sent: dict[str, tuple[BlockTask, str]] = {}  # blocks that are computed, with the hashes of their images
+        self._chips: tuple[Programmed, ...] = ()
         self._images = 0
         self._run_s = 0.0
 
@@ -173,21 +174,21 @@ class _Flow:
             stack.callback(self._kept.close)
             checkpoint, place = None, None
             if self._options.checkpoint is not None:
-                checkpoint = stack.enter_context(Checkpoint(self._options.checkpoint, self._describe()))
+                checkpoint = stack.enter_context(BlockFolder(self._options.checkpoint, self._describe()))
                 place = checkpoint.folder
             elif self._options.is_spread:
                 place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xbarsim-chips-")))
             started = time.perf_counter()
-            chips = self._program(place)
+            self._chips = tuple(self._program(place))
             setup_s = (time.perf_counter() - started) / self._runs
             tasks = self._make_tasks(blocks, labels, checkpoint)
-            results = stack.enter_context(contextlib.closing(self._compute(stack, tasks, chips, place, setup_s)))
+            results = stack.enter_context(contextlib.closing(self._compute(stack, tasks, place, setup_s)))
             for result in results:
                 self._take(result, checkpoint)
                 if self._options.progress is not None:
                     self._options.progress("images", self._images, max(count or 0, self._images))
             values = self._kept.join()
-        errors = tuple(LayerError.mean(parts) for parts in zip(*(chip.errors for chip in chips)))
+        errors = tuple(LayerError.mean(parts) for parts in zip(*(chip.errors for chip in self._chips)))
         return values, errors, Seconds(setup=setup_s, run=self._run_s)
 
     def _describe(self) -> dict[str, Any]:
@@ -220,7 +221,7 @@ class _Flow:
         return chips
 
     def _make_tasks(
-        self, blocks: Iterator[ImageBlock], labels: _Labels, checkpoint: Checkpoint | None
+        self, blocks: Iterator[ImageBlock], labels: _Labels, checkpoint: BlockFolder | None
     ) -> Iterator[BlockTask]:
         """Yield the blocks that are to be computed; take the others from the checkpoint."""
         first = 0
@@ -241,14 +242,13 @@ class _Flow:
         self,
         stack: contextlib.ExitStack,
         tasks: Iterator[BlockTask],
-        chips: list[Programmed],
         place: Path | None,
         setup_s: float,
     ) -> Generator[TaskResult, None, None]:
         options = self._options
         if not options.is_spread:
             threads = options.threads or available_cores()
-            runner = BlockRunner.of(tuple(chips), self._origin, self._job.executor, threads)
+            runner = BlockRunner.of(self._chips, self._origin, self._job.executor, threads)
             for task in tasks:
                 yield TaskResult(key=task.key, value=runner(task))
             return
@@ -279,7 +279,7 @@ class _Flow:
         )  # fmt: skip
         return replace(work, folders=(), recipe=remake)
 
-    def _take(self, result: TaskResult, checkpoint: Checkpoint | None) -> None:
+    def _take(self, result: TaskResult, checkpoint: BlockFolder | None) -> None:
         """Keep the outputs of a block."""
         task, images = self._sent.pop(result.key)
         for text in result.warnings:

@@ -83,7 +83,7 @@ class KeptOutputs:
         return values
 
 
-class Checkpoint:
+class BlockFolder:
     """The folder of an interrupted simulation; to be used in a ``with`` statement.
 
     Parameters
@@ -101,7 +101,7 @@ class Checkpoint:
         self._log: Log | None = None
         self._done: dict[int, dict[str, Any]] = {}
 
-    def __enter__(self) -> Checkpoint:
+    def __enter__(self) -> BlockFolder:
         """Take the lock, check that the folder is that of this simulation, and read what was done."""
         self._lock.acquire()
         try:

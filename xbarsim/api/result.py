@@ -97,9 +97,28 @@ def write_report(
 
 
 def check_truth(judge: Judge, labels: ArrayLike | None, images: int, job: Job) -> np.ndarray | None:
-    """Return labels, (images, ...), as the metric takes them; None where there are none and nobody asked for a metric.
+    """Return labels as the metric takes them.
 
-    ConfigError or ShapeError where they do not fit.
+    Parameters
+    ----------
+    judge : Judge
+        The metric.
+    labels : array_like, (images, ...), or None
+        Labels as given.
+    images : int
+        Number of images.
+    job : Job
+        Its network has the outputs that labels stand beside.
+
+    Returns
+    -------
+    ndarray, (images, ...), or None
+        None where there are none and nobody asked for a metric.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If labels are missing or do not fit.
     """
     if labels is not None:
         return judge.check(labels, images, job.network.output_shapes or job.network.output_shape)

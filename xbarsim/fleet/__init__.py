@@ -3,13 +3,13 @@
 from xbarsim.fleet.cluster import connect, run_dask
 from xbarsim.fleet.local import run_local
 from xbarsim.fleet.queue import GroupQueue, StreamQueue, TaskQueue
-from xbarsim.fleet.task import Task, TaskResult, compute_task
+from xbarsim.fleet.task import FleetTask, TaskResult, compute_task
 from xbarsim.fleet.tls import Tls
 
 __all__ = [
     "GroupQueue",
     "StreamQueue",
-    "Task",
+    "FleetTask",
     "TaskQueue",
     "TaskResult",
     "Tls",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError, SolverError
 from xbarsim.fleet.queue import ATTEMPTS, GroupQueue, TaskQueue
-from xbarsim.fleet.task import Task, TaskResult
+from xbarsim.fleet.task import FleetTask, TaskResult
 from xbarsim.fleet.tls import Tls, explain_refusal, make_security
 from xbarsim.plugin import pack_plugins, unpack_plugins
 
@@ -70,13 +70,13 @@ def connect(address: str, tls: Tls | None = None) -> Client:
 
 
 def run_dask(
-    tasks: Sequence[Task] | TaskQueue, workload: Any, *, client: Client, factory: str, ahead: int = AHEAD
+    tasks: Sequence[FleetTask] | TaskQueue, workload: Any, *, client: Client, factory: str, ahead: int = AHEAD
 ) -> Iterator[TaskResult]:
     """Compute tasks on a cluster.
 
     Parameters
     ----------
-    tasks : sequence of Task or TaskQueue
+    tasks : sequence of FleetTask or TaskQueue
         What to compute.
     workload : object
         What all tasks share; its ``plugins`` names the classes of users that they need.
@@ -104,11 +104,11 @@ def run_dask(
     packed = pack_workload(factory, workload)
     queue = GroupQueue(tasks) if isinstance(tasks, Sequence) else tasks
     tries: dict[str, int] = {}
-    owner: dict[str, Task] = {}
+    owner: dict[str, FleetTask] = {}
     try:
         shared = client.scatter(packed, broadcast=True)
 
-        def submit(task: Task) -> Any:
+        def submit(task: FleetTask) -> Any:
             tries[task.key] = tries.get(task.key, 0) + 1
             name = f"xbarsim-{task.key}-{id(owner):x}-{tries[task.key]}"
             owner[name] = task
@@ -144,7 +144,7 @@ def pack_workload(factory: str, workload: Any) -> bytes:
     return pickle.dumps((plugins, pickle.dumps((factory, workload), protocol=5)), protocol=5)
 
 
-def compute_remote(packed: bytes, task: Task) -> TaskResult:
+def compute_remote(packed: bytes, task: FleetTask) -> TaskResult:
     """Compute one task on a worker of the cluster."""
     import hashlib
     import importlib

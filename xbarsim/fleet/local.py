@@ -19,7 +19,7 @@ from typing import Any
 
 from xbarsim.errors import SolverError
 from xbarsim.fleet.queue import ATTEMPTS, GroupQueue, TaskQueue
-from xbarsim.fleet.task import Task, TaskResult, compute_task
+from xbarsim.fleet.task import FleetTask, TaskResult, compute_task
 from xbarsim.network.execute import available_cores
 from xbarsim.plugin import Parcel, pack_plugins
 
@@ -34,13 +34,13 @@ _START = (
 
 
 def run_local(
-    tasks: Sequence[Task] | TaskQueue, workload: Any, *, factory: str, workers: int | None = None
+    tasks: Sequence[FleetTask] | TaskQueue, workload: Any, *, factory: str, workers: int | None = None
 ) -> Iterator[TaskResult]:
     """Compute tasks on processes of this machine.
 
     Parameters
     ----------
-    tasks : sequence of Task or TaskQueue
+    tasks : sequence of FleetTask or TaskQueue
         What to compute.
     workload : object
         What all tasks share; its ``plugins`` names the classes of users that they need.
@@ -99,13 +99,13 @@ class Worker:
             theirs.close()
             os.close(lifeline)
         self.connection = Connection(ours.detach())
-        self.task: Task | None = None
+        self.task: FleetTask | None = None
         self.is_ready = False
         with contextlib.suppress(OSError):  # a process that died at once is found out when its answer is missing
             self.connection.send(plugins)
             self.connection.send((factory, workload, threads))
 
-    def give(self, task: Task | None) -> None:
+    def give(self, task: FleetTask | None) -> None:
         """Send the next task to the worker; None ends it."""
         self.task = task
         if task is None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from xbarsim.fleet.task import Task
+from xbarsim.fleet.task import FleetTask
 
 ATTEMPTS = 3
 """Times that a task is tried before the death of its workers counts as its failure."""
@@ -15,10 +15,10 @@ ATTEMPTS = 3
 class TaskQueue(Protocol):
     """Gives out tasks one by one."""
 
-    def next(self, group: Any) -> Task | None:
+    def next(self, group: Any) -> FleetTask | None:
         """Return the next task for a worker whose last one was of ``group``; None when there is nothing left."""
 
-    def give_back(self, task: Task) -> bool:
+    def give_back(self, task: FleetTask) -> bool:
         """Take back a task whose worker died; False if that happened too often."""
 
 
@@ -27,12 +27,12 @@ class GroupQueue:
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of FleetTask
         What to compute.
     """
 
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self._groups: dict[Any, list[Task]] = {}
+    def __init__(self, tasks: Sequence[FleetTask]) -> None:
+        self._groups: dict[Any, list[FleetTask]] = {}
         for task in reversed(tasks):
             self._groups.setdefault(task.group, []).append(task)
         families = {task.family: number for number, task in enumerate(reversed(tasks))}
@@ -40,7 +40,7 @@ class GroupQueue:
         self._untouched = deque(sorted(order, key=lambda group: -families[group[0]]))
         self._deaths: dict[str, int] = {}
 
-    def next(self, group: Any) -> Task | None:
+    def next(self, group: Any) -> FleetTask | None:
         """Return the next task for a worker whose last one was of ``group``; None when there is nothing left."""
         if not self._groups.get(group):
             if self._untouched:
@@ -51,7 +51,7 @@ class GroupQueue:
                 return None
         return self._groups[group].pop()
 
-    def give_back(self, task: Task) -> bool:
+    def give_back(self, task: FleetTask) -> bool:
         """Take back a task whose worker died; False if that happened too often."""
         self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
         if self._deaths[task.key] >= ATTEMPTS:
@@ -65,20 +65,20 @@ class StreamQueue:
 
     Parameters
     ----------
-    tasks : iterator of Task
+    tasks : iterator of FleetTask
         What to compute.
     """
 
-    def __init__(self, tasks: Iterator[Task]) -> None:
+    def __init__(self, tasks: Iterator[FleetTask]) -> None:
         self._tasks = tasks
-        self._returned: list[Task] = []
+        self._returned: list[FleetTask] = []
         self._deaths: dict[str, int] = {}
 
-    def next(self, group: Any) -> Task | None:
+    def next(self, group: Any) -> FleetTask | None:
         """Return a task that was given back, or the next one; None when there is nothing left."""
         return self._returned.pop() if self._returned else next(self._tasks, None)
 
-    def give_back(self, task: Task) -> bool:
+    def give_back(self, task: FleetTask) -> bool:
         """Take back a task whose worker died; False if that happened too often."""
         self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
         if self._deaths[task.key] >= ATTEMPTS:

@@ -16,7 +16,7 @@ from xbarsim.errors import XbarsimError
 _LONGEST_ERROR = 400
 
 
-class Task(Protocol):
+class FleetTask(Protocol):
     """One unit of work; it is sent to a process, so that it should be small."""
 
     @property
@@ -56,14 +56,14 @@ class TaskResult:
         return self.error is None
 
 
-def compute_task(function: Function, task: Task) -> TaskResult:
+def compute_task(function: Function, task: FleetTask) -> TaskResult:
     """Compute one task, whatever happens.
 
     Parameters
     ----------
     function : callable
-        Task -> value.
-    task : Task
+        FleetTask -> value.
+    task : FleetTask
         What to compute.
 
     Returns
