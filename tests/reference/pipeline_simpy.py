@@ -117,6 +117,19 @@ def share_tiles(plan, layer, replica, places):
     return {places[tile]: (len(rows), len(held)) for tile, (rows, held) in sorted(tiles.items())}
 
 
+def operands_of(step, store_bits, bits):
+    """Return the numbers that a window reads: of a product, walk through the blocks of rows that a store keeps."""
+    if step.factors is None:
+        return step.operands
+    stacks, rows, inner, cols = (getattr(step.factors, name) for name in ("stacks", "rows", "inner", "cols"))
+    kept, read, row = store_bits // bits, 0, 0
+    while row < rows:
+        block = rows if kept >= inner * cols else min(rows - row, max(1, kept // inner))
+        read += block * inner + inner * cols
+        row += block
+    return math.ceil(stacks * read / step.windows)
+
+
 def off_chip_width(plan):
     """Return the bits a cycle of a chip's link: each tile brings its part of the link of a full chip."""
     chip, whole = plan.hardware.chip, plan.hardware.timing.io_bits
@@ -220,7 +233,9 @@ class Pipeline:
                 yield self.server(home, "vector").use((*key, 0), math.ceil(merged / timing.vector_lanes))
             yield self.server(home, "activation").use((*key, 0), math.ceil(step.values / timing.activation_lanes))
         else:
-            read = math.ceil(step.operands * self.bits[index] / timing.buffer_bits)
+            read = math.ceil(
+                operands_of(step, timing.operand_bits, self.bits[index]) * self.bits[index] / timing.buffer_bits
+            )
             yield self.server(home, "buffer read", index % timing.buffer_banks).use((*key, 0), read)
             self.forget(index, window, 1)
             if step.kind == "output":

@@ -210,7 +210,9 @@ def test_a_wider_off_chip_link_is_never_slower_where_inputs_would_flood_the_link
 
 
 def test_inputs_enter_at_the_pace_of_the_busiest_resource_but_for_the_first():
-    machine, _ = build_machine(plan_network(resnet_cifar(1), HARDWARE.override({"timing.link_bits": 1})))
+    machine, _ = build_machine(
+        plan_network(resnet_cifar(1), HARDWARE.override({"timing.link_bits": 1, "chip.full_tiles": None}))
+    )
     result = run(machine)
     assert machine.input_pace == result.busy.max() // machine.windows[0]
     entered = result.start[: machine.windows[0]]

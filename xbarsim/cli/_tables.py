@@ -138,7 +138,7 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     ]
     right = [(name, f"{getattr(cost, name):,}") for name in ("crossbars", "arrays", "tiles")]
     right.append(("cells in use", f"{100 * cost.utilization:.1f} %"))
-    for name in ("tops", "tops_per_watt", "tops_per_mm2"):
+    for name in ("tops", "tops_total", "tops_per_watt", "tops_per_mm2"):
         value = getattr(cost, name)
         right.append((describe_column(name).title, "-" if value is None else f"{value:.4g}"))
     for extra in list_extras(cost):

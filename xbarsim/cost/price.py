@@ -261,6 +261,7 @@ def _layer_cost(
         rounds=layer.rounds if layer else 1,
         index_table_bits=sum(layer.epitome.table_bits.values()) if layer and layer.epitome else 0,
         macs=layer.macs if layer else 0,
+        operations=step.operations,
         start_s=step.start_cycles / clock,
         finish_s=step.finish_cycles / clock,
         busy_s=step.busy_cycles / clock,

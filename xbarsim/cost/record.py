@@ -44,6 +44,8 @@ class LayerCost:
     """Size of the index tables of its epitome (IFAT, IFRT and OFAT) [bit]."""
     macs: int = 0
     """Multiply-accumulate operations of one inference."""
+    operations: int = 0
+    """Digital operations of the network in one inference, two for a multiply-accumulate of a product of activations."""
     start_s: float = 0.0
     """Start of the first window [s]."""
     finish_s: float = 0.0
@@ -143,6 +145,11 @@ class Cost:
     def tops(self) -> float:
         """Operations per second; a multiply-accumulate of a weight layer counts as two [1e12/s]."""
         return 2e-12 * sum(layer.macs for layer in self.layers) * self.throughput_hz
+
+    @property
+    def tops_total(self) -> float:
+        """Operations per second of arrays and digital units: also products of activations, sums, pooling [1e12/s]."""
+        return self.tops + 1e-12 * sum(layer.operations for layer in self.layers) * self.throughput_hz
 
     @property
     def tops_per_watt(self) -> float:

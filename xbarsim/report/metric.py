@@ -171,6 +171,10 @@ REPORT_METRICS: dict[str, Metric] = {
         read=read_path("cost", "tops"), needs="cost", higher_is_better=True,
         title=None, unit=None, interval=None, is_usual=False, is_searched=True,
     ),
+    "cost.tops_total": Metric(
+        read=read_path("cost", "tops_total"), needs="cost", higher_is_better=True,
+        title=None, unit=None, interval=None, is_usual=False, is_searched=True,
+    ),
     "cost.tops_per_watt": Metric(
         read=read_path("cost", "tops_per_watt"), needs="cost", higher_is_better=True,
         title=None, unit=None, interval=None, is_usual=False, is_searched=True,

@@ -41,7 +41,8 @@ _COST_NOTES = {
     "arrays": "every physical array",
     "tiles": "tiles in use",
     "utilization": "cells in use among the cells of the arrays in use",
-    "tops": "operations a second at steady rate; a multiply-accumulate is two",
+    "tops": "operations of weight layers a second at steady rate; a multiply-accumulate is two",
+    "tops_total": "the same with digital operations: products of activations, sums, pooling, activation functions",
     "tops_per_watt": "at steady rate",
     "tops_per_mm2": "at steady rate",
 }

@@ -20,7 +20,7 @@ _UNITS = {
 }  # fmt: skip
 _TITLES = {
     "edap": "EDAP", "tops": "TOPS", "tops_per_watt": "TOPS/W", "tops_per_mm2": "TOPS/mm2", "adc": "ADC", "dac": "DAC",
-    "snr": "SNR", "lsb": "LSB", "edap_core": "core EDAP",
+    "snr": "SNR", "lsb": "LSB", "edap_core": "core EDAP", "tops_total": "TOPS, digital too",
 }  # fmt: skip
 _UNIT_OF = {"edap": "J s m2", "edap_core": "J s m2"}
 _SHARES = ("share", "utilization", "clipped", "used")

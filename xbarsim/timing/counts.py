@@ -63,7 +63,7 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
     read = bus = hops = sent = arrivals = 0
     for number, replica in enumerate(own.replicas):
         windows, targets = own.windows_of(number), len(replica.result.ends)
-        operands = step.operands * own.bits
+        operands = own.operand_bits(plan.hardware.timing.operand_bits)
         if layer is not None:
             operands = sum([slot.rows for slot in replica.slots]) * layer.activation_bits
             bus += windows * (operands + bits)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from xbarsim.network import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS, TimingClass
-from xbarsim.network.kinds.record import Reach
+from xbarsim.network.kinds.record import Factors, Reach
 from xbarsim.network.kinds.rule import raster
 from xbarsim.network.order import number_steps, timing_class
 
@@ -54,8 +54,35 @@ class Step:
     """Numbers that a digital step reads for one window."""
     operations: int = 0
     """Operations of one window on the step's digital unit."""
+    factors: Factors | None = None
+    """Sizes of a product of activations, whose operands are read again as far as no store keeps them."""
     activated: int = 0
     """Numbers of one window that go through an activation function afterwards."""
+
+    @property
+    def arithmetic(self) -> int:
+        """Digital operations of one window, two for a multiply-accumulate of a product."""
+        return self.operations * (1 if self.factors is None else 2) + self.activated
+
+    def count_operands(self, store_bits: int, bits: int) -> int:
+        """Return how many numbers a digital step reads for one window, on average and rounded up.
+
+        Parameters
+        ----------
+        store_bits : int
+            Bits that the unit keeps of the operands of a product.
+        bits : int
+            Bits of a number.
+
+        Returns
+        -------
+        int
+            Numbers; more than ``operands`` where a product reads some of them again.
+        """
+        if self.factors is None:
+            return self.operands
+        return -(-self.factors.count_reads(store_bits // bits) // self.windows)
+
     edges: list[tuple[int, Need]] = field(default_factory=list)
     """(producing step, last window of it needed by each window of this one; -1 where none is)."""
     keeps: list[Need] = field(default_factory=list)
@@ -155,7 +182,7 @@ def _make_step(node: Node, inputs: Sequence[Source]) -> Step:
     work = KINDS[node.kind].work(node, _shapes(inputs))
     step = Step(
         name=node.name, kind=node.kind, windows=windows, values=values, operands=work.operands,
-        operations=work.operations,
+        operations=work.operations, factors=work.factors,
     )  # fmt: skip
     _connect(step, _look(node, inputs, windows))
     return step

@@ -77,6 +77,21 @@ class StepLayout(NamedTuple):
             return ACTIVATION
         return POOLING if self.step.kind in POOLS else VECTOR
 
+    def operand_bits(self, store_bits: int) -> int:
+        """Return the bits that a digital step reads from its buffer for one window.
+
+        Parameters
+        ----------
+        store_bits : int
+            Bits that the unit keeps of the operands of a product.
+
+        Returns
+        -------
+        int
+            Bits, on average and rounded up where a product reads operands again.
+        """
+        return self.step.count_operands(store_bits, self.bits) * self.bits
+
     def windows_of(self, replica: int) -> int:
         """Return the windows of one inference that a replica takes.
 

@@ -234,7 +234,7 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
     for index, each in enumerate(layout.steps):
         layer = each.layer
         if layer is None:
-            read = _cycles(each.step.operands * each.bits, reads)
+            read = _cycles(each.operand_bits(timing.operand_bits), reads)
             for replica in each.replicas if each.step.kind != "input" else ():
                 wires, port = resources.part(BUS, replica.home, index), resources.part(BUFFER_READ, replica.home, index)
                 rows.append(SlotRow(wires, port, read, 0, 0, 0))

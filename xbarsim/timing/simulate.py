@@ -45,6 +45,9 @@ class StepActivity:
     """Cycle in which the last result has arrived at its consumers."""
     busy_cycles: int
     """Cycles that the busiest arrays of the layer (the unit of a digital step) work for it in one inference."""
+    operations: int
+    """Digital operations of the network in one inference, two for a multiply-accumulate; additions of partial sums are
+    not among them."""
     counts: Mapping[str, int | float]
     """Action -> number in one inference; whole, but for actions counted by a formula."""
 
@@ -239,6 +242,7 @@ def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
                 start_cycles=int(starts[index]),
                 finish_cycles=int(finishes[index]),
                 busy_cycles=int(busy) * -(-each.step.windows // int(machine.replicas[index])),
+                operations=each.step.windows * each.step.arithmetic,
                 counts=counts[index],
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from xbarsim.network.kinds.record import (
     NO_LAYER,
     TWO,
     Codes,
+    Factors,
     Kind,
     Moments,
     Operation,
@@ -87,7 +89,7 @@ def _binary_work(node: Node, inputs: Sequence[Shape]) -> Work:
         return one_activation(node, inputs)
     _, values = raster(node.shape)
     operations = values * (len(inputs) - 1)
-    return Work(operands=count_operands(node, inputs), operations=max(1, operations), activations=0)
+    return Work(operands=count_operands(node, inputs), operations=max(1, operations), activations=0, factors=None)
 
 
 def _added_moments(inputs: Sequence[Moments]) -> Moments:
@@ -116,8 +118,12 @@ def _matmul(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
 def _matmul_work(node: Node, inputs: Sequence[Shape]) -> Work:
     """Multiply and add along the inner axis for every value."""
     _, values = raster(node.shape)
-    operations = values * inputs[0][-1]
-    return Work(operands=count_operands(node, inputs), operations=max(1, operations), activations=0)
+    first, second = inputs
+    stacks, operations = math.prod(first[:-2]), values * first[-1]
+    factors = Factors(stacks=stacks, rows=first[-2], inner=first[-1], cols=second[-1])
+    return Work(
+        operands=count_operands(node, inputs), operations=max(1, operations), activations=0, factors=factors
+    )  # fmt: skip
 
 
 def _matmul_reach(node: Node, inputs: Sequence[Shape]) -> Reach:

@@ -142,7 +142,9 @@ def _vector_work(axes: Axes, count: Callable[[int], int]) -> WorkRule:
         size = math.prod(inputs[0][axis - 1] for axis in axes(node, inputs[0]))
         total = math.prod(inputs[0]) // size * count(size)
         windows, _ = raster(node.shape)
-        return Work(operands=count_operands(node, inputs), operations=max(1, -(-total // windows)), activations=0)
+        return Work(
+            operands=count_operands(node, inputs), operations=max(1, -(-total // windows)), activations=0, factors=None
+        )
 
     return work
 

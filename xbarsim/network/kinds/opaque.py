@@ -172,7 +172,9 @@ def _run(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
 def _work(node: Node, inputs: Sequence[Shape]) -> Work:
     windows, _ = raster(node.shape)
     operations = -(-node.attributes["operations"] // windows)
-    return Work(operands=max(1, count_operands(node, inputs)), operations=max(1, operations), activations=0)
+    return Work(
+        operands=max(1, count_operands(node, inputs)), operations=max(1, operations), activations=0, factors=None
+    )
 
 
 RECORDS = (

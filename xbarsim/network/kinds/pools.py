@@ -34,7 +34,7 @@ def _pool_work(node: Node, inputs: Sequence[Shape]) -> Work:
     """Read and combine every number under the kernel."""
     _, values = raster(node.shape)
     count = values * math.prod(node.attributes["kernel"])
-    return Work(operands=count, operations=max(1, count), activations=0)
+    return Work(operands=count, operations=max(1, count), activations=0, factors=None)
 
 
 def _pool_attributes(settings: dict[str, Any], shape: Shape) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _mean(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
 def _mean_work(node: Node, inputs: Sequence[Shape]) -> Work:
     """Read and add every number of the input once."""
     operands = count_operands(node, inputs)
-    return Work(operands=operands, operations=max(1, operands), activations=0)
+    return Work(operands=operands, operations=max(1, operands), activations=0, factors=None)
 
 
 def _even_padding(node: Node) -> tuple[int, int]:

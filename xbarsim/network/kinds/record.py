@@ -82,6 +82,40 @@ class Codes(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Factors:
+    """Sizes of a product of two activations, matrices or stacks of them."""
+
+    stacks: int
+    """Pairs of matrices."""
+    rows: int
+    """Rows of the first matrix and of the result."""
+    inner: int
+    """Columns of the first matrix, and rows of the second."""
+    cols: int
+    """Columns of the second matrix and of the result."""
+
+    def count_reads(self, kept: int) -> int:
+        """Return the numbers that all rows read, with a store that keeps some of them from row to row.
+
+        The rows of the result are computed one after the other. The second matrix is read once if it fits into the
+        store, else once for each block of rows of the first matrix that fit, which is one row if none does.
+
+        Parameters
+        ----------
+        kept : int
+            Numbers that the store holds.
+
+        Returns
+        -------
+        int
+            Numbers of both operands, all stacks together.
+        """
+        block = min(self.rows, max(1, kept // self.inner))
+        passes = 1 if kept >= self.inner * self.cols else -(-self.rows // block)
+        return self.stacks * self.inner * (self.rows + passes * self.cols)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
     """Work of one window of a step."""
 
@@ -91,6 +125,8 @@ class Work:
     """Operations on the step's unit."""
     activations: int
     """Operations of the activation unit for each number that the producing step puts out."""
+    factors: Factors | None
+    """Sizes of a product of activations, whose operands may be read several times; ``operands`` counts each once."""
 
 
 WorkRule = Callable[["Node", Sequence[Shape]], Work]

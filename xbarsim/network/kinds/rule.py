@@ -15,7 +15,7 @@ from xbarsim.network.kinds.record import Moments, Operation, Reach, ReachRule, S
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
 
-NO_WORK = Work(operands=0, operations=0, activations=0)
+NO_WORK = Work(operands=0, operations=0, activations=0, factors=None)
 
 
 # ---- shapes
@@ -107,7 +107,7 @@ def no_work(node: Node, inputs: Sequence[Shape]) -> Work:
 
 def one_activation(node: Node, inputs: Sequence[Shape]) -> Work:
     """Count one operation of the activation unit for every value."""
-    return Work(operands=0, operations=0, activations=1)
+    return Work(operands=0, operations=0, activations=1, factors=None)
 
 
 def count_operands(node: Node, inputs: Sequence[Shape]) -> int:

@@ -104,7 +104,7 @@ def _fold_work(node: Node, inputs: Sequence[Shape]) -> Work:
     windows, _ = raster(node.shape)
     additions = max(0, math.prod(inputs[0]) - math.prod(node.shape))
     operations = max(1, -(-additions // windows))
-    return Work(operands=max(1, count_operands(node, inputs)), operations=operations, activations=0)
+    return Work(operands=max(1, count_operands(node, inputs)), operations=operations, activations=0, factors=None)
 
 
 RECORDS = (
