@@ -338,3 +338,16 @@ def test_hardware_keys_prints_what_a_glob_names_or_says_what_is_near(xbarsim_com
     assert out.count("device.iv.reference_volt") == 3  # of each form
     code, _, err = xbarsim_command("hardware", "keys", "adc.bitz")
     assert (code, err.strip()) == (2, "xbarsim: adc.bitz: no key has this name; did you mean adc.bits?")
+
+
+def test_hardware_diff_shows_and_writes_the_keys_that_differ(tmp_path, capsys):
+    file, out = tmp_path / "mine.yaml", tmp_path / "diff.json"
+    file.write_text("base: reference\nname: mine\nadc: {bits: 6}\n")
+    assert xbarsim.cli.run(["hardware", "diff", "reference", str(file), "--json", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "adc.bits" in shown
+    assert "crossbar.rows" not in shown
+    assert json.loads(out.read_text())["keys"] == [{"key": "adc.bits", "first": 8, "second": 6}]
+    assert xbarsim.cli.run(["hardware", "diff", "reference", str(file), "--set", "adc.bits=5"]) == 0
+    assert "same keys and values" in capsys.readouterr().out
+    assert xbarsim.cli.run(["hardware", "diff", "reference", "isacc"]) == 2

@@ -1,4 +1,4 @@
-"""``xbarsim hardware``: lists, shows and checks hardware files."""
+"""``xbarsim hardware``: lists, shows, checks and compares hardware files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from xbarsim.cli import _options
 
-app = typer.Typer(help="List, show or check hardware files; print their schema.", rich_markup_mode=None)
+app = typer.Typer(help="List, show, check or compare hardware files; print their schema.", rich_markup_mode=None)
 
 _Name = Annotated[str, typer.Argument(metavar="HW", help="A .yaml file, or a name (xbarsim hardware list).")]
 
@@ -61,6 +61,51 @@ def check(name: _Name) -> None:
     if hardware.device.levels_file is not None:
         load_levels(hardware.device)
     typer.echo(f"{hardware.origin}: ok ({hardware.name}, {hash_hardware(hardware)})")
+
+
+@app.command()
+def diff(
+    first: _Name,
+    second: _Name,
+    set_: _options.Set = [],  # noqa: B006 (typer copies it)
+    json: _options.Json = None,
+) -> None:
+    """Show the keys in which two hardware files differ; --set applies to both."""
+    from xbarsim import api
+    from xbarsim.cli._tables import make_console, new_table
+    from xbarsim.config import compare_hardware
+
+    _options.check_outputs(json, None)
+    changes = _options.parse_set(set_)
+    one, two = (api.load_hardware(name, changes) for name in (first, second))
+    found = compare_hardware(one, two)
+    if json is not None:
+        import json as library
+
+        from xbarsim.store import write_file
+
+        rows = [{"key": each.key, "first": each.first, "second": each.second} for each in found]
+        write_file(json, library.dumps({"first": first, "second": second, "keys": rows}, indent=2) + "\n")
+    if not found:
+        typer.echo(f"{first} and {second} have the same keys and values")
+    else:
+        table = new_table("", [("key", "left")])
+        for letter in "AB":
+            table.add_column(letter, overflow="fold")
+        for each in found:
+            table.add_row(each.key, *("-" if value is None else _write(value) for value in (each.first, each.second)))
+        console = make_console()
+        console.print(f"A: {one.name} ({one.origin})\nB: {two.name} ({two.origin})\n", table)
+        for title, ratings in (("tile", (one.tile, two.tile)), ("chip", (one.peak, two.peak))):
+            if all(ratings):
+                shown = [f"{r.tops:.4g} TOPS, {r.power_watt:.4g} W, {r.area_m2 * 1e6:.4g} mm2" for r in ratings if r]
+                console.print(f"{title}: {' | '.join(shown)}")
+    if json is not None:
+        typer.echo(f"wrote {json}")
+
+
+def _write(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from xbarsim.config.activity import AssumedActivity
 from xbarsim.config.adc import Adc
 from xbarsim.config.chip import ChipSize
+from xbarsim.config.compare import KeyDifference, compare_hardware
 from xbarsim.config.component import Component, Rating
 from xbarsim.config.crossbar import Crossbar
 from xbarsim.config.dac import Dac
@@ -24,7 +25,7 @@ from xbarsim.config.record import Record
 
 __all__ = [
     "Adc", "AssumedActivity", "ChipSize", "Component", "Crossbar", "Dac", "Device", "Drift", "EpitomeRules", "Hardware",
-    "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record", "Relaxation",
-    "Selector", "Sinh", "Stuck", "Telegraph", "Timing", "hash_hardware", "list_devices", "list_hardware", "load_device",
-    "load_hardware", "override_record",
+    "KeyDifference", "LogLaw", "Mapping", "Polynomial", "Process", "Programming", "Rating", "ReadNoise", "Record",
+    "Relaxation", "Selector", "Sinh", "Stuck", "Telegraph", "Timing", "compare_hardware", "hash_hardware",
+    "list_devices", "list_hardware", "load_device", "load_hardware", "override_record",
 ]  # fmt: skip
