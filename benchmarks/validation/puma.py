@@ -5,7 +5,7 @@ from figures import Figure, main
 import xbarsim as xs
 from xbarsim.component import count_instances, rate_component
 from xbarsim.cost import price_layer, rate_chip, rate_tile
-from xbarsim.timing.slots import pass_cycles, sweep_period
+from xbarsim.mapping.period import pass_cycles, sweep_period
 
 TITLE = "PUMA (ASPLOS 2019)"
 UNIT = ("adc", "dac", "sample_hold", "array", "shift_add")

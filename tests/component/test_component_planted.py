@@ -14,8 +14,8 @@ from xbarsim.config.record import Positive
 from xbarsim.cost import Measured, price, rate_tile
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
+from xbarsim.mapping.period import sweep_period
 from xbarsim.timing import simulate_plan
-from xbarsim.timing.slots import sweep_period
 
 YAML = """
 base: reference

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import xbarsim as xs
 from xbarsim.config import load_hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping import balance_replicas, plan_network
+from xbarsim.mapping.replicate import Load
 from xbarsim.network import Network, make_linear
 
 HARDWARE = load_hardware("reference")
@@ -180,26 +180,24 @@ def test_arrays_of_the_layers_lie_end_to_end():
     assert plan.tiles_of(plan.layers[-1])[-1] == plan.tiles_used - 1
 
 
-class Load(NamedTuple):
-    work: int
-    windows: int
+def slowest(replicas, loads):
+    return max(math.ceil(load.windows / replica) * load.cycles for load, replica in zip(loads, replicas, strict=True))
 
 
-def slowest(replicas, work):
-    return max(math.ceil(load / replica) for load, replica in zip(work, replicas, strict=True))
-
-
-@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 4)), min_size=1, max_size=3), st.integers(0, 12))
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.integers(1, 9), st.integers(1, 4)), min_size=1, max_size=3),
+    st.integers(0, 12),
+)
 def test_balanced_replicas_are_as_fast_as_any_within_the_budget(layers, spare):
-    work, arrays = zip(*layers, strict=True)
+    windows, cycles, arrays = zip(*layers, strict=True)
     budget = sum(arrays) + spare
-    loads = [Load(work=each, windows=each) for each in work]
+    loads = [Load(*each) for each in zip(windows, cycles, strict=True)]
     replicas = balance_replicas(loads, lambda n: sum(c * a for c, a in zip(n, arrays, strict=True)) <= budget)
     assert sum(c * a for c, a in zip(replicas, arrays, strict=True)) <= budget
     every = itertools.product(*(range(1, (budget - sum(arrays)) // a + 2) for a in arrays))
     fits = (c for c in every if sum(n * a for n, a in zip(c, arrays, strict=True)) <= budget)
-    best = min(slowest([min(n, w) for n, w in zip(c, work, strict=True)], work) for c in fits)
-    assert slowest(replicas, work) == best
+    best = min(slowest([min(n, w) for n, w in zip(c, windows, strict=True)], loads) for c in fits)
+    assert slowest(replicas, loads) == best
 
 
 def test_replication_spends_at_most_its_budget():

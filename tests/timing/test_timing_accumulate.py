@@ -3,7 +3,7 @@
 import pytest
 
 import xbarsim as xs
-from xbarsim.timing.slots import pass_cycles
+from xbarsim.mapping.period import pass_cycles
 
 INTEGRATOR = {"components.integrator": {"per": "adc", "energy_joule": 2e-15, "area_m2": 1e-11, "source": "made up"}}
 

@@ -16,12 +16,13 @@ from xbarsim.api.hardware import RatedHardware, load_hardware
 from xbarsim.api.shared import Shared
 from xbarsim.device import load_levels
 from xbarsim.limits import check_count, check_memory
-from xbarsim.mapping import Plan, plan_network
+from xbarsim.mapping import Plan
 from xbarsim.network import Network, QuantizedNetwork, find_executor, load_network, quantize_network
 from xbarsim.network.execute import check_images
 from xbarsim.network.kinds.opaque import describe_opaque
 from xbarsim.plugin import find_table, select_plugins
 from xbarsim.report import Provenance
+from xbarsim.timing import plan_pipeline
 
 Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
@@ -108,7 +109,7 @@ def prepare_job(
     find_executor(executor)
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
-    plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    plan = plan_pipeline(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
     for layer in plan.layers:  # files of measured levels are read before anything runs
         if layer.hardware.device.levels_file is not None:
             load_levels(layer.hardware.device)

@@ -35,13 +35,12 @@ from xbarsim.data import Dataset, Stream, open_stream
 from xbarsim.data.stream import is_sliced
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import simulate_network
-from xbarsim.mapping import plan_network
 from xbarsim.network import FloatRun, Network, find_executor, load_network, run_integer
 from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
 from xbarsim.rng import check_seed
-from xbarsim.timing import simulate_plan
+from xbarsim.timing import plan_pipeline, simulate_plan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -80,7 +79,7 @@ def estimate(
         If ``chip.count`` is a number and the network does not fit.
     """
     net, record = load_network(network), load_hardware(hardware)
-    plan = plan_network(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    plan = plan_pipeline(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
     activity = simulate_plan(plan)
     cost = price(plan, activity)
     settings = {

@@ -12,13 +12,13 @@ from xbarsim.component import action_energy, count_instances, is_off_chip, rate_
 from xbarsim.config import Hardware
 from xbarsim.cost.array_read import assume_full_watt
 from xbarsim.mapping import plan_network, settle_pulse
+from xbarsim.mapping.period import pass_cycles, sweep_period
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import count_slices, usable_columns
 from xbarsim.network import Network, Node
 from xbarsim.network.kinds import LAYER_RULES
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import lay_out
-from xbarsim.timing.slots import pass_cycles, sweep_period
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,11 +162,6 @@ class LayerDraft:
         return stream_count(self.input_bits, dac.bits, self.signed, dac.coding_for(self.input_bits))
 
     @property
-    def work(self) -> int:
-        """Array reads of one inference, one after the other, in a single replica."""
-        return self.windows * self.streams * self.rounds
-
-    @property
     def polarities(self) -> int:
         """Physical arrays of a crossbar: 2 of opposite polarity, or 1."""
         return self.hardware.arrays_per_crossbar

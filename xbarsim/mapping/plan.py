@@ -103,6 +103,7 @@ def plan_network(
     weight_bits: int | None = None,
     activation_bits: int | None = None,
     may_cut: bool = True,
+    interval: int | None = None,
 ) -> Plan:
     """Lay a network out on arrays, tiles and chips.
 
@@ -119,6 +120,8 @@ def plan_network(
         Bits of all layers, in place of the hardware's own.
     may_cut : bool
         Whether layers may be cut; if not, what is larger than all chips is refused.
+    interval : int, optional
+        Cycles in which balanced replicas should do the windows of a layer; left out, the least that the budgets allow.
 
     Returns
     -------
@@ -150,7 +153,7 @@ def plan_network(
     drafts = assign_turns(drafts, hardware)
     turn_count = drafts[-1].turn + 1
     _check_arrays(drafts, network)
-    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware)
+    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware, interval)
     _check_arrays(drafts, network)
     placed, held = place_layers(drafts)
     tiles_per_chip, chips = fit_chips(held, hardware)

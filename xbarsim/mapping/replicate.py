@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from xbarsim.component import measure_chip
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping.layer import LayerDraft
+from xbarsim.mapping.period import pace_layer
 from xbarsim.mapping.turn import count_slots, fit_chips
 
 
-class Load(Protocol):
-    """Work that replicas share; for example a :class:`~xbarsim.mapping.layer.LayerDraft`."""
+class Load(NamedTuple):
+    """Work that replicas share."""
 
-    @property
-    def work(self) -> int:
-        """Array reads of one inference, one after the other, in a single replica."""
+    windows: int
+    """Windows of one inference; more replicas than windows are useless."""
+    cycles: float
+    """Least cycles between two windows of one replica."""
 
-    @property
-    def windows(self) -> int:
-        """Windows of one inference; more replicas than windows are useless."""
+    def share(self, interval: int) -> int:
+        """Return the replicas that are done in so many cycles, or a replica for each window where none are."""
+        turns = int(interval // self.cycles)
+        return self.windows if turns < 1 else -(-self.windows // turns)
 
 
 def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool]) -> list[int]:
     """Choose replicas that make the slowest layer as fast as a budget allows.
 
-    The least interval T is found by bisection: a layer of ``work`` w needs ceil(w / T) replicas to keep up, and what
-    they take falls with T. What is left of the budget is not spent, since no layer would become the faster
-    bottleneck.
+    The least interval T is found by bisection: replicas of a layer that takes c cycles for a window have time for
+    floor(T / c) windows each, and what they take falls with T. What is left of the budget is not spent, since no layer
+    would become the faster bottleneck.
 
     Parameters
     ----------
@@ -46,23 +50,17 @@ def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool
     """
     if not loads:
         return []
-
-    known = [(load.work, load.windows) for load in loads]
-
-    def replicas(interval: int) -> list[int]:
-        return [min(windows, -(-work // interval)) for work, windows in known]
-
-    low, high = 1, max(work for work, _ in known)
+    low, high = 1, max(math.ceil(load.windows * load.cycles) for load in loads)
     while low < high:
         middle = (low + high) // 2
-        if fits(replicas(middle)):
+        if fits([load.share(middle) for load in loads]):
             high = middle
         else:
             low = middle + 1
-    return replicas(high)
+    return [load.share(high) for load in loads]
 
 
-def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[LayerDraft]:
+def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, interval: int | None = None) -> list[LayerDraft]:
     """Choose the replicas of every layer within the budgets of arrays and area.
 
     Parameters
@@ -71,6 +69,8 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
         Layers, one replica each, in one turn.
     hardware : Hardware
         ``mapping`` says whether there are replicas and what they may take, ``chip`` what there is.
+    interval : int, optional
+        Cycles in which layers should do their windows; left out, the least that the budgets allow.
 
     Returns
     -------
@@ -127,7 +127,11 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[La
                 f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {metres:.4g} m2 that the weights need "
                 f"{without}"
             )
-    chosen = complete(balance_replicas([drafts[index] for index in free], lambda counts: fits(complete(counts))))
+    loads = [Load(drafts[index].windows, pace_layer(drafts[index])) for index in free]
+    if interval is None:
+        chosen = complete(balance_replicas(loads, lambda counts: fits(complete(counts))))
+    else:
+        chosen = complete([load.share(interval) for load in loads])
     return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
 
 

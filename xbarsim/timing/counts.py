@@ -12,9 +12,10 @@ from xbarsim.component.action import ACTIONS
 from xbarsim.component.quantity import count_formula, list_formulas
 from xbarsim.component.work import NO_ARRAYS, ArrayWork, StepWork
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
+from xbarsim.mapping.period import conversions_of
 from xbarsim.timing.layout import Layout, StepLayout
 from xbarsim.timing.program import written_cells
-from xbarsim.timing.slots import conversions_of, result_bits
+from xbarsim.timing.slots import result_bits
 
 Counts = dict[str, int | float]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xbarsim.config.hardware import Timing
 from xbarsim.errors import MappingError
 from xbarsim.mapping import Plan
+from xbarsim.mapping.period import window_cycles
 from xbarsim.timing._kernels import (
     DIGITAL_STEP,
     INPUT_STEP,
@@ -27,7 +28,7 @@ from xbarsim.timing.busy import count_busy
 from xbarsim.timing.layout import Layout, lay_out
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, part_width
 from xbarsim.timing.route import Tree
-from xbarsim.timing.slots import result_bits, window_cycles
+from xbarsim.timing.slots import result_bits
 
 LARGEST = 10**12
 """Largest number of cycles or bits of one step; sums over a million of them still fit 64 bits."""

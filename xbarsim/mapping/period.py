@@ -1,0 +1,144 @@
+"""How long the arrays of a layer take for a window: reads, sweeps of converters, and filling of input registers."""
+
+from __future__ import annotations
+
+import math
+
+from xbarsim.component import rate_component
+from xbarsim.config import Hardware
+from xbarsim.mapping.layer import LayerDraft
+
+
+def read_period(layer: LayerDraft) -> int:
+    """Return the cycles between two array reads: the read itself or the converters' sweep, whichever is longer.
+
+    The converters of a crossbar (``adc.per_array`` for each of its arrays) share the columns of its fullest column
+    block (of one group, where groups are read one after the other) and its unit column, one conversion after the other
+    at the rate of the component ``adc``.
+
+    Parameters
+    ----------
+    layer : LayerDraft
+        The layer.
+
+    Returns
+    -------
+    int
+        Period [cycles].
+    """
+    return sweep_period(layer.hardware, layer.partition.stripe.round_columns)
+
+
+def sweep_period(hardware: Hardware, columns: int) -> int:
+    """Return the cycles between two reads of a crossbar with so many used columns; see :func:`read_period`.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Converters and clock.
+    columns : int
+        Used columns of the crossbar.
+
+    Returns
+    -------
+    int
+        Period [cycles].
+    """
+    rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
+    if rate is None:
+        return hardware.read_cycles
+    converters = hardware.adc.per_array * hardware.arrays_per_crossbar
+    sweep = conversions_of(hardware, columns) / converters * hardware.clock_hz / rate
+    return max(hardware.read_cycles, math.ceil(min(sweep, 1e18) - 1e-9))
+
+
+def window_cycles(layer: LayerDraft) -> tuple[int, int]:
+    """Return how long one window occupies the arrays of a layer in all rounds, and how long it takes to come out.
+
+    Parameters
+    ----------
+    layer : LayerDraft
+        The layer.
+
+    Returns
+    -------
+    int, int
+        Occupancy and latency [cycles].
+    """
+    occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer))
+    return layer.rounds * occupancy, (layer.rounds - 1) * occupancy + latency
+
+
+def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int]:
+    """Return how long one window occupies its arrays, and how long it takes to come out.
+
+    Every read waits for the converters' sweep of the last one; where an integrator adds reads up, they follow one
+    another at the pace of the array, and the sweep of a window only has to be done before that of the next.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Stages behind the array, whether windows overlap, and where reads are added up.
+    streams : int
+        Array reads of one window.
+    period : int
+        Time of a read or of the converters' sweep, whichever is longer [cycles].
+
+    Returns
+    -------
+    int, int
+        Occupancy and latency [cycles].
+    """
+    reads = streams * period
+    if hardware.dac.accumulate == "analog":
+        reads = max(streams * hardware.read_cycles, period)
+    latency = reads + hardware.timing.array_stages * period
+    return (reads if hardware.timing.overlapped else latency), latency
+
+
+def conversions_of(hardware: Hardware, columns: int, crossbars: int = 1) -> int:
+    """Return the conversions of one read of crossbars with so many used columns.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        Encoding of weights, and where differences are taken.
+    columns : int
+        Used columns of all these crossbars.
+    crossbars : int
+        Crossbars, each with a unit column where the encoding has one.
+
+    Returns
+    -------
+    int
+        Conversions, those of a unit column included.
+    """
+    unit = int(hardware.has_unit_column)
+    twice = hardware.converted_polarities
+    return (columns + crossbars * unit) * twice
+
+
+def pace_layer(layer: LayerDraft) -> float:
+    """Return the least cycles between two windows of one replica: of its arrays, or of filling its input registers.
+
+    Two windows take no less than one pass and one filling, since a register is filled again only when its pass is over.
+    Inputs of a replica in several tiles are filled side by side; those of a full tile count.
+
+    Parameters
+    ----------
+    layer : LayerDraft
+        The layer; its replicas do not matter.
+
+    Returns
+    -------
+    float
+        Cycles of a window.
+    """
+    timing, chip = layer.hardware.timing, layer.hardware.chip
+    occupancy, _ = window_cycles(layer)
+    full, last = layer.partition.stripe, layer.partition.last
+    crossbars = max(1, chip.arrays_per_tile // layer.polarities)
+    rows = min((layer.stripes - 1) * full.rows + last.rows, crossbars * layer.hardware.crossbar.rows)
+    bits = rows * layer.activation_bits
+    filling = math.ceil(bits / timing.buffer_bits) + math.ceil(bits / timing.bus_bits)
+    return max(occupancy, (occupancy + filling) / 2)
