@@ -27,8 +27,9 @@ def convert(
 ) -> Any:
     """Return a copy of a PyTorch module whose linear layers and convolutions run on arrays.
 
-    ``Linear``, ``Conv1d`` and ``Conv2d`` keep their parameters and names, so that state dicts, optimisers and hooks
-    work as before. All other modules are unchanged.
+    ``Linear``, ``Conv1d``, ``Conv2d``, ``Conv3d``, ``ConvTranspose1d``, ``ConvTranspose2d`` and ``ConvTranspose3d``
+    keep their parameters and names, so that state dicts, optimisers and hooks work as before. All other modules are
+    unchanged, also transposed convolutions and convolutions along three axes that have groups.
 
     In training mode a layer computes with rounded inputs and weights, what the arrays of some drawn chips add to the
     weights, and noise on its outputs, as :func:`xbarsim.train.finetune` does; gradients pass straight through. Batch
@@ -71,7 +72,7 @@ def convert(
     ------
     ConfigError, ShapeError
         If an input is wrong, PyTorch is missing, the module has no layer to convert, or a weight layer of its network
-        is not a module of these three classes that is called once.
+        is not a module of these classes that is called once.
 
     Notes
     -----

@@ -56,12 +56,60 @@ class LineNet(nn.Module):
         return self.fc(torch.relu(self.norm(self.conv(x))).transpose(1, 2))
 
 
+class VolumeNet(nn.Module):
+    """Convolutions along three axes, with normalisation, and a transposed one that leaves a rest."""
+
+    images = (2, 4, 6, 5)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(2, 3, (2, 3, 3), stride=(1, 2, 1), padding=(0, 1, 1), dilation=(2, 1, 1))
+        self.norm = nn.BatchNorm3d(3)
+        self.up = nn.ConvTranspose3d(3, 2, (2, 3, 2), stride=(2, 2, 1), padding=(0, 1, 0), output_padding=(1, 1, 0))
+
+    def forward(self, x):
+        """Return a volume of two channels."""
+        return self.up(torch.relu(self.norm(self.conv(x))))
+
+
+class UpNet(nn.Module):
+    """A decoder: a convolution with mirrored sides, transposed ones with and without bias, normalisation between."""
+
+    images = (2, 5, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")
+        self.up = nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        self.last = nn.ConvTranspose2d(3, 2, 2, dilation=2)
+
+    def forward(self, x):
+        """Return an image of two channels."""
+        return self.last(torch.relu(self.norm(self.up(torch.relu(self.conv(x))))))
+
+
+class LineUpNet(nn.Module):
+    """A transposed convolution along one axis behind a grouped one, which runs in digital."""
+
+    images = (4, 7)
+
+    def __init__(self):
+        super().__init__()
+        self.apart = nn.ConvTranspose1d(4, 4, 3, stride=2, groups=2)
+        self.up = nn.ConvTranspose1d(4, 3, 4, stride=3, padding=1)
+
+    def forward(self, x):
+        """Return lines of three channels."""
+        return self.up(torch.relu(self.apart(x)))
+
+
 def made(kind):
     """Return a module with statistics that are not those of a new one."""
     torch.manual_seed(1)
     module = kind()
     for part in module.modules():
-        if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
             nn.init.uniform_(part.running_mean, -0.2, 0.2)
             nn.init.uniform_(part.running_var, 0.1, 2.0)
             nn.init.uniform_(part.weight, 0.5, 1.5)
@@ -134,6 +182,38 @@ def test_every_layers_integers_are_those_of_simulate(hardware, kind, images, cal
         real = dequantize_output(machine.quantized, sums, machine.lsb)
         np.testing.assert_array_equal(result.reshape(real.shape), real)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [VolumeNet, UpNet, LineUpNet])
+def test_volumes_and_transposed_convolutions_are_those_of_simulate_and_train(hardware, kind):
+    if kind is LineUpNet:
+        pytest.importorskip("onnxruntime")
+    module = made(kind)
+    images = np.random.default_rng(3).normal(size=(5, *kind.images)).astype(np.float32)
+    on_arrays = xs.nn.convert(module, hardware, images, seed=3, threads=1)
+    expected, seen = run_simulator(module, hardware, images, images)
+    layers = [name for name, part in on_arrays.named_modules() if hasattr(part, "array_name")]
+    assert layers == list(seen)
+    assert ("apart" in layers) == (kind is not LineUpNet and hasattr(module, "apart"))
+    with torch.no_grad():
+        found = torch.cat([on_arrays.eval()(torch.tensor(part)) for part in (images[:2], images[2:])])
+        plain = module(torch.tensor(images))
+        one = on_arrays(torch.tensor(images[0])) if kind is not LineUpNet else None
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+    assert found.shape == plain.shape
+    assert one is None or one.shape == plain.shape[1:]
+    assert float((found - plain).abs().mean()) < 0.2 * float(plain.std())
+    on_arrays.train()
+    for part in on_arrays.modules():
+        if isinstance(part, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            part.eval()  # running statistics, as in the plain module
+    result = on_arrays(torch.tensor(images))
+    assert float((result - plain).abs().mean()) < 0.5 * float(plain.std())
+    result.square().sum().backward()
+    for name in layers:
+        gradient = on_arrays.get_submodule(name).weight.grad
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().max() > 0
 
 
 def test_signs_as_inputs_are_those_of_simulate_and_let_gradients_through(hardware):
@@ -237,11 +317,24 @@ class Twice(nn.Module):
         return self.fc(torch.relu(self.fc(x)))
 
 
+class Loose(nn.Module):
+    """A layer that is a function."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.weight = nn.Parameter(torch.ones(3, 4))
+
+    def forward(self, x):
+        """Return three numbers."""
+        return functional.linear(self.fc(x), self.weight)
+
+
 @pytest.mark.parametrize(
     ("module", "shape", "words"),
     [
-        (nn.Sequential(nn.ReLU()), (4,), "has no Linear, Conv1d or Conv2d"),
-        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.ConvTranspose2d(2, 1, 2)), (1, 4, 4), "is not a Linear, Conv1d"),
+        (nn.Sequential(nn.ReLU()), (4,), "has nothing inside that could run on arrays: Linear, Conv1d"),
+        (Loose(), (4,), "is no module of Linear, Conv1d"),
         (Twice(), (4,), "called once"),
         ("resnet20", (4,), "is not a torch.nn.Module"),
     ],

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.network import from_torch, run_network
 from xbarsim.rng import stream
+from xbarsim.train.form import PixelForm, PlainForm, WindowForm
 from xbarsim.train.session import ArraySession, ArraySettings, norm_factor
 from xbarsim.train.torch_network import Tensor, nn, torch
 
@@ -31,6 +32,8 @@ class OnArrays(nn.Module):
     """Shared by all layers of a module."""
     array_name: str
     """Name of the layer in its network."""
+    form: PlainForm = PlainForm()
+    """How it is a layer of its network."""
     folded: tuple[Any, ...]
     """Batch normalisation that is folded into the layer, if any; in a tuple, so that it does not count as a child."""
 
@@ -68,6 +71,30 @@ class ArrayConv2d(OnArrays, nn.Conv2d):
     """A convolution along two axes on arrays."""
 
 
+class ArrayConv3d(OnArrays, nn.Conv3d):
+    """A convolution along three axes on arrays."""
+
+    form = WindowForm()
+
+
+class ArrayConvTranspose1d(OnArrays, nn.ConvTranspose1d):
+    """A transposed convolution along one axis on arrays."""
+
+    form = PixelForm()
+
+
+class ArrayConvTranspose2d(OnArrays, nn.ConvTranspose2d):
+    """A transposed convolution along two axes on arrays."""
+
+    form = PixelForm()
+
+
+class ArrayConvTranspose3d(OnArrays, nn.ConvTranspose3d):
+    """A transposed convolution along three axes on arrays."""
+
+    form = PixelForm()
+
+
 class FoldedBatchNorm1d(NormBehindArrays, nn.BatchNorm1d):
     """Batch normalisation behind a linear layer or a convolution along one axis."""
 
@@ -76,8 +103,20 @@ class FoldedBatchNorm2d(NormBehindArrays, nn.BatchNorm2d):
     """Batch normalisation behind a convolution along two axes."""
 
 
-LAYERS = {nn.Linear: ArrayLinear, nn.Conv1d: ArrayConv1d, nn.Conv2d: ArrayConv2d}
-NORMS = {nn.BatchNorm1d: FoldedBatchNorm1d, nn.BatchNorm2d: FoldedBatchNorm2d}
+class FoldedBatchNorm3d(NormBehindArrays, nn.BatchNorm3d):
+    """Batch normalisation behind a convolution along three axes."""
+
+
+LAYERS: dict[Any, type[OnArrays]] = {
+    nn.Linear: ArrayLinear, nn.Conv1d: ArrayConv1d, nn.Conv2d: ArrayConv2d, nn.Conv3d: ArrayConv3d,
+    nn.ConvTranspose1d: ArrayConvTranspose1d, nn.ConvTranspose2d: ArrayConvTranspose2d,
+    nn.ConvTranspose3d: ArrayConvTranspose3d,
+}  # fmt: skip
+"""Class of a layer -> its class on arrays."""
+LAYER_NAMES = ", ".join(cls.__name__ for cls in LAYERS)
+NORMS = {
+    nn.BatchNorm1d: FoldedBatchNorm1d, nn.BatchNorm2d: FoldedBatchNorm2d, nn.BatchNorm3d: FoldedBatchNorm3d,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +156,7 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
     if images.ndim < 2 or not len(images):
         raise ShapeError("calibration: needs at least one image, (images, *input_shape)")
     if not any(type(part) in LAYERS for path, part in module.named_modules() if path):
-        raise ConfigError(f"module {name}: has no Linear, Conv1d or Conv2d inside that could run on arrays")
+        raise ConfigError(f"module {name}: has nothing inside that could run on arrays: {LAYER_NAMES}")
     converted, plain = copy.deepcopy(module), copy.deepcopy(module)
     session = ArraySession(converted, plain, settings, images)
     parts = dict(converted.named_modules())
@@ -172,14 +211,14 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
                 ArrayPlace(node=node.name, layer=path, norm=norm)
                 for path, layer in layers.items()
                 for norm, factor in {None: np.ones(1), **norms}.items()
-                if _is_folded(node.weight, layer.weight.detach().numpy(), factor)
+                if _is_folded(node.weight, layer, factor)
             ),
             None,
         )
         if place is None or any(place.layer == other.layer for other in places):
             raise ConfigError(
-                f"module {name}: layer {node.name} has weights for arrays, but is not a Linear, Conv1d or Conv2d "
-                "module that is called once; write it as one, or use simulate"
+                f"module {name}: layer {node.name} has weights for arrays, but is no module of {LAYER_NAMES} "
+                "that is called once; write it as one, or use simulate"
             )
         if place.norm is not None and any(place.norm == other.norm for other in places):
             raise ConfigError(f"module {name}: {place.norm} is called after two layers; write it as two modules")
@@ -187,7 +226,10 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
     return places
 
 
-def _is_folded(weight: np.ndarray, own: np.ndarray, factor: np.ndarray) -> bool:
+def _is_folded(weight: np.ndarray, layer: Any, factor: np.ndarray) -> bool:
+    """Whether the weight of a network's layer is that of a module, times a factor (1,) or (channels,)."""
+    form = LAYERS[type(layer)].form
+    own, factor = form.weight(layer.weight).detach().numpy(), form.spread(layer, factor)
     if own.size != weight.size or len(own) != len(weight) or len(factor) not in (1, len(own)):
         return False
     wanted = own.reshape(weight.shape) * factor.reshape(-1, *(1,) * (weight.ndim - 1))

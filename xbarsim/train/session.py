@@ -25,6 +25,7 @@ from xbarsim.network.execute import available_cores, check_images, single_thread
 from xbarsim.network.kinds import KINDS
 from xbarsim.rng import stream
 from xbarsim.train.finetune import CALIBRATION_IMAGES, CHIPS, FIRST_CHIPS
+from xbarsim.train.form import PlainForm
 from xbarsim.train.hardware_model import (
     DrawnChip,
     LayerChip,
@@ -33,7 +34,7 @@ from xbarsim.train.hardware_model import (
     pool_chips,
     run_on_chip,
 )
-from xbarsim.train.torch_network import Tensor, torch
+from xbarsim.train.torch_network import Tensor, functional, torch
 
 Compute = Callable[[np.ndarray, int], np.ndarray]
 """``(inputs, index of the first image) -> outputs`` of a layer."""
@@ -104,13 +105,11 @@ class ArraySession:
         Tensor
             Outputs, with the axes that PyTorch gives them.
         """
-        node = self.network.node(layer.array_name)
+        node, axes = self.network.node(layer.array_name), layer.weight.ndim - 2
         inputs = self._arrange(layer, node, x)
         y = self._read(node.name, inputs).to(x.dtype) if layer.is_read else self._model(layer, node, inputs)
-        axes = layer.weight.ndim - 2
-        if not axes:
-            return y.reshape(*x.shape[:-1], -1)
-        return y.reshape(*x.shape[: -axes - 1], len(layer.weight), *node.shape[-axes:])
+        y = layer.form.restore(self.network, node, y, layer)
+        return y.reshape(*x.shape[: -axes - 1], *y.shape[1:]) if axes else y.reshape(*x.shape[:-1], -1)
 
     def compute_float(self) -> None:
         """Let layers compute in float what they hold with batch normalisation folded, until the next refresh."""
@@ -121,15 +120,18 @@ class ArraySession:
         """Return inputs with the axes that they have in the network."""
         if x.device.type != "cpu":
             raise ConfigError(f"layer {node.name}: converted modules run on the CPU, its input is on {x.device}")
-        shape = self.network.shape_of(node.inputs[0])
-        axes = layer.weight.ndim - 2
-        fits = tuple(x.shape[-axes - 1 :]) == (shape[0], *shape[-axes:]) if axes else x.shape[-1] == shape[-1]
-        if not fits or x.numel() % int(np.prod(shape)):
+        axes, whole = layer.weight.ndim - 2, int(np.prod(self.network.shape_of(node.inputs[0])))
+        if getattr(layer, "padding_mode", "zeros") != "zeros":  # a node of its own in the network
+            x = functional.pad(x, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
+        shape = layer.form.shape(self.network, node, axes)
+        fits = tuple(x.shape[-axes - 1 :]) == shape
+        if not fits or (type(layer.form) is PlainForm and x.numel() % whole):
             raise ShapeError(
                 f"layer {node.name}: input {tuple(x.shape)} is not made of {shape}, the size of the calibration "
                 "images; convert the module with images of this size"
             )
-        return x.reshape(-1, *shape)
+        inputs: Tensor = layer.form.arrange(self.network, node, x)
+        return inputs
 
     def _model(self, layer: Any, node: Node, inputs: Tensor) -> Tensor:
         """Compute a layer as the drawn chips do, for training."""
@@ -140,8 +142,8 @@ class ArraySession:
         noise = stream(self.settings.seed, "convert.noise", self.steps)
         generator = torch.Generator().manual_seed(int(noise.integers(2**63)))
         grid, chip = self.pooled.quantized.layers[node.name], self.pooled.layers[node.name]
-        weight = layer.weight.reshape(grid.weight.shape)
-        return run_on_chip(node, inputs, weight, layer.bias, grid, chip, generator)
+        weight = layer.form.weight(layer.weight).reshape(grid.weight.shape)
+        return run_on_chip(node, inputs, weight, layer.form.bias(layer), grid, chip, generator)
 
     def _read(self, name: str, inputs: Tensor) -> Tensor:
         """Compute a layer with the simulator's kernels."""
@@ -177,7 +179,7 @@ class ArraySession:
         """Draw a chip more, and return the mean and spread of those kept."""
         network, settings = self._export(), self.settings
         factors = {
-            part.array_name: norm_factor(part.folded[0])
+            part.array_name: part.form.spread(part, norm_factor(part.folded[0]))
             for part in self.module.modules()
             if hasattr(part, "array_name") and part.folded
         }

@@ -17,7 +17,6 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.kinds.record import (
     NO_LAYER,
-    NO_TORCH,
     NOT_IN_YAML,
     NOT_READ,
     NOT_WRITTEN,
@@ -36,8 +35,21 @@ if TYPE_CHECKING:
     from xbarsim.network.graph import Node
 
 
-def _counts(size: Sequence[int], a: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return windows along every axis."""
+def count_windows(size: Sequence[int], a: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the number of windows along every axis.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Sizes of an image along the axes of the kernel.
+    a : mapping
+        ``kernel``, ``stride``, ``dilation`` and ``padding`` (first all sides before, then all behind).
+
+    Returns
+    -------
+    tuple of int
+        Sizes of the result of a convolution.
+    """
     axes = len(size)
     return tuple(
         (size[i] + a["padding"][i] + a["padding"][axes + i] - a["dilation"][i] * (a["kernel"][i] - 1) - 1)
@@ -64,17 +76,27 @@ def _unfold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
             f"node {node.name}: a kernel of {len(node.attributes['kernel'])} axes does not fit an input of shape "
             f"{inputs[0]}"
         )
-    return math.prod(_counts(size, node.attributes)), channels * math.prod(node.attributes["kernel"])
+    return math.prod(count_windows(size, node.attributes)), channels * math.prod(node.attributes["kernel"])
 
 
 def _unfold(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     a, x = node.attributes, inputs[0]
-    axes, counts = x.ndim - 2, _counts(x.shape[2:], node.attributes)
+    axes, counts = x.ndim - 2, count_windows(x.shape[2:], node.attributes)
     sides = [(a["padding"][i], a["padding"][axes + i]) for i in range(axes)]
     padded = np.pad(x, [(0, 0), (0, 0), *sides])
     parts = [padded[(slice(None), slice(None), *tap)].reshape(*x.shape[:2], -1) for tap in _taps(counts, a)]
     windows = np.stack(parts, axis=2)  # images, channels, kernel, windows
     return np.ascontiguousarray(windows.reshape(len(x), -1, windows.shape[-1]).transpose(0, 2, 1))
+
+
+def _unfold_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    a, x = node.attributes, inputs[0]
+    axes, counts = x.ndim - 2, count_windows(x.shape[2:], a)
+    sides = [side for i in reversed(range(axes)) for side in (a["padding"][i], a["padding"][axes + i])]
+    padded = torch.nn.functional.pad(x, sides)
+    parts = [padded[(slice(None), slice(None), *tap)].reshape(*x.shape[:2], -1) for tap in _taps(counts, a)]
+    windows = torch.stack(parts, dim=2)
+    return windows.reshape(len(x), -1, windows.shape[-1]).transpose(1, 2)
 
 
 def _fold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
@@ -85,18 +107,38 @@ def _fold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     return (channels, *node.attributes["size"])
 
 
+def _held(a: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the sizes that hold all windows and the result."""
+    reach = [
+        (count - 1) * stride + dilation * (kernel - 1) + 1
+        for count, stride, dilation, kernel in zip(a["windows"], a["stride"], a["dilation"], a["kernel"], strict=True)
+    ]
+    return tuple(max(far, pad + size) for far, pad, size in zip(reach, a["padding"], a["size"], strict=True))
+
+
+def _inner(a: Mapping[str, Any]) -> tuple[slice, ...]:
+    """Return where the result lies in what is held."""
+    sides = (slice(pad, pad + size) for pad, size in zip(a["padding"], a["size"], strict=True))
+    return (slice(None), slice(None), *sides)
+
+
 def _fold(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
     """Add windows up in the order of kernel positions."""
-    a, x = node.attributes, inputs[0]
-    counts, channels, axes = a["windows"], node.shape[0], len(a["size"])
-    parts = x.transpose(0, 2, 1).reshape(len(x), channels, math.prod(a["kernel"]), *counts)
-    reach = [(counts[i] - 1) * a["stride"][i] + a["dilation"][i] * (a["kernel"][i] - 1) + 1 for i in range(axes)]
-    held = [max(reach[i], a["padding"][i] + a["size"][i]) for i in range(axes)]
-    total = np.zeros((len(x), channels, *held), x.dtype)
-    for place, tap in enumerate(_taps(counts, a)):
+    a, x, channels = node.attributes, inputs[0], node.shape[0]
+    parts = x.transpose(0, 2, 1).reshape(len(x), channels, math.prod(a["kernel"]), *a["windows"])
+    total = np.zeros((len(x), channels, *_held(a)), x.dtype)
+    for place, tap in enumerate(_taps(a["windows"], a)):
         total[(slice(None), slice(None), *tap)] += parts[:, :, place]
-    inner = tuple(slice(a["padding"][i], a["padding"][i] + a["size"][i]) for i in range(axes))
-    return np.ascontiguousarray(total[(slice(None), slice(None), *inner)])
+    return np.ascontiguousarray(total[_inner(a)])
+
+
+def _fold_torch(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
+    a, x, channels = node.attributes, inputs[0], node.shape[0]
+    parts = x.transpose(1, 2).reshape(len(x), channels, math.prod(a["kernel"]), *a["windows"])
+    total = x.new_zeros((len(x), channels, *_held(a)))
+    for place, tap in enumerate(_taps(a["windows"], a)):
+        total[(slice(None), slice(None), *tap)] += parts[:, :, place]
+    return total[_inner(a)]
 
 
 def _fold_work(node: Node, inputs: Sequence[Shape]) -> Work:
@@ -114,7 +156,7 @@ RECORDS = (
         shape=_unfold_shape,
         sign=sign_of_inputs,
         run=_unfold,
-        torch=NO_TORCH,
+        torch=_unfold_torch,
         codes=Codes.KEEPS,
         moments=same_moments,
         layer=NO_LAYER,
@@ -132,7 +174,7 @@ RECORDS = (
         shape=_fold_shape,
         sign=sign_of_inputs,
         run=_fold,
-        torch=NO_TORCH,
+        torch=_fold_torch,
         codes=Codes.LOSES,
         moments=same_moments,
         layer=NO_LAYER,

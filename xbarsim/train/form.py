@@ -1,0 +1,108 @@
+"""Forms of PyTorch layers that run on arrays: how inputs, weights and outputs of a layer are those of its network.
+
+Linear layers and convolutions of one and two axes are layers of their network as they are. A convolution of three axes
+is a linear layer over windows, a transposed convolution a linear layer over pixels whose results are added where they
+overlap (:mod:`xbarsim.network.kinds.windows`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from xbarsim.network import Network, Node
+from xbarsim.network.kinds.windows import count_windows
+from xbarsim.train.torch_network import OPERATIONS, Tensor
+
+
+class PlainForm:
+    """A layer of the network as it is."""
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """Return the weight of the module as the network has it, outputs first, apart from its axes."""
+        return weight
+
+    def spread(self, layer: Any, factor: np.ndarray) -> np.ndarray:
+        """Return what multiplies each output on the arrays, from a factor (1,) or (channels,) of the module."""
+        return factor
+
+    def bias(self, layer: Any) -> Tensor | None:
+        """Return the bias that the layer adds on the arrays, (outputs,)."""
+        found: Tensor | None = layer.bias
+        return found
+
+    def shape(self, network: Network, node: Node, axes: int) -> tuple[int, ...]:
+        """Return the shape of what the module takes, without leading axes; ``axes`` of it are those of a kernel."""
+        shape = network.shape_of(node.inputs[0])
+        return (shape[0], *shape[-axes:]) if axes else shape[-1:]
+
+    def arrange(self, network: Network, node: Node, x: Tensor) -> Tensor:
+        """Return inputs (images, *shape) as the network's layer takes them."""
+        return x.reshape(-1, *network.shape_of(node.inputs[0]))
+
+    def restore(self, network: Network, node: Node, y: Tensor, layer: Any) -> Tensor:
+        """Return outputs (images, ...) of the network's layer as the module gives them, (-1, outputs, *size)."""
+        axes = layer.weight.ndim - 2
+        return y.reshape(-1, len(layer.weight), *node.shape[-axes:]) if axes else y
+
+
+class WindowForm(PlainForm):
+    """A linear layer over the windows of a convolution of three axes."""
+
+    def shape(self, network: Network, node: Node, axes: int) -> tuple[int, ...]:
+        """Return the shape of an image."""
+        return network.shape_of(self._unfold(network, node).inputs[0])
+
+    def arrange(self, network: Network, node: Node, x: Tensor) -> Tensor:
+        """Return windows (images, windows, channels * kernel)."""
+        unfold = self._unfold(network, node)
+        return OPERATIONS["unfold"](unfold, [x.reshape(-1, *network.shape_of(unfold.inputs[0]))])
+
+    def restore(self, network: Network, node: Node, y: Tensor, layer: Any) -> Tensor:
+        """Return images (images, outputs, *size)."""
+        unfold = self._unfold(network, node)
+        size = count_windows(network.shape_of(unfold.inputs[0])[1:], unfold.attributes)
+        return y.transpose(1, 2).reshape(len(y), -1, *size)
+
+    def _unfold(self, network: Network, node: Node) -> Node:
+        return network.node(node.inputs[0])
+
+
+class PixelForm(PlainForm):
+    """A linear layer over the pixels of a transposed convolution."""
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """Return the weights of every pixel, (outputs * kernel, inputs)."""
+        return weight.reshape(len(weight), -1).t()
+
+    def spread(self, layer: Any, factor: np.ndarray) -> np.ndarray:
+        """Return the factor of a channel for each place of its kernel."""
+        return factor if len(factor) == 1 else np.repeat(factor, math.prod(layer.kernel_size))
+
+    def bias(self, layer: Any) -> Tensor | None:
+        """Return nothing: the bias is added behind the sums of pixels."""
+        return None
+
+    def shape(self, network: Network, node: Node, axes: int) -> tuple[int, ...]:
+        """Return the shape of an image."""
+        return (node.attributes["in_features"], *self._fold(network, node).attributes["windows"])
+
+    def arrange(self, network: Network, node: Node, x: Tensor) -> Tensor:
+        """Return pixels (images, pixels, channels)."""
+        channels, *size = self.shape(network, node, 0)
+        return x.reshape(-1, channels, math.prod(size)).transpose(1, 2)
+
+    def restore(self, network: Network, node: Node, y: Tensor, layer: Any) -> Tensor:
+        """Return images (images, outputs, *size), the bias added; that of the network where it is folded."""
+        fold = self._fold(network, node)
+        image = OPERATIONS["fold"](fold, [y])
+        if not layer.is_read:
+            return image if layer.bias is None else image + layer.bias.reshape(-1, *(1,) * (image.ndim - 2))
+        behind = (each for each in network.nodes if each.inputs == (fold.name,) and each.kind == "scale")
+        added = next((each for each in behind if each.weight is None), None)
+        return image if added is None else OPERATIONS["scale"](added, [image])
+
+    def _fold(self, network: Network, node: Node) -> Node:
+        return next(each for each in network.nodes if each.kind == "fold" and each.inputs == (node.name,))
