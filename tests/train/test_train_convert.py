@@ -12,9 +12,10 @@ import xbarsim as xs
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference.simulate import program_network
 from xbarsim.mapping import plan_network
-from xbarsim.network import quantize_input, quantize_network, run_network
+from xbarsim.network import Network, Node, quantize_input, quantize_network, run_network
 from xbarsim.network.integer import dequantize_output
-from xbarsim.train.torch_network import functional, nn, torch, use_threads
+from xbarsim.network.kinds.windows import count_windows
+from xbarsim.train.torch_network import OPERATIONS, functional, nn, torch, use_threads
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.random((6, 1, 8, 8), dtype=np.float32)
@@ -184,7 +185,27 @@ def test_every_layers_integers_are_those_of_simulate(hardware, kind, images, cal
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [VolumeNet, UpNet, LineUpNet])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_windows_and_sums_of_pixels_have_the_same_bits_in_torch_and_let_gradients_through(axes):
+    size, kernel, stride, dilation = (6, 5, 7)[:axes], (2, 3, 2)[:axes], (1, 2, 3)[:axes], (2, 1, 1)[:axes]
+    a = {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": (1, 0, 1)[:axes] + (0, 2, 1)[:axes]}
+    unfold = Node(name="unfold", kind="unfold", attributes=a)
+    windows = count_windows(size, a)
+    fold = Node(
+        name="fold", kind="fold", inputs=("unfold",),
+        attributes={**a, "padding": a["padding"][:axes], "windows": windows, "size": tuple(n + 1 for n in size)},
+    )  # fmt: skip
+    network = Network(name="there and back", nodes=(unfold, fold), input_shape=(3, *size))
+    x = torch.tensor(np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32), requires_grad=True)
+    y = OPERATIONS["fold"](network.node("fold"), [OPERATIONS["unfold"](network.node("unfold"), [x])])
+    np.testing.assert_array_equal(y.detach().numpy(), run_network(network, x.detach().numpy()))
+    y.sum().backward()
+    assert x.grad.max() > 1  # values that several windows hold
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(VolumeNet, marks=pytest.mark.slow), UpNet, pytest.param(LineUpNet, marks=pytest.mark.slow)]
+)
 def test_volumes_and_transposed_convolutions_are_those_of_simulate_and_train(hardware, kind):
     if kind is LineUpNet:
         pytest.importorskip("onnxruntime")
