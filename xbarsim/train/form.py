@@ -21,7 +21,7 @@ class PlainForm:
     """A layer of the network as it is."""
 
     def weight(self, weight: Tensor) -> Tensor:
-        """Return the weight of the module as the network has it, outputs first, apart from its axes."""
+        """Return the weight (outputs, inputs, ...) of the module as the network has it, apart from its axes."""
         return weight
 
     def spread(self, layer: Any, factor: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ class PixelForm(PlainForm):
         return weight.reshape(len(weight), -1).t()
 
     def spread(self, layer: Any, factor: np.ndarray) -> np.ndarray:
-        """Return the factor of a channel for each place of its kernel."""
+        """Return the factor (channels,) of each channel for each place of its kernel, (channels * kernel,)."""
         return factor if len(factor) == 1 else np.repeat(factor, math.prod(layer.kernel_size))
 
     def bias(self, layer: Any) -> Tensor | None:
