@@ -109,11 +109,12 @@ def _fold_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
 
 def _held(a: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the sizes that hold all windows and the result."""
-    reach = [
-        (count - 1) * stride + dilation * (kernel - 1) + 1
-        for count, stride, dilation, kernel in zip(a["windows"], a["stride"], a["dilation"], a["kernel"], strict=True)
-    ]
-    return tuple(max(far, pad + size) for far, pad, size in zip(reach, a["padding"], a["size"], strict=True))
+    return tuple(
+        max(
+            (a["windows"][i] - 1) * a["stride"][i] + a["dilation"][i] * (a["kernel"][i] - 1) + 1, a["padding"][i] + size
+        )
+        for i, size in enumerate(a["size"])
+    )
 
 
 def _inner(a: Mapping[str, Any]) -> tuple[slice, ...]:
