@@ -20,6 +20,20 @@ def test_the_validation_page_is_up_to_date_and_nothing_claimed_is_missed(tmp_pat
     assert page.read_text(encoding="utf-8") == (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
 
 
+def test_the_page_on_mnsim_is_up_to_date_and_its_crossbars_and_areas_are_reproduced(tmp_path):
+    page = tmp_path / "mnsim.md"
+    subprocess.run([sys.executable, ROOT / "benchmarks" / "validation" / "mnsim.py", page], check=True)
+    text = page.read_text(encoding="utf-8")
+    assert text == (ROOT / "docs" / "mnsim.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    printed = [number for number, row in enumerate(rows) if row[0] == "| MNSIM 2.0"]
+    assert len(printed) == 2
+    for number in printed:
+        (_, crossbars, area, _), (_, theirs, printed_area, _) = rows[number - 1], rows[number]
+        assert crossbars == theirs
+        assert float(area.replace(",", "")) == pytest.approx(float(printed_area.replace(",", "")), rel=0.01)
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "benchmarks" / "validation" / "data").glob("*.yaml")), ids=lambda p: p.stem
 )
