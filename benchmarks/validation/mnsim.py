@@ -114,8 +114,8 @@ def write_page() -> str:
   share and is the only figure taken from a result.
 - **Energy of converters** (VGG8): MNSIM's is {converters:.2f} times ours. MNSIM charges each conversion with the power
   of the converter for 8 ns, although its converter makes one every nanosecond; the last row contains this factor of 8.
-  If all 256 columns of every crossbar were converted, weights or not, ours would be {whole:.2f} times as large. A factor
-  of {converters / whole:.2f} has no explanation in the files of MNSIM that could be read.
+  If all 256 columns of every crossbar were converted, weights or not, ours would be {whole:.2f} times as large. A
+  factor of {converters / whole:.2f} has no explanation in the files of MNSIM that could be read.
 - **Energy of buffers** (VGG8): MNSIM's is {buffers:.0f} times ours. It has a model of its own for the power of buffers,
   whose numbers are not among the published defaults; `mnsim` has ISAAC's energy of a bit.
 """
