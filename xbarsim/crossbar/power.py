@@ -238,14 +238,16 @@ def lose_first_order(cells: Floats, opening: Floats, circuit: ArrayCircuit) -> F
     along = cells if layout.drive == "far" else cells[:, :, ::-1]
     word = wires.r_wl_ohm * np.square(np.cumsum(along, axis=2)).sum(axis=2)
     word += wires.r_source_ohm * np.square(cells.sum(axis=2))  # (arrays, rows) for the square of a voltage
-    found = np.zeros((len(cells), len(opening)))
-    down = slice(None, None, 1 if layout.sense == "far" else -1)
+    found: Floats = np.zeros((len(cells), len(opening)))
+    down = range(cells.shape[1]) if layout.sense == "far" else range(cells.shape[1] - 1, -1, -1)
     for pulse in range(circuit.pulses):
         driven = opening if circuit.pulses == 1 else (np.rint(opening * circuit.pulses) > pulse).astype(np.float64)
         volt = driven * circuit.read_volt
         found += np.einsum("ri,ai->ar", np.square(volt), word)
-        for r, read in enumerate(volt):
-            sums = np.cumsum((read[:, np.newaxis] * cells)[:, down], axis=1)
-            found[:, r] += wires.r_bl_ohm * np.square(sums).sum(axis=(1, 2))
-            found[:, r] += wires.r_sink_ohm * np.square(sums[:, -1]).sum(axis=1)
+        sums = np.zeros((len(cells), len(opening), cells.shape[2]))  # current of every bit line, row by row
+        squares = np.zeros(sums.shape)
+        for row in down:
+            sums += volt[:, row, np.newaxis] * cells[:, np.newaxis, row]
+            squares += sums * sums
+        found += wires.r_bl_ohm * squares.sum(axis=2) + wires.r_sink_ohm * np.square(sums).sum(axis=2)
     return found / circuit.pulses
