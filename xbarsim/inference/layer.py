@@ -17,7 +17,7 @@ from xbarsim.converter import split_inputs
 from xbarsim.inference.epitome import program_epitome
 from xbarsim.inference.machine import AdjustableMachine, Codes, Sums
 from xbarsim.inference.power import PowerPart, average_power, average_weights, count_arrays, spread_images
-from xbarsim.inference.sample import pick_images, pick_vectors, pick_windows
+from xbarsim.inference.sample import SAMPLE_WINDOWS, pick_images, pick_vectors, pick_windows
 from xbarsim.mapping import LayerPlan, Stripe
 from xbarsim.mvm import Engine, ReadGroups, Statistics, leave_out_errors, program_matrix
 from xbarsim.mvm.power import weigh_codes
@@ -25,6 +25,9 @@ from xbarsim.mvm.ranges import share_range
 from xbarsim.mvm.window import gather_windows, make_geometry
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
+
+POWER_VECTORS = 256
+"""Inputs from which reads are chosen to measure what lines take of their power, about. Our choice."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +131,11 @@ class LayerMachine:
             geometry, is_last = make_geometry(part.shape, **self._geometry()), plan.rows_order == "packed"
             activity = gather_windows(part, geometry, channels_last=is_last, pad_code=pad).mean(axis=0)
             is_chosen = index in chosen and bool(block.engine.programmed.power.kept)
-            vectors = sample_vectors(self.node, self.quantized, plan, few, block.inputs) if is_chosen else None
+            vectors = None
+            if is_chosen:
+                vectors = sample_vectors(
+                    self.node, self.quantized, plan, few, block.inputs, most_windows=POWER_VECTORS // len(few)
+                )
             groups = read_groups(cut, plan)
             turns = None if groups is None else np.equal.outer(np.arange(groups.count), groups.of_row)
             reads = count_arrays(block.engine) * cut.rounds
@@ -222,7 +229,15 @@ def choose_stripes(plan: LayerPlan) -> set[int]:
     return {0, plan.stripes // 2, plan.stripes - 1}
 
 
-def sample_vectors(node: Node, quantized: QuantizedLayer, plan: LayerPlan, codes: Codes, inputs: slice) -> NDArray[Any]:
+def sample_vectors(
+    node: Node,
+    quantized: QuantizedLayer,
+    plan: LayerPlan,
+    codes: Codes,
+    inputs: slice,
+    *,
+    most_windows: int = SAMPLE_WINDOWS,
+) -> NDArray[Any]:
     """Return input vectors of a layer, spread over images and windows.
 
     Parameters
@@ -233,6 +248,8 @@ def sample_vectors(node: Node, quantized: QuantizedLayer, plan: LayerPlan, codes
         Quantised inputs.
     inputs : slice
         Channels that drive a matrix.
+    most_windows : int
+        Windows of an image, at most.
 
     Returns
     -------
@@ -248,7 +265,7 @@ def sample_vectors(node: Node, quantized: QuantizedLayer, plan: LayerPlan, codes
         geometry = make_geometry(part.shape, **{key: node.attributes[key] for key in rule_of(node).geometry})
         is_last, pad = plan.rows_order == "packed", quantized.input_zero_point
         windows = gather_windows(part, geometry, channels_last=is_last, pad_code=pad)
-        found.append(pick_windows(windows, k))
+        found.append(pick_windows(windows, k, most_windows))
     return np.concatenate(found)
 
 

@@ -25,8 +25,8 @@ def pick_vectors(vectors: Codes) -> Codes:
     return picked
 
 
-def pick_windows(windows: Codes, image: int) -> Codes:
-    """Return at most ``SAMPLE_WINDOWS`` of the windows (windows, ...) of an image, other places for each image."""
-    step = max(1, len(windows) // SAMPLE_WINDOWS)
-    picked: Codes = windows[image % step :: step][:SAMPLE_WINDOWS]
+def pick_windows(windows: Codes, image: int, most: int = SAMPLE_WINDOWS) -> Codes:
+    """Return at most ``most`` of the windows (windows, ...) of an image, other places for each image."""
+    step = max(1, len(windows) // most)
+    picked: Codes = windows[image % step :: step][:most]
     return picked

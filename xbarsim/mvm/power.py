@@ -23,6 +23,8 @@ from xbarsim.mvm.layout import ColumnLayout
 
 Floats = NDArray[np.float64]
 
+ALL = 4
+"""Arrays of a run up to which all are kept. Our choice: as many as there are strata."""
 READS = 16
 """Reads of a kept array that are looked at, side by side in one block of the solver."""
 
@@ -56,7 +58,8 @@ class MatrixPower:
     siemens: Floats
     """(column blocks, K) conductance of all cells of a row, both polarities together, transistors in series [S]."""
     kept: tuple[KeptPair, ...]
-    """Arrays for what lines take, the middle one of every stratum; none where lines take nothing."""
+    """Arrays for what lines take: all where there are few, else the middle one of every stratum; none where lines take
+    nothing."""
     run_blocks: int
     """Column blocks of a run."""
     row_starts: NDArray[np.int64]
@@ -115,11 +118,12 @@ class PowerCollector:
         self._wanted = self._choose(len(row_starts) - 1) if is_needed else set()
 
     def _choose(self, row_blocks: int) -> set[tuple[int, int]]:
-        """Return row and column block of the array in the middle of every stratum."""
-        rows = {row_blocks - 1, (row_blocks - 1) // 2}
-        each = self._layout.run_blocks
-        columns = {each - 1, (each - 1) // 2}
-        return {(row, run * each + column) for run in range(self._layout.runs) for row in rows for column in columns}
+        """Return row and column block of the array in the middle of every stratum, of all where there are few."""
+        each, runs = self._layout.run_blocks, self._layout.runs
+        if row_blocks * each <= ALL:
+            return {(row, column) for row in range(row_blocks) for column in range(each * runs)}
+        rows, columns = {row_blocks - 1, (row_blocks - 1) // 2}, {each - 1, (each - 1) // 2}
+        return {(row, run * each + column) for run in range(runs) for row in rows for column in columns}
 
     def add(self, row_block: int, blocks: range, g: Floats) -> None:
         """Add some arrays of a row block.
@@ -198,7 +202,7 @@ def measure_losses(
     sent = split_inputs(vectors.astype(np.int64), reads) / ((1 << reads.dac_bits) - 1)
     if turns is not None:
         sent = sent * turns[np.arange(len(vectors)) % len(turns)]
-    found = {}
+    found: dict[Stratum, list[float]] = {}
     for row_block, column_block, g in power.kept:
         begin, end = list(pairwise(power.row_starts.tolist()))[row_block]
         opening = np.zeros((sent.shape[0] * sent.shape[1], hardware.crossbar.rows))
@@ -208,8 +212,8 @@ def measure_losses(
             continue
         seen = find_power(g.astype(np.float64), chosen, circuit, threads=1)
         ratio = float(np.mean(seen.watt.sum(axis=0) / seen.ideal_watt.sum(axis=0)))
-        found[power.classify(row_block, column_block)] = ratio
-    return found
+        found.setdefault(power.classify(row_block, column_block), []).append(ratio)
+    return {key: float(np.mean(ratios)) for key, ratios in found.items()}
 
 
 def choose_reads(opening: Floats, siemens: Floats, circuit: ArrayCircuit) -> Floats:
