@@ -1,17 +1,18 @@
-# make demo | install | test | lint | bench | clean. Needs only make and Python 3.10 or newer; all else goes into .venv.
+# make demo | install | test | lint | bench | docs | clean. Needs only make and Python 3.10 or newer; all else goes into .venv.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all lint bench clean
+.PHONY: help demo install test test-all lint bench docs clean
 
 help:
 	@echo "make demo   install the package in .venv and run its main job on the embedded network and images"
 	@echo "make test   install what the tests need and run them (install: without running; test-all: the slow ones too)"
 	@echo "make lint   ruff, mypy and the import rules"
 	@echo "make bench  every speed benchmark; each prints a table"
+	@echo "make docs   write the reference pages anew and build the documentation in build/site"
 	@echo "make clean  remove .venv and everything built"
 
 demo: $(STAMPS)/run
@@ -33,6 +34,11 @@ lint: $(STAMPS)/test
 
 bench: $(STAMPS)/test
 	set -e; for file in benchmarks/speed/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+docs: $(STAMPS)/docs
+	$(BIN)/python benchmarks/validation/key_pages.py
+	$(BIN)/python benchmarks/validation/result_page.py
+	$(BIN)/python -m sphinx -W -q -b html docs build/site
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -57,3 +63,7 @@ $(STAMPS)/run: setup.cfg pyproject.toml Makefile | $(BIN)/python
 $(STAMPS)/test: setup.cfg pyproject.toml Makefile | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test,onnx,search]"
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
+
+$(STAMPS)/docs: setup.cfg pyproject.toml Makefile | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[docs]"
+	@mkdir -p $(STAMPS) && touch $@
