@@ -28,7 +28,8 @@ Accuracies are measured on 500 lossless CIFAR-10 test images; their 95 % interva
 side. The hardware is `nax` without variation of cells, so that every loss comes from drivers, wires and converters.
 Converter ranges are calibrated on 64 training images. Fine-tuning takes two epochs through the hardware on 4,660
 lossless training images. EDAP is that of the whole chip, computed before
-off-chip I/O was priced per tile (`chip.full_tiles`) and array reads by what they drive. The search file has the settings of the last search below; the
+off-chip I/O was priced per tile (`chip.full_tiles`) and array reads by what they drive.
+The search file has the settings of the last search below; the
 text names what differs in the others. Prices are the weights (lambdas) of expected latency, energy and area in the
 loss, each relative to the most expensive uniform network; NAX prices latency and energy alone.
 
