@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _ends, _options
+from xbarsim.cli import _ends, _options, _processes
 from xbarsim.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from xbarsim.data import Dataset
     from xbarsim.network import Network as Model
 
@@ -43,6 +45,18 @@ def simulate(
     seed: _options.Seed = 0,
     trials: _options.Trials = 1,
     threads: _options.Threads = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Spread the images over processes; does not change results.  [default: none]"),
+    ] = None,
+    dask: _processes.Dask = None,
+    tls_ca: _processes.TlsCa = None,
+    tls_cert: _processes.TlsCert = None,
+    tls_key: _processes.TlsKey = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for finished blocks; an interrupted simulation continues there."),
+    ] = None,
     json: _options.Json = None,
     report: _options.ReportFolder = None,
 ) -> None:
@@ -57,7 +71,9 @@ def simulate(
         seed=seed,
         trials=trials,
         threads=threads,
+        workers=workers,
     )
+    _processes.check_processes(workers, dask, tls_ca, tls_cert, tls_key)
     _options.check_outputs(json, report)
 
     from xbarsim import api
@@ -68,17 +84,35 @@ def simulate(
     model = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     model.require_weights()
     origin = None if reference is None else _ends.load_model(reference, outputs, input_shape, like=True)
-    test = load_images(data, model, scale, count=images, metric=metric)
+    test, labels = open_images(data, model, scale, count=images, metric=metric)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
-    with ProgressDisplay() as progress:
+    with _processes.open_cluster(dask, tls_ca, tls_cert, tls_key) as client, ProgressDisplay() as progress:
+        spread: dict[str, Any] = {"workers": workers, "cluster": client, "checkpoint": checkpoint}
         result = api.simulate(
-            model, loaded, test.images, test.labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
+            model, loaded, test, labels, calibration=known, layers=layers or None, trials=trials, seed=seed,
             threads=threads, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor,
             reference=origin, metric=metric, progress=progress,
+            **{name: value for name, value in spread.items() if value is not None},
         )  # fmt: skip
     written = write_outputs(result, json, report)
     show_report(make_console(), result)
     _options.show_written(written)
+
+
+def open_images(
+    spec: str, model: Model, scale: Mapping[str, Any], *, count: int | None, metric: str
+) -> tuple[Any, np.ndarray | None]:
+    """Return test images with their labels; folders of images and of .npz files as streams, which bring their labels.
+
+    Arguments as in :func:`load_images`.
+    """
+    from xbarsim.data import open_stream
+    from xbarsim.data.stream import is_streamed
+
+    if is_streamed(spec):
+        return open_stream(spec, **scale).take(count), None
+    test = load_images(spec, model, scale, count=count, metric=metric)
+    return test.images, test.labels
 
 
 def load_images(

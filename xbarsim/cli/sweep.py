@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options
-from xbarsim.errors import ConfigError
+from xbarsim.cli import _options, _processes
 
 if TYPE_CHECKING:
     from xbarsim.sweep import Summary, SweepPlan
@@ -25,25 +24,16 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Processes with one thread each.  [default: one for each core]")
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Use a Dask cluster, e.g. tcp://10.0.0.1:8786.")
-    ] = None,
-    tls_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Certificate authority, for --dask tls://.")
-    ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate, for --dask tls://.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key, for --dask tls://.")] = None,
+    dask: _processes.Dask = None,
+    tls_ca: _processes.TlsCa = None,
+    tls_cert: _processes.TlsCert = None,
+    tls_key: _processes.TlsKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the points and estimate the time only.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Compute points again that have failed.")] = False,
 ) -> None:
     """Run a sweep over networks, hardware and keys."""
     _options.check_counts(workers=workers)
-    if dask is not None and workers is not None:
-        raise ConfigError(
-            "--workers: not together with --dask, since the cluster has its own workers; leave one of them out"
-        )
-    if dask is None and any(item is not None for item in (tls_ca, tls_cert, tls_key)):
-        raise ConfigError("--tls-ca, --tls-cert, --tls-key: only together with --dask")
+    _processes.check_processes(workers, dask, tls_ca, tls_cert, tls_key)
     _options.check_folder(out)
 
     from xbarsim.sweep import load_sweep, plan_sweep
@@ -56,24 +46,16 @@ def sweep(
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.sweep import run_sweep
 
-    backend: Any = None
-    client: Any = None
-    if dask is not None:
-        from functools import partial
-
-        from xbarsim.fleet.cluster import connect, run_dask
-        from xbarsim.fleet.tls import Tls
-        from xbarsim.sweep.run import FACTORY
-
-        files = {"ca_file": tls_ca, "cert_file": tls_cert, "key_file": tls_key}
-        client = connect(dask, Tls(**{name: None if item is None else str(item) for name, item in files.items()}))
-        backend = partial(run_dask, client=client, factory=FACTORY)
-    try:
-        with ProgressDisplay() as progress:
-            summary = run_sweep(plan, out, workers=workers, backend=backend, retry=retry, progress=progress)
-    finally:
+    with _processes.open_cluster(dask, tls_ca, tls_cert, tls_key) as client, ProgressDisplay() as progress:
+        backend: Any = None
         if client is not None:
-            client.close()
+            from functools import partial
+
+            from xbarsim.fleet.cluster import run_dask
+            from xbarsim.sweep.run import FACTORY
+
+            backend = partial(run_dask, client=client, factory=FACTORY)
+        summary = run_sweep(plan, out, workers=workers, backend=backend, retry=retry, progress=progress)
     _show_summary(plan, summary)
 
 

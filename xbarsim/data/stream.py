@@ -301,15 +301,19 @@ def _to_numpy(value: Any) -> np.ndarray:
         raise ShapeError("data: items of different shapes in one block; give arrays of one shape") from None
 
 
+def is_streamed(source: Any) -> bool:
+    """Return whether a path is a folder whose images are read one after the other: image files, or .npz files."""
+    if not isinstance(source, (str, Path)) or not Path(source).is_dir():
+        return False
+    return any(Path(source).glob("*.npz")) or not is_batches(Path(source))
+
+
 def _open_path(path: str | Path, split: str) -> Stream | Dataset:
+    if not is_streamed(path):
+        return load_data(path, split)
     folder = Path(path)
-    if folder.is_dir():
-        shards = sorted(folder.glob("*.npz"))
-        if shards:
-            return _open_shards(folder, shards)
-        if not is_batches(folder):
-            return _open_files(folder, list_folder(folder, split).pairs)
-    return load_data(path, split)
+    shards = sorted(folder.glob("*.npz"))
+    return _open_shards(folder, shards) if shards else _open_files(folder, list_folder(folder, split).pairs)
 
 
 def _open_shards(folder: Path, shards: list[Path]) -> Stream:

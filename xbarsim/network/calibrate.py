@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -174,18 +175,21 @@ def _count_values(
     network: Network, x: np.ndarray, names: list[str], executor: Executor, threads: int | None
 ) -> dict[str, Histogram]:
     """Run images and count the values of some tensors, thread by thread; whole counts add up the same in any order."""
-    parts: dict[int, dict[str, Histogram]] = {}
+    parts: dict[int, defaultdict[str, Histogram]] = {}
+    wanted = frozenset(names)
 
     def observe(name: str, value: np.ndarray) -> None:
-        if name in names:
-            own = parts.setdefault(threading.get_ident(), {name: Histogram() for name in names})
-            own[name].add(value)
+        if name in wanted:
+            parts.setdefault(threading.get_ident(), defaultdict(Histogram))[name].add(value)
 
     executor.run(network, x, FloatRun(names=names, observe=observe, threads=threads))
-    total = {name: Histogram() for name in names}
+    total: dict[str, Histogram] = {}
     for part in parts.values():
         for name, histogram in part.items():
-            total[name].merge(histogram)
+            if name in total:
+                total[name].merge(histogram)
+            else:
+                total[name] = histogram
     return total
 
 
