@@ -92,7 +92,10 @@ def _show_summary(plan: SweepPlan, summary: Summary) -> None:
         typer.echo(
             f"xbarsim: {len(summary.failed):,} points failed (--retry tries again); the first: {first}", err=True
         )
-    typer.echo(f"wrote {summary.folder / 'points.parquet'} and points.csv")
+    if summary.answer is not None:
+        typer.echo(f"answer: {summary.answer_text}")
+    others = " and points.csv" if summary.answer is None else ", points.csv and answer.json"
+    typer.echo(f"wrote {summary.folder / 'points.parquet'}{others}")
     typer.echo(f"next: xbarsim report {summary.folder}")
 
 

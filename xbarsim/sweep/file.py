@@ -18,6 +18,7 @@ from xbarsim.report.catalogue import COMPARED, find_metric, find_output_metrics,
 from xbarsim.report.judge import USUAL_METRIC
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
+from xbarsim.sweep.answer import name_metric, parse_condition
 from xbarsim.sweep.axis import Axis, parse_axes
 from xbarsim.sweep.design import SweepDesign
 from xbarsim.yaml_file import load_yaml
@@ -71,8 +72,14 @@ class Sweep(Record):
     """Seed of all random numbers of the simulations."""
     metrics: tuple[str, ...] = ()
     """Columns of the result: ``accuracy.hardware``, ``miou``, ``cost.edap``, ..."""
+    where: tuple[str, ...] = ()
+    """Conditions of the question, all of which must hold: one or a list, such as ``accuracy.lost <= 0.01``."""
+    minimize: str | None = None
+    """Metric whose lowest value, among the points that meet ``where``, answers the question."""
+    maximize: str | None = None
+    """Metric whose highest value answers it; in place of ``minimize``."""
 
-    @field_validator("network", "hardware", mode="before")
+    @field_validator("network", "hardware", "where", mode="before")
     @classmethod
     def _accept_one(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -81,6 +88,12 @@ class Sweep(Record):
     @classmethod
     def _accept_kind(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
+
+    @property
+    def question(self) -> tuple[str, str] | None:
+        """``minimize`` or ``maximize``, and the metric; None without a question."""
+        found = [(way, goal) for way in ("minimize", "maximize") if (goal := getattr(self, way)) is not None]
+        return found[0] if found else None
 
     @property
     def ends(self) -> dict[str, Any]:
@@ -95,10 +108,13 @@ class Sweep(Record):
 
     @property
     def chosen_metrics(self) -> tuple[str, ...]:
-        """The given metrics, or the default ones."""
-        return self.metrics or tuple(
+        """The given metrics, or the default ones; and those that the question names."""
+        usual = self.metrics or tuple(
             name for name, metric in REPORT_METRICS.items() if metric.is_usual and (self.data or metric.needs == "cost")
         )
+        asked = [] if self.question is None else [name_metric(self.question[1], "minimize")]
+        asked += [parse_condition(text).metric for text in self.where]
+        return tuple(dict.fromkeys([*usual, *asked]))
 
 
 def choose_metric(names: Iterable[str]) -> str:
@@ -160,6 +176,7 @@ def make_sweep(content: dict[str, Any], origin: str = "") -> Sweep:
             raise ConfigError(f"{name}: is empty; name at least one{where}")
         if len(set(values)) < len(values):
             raise ConfigError(f"{name}: a name is given twice{where}")
+    _check_question(sweep, where)
     _check_metrics(sweep, where)
     if sweep.executor not in EXECUTORS:
         known = ", ".join(EXECUTORS)
@@ -197,6 +214,21 @@ def _check_metrics(sweep: Sweep, where: str) -> None:
             )
         if find_metric(name).needs != "cost" and sweep.data is None:
             raise ConfigError(f"metrics: {name} needs images; give them under data, for example digits{where}")
+
+
+def _check_question(sweep: Sweep, where: str) -> None:
+    """Refuse a question that is incomplete, asks for unknown metrics, or needs images where there are none."""
+    if sweep.minimize is not None and sweep.maximize is not None:
+        raise ConfigError(f"minimize, maximize: a question has one of them; leave one out{where}")
+    if sweep.where and sweep.question is None:
+        raise ConfigError(f"where: needs minimize or maximize, such as 'minimize: cost.edap'{where}")
+    if sweep.question is None:
+        return
+    way, goal = sweep.question
+    limits = [("where", parse_condition(text, where).metric) for text in sweep.where]
+    for key, name in [(way, name_metric(goal, way, where)), *limits]:
+        if find_metric(name).needs != "cost" and sweep.data is None:
+            raise ConfigError(f"{key}: {name} needs images; give them under data, for example digits{where}")
 
 
 def _resolve_paths(sweep: Sweep, folder: Path) -> Sweep:

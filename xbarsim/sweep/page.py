@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from xbarsim.report.style import save_drawings
 from xbarsim.store import write_file
 from xbarsim.sweep import figures
 from xbarsim.sweep.analysis import Effect, Factor, find_factors, rank_effects
+from xbarsim.sweep.answer import answer_question
 from xbarsim.sweep.store import Stored, read_store
 from xbarsim.sweep.table import tabulate_points
 
@@ -153,6 +155,9 @@ def render_sweep(
     done = table[table["status"] == "done"]
     metrics = [name for name in document["metrics"] if done[name].notna().any()]
     sections: list[str] = []
+    values = {key: result.value or {} for key, result in stored.results.items() if result.is_done}
+    if (answer := answer_question(document, values)) is not None:
+        sections += ["<h2>Answer</h2>", f"<p>{html.escape(answer[1])}</p>"]
     for title, prefix in (("What moves it", "sensitivity"), ("Along the parameters", "lines"),
                           ("Two parameters together", "heat"), ("What it costs", "front")):  # fmt: skip
         found = [lay_out_figure(drawings, name) for name in drawings if name.startswith(prefix)]

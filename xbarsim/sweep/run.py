@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.errors import ConfigError, Interrupted, ModelRangeWarning, XbarsimError
 from xbarsim.fleet.local import run_local
 from xbarsim.fleet.task import TaskResult, compute_task
+from xbarsim.sweep.answer import Answer, answer_question
 from xbarsim.sweep.evaluate import Evaluator
 from xbarsim.sweep.plan import Point, SweepPlan, Workload
 from xbarsim.sweep.store import SweepStore, describe_plan, read_store
@@ -56,6 +58,10 @@ class Summary:
     """Time of this run [s]."""
     table: pd.DataFrame
     """One row for each point."""
+    answer: Answer | None = None
+    """Answer to the question of the sweep, if it asks one."""
+    answer_text: str = ""
+    """The same in one line."""
 
 
 def run_sweep(
@@ -201,9 +207,14 @@ def _summarize(
     failed = {result.key: result.error or "" for result in results if not result.is_done}
     if failed and len(failed) == len(plan.points):
         raise ConfigError(f"all {len(failed)} points failed; the first: {next(iter(failed.values()))}")
+    values = {result.key: result.value or {} for result in results if result.is_done}
+    answer, text = answer_question(document, values) or (None, "")
+    if answer is not None:
+        store.write("answer.json", (json.dumps({"text": text, **vars(answer)}, indent=2) + "\n").encode())
     return Summary(
         folder=store.folder, points=len(plan.points), done=len(results) - len(failed), failed=failed,
-        computed=computed, seconds=seconds, table=tabulate_points(document, store.results),
+        computed=computed, seconds=seconds, table=tabulate_points(document, store.results), answer=answer,
+        answer_text=text,
     )  # fmt: skip
 
 
