@@ -65,14 +65,12 @@ def test_serial_windows_take_a_pass_for_each_group_of_an_array():
 
 
 def test_serial_reads_cost_the_energy_of_driven_rows_and_the_same_area():
-    costs = [price(*depthwise(**keys)) for keys in ({}, {"mapping.groups": "serial"})]
+    ideal = {"crossbar.r_wl_ohm": 0, "crossbar.r_bl_ohm": 0}
+    costs = [price(*depthwise(**ideal, **keys)) for keys in ({}, {"mapping.groups": "serial"})]
     assert costs[0].area_m2 == costs[1].area_m2
     parts = [next(part for part in cost.layers if part.name == "conv") for cost in costs]
-    # 288 rows in all: three reads of 128 rows at the assumed activity, or 32 of a fourteenth, a fourteenth, a fourth
-    share = 288 / (2 * 126 * 14 + 36 * 4)
-    found = parts[1].energy_by_component["array"] / parts[0].energy_by_component["array"]
-    assert found == pytest.approx(32 / 3 * share)
-    for name in ("adc", "dac"):
+    # every one of 288 rows is driven once in either case, and cells between the groups are off
+    for name in ("array", "adc", "dac"):
         assert parts[0].energy_by_component[name] == pytest.approx(parts[1].energy_by_component[name])
 
 

@@ -70,7 +70,8 @@ def test_every_cell_of_every_array_is_written_and_paid_for():
     plan, activity, cost = cost_of(SMALL)
     cells = plan.arrays * 128 * 128
     assert activity.totals["write"] == cells
-    each = (1e-6 + 0.5 * 9e-6) * WRITE["volt"] ** 2 * WRITE["pulse_s"] * WRITE["pulses"]
+    # of a pair at half the levels one cell is off: a quarter of them on average
+    each = (1e-6 + 0.25 * 9e-6) * WRITE["volt"] ** 2 * WRITE["pulse_s"] * WRITE["pulses"]
     part = next(part for part in cost.components if part.component == "programming")
     assert part.energy_joule == pytest.approx(cells * each) == pytest.approx(cost.programming_joule)
 
