@@ -8,6 +8,7 @@ computations from bugs. The command line turns :class:`SolverError` into exit co
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 LONGEST = 400
@@ -62,6 +63,27 @@ def show_value(value: Any) -> str:
         return "a number of thousands of digits"
 
 
+def explain_shape(given: Sequence[int], wanted: Sequence[int]) -> str:
+    """Return what may be wrong with images of another shape: channels last, an axis too few; nothing where unclear.
+
+    Parameters
+    ----------
+    given, wanted : sequence of int
+        Shape of one image, as it is and as the network takes it.
+
+    Returns
+    -------
+    str
+        The way out, for the end of a message.
+    """
+    given, wanted = tuple(given), tuple(wanted)
+    if len(wanted) == 3 and given == (*wanted[1:], wanted[0]):
+        return "; its channels come last: transpose images by (0, 3, 1, 2)"
+    if len(wanted) == 3 and wanted[0] == 1 and given == wanted[1:]:
+        return "; its axis of channels is missing: take images[:, None]"
+    return ""
+
+
 _WRITER = reprlib.Repr()
 _WRITER.maxstring = _WRITER.maxother = _WRITER.maxlong = 80
 _WRITER.maxlist = _WRITER.maxtuple = _WRITER.maxdict = _WRITER.maxset = 6
@@ -101,6 +123,10 @@ class SolverError(XbarsimError, RuntimeError):
 
 class Interrupted(BaseException):
     """A run was stopped by a signal; the message says what is kept. Not an error, like KeyboardInterrupt."""
+
+
+class PlausibilityWarning(UserWarning):
+    """An input or a result is possible, but probably not what is meant; the message says why and what to do."""
 
 
 class ModelRangeWarning(UserWarning):

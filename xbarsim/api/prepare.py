@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from numpy.typing import ArrayLike
 from xbarsim import __version__, config
 from xbarsim.api.hardware import RatedHardware, load_hardware
 from xbarsim.api.shared import Shared
+from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.device import load_levels
 from xbarsim.limits import check_count, check_memory
 from xbarsim.mapping import Plan
-from xbarsim.network import Network, QuantizedNetwork, find_executor, load_network, quantize_network
+from xbarsim.network import FloatRun, Network, QuantizedNetwork, find_executor, load_network, quantize_network
 from xbarsim.network.execute import check_images
 from xbarsim.network.kinds.opaque import describe_opaque
 from xbarsim.plugin import find_table, select_plugins
@@ -27,6 +29,8 @@ from xbarsim.timing import plan_pipeline
 Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
 
+CHECKED_IMAGES = 128
+"""Images that are run with reversed channels where accuracy is low."""
 CALIBRATION_IMAGES = 64
 """Number of images for ADC ranges, and for activation scales where no calibration images are given."""
 
@@ -165,6 +169,29 @@ def check_counts(**given: int | None) -> None:
     """Refuse counts that are not whole numbers of at least 1; None passes. ConfigError names the argument."""
     for name, value in given.items():
         check_count(name, value)
+
+
+def check_answers(job: Job, images: np.ndarray, labels: np.ndarray, outputs: np.ndarray, threads: int | None) -> None:
+    """Warn of labels and images that do not fit a network whose float outputs are known.
+
+    Parameters
+    ----------
+    job : Job
+        The network and what runs it.
+    images : ndarray of float32, (images, *input_shape)
+        Test images.
+    labels : ndarray of int64, (images,)
+        Their classes.
+    outputs : ndarray of float32, (images, classes)
+        Outputs of the float network.
+    threads : int or None
+        Threads.
+    """
+    runner, some = find_executor(job.executor), images[:CHECKED_IMAGES]
+    swap = None
+    if images.ndim == 4 and images.shape[1] == 3:
+        swap = functools.partial(runner.run, job.network, some[:, ::-1], FloatRun(threads=threads))
+    check_plausible(Facts(images=images, labels=labels, outputs=outputs, swap=swap))
 
 
 def check_size(plan: Plan, passes: int) -> None:

@@ -23,6 +23,7 @@ from xbarsim.api.prepare import (
     Job,
     Layers,
     Progress,
+    check_answers,
     check_counts,
     check_size,
     prepare_job,
@@ -32,6 +33,7 @@ from xbarsim.api.result import Found, check_truth, describe_array_reads, write_r
 from xbarsim.api.shared import Shared
 from xbarsim.cost import price
 from xbarsim.data import Dataset, Stream, open_stream
+from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.data.stream import is_sliced
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import simulate_network
@@ -80,6 +82,7 @@ def estimate(
     """
     net, record = load_network(network), load_hardware(hardware)
     plan = plan_pipeline(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    check_plausible(Facts(hardware=record))
     activity = simulate_plan(plan)
     cost = price(plan, activity)
     settings = {
@@ -248,11 +251,14 @@ def _run_array(
     truth = check_truth(judge, labels, len(x), job)
     known = job.choose_calibration(x, calibration)
     assert known is not None
+    check_plausible(Facts(images=x, calibration=known if calibration is not None else None, hardware=job.hardware))
     quantized = job.quantize(known, threads, keep)
     exact = keep.recall(
         ("float reference", origin.hash, *job.ran),
         lambda: runner.run(origin, x, FloatRun(threads=threads, progress=_stage(progress, "float reference"))),
     )
+    if truth is not None and judge.name == USUAL_METRIC:
+        check_answers(job, x, truth, exact, threads)
     integers = keep.recall(
         ("integer reference", *job.key),
         lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),
@@ -261,6 +267,7 @@ def _run_array(
         quantized, job.plan, x, known[:CALIBRATION_IMAGES], trials=options.trials, seed=options.seed,
         batch_size=options.batch_size, threads=threads, progress=progress,
     )  # fmt: skip
+    check_plausible(Facts(layers=outcome.errors))
     found = Found(
         reference=exact,
         quantized=integers,

@@ -177,6 +177,8 @@ def _show_warnings_in_one_line() -> None:
     import warnings
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        if issubclass(category, (DeprecationWarning, FutureWarning)):  # of a library: not for users
+            return
         typer.echo(shorten_message(f"xbarsim: warning: {message}"), err=True)
 
     warnings.showwarning = show  # type: ignore[assignment]

@@ -55,11 +55,13 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
 def check(name: _Name) -> None:
     """Check a hardware file; print 'ok' if it is valid."""
     from xbarsim.config import Hardware, hash_hardware, load_hardware
+    from xbarsim.data.plausible import Facts, check_plausible
     from xbarsim.device import load_levels
 
     hardware: Hardware = load_hardware(name)
     if hardware.device.levels_file is not None:
         load_levels(hardware.device)
+    check_plausible(Facts(hardware=hardware))
     typer.echo(f"{hardware.origin}: ok ({hardware.name}, {hash_hardware(hardware)})")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.data.plausible import Facts, check_plausible
+from xbarsim.errors import ConfigError, ShapeError, explain_shape
 
 PRESETS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 """Name -> mean and deviation by channel. "imagenet" is torchvision's, of pixels in 0..1."""
@@ -74,6 +75,7 @@ class Dataset:
         if self.images.shape[1:] != tuple(shape):
             raise ConfigError(
                 f"{self.name}: images: shape {self.images.shape[1:]}, but the network takes {tuple(shape)}"
+                f"{explain_shape(self.images.shape[1:], shape)}"
             )
         if self.labels is None and (needs_labels or classes is not None):
             what = "the class of each image" if classes is not None else "what the outputs of each image should be"
@@ -149,6 +151,8 @@ def _check_numbers(labels: np.ndarray, count: int, name: str) -> np.ndarray:
 
 
 def _check_classes(labels: np.ndarray, count: int, name: str, classes: int) -> np.ndarray:
+    if labels.shape == (count, classes):
+        raise ConfigError(f"{name}: labels: shape {labels.shape} is one-hot; take labels.argmax(axis=1)")
     if labels.shape != (count,):
         raise ConfigError(f"{name}: labels: shape {labels.shape} for {count} images, expected ({count},)")
     if labels.dtype.kind not in "iu":
@@ -157,7 +161,8 @@ def _check_classes(labels: np.ndarray, count: int, name: str, classes: int) -> n
     if low < 0:
         raise ConfigError(f"{name}: labels: {low} is below 0")
     if high >= classes:
-        raise ConfigError(f"{name}: labels: {high} is outside the {classes} classes 0..{classes - 1}")
+        hint = "; they seem to count from 1: subtract 1" if (low, high) == (1, classes) else ""
+        raise ConfigError(f"{name}: labels: {high} is outside the {classes} classes 0..{classes - 1}{hint}")
     return labels.astype(np.int64)
 
 
@@ -187,7 +192,8 @@ def normalize_images(
     ShapeError
         If images have the wrong shape or type, or are not finite.
     ConfigError
-        If a preset is unknown, or numbers are not one or one a channel, or a deviation is not above 0.
+        If a preset is unknown, or numbers are not one or one a channel, or a deviation is not above 0, or the values
+        of the images are certainly of another range than the mean.
     """
     x = np.asarray(images)
     if x.ndim < 2:
@@ -208,6 +214,8 @@ def normalize_images(
     shift, scale = _by_channel("mean", centre, x.shape, 0.0), _by_channel("std", spread, x.shape, 1.0)
     if (scale <= 0).any():
         raise ConfigError(f"std: {spread!r} is not above 0")
+    if x.shape[0] and (mean is not None or std is not None):
+        check_plausible(Facts(pixels=x, mean=shift, std=scale))
     y = x.astype(np.float32)
     if x.dtype == np.uint8:
         y /= np.float32(255)

@@ -30,6 +30,8 @@ def check_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
         If the count, the type or a value is wrong.
     """
     labels = np.asarray(labels)
+    if labels.shape == (images, classes) and classes > 1:
+        raise ShapeError(f"labels: shape {labels.shape} is one-hot; take labels.argmax(axis=1)")
     if labels.shape != (images,):
         raise ShapeError(f"labels: shape {labels.shape} does not match {images} images")
     if not np.issubdtype(labels.dtype, np.integer):
@@ -37,5 +39,6 @@ def check_labels(labels: np.ndarray, images: int, classes: int) -> np.ndarray:
     labels = labels.astype(np.int64)
     if images and not (labels.min() >= 0 and labels.max() < classes):
         wrong = labels[(labels < 0) | (labels >= classes)][0]
-        raise ShapeError(f"labels: {wrong} is outside the {classes} classes 0..{classes - 1} of the network")
+        hint = "; they seem to count from 1: subtract 1" if (labels.min(), labels.max()) == (1, classes) else ""
+        raise ShapeError(f"labels: {wrong} is outside the {classes} classes 0..{classes - 1} of the network{hint}")
     return labels

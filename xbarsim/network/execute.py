@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarsim.errors import ShapeError
+from xbarsim.errors import ShapeError, explain_shape
 from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
 
@@ -115,7 +115,8 @@ def check_images(network: Network, images: np.ndarray) -> np.ndarray:
     x = np.asarray(images)
     expected = ", ".join(("images", *map(str, network.input_shape)))
     if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape:
-        raise ShapeError(f"images: expected shape ({expected}) for network {network.name}, given {x.shape}")
+        hint = explain_shape(x.shape[1:], network.input_shape)
+        raise ShapeError(f"images: expected shape ({expected}) for network {network.name}, given {x.shape}{hint}")
     if x.dtype == np.uint8:
         raise ShapeError("images: uint8 pixels; divide by 255 and normalise them first (data.normalize_images)")
     if x.dtype.kind not in "fiub":

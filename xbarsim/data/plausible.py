@@ -1,0 +1,283 @@
+"""Inputs and results that are possible but probably not meant: images, labels, units, and errors out of reason.
+
+A :class:`Detector` looks at :class:`Facts` and returns a :class:`Finding` with the figure and the way out. What is
+certain is refused by a ConfigError; what is likely gives one :class:`~xbarsim.errors.PlausibilityWarning`. Limits are
+wide: a warning should be read, so a right input must not cause one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarsim.errors import ConfigError, PlausibilityWarning
+
+FEWEST = 4
+"""Images that a comparison of sets needs."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facts:
+    """What detectors may look at; None where it is not known yet."""
+
+    pixels: np.ndarray | None = None
+    """Images as stored, (images, channels, ...)."""
+    mean: np.ndarray | None = None
+    """Mean that is subtracted from them, by channel; pixels of uint8 are divided by 255 first."""
+    std: np.ndarray | None = None
+    """Deviation that they are divided by, by channel."""
+    images: np.ndarray | None = None
+    """Test images as the network takes them, (images, ...)."""
+    calibration: np.ndarray | None = None
+    """Calibration images, likewise."""
+    labels: np.ndarray | None = None
+    """Class of each image, (images,) int64; None where labels are something else."""
+    outputs: np.ndarray | None = None
+    """Outputs of the float network, (images, classes)."""
+    swap: Callable[[], np.ndarray] | None = None
+    """Outputs of the float network for the images with their channels in reverse order; where there are three."""
+    hardware: Any = None
+    """A Hardware record."""
+    layers: Sequence[Any] | None = None
+    """Errors of layers on hardware: ``name``, ``snr_db``, ``clipped_share``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that is probably not meant."""
+
+    text: str
+    """What, with its figure and the way out; one line."""
+    certain: bool = False
+    """Whether it cannot be meant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector:
+    """One kind of wrong but possible input."""
+
+    name: str
+    """What it finds."""
+    needs: tuple[str, ...]
+    """Fields of :class:`Facts` that must be known."""
+    look: Callable[[Any], Finding | None]
+    """Returns what it finds in facts, None where all is well."""
+
+
+def check_plausible(facts: Facts) -> None:
+    """Refuse or warn of what is probably not meant.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is known.
+
+    Raises
+    ------
+    ConfigError
+        If something cannot be meant.
+    """
+    for finding in find_doubts(facts):
+        if finding.certain:
+            raise ConfigError(finding.text)
+        warnings.warn(finding.text, PlausibilityWarning, stacklevel=3)
+
+
+def find_doubts(facts: Facts) -> list[Finding]:
+    """Return what every detector finds in facts.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is known; detectors that need more are left out.
+
+    Returns
+    -------
+    list of Finding
+        In the order of :data:`DETECTORS`.
+    """
+    known = (each for each in DETECTORS if all(getattr(facts, name) is not None for name in each.needs))
+    return [finding for each in known if (finding := each.look(facts)) is not None]
+
+
+def _pixel_range(facts: Any) -> Finding | None:
+    x, mean, std = facts.pixels, float(np.max(facts.mean)), float(np.max(facts.std))
+    if not x.size or (x.dtype.kind in "iu" and x.dtype != np.uint8):
+        return None
+    low, high = float(x.min()), float(x.max())
+    is_scaled, shown = (0 < mean < 1 and std < 1), f"{low:.4g} to {high:.4g}"
+    if x.dtype == np.uint8:
+        if mean > 2:
+            text = f"mean: {mean:.4g} is for pixels of 0..255, but uint8 pixels are divided by 255 first"
+            return Finding(text=f"{text}; divide mean and std by 255", certain=True)
+        return None
+    if is_scaled and high > 20:
+        way = "store uint8 pixels, or divide by 255"
+        return Finding(text=f"images: values of {shown}, but mean and std are for pixels of 0..1; {way}", certain=True)
+    if is_scaled and low < -0.2:
+        way = "leave mean, std or the preset out if the images are normalised already"
+        return Finding(text=f"images: values of {shown} before mean and std for pixels of 0..1; {way}")
+    if mean > 2 and high <= 1.001 and low >= 0:
+        return Finding(
+            text=f"mean: {mean:.4g} is for pixels of 0..255, but the images hold {shown}; divide it by 255",
+            certain=True,
+        )
+    return None
+
+
+def _calibration_scale(facts: Any) -> Finding | None:
+    test, known = facts.images, facts.calibration
+    if min(len(test), len(known)) < FEWEST or test is known:
+        return None
+    spreads = [float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in (test, known)]
+    if min(spreads) == 0:
+        return None
+    ratio = spreads[1] / spreads[0]
+    text = (
+        f"calibration: its images are {ratio:.3g} times as large as the test images (root mean square {spreads[1]:.3g} "
+        f"and {spreads[0]:.3g}); scale both in the same way"
+    )
+    if not 1 / 20 < ratio < 20:
+        return Finding(text=text, certain=True)
+    if not 0.4 < ratio < 2.5:
+        return Finding(text=text)
+    means, deviation = (
+        [float(np.mean(x, dtype=np.float64)) for x in (test, known)],
+        float(np.std(test, dtype=np.float64)),
+    )
+    if deviation and abs(means[1] - means[0]) > 1.5 * deviation:
+        return Finding(
+            text=f"calibration: its images have a mean of {means[1]:.3g}, the test images of {means[0]:.3g} with a "
+            f"deviation of {deviation:.3g}; normalise both in the same way"
+        )
+    return None
+
+
+def _labels_from_one(facts: Any) -> Finding | None:
+    labels, outputs = facts.labels, facts.outputs
+    count = outputs.shape[-1]
+    if outputs.ndim != 2 or len(labels) < 20 or count < 3:
+        return None
+    best = outputs.argmax(axis=1)
+    own = float(np.mean(best == labels))
+    for shift, way in ((1, "subtract 1 from the labels"), (-1, "add 1 to the labels")):
+        other = float(np.mean(best + shift == labels))
+        if other > 0.4 and other > own + 0.3:
+            return Finding(
+                text=f"labels: {100 * own:.1f} % of the float network's answers agree with them, and "
+                f"{100 * other:.1f} % with labels moved by one; {way}"
+            )
+    return None
+
+
+def _reversed_channels(facts: Any) -> Finding | None:
+    labels, outputs, images = facts.labels, facts.outputs, facts.images
+    if outputs.ndim != 2 or images.ndim != 4 or images.shape[1] != 3 or len(labels) < 32:
+        return None
+    own = outputs.argmax(axis=1) == labels
+    if own.mean() > 0.85:
+        return None
+    other = facts.swap().argmax(axis=1)
+    own = own[: len(other)]
+    swapped = other == labels[: len(other)]
+    gained, lost = int(np.sum(swapped & ~own)), int(np.sum(own & ~swapped))
+    if gained - lost > 4 * np.sqrt(gained + lost + 1):
+        return Finding(
+            text=f"images: {100 * own.mean():.1f} % of them are classified as labelled, and "
+            f"{100 * swapped.mean():.1f} % with their channels reversed; they seem to be BGR in place of RGB"
+        )
+    return None
+
+
+def _near_chance(facts: Any) -> Finding | None:
+    labels, outputs = facts.labels, facts.outputs
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or len(labels) < 50:
+        return None
+    share, chance = float(np.mean(outputs.argmax(axis=1) == labels)), 1 / outputs.shape[1]
+    most = float(np.unique(labels, return_counts=True)[1].max()) / len(labels) if outputs.shape[1] < 50 else chance
+    chance = min(max(most, chance), 2 * chance)
+    if share <= chance + 2.5 * np.sqrt(chance * (1 - chance) / len(labels)) and share < 0.7:
+        return Finding(
+            text=f"accuracy: the float network classifies {100 * share:.1f} % of {len(labels)} images, near chance "
+            f"({100 / outputs.shape[1]:.1f} %); check the normalisation, the order of channels and the labels"
+        )
+    return None
+
+
+def _conductance_unit(facts: Any) -> Finding | None:
+    g_on = float(facts.hardware.device.g_on_siemens)
+    if g_on <= 0.1:
+        return None
+    text = f"device.g_on_siemens: {g_on:.4g} S is the conductance of a wire; {g_on:.4g} uS is written {g_on * 1e-6:.4g}"
+    return Finding(text=text, certain=g_on > 10)
+
+
+def _time_unit(facts: Any) -> Finding | None:
+    timing, write = facts.hardware.timing, facts.hardware.device.write
+    clock = float(timing.clock_hz)
+    if clock < 1e5:
+        text = (
+            f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock:.4g}e6, {clock:.4g} GHz {clock:.4g}e9"
+        )
+        return Finding(text=text, certain=clock < 5e3)
+    pulses = {"timing.pulse_s": timing.pulse_s, "device.write.pulse_s": getattr(write, "pulse_s", None)}
+    for key, value in pulses.items():
+        if value is not None and value > 1e-2:
+            text = f"{key}: {value:.4g} s; {value:.4g} ns is written {value:.4g}e-9"
+            return Finding(text=text, certain=value > 0.5)
+    return None
+
+
+def _price_unit(facts: Any) -> Finding | None:
+    for name, component in facts.hardware.components.items():
+        energy, area = getattr(component, "energy_joule", None), getattr(component, "area_m2", None)
+        if isinstance(energy, (int, float)) and energy > 1e-6:
+            key = f"components.{name}.energy_joule"
+            text = f"{key}: {energy:.4g} J for one action; {energy:.4g} pJ is written {energy:.4g}e-12"
+            return Finding(text=text, certain=energy > 1e-2)
+        if isinstance(area, (int, float)) and area > 1e-2:
+            text = (
+                f"components.{name}.area_m2: {area:.4g} m2; {area:.4g} um2 is written {area:.4g}e-12, mm2 {area:.4g}e-6"
+            )
+            return Finding(text=text, certain=area > 1)
+    return None
+
+
+def _clipped_share(facts: Any) -> Finding | None:
+    worst = max(facts.layers, key=lambda layer: layer.clipped_share, default=None)
+    if worst is None or worst.clipped_share <= 0.25:
+        return None
+    return Finding(
+        text=f"layer {worst.name}: {100 * worst.clipped_share:.0f} % of the conversions clip; "
+        "calibrate on images like the test images, or choose adc.full_scale: calibrated"
+    )
+
+
+def _low_snr(facts: Any) -> Finding | None:
+    known = [layer for layer in facts.layers if layer.snr_db is not None]
+    worst = min(known, key=lambda layer: layer.snr_db, default=None)
+    if worst is None or worst.snr_db >= -3:
+        return None
+    return Finding(
+        text=f"layer {worst.name}: its error is larger than its result (SNR {worst.snr_db:.1f} dB); "
+        "xbarsim explain names the causes"
+    )
+
+
+DETECTORS: tuple[Detector, ...] = (
+    Detector(name="range of pixels", needs=("pixels", "mean", "std"), look=_pixel_range),
+    Detector(name="scale of calibration images", needs=("images", "calibration"), look=_calibration_scale),
+    Detector(name="labels off by one", needs=("labels", "outputs"), look=_labels_from_one),
+    Detector(name="channels reversed", needs=("images", "labels", "outputs", "swap"), look=_reversed_channels),
+    Detector(name="accuracy near chance", needs=("labels", "outputs"), look=_near_chance),
+    Detector(name="unit of conductances", needs=("hardware",), look=_conductance_unit),
+    Detector(name="unit of times", needs=("hardware",), look=_time_unit),
+    Detector(name="unit of prices", needs=("hardware",), look=_price_unit),
+    Detector(name="clipped conversions", needs=("layers",), look=_clipped_share),
+    Detector(name="signal below its error", needs=("layers",), look=_low_snr),
+)
+"""All detectors, in the order in which they are asked."""
