@@ -38,6 +38,7 @@ LIMITS: Mapping[str, Limit] = {
     "workers": Limit(most=4096, things="workers", way_out="use as many as the machine has cores"),
     "tiles": Limit(most=10_000_000, things="tiles", way_out="lower chip.tiles or chip.count, or say auto"),
     "weights": Limit(most=10**11, things="weights of a layer", way_out="divide the layer"),
+    "windows": Limit(most=50_000_000, things="windows of a layer", way_out="use smaller inputs"),
     "arrays": Limit(
         most=10_000_000, things="arrays", way_out="use larger arrays (crossbar.rows, crossbar.cols) or fewer replicas"
     ),

@@ -5,8 +5,30 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from xbarsim.errors import ConfigError
+
+
+def is_place(path: str | Path, *, file: bool = False) -> bool:
+    """Tell whether a name given by a user is a file or folder; a name that cannot be one is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The name, perhaps too long for a file system or with characters that none takes.
+    file : bool
+        Whether only files count.
+
+    Returns
+    -------
+    bool
+        Whether it exists.
+    """
+    try:
+        return Path(path).is_file() if file else Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -225,3 +225,8 @@ def test_a_crossbar_takes_topologies_with_what_they_need():
     assert hardware.crossbar.layout.name == "passive"
     assert hardware.override({"crossbar.topology": "1s1r", "device.iv": SINH}).crossbar.layout.has_selector
     assert hardware.override({"crossbar.topology": "1t1r", "crossbar.r_access_ohm": 5e3}).crossbar.r_access_ohm == 5e3
+
+
+def test_a_number_among_dotted_keys_names_an_entry_of_a_table():
+    hardware = load_hardware("reference", {"components.adc.table.8.rate_hz": 2e9})
+    assert hardware.components["adc"].table[8].rate_hz == 2e9

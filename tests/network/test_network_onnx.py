@@ -298,3 +298,20 @@ def test_missing_external_data_are_named(tmp_path):
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(ConfigError, match=r"big.onnx: external data cannot be read: weights.bin is missing; way out"):
         load_onnx(path)
+
+
+@pytest.mark.parametrize("place", ["../secret.bin", "/etc/hostname", "a/../../secret.bin", "link/secret.bin"])
+def test_external_data_outside_the_folder_are_refused(tmp_path, place):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(bytes(1000))
+    (folder / "link").symlink_to(tmp_path)
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[10, 10], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=place)
+    info = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Gemm", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph([node], "g", [info("x", 1, [1, 10])], [info("y", 1, [1, 10])], [tensor])
+    path = folder / "a.onnx"
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    with pytest.raises(ConfigError, match="lie outside the folder of the file"):
+        load_onnx(path)

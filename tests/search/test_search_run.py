@@ -296,3 +296,14 @@ def test_the_command_shows_the_front_and_refuses_in_one_line(tmp_path, capsys):
     file.write_text("network: lenet5\nspace:\n  '*': {array: [32, 64]\n")
     assert xbarsim.cli.run(["search", "nax", str(file), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_storage_that_optuna_cannot_use_is_one_line(tmp_path):
+    pytest.importorskip("optuna")
+    (tmp_path / "torn.db").write_bytes(b"not a database" * 100)
+    for url in (f"sqlite:///{tmp_path}/torn.db", "sqlite:////nowhere/a.db", "nonsense://x"):
+        content = {"network": "digits", "space": {"*": {"array": [32, 64]}}, "method": "optuna", "points": 2}
+        search = make_search({**content, "optuna": {"storage": url}})
+        with pytest.raises(ConfigError, match=r"^optuna\.storage: ") as error:
+            run_search(search, tmp_path / "out", cache=None)
+        assert "\n" not in str(error.value)

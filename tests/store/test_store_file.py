@@ -49,3 +49,15 @@ def test_a_file_is_held_for_a_moment(tmp_path):
         assert (tmp_path / "lock").exists()
     with hold_file(tmp_path / "lock"):
         pass
+
+
+def test_json_of_ours_is_strict():
+    import json
+
+    from xbarsim.store import decode_json, encode_json
+
+    text = encode_json({"a": [float("nan"), float("inf"), 1.5], float("inf"): (True, None)})
+    assert json.loads(text) == {"a": [None, None, 1.5], "inf": [True, None]}
+    for name in ("NaN", "Infinity", "-Infinity"):
+        with pytest.raises(ValueError, match="not JSON"):
+            decode_json(f'{{"a": {name}}}')

@@ -23,7 +23,7 @@ from xbarsim.config.explain import explain_error, find_keys
 from xbarsim.config.hardware import Hardware
 from xbarsim.config.kind import PluginSources, find_sources, list_kinds, stamp_kinds
 from xbarsim.errors import ConfigError
-from xbarsim.names import suggest, suggest_or_list
+from xbarsim.names import is_place, suggest, suggest_or_list
 from xbarsim.yaml_file import load_yaml
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
@@ -53,7 +53,7 @@ def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
         names = suggest_or_list(text, known)
         raise ConfigError(f"hardware {text!r}: not a .yaml file and not a shipped name{names}")
     path = Path(text) if beside is None else beside / text
-    if not path.is_file():
+    if not is_place(path, file=True):
         raise ConfigError(f"{path}: no such file")
     return path
 

@@ -175,7 +175,7 @@ def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         If the kind or a key is unknown, a key is missing, or a value is not a whole number in range.
     """
-    if kind not in LAYER_RULES:
+    if not isinstance(kind, str) or kind not in LAYER_RULES:
         raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(LAYER_RULES)}")
     if not isinstance(shape, Mapping):
         raise ConfigError(f"shape: {shape!r} is not a mapping of keys to numbers")

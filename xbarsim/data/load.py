@@ -9,6 +9,7 @@ from xbarsim.data.digits import load_digits
 from xbarsim.data.folder import load_folder
 from xbarsim.data.images import Dataset
 from xbarsim.errors import ConfigError
+from xbarsim.names import is_place
 
 _DIGITS = {"digits": "test", "digits-test": "test", "digits-train": "train", "digits-all": "all"}
 
@@ -42,10 +43,10 @@ def load_data(spec: str | Path | Dataset, split: str = "test") -> Dataset:
     if str(spec) in _DIGITS:
         return load_digits("train" if split == "train" else _DIGITS[str(spec)])
     path = Path(spec)
+    if not is_place(path):
+        raise ConfigError(f"{path}: no such file or folder")
     if path.is_dir():
         return _load_directory(path, split)
-    if not path.exists():
-        raise ConfigError(f"{path}: no such file or folder")
     if path.suffix.lower() != ".npz":
         raise ConfigError(f"{path}: not an .npz file, a folder of images or 'digits'")
     return load_npz(path)

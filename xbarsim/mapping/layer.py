@@ -259,6 +259,7 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
         If the layer is empty, inputs that an epitome adds up become too wide, or nothing stands for its padding.
     """
     matrix = describe_matrix(node)
+    check_limit("windows", matrix.windows, f"layer {node.name}")
     check_limit("weights", matrix.groups * matrix.rows * matrix.cols, f"layer {node.name}")
     partition = partition_matrix(matrix, hardware, node.name)
     draft = LayerDraft(

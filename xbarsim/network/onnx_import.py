@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, show_value
+from xbarsim.names import is_place
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_reader import GraphReader
 from xbarsim.network.onnx_writers import WEIGHT_BITS
@@ -56,7 +57,7 @@ def load_onnx(
 
 def _open_model(path: Path) -> Any:
     onnx = _require_onnx()
-    if not path.is_file():
+    if not is_place(path, file=True):
         raise ConfigError(f"{path}: no such file")
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -64,6 +65,7 @@ def _open_model(path: Path) -> Any:
         raise ConfigError(f"{path}: not an ONNX model, or a damaged one") from None
     if not model.graph.node or not model.opset_import:
         raise ConfigError(f"{path}: not an ONNX model, or a damaged one")
+    _check_external(model.graph, path)
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception:  # onnx's own errors, which differ by version
@@ -71,11 +73,38 @@ def _open_model(path: Path) -> Any:
     return model
 
 
+def _check_external(graph: Any, path: Path) -> None:
+    """Refuse external data outside the folder of the file, which not every version of ONNX does."""
+    folder = path.resolve().parent
+    for tensor in _list_tensors(graph):
+        for item in tensor.external_data:
+            if item.key != "location":
+                continue
+            place = Path(item.value)
+            if place.is_absolute() or not (folder / place).resolve().is_relative_to(folder):
+                shown = show_value(item.value)
+                raise ConfigError(
+                    f"{path}: external data {shown} lie outside the folder of the file; put them beside it"
+                )
+
+
+def _list_tensors(graph: Any) -> Iterator[Any]:
+    """Yield every stored tensor of a graph and of graphs within it."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors)
+            for below in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _list_tensors(below)
+
+
 def _describe_external(graph: Any, folder: Path) -> str:
     """Say why external data cannot be read."""
     places = [{item.key: item.value for item in tensor.external_data} for tensor in graph.initializer]
     names = dict.fromkeys(place["location"] for place in places if place.get("location"))
-    missing = [name for name in names if not (folder / name).is_file()]
+    missing = [name for name in names if not is_place(folder / name, file=True)]
     if missing:
         return f"external data cannot be read: {missing[0][:60]} is missing; way out: put it beside the file"
     return (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_STARTS = ("=", "+", "-", "@", "\t", "\n")
 
 
 def guard_cell(value: Any) -> Any:
@@ -30,7 +30,10 @@ def guard_cell(value: Any) -> Any:
     object
         The same, or guarded text.
     """
-    if not isinstance(value, str) or not value.startswith(_STARTS):
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r", " ")  # not all readers take it within a cell
+    if not value.startswith(_STARTS):
         return value
     try:
         float(value)

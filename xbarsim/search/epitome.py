@@ -28,7 +28,7 @@ from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.limits import LIMITS
 from xbarsim.mapping import plan_network
-from xbarsim.names import match_names
+from xbarsim.names import is_place, match_names
 from xbarsim.network import INPUT, Network, load_network
 from xbarsim.network.prune import prune_channels
 from xbarsim.network.reshape import reshape_network
@@ -153,7 +153,7 @@ def load_epitome_search(path: str | Path) -> EpitomeSearch:
     beside = {
         key: str(folder / text)
         for key in ("network", "hardware", "data", "calibration")
-        if (text := getattr(search, key)) and ("/" in text or "." in text) and (folder / text).exists()
+        if (text := getattr(search, key)) and ("/" in text or "." in text) and is_place(folder / text)
     }
     return search.model_copy(update=beside)
 

@@ -20,6 +20,7 @@ from xbarsim.report.document import describe_accuracy
 from xbarsim.search.design import SPECIAL
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.record import describe_cost
+from xbarsim.store import decode_json, encode_json
 
 PROTOCOL = 2
 """Version of queries and answers; docs/oracle.md lists what changed."""
@@ -130,18 +131,18 @@ def _answer_line(oracle: CostOracle, line: bytes | str, number: int) -> str:
     known: dict[str, Any] = {"id": None}
     try:
         try:
-            question = json.loads(line)
+            question = decode_json(line)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"line {number}: not JSON: {str(error).splitlines()[0]}") from None
         if not isinstance(question, dict):
             raise ConfigError(f"line {number}: not a JSON object")
         known["id"] = question.get("id")
-        return json.dumps({**known, **answer(oracle, question)})
+        return encode_json({**known, **answer(oracle, question)})
     except XbarsimError as error:
         text = str(error)
     except Exception as error:  # a bug of ours must not cost the asker the other answers
         text = f"internal error: {type(error).__name__}: {error}"
-    return json.dumps({**known, "error": shorten_message(text), "line": number})
+    return encode_json({**known, "error": shorten_message(text), "line": number})
 
 
 def _measure(

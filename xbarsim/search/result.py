@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from xbarsim.search.pareto import find_front
 from xbarsim.search.space import Option, Point, Space
 from xbarsim.search.task import ACCURACY, Search
 from xbarsim.search.trace import Trace, tabulate_traces
-from xbarsim.store import write_file
+from xbarsim.store import encode_json, write_file
 
 _PAIRS = (("cost.area_m2", "cost.core_area_m2"), ("cost.edap", "cost.edap_core"))
 CORE_PAIRS = {name: pair for pair in _PAIRS for name in pair}
@@ -138,15 +137,15 @@ class Result:
             }
             texts |= {
                 "front.csv": self._tabulate(front),
-                "front.json": json.dumps(described, indent=2) + "\n",
-                "architecture.json": json.dumps(chosen, indent=2) + "\n",
+                "front.json": encode_json(described, indent=2) + "\n",
+                "architecture.json": encode_json(chosen, indent=2) + "\n",
                 "architecture.csv": encode_rows(self.tabulate_layers(self.chosen)),
             }
             if self.traces:
                 rows = tabulate_traces(self.search, self.traces)
                 runs = [{"method": trace.name, "seed": trace.seed, "best": trace.best} for trace in self.traces]
                 texts["baselines.csv"] = encode_rows(rows)
-                texts["baselines.json"] = json.dumps({"summary": rows, "runs": runs}, indent=2) + "\n"
+                texts["baselines.json"] = encode_json({"summary": rows, "runs": runs}, indent=2) + "\n"
         for name, text in texts.items():
             write_file(folder / name, text)
         written = [folder / name for name in texts]

@@ -11,8 +11,9 @@ asking again and telling the known results.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -223,12 +224,14 @@ class OptunaSampler:
             raise ConfigError("method: optuna needs the extra: pip install 'xbarsim[search]'") from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
-        if storage is not None and study in optuna.get_all_study_names(storage):
-            optuna.delete_study(study_name=study, storage=storage)
-        self._study = optuna.create_study(
-            directions=["minimize"] * objectives, sampler=_make_optuna(optuna, sampler, seed), storage=storage,
-            study_name=study,
-        )  # fmt: skip
+        self._storage = storage
+        with self._guard():
+            if storage is not None and study in optuna.get_all_study_names(storage):
+                optuna.delete_study(study_name=study, storage=storage)
+            self._study = optuna.create_study(
+                directions=["minimize"] * objectives, sampler=_make_optuna(optuna, sampler, seed), storage=storage,
+                study_name=study,
+            )  # fmt: skip
         self._state = optuna.trial.TrialState
         self._trials: dict[Point, Any] = {}
         for point in dict.fromkeys(first):
@@ -239,13 +242,27 @@ class OptunaSampler:
         for _ in range(TRIES):
             if len(self._trials) >= self.space.count:
                 return None
-            trial = self._study.ask()
-            point = tuple(self._suggest(trial, slot) for slot in self.space.slots)
-            if point not in self._trials:
-                self._trials[point] = trial
-                return point
-            self._study.tell(trial, state=self._state.PRUNED)
+            with self._guard():
+                trial = self._study.ask()
+                point = tuple(self._suggest(trial, slot) for slot in self.space.slots)
+                if point not in self._trials:
+                    self._trials[point] = trial
+                    return point
+                self._study.tell(trial, state=self._state.PRUNED)
         return None
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Turn what a storage raises (of many kinds, by its database) into one line."""
+        try:
+            yield
+        except Exception as error:
+            if self._storage is None or isinstance(error, ConfigError):
+                raise
+            raise ConfigError(
+                f"optuna.storage: {self._storage}: {type(error).__name__}: {error}; check the URL and its database, or "
+                "leave storage out"
+            ) from None
 
     def tell(self, point: Point, values: Sequence[float], violation: float) -> None:
         """Take note of a point; one that could not be evaluated counts as failed."""
@@ -253,8 +270,9 @@ class OptunaSampler:
         if not np.isfinite(values).all():
             self._study.tell(trial, state=self._state.FAIL)
             return
-        trial.set_user_attr("violation", float(violation))
-        self._study.tell(trial, list(values))
+        with self._guard():
+            trial.set_user_attr("violation", float(violation))
+            self._study.tell(trial, list(values))
 
     def _suggest(self, trial: Any, slot: SearchSlot) -> int:
         if slot.can_vanish and (trial.suggest_categorical(f"{slot.name}:zero", [False, True]) or not slot.axes):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xbarsim.errors import ConfigError, Interrupted, SolverError
-from xbarsim.store import Lock, Log, make_folder, read_records, write_file
+from xbarsim.store import Lock, Log, encode_json, make_folder, read_records, write_file
 
 LOG, DOCUMENT = "points.log", "search.json"
 
@@ -97,7 +97,7 @@ class SearchStore:
         elif (self.folder / LOG).exists():
             raise ConfigError(f"{self.folder}: contains points without a {DOCUMENT}; choose a new folder")
         else:
-            write_file(head, json.dumps({"hash": name, **about}, indent=2) + "\n")
+            write_file(head, encode_json({"hash": name, **about}, indent=2) + "\n")
         self.known: list[dict[str, Any]]
         """Points of an earlier run, in order."""
         self.known, damaged, _ = read_records(self.folder / LOG)

@@ -13,7 +13,7 @@ from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.limits import LIMITS
-from xbarsim.names import suggest, suggest_or_list
+from xbarsim.names import is_place, suggest, suggest_or_list
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
 from xbarsim.search.sampler import SAMPLERS, check_settings
@@ -297,7 +297,7 @@ def _resolve_paths(search: Search, folder: Path) -> Search:
 
     def resolve(name: str) -> str:
         beside = folder / name
-        return str(beside) if beside.exists() and ("/" in name or "." in name) else name
+        return str(beside) if is_place(beside) and ("/" in name or "." in name) else name
 
     names = ("network", "hardware", "data", "train", "calibration")
     return search.model_copy(update={name: resolve(text) for name in names if (text := getattr(search, name))})

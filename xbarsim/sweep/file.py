@@ -12,7 +12,7 @@ from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.limits import LIMITS
-from xbarsim.names import suggest
+from xbarsim.names import is_place, suggest
 from xbarsim.network.executor import EXECUTORS
 from xbarsim.report.catalogue import COMPARED, find_metric, find_output_metrics, list_metrics
 from xbarsim.report.judge import USUAL_METRIC
@@ -236,7 +236,7 @@ def _resolve_paths(sweep: Sweep, folder: Path) -> Sweep:
 
     def resolve(name: str) -> str:
         beside = folder / name
-        return str(beside) if beside.exists() and ("/" in name or "." in name) else name
+        return str(beside) if is_place(beside) and ("/" in name or "." in name) else name
 
     changes: dict[str, Any] = {name: tuple(map(resolve, getattr(sweep, name))) for name in ("network", "hardware")}
     changes |= {name: resolve(text) for name in ("data", "calibration") if (text := getattr(sweep, name)) is not None}
