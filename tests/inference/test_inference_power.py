@@ -232,3 +232,15 @@ def test_what_is_measured_depends_on_no_thread_and_adds_little_to_programming():
     assert 1 <= len(kept) <= 4
     bare = dataclasses.replace(plan, hardware=plan.hardware.override(dict.fromkeys(WIRES, 0.0)))
     assert program_layer(node, layer, bare, seed=0, trial=0).blocks[0].engine.programmed.power.kept == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"crossbar.r_wl_ohm": 20.0, "crossbar.r_bl_ohm": 20.0}, {"encoding": "offset", "device.g_on_siemens": 1e-4}],
+    ids=str,
+)
+def test_whole_arrays_of_the_reference_hardware_are_within_half_a_percent(keys, monkeypatch):
+    """Arrays of 128 x 128 cells, of which lines take 4 to 45 % of the power; all reads of two images are solved."""
+    whole = {"crossbar.rows": 128, "crossbar.cols": 128, "activation_bits": 8, "weight_bits": 8}
+    check({**whole, **keys}, monkeypatch, within=0.005, shape=(32, 8, 8), outputs=32, weight_bits=8)
