@@ -116,29 +116,3 @@ def conversions_of(hardware: Hardware, columns: int, crossbars: int = 1) -> int:
     unit = int(hardware.has_unit_column)
     twice = hardware.converted_polarities
     return (columns + crossbars * unit) * twice
-
-
-def pace_layer(layer: LayerDraft) -> float:
-    """Return the least cycles between two windows of one replica: of its arrays, or of filling its input registers.
-
-    Two windows take no less than one pass and one filling, since a register is filled again only when its pass is over.
-    Inputs of a replica in several tiles are filled side by side; those of a full tile count.
-
-    Parameters
-    ----------
-    layer : LayerDraft
-        The layer; its replicas do not matter.
-
-    Returns
-    -------
-    float
-        Cycles of a window.
-    """
-    timing, chip = layer.hardware.timing, layer.hardware.chip
-    occupancy, _ = window_cycles(layer)
-    full, last = layer.partition.stripe, layer.partition.last
-    crossbars = max(1, chip.arrays_per_tile // layer.polarities)
-    rows = min((layer.stripes - 1) * full.rows + last.rows, crossbars * layer.hardware.crossbar.rows)
-    bits = rows * layer.activation_bits
-    filling = math.ceil(bits / timing.buffer_bits) + math.ceil(bits / timing.bus_bits)
-    return max(occupancy, (occupancy + filling) / 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from xbarsim.component import measure_chip
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, MappingError
 from xbarsim.mapping.layer import LayerDraft
-from xbarsim.mapping.period import pace_layer
+from xbarsim.mapping.period import window_cycles
 from xbarsim.mapping.turn import count_slots, fit_chips
 
 
@@ -20,12 +19,12 @@ class Load(NamedTuple):
 
     windows: int
     """Windows of one inference; more replicas than windows are useless."""
-    cycles: float
-    """Least cycles between two windows of one replica."""
+    cycles: int
+    """Cycles that a window occupies the arrays of a replica."""
 
     def share(self, interval: int) -> int:
         """Return the replicas that are done in so many cycles, or a replica for each window where none are."""
-        turns = int(interval // self.cycles)
+        turns = interval // self.cycles
         return self.windows if turns < 1 else -(-self.windows // turns)
 
 
@@ -50,7 +49,7 @@ def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool
     """
     if not loads:
         return []
-    low, high = 1, max(math.ceil(load.windows * load.cycles) for load in loads)
+    low, high = 1, max(load.windows * load.cycles for load in loads)
     while low < high:
         middle = (low + high) // 2
         if fits([load.share(middle) for load in loads]):
@@ -127,7 +126,7 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, interval: 
                 f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {metres:.4g} m2 that the weights need "
                 f"{without}"
             )
-    loads = [Load(drafts[index].windows, pace_layer(drafts[index])) for index in free]
+    loads = [Load(drafts[index].windows, window_cycles(drafts[index])[0]) for index in free]
     if interval is None:
         chosen = complete(balance_replicas(loads, lambda counts: fits(complete(counts))))
     else:

@@ -4,7 +4,8 @@ The mapping balances replicas by the time that arrays take. More replicas also s
 links, buses and buffers may carry less than the arrays could do. Allocations are therefore tried from the smallest one
 on, each with a fixed fraction of the interval of the one before, and last the fastest that the budgets allow. One is
 taken only if neither delay nor interval is longer than that of any allocation taken before it. The series does not
-depend on the budgets, which only end it, so that a larger budget has at least the allocations of a smaller one.
+depend on the budgets, which only end it, nor on widths of links, buses and buffers, so that a larger budget or a wider
+link has at least the allocations of a smaller one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from xbarsim.config import Hardware
 from xbarsim.mapping import LayerPlan, Plan, plan_network
-from xbarsim.mapping.period import pace_layer
+from xbarsim.mapping.period import window_cycles
 from xbarsim.network import Network
 from xbarsim.timing.simulate import simulate_plan
 
@@ -99,7 +100,7 @@ def _list_plans(network: Network, hardware: Hardware, settings: Mapping[str, Any
     """Yield plans of the series that the budgets allow, from one replica of every layer on, and the fastest."""
     found = _find_replicas(fastest)
     before: dict[str, int] = {}
-    time = _time_arrays(fastest, once=True)
+    time: float = _time_arrays(fastest, once=True)
     while time >= _time_arrays(fastest, once=False):
         plan = plan_network(network, hardware, **settings, interval=math.ceil(time))
         now = _find_replicas(plan)
@@ -113,10 +114,10 @@ def _find_replicas(plan: Plan) -> dict[str, int]:
     return {layer.name: layer.replicas for layer in plan.layers}
 
 
-def _time_arrays(plan: Plan, *, once: bool) -> float:
+def _time_arrays(plan: Plan, *, once: bool) -> int:
     """Return the cycles that the slowest arrays take, with their replicas or one of each layer."""
     return max(_time_layer(layer, 1 if once else layer.replicas) for layer in plan.layers)
 
 
-def _time_layer(layer: LayerPlan, replicas: int) -> float:
-    return -(-layer.windows // replicas) * pace_layer(layer)
+def _time_layer(layer: LayerPlan, replicas: int) -> int:
+    return -(-layer.windows // replicas) * window_cycles(layer)[0]
