@@ -3,7 +3,7 @@
 ``python benchmarks/validation/bits.py`` computes the same results in a process of its own for each OpenBLAS kernel
 (``OPENBLAS_CORETYPE``) and Numba target (``NUMBA_CPU_NAME``) that this machine can run, and prints their hashes. Where
 hashes differ it prints the largest difference. ``--python PATH`` adds other interpreters, which may have other versions
-of libraries. docs/bits.md has the results.
+of libraries.
 """
 
 from __future__ import annotations
