@@ -39,7 +39,7 @@ def blocks_of(text):
 
 
 def is_alike(shown, printed):
-    """Tell whether two texts have the same words, and numbers within two in a hundred (or 0.02, without an exponent)."""
+    """Tell whether two texts have the same words, and numbers within 2 % (or 0.02 if they have no exponent)."""
     number = r"(?<![A-Za-z_])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
     words = ["".join(re.split(number, text)).split() for text in (shown, printed)]
     left, right = (re.findall(number, text) for text in (shown, printed))
