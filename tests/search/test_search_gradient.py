@@ -13,6 +13,7 @@ import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
 from xbarsim.network import run_network
+from xbarsim.network.reshape import describe_context
 from xbarsim.search import CostOracle, make_search, make_space, run_search
 from xbarsim.search.evaluate import load_images
 from xbarsim.search.gradient import GradientSearch
@@ -68,7 +69,8 @@ def test_the_table_holds_what_the_oracle_says_and_nothing_for_zero(oracle):
     assert all(row[-1] == 0 for row in table["energy_joule"][1:-1])
     index = space.slots[1].index({"kernel": 5, "array": 32})
     shape = {"in_channels": 16, "out_channels": 16, "kernel": 5, "padding": 2, "height": 32, "width": 32}
-    cost = oracle.layer("conv2d", shape, {"crossbar.rows": 32, "crossbar.cols": 32})
+    around = describe_context(space.network, "layer1.0.conv1")
+    cost = oracle.layer("conv2d", shape, {"crossbar.rows": 32, "crossbar.cols": 32}, **around)
     assert table["delay_s"][1][index] == cost.delay_s
     assert table["energy_joule"][1][index] == cost.energy_joule
 

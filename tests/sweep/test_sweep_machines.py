@@ -18,7 +18,7 @@ import pytest
 import sweep_samples
 from sweep_samples import cheap_backend, make_plan
 
-from xbarsim.errors import ConfigError, SolverError
+from xbarsim.errors import ConfigError, Interrupted, SolverError
 from xbarsim.store import lock as lock_module
 from xbarsim.store.lock import Lock, identify_machine
 from xbarsim.sweep import store as store_module
@@ -184,7 +184,7 @@ def test_each_machine_appends_to_a_log_of_its_own(tmp_path, monkeypatch, undistu
         if done == 20:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="20 finished points are kept"):
         run_sweep(make_plan(), tmp_path, backend=cheap_backend(), progress=interrupt)
     with monkeypatch.context() as patch:
         be(patch, ELSEWHERE)

@@ -15,7 +15,7 @@ import pytest
 import sweep_samples
 from sweep_samples import cheap_backend, make_plan
 
-from xbarsim.errors import ConfigError, SolverError
+from xbarsim.errors import ConfigError, Interrupted, SolverError
 from xbarsim.fleet.local import run_local
 from xbarsim.fleet.queue import GroupQueue
 from xbarsim.sweep.run import estimate_seconds, run_sweep
@@ -154,7 +154,7 @@ def test_an_interrupt_leaves_a_table_of_what_was_done(tmp_path):
         if done == 7:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="7 finished points are kept"):
         run_sweep(make_plan(), tmp_path, backend=cheap_backend(), progress=interrupt)
     assert len(pd.read_csv(tmp_path / "points.csv")) == len(read_store(tmp_path).results) == 7
     assert not (tmp_path / "lock").exists()

@@ -224,7 +224,7 @@ def _time_unit(facts: Any) -> Finding | None:
             f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock:.4g}e6, {clock:.4g} GHz {clock:.4g}e9"
         )
         return Finding(text=text, certain=clock < 5e3)
-    pulses = {"timing.pulse_s": timing.pulse_s, "device.write.pulse_s": getattr(write, "pulse_s", None)}
+    pulses = {"timing.pulse_s": timing.pulse_seconds, "device.write.pulse_s": getattr(write, "pulse_s", None)}
     for key, value in pulses.items():
         if value is not None and value > 1e-2:
             text = f"{key}: {value:.4g} s; {value:.4g} ns is written {value:.4g}e-9"
