@@ -226,7 +226,7 @@ def _time_unit(facts: Any) -> Finding | None:
         return Finding(text=text, certain=clock < 5e3)
     pulses = {"timing.pulse_s": timing.pulse_seconds, "device.write.pulse_s": getattr(write, "pulse_s", None)}
     for key, value in pulses.items():
-        if value is not None and value > 1e-2:
+        if isinstance(value, float) and value > 1e-2:
             text = f"{key}: {value:.4g} s; {value:.4g} ns is written {value:.4g}e-9"
             return Finding(text=text, certain=value > 0.5)
     return None
