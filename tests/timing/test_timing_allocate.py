@@ -68,6 +68,24 @@ def test_a_larger_budget_is_never_slower(hardware, network, budgets):
         assert more.throughput_hz >= 0.99 * less.throughput_hz
 
 
+def test_more_converters_leave_the_replicas_of_fewer():
+    """Where the slowest layer is too large for a second replica, the other layer still gets some."""
+    builder = NetworkBuilder("narrow and wide", (16, 8, 8))
+    for name, channels in (("narrow", 2), ("wide", 32)):
+        builder.add("conv2d", name, settings={"channels": channels, "kernel": 3, "padding": 1})
+    network, sizes = builder.build(), {"crossbar.rows": 32, "crossbar.cols": 32}
+    balanced = {"mapping.replication": "balanced", "mapping.array_budget": 40}
+    costs = {}
+    for converters in (1, 2, 4, 8, 16):
+        hardware = xs.load_hardware("mnsim", {**sizes, "adc.per_array": converters})
+        once, found = (xs.estimate(network, each).cost for each in (hardware, hardware.override(balanced)))
+        assert found.delay_s < 0.99 * once.delay_s
+        costs[converters] = found
+    for less, more in itertools.pairwise(costs.values()):
+        assert more.delay_s <= 1.01 * less.delay_s
+        assert more.throughput_hz >= 0.99 * less.throughput_hz
+
+
 def test_replicas_that_links_cannot_feed_are_not_made():
     hardware = xs.load_hardware("mnsim", {"mapping.replication": "balanced", "mapping.array_budget": 1600})
     network = xs.load_network("resnet20")

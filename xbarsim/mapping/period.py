@@ -9,7 +9,7 @@ from xbarsim.config import Hardware
 from xbarsim.mapping.layer import LayerDraft
 
 
-def read_period(layer: LayerDraft) -> int:
+def read_period(layer: LayerDraft, converters: float | None = None) -> int:
     """Return the cycles between two array reads: the read itself or the converters' sweep, whichever is longer.
 
     The converters of a crossbar (``adc.per_array`` for each of its arrays) share the columns of its fullest column
@@ -20,16 +20,18 @@ def read_period(layer: LayerDraft) -> int:
     ----------
     layer : LayerDraft
         The layer.
+    converters : float, optional
+        Converters of an array where it has more; left out, all that it has.
 
     Returns
     -------
     int
         Period [cycles].
     """
-    return sweep_period(layer.hardware, layer.partition.stripe.round_columns)
+    return sweep_period(layer.hardware, layer.partition.stripe.round_columns, converters)
 
 
-def sweep_period(hardware: Hardware, columns: int) -> int:
+def sweep_period(hardware: Hardware, columns: int, converters: float | None = None) -> int:
     """Return the cycles between two reads of a crossbar with so many used columns; see :func:`read_period`.
 
     Parameters
@@ -38,6 +40,8 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
         Converters and clock.
     columns : int
         Used columns of the crossbar.
+    converters : float, optional
+        Converters of an array where it has more; left out, all that it has.
 
     Returns
     -------
@@ -47,25 +51,27 @@ def sweep_period(hardware: Hardware, columns: int) -> int:
     rate = rate_component("adc", hardware).rate_hz if "adc" in hardware.components else None
     if rate is None:
         return hardware.read_cycles
-    converters = hardware.adc.per_array * hardware.arrays_per_crossbar
-    sweep = conversions_of(hardware, columns) / converters * hardware.clock_hz / rate
+    each = min(hardware.adc.per_array, converters or hardware.adc.per_array)
+    sweep = conversions_of(hardware, columns) / (each * hardware.arrays_per_crossbar) * hardware.clock_hz / rate
     return max(hardware.read_cycles, math.ceil(min(sweep, 1e18) - 1e-9))
 
 
-def window_cycles(layer: LayerDraft) -> tuple[int, int]:
+def window_cycles(layer: LayerDraft, converters: float | None = None) -> tuple[int, int]:
     """Return how long one window occupies the arrays of a layer in all rounds, and how long it takes to come out.
 
     Parameters
     ----------
     layer : LayerDraft
         The layer.
+    converters : float, optional
+        Converters of an array where it has more; left out, all that it has.
 
     Returns
     -------
     int, int
         Occupancy and latency [cycles].
     """
-    occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer))
+    occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer, converters))
     return layer.rounds * occupancy, (layer.rounds - 1) * occupancy + latency
 
 

@@ -19,7 +19,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.limits import check_limit
 from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
 from xbarsim.mapping.layer import LayerDraft, LayerPlan, draft_layer, place_layers
-from xbarsim.mapping.replicate import choose_replicas, refuse_replicas
+from xbarsim.mapping.replicate import BY_TIME, Balance, choose_replicas, refuse_replicas
 from xbarsim.mapping.settle import settle_pulse
 from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
@@ -103,7 +103,7 @@ def plan_network(
     weight_bits: int | None = None,
     activation_bits: int | None = None,
     may_cut: bool = True,
-    interval: int | None = None,
+    balance: Balance = BY_TIME,
 ) -> Plan:
     """Lay a network out on arrays, tiles and chips.
 
@@ -120,8 +120,8 @@ def plan_network(
         Bits of all layers, in place of the hardware's own.
     may_cut : bool
         Whether layers may be cut; if not, what is larger than all chips is refused.
-    interval : int, optional
-        Cycles in which balanced replicas should do the windows of a layer; left out, the least that the budgets allow.
+    balance : Balance
+        What replicas are balanced by; left out, the time of arrays, as short as the budgets allow.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def plan_network(
     drafts = assign_turns(drafts, hardware)
     turn_count = drafts[-1].turn + 1
     _check_arrays(drafts, network)
-    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware, interval)
+    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware, balance)
     _check_arrays(drafts, network)
     placed, held = place_layers(drafts)
     tiles_per_chip, chips = fit_chips(held, hardware)

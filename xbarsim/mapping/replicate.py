@@ -14,6 +14,19 @@ from xbarsim.mapping.period import window_cycles
 from xbarsim.mapping.turn import count_slots, fit_chips
 
 
+class Balance(NamedTuple):
+    """What replicas are balanced by."""
+
+    converters: float | None = None
+    """Converters of an array where it has more, in the time of its windows; None for all that it has."""
+    interval: int | None = None
+    """Cycles in which the arrays of a layer should do their windows; None for the least that the budgets allow."""
+
+
+BY_TIME = Balance()
+"""The time of arrays as they are, as short as the budgets allow."""
+
+
 class Load(NamedTuple):
     """Work that replicas share."""
 
@@ -59,7 +72,7 @@ def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool
     return [load.share(high) for load in loads]
 
 
-def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, interval: int | None = None) -> list[LayerDraft]:
+def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: Balance = BY_TIME) -> list[LayerDraft]:
     """Choose the replicas of every layer within the budgets of arrays and area.
 
     Parameters
@@ -68,8 +81,8 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, interval: 
         Layers, one replica each, in one turn.
     hardware : Hardware
         ``mapping`` says whether there are replicas and what they may take, ``chip`` what there is.
-    interval : int, optional
-        Cycles in which layers should do their windows; left out, the least that the budgets allow.
+    balance : Balance
+        Converters and cycles that replicas are chosen for.
 
     Returns
     -------
@@ -126,11 +139,11 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, interval: 
                 f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {metres:.4g} m2 that the weights need "
                 f"{without}"
             )
-    loads = [Load(drafts[index].windows, window_cycles(drafts[index])[0]) for index in free]
-    if interval is None:
+    loads = [Load(drafts[index].windows, window_cycles(drafts[index], balance.converters)[0]) for index in free]
+    if balance.interval is None:
         chosen = complete(balance_replicas(loads, lambda counts: fits(complete(counts))))
     else:
-        chosen = complete([load.share(interval) for load in loads])
+        chosen = complete([load.share(balance.interval) for load in loads])
     return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
 
 

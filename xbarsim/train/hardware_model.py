@@ -101,8 +101,14 @@ def draw_chip(
     ConfigError
         If an input is wrong, or a layer is an epitome.
     """
-    bits_of = {"weight_bits": weight_bits, "activation_bits": activation_bits}
-    plan = plan_network(network, hardware, layers=layers, **bits_of, may_cut=False)
+    plan = plan_network(
+        network,
+        hardware,
+        layers=layers,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        may_cut=False,
+    )
     bits = {p.name: {"weight_bits": p.weight_bits, "activation_bits": p.activation_bits} for p in plan.layers}
     quantized = quantize_network(
         network,
