@@ -1,7 +1,8 @@
 """One SHA-256 of costs, outputs and operators under every kernel of the BLAS and every target of the compiler.
 
 ``python benchmarks/validation/bits.py`` computes the same results in a process of its own for each OpenBLAS kernel
-(``OPENBLAS_CORETYPE``) and Numba target (``NUMBA_CPU_NAME``) that this machine can run, and prints their hashes. Where
+(``OPENBLAS_CORETYPE``) and Numba target (``NUMBA_CPU_NAME``) that this machine can run, with NumPy's least
+instructions and with a C library that uses none of the later ones, and prints their hashes. Where
 hashes differ it prints the largest difference. ``--python PATH`` adds other interpreters, which may have other versions
 of libraries.
 """
@@ -121,6 +122,7 @@ def main() -> int:
     cases = [("as it is", sys.executable, {})]
     cases += [(f"OPENBLAS_CORETYPE={name}", sys.executable, {"OPENBLAS_CORETYPE": name}) for name in blas]
     cases += [(f"NUMBA_CPU_NAME={name}", sys.executable, _describe_target(name)) for name in targets]
+    cases += [(name, sys.executable, changes) for name, changes in _describe_libraries()]
     cases += [(path, path, {}) for path in given.python]
     print(f"Python {platform.python_version()}, {platform.machine()}")
     different = 0
@@ -139,6 +141,19 @@ def main() -> int:
             shown = "; ".join(f"{part} by {size:.1e}" for part, size in worst.items())
             print(f"{name:32s} {whole[:16]} {'differs: ' + shown if worst else 'equal'}", flush=True)
     return different
+
+
+def _describe_libraries() -> list[tuple[str, dict[str, str]]]:
+    """Return NumPy with its least instructions, and the C library without fused products and sums."""
+    import numpy as np
+
+    core = vars(np).get("_core") or vars(np)["core"]
+    features = ",".join(core._multiarray_umath.__cpu_dispatch__)
+    without = "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX2_Usable,-FMA_Usable"
+    return [
+        ("NPY_DISABLE_CPU_FEATURES", {"NPY_DISABLE_CPU_FEATURES": features}),
+        ("GLIBC_TUNABLES", {"GLIBC_TUNABLES": without}),
+    ]
 
 
 def _describe_target(name: str) -> dict[str, str]:

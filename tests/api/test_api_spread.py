@@ -92,13 +92,17 @@ def test_an_interrupted_simulation_continues(data, hardware, expected, tmp_path)
     check(xs.simulate("digits", hardware, blocks(*data), **settings), expected)
 
 
-def test_a_checkpoint_of_another_simulation_is_refused(data, hardware, tmp_path):
+def test_a_checkpoint_of_another_simulation_is_refused(data, hardware, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     xs.simulate("digits", hardware, *data, checkpoint=folder)
     with pytest.raises(ConfigError, match="holds a simulation with seed 0, this one has 1; choose another folder"):
         xs.simulate("digits", hardware, *data, checkpoint=folder, seed=1)
     with pytest.raises(ConfigError, match="holds a simulation with hardware"):
         xs.simulate("digits", "isaac", *data, checkpoint=folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("xbarsim.api.flow.describe_target", lambda: "elsewhere")
+        with pytest.raises(ConfigError, match="a simulation with target"):
+            xs.simulate("digits", hardware, *data, checkpoint=folder)
     images = data[0].copy()
     images[70] += 0.25  # not among the calibration images: its block is computed again
     found = xs.simulate("digits", hardware, images, checkpoint=folder)

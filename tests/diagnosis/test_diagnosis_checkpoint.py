@@ -128,3 +128,13 @@ def test_remedies_are_tried_by_name_or_glob(data):
     assert set(found["remedy"]) == {"output correction", "output correction on the chip"}
     with pytest.raises(xs.ConfigError, match="remedies: 'outputs'"):
         explain(data, parts=["remedies"], remedies=["outputs"])
+
+
+def test_what_another_target_computed_is_computed_again(data, tmp_path, monkeypatch):
+    explain(data, checkpoint=tmp_path, remedies=[])
+    done = allow(monkeypatch, 100)
+    explain(data, checkpoint=tmp_path, remedies=[])
+    assert done["simulate"] == 0
+    monkeypatch.setattr(bench, "describe_target", lambda: "elsewhere")
+    explain(data, checkpoint=tmp_path, remedies=[])
+    assert done["simulate"] > 0

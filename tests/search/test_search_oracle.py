@@ -118,6 +118,19 @@ def test_accuracy_is_what_simulate_says_and_is_kept(tmp_path):
     assert again.accuracy("digits", images, digits.labels, {"conv1": {"adc.bits": 6}}, seed=3) == found
 
 
+def test_accuracy_is_kept_for_one_target_and_costs_for_all(tmp_path, monkeypatch):
+    images, labels = np.random.default_rng(1).random((4, 1, 8, 8)).astype(np.float32), np.arange(4)
+    oracle = CostOracle("reference", cache=tmp_path)
+    oracle.accuracy("digits", images, labels)
+    oracle.cost("digits")
+    monkeypatch.setattr("xbarsim.search.oracle.describe_target", lambda: "elsewhere")
+    other = forget(oracle)
+    other.cost("digits")
+    assert len(AnswerCache(tmp_path)) == 2
+    other.accuracy("digits", images, labels)
+    assert len(AnswerCache(tmp_path)) == 3
+
+
 def test_another_hardware_network_choice_or_seed_is_another_question(tmp_path):
     one, other = CostOracle("nax", cache=tmp_path), CostOracle("isaac", cache=tmp_path)
     assert one.layer("conv2d", SHAPE).edap != other.layer("conv2d", SHAPE).edap

@@ -23,10 +23,22 @@ from xbarsim.search import (
     run_search,
 )
 from xbarsim.search.pareto import crowd_points, find_front, rank_points
+from xbarsim.search.run import name_search
 
 needs_optuna = pytest.mark.skipif(find_spec("optuna") is None, reason="the extra search is not installed")
 
 ARRAYS = {"network": "resnet20", "hardware": "nax", "space": {"*": {"array": [16, 32, 64, 128]}}, "points": 40}
+
+
+def test_only_searches_with_outputs_or_training_are_named_by_the_target(monkeypatch):
+    network, oracle = {"network": "digits", "hardware": "nax", "space": ARRAYS["space"]}, CostOracle("nax", cache=None)
+    trained = {"method": "differentiable", "train": "digits", "data": "digits", "objectives": {"cost.edap": "min"}}
+    searches = [make_search({**network, **more}) for more in ({}, {"data": "digits"}, trained)]
+    spaces = [make_space(each.space, xs.load_network("digits"), oracle.hardware) for each in searches]
+    here = [name_search(search, space, oracle) for search, space in zip(searches, spaces, strict=True)]
+    monkeypatch.setattr("xbarsim.search.run.describe_target", lambda: "elsewhere")
+    there = [name_search(search, space, oracle) for search, space in zip(searches, spaces, strict=True)]
+    assert [one == other for one, other in zip(here, there, strict=True)] == [True, False, False]
 
 
 def naive_front(values, violations):

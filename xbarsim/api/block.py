@@ -22,6 +22,7 @@ from xbarsim.api.prepare import Job
 from xbarsim.api.programming import program_job
 from xbarsim.inference.simulate import run_machines
 from xbarsim.network import FloatRun, Network, QuantizedNetwork, find_executor, run_integer
+from xbarsim.target import compare_target, describe_target
 
 FACTORY = f"{__name__}:BlockRunner"
 """Makes the function of blocks from work and threads, as ``module:name``."""
@@ -53,6 +54,8 @@ class BlockWork:
     """What runs it."""
     plugins: tuple[str, ...]
     """Classes of users that workers need, as ``kind:name``."""
+    target: str
+    """What the simulation was planned for."""
     folders: tuple[str, ...] = ()
     """Folders of the chips, on this machine."""
     files: tuple[Mapping[str, bytes], ...] = ()
@@ -104,6 +107,7 @@ class BlockRunner:
         else:
             chips = [load_chip(folder, verify=False).programmed for folder in work.folders or _unpack(work.files)]
         self._set(tuple(chips), work.origin, work.executor, threads)
+        self._planned = work.target
 
     @classmethod
     def of(cls, chips: tuple[Programmed, ...], origin: Network | None, executor: str, threads: int) -> BlockRunner:
@@ -114,6 +118,7 @@ class BlockRunner:
 
     def __call__(self, task: BlockTask) -> BlockOutputs:
         """Return the outputs of a block."""
+        compare_target(self._planned)
         x, first = task.images, self._chips[0]
         network = first.quantized.network
         values = np.empty((2 + len(self._chips), len(x), *network.output_shape), np.float32)
@@ -128,6 +133,7 @@ class BlockRunner:
 
     def _set(self, chips: tuple[Programmed, ...], origin: Network | None, executor: str, threads: int) -> None:
         self._chips, self._origin, self._executor, self._threads = chips, origin, executor, threads
+        self._planned = describe_target()
 
 
 def _remake(recipe: Remake, trial: int, threads: int) -> Programmed:

@@ -38,6 +38,7 @@ from xbarsim.plugin import select_plugins
 from xbarsim.report import Seconds
 from xbarsim.report.judge import Judge
 from xbarsim.store import hash_arrays
+from xbarsim.target import describe_target
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -199,7 +200,7 @@ class _Flow:
             "version": __version__, "network": self._job.network.hash, "reference": origin.hash,
             "hardware": hashlib.sha256(repr(layers).encode()).hexdigest()[:16],
             "bits": hashlib.sha256(repr(self._job.key).encode()).hexdigest()[:16], "chips": self._runs,
-            "seed": self._options.seed, "calibration": hash_arrays([self._known]),
+            "seed": self._options.seed, "calibration": hash_arrays([self._known]), "target": describe_target(),
         }  # fmt: skip
 
     def _program(self, place: Path | None) -> list[Programmed]:
@@ -256,7 +257,11 @@ class _Flow:
         folders = [place / f"chip-{trial}" for trial in range(self._runs)]
         plugins = tuple(select_plugins(*(layer.hardware for layer in self._job.plan.layers)))
         work = BlockWork(
-            origin=self._origin, executor=self._job.executor, plugins=plugins, folders=tuple(map(str, folders))
+            origin=self._origin,
+            executor=self._job.executor,
+            plugins=plugins,
+            folders=tuple(map(str, folders)),
+            target=describe_target(),
         )
         queue = StreamQueue(tasks)
         if options.cluster is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def slot_area(hardware: Hardware) -> float:
     float
         Area of all components that do not belong to a whole chip [m2].
     """
-    return sum(
+    return math.fsum(
         count_instances(component, hardware, "array") * rate_component(name, hardware).area_m2
         for name, component in hardware.components.items()
         if component.per != "chip"
@@ -92,7 +93,7 @@ def shared_area(hardware: Hardware, *, off_chip: bool) -> float:
     float
         Area of those components that are counted for a chip [m2].
     """
-    return sum(
+    return math.fsum(
         component.count * rate_component(name, hardware).area_m2
         for name, component in hardware.components.items()
         if component.per == "chip" and is_off_chip(name, hardware) == off_chip
@@ -131,7 +132,7 @@ class ChipArea:
         float
             Area [m2].
         """
-        used = sum(count * each for count, each in zip(held, self.layer_m2))
+        used = math.fsum(count * each for count, each in zip(held, self.layer_m2))
         slots = tiles_per_chip * chips * self.chip.arrays_per_tile
         shared = self.shared_m2 + self.off_chip_m2 * float(self.chip.off_chip_share(tiles_per_chip))
         return used + (slots - sum(held)) * self.unused_m2 + chips * shared

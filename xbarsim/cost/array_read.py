@@ -15,6 +15,7 @@ Neglected: correlations between inputs. ``simulate`` measures levels and inputs 
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Hashable
 from typing import Any
@@ -38,6 +39,8 @@ READS = 16
 """Random reads that are solved side by side."""
 HALVINGS = 60
 """Steps of the bisection that finds a distribution."""
+DIGITS = 9
+"""Digits kept of what solved reads take; those behind depend on the instructions of the processor."""
 
 
 class AssumedReads:
@@ -62,7 +65,8 @@ class AssumedReads:
         self._zeros = _encode_zeros(hardware, cells)
         self._has_unit, self._has_reference = hardware.has_unit_column, hardware.has_reference_column
         self._inputs = np.arange(1 << hardware.dac.bits) / ((1 << hardware.dac.bits) - 1)
-        self._input_chances = spread_mean(self._inputs**hardware.dac.power, activity.input_activity)
+        powers = np.array([value**hardware.dac.power for value in self._inputs.tolist()])
+        self._input_chances = spread_mean(powers, activity.input_activity)
         self._known: dict[ArrayFill, float] = {}
 
     @property
@@ -89,7 +93,7 @@ class AssumedReads:
 
     def _find_watt(self, fill: ArrayFill) -> float:
         columns = self._average_columns(fill)
-        share = float(self._input_chances @ self.circuit.weigh(self._inputs))
+        share = math.fsum(self._input_chances * self.circuit.weigh(self._inputs))
         ideal = self.circuit.full_watt * share * fill.driven * float(columns[0].sum())
         if self.circuit.is_ideal or not ideal:
             return ideal
@@ -106,7 +110,7 @@ class AssumedReads:
         own = 1.0 / fill.groups
         for power, row in enumerate(found, start=1):
             row[:] = cells[0] ** power
-            weights, zeros = self._chances @ cells**power, cells[self._zeros] ** power
+            weights, zeros = math.fsum(self._chances * cells**power), cells[self._zeros] ** power
             if self._has_unit:
                 row[self._cols] = cells[1] ** power
             row[: fill.cols] = own * weights + (1.0 - own) * float(zeros.mean())
@@ -134,7 +138,7 @@ class AssumedReads:
         """Return the mean square of the voltage of an input, and the mean product of two, over pulses [V2]."""
         chances, full = self._input_chances, self.circuit.read_volt**2
         if self.circuit.pulses == 1:
-            return full * float(chances @ self._inputs**2), full * float(chances @ self._inputs) ** 2
+            return full * math.fsum(chances * self._inputs**2), full * math.fsum(chances * self._inputs) ** 2
         sent = 1.0 - np.cumsum(chances)[:-1]  # chance that a pulse is sent
         return full * float(sent.mean()), full * float((sent**2).mean())
 
@@ -156,7 +160,8 @@ class AssumedReads:
         opening[:, : fill.rows] = sent * (rng.random((READS, fill.rows)) < fill.driven / fill.rows)
         opening[~opening.any(axis=1), 0] = 1.0
         found = find_power(self._siemens[levels][np.newaxis], opening, self.circuit, threads=1)
-        return float(found.watt.sum() / found.ideal_watt.sum())
+        ratio = math.fsum(found.watt.ravel()) / math.fsum(found.ideal_watt.ravel())
+        return float(f"{ratio:.{DIGITS}g}")
 
 
 def assume_reads(hardware: Hardware) -> AssumedReads:
@@ -263,7 +268,7 @@ def assume_layer_watt(layer: LayerPlan, reads: AssumedReads) -> float:
         Mean over its arrays and reads [W].
     """
     fills = layer.partition.fills if layer.epitome is None else _count_epitome(layer)
-    total = sum(count * reads.find_watt(fill) for fill, count in fills.items())
+    total = math.fsum(count * reads.find_watt(fill) for fill, count in fills.items())
     return total / sum(fills.values())
 
 
@@ -303,9 +308,10 @@ def spread_mean(values: Floats, mean: float) -> Floats:
     low, high = -200.0, 200.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        chances = np.exp(middle * (values - (1.0 if middle > 0 else 0.0)))
-        chances /= chances.sum()
-        low, high = (middle, high) if float(chances @ values) < mean else (low, middle)
+        exponents = middle * (values - (1.0 if middle > 0 else 0.0))
+        chances = np.array([math.exp(exponent) for exponent in exponents.tolist()])
+        chances /= math.fsum(chances)
+        low, high = (middle, high) if math.fsum(chances * values) < mean else (low, middle)
     return chances
 
 

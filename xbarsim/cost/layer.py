@@ -117,7 +117,7 @@ def price_layer(
     clock, own = hardware.clock_hz, plan.layers[0].hardware
     cycles = step.finish_cycles - step.start_cycles
     # idle components draw power while the layer works, not while its input arrives
-    idle = sum(price_idle(list_prices(own), part.arrays, activity.interval_s).values())
+    idle = math.fsum(price_idle(list_prices(own), part.arrays, activity.interval_s).values())
     energy = part.energy_joule - idle * (1 - step.busy_cycles / activity.interval_cycles)
     throughput, delay = clock / step.busy_cycles, cycles / clock
     return dataclasses.replace(
@@ -125,7 +125,7 @@ def price_layer(
         energy_joule=energy,
         delay_s=delay,
         throughput_hz=throughput,
-        area_m2=sum(area for name, area in part.area_by_component.items() if not is_off_chip(name, hardware)),
+        area_m2=math.fsum(area for name, area in part.area_by_component.items() if not is_off_chip(name, hardware)),
         cycles=cycles,
         layers=(dataclasses.replace(part, energy_joule=energy),),
         components=(),

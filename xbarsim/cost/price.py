@@ -11,6 +11,7 @@ programming of a chip that holds all weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -265,8 +266,8 @@ def _layer_cost(
         start_s=step.start_cycles / clock,
         finish_s=step.finish_cycles / clock,
         busy_s=step.busy_cycles / clock,
-        energy_joule=sum(energy.values()),
-        area_m2=sum(area.values()),
+        energy_joule=math.fsum(energy.values()),
+        area_m2=math.fsum(area.values()),
         energy_by_component=energy,
         area_by_component=area,
     )
@@ -282,7 +283,7 @@ def _price_rest(plan: Plan, tags: Tags, interval_s: float) -> LayerCost:
             if tag.idle_watt:
                 energy[name] = tag.count_chips(plan) * tag.idle_watt * interval_s
     return LayerCost(
-        name=REST, kind=REST, arrays=unused, energy_joule=sum(energy.values()), area_m2=sum(area.values()),
+        name=REST, kind=REST, arrays=unused, energy_joule=math.fsum(energy.values()), area_m2=math.fsum(area.values()),
         energy_by_component=energy, area_by_component=area,
     )  # fmt: skip
 
@@ -305,21 +306,21 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
             shares: list[tuple[float, Tag]] = [(own.count_chips(plan), own)]
         else:
             shares = [(arrays, tags[name]) for arrays, tags in held]
-        idle = sum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
-        energy = sum(part.energy_by_component.get(name, 0.0) for part in parts)
+        idle = math.fsum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
+        energy = math.fsum(part.energy_by_component.get(name, 0.0) for part in parts)
         found.append(
             ComponentCost(
                 component=name,
                 action=own.action,
                 actions=totals.get(own.action, 0),
-                instances=sum(count * tag.instances for count, tag in shares),
+                instances=math.fsum(count * tag.instances for count, tag in shares),
                 action_energy_joule=max(0.0, energy - idle),
                 idle_energy_joule=idle,
                 energy_joule=energy,
-                area_m2=sum(part.area_by_component.get(name, 0.0) for part in parts),
+                area_m2=math.fsum(part.area_by_component.get(name, 0.0) for part in parts),
             )
         )
-    energy = sum(part.energy_by_component.get(PROGRAMMING, 0.0) for part in parts)
+    energy = math.fsum(part.energy_by_component.get(PROGRAMMING, 0.0) for part in parts)
     if energy:
         found.append(
             ComponentCost(
@@ -332,7 +333,7 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
 
 def _sum_up(bill: Bill) -> Cost:
     plan, activity, parts = bill.plan, bill.activity, bill.parts
-    energy, area = sum(part.energy_joule for part in parts), sum(part.area_m2 for part in parts)
+    energy, area = math.fsum(part.energy_joule for part in parts), math.fsum(part.area_m2 for part in parts)
     throughput = 1 / activity.interval_s
     return Cost(
         energy_joule=energy,
@@ -347,8 +348,8 @@ def _sum_up(bill: Bill) -> Cost:
         layers=parts,
         components=_by_component(bill),
         turns=plan.turn_count,
-        programming_s=sum(program_seconds(plan)),
-        programming_joule=sum(written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers),
+        programming_s=math.fsum(program_seconds(plan)),
+        programming_joule=math.fsum(written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers),
         lifetime_inferences=_lifetime(plan),
         unpriced=find_unpriced(
             activity.steps, {id(each.hardware): each.priced for each in bill.lists}, id(plan.hardware)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -129,7 +130,7 @@ class Cost:
     @property
     def core_area_m2(self) -> float:
         """Area of all chips without off-chip I/O [m2]."""
-        return self.area_m2 - sum(each.area_m2 for each in self.components if each.action == OFF_CHIP)
+        return self.area_m2 - math.fsum(each.area_m2 for each in self.components if each.action == OFF_CHIP)
 
     @property
     def edap_core(self) -> float:

@@ -26,6 +26,7 @@ from xbarsim.report.document import plain
 from xbarsim.report.judge import Judge
 from xbarsim.report.record import describe_record
 from xbarsim.store import hash_arrays
+from xbarsim.target import describe_target
 
 COSTS = ("energy_joule", "area_m2", "delay_s")
 """What remedies are compared in beside what they give back: fields of the cost of an inference."""
@@ -121,6 +122,7 @@ class Bench:
                 folder=subject.checkpoint,
                 about=[
                     __version__,
+                    describe_target(),
                     hash_network(plan.network),
                     hash_arrays([subject.images, subject.calibration]),
                     subject.seed,

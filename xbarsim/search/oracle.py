@@ -29,6 +29,7 @@ from xbarsim.report.outputs import METRICS
 from xbarsim.search.cache import fingerprint_code, open_cache
 from xbarsim.search.design import Choice, Design, apply_choices, choose_shape, has_accuracy, load_backbone
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
+from xbarsim.target import describe_target
 
 AnswerT = TypeVar("AnswerT", Cost, Accuracy, float)
 
@@ -293,7 +294,7 @@ class CostOracle:
         known = None if calibration is None else np.asarray(calibration)
         data = [None if part is None else _hash(part) for part in (x, truth, known)]
         plain = {key: value for key, value in settings.items() if key != "threads" and value is not None}
-        key = [net.hash, list(choices.items()), data, plain]
+        key = [net.hash, list(choices.items()), data, plain, describe_target()]
 
         def run() -> Report:
             name = self._name("simulation", *key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from xbarsim.search.space import Point, Space, make_space
 from xbarsim.search.store import SearchStore
 from xbarsim.search.task import GRADIENT, RULES, Search
 from xbarsim.search.trace import Metrics, Trace, trace_runs
+from xbarsim.target import describe_target
 
 Progress = Callable[[str, int, int], None]
 
@@ -87,6 +89,8 @@ def make_sampler(search: Search, space: Space) -> Sampler:
 def name_search(search: Search, space: Space, oracle: CostOracle) -> str:
     """Return a hash of everything that decides which points are asked for and what they are worth."""
     name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
+    if search.needs_images or search.method == GRADIENT:
+        name += f"-{hashlib.sha256(describe_target().encode()).hexdigest()[:16]}"
     plugins = select_plugins(search, names=_name_classes(search))
     return f"{name}-{hash_plugins(plugins)}" if plugins else name
 

@@ -10,6 +10,7 @@ from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import find_executor
 from xbarsim.sweep.metric import collect_metrics
 from xbarsim.sweep.plan import Point, Workload, join_layers, split_settings
+from xbarsim.target import compare_target, describe_target
 
 
 class Evaluator:
@@ -31,7 +32,7 @@ class Evaluator:
         self._arrays = KeptArrays()
 
     def __call__(self, point: Point) -> dict[str, Any]:
-        """Return every metric of a point."""
+        """Return every metric of a point, and ``target`` where it is not the one that the point was planned for."""
         work = self._workload
         changes, by_layer = split_settings(point.settings)
         network = work.networks[point.network]
@@ -44,6 +45,7 @@ class Evaluator:
             raise ConfigError(
                 f"executor: points were planned for {work.runner}, and this worker has {found}; install it"
             )
+        compare_target(work.target)
         if point.family != self._family:  # points come family by family: the last one's network is done with
             self._family = point.family
             self._shared.drop_quantized()
@@ -53,4 +55,5 @@ class Evaluator:
                 trials=work.trials, seed=work.seed, threads=self._threads, executor=work.executor, shared=self._shared,
                 metric=work.metric,
             )  # fmt: skip
-        return collect_metrics(report, work.metrics, work.labels)
+        metrics, target = collect_metrics(report, work.metrics, work.labels), describe_target()
+        return metrics if target == work.target else {**metrics, "target": target}

@@ -29,6 +29,7 @@ from xbarsim.store import hash_arrays
 from xbarsim.sweep.axis import split_key
 from xbarsim.sweep.design import combine_axes
 from xbarsim.sweep.file import Sweep, choose_metric
+from xbarsim.target import describe_target
 
 WIDTH_KEYS = ("weight_bits", "activation_bits")
 """Keys that change how a network is quantised."""
@@ -83,6 +84,8 @@ class Workload:
     """What simulations measure on the outputs."""
     plugins: tuple[str, ...]
     """Plug-in classes that points need, as ``kind:name``."""
+    target: str
+    """What floats are computed with where points were planned; empty where only cost is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -190,7 +193,7 @@ def _load_workload(sweep: Sweep) -> Workload:
         networks=networks, hardware=hardware, layers=sweep.layers, images=images, labels=labels,
         calibration=calibration, trials=sweep.trials, seed=sweep.seed, executor=executor.name,
         runner=executor.describe(), metrics=sweep.chosen_metrics, metric=choose_metric(sweep.chosen_metrics),
-        plugins=tuple(_select_plugins(sweep, hardware)),
+        plugins=tuple(_select_plugins(sweep, hardware)), target="" if images is None else describe_target(),
     )  # fmt: skip
 
 
@@ -230,6 +233,7 @@ def _describe_common(sweep: Sweep, workload: Workload) -> dict[str, Any]:
         **({"plugins": plugins} if plugins else {}),
         **({"executor": workload.runner} if workload.executor != "own" else {}),
         **({"outputs": [workload.metric, *measured]} if measured else {}),
+        **({"target": workload.target} if workload.target else {}),
         "version": __version__,
         "seed": sweep.seed,
         "trials": sweep.trials if sweep.data is not None else 1,

@@ -123,7 +123,7 @@ class SweepStore:
             return
         old = read_document(self.folder)
         new = json.loads(json.dumps(describe_plan(self._plan)))
-        parts = ("version", "seed", "trials", "data", "layers", "network_hash", "hardware_hash")
+        parts = ("version", "seed", "trials", "data", "layers", "target", "network_hash", "hardware_hash")
         differ = [name for name in parts if old.get("provenance", {}).get(name) != new["provenance"].get(name)]
         what = f" ({', '.join(differ)} differ)" if differ else ""
         raise ConfigError(

@@ -127,7 +127,7 @@ def _describe_rounds(layer: LayerPlan, epitome: EpitomePlan, sum_bits: int) -> A
         crossbars=int((rows_read * cols_read).sum()),
         rows=int((driven.sum(axis=1) * cols_read).sum()),
         conversions=int((rows_read * converted.sum(axis=1)).sum()),
-        cells=int(driven.sum(axis=1) @ wanted.sum(axis=1)),
+        cells=int((driven.sum(axis=1) * wanted.sum(axis=1)).sum()),
         input_bits=layer.input_bits,
         results=int((rows_read * results).sum()),
         sum_bits=sum_bits,

@@ -157,7 +157,7 @@ class _Placement:
     @property
     def total(self) -> int:
         """Bits times links."""
-        return int(self.links @ self.bits)
+        return int((self.links * self.bits).sum())
 
     def exchange(self, pairs: Ints, limits: NDArray[np.float64]) -> int:
         """Try exchanges; return how many were done."""
