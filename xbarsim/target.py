@@ -1,8 +1,8 @@
 """Name of what floats are computed with: processor, compiler, kernels of the BLAS, versions of libraries.
 
-Costs from ``estimate`` do not depend on it. Outputs and accuracies do in their last digits: where the processor can, the compiler makes
-one instruction of a product and a sum, and kernels of a BLAS add in different orders. Stored results that hold outputs
-or accuracies therefore have this name in their keys.
+Costs from ``estimate`` do not depend on it. Outputs and accuracies do in their last digits: where the processor can, the
+compiler makes one instruction of a product and a sum, and kernels of a BLAS add in different orders. Stored results
+that hold outputs or accuracies therefore have this name in their keys.
 """
 
 from __future__ import annotations
