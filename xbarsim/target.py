@@ -1,6 +1,6 @@
 """Name of what floats are computed with: processor, compiler, kernels of the BLAS, versions of libraries.
 
-Costs from ``estimate`` do not depend on it. Outputs and accuracies do in their last digits: where the processor can, the
+Costs from ``estimate`` do not depend on it. Outputs and accuracies do in their last digits: where a processor can, the
 compiler makes one instruction of a product and a sum, and kernels of a BLAS add in different orders. Stored results
 that hold outputs or accuracies therefore have this name in their keys.
 """
