@@ -113,6 +113,7 @@ def test_without_calibration_images_the_first_call_calibrates(images, tmp_path):
     assert list(chip.layers["name"]) == [node.name for node in chip.network.layers]
 
 
+@pytest.mark.slow
 def test_processes_share_a_loaded_chip_and_leave_its_files_alone(images, tmp_path):
     chip = xs.program("digits", "nax", images[:8])
     folder = chip.save(tmp_path / "chip")

@@ -132,6 +132,7 @@ def test_folders_of_shards_and_of_images_are_streams(data, hardware, tmp_path):
         check(xs.simulate("digits", hardware, str(tmp_path / "files")), expected)
 
 
+@pytest.mark.slow
 def test_a_data_loader_of_pytorch_is_a_stream(data, hardware, expected):
     torch = pytest.importorskip("torch")
     images, labels = map(torch.tensor, data)

@@ -207,6 +207,7 @@ def test_a_full_device_ends_a_command_that_prints_with_one_line(name):
     assert b"No space left" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_costs_no_file(tmp_path):
     command = f"{sys.executable} -m xbarsim simulate digits --images 4 --json {tmp_path}/a.json | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, check=True)
@@ -214,6 +215,7 @@ def test_a_reader_that_leaves_early_costs_no_file(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["accuracy"]["images"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_sweep_with_what_is_kept_said(number, tmp_path):
     (tmp_path / "sweep.yaml").write_text(

@@ -140,6 +140,7 @@ def test_a_run_without_a_feasible_design_reaches_nothing():
     assert traces[1] == Trace(name="random", seed=0, best=(0.5,))
 
 
+@pytest.mark.slow
 def test_a_search_reports_itself_beside_its_baselines(tmp_path):
     content = {
         **ARRAYS,

@@ -48,6 +48,7 @@ def test_none_is_an_answer_with_the_nearest_point():
     assert find_answer("cost.edap", "minimize", [], {}, 4).nearest is None
 
 
+@pytest.mark.slow
 def test_a_sweep_prints_and_writes_its_answer(tmp_path):
     content = {**COSTS, "where": "cost.crossbars >= 1", "minimize": "cost.area_m2"}
     summary = run_sweep(plan_sweep(make_sweep(content)), tmp_path, workers=1)

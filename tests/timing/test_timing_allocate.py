@@ -26,6 +26,7 @@ def make_pair(rng):
     return builder.build(), layers
 
 
+@pytest.mark.slow
 def test_pairs_are_within_5_percent_of_the_best_allocation():
     rng = random.Random(17)
     for _ in range(200):
