@@ -14,7 +14,7 @@ pytest.importorskip("distributed", reason="the extra cluster is not installed")
 from xbarsim.errors import ConfigError
 from xbarsim.fleet import cluster as cluster_module
 from xbarsim.fleet.cluster import connect, run_dask
-from xbarsim.sweep.run import run_sweep
+from xbarsim.sweep.run import FACTORY, run_sweep
 
 
 @pytest.fixture(scope="module")
@@ -106,5 +106,5 @@ def test_simulations_on_the_cluster_are_those_of_local_processes(tmp_path, clien
     axes = {"adc.bits": [5, 6], "crossbar.rows": [64, 128], "device.programming.sigma": [0.0, 0.1]}
     plan = make_plan(axes=axes, data="digits", images=60, trials=2, metrics=["accuracy.hardware", "cost.edap"])
     run_sweep(plan, tmp_path / "local", workers=2)
-    run_sweep(plan, tmp_path / "dask", backend=partial(run_dask, client=client))
+    run_sweep(plan, tmp_path / "dask", backend=partial(run_dask, client=client, factory=FACTORY))
     assert tables_of(tmp_path / "dask") == tables_of(tmp_path / "local")
