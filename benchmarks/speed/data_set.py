@@ -1,6 +1,6 @@
 """Parts of a simulation of a whole data set, measured, and the time that they predict for a cluster.
 
-    python benchmarks/speed/data_set.py [--network resnet50] [--images 50000] [--chips 3] [--cores 64]
+    python benchmarks/speed/data_set.py [--network resnet50] [--images 50000] [--chips 3] [--cores 64] [--quick]
 
 Measured on one thread, in CPU time: programming a chip with its first image, loading it with its first image, an image
 on the chip, in integers and in floats. The prediction divides the work on images by the cores, and is bounded by what
@@ -35,7 +35,12 @@ def main():
     parser.add_argument("--cores", type=int, default=64)
     parser.add_argument("--calibration", type=int, default=8, help="calibration images of the measured chip")
     parser.add_argument("--measured", type=int, default=4, help="images that are timed")
+    parser.add_argument(
+        "--quick", action="store_true", help="one image on a small network, so that the file cannot rot"
+    )
     given = parser.parse_args()
+    if given.quick:
+        given.network, given.calibration, given.measured = "digits", 4, 1
     is_file = given.network.endswith(".onnx")
     network = xs.load_network(given.network, **({} if is_file else {"weights": "random", "seed": 0}))
     rng = np.random.default_rng(0)
