@@ -35,9 +35,7 @@ def main():
     parser.add_argument("--cores", type=int, default=64)
     parser.add_argument("--calibration", type=int, default=8, help="calibration images of the measured chip")
     parser.add_argument("--measured", type=int, default=4, help="images that are timed")
-    parser.add_argument(
-        "--quick", action="store_true", help="one image on a small network"
-    )
+    parser.add_argument("--quick", action="store_true", help="one image on a small network")
     given = parser.parse_args()
     if given.quick:
         given.network, given.calibration, given.measured = "digits", 4, 1
