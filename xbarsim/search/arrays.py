@@ -11,8 +11,8 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, QuantizedLayer, quantize_network, run_network
+from xbarsim.search.design import choose_keys
 from xbarsim.search.supernet import Candidate, SuperNetwork
-from xbarsim.search.table import choose_hardware
 from xbarsim.train.hardware_model import LayerChip, draw_layer, run_on_chip
 from xbarsim.train.torch_network import Tensor, torch
 
@@ -75,7 +75,7 @@ class Arrays:
         """Compute a layer on the hardware of an option."""
         key = (candidate.name, repr(sorted(option.items(), key=lambda item: item[0])))
         if key not in self._drawn:
-            self._drawn[key] = self._draw(candidate, choose_hardware(option))
+            self._drawn[key] = self._draw(candidate, choose_keys(option))
         return run_on_chip(candidate.node, x, weight, bias, *self._drawn[key], self.generator)
 
     def _draw(self, candidate: Candidate, choice: dict[str, Any]) -> tuple[QuantizedLayer, LayerChip]:

@@ -51,6 +51,15 @@ def expand_axis(axis: str, value: Any) -> dict[str, Any]:
     return {"crossbar.rows": value, "crossbar.cols": value} if axis == "array" else {axis: value}
 
 
+def choose_keys(choice: Choice) -> dict[str, Any]:
+    """Return the hardware keys of a choice; axes that change the network are left out."""
+    keys: dict[str, Any] = {}
+    for axis, value in choice.items():
+        if axis not in (*SHAPE_AXES, ZERO):
+            keys.update(expand_axis(axis, value))
+    return keys
+
+
 def make_design(network: Network, options: Iterable[tuple[str, Choice]]) -> Design:
     """Apply choices of layers to a network.
 
@@ -241,12 +250,8 @@ def choose_shape(kind: str, shape: Mapping[str, Any], choice: Choice) -> LayerCh
     plain = Node(name="layer", kind=kind, attributes=attributes)
     node = change_layer(plain, source, choice.get("kernel"), choice.get("width", 1.0))
     epitome = choice.get("epitome")
-    keys: dict[str, Any] = {}
-    for axis, value in choice.items():
-        if axis not in (*SHAPE_AXES, ZERO):
-            keys.update(expand_axis(axis, value))
     return LayerChoice(
-        shape=shape if node is plain else query.describe(node, source), choice=keys,
+        shape=shape if node is plain else query.describe(node, source), choice=choose_keys(choice),
         epitome=None if epitome is None else Epitome.from_mapping(epitome),
     )  # fmt: skip
 

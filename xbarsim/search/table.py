@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from xbarsim.network.reshape import describe_context, describe_layer
-from xbarsim.search.design import SHAPE_AXES, expand_axis
+from xbarsim.search.design import choose_keys
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.space import Space
 
@@ -43,17 +40,8 @@ def tabulate_options(space: Space, oracle: CostOracle) -> dict[str, list[np.ndar
                 kernel = option.get("kernel") if space.network.node(layer).has_kernel else None
                 asked = describe_layer(space.network, layer, kernel)
                 around = describe_context(space.network, layer)
-                cost = oracle.layer(*asked, choose_hardware(option), **around)
+                cost = oracle.layer(*asked, choose_keys(option), **around)
                 found[:, index] += [getattr(cost, name) for name in TERMS.values()]
         for name, row in zip(TERMS.values(), found):
             table[name].append(row)
     return table
-
-
-def choose_hardware(option: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hardware keys of an option."""
-    choice: dict[str, Any] = {}
-    for axis, value in option.items():
-        if axis not in SHAPE_AXES:
-            choice.update(expand_axis(axis, value))
-    return choice
