@@ -71,6 +71,7 @@ def test_base_that_inherits_from_itself_is_refused(tmp_path):
     [
         (MINIMAL + "device: {}\n", ["device", "given twice"]),
         (MINIMAL + "adcs: {bits: 4}\n", ["adcs", "unknown key", "did you mean adc?"]),
+        (MINIMAL.replace("clock_hz", "method: analytic, clock_hz"), ["timing.method: was removed", "leave it out"]),
         (MINIMAL + "adc: {bits: 0}\n", ["adc.bits", "0", "greater than or equal to 1"]),
         (MINIMAL + "adc: {bits: 3.5}\n", ["adc.bits", "3.5"]),
         (MINIMAL.replace("rows: 8", "rows: 0"), ["crossbar.rows", "0"]),

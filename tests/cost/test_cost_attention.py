@@ -34,9 +34,8 @@ def test_products_of_activations_run_on_the_vector_unit_with_all_their_operation
         assert steps[name].counts["vector"] == TOKENS * TOKENS * WIDTH
 
 
-@pytest.mark.parametrize("method", ["cycle", "analytic"])
-def test_a_product_waits_for_all_of_its_operands(method):
-    steps = steps_of(**{"timing.method": method})
+def test_a_product_waits_for_all_of_its_operands():
+    steps = steps_of()
     assert steps["scores"].start_cycles >= max(steps["query"].finish_cycles, steps["key"].finish_cycles)
     assert steps["mixed"].start_cycles >= max(steps["scores"].finish_cycles, steps["value"].finish_cycles)
 

@@ -16,6 +16,7 @@ from xbarsim.errors import MappingError
 from xbarsim.mapping import plan_network
 from xbarsim.network import load_network
 from xbarsim.timing import find_bounds, simulate_plan
+from xbarsim.timing.busy import count_busy
 from xbarsim.timing.machine import build_machine
 from xbarsim.timing.simulate import bound_cycles, run
 
@@ -73,6 +74,8 @@ def test_the_event_loop_equals_the_simpy_machine_cycle_for_cycle(network, change
         assert result.start[first[step] + window] == cycle
     busy = sum(server.busy for server in oracle.servers.values()) + sum(oracle.noc.busy.values())
     assert result.busy.sum() == busy
+    if result.is_done:
+        np.testing.assert_array_equal(count_busy(machine), result.busy)
     low, high = bound_cycles(machine)
     assert result.cycles <= high
     assert low <= result.cycles or not result.is_done

@@ -18,6 +18,10 @@ _PLAIN = {
     "a valid dictionary": "a mapping of keys to values", "a valid tuple": "a list", "a valid list": "a list",
 }  # fmt: skip
 """Words of pydantic -> words of YAML."""
+_REMOVED = {
+    "timing.method": "was removed, since closed forms took as long as simulating every cycle; leave it out",
+}
+"""Dotted key of former versions -> what became of it."""
 
 
 def explain_error(error: ValidationError, record: type[BaseModel], origin: str) -> str:
@@ -40,6 +44,8 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
     first = error.errors(include_url=False)[0]
     path = [str(part) for part in first["loc"]]
     where = f" ({origin})" if origin else ""
+    if ".".join(path) in _REMOVED:
+        return f"{'.'.join(path)}: {_REMOVED['.'.join(path)]}{where}"
     if first["type"] == "extra_forbidden":
         return f"{'.'.join(path)}: unknown key{suggest(path[-1], find_keys(record, path[:-1]))}{where}"
     if first["type"] == "kind":

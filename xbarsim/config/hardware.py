@@ -69,9 +69,6 @@ class Timing(Record):
     """Pipeline stages, each as long as an array read, after the last read of a window (conversion, shift-add)."""
     overlapped: bool = True
     """Whether the next window is read while the previous one is still converted."""
-    method: Literal["cycle", "analytic"] = "cycle"
-    """``cycle`` simulates every window cycle by cycle; ``analytic`` uses closed forms without contention for shared
-    resources."""
     pipelined: bool = True
     """Whether layers run as a pipeline over windows, or one after another."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256

@@ -19,8 +19,7 @@ from xbarsim.errors import MappingError
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_events
 from xbarsim.timing._state import LoopState
-from xbarsim.timing.analytic import predict_windows
-from xbarsim.timing.busy import count_busy, count_resources
+from xbarsim.timing.busy import count_resources
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import Layout
 from xbarsim.timing.machine import EventTables, build_machine
@@ -166,32 +165,6 @@ def run(machine: EventTables) -> Run:
     return Run(is_done=code == DONE, start=start, finish=finish, busy=busy)
 
 
-def predict(machine: EventTables) -> Run:
-    """Predict a run in closed form, without waiting for shared resources.
-
-    Parameters
-    ----------
-    machine : EventTables
-        From :func:`~xbarsim.timing.machine.build_machine`.
-
-    Returns
-    -------
-    Run
-        When every window starts and finishes, and how long every resource is busy; the latter is exact.
-
-    Raises
-    ------
-    MappingError
-        If streams are limited.
-    """
-    if machine.limited:
-        raise MappingError("timing.method: analytic does not model limited buffers; leave out timing.stream_bits")
-    start, finish = predict_windows(machine)
-    busy = count_busy(machine)
-    finish[-1] = max(finish.max(), busy.max())
-    return Run(is_done=True, start=start, finish=finish, busy=busy)
-
-
 def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
     """Run one inference through the machine.
 
@@ -217,7 +190,7 @@ def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
         pace = math.ceil(input_s * plan.hardware.timing.clock_hz / int(machine.windows[0]) - 1e-9)
         cycles = np.where(machine.kind == INPUT_STEP, pace, machine.unit_cycles)
         machine = machine._replace(unit_cycles=cycles, input_pace=0)
-    result = run(machine) if plan.hardware.timing.method == "cycle" else predict(machine)
+    result = run(machine)
     least = _least_stream_bits(plan, machine, result.is_done)
     if least is not None:
         given = plan.hardware.timing.stream_bits
@@ -341,7 +314,7 @@ def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run)
     machine, layout : EventTables, Layout
         From :func:`~xbarsim.timing.machine.build_machine`.
     result : Run
-        From :func:`run` or :func:`predict`.
+        From :func:`run`.
 
     Returns
     -------
