@@ -25,10 +25,11 @@ from xbarsim import __version__, config
 from xbarsim.api.block import FACTORY, BlockOutputs, BlockRunner, BlockTask, BlockWork, Remake, read_files
 from xbarsim.api.chip import Chip, Programmed, load_chip
 from xbarsim.api.kept import BlockFolder, KeptOutputs
-from xbarsim.api.prepare import CALIBRATION_IMAGES, Job, Progress, check_size
+from xbarsim.api.prepare import CALIBRATION_IMAGES, AnswerWatch, Job, Progress, check_size
 from xbarsim.api.programming import program_job
 from xbarsim.api.result import Found, check_truth
 from xbarsim.data import ImageBlock, Stream, prefetch
+from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.errors import ConfigError, ModelRangeWarning, ShapeError, SolverError
 from xbarsim.fleet import StreamQueue, TaskResult, connect, run_dask, run_local
 from xbarsim.inference import LayerError
@@ -36,7 +37,7 @@ from xbarsim.network import Network, QuantizedNetwork
 from xbarsim.network.execute import available_cores, block_size, check_images
 from xbarsim.plugin import select_plugins
 from xbarsim.report import Seconds
-from xbarsim.report.judge import Judge
+from xbarsim.report.judge import USUAL_METRIC, Judge
 from xbarsim.store import hash_arrays
 from xbarsim.target import describe_target
 
@@ -74,18 +75,25 @@ class FlowOptions:
 
 @dataclass(kw_only=True, eq=False)
 class _Labels:
-    """Labels that are collected while a stream is read, checked block by block."""
+    """Labels of a stream, given apart or collected while it is read, checked block by block."""
 
     judge: Judge
     job: Job
+    apart: np.ndarray | None
     parts: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, block: ImageBlock) -> None:
-        if block.labels is not None:
-            check_truth(self.judge, block.labels, len(block.images), self.job)
-            self.parts.append(block.labels)
+    def add(self, first: int, block: ImageBlock) -> np.ndarray | None:
+        """Return the labels of a block as the metric takes them; None where there are none."""
+        if self.apart is not None:
+            return self.apart[first : first + len(block.images)]
+        if block.labels is None:
+            return None
+        self.parts.append(block.labels)
+        return check_truth(self.judge, block.labels, len(block.images), self.job)
 
     def join(self, images: int) -> np.ndarray | None:
+        if self.apart is not None:
+            return self.apart
         return check_truth(self.judge, np.concatenate(self.parts) if self.parts else None, images, self.job)
 
 
@@ -131,9 +139,10 @@ def run_stream(
     size = options.batch_size or _choose_size(job.network, stream.count, options)
     blocks = prefetch(stream.blocks(job.network.input_shape, size))
     with contextlib.closing(blocks):
-        known, rest = _choose_calibration(job, blocks, calibration)
+        known, first, rest = _choose_calibration(job, blocks, calibration)
+        check_plausible(Facts(images=first, calibration=None if calibration is None else known, hardware=job.hardware))
         quantized = job.quantize(known, options.threads)
-        collected = _Labels(judge=judge, job=job)
+        collected = _Labels(judge=judge, job=job, apart=truth)
         flow = _Flow(job, quantized, known, origin, options)
         values, errors, seconds = flow.run(rest, collected, stream.count)
     runs, hardware = len(values) - 2, values[2:]
@@ -143,7 +152,7 @@ def run_stream(
         reference=values[0],
         quantized=values[1],
         hardware=hardware,
-        labels=collected.join(values.shape[1]) if labels is None else truth,
+        labels=collected.join(values.shape[1]),
         runs=runs,
         errors=errors,
         seconds=seconds,
@@ -164,6 +173,7 @@ class _Flow:
         self._kept = KeptOutputs()
         self._sent: dict[str, tuple[BlockTask, str]] = {}  # blocks that are computed, with the hashes of their images
         self._chips: tuple[Programmed, ...] = ()
+        self._watch = AnswerWatch(job, options.threads)
         self._images = 0
         self._run_s = 0.0
 
@@ -182,14 +192,16 @@ class _Flow:
             started = time.perf_counter()
             self._chips = tuple(self._program(place))
             setup_s = (time.perf_counter() - started) / self._runs
+            errors = tuple(LayerError.mean(parts) for parts in zip(*(chip.errors for chip in self._chips)))
+            check_plausible(Facts(layers=errors))
             tasks = self._make_tasks(blocks, labels, checkpoint)
             results = stack.enter_context(contextlib.closing(self._compute(stack, tasks, place, setup_s)))
             for result in results:
                 self._take(result, checkpoint)
                 if self._options.progress is not None:
                     self._options.progress("images", self._images, max(count or 0, self._images))
+            self._watch.finish()
             values = self._kept.join()
-        errors = tuple(LayerError.mean(parts) for parts in zip(*(chip.errors for chip in self._chips)))
         return values, errors, Seconds(setup=setup_s, run=self._run_s)
 
     def _describe(self) -> dict[str, Any]:
@@ -228,13 +240,15 @@ class _Flow:
         first = 0
         for block in blocks:
             x = check_images(self._job.network, block.images)
-            labels.add(block)
+            truth = labels.add(first, block)
             done = None if checkpoint is None else checkpoint.find(first, x)
             if done is not None:
                 self._kept.refer(first, done)
                 self._images += len(x)
             else:
                 task = BlockTask(key=f"images-{first}", first_image=first, images=x)
+                if labels.judge.name == USUAL_METRIC:
+                    self._watch.note_images(first, x, truth)
                 self._sent[task.key] = task, "" if checkpoint is None else hash_arrays([x])
                 yield task
             first += len(x)
@@ -293,6 +307,7 @@ class _Flow:
             last = task.first_image + len(task.images) - 1
             raise SolverError(f"images {task.first_image} to {last}: {result.error}")
         outputs: BlockOutputs = result.value
+        self._watch.note_outputs(task.first_image, outputs.values[0])
         self._images += len(task.images)
         self._run_s += outputs.seconds
         if checkpoint is None:
@@ -316,8 +331,8 @@ def _choose_size(network: Network, count: int | None, options: FlowOptions) -> i
 
 def _choose_calibration(
     job: Job, blocks: Iterator[ImageBlock], calibration: ArrayLike | None
-) -> tuple[np.ndarray, Iterator[ImageBlock]]:
-    """Return calibration images, and all blocks: those that were read for it and the others."""
+) -> tuple[np.ndarray, np.ndarray, Iterator[ImageBlock]]:
+    """Return calibration images, the first images, and all blocks: those that were read and the others."""
     read: list[ImageBlock] = []
     for block in blocks:
         read.append(block)
@@ -325,13 +340,10 @@ def _choose_calibration(
             break
     if not read:
         raise ShapeError("images: none given; an iterator that was read before gives none")
-    if calibration is None:
-        first = check_images(job.network, np.concatenate([each.images for each in read]))
-        known = job.choose_calibration(first, None)
-    else:
-        known = job.choose_calibration(None, calibration)
+    first = check_images(job.network, np.concatenate([each.images for each in read]))
+    known = job.choose_calibration(first if calibration is None else None, calibration)
     assert known is not None
-    return known, chain(read, blocks)
+    return known, first, chain(read, blocks)
 
 
 def _name_trial(progress: Progress | None, trial: int, runs: int) -> Progress | None:

@@ -31,6 +31,8 @@ Progress = Callable[[str, int, int], None]
 
 CHECKED_IMAGES = 128
 """Images that are run with reversed channels where accuracy is low."""
+WATCHED_IMAGES = 512
+"""First images of a stream, whose labels are compared with the float network's answers."""
 CALIBRATION_IMAGES = 64
 """Number of images for ADC ranges, and for activation scales where no calibration images are given."""
 
@@ -192,6 +194,47 @@ def check_answers(job: Job, images: np.ndarray, labels: np.ndarray, outputs: np.
     if images.ndim == 4 and images.shape[1] == 3:
         swap = functools.partial(runner.run, job.network, some[:, ::-1], FloatRun(threads=threads))
     check_plausible(Facts(images=images, labels=labels, outputs=outputs, swap=swap))
+
+
+class AnswerWatch:
+    """Checks the first images of a stream as soon as their float outputs are known (:func:`check_answers`).
+
+    Parameters
+    ----------
+    job : Job
+        The network and what runs it.
+    threads : int or None
+        Threads.
+    """
+
+    def __init__(self, job: Job, threads: int | None) -> None:
+        self._job, self._threads = job, threads
+        self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._read = 0
+
+    def note_images(self, first: int, images: np.ndarray, labels: np.ndarray | None) -> None:
+        """Note a block whose outputs will follow: index of its first image, images (n, ...), classes (n,)."""
+        if labels is not None and first < WATCHED_IMAGES:
+            left = WATCHED_IMAGES - first
+            self._waiting[first] = images[:left], labels[:left]
+        self._read = max(self._read, first + len(images))
+
+    def note_outputs(self, first: int, outputs: np.ndarray) -> None:
+        """Note the float outputs (n, ...) of a block, and warn where the first blocks are known."""
+        if first in self._waiting:
+            images, labels = self._waiting.pop(first)
+            self._known[first] = images, labels, outputs[: len(images)].copy()
+            if not self._waiting and self._read >= WATCHED_IMAGES:
+                self.finish()
+
+    def finish(self) -> None:
+        """Warn of what the blocks that are known show, once."""
+        if self._known:
+            parts = [self._known[first] for first in sorted(self._known)]
+            self._known = {}
+            images, labels, outputs = (np.concatenate(part) for part in zip(*parts))
+            check_answers(self._job, images, labels, outputs, self._threads)
 
 
 def check_size(plan: Plan, passes: int) -> None:

@@ -19,6 +19,7 @@ from xbarsim.api.prepare import (
     prepare_job,
     write_provenance,
 )
+from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.errors import ShapeError
 from xbarsim.inference.simulate import program_network
 from xbarsim.limits import check_count
@@ -88,10 +89,13 @@ def program(
         network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor
     )
     check_size(job.plan, 0)
+    check_plausible(Facts(hardware=job.hardware))
 
     def make(images: np.ndarray) -> Programmed:
         known = check_images(job.network, images)
-        return program_job(job, known, trial=int(trial), seed=seed, threads=threads, progress=progress)
+        made = program_job(job, known, trial=int(trial), seed=seed, threads=threads, progress=progress)
+        check_plausible(Facts(layers=made.errors))
+        return made
 
     if calibration is None:
         return Chip(None, lambda images: make(images[:CALIBRATION_IMAGES]), threads)
