@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import xbarsim as xs
 from xbarsim.cost import price
@@ -75,6 +76,15 @@ def time_table(times: int) -> float:
     return best(lambda: tabulate_options(space, xs.CostOracle(hardware, cache=None)), times)
 
 
+def time_transformer(tokens: int, times: int) -> float:
+    """Return the CPU time of an estimate of 12 encoder blocks of 768 features and 12 heads [s]."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "timing"))
+    from test_timing_classes import transformer
+
+    network, hardware = transformer(tokens, 12, 768, 12), xs.load_hardware("reference")
+    return best(lambda: xs.estimate(network, hardware), times)
+
+
 def time_estimate(name: str, times: int, placement: str = "order") -> float:
     """Return the CPU time of plan, run and price [s]."""
     network, hardware = xs.load_network(name), xs.load_hardware("reference")
@@ -95,6 +105,9 @@ def main() -> None:
     for name, goal in (("resnet20", "5"), ("resnet50", "100"), ("resnet101", ""), ("mobilenetv2", "")):
         print(f"| estimate {name} | {time_estimate(name, times) * 1e3:.2f} | {goal} |")
     print(f"| estimate resnet50, placed for traffic | {time_estimate('resnet50', 1, 'traffic') * 1e3:.0f} | |")
+    for tokens in (1024, 4096):
+        milliseconds = time_transformer(tokens, min(times, 3)) * 1e3
+        print(f"| estimate a transformer of {tokens:,} tokens | {milliseconds:.0f} | 2000 |")
     print(f"| oracle.layer from cache | {time_oracle(times) * 1e3:.4f} | 0.02 |")
     print(f"| 10,000 answers from cache as JSON lines | {time_lines(times) * 1e3:.0f} | 1000 |")
     print(f"| table of NAX's space, nothing cached | {time_table(min(times, 5)) * 1e3:.0f} | 1000 |")

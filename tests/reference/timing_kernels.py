@@ -14,7 +14,7 @@ from reference.residual_networks import Builder
 from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, make_linear
-from xbarsim.timing import _kernels, _swaps, simulate
+from xbarsim.timing import _kernels, _serve, _swaps, simulate
 from xbarsim.timing.machine import build_machine
 
 CHANGES = {
@@ -125,6 +125,21 @@ def use(state, resource, now, cycles):
     return state.free[resource]
 
 
+def use_one_by_one(state, resource, head, tail, cycles, group):
+    """Serve the windows of a class, which ask at an even pace, one after the other."""
+    done = [use(state, resource, head + (tail - head) * number // (group - 1), cycles) for number in range(group)]
+    return done[0], done[-1]
+
+
+def book_one_by_one(machine, state, first, last, head, tail, group):
+    """Book the packets of a class one after the other."""
+    heads = []
+    for number in range(group):
+        plain(_serve._book)(machine, state, first, last, head + (tail - head) * number // (group - 1))
+        heads.append(state.heads.copy())
+    state.lasts[first:last], state.heads[:] = heads[-1][first:last], heads[0]
+
+
 def case(kernel, twin, inputs, outputs, call=None):
     """Return a record; ``call`` where something else than all results is compared."""
     return KernelCase(kernel=kernel, call=call or kernel, twin=twin, inputs=inputs, outputs=outputs, rtol=0.0)
@@ -142,7 +157,7 @@ def base(step, window):
 
 def slot_inputs():
     step, owner, slot = gathering()
-    return step, owner, slot, 100_000, base(step, 0), 3
+    return step, owner, 0, slot, 100_000, base(step, 0), 3
 
 
 def load_inputs():
@@ -175,6 +190,16 @@ def book_inputs():
     return int(machine.first_tree[owner]), int(machine.last_tree[owner]), 50
 
 
+def use_inputs(head, tail):
+    return loop()[1], 3, head, tail, 7, 5
+
+
+def class_inputs(wait):
+    machine, state, first, last, _ = loop(*book_inputs())
+    state = state._replace(lasts=np.zeros_like(state.heads))
+    return machine, state, first, last, 100_000, 100_000 + 4 * wait, 5
+
+
 def wake_inputs():
     machine, state = make_state(True)
     return machine.windows.size, state.times.size - 8, _kernels.FREE, 1, 0, 100, 3
@@ -184,14 +209,20 @@ EVENT_LOOP = (
     case(_kernels.run_events, run_pipeline, lambda: loop(is_run=False), (), run_loop),
     case(_kernels._push, push, lambda: heap(5, 2), (0, 1)),
     case(_kernels._sink, sink, lambda: heap(8, 3), (0, 1)),
-    case(_kernels._use, use, lambda: (loop()[1], 3, 10, 7), (0,)),
+    case(_serve._use, use, lambda: (loop()[1], 3, 10, 7), (0,)),
+    *(
+        case(_serve._use_class, use_one_by_one, functools.partial(use_inputs, *times), (0,))
+        for times in ((100_000, 100_000), (100_000, 100_030), (100_000, 101_000), (10, 10))
+    ),
+    *(case(_serve._book_class, book_one_by_one, functools.partial(class_inputs, wait), (1,)) for wait in (0, 8, 400)),
     case(_kernels._next, plain(_kernels._next), lambda: (loop()[1], 2, 10, 7), (0,)),
-    stage(_kernels._book, book_inputs),
+    stage(_serve._book, book_inputs),
     stage(_kernels._read, slot_inputs),
     stage(_kernels._load, load_inputs),
     stage(_kernels._join, join_inputs, is_run=False),
     stage(_kernels._gather, gather_inputs, is_run=False),
     stage(_kernels._finish, lambda: (1, 1, 20, 100_000, base(1, 0))),
+    stage(_kernels._write, lambda: (1, 1, 20, 100_000, base(1, 0))),
     stage(_kernels._send, send_inputs),
     stage(_kernels._give_back, lambda: (1, 20), is_run=False),
     stage(_kernels._make_room, lambda: (1, 0)),

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from xbarsim._numba import inlined, kernel
 from xbarsim._simd import point
+from xbarsim.timing._serve import _book, _book_class, _use, _use_class
 from xbarsim.timing._state import LoopState
 
 if TYPE_CHECKING:
@@ -73,36 +74,19 @@ def _sink(times: Ints, keys: Ints, count: int, time: int, key: int) -> None:
 
 
 @inlined
-def _book(m: EventTables, s: LoopState, first: int, last: int, time: int) -> None:
-    """Book the links first..last of a tree for a packet injected at ``time``; fill in when head and tail come out."""
-    for i in range(first, last):
-        parent = m.tree_parent[i]
-        head, tail = (time, time) if parent < 0 else (s.heads[parent], s.tails[parent])
-        link, cycles = m.tree_link[i], m.tree_cycles[i]
-        start = max(head, s.free[link])
-        s.free[link] = start + cycles
-        s.busy[link] += cycles
-        s.heads[i] = start + m.hop_cycles
-        s.tails[i] = max(tail, start + cycles) + m.hop_cycles
-
-
-@inlined
-def _use(s: LoopState, resource: int, now: int, cycles: int) -> int:
-    """Book a shared resource from ``now`` on; return the cycle in which it is free again."""
-    end: int = max(now, s.free[resource]) + cycles
-    s.free[resource] = end
-    s.busy[resource] += cycles
-    return end
-
-
-@inlined
 def _read(
-    m: EventTables, s: LoopState, step: int, replica: int, slot: int, now: int, base: int, count: int,
+    m: EventTables, s: LoopState, step: int, replica: int, window: int, slot: int, now: int, base: int, count: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Read the operands of a window's part in one slot from the buffer; return events and what follows."""
     n = m.first_slot[replica] + slot
+    is_layer, group = m.kind[step] == LAYER_STEP, m.group[step]
+    if group > 1:
+        follow, end = _use_class(s, m.slot_buffer[n], now, now, m.slot_read[n], group)
+        s.latest[m.first_window[step] + window] = end
+        if m.limited:
+            count = _push(s.times, s.keys, count, end, (base | FREE) - FIRST)
+        return count, follow, base | (slot << SLOT_SHIFT) | UNIT
     end = _use(s, m.slot_buffer[n], now, m.slot_read[n])
-    is_layer = m.kind[step] == LAYER_STEP
     if m.limited and not is_layer:
         count = _push(s.times, s.keys, count, end, (base | FREE) - FIRST)
     return count, end, base | (slot << SLOT_SHIFT) | (BUS if is_layer else UNIT)
@@ -158,14 +142,29 @@ def _gather(m: EventTables, s: LoopState, replica: int, slot: int, at: int, now:
 @inlined
 def _finish(m: EventTables, s: LoopState, step: int, replica: int, at: int, now: int, base: int) -> tuple[int, int]:
     """Use the unit of a step for one window; return what follows."""
-    cycles = m.unit_cycles[step]
-    end = _use(s, m.unit[replica], now, cycles)
+    cycles, group = m.unit_cycles[step], m.group[step]
+    if group > 1:
+        end, last = _use_class(s, m.unit[replica], now, s.latest[at], cycles, group)
+        s.latest[at] = last
+    else:
+        end = last = _use(s, m.unit[replica], now, cycles)
     s.start[at] = min(s.start[at], end - cycles)
     kind = m.kind[step]
     if kind == OUTPUT_STEP:
-        s.finish[at] = end
+        s.finish[at] = last
         return -1, 0
     return end, base | (SEND if kind == INPUT_STEP else WRITE)
+
+
+@inlined
+def _write(m: EventTables, s: LoopState, step: int, replica: int, at: int, now: int, base: int) -> tuple[int, int]:
+    """Write the result of a window; return what follows."""
+    group = m.group[step]
+    if group > 1:
+        end, s.latest[at] = _use_class(s, m.write_port[replica], now, s.latest[at], m.write_cycles[step], group)
+    else:
+        end = _use(s, m.write_port[replica], now, m.write_cycles[step])
+    return end, base | SEND
 
 
 @inlined
@@ -173,12 +172,17 @@ def _send(
     m: EventTables, s: LoopState, step: int, replica: int, window: int, at: int, now: int, base: int, count: int,
 ) -> int:  # fmt: skip
     """Inject the packet of a window's result; return the events."""
-    _book(m, s, m.first_tree[replica], m.last_tree[replica], now)
-    s.finish[at] = now
+    sent, group = now, m.group[step]
+    if group > 1:
+        sent = s.latest[at]
+        _book_class(m, s, m.first_tree[replica], m.last_tree[replica], now, sent, group)
+    else:
+        _book(m, s, m.first_tree[replica], m.last_tree[replica], now)
+    s.finish[at] = sent
     first = m.first_out[step]
     for e in range(first, m.first_out[step + 1]):
         to = m.first_dest[replica] + e - first
-        arrival = now
+        arrival = sent
         for d in range(m.dest_first[to], m.dest_last[to]):
             arrival = max(arrival, s.tails[m.dest_tree[d]])
         s.finish[at] = max(s.finish[at], arrival)
@@ -369,7 +373,7 @@ def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
         if m.replicas[step] > 1:
             replica += window % m.replicas[step]
         if stage == READ:
-            count, follow, follow_key = _read(m, s, step, replica, slot, now, base, count)
+            count, follow, follow_key = _read(m, s, step, replica, window, slot, now, base, count)
         elif stage == BUS:
             count, follow, follow_key = _load(m, s, step, replica, window, slot, at, now, base, count)
         elif stage == GATHER:
@@ -380,7 +384,7 @@ def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
             finished += m.kind[step] == OUTPUT_STEP
             follow, follow_key = _finish(m, s, step, replica, at, now, base)
         elif stage == WRITE:
-            follow, follow_key = _use(s, m.write_port[replica], now, m.write_cycles[step]), base | SEND
+            follow, follow_key = _write(m, s, step, replica, at, now, base)
         else:
             if stage == SEND:
                 finished += 1

@@ -30,7 +30,7 @@ class LoopState(NamedTuple):
     waiting: NDArray[np.int32]
     """By window: slots whose partial sums are not at home; begins at the slots of its replica."""
     latest: NDArray[np.int64]
-    """By window: cycle in which the last partial sums came home."""
+    """By window: cycle in which the last partial sums came home, or in which the last window of a class was served."""
     left: NDArray[np.int64]
     """By step: results that have not arrived; begins at windows times edges."""
     taken: NDArray[np.int32]
@@ -45,6 +45,8 @@ class LoopState(NamedTuple):
     """By window: arrival at the last consumer; a result."""
     heads: NDArray[np.int64]
     """By entry of a tree: cycle in which a packet's head comes out."""
+    lasts: NDArray[np.int64]
+    """By entry of a tree: cycle in which the head of the last packet of a class comes out."""
     tails: NDArray[np.int64]
     """By entry of a tree: cycle in which its tail comes out."""
     times: NDArray[np.int64]

@@ -51,7 +51,7 @@ def count_busy(machine: EventTables) -> Cycles:
     steps = np.repeat(np.arange(machine.windows.size), machine.replicas)
     replicas = machine.replicas[steps]
     number = np.arange(steps.size) - machine.first_replica[steps]
-    times = (machine.windows[steps] - number + replicas - 1) // replicas
+    times = (machine.windows[steps] - number + replicas - 1) // replicas * machine.group[steps]
     slot_ends, entry_ends = machine.first_slot[1:].astype(np.int64), machine.last_tree.astype(np.int64)
     each_slot = times[np.searchsorted(slot_ends, np.arange(machine.slot_wires.size), side="right")]
     each_entry = times[np.searchsorted(entry_ends, np.arange(machine.tree_link.size), side="right")]

@@ -7,6 +7,10 @@ ReLU, belong to the step that computes the value.
 
 An image value (C, H, W) is a raster of H * W windows of C numbers; a sequence (T, F) is T windows; a vector is one.
 The network's own input arrives row by row.
+Where all windows of a row wait for the same, as in products and softmax of stacks of matrices (S, M, N), the row is a
+*class*: its N windows pass the machine as one event (:mod:`xbarsim.timing._serve`), so that time and memory grow with
+the length of a sequence and not with its square.
+
 Values arrive in raster order (a buffer keeps one pointer for each stream that it receives), so that one number for
 each window of the consumer is sufficient: the last window of the producer that it needs.
 
@@ -25,7 +29,7 @@ from numpy.typing import NDArray
 
 from xbarsim.network import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS, TimingClass
-from xbarsim.network.kinds.record import Factors, Reach
+from xbarsim.network.kinds.record import Factors, Reach, Shape
 from xbarsim.network.kinds.rule import raster
 from xbarsim.network.order import number_steps, timing_class
 
@@ -34,7 +38,10 @@ POOLS = tuple(name for name, kind in KINDS.items() if kind.timing is TimingClass
 
 Need = NDArray[np.int32]
 View = tuple[tuple[int, Need, Need], ...]
-"""(producing step, last window of it needed, first window of it needed by this or any later one), by window."""
+"""(producing step, last class of it needed, first class of it needed by this or any later one), by class; arrays of
+length 1 where all need the same."""
+LONG = 1 << 14
+"""Windows above which the rows of a digital step are classes even if no other step works on them row by row."""
 Operands = tuple[Need, Need]
 
 
@@ -50,6 +57,8 @@ class Step:
     """Windows of one inference."""
     values: int
     """Numbers of one window's result."""
+    group: int = 1
+    """Windows of a class, which wait for the same and run as one event."""
     operands: int = 0
     """Numbers that a digital step reads for one window."""
     operations: int = 0
@@ -58,6 +67,11 @@ class Step:
     """Sizes of a product of activations, whose operands are read again as far as no store keeps them."""
     activated: int = 0
     """Numbers of one window that go through an activation function afterwards."""
+
+    @property
+    def classes(self) -> int:
+        """Classes of one inference, single windows where they are not alike."""
+        return self.windows // self.group
 
     @property
     def arithmetic(self) -> int:
@@ -84,9 +98,9 @@ class Step:
         return -(-self.factors.count_reads(store_bits // bits) // self.windows)
 
     edges: list[tuple[int, Need]] = field(default_factory=list)
-    """(producing step, last window of it needed by each window of this one; -1 where none is)."""
+    """(producing step, last class of it needed by each class of this one; -1 where none is)."""
     keeps: list[Need] = field(default_factory=list)
-    """For each edge the first window that this window or any later one needs; earlier ones can be discarded."""
+    """For each edge the first class that this class or any later one needs; earlier ones can be discarded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +114,15 @@ class Dataflow:
 
 
 @functools.lru_cache(maxsize=64)
-def trace_dataflow(network: Network) -> Dataflow:
+def trace_dataflow(network: Network, *, by_class: bool = True) -> Dataflow:
     """Turn a network into steps and edges.
 
     Parameters
     ----------
     network : Network
         Shapes are enough.
+    by_class : bool
+        Whether windows of a row that wait for the same are a class; if not, every window is an event.
 
     Returns
     -------
@@ -119,28 +135,31 @@ def trace_dataflow(network: Network) -> Dataflow:
     rows = (np.arange(windows) // width).astype(np.int32)
     views: dict[str, View] = {INPUT: ((0, rows, rows),)}
     shapes: dict[str, tuple[int, ...]] = {INPUT: network.input_shape}
+    groups = {INPUT: 1}
     index: dict[str, int] = {}
     for node in network.nodes:
-        inputs = [Source(view=views[name], shape=shapes[name]) for name in node.inputs]
+        inputs = [Source(view=views[name], shape=shapes[name], group=groups[name]) for name in node.inputs]
         shapes[node.name] = node.shape
+        groups[node.name] = _choose_group(node, inputs) if by_class else 1
         match timing_class(node):
             case TimingClass.MOVE:
-                views[node.name] = _join(_look(node, inputs, raster(node.shape)[0]))
+                views[node.name] = _join(_look(node, inputs, groups[node.name]))
             case TimingClass.VALUES:
-                views[node.name] = inputs[0].view
+                views[node.name], groups[node.name] = inputs[0].view, inputs[0].group
                 each = KINDS[node.kind].work(node, _shapes(inputs)).activations
                 for source, _, _ in inputs[0].view:
                     steps[source].activated += steps[source].values * each
             case TimingClass.LAYER | TimingClass.POOL | TimingClass.BINARY | TimingClass.PRODUCT | TimingClass.VECTOR:
-                step = _make_step(node, inputs)
+                step = _make_step(node, inputs, groups[node.name])
                 index[node.name] = len(steps)
-                own = np.arange(step.windows, dtype=np.int32)
+                own = np.arange(step.classes, dtype=np.int32)
                 views[node.name] = ((len(steps), own, own),)
                 steps.append(step)
     final = views[network.output]
     count, width = raster(network.output_shape)
-    output = Step(name="output", kind="output", windows=count, values=width, operands=width)
-    _connect(output, [_through(final, None, count)])
+    group = groups[network.output]
+    output = Step(name="output", kind="output", windows=count, values=width, group=group, operands=width)
+    _connect(output, [_through(final, None, output.classes)])
     steps.append(output)
     return _renumber(steps, index, number_steps(network))
 
@@ -161,9 +180,16 @@ class Source:
     """What an operator reads from one of its inputs."""
 
     view: View
-    """Steps that make the value, and which of their windows each of its positions needs and keeps."""
+    """Steps that make the value, and which of their classes each of its positions needs and keeps."""
     shape: tuple[int, ...]
     """Shape of the value, without the batch."""
+    group: int
+    """Windows of the value at one position: those of a row, or one."""
+
+    @property
+    def size(self) -> int:
+        """Positions."""
+        return raster(self.shape)[0] // self.group
 
     def last(self) -> Source:
         """Return what the last position alone needs."""
@@ -174,34 +200,55 @@ def _shapes(inputs: Sequence[Source]) -> list[tuple[int, ...]]:
     return [each.shape for each in inputs]
 
 
-def _make_step(node: Node, inputs: Sequence[Source]) -> Step:
+def _choose_group(node: Node, inputs: Sequence[Source]) -> int:
+    """Return the windows of a class: those of a row where a digital step or what follows it works row by row."""
+    if node.is_layer or len(node.shape) != 3:
+        return 1
+    alike = any(each.group > 1 and each.shape[1:] == node.shape[1:] for each in inputs)
+    is_move = timing_class(node) is TimingClass.MOVE
+    match KINDS[node.kind].reach(node, _shapes(inputs)):
+        case Reach.ROW | Reach.ROW_AND_ALL:
+            alike = True
+        case Reach.ALL:
+            alike = not is_move and (alike or raster(node.shape)[0] > LONG)
+        case Reach.OWN:
+            pass
+        case _:
+            alike = False
+    return node.shape[2] if alike else 1
+
+
+def _make_step(node: Node, inputs: Sequence[Source], group: int) -> Step:
     if node.is_layer:
         windows, values = node.windows, node.columns * node.groups
     else:
         windows, values = raster(node.shape)
     work = KINDS[node.kind].work(node, _shapes(inputs))
     step = Step(
-        name=node.name, kind=node.kind, windows=windows, values=values, operands=work.operands,
+        name=node.name, kind=node.kind, windows=windows, values=values, group=group, operands=work.operands,
         operations=work.operations, factors=work.factors,
     )  # fmt: skip
-    _connect(step, _look(node, inputs, windows))
+    _connect(step, [_spread(view, step.classes) for view in _look(node, inputs, group)])
     return step
 
 
-def _look(node: Node, inputs: Sequence[Source], windows: int) -> list[View]:
-    """Return what the windows of a node need of each input."""
+def _look(node: Node, inputs: Sequence[Source], group: int) -> list[View]:
+    """Return what the classes of a node need of each input."""
     operands: Operands | None = None
     shape = inputs[0].shape
+    count = (node.windows if node.is_layer else raster(node.shape)[0]) // group
     match KINDS[node.kind].reach(node, _shapes(inputs)):
         case Reach.OWN:
             pass
         case Reach.KERNEL:
             operands = _find_operands(node.attributes, shape, node.shape)
         case Reach.ALL:
-            return [_all_of(each.view, windows) for each in inputs]
+            return [_all_of(each.view) for each in inputs]
+        case Reach.ROW:
+            return [_through_rows(each, node.shape, group) for each in inputs]
         case Reach.ROW_AND_ALL:
             first, *rest = inputs
-            return [_through(first.view, None, windows), *(_all_of(each.view, windows) for each in rest)]
+            return [_through_rows(first, node.shape, group), *(_all_of(each.view) for each in rest)]
         case Reach.LAST:
             inputs = [each.last() for each in inputs]
         case Reach.RANGES:
@@ -210,13 +257,45 @@ def _look(node: Node, inputs: Sequence[Source], windows: int) -> list[View]:
             operands = (_flat(ends, shape[2]),) * 2
         case Reach.PADS:
             operands = _find_padded(node.attributes["pads"][1:], shape)
-    return [_through(each.view, operands, windows, raster(each.shape)[0]) for each in inputs]
+    seen = [(each, _regroup(each, group, count)) for each in inputs]
+    return [_through(own.view, _at_positions(operands, each), count, each.size) for each, own in seen]
 
 
-def _all_of(view: View, windows: int) -> View:
-    """Return a view each of whose windows needs everything."""
+def _at_positions(operands: Operands | None, source: Source) -> Operands | None:
+    """Turn places in a raster of windows into positions of a value whose rows may be classes."""
+    return None if operands is None else (operands[0] // source.group, operands[1] // source.group)
+
+
+def _regroup(source: Source, group: int, count: int) -> Source:
+    """Return a value whose rows are positions where those of its consumer are, and its own are not."""
+    if source.group > 1 or group == 1 or source.size != count * group:
+        return source
+    view = tuple(
+        (step, need[group - 1 :: group], keep[::group]) if len(need) == source.size else (step, need, keep)
+        for step, need, keep in source.view
+    )
+    return replace(source, view=view, group=group)
+
+
+def _through_rows(source: Source, shape: Shape, group: int) -> View:
+    """Look at a value through windows, each of which needs its whole row."""
+    if len(shape) != 3:
+        return _through(source.view, None, raster(shape)[0])
+    width = source.shape[2]
+    rows = np.repeat(np.arange(shape[1]), shape[2] // group)
+    last, first = (rows * width + width - 1).astype(np.int32), (rows * width).astype(np.int32)
+    return _through(source.view, _at_positions((last, first), source), len(rows), source.size)
+
+
+def _all_of(view: View) -> View:
+    """Return a view that needs everything at its only position."""
+    return tuple((source, need.max(keepdims=True), keep.min(keepdims=True)) for source, need, keep in view)
+
+
+def _spread(view: View, count: int) -> View:
+    """Write out what is the same for all classes."""
     return tuple(
-        (source, np.full(windows, need.max(), dtype=np.int32), np.full(windows, keep.min(), dtype=np.int32))
+        (source, need, keep) if len(need) == count else (source, np.repeat(need, count), np.repeat(keep, count))
         for source, need, keep in view
     )
 
@@ -245,8 +324,8 @@ def _through(view: View, operands: Operands | None, windows: int, size: int = 0)
     """
     seen = []
     for source, need, keep in view:
-        if operands is not None and len(need) == size:
-            last, first = operands
+        if operands is not None and len(need) in (1, size):
+            last, first = operands if len(need) == size else (np.minimum(each, 0) for each in operands)
             found, kept = np.where(last < 0, -1, need[last]), keep[first]
         elif len(need) == windows:
             found, kept = need, keep

@@ -44,9 +44,9 @@ class Edge(NamedTuple):
     consumer: int
     """Receiving step."""
     need: NDArray[np.int32]
-    """Last window that each window of the consumer needs, -1 where it needs none."""
+    """Last class that each class of the consumer needs, -1 where it needs none."""
     keep: NDArray[np.int32]
-    """First window that this window of the consumer or any later one needs."""
+    """First class that this class of the consumer or any later one needs."""
 
 
 class StepLayout(NamedTuple):
@@ -103,9 +103,9 @@ class StepLayout(NamedTuple):
         Returns
         -------
         int
-            Every ``len(replicas)``-th window.
+            Those of every ``len(replicas)``-th class.
         """
-        return (self.step.windows - replica + len(self.replicas) - 1) // len(self.replicas)
+        return (self.step.classes - replica + len(self.replicas) - 1) // len(self.replicas) * self.step.group
 
 
 @dataclass(frozen=True, kw_only=True)

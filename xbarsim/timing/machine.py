@@ -49,7 +49,8 @@ class EventTables(NamedTuple):
     total_windows: int
     most_slots: int
     kind: Ints  # by step
-    windows: Ints
+    windows: Ints  # classes of windows, which are events
+    group: Ints  # windows of a class
     first_window: Indices
     replicas: Ints
     first_replica: Indices
@@ -174,6 +175,7 @@ class StepRow(NamedTuple):
 
     kind: int
     windows: int
+    group: int
     replicas: int
     unit_cycles: int
     write_cycles: int
@@ -190,7 +192,7 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
             kind = LAYER_STEP if is_layer else DIGITAL_STEP
             work = _cycles(step.values if is_layer else step.operations, part_width(each.unit, timing))
         write = _cycles(each.result_bits, part_width(BUFFER_WRITE, timing))
-        rows.append(StepRow(kind, step.windows * images, len(each.replicas), work, write))
+        rows.append(StepRow(kind, step.classes * images, step.group, len(each.replicas), work, write))
     first_replica, first_window = _firsts([row.replicas for row in rows])[:-1], _firsts([row.windows for row in rows])
     return _columns(rows) | {"first_replica": first_replica, "first_window": first_window}
 
@@ -315,11 +317,11 @@ def _tabulate_edges(layout: Layout, images: int, room: int, *, limited: bool) ->
     steps = layout.steps
     flat = [(source, edge) for source, each in enumerate(steps) for edge in each.edges]
     order = sorted(range(len(flat)), key=lambda e: flat[e][1].consumer)
-    windows = [each.step.windows for each in steps]
+    windows = [each.step.classes for each in steps]
     shifts = [(edge, image * windows[source]) for source, edge in flat for image in range(images)]
     needs = [edge.need + shift if shift else edge.need for edge, shift in shifts]
     keeps = [edge.keep + shift for edge, shift in shifts] if limited else [np.zeros(len(flat), dtype=np.int32)]
-    sizes = _ints([steps[source].result_bits for source, _ in flat])
+    sizes = _ints([steps[source].result_bits * steps[source].step.group for source, _ in flat])
     return {
         "first_out": _firsts([len(each.edges) for each in steps]),
         "in_edge": _ints(order),

@@ -30,7 +30,11 @@ def trace_occupancy(activity: Activity, bins: int = 200) -> NDArray[np.float64]:
     for index in range(len(activity.steps)):
         at, replicas = int(machine.first_replica[index]), int(machine.replicas[index])
         is_layer = machine.kind[index] == LAYER_STEP
-        each = int(machine.slot_occupancy[machine.first_slot[at]] if is_layer else machine.unit_cycles[index])
+        each = int(
+            machine.slot_occupancy[machine.first_slot[at]]
+            if is_layer
+            else machine.unit_cycles[index] * machine.group[index]
+        )
         starts = np.sort(activity.start[machine.first_window[index] : machine.first_window[index + 1]])
         worked = np.diff(_work_until(edges, starts, each))
         shares[index] = worked / (np.diff(edges) * replicas)

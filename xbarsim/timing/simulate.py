@@ -154,6 +154,7 @@ def run(machine: EventTables) -> Run:
             latest=latest, left=machine.windows * outgoing, taken=waiting.copy(),
             read=np.zeros(machine.windows.size, dtype=np.int64), room=np.zeros(edges, dtype=np.int64), start=start,
             finish=finish, heads=np.zeros(machine.tree_link.size, dtype=np.int64),
+            lasts=np.zeros(machine.tree_link.size if machine.group.max() > 1 else 0, dtype=np.int64),
             tails=np.zeros(machine.tree_link.size, dtype=np.int64), times=times, keys=keys,
         )  # fmt: skip
         code, _ = run_events(machine, state)
@@ -214,7 +215,7 @@ def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
                 windows=each.step.windows,
                 start_cycles=int(starts[index]),
                 finish_cycles=int(finishes[index]),
-                busy_cycles=int(busy) * -(-each.step.windows // int(machine.replicas[index])),
+                busy_cycles=int(busy) * -(-each.step.classes // int(machine.replicas[index])) * each.step.group,
                 operations=each.step.windows * each.step.arithmetic,
                 counts=counts[index],
             )
@@ -295,8 +296,9 @@ def bound_cycles(machine: EventTables) -> tuple[int, int]:
         chain[step] = max((int(chain[sources[edge]]) for edge in incoming), default=0) + min(work)
         layer = machine.kind[step] == LAYER_STEP
         pace = int(machine.slot_occupancy[machine.first_slot[at]]) if layer else int(machine.unit_cycles[step])
-        low = max(low, pace * (turns - 1) + min(work))
-        high += int(machine.windows[step]) * max(alone)
+        group = int(machine.group[step])
+        low = max(low, pace * (turns * group - 1) + min(work))
+        high += int(machine.windows[step]) * group * max(alone)
     return max(low, int(chain.max())), high
 
 

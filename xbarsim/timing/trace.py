@@ -57,19 +57,24 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     """Yield a slice for every window on arrays or unit, several joined where there are many; rounds lie inside."""
     machine, unit = activity.machine, _microseconds(activity)
     for index, step in enumerate(activity.steps):
+        group = activity.layout.steps[index].step.group
         homes = [replica.home for replica in activity.layout.steps[index].replicas]
         starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         for replica, tile in enumerate(homes):
             own = starts[replica :: len(homes)]
             at = machine.first_replica[index] + replica
             is_layer = machine.kind[index] == LAYER_STEP
-            busy = machine.slot_occupancy[machine.first_slot[at]] if is_layer else machine.unit_cycles[index]
+            busy = (
+                machine.slot_occupancy[machine.first_slot[at]]
+                if is_layer
+                else machine.unit_cycles[index] * machine.group[index]
+            )
             joined = -(-len(own) // most)
             for first in range(0, len(own), joined):
                 last = min(first + joined, len(own)) - 1
-                name = f"window {replica + first * len(homes)}"
-                if last > first:
-                    name = f"windows {replica + first * len(homes)} to {replica + last * len(homes)}"
+                begin, end = ((replica + place * len(homes)) * group for place in (first, last))
+                end += group - 1
+                name = f"windows {begin} to {end}" if end > begin else f"window {begin}"
                 span = int(own[last] + busy - own[first])
                 rounds = step.layer.rounds if step.layer is not None else 1
                 more = {"rounds": rounds} if rounds > 1 else {}
@@ -92,10 +97,10 @@ def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
         step, tile = own.step, own.replicas[0].home
         reads = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         for (source, _), keep in zip(step.edges, step.keeps):
-            window_bits = steps[source].result_bits
+            window_bits = steps[source].result_bits * steps[source].step.group
             first = machine.first_window[source]
             arrivals = np.sort(activity.finish[first : machine.first_window[source + 1]])
-            dropped = np.append(keep[1:], steps[source].step.windows)  # once a window has started, what lies before
+            dropped = np.append(keep[1:], steps[source].step.classes)  # once a window has started, what lies before
             changes = np.unique(np.concatenate([arrivals, reads]))
             changes = changes[:: -(-len(changes) // most)]
             arrived = np.searchsorted(arrivals, changes, side="right")

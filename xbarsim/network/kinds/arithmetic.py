@@ -126,11 +126,6 @@ def _matmul_work(node: Node, inputs: Sequence[Shape]) -> Work:
     )  # fmt: skip
 
 
-def _matmul_reach(node: Node, inputs: Sequence[Shape]) -> Reach:
-    """Need a row of the first matrix and all of the second; of stacks of matrices all, since windows are no rows."""
-    return Reach.ROW_AND_ALL if len(node.shape) == 2 else Reach.ALL
-
-
 def _binary_torch(name: str) -> TorchOperation:
     def run(torch: Any, node: Node, inputs: Sequence[Any]) -> Any:
         function, constant = getattr(torch, name), node.attributes.get("constant")
@@ -231,7 +226,7 @@ RECORDS = (
         layer=NO_LAYER,
         timing=TimingClass.PRODUCT,
         work=_matmul_work,
-        reach=_matmul_reach,
+        reach=always(Reach.ROW_AND_ALL),
         settings={},
         attributes=as_given,
         onnx_read={"MatMul": read_matmul},

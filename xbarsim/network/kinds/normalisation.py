@@ -150,11 +150,12 @@ def _vector_work(axes: Axes, count: Callable[[int], int]) -> WorkRule:
 
 
 def _vector_reach(axes: Axes) -> Callable[[Node, Sequence[Shape]], Reach]:
-    """Return the rule that a window is enough where its numbers are the vector, or whole vectors."""
+    """Return the rule that a window is enough where its numbers are the vector, and a row where the row is."""
 
     def reach(node: Node, inputs: Sequence[Shape]) -> Reach:
         own = 1 if len(inputs[0]) == 3 else len(inputs[0])
-        return Reach.OWN if axes(node, inputs[0]) == (own,) else Reach.ALL
+        along = axes(node, inputs[0])
+        return Reach.OWN if along == (own,) else Reach.ROW if along == (len(inputs[0]),) else Reach.ALL
 
     return reach
 

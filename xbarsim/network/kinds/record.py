@@ -62,8 +62,10 @@ class Reach(enum.Enum):
     """The window inside the attribute ``pads``; nothing in front of the first."""
     LAST = "last"
     """The last window of every input."""
+    ROW = "row"
+    """All windows in the same row of every input; windows of other than three axes are rows."""
     ROW_AND_ALL = "row and all"
-    """The window at the same place of the first input and all windows of the others."""
+    """All windows in the same row of the first input and all windows of the others."""
     ALL = "all"
     """All windows."""
 
