@@ -54,7 +54,9 @@ def check(hardware, fill, within=0.01):
     solved, plain = solve_power(g, inputs, circuit), solve_power(g, inputs, bare)
     # without lines, rows add up: so many reads that their mean is within 0.2 % (standard deviation) for three rows
     many_g, many = draw(hardware, fill, 200, 100_000, seed=2)
-    by_row = circuit.weigh(many).mean(axis=0) * circuit.conduct(many_g).sum(axis=2).mean(axis=0)
+    opened, leak = circuit.weigh(many).mean(axis=0), circuit.lines.g_leak_siemens
+    by_row = opened * circuit.conduct(many_g).sum(axis=2).mean(axis=0)
+    by_row += (1 - opened) * (many_g * leak / (many_g + leak)).sum(axis=2).mean(axis=0)
     truth = circuit.full_watt * by_row.sum() * solved.sum() / plain.sum()
     assert reads.find_watt(fill) == pytest.approx(truth, rel=within)
 
@@ -95,6 +97,16 @@ def test_any_topology_costs_what_the_circuit_takes(topology):
         ohms["crossbar.r_access_ohm"] = 2e4
     check(load(**{"crossbar.topology": topology, **ohms}), ArrayFill(25, 16, 25, 1))
     check(load(**{"crossbar.topology": topology, **ohms}), ArrayFill(25, 16, 5, 1))
+
+
+@pytest.mark.parametrize("fill", [FILLS[4], ArrayFill(25, 16, 5, 1)], ids=str)
+@pytest.mark.parametrize("ohm", [0.0, 20.0])
+def test_leakage_of_closed_gates_costs_what_the_circuit_takes(ohm, fill):
+    gates = {"crossbar.topology": "1t1r_gate", "crossbar.r_access_ohm": 1e4, "crossbar.g_leak_siemens": 3e-7}
+    lines = {"crossbar.r_bl_ohm": ohm, "crossbar.r_wl_ohm": ohm, "crossbar.r_sl_ohm": ohm}
+    check(load(**gates, **lines), fill)
+    leaky, tight = (AssumedReads(load(**{**gates, **lines, "crossbar.g_leak_siemens": leak})) for leak in (3e-7, 0.0))
+    assert leaky.find_watt(fill) > 1.1 * tight.find_watt(fill)
 
 
 @pytest.mark.parametrize("topology", ["1s1r", "1s1r_floating"])

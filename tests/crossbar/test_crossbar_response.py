@@ -41,7 +41,18 @@ def test_the_operator_of_a_topology_gives_the_currents_of_its_circuit(topology):
 
 def test_a_topology_that_depends_on_its_inputs_has_no_operator():
     with pytest.raises(ConfigError, match="topology: 1t1r_gate_rows depends on its inputs"):
-        solve_operator(sample_cells((2, 2)), Lines(wires=Wires()), topology="1t1r_gate_rows", method="auto", threads=1)
+        solve_operator(
+            sample_cells((2, 2)), Lines(wires=Wires(**OHMS)), topology="1t1r_gate_rows", method="auto", threads=1
+        )
+
+
+def test_lines_without_resistance_give_every_topology_an_operator():
+    g, gates = sample_cells((4, 3)), Lines(wires=Wires(), r_access_ohm=1e4, g_leak_siemens=1e-6)
+    found = solve_operator(g, gates, topology="1t1r_gate_rows", method="auto", threads=1)
+    np.testing.assert_allclose(found, g / (1 + 1e4 * g) - g * 1e-6 / (g + 1e-6), rtol=1e-12)
+    np.testing.assert_array_equal(
+        solve_operator(g, Lines(wires=Wires()), topology="passive_floating", method="auto", threads=1), g
+    )
 
 
 def test_lines_with_several_driven_ends_have_no_closed_form_and_leave_out_wires_as_told():
@@ -51,8 +62,10 @@ def test_lines_with_several_driven_ends_have_no_closed_form_and_leave_out_wires_
     np.testing.assert_array_equal(solve_operator(g, lines, topology="passive_both", method="ideal", threads=1), g)
 
 
-@pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_the_operator_at_an_operating_point_is_near_the_currents_of_reads(topology):
+@pytest.mark.parametrize(
+    ("topology", "leak"), [*((name, 0.0) for name in TOPOLOGIES), ("1t1r_gate", 1e-6), ("1t1r_gate_rows", 1e-6)]
+)
+def test_the_operator_at_an_operating_point_is_near_the_currents_of_reads(topology, leak):
     layout, iv = TOPOLOGIES[topology], Sinh(scale_volt=0.1)
     rng = np.random.default_rng(0)
     g, inputs = rng.uniform(1e-6, 1e-5, (2, 24, 20)), (rng.random((40, 24)) < 0.3).astype(float)
@@ -61,10 +74,12 @@ def test_the_operator_at_an_operating_point_is_near_the_currents_of_reads(topolo
         wires=wires,
         r_sl_ohm=5.0 if layout.inputs == "gates" else 0.0,
         r_access_ohm=5e3 if layout.has_transistor else 0.0,
+        g_leak_siemens=leak,
     )
     at = {"topology": layout, "iv": iv, "read_volt": 0.2}
     operator = solve_operating_point(g, lines, **at, drive=np.full(24, 0.3))
     sensed = solve_patterns(g, lines, inputs, **at, pulses=1, tol=1e-7)
+    sensed -= solve_patterns(g, lines, np.zeros((1, 24)), **at, pulses=1, tol=1e-7)
     error = np.linalg.norm(inputs * 0.2 @ operator - sensed) / np.linalg.norm(sensed)
     lost = np.linalg.norm(inputs @ g * cell_current(iv, 0.2)[0] - sensed) / np.linalg.norm(sensed)
     assert error < 0.2 * lost

@@ -21,7 +21,7 @@ def lines_of(name):
     return {**OHMS, **extra, **({"r_access_ohm": 1500.0} if layout.has_transistor else {})}
 
 
-def solve_dense(name, g, v_in, time_s):
+def solve_dense(name, g, v_in, time_s, leak=0.0):
     """Return currents (times, cols) by the matrix exponential, built cell by cell without the package's circuits.
 
     Lines are driven and sensed as the topology says; every node has the capacitance of its segment.
@@ -32,7 +32,7 @@ def solve_dense(name, g, v_in, time_s):
     size = rows * cols
     matrix, push = np.zeros((2 * size, 2 * size)), np.zeros(2 * size)
     sensors = np.zeros((cols, 2 * size))
-    read = v_in.max()
+    read, closed = v_in.max(), np.zeros((2 * size, 2 * size))
     r_first = ohms["r_sl_ohm"] if gated else ohms["r_wl_ohm"]
     down = layout.source_lines == "columns"
 
@@ -49,7 +49,11 @@ def solve_dense(name, g, v_in, time_s):
     for i in range(rows):
         for j in range(cols):
             cell = g[i, j] / (1 + ohms.get("r_access_ohm", 0.0) * g[i, j])
-            join(i * cols + j, size + i * cols + j, cell * (v_in[i] / read if gated else 1.0))
+            off, x = g[i, j] * leak / (g[i, j] + leak), v_in[i] / read if gated else 1.0
+            here, there = i * cols + j, size + i * cols + j
+            join(here, there, x * cell + (1 - x) * off)
+            closed[[here, there], [here, there]] += x * (off - cell)
+            closed[[here, there], [there, here]] -= x * (off - cell)
             if i + 1 < rows:
                 join(size + i * cols + j, size + (i + 1) * cols + j, 1 / ohms["r_bl_ohm"])
                 if down:
@@ -73,23 +77,29 @@ def solve_dense(name, g, v_in, time_s):
     capacity = np.repeat([first, FARADS["c_bl_farad"]], size)
     final = np.linalg.solve(matrix, push)
     start = np.concatenate([np.full(size, read if gated else 0.0), np.zeros(size)])
+    if leak:
+        start = np.linalg.solve(matrix + closed, push)
     rate = -matrix / capacity[:, np.newaxis]
     return np.array([sensors @ (final + expm(rate * t) @ (start - final)) for t in time_s])
 
 
-@pytest.mark.parametrize("name", LINEAR)
-def test_currents_after_a_step_are_those_of_the_matrix_exponential(name):
+@pytest.mark.parametrize(
+    ("name", "leak"),
+    [*((name, 0.0) for name in LINEAR), *((name, 2e-6) for name in LINEAR if TOPOLOGIES[name].inputs == "gates")],
+)
+def test_currents_after_a_step_are_those_of_the_matrix_exponential(name, leak):
     g = 10.0 ** RNG.uniform(-6, -4, (5, 4))
     v_in = np.where(RNG.random(5) < 0.7, 0.2, 0.0)
     v_in[0] = 0.2
-    found = solve_settling(g, v_in, **lines_of(name), **FARADS, tol_ampere=1e-10, topology=name)
+    ohms = {**lines_of(name), "g_leak_siemens": leak}
+    found = solve_settling(g, v_in, **ohms, **FARADS, tol_ampere=1e-10, topology=name)
     times = np.array([1e-13, 1e-12, 5e-12, 2e-11, 1e-10])
-    expected = solve_dense(name, g, v_in, times)
+    expected = solve_dense(name, g, v_in, times, leak)
     scale = np.abs(found.final_ampere).max()
     np.testing.assert_allclose(found.follow(times), expected, atol=2e-4 * scale)
-    np.testing.assert_allclose(found.final_ampere, solve_currents(g, v_in, **lines_of(name), topology=name), rtol=1e-8)
-    after = solve_dense(name, g, v_in, np.array([found.settling_s.max() * 1.01]))
-    before = solve_dense(name, g, v_in, np.array([found.settling_s.max() * 0.97]))
+    np.testing.assert_allclose(found.final_ampere, solve_currents(g, v_in, **ohms, topology=name), rtol=1e-8)
+    after = solve_dense(name, g, v_in, np.array([found.settling_s.max() * 1.01]), leak)
+    before = solve_dense(name, g, v_in, np.array([found.settling_s.max() * 0.97]), leak)
     slowest = int(found.settling_s.argmax())
     assert abs(after[0, slowest] - found.final_ampere[slowest]) <= 1e-10
     assert abs(before[0, slowest] - found.final_ampere[slowest]) > 1e-10

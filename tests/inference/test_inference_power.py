@@ -132,6 +132,13 @@ def test_any_topology_is_within_a_percent(topology, monkeypatch):
     check({**ohms, "crossbar.topology": topology}, monkeypatch)
 
 
+@pytest.mark.parametrize("ohm", [0.0, 30.0])
+@pytest.mark.parametrize("shape", [{}, {"groups": 6, "outputs": 12}])
+def test_leakage_of_closed_gates_is_within_a_percent(ohm, shape, monkeypatch):
+    wires = {"crossbar.r_bl_ohm": ohm, "crossbar.r_sl_ohm": ohm}
+    check({**wires, "crossbar.topology": "1t1r_gate", "crossbar.g_leak_siemens": 3e-7}, monkeypatch, **shape)
+
+
 @pytest.mark.parametrize("groups", ["dense", "serial"])
 @pytest.mark.parametrize("encoding", ["differential", "offset"])
 def test_grouped_layers_drive_what_they_read(groups, encoding, monkeypatch):

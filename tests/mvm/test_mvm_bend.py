@@ -24,6 +24,7 @@ CASES = {
     "sinh, voltages of four heights": {**SINH, "dac.bits": 2},
     "sinh, voltages of sixteen heights": {**SINH, "dac.bits": 4},
     "floating": {"crossbar.topology": "passive_floating"},
+    "gates that leak": {**GATES, "crossbar.g_leak_siemens": 1e-7},
 }
 
 

@@ -118,7 +118,7 @@ def sum_passes(count, columns, weights, corrections, driven, sensed, outs, t):
     return np.abs(both[0]).max(), np.abs(both[0] - both[1]).max()
 
 
-def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
+def solve_ladders(alpha, ohm, fixed_ohm, every, g, leak, share, volt, ones, out):
     """Solve every column as two rails, node by node."""
     cols, rows = g.shape
     r_sl, r_bl = alpha * ohm, (1.0 - alpha) * ohm
@@ -127,7 +127,7 @@ def solve_ladders(alpha, ohm, fixed_ohm, every, g, share, volt, ones, out):
         for lane in range(LANES):
             opening = share[block].reshape(rows, LANES)[:, lane]
             for k in range(cols):
-                column = (opening * g[k])[::-1]
+                column = (opening * g[k] + leak[k])[::-1]
                 out[block, k * LANES + lane] = solve_column(column, volt[block, lane], r_sl, r_bl, ends, 0.0)
 
 
@@ -169,7 +169,8 @@ def ladder_inputs():
     rng = np.random.default_rng(2)
     g, share = rng.uniform(1e-5, 1e-3, (3, rows)), rng.uniform(0.0, 1.0, (blocks, rows * LANES))
     volt = rng.uniform(0.1, 1.0, (blocks, LANES))
-    return alpha, r_sl + r_bl, fixed, 3, g, share, volt, np.ones(LANES), np.zeros((blocks, 3 * LANES))
+    leak = rng.uniform(1e-6, 1e-5, (3, rows))
+    return alpha, r_sl + r_bl, fixed, 3, g, leak, share, volt, np.ones(LANES), np.zeros((blocks, 3 * LANES))
 
 
 def closed_inputs():
@@ -197,5 +198,5 @@ CROSSBAR = (
     case(_kernels.weigh_passes, weigh_passes, lambda: (0.7, np.zeros(6)), (1,)),
     case(_kernels.sum_passes, sum_passes, sum_inputs, (7,)),
     case(_kernels.closed_form, closed_form, closed_inputs, (5,)),
-    case(_ladder.solve_ladders, solve_ladders, ladder_inputs, (8,)),
+    case(_ladder.solve_ladders, solve_ladders, ladder_inputs, (9,)),
 )

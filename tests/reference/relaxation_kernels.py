@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from reference.kernel_case import KernelCase, plain
 
@@ -185,6 +187,15 @@ def draw_behind(law, lines, n, k, u, o, out):
     out[:] = np.concatenate([lines.sign * f * factor, s / (1.0 + lines.access_ohm * g * s) * factor])
 
 
+def draw_closed(law, lines, n, k, u, o, out):
+    """Bisect for the voltage across the cell behind its open gate, and behind its closed one."""
+    found, share = np.zeros(2 * WIDTH), openings(lines, n)[k]
+    for ohm, part in ((lines.access_ohm, share), (lines.closed_ohm, 1.0 - share)):
+        draw_behind(law, lines._replace(access_ohm=ohm, is_gated=False), n, k, u, o, out)
+        found += np.tile(part, 2) * out
+    out[:] = found
+
+
 def end_line(lines, n, y, c, out):
     """Return the voltage of a node with a Norton equivalent and a terminal."""
     part = slice(n * WIDTH, (n + 1) * WIDTH)
@@ -244,12 +255,12 @@ def line_sets(is_gated=False):
     ones, down = np.ones(ROWS * WIDTH), (COLS | 1) * WIDTH
     word = LineSet(
         1.0, is_gated, ROWS, COLS, g, x, (WIDTH, 0), rng.uniform(1.0, 9.0, (ROWS, COLS + 1)), COLS + 1,
-        ones, 30.0 * ones, 0.02 * ones, rng.uniform(0.0, 0.2, ROWS * WIDTH), (down, WIDTH), 0.0, 0,
+        ones, 30.0 * ones, 0.02 * ones, rng.uniform(0.0, 0.2, ROWS * WIDTH), (down, WIDTH), 0.0, 0, 0.0, 0,
     )  # fmt: skip
     ones = np.ones(COLS * WIDTH)
     bit = LineSet(
         -1.0, is_gated, COLS, ROWS, np.ascontiguousarray(g.T), x, (0, WIDTH), np.full((1, ROWS + 1), 5.0), 0,
-        0.0 * ones, ones, 0.05 * ones, 0.0 * ones, (WIDTH, down), 0.0, 0,
+        0.0 * ones, ones, 0.05 * ones, 0.0 * ones, (WIDTH, down), 0.0, 0, 0.0, 0,
     )  # fmt: skip
     return word, bit
 
@@ -286,6 +297,11 @@ def cell_inputs():
 def behind_inputs():
     law, lines, *rest = cell_inputs()
     return law, lines._replace(access_ohm=3e3, inner=8), *rest
+
+
+def closed_inputs(closed_ohm):
+    law, lines, *rest = cell_inputs()
+    return law, lines._replace(access_ohm=3e3, inner=8, closed_ohm=closed_ohm, closed=12), *rest
 
 
 def end_inputs():
@@ -364,6 +380,10 @@ RELAXATION = (
     ),
     case(_line.draw, draw_lanes, draw, cell_inputs, (6,), 1e-12),
     case(_line.draw, draw_lanes, draw_behind, behind_inputs, (6,), 1e-12),
+    *(
+        case(_line.draw, draw_lanes, draw_closed, partial(closed_inputs, ohm), (6,), 1e-12)
+        for ohm in (1e3, 1e6, 1e9)
+    ),
     case(_line.end_line, end_line_lanes, end_line, end_inputs, (4,), 1e-12),
     case(_line.eliminate, eliminate_lanes, eliminate, line_inputs, (6,), 1e-10),
     case(_relaxation.measure, _relaxation.measure, measure, measure_inputs, (4, 6), 1e-9),

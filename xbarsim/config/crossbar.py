@@ -46,6 +46,10 @@ class Crossbar(Record):
     r_access_ohm: NonNegative = 0.0
     """On resistance of the access transistor in series with each cell; only in 1T1R topologies. The level step and the
     known off-current are those of cells without it [ohm]."""
+    g_leak_siemens: NonNegative = 0.0
+    """Conductance of a closed access transistor, in series with its cell; only where inputs drive gates. 0 is an ideal
+    switch. In networks, converters are zeroed with all gates closed: the current of a column without any input is taken
+    from that of every read [S]."""
     c_wl_farad: NonNegative = 0.0
     """Capacitance of a segment of the lines along the rows; used by ``timing.pulse_s: settled`` [F]."""
     c_bl_farad: NonNegative = 0.0
@@ -85,6 +89,16 @@ class Crossbar(Record):
             found.append(
                 f"r_access_ohm: {self.r_access_ohm:g} is not used with crossbar.topology: {self.topology}, whose "
                 "cells have no transistor; leave it out, or choose 1t1r or a topology with gate inputs"
+            )
+        if self.g_leak_siemens and layout.inputs != "gates":
+            found.append(
+                f"g_leak_siemens: {self.g_leak_siemens:g} is not used with crossbar.topology: {self.topology}, where "
+                "no transistor closes; leave it out, or choose 1t1r_gate, 1t1r_gate_near or 1t1r_gate_rows"
+            )
+        if self.g_leak_siemens * self.r_access_ohm > 1:
+            found.append(
+                f"g_leak_siemens: {self.g_leak_siemens:g} lets closed transistors conduct better than open ones; give "
+                f"at most 1 / r_access_ohm, {1 / self.r_access_ohm:g}"
             )
         if self.method == "closed_form" and layout.solver != "operator":
             found.append(

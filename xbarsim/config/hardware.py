@@ -303,7 +303,7 @@ class Hardware(Record):
             return "operator"
         is_same = crossbar.layout.response == "operator" or not crossbar.has_losses
         if not device.is_ohmic:
-            is_same = is_same and not crossbar.has_losses and not crossbar.r_access_ohm
+            is_same = is_same and not (crossbar.has_losses or crossbar.r_access_ohm or crossbar.g_leak_siemens)
             is_same = is_same and (self.dac.driver_bits == 1 or crossbar.layout.inputs == "gates")
         if crossbar.method == "fitted":
             return "fitted"

@@ -6,7 +6,8 @@ along the rows. Its second line is the bit line of its column, sensed at 0 V. A 
 cell and one after its last towards every driver or sensor.
 
 An open gate is a share ``v_in / read_volt`` of the cell's conductance (on or off, or the share of time that it is
-open); the leakage of closed gates is neglected, and so is their capacitance.
+open). A closed gate has a conductance of its own in series with the cell, none unless it is given. The capacitance of
+gates is neglected.
 """
 
 from __future__ import annotations

@@ -92,9 +92,11 @@ class AssumedReads:
         return self._known[fill]
 
     def _find_watt(self, fill: ArrayFill) -> float:
-        columns = self._average_columns(fill)
+        columns = self._average_columns(fill, self.circuit.conduct(self._siemens))
         share = math.fsum(self._input_chances * self.circuit.weigh(self._inputs))
         ideal = self.circuit.full_watt * share * fill.driven * float(columns[0].sum())
+        if self.circuit.lines.g_leak_siemens:
+            ideal += self.circuit.full_watt * self._leak(fill, fill.driven * share)
         if self.circuit.is_ideal or not ideal:
             return ideal
         if self.circuit.has_first_order:
@@ -103,9 +105,17 @@ class AssumedReads:
                 return ideal / (1.0 + lost)
         return ideal * self._solve(fill)
 
-    def _average_columns(self, fill: ArrayFill) -> Floats:
-        """Return mean and mean square of the conductance of a cell of each column in a row with weights, (2, width)."""
-        cells = self.circuit.conduct(self._siemens)
+    def _leak(self, fill: ArrayFill, opened: float) -> float:
+        """Return what cells behind closed gates conduct, while ``opened`` of the rows with weights are open [S]."""
+        cells = self.circuit.leak(self._siemens)
+        bare = (self._rows - fill.rows) * self.width * float(cells[0])
+        return bare + (fill.rows - opened) * float(self._average_columns(fill, cells)[0].sum())
+
+    def _average_columns(self, fill: ArrayFill, cells: Floats) -> Floats:
+        """Return mean and mean square of the conductance of a cell of each column in a row with weights, (2, width).
+
+        ``cells`` (levels,) is the conductance of a cell by its level [S].
+        """
         found = np.full((2, self.width), cells[0])
         own = 1.0 / fill.groups
         for power, row in enumerate(found, start=1):

@@ -1,8 +1,9 @@
 """Columns of two rails, in closed form: no division per cell, several input vectors side by side.
 
-A column of a gate-driven array is a source line and a bit line with cells ``x g`` across them (x: how far a gate is
-open). Each segment of the two rails together carries the column's whole current I, so their voltages weighted by each
-other's resistance fall by ``I r_sl r_bl / (r_sl + r_bl)`` a segment. What is left is one ladder of segments
+A column of a gate-driven array is a source line and a bit line with cells across them: ``x g`` (x: how far a gate is
+open), and what closed gates let pass. Each segment of the two rails together carries the column's whole current I, so
+their voltages weighted by each other's resistance fall by ``I r_sl r_bl / (r_sl + r_bl)`` a segment. What is left is
+one ladder of segments
 ``R = r_sl + r_bl`` with the cells to ground, into which I enters: shares ``alpha = r_sl / R`` and ``beta = 1 - alpha``
 at the two ends where source line and bit line are connected at opposite ends, all of it at one end otherwise. Its
 impedances are ratios of continuants, which a recurrence of positive terms yields without cancellation:
@@ -21,7 +22,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from xbarsim._numba import parallel_kernel
-from xbarsim._simd import LANES, add, divide, load, multiply, multiply_add, scale, store, zeros
+from xbarsim._simd import LANES, add, divide, load, multiply, multiply_add, scale, spread, store, zeros
 
 Floats = NDArray[np.float64]
 
@@ -31,18 +32,20 @@ LARGEST = 1e100
 
 @parallel_kernel
 def solve_ladders(
-    alpha: float, ohm: float, fixed_ohm: float, every: int, g: Floats, share: Floats, volt: Floats, ones: Floats,
-    out: Floats,
+    alpha: float, ohm: float, fixed_ohm: float, every: int, g: Floats, leak: Floats, share: Floats, volt: Floats,
+    ones: Floats, out: Floats,
 ) -> None:  # fmt: skip
     """Write the column currents of blocks of ``LANES`` vectors to ``out`` (blocks, cols * LANES).
 
-    ``g`` (cols, rows) its rows counted from the end away from the drivers, ``share`` (blocks, rows * LANES) opening of
+    ``g`` (cols, rows) what an open gate adds, its rows counted from the end away from the drivers, ``leak`` (cols,
+    rows) what cells conduct behind closed gates (0, 0 where nothing), ``share`` (blocks, rows * LANES) opening of
     the gates, ``volt`` (blocks, LANES) read voltage of a vector, ``ohm`` both segments, ``fixed_ohm`` all else in
     series, ``every`` rows between two scalings, ``ones`` (LANES,).
     """
     blocks = len(share)
     cols, rows = g.shape
     beta = 1.0 - alpha
+    leaks = leak.size > 0
     for block in prange(blocks):
         x = share[block]
         zero = zeros(ones, LANES)
@@ -61,6 +64,9 @@ def solve_ladders(
                     row = load(x, i * LANES, zero)
                     left = scale(g[j, i], row)
                     right = scale(g[other, i], row)
+                    if leaks:
+                        left = add(left, spread(leak[j, i], one))
+                        right = add(right, spread(leak[other, i], one))
                     d = multiply_add(ohm, n, d)
                     n = add(multiply(left, d), n)
                     k = multiply_add(ohm, m, k)

@@ -84,6 +84,10 @@ class LineSet(NamedTuple):
     """Resistance in series with each cell, which counts if ``inner`` is not 0 [ohm]."""
     inner: int
     """Newton steps that find the voltage across a cell behind this resistance; 0 where none is."""
+    closed_ohm: float
+    """Resistance in series with each cell while its gate is closed, which counts if ``closed`` is not 0 [ohm]."""
+    closed: int
+    """Newton steps that find the voltage across a cell behind a closed gate; 0 where closed gates do not conduct."""
 
 
 @inlined
@@ -108,6 +112,19 @@ def draw(law: CellLaw, lines: LineSet, n: int, k: int, u: Vector, o: Vector) -> 
         x = load(lines.opening, n * lines.opening_step[0] + k * lines.opening_step[1], s)
         f = multiply(x, f)
         s = multiply(x, s)
+        if lines.closed > 0:
+            ratio, one, w = lines.closed_ohm * g, spread(1.0, v), v
+            h, t = bend(law.kind, law.coefs, v)
+            for _ in range(lines.closed):
+                y = multiply_add(-1.0, v, multiply_add(ratio, h, w))
+                w = multiply_add(-1.0, divide(y, multiply_add(ratio, t, one)), w)
+                h, t = bend(law.kind, law.coefs, w)
+            t = divide(t, multiply_add(ratio, t, one))
+            if ratio > 1.0:  # nearly all of the voltage is that of the gate
+                h = scale(1.0 / ratio, multiply_add(-1.0, w, v))
+            rest = multiply_add(-1.0, x, one)
+            f = add(multiply(rest, scale(lines.sign * g, h)), f)
+            s = add(multiply(rest, scale(g, t)), s)
     return f, s
 
 

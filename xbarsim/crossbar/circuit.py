@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.crossbar.topology import Topology
-from xbarsim.crossbar.wires import Wires, check_ohms, check_resistance
+from xbarsim.crossbar.wires import Wires, check_leak, check_ohms, check_resistance
 from xbarsim.errors import ConfigError
 
 Index = NDArray[np.int64]
@@ -46,6 +46,8 @@ class Lines:
     """One source-line segment of a gate-driven array."""
     r_access_ohm: float = 0.0
     """Resistance of a cell's open transistor, in series with it."""
+    g_leak_siemens: float = 0.0
+    """Conductance of a cell's closed transistor, in series with it; 0 is an ideal switch."""
     uneven: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     """Arrays that stand for one of the others, by name: one resistance a line, or one a segment."""
 
@@ -53,6 +55,23 @@ class Lines:
         """Refuse negative and infinite resistances."""
         check_resistance("r_sl_ohm", self.r_sl_ohm)
         check_resistance("r_access_ohm", self.r_access_ohm)
+        check_leak(self.g_leak_siemens, self.r_access_ohm)
+
+    def has_losses(self, topology: Topology) -> bool:
+        """Return whether a line that carries current has a resistance."""
+        if self.uneven:
+            return True
+        first = self.wires.r_wl_ohm if topology.inputs == "rows" else self.r_sl_ohm
+        return any((first, self.wires.r_bl_ohm, self.wires.r_source_ohm, self.wires.r_sink_ohm))
+
+    def open_cells(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the conductance of ohmic cells behind open transistors, shape of ``g`` [S]."""
+        return g / (1.0 + self.r_access_ohm * g)
+
+    def closed_cells(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the conductance of ohmic cells behind closed transistors, shape of ``g`` [S]."""
+        leak = self.g_leak_siemens
+        return g * (leak / (g + leak)) if leak else np.zeros_like(g)
 
     def lay_first(self, topology: Topology, shape: tuple[int, int]) -> Ladder:
         """Return the resistances of the cells' first lines, for an array of ``shape``."""
@@ -88,8 +107,9 @@ class Lines:
 
 
 def gather_lines(
-    r_wl_ohm: Ohms, r_bl_ohm: Ohms, r_source_ohm: Ohms, r_sink_ohm: Ohms, r_sl_ohm: Ohms, r_access_ohm: float
-) -> Lines:
+    r_wl_ohm: Ohms, r_bl_ohm: Ohms, r_source_ohm: Ohms, r_sink_ohm: Ohms, r_sl_ohm: Ohms, r_access_ohm: float,
+    g_leak_siemens: float,
+) -> Lines:  # fmt: skip
     """Gather the resistances that a caller gives.
 
     Parameters
@@ -100,6 +120,8 @@ def gather_lines(
         Drivers and sensors [ohm].
     r_access_ohm : float
         Open transistor in series with each cell [ohm].
+    g_leak_siemens : float
+        Closed transistor in series with each cell [S].
 
     Returns
     -------
@@ -117,7 +139,9 @@ def gather_lines(
     }
     even: dict[str, Any] = {name: 0.0 if name in uneven else value for name, value in given.items()}
     r_sl = even.pop("r_sl_ohm")
-    return Lines(wires=Wires(**even), r_sl_ohm=r_sl, r_access_ohm=r_access_ohm, uneven=uneven)
+    return Lines(
+        wires=Wires(**even), r_sl_ohm=r_sl, r_access_ohm=r_access_ohm, g_leak_siemens=g_leak_siemens, uneven=uneven
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,7 +157,8 @@ class Circuit:
     wire_ohm: NDArray[np.float64]
     """(wires,) their resistances, infinite where a gate is closed [ohm]."""
     cell: Index
-    """(rows * cols, 2) nodes that a cell joins, row by row."""
+    """(rows * cols, 2) nodes that a cell joins, row by row; where closed transistors conduct twice as many: each cell
+    for the share of time that its gate is open, and then each for the rest."""
     driver: Index
     """(drivers,) nodes held at a driver's voltage."""
     driver_line: Index
@@ -144,6 +169,8 @@ class Circuit:
     """(sensors,) column that it senses."""
     nodes: int
     """Number of nodes."""
+    inner: str
+    """Kinds of nodes between cells and transistors, a letter each: ``m`` of open ones, ``n`` of closed ones."""
 
     @cached_property
     def merged(self) -> Index:
@@ -159,7 +186,7 @@ class Circuit:
     def names(self) -> list[str]:
         """Name of every node in a SPICE deck; merged nodes share one name."""
         size = self.rows * self.cols
-        kinds = ["a", "b", "m"][: 3 if self.nodes > 2 * size + len(self.driver) + len(self.sensor) else 2]
+        kinds = f"ab{self.inner}"
         own = [f"{kind}{i}_{j}" for kind in kinds for i in range(self.rows) for j in range(self.cols)]
         own += [f"d{k}" for k in range(len(self.driver))] + [f"s{j}" for j in self.sensor_col]
         shown: dict[int, str] = {}
@@ -201,8 +228,9 @@ def build_circuit(
     size = rows * cols
     first = np.arange(size).reshape(rows, cols)
     second = first + size
-    has_access = lines.r_access_ohm > 0
-    count = size * (3 if has_access else 2)
+    has_access, has_leak = lines.r_access_ohm > 0, lines.g_leak_siemens > 0 and opening is not None
+    inner = "m" * has_access + "n" * has_leak
+    count = size * (2 + len(inner))
     along = first.T if topology.source_lines == "columns" else first
     first_wires, driver, driver_line, count = _lay(
         along, lines.lay_first(topology, shape), find_ends(topology.drive, len(along), "near"), driven, count
@@ -212,24 +240,32 @@ def build_circuit(
     )
     pairs, ohms = zip(*first_wires, *bit_wires, strict=True)
     wire, ohm = np.concatenate(pairs), np.concatenate(ohms)
-    end = second
-    if has_access:
-        end = second + size
-        wire = np.concatenate([wire, np.column_stack([end.ravel(), second.ravel()])])
+    share = np.ones(rows) if opening is None else opening
+    ends, next_inner = [], second
+    for has_node, gate_ohm, time in (
+        (has_access, lines.r_access_ohm, share),
+        (has_leak, 1.0 / lines.g_leak_siemens if has_leak else 0.0, 1.0 - share),
+    ):
+        if not has_node:
+            continue
+        next_inner = next_inner + size
+        wire = np.concatenate([wire, np.column_stack([next_inner.ravel(), second.ravel()])])
         with np.errstate(divide="ignore"):
-            access = lines.r_access_ohm / (np.ones(rows) if opening is None else opening)
-        ohm = np.concatenate([ohm, np.repeat(access, cols)])
+            ohm = np.concatenate([ohm, np.repeat(gate_ohm / time, cols)])
+        ends.append(next_inner)
+    ends = ends if has_access else [second, *ends]
     return Circuit(
         rows=rows,
         cols=cols,
         wire=wire,
         wire_ohm=ohm,
-        cell=np.column_stack([first.ravel(), end.ravel()]),
+        cell=np.concatenate([np.column_stack([first.ravel(), end.ravel()]) for end in ends]),
         driver=driver,
         driver_line=driver_line,
         sensor=sensor,
         sensor_col=sensor_col,
         nodes=count,
+        inner=inner,
     )
 
 

@@ -63,6 +63,7 @@ def solve_currents(
     r_sink_ohm: Ohms = 0.0,
     r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
+    g_leak_siemens: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
     read_volt: float | None = None,
@@ -88,6 +89,8 @@ def solve_currents(
         Source-line segment of a gate-driven array, given alike [ohm].
     r_access_ohm : float
         Open transistor in series with each cell [ohm].
+    g_leak_siemens : float
+        Closed transistor in series with each cell, where inputs open gates [S].
     topology : str or Topology
         Name in :data:`TOPOLOGIES`.
     iv : Sinh, Polynomial or Selector, optional
@@ -121,7 +124,7 @@ def solve_currents(
     SolverError
         If Newton does not converge, with the vector and how far it came; or if a current overflows.
     """
-    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if max_iterations is not None:
         check_steps(max_iterations)
@@ -150,6 +153,7 @@ def solve_currents_report(
     r_sink_ohm: Ohms = 0.0,
     r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
+    g_leak_siemens: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
     read_volt: float | None = None,
@@ -168,6 +172,8 @@ def solve_currents_report(
         Inputs [V].
     r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm : float
         Resistances as in :func:`solve_currents` [ohm].
+    g_leak_siemens : float
+        Closed transistors, as in :func:`~xbarsim.crossbar.solve_currents` [S].
     topology, iv, max_iterations
         As in :func:`solve_currents`.
     read_volt : float, optional
@@ -185,7 +191,7 @@ def solve_currents_report(
     ShapeError, ConfigError, SolverError
         As in :func:`solve_currents`.
     """
-    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     check_steps(max_iterations)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -228,7 +234,7 @@ def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, thre
 def _multiply_transfer(question: Question, threads: int | None) -> Array:
     """Linear passive array: one operator per array; blocks of vectors have a fixed size."""
     g, lines = question.g, question.lines
-    t = solve_turned(g / (1.0 + lines.r_access_ohm * g), lines, question.topology, "auto", threads)
+    t = solve_turned(lines.open_cells(g), lines, question.topology, "auto", threads)
     vectors = question.vectors
     padded = np.zeros((-(-vectors // VECTOR_BLOCK) * VECTOR_BLOCK, t.shape[1]))
     out = np.empty((len(t), len(padded), t.shape[2]))
@@ -245,7 +251,7 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
     """Gate-driven array whose columns decouple: closed form, blocks of vectors side by side."""
     layout, lines, width = question.topology, question.lines, LANES
     wires = lines.wires
-    g = question.g / (1.0 + lines.r_access_ohm * question.g)
+    g = lines.open_cells(question.g)
     rows, cols = g.shape[1:]
     vectors = question.vectors
     blocks = -(-vectors // width)
@@ -262,8 +268,11 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
         for array in range(len(g)):
             if array == 0 or len(question.v_in) > 1:
                 share, volt = _place_gates(question, array, away, blocks)
-            down = np.ascontiguousarray(g[array, away].T)
-            _ladder.solve_ladders(alpha, ohm, fixed, every, down, share, volt, np.ones(width), out[array])
+            down, closed = np.ascontiguousarray(g[array, away].T), np.zeros((0, 0))
+            if lines.g_leak_siemens:
+                closed = np.ascontiguousarray(lines.closed_cells(question.g[array, away]).T)
+                down -= closed
+            _ladder.solve_ladders(alpha, ohm, fixed, every, down, closed, share, volt, np.ones(width), out[array])
     out = out.reshape(len(g), blocks, cols, width).transpose(0, 1, 3, 2).reshape(len(g), blocks * width, cols)
     return np.where(question.sensed, out[:, :vectors], 0.0)
 

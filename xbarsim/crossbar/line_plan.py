@@ -287,23 +287,37 @@ class ArrayPlan:
     """Resistance in series with each cell that its conductance does not hold [ohm]."""
     inner: int
     """Newton steps that it takes to find the voltage across a cell; 0 without such a resistance."""
+    closed_ohm: float
+    """Resistance in series with each cell while its gate is closed [ohm]."""
+    closed: int
+    """Newton steps that find the voltage across a cell behind it; 0 where closed gates do not conduct."""
 
 
 def make_plan(question: Question, array: int, swing: float, stage: Stage) -> ArrayPlan:
     """Describe one array for vectors of which no cell can see more than ``swing`` [V]."""
     law, factor, steepest = describe_law(question.iv, swing)
-    access, inner, limit = question.lines.r_access_ohm, 0, stage.limit
+    access, leak, limit = question.lines.r_access_ohm, question.lines.g_leak_siemens, stage.limit
+    inner, closed_ohm, closed = 0, 1.0 / leak if leak else 0.0, 0
     if stage.is_short and isinstance(question.iv, Sinh) and swing > MOST_SHORT * question.iv.scale_volt:
         limit = 0  # left to the next stage
     if question.iv is None:
-        g, access = question.g[array] / (1.0 + access * question.g[array]), 0.0
+        g = question.lines.open_cells(question.g[array])
+        if leak:
+            closed_ohm, closed = max(closed_ohm - access, 0.0), 1
+        access = 0.0
     else:
         g = question.g[array] * factor
-        if access > 0 and swing > 0:
-            ratio = 2.0 ** math.ceil(math.log2(max(access * float(g.max()), 1e-12)))
-            found = count_inner_steps(question.iv, swing, ratio)
-            inner, limit = (0, 0) if found is None else (found, limit)  # left to nodal analysis
+        steps = [0, 0]
+        for k, ohm in enumerate((access, closed_ohm)):
+            if ohm > 0 and swing > 0:
+                ratio = 2.0 ** math.ceil(math.log2(max(ohm * float(g.max()), 1e-12)))
+                found = count_inner_steps(question.iv, swing, ratio)
+                steps[k], limit = (0, 0) if found is None else (found, limit)  # left to nodal analysis
+        inner, closed = steps
     first, second = lay_lines(question, g)
     slope = float(cell_current(question.iv, swing)[1]) / factor
     goal = plan_goal(question, first, second, steepest, slope, stage, limit)
-    return ArrayPlan(law=law, first=first, second=second, goal=goal, access_ohm=access, inner=inner)
+    return ArrayPlan(
+        law=law, first=first, second=second, goal=goal, access_ohm=access, inner=inner, closed_ohm=closed_ohm,
+        closed=closed,
+    )  # fmt: skip

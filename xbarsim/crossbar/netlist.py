@@ -1,6 +1,7 @@
 """The circuit of an array as a SPICE deck: one operating point for one input vector, which prints the sensed currents.
 
-Wires and ohmic cells are resistors, nonlinear cells are behavioural current sources, sensors are sources of 0 V.
+Wires and ohmic cells are resistors, nonlinear cells are behavioural current sources, sensors are sources of 0 V. Where
+closed transistors conduct, a cell is there twice: for the share of time that its gate is open, and for the rest.
 Cells without conductance are left out, and so are parts of the circuit that no conducting path joins to a source.
 """
 
@@ -31,6 +32,7 @@ def write_netlist(
     r_sink_ohm: Ohms = 0.0,
     r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
+    g_leak_siemens: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
     read_volt: float | None = None,
@@ -47,6 +49,8 @@ def write_netlist(
         Inputs of one vector [V].
     r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm : float
         Resistances as in :func:`~xbarsim.crossbar.solve_currents` [ohm].
+    g_leak_siemens : float
+        Closed transistors, as in :func:`~xbarsim.crossbar.solve_currents` [S].
     topology, iv
         As in :func:`~xbarsim.crossbar.solve_currents`.
     read_volt : float, optional
@@ -66,7 +70,7 @@ def write_netlist(
     ShapeError, ConfigError
         As in :func:`~xbarsim.crossbar.solve_currents`; also if there is more than one array or vector.
     """
-    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if question.leading:
         raise ShapeError(f"g: shape {np.shape(g)} is not (rows, cols); a deck describes one array")
@@ -117,10 +121,11 @@ def _write_branches(circuit: Circuit, siemens: np.ndarray, question: Question) -
     for k, ((a, b), conductance) in enumerate(zip(circuit.cell.tolist(), siemens.ravel().tolist())):
         if conductance == 0 or not live[node[a]] or names[a] == names[b]:
             continue
-        i, j = divmod(k, circuit.cols)
+        closed, cell = divmod(k, circuit.rows * circuit.cols)
+        place = f"{'l' if closed else 'c'}{cell // circuit.cols}_{cell % circuit.cols}"
         if question.iv is None:
-            cards.append(f"Rc{i}_{j} {names[a]} {names[b]} {1 / conductance!r}")
+            cards.append(f"R{place} {names[a]} {names[b]} {1 / conductance!r}")
         else:
             current = write_expression(question.iv, conductance, f"v({names[a]},{names[b]})")
-            cards.append(f"Bc{i}_{j} {names[a]} {names[b]} I={current}")
+            cards.append(f"B{place} {names[a]} {names[b]} I={current}")
     return cards

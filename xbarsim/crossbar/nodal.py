@@ -148,8 +148,8 @@ def solve_nodes(
     ----------
     circuit : Circuit
         Branches.
-    g : ndarray, (rows, cols)
-        Conductance of the cells, the opening of gates included [S].
+    g : ndarray, (rows, cols) or (2 * rows, cols)
+        Conductance of the circuit's cells, the opening of gates included [S].
     driver_volt : ndarray, (vectors, lines)
         Voltage of each line's drivers [V].
     iv : Sinh, Polynomial, Selector or None
@@ -198,10 +198,12 @@ def _solve_ohmic(equations: NodalEquations, g: Array, volt: Array) -> None:
 
 
 def _place(equations: NodalEquations, start: Array, volt: Array) -> None:
-    """Write the voltages of cells' nodes to the free nodes that they are; a cell's transistor takes none of them."""
+    """Write the voltages of cells' nodes to the free nodes that they are; an open transistor takes none of them, and a
+    closed one all."""
     circuit, size = equations.circuit, start.size // 2
     node = circuit.merged[np.concatenate([np.arange(2 * size), circuit.cell[:, 1]])]
-    known = np.concatenate([start.ravel(), start[1].ravel()])
+    ends = [start[1].ravel(), start[0].ravel()][: len(circuit.cell) // size]
+    known = np.concatenate([start.ravel(), *ends])
     is_free = equations.is_free[node]
     volt[node[is_free]] = known[is_free]
 
@@ -259,7 +261,7 @@ def _solve_newton(
 
 def _largest_line(circuit: Circuit, cell: Array) -> float:
     """Return the largest current of a row or column, from the currents of its cells [A]."""
-    cell = np.abs(cell).reshape(circuit.rows, circuit.cols)
+    cell = np.abs(cell).reshape(-1, circuit.rows, circuit.cols).sum(axis=0)
     return float(max(cell.sum(axis=0).max(), cell.sum(axis=1).max()))
 
 
@@ -275,7 +277,7 @@ def _measure(
     current[:, :wires] *= equations.wire_siemens
     current[:, wires:] = cell_current(iv, across[:, wires:])[0] * g.ravel()
     excess = current @ equations.incidence
-    cell = current[:, wires:].reshape(vectors, circuit.rows, circuit.cols)
+    cell = current[:, wires:].reshape(vectors, -1, circuit.rows, circuit.cols).sum(axis=1)
     line = np.maximum(np.abs(cell).sum(axis=1).max(axis=1), np.abs(cell).sum(axis=2).max(axis=1))
     worst = np.abs(excess[:, equations.is_free]).max(axis=1, initial=0.0)
     drivers = np.unique(circuit.merged[circuit.driver])

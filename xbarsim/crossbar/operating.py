@@ -57,7 +57,8 @@ def solve_operating_point(
     Returns
     -------
     ndarray, (..., rows, cols)
-        What a column senses for each row's voltage [S].
+        What a column senses for each row's voltage [S]; where closed gates conduct, what it senses more than without
+        any input.
 
     Raises
     ------
@@ -66,23 +67,28 @@ def solve_operating_point(
     """
     if lines.uneven:
         raise ConfigError(f"{min(lines.uneven)}: one number for all lines is needed to find an operating point")
-    share = np.broadcast_to(drive[:, np.newaxis], g.shape)
+    share, leak = np.broadcast_to(drive[:, np.newaxis], g.shape), lines.g_leak_siemens
     upper, lower, secant = np.full_like(g, read_volt), np.zeros_like(g), _secant(iv, read_volt, read_volt)
-    cells, carried = g * secant, g * secant
+    cells, closed = g * secant, g * secant
     for _ in range(ROUNDS):
-        across = np.abs(upper - lower) / (1.0 + lines.r_access_ohm * cells)
-        cells = g * _secant(iv, across, read_volt)
-        carried = cells / (1.0 + lines.r_access_ohm * cells)
+        across = np.abs(upper - lower)
+        cells = g * _secant(iv, across / (1.0 + lines.r_access_ohm * cells), read_volt)
+        carried = lines.open_cells(cells)
         if topology.inputs == "rows":
             upper = _solve_first(carried, lower, lines, topology, read_volt)
             rest = np.zeros_like(g) if topology.floating else g * _secant(iv, 0.0, read_volt)
             held = share * carried + (1.0 - share) * rest
+            injected = share * carried * upper
         else:
-            held = share * carried
+            if leak:
+                closed = g * _secant(iv, across * leak / (leak + closed), read_volt)
+            leaked = lines.closed_cells(closed)
+            held = share * carried + (1.0 - share) * leaked
             upper = _solve_first(held, lower, lines, topology, read_volt)
-        lower = _solve_second(held, share * carried * upper, lines, topology)
+            injected = held * upper
+        lower = _solve_second(held, injected, lines, topology)
     if topology.inputs == "gates":
-        return carried * (upper - lower) / read_volt
+        return (carried - leaked) * (upper - lower) / read_volt
     grounded = replace(topology, floating=False, has_selector=False)
     return solve_operator(cells, lines, topology=grounded, method="auto", threads=threads)
 

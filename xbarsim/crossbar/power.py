@@ -55,14 +55,13 @@ class ArrayCircuit(NamedTuple):
     @property
     def has_losses(self) -> bool:
         """Whether a line that carries current has a resistance."""
-        wires, layout = self.lines.wires, self.topology
-        first = wires.r_wl_ohm if layout.inputs == "rows" else self.lines.r_sl_ohm
-        return any((first, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm))
+        return self.lines.has_losses(self.topology)
 
     @property
     def is_ideal(self) -> bool:
         """Whether the ideal power is exact."""
-        return not self.has_losses and (self.is_ohmic or not self.lines.r_access_ohm)
+        has_gates = self.lines.r_access_ohm or self.lines.g_leak_siemens
+        return not self.has_losses and (self.is_ohmic or not has_gates)
 
     @property
     def has_first_order(self) -> bool:
@@ -109,6 +108,24 @@ class ArrayCircuit(NamedTuple):
         access = self.lines.r_access_ohm
         return g if not access else g / (1.0 + access * secant_conductance(self.iv, self.read_volt) * g)
 
+    def leak(self, g: Floats) -> Floats:
+        """Return the conductance of cells behind closed gates, like :meth:`conduct`; that at 0 V of cells with a curve.
+
+        Parameters
+        ----------
+        g : ndarray
+            Programmed conductances [S].
+
+        Returns
+        -------
+        ndarray, shape of ``g``
+            Divided by the secant, as programmed conductances are [S].
+        """
+        if not self.lines.g_leak_siemens:
+            return np.zeros_like(g)
+        slope = float(cell_current(self.iv, 0.0)[1])
+        return self.lines.closed_cells(g * slope) / secant_conductance(self.iv, self.read_volt)
+
 
 def describe_circuit(hardware: Hardware) -> ArrayCircuit:
     """Return the circuit of the arrays of a hardware record; ``crossbar.method: ideal`` leaves the lines out.
@@ -129,7 +146,9 @@ def describe_circuit(hardware: Hardware) -> ArrayCircuit:
     wires = Wires(r_wl_ohm=word, r_bl_ohm=bit, r_source_ohm=source, r_sink_ohm=sink)
     return ArrayCircuit(
         topology=crossbar.layout,
-        lines=Lines(wires=wires, r_sl_ohm=supply, r_access_ohm=crossbar.r_access_ohm),
+        lines=Lines(
+            wires=wires, r_sl_ohm=supply, r_access_ohm=crossbar.r_access_ohm, g_leak_siemens=crossbar.g_leak_siemens
+        ),
         iv=None if device.is_ohmic else device.iv,
         read_volt=device.read_volt,
         pulses=hardware.dac.pulses,
@@ -171,6 +190,8 @@ def find_power(g: Floats, opening: Floats, circuit: ArrayCircuit, *, threads: in
     """
     cells = circuit.conduct(g)
     ideal = circuit.full_watt * np.einsum("ri,ai->ar", circuit.weigh(opening), cells.sum(axis=2))
+    if circuit.lines.g_leak_siemens:
+        ideal += circuit.full_watt * np.einsum("ri,ai->ar", 1.0 - opening, circuit.leak(g).sum(axis=2))
     if circuit.is_ideal:
         return ReadPower(ideal, ideal)
     if circuit.has_first_order:
@@ -205,13 +226,13 @@ def solve_power(g: Floats, opening: Floats, circuit: ArrayCircuit, *, threads: i
     total: Floats = np.zeros((len(g), len(opening)))
     for pulse in range(pulses):
         driven = opening if pulses == 1 else (np.rint(opening * pulses) > pulse).astype(np.float64)
-        some = driven.any(axis=1)
+        some = driven.any(axis=1) | (lines.g_leak_siemens > 0)
         if not some.any():
             continue
         total[:, some] += solve_reads(
             g, driven[some] * circuit.read_volt, **vars(lines.wires), r_sl_ohm=lines.r_sl_ohm,
-            r_access_ohm=lines.r_access_ohm, topology=circuit.topology, iv=circuit.iv,
-            read_volt=circuit.read_volt if circuit.topology.inputs == "gates" else None, tol=TOLERANCE,
+            r_access_ohm=lines.r_access_ohm, g_leak_siemens=lines.g_leak_siemens, topology=circuit.topology,
+            iv=circuit.iv, read_volt=circuit.read_volt if circuit.topology.inputs == "gates" else None, tol=TOLERANCE,
             threads=threads,
         ).power_watt  # fmt: skip
     return total / pulses

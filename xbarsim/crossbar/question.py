@@ -122,6 +122,8 @@ def check_question(
     vectors = volt.reshape(stacks, 1 if volt.ndim == 1 else volt.shape[-2], rows)
     if layout.has_selector and iv is None:
         raise ConfigError(f"iv: missing; topology {layout.name} needs the curve of its selector")
+    if lines.g_leak_siemens and layout.inputs != "gates":
+        raise ConfigError(f"g_leak_siemens: not used in topology {layout.name}, where no gate closes; leave it out")
     if iv is not None and not isinstance(iv, Curve):
         raise ConfigError(f"iv: {iv!r} is not a Sinh, Polynomial or Selector")
     largest = vectors.max(axis=2, initial=0.0)
@@ -166,7 +168,7 @@ def check_tolerance(tol: float) -> None:
 
 
 def arrange(question: Question, array: int, vector: int) -> tuple[Circuit, Array, Array]:
-    """Return circuit, effective conductances (rows, cols) and driver voltages of one array and vector."""
+    """Return circuit, conductances of its cells (rows or 2 rows, cols), and driver voltages of one array and vector."""
     layout = question.topology
     g, v = question.g[array], question.inputs(array)[vector]
     driven = (v != 0) if layout.floating else None
@@ -176,7 +178,10 @@ def arrange(question: Question, array: int, vector: int) -> tuple[Circuit, Array
     opening = question.share(array)[vector]
     circuit = build_circuit(layout, g.shape, question.lines, opening=opening)
     lines = g.shape[0 if layout.source_lines == "rows" else 1]
-    return circuit, g * opening[:, np.newaxis], np.full(lines, question.supply(array)[vector])
+    held = g * opening[:, np.newaxis]
+    if question.lines.g_leak_siemens:
+        held = np.concatenate([held, g * (1.0 - opening)[:, np.newaxis]])
+    return circuit, held, np.full(lines, question.supply(array)[vector])
 
 
 def _check_inputs(v_in: ArrayLike, rows: int, leading: tuple[int, ...]) -> Array:

@@ -37,6 +37,7 @@ def solve_reads(
     r_sink_ohm: Ohms = 0.0,
     r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
+    g_leak_siemens: float = 0.0,
     topology: str | Topology = "passive",
     iv: Curve | None = None,
     read_volt: float | None = None,
@@ -55,6 +56,8 @@ def solve_reads(
         Inputs of every array, or of all of them [V].
     r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm : float or array_like
         Resistances as in :func:`~xbarsim.crossbar.solve_currents` [ohm].
+    g_leak_siemens : float
+        Closed transistors, as in :func:`~xbarsim.crossbar.solve_currents` [S].
     topology, iv, read_volt, tol, max_iterations, threads
         As in :func:`~xbarsim.crossbar.solve_currents`.
     sensed : array_like of bool, (cols,), optional
@@ -70,7 +73,7 @@ def solve_reads(
     ShapeError, ConfigError, SolverError
         As in :func:`~xbarsim.crossbar.solve_currents`.
     """
-    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if max_iterations is not None:
         check_steps(max_iterations)

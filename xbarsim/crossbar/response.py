@@ -28,7 +28,7 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
     lines : Lines
         Resistances.
     topology : str or Topology
-        Layout, one whose circuit is the same for all inputs.
+        Layout, one whose circuit is the same for all inputs, or any where lines have no resistance.
     method : str
         As in :func:`~xbarsim.crossbar.solve_transfer`.
     threads : int, optional
@@ -37,7 +37,8 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
     Returns
     -------
     ndarray, (..., rows, cols)
-        What a column senses for each row's voltage [S].
+        What a column senses for each row's voltage [S]; where closed gates conduct, what it senses more than without
+        any input.
 
     Raises
     ------
@@ -46,9 +47,9 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
     """
     layout = find_topology(topology)
     cells = np.asarray(g, dtype=np.float64)
-    if lines.r_access_ohm:
-        cells = cells / (1.0 + lines.r_access_ohm * cells)
-    if method == "ideal":
+    closed = lines.closed_cells(cells)
+    cells = lines.open_cells(cells) - closed
+    if method == "ideal" or not (layout.is_linear or lines.has_losses(layout)):
         return cells
     if layout.solver == "operator" and not lines.uneven:
         return solve_turned(cells, lines, layout, method, threads)
@@ -101,7 +102,8 @@ def solve_patterns(
     """
     held = read_volt if topology.inputs == "gates" else None
     ohms = {
-        **vars(lines.wires), "r_sl_ohm": lines.r_sl_ohm, "r_access_ohm": lines.r_access_ohm, **lines.uneven,
+        **vars(lines.wires), "r_sl_ohm": lines.r_sl_ohm, "r_access_ohm": lines.r_access_ohm,
+        "g_leak_siemens": lines.g_leak_siemens, **lines.uneven,
     }  # fmt: skip
     total: Floats = np.zeros((*g.shape[:-2], len(opening), g.shape[-1]))
     for pulse in range(pulses):

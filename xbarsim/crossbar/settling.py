@@ -80,6 +80,7 @@ def solve_settling(
     r_sink_ohm: Ohms = 0.0,
     r_sl_ohm: Ohms = 0.0,
     r_access_ohm: float = 0.0,
+    g_leak_siemens: float = 0.0,
     topology: str | Topology = "passive",
     read_volt: float | None = None,
 ) -> SettlingReport:
@@ -102,6 +103,8 @@ def solve_settling(
         Deviation from the final current within which a column has settled [A].
     r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm : float or array_like
         Resistances as in :func:`~xbarsim.crossbar.solve_currents` [ohm].
+    g_leak_siemens : float
+        Closed transistors, as in :func:`~xbarsim.crossbar.solve_currents` [S].
     topology : str or Topology
         Layout.
     read_volt : float, optional
@@ -126,7 +129,7 @@ def solve_settling(
             raise ConfigError(f"{name}: {value!r} is not a finite capacitance of zero or more")
     if not (isinstance(tol_ampere, (int, float, np.number)) and 0 < tol_ampere < np.inf):
         raise ConfigError(f"tol_ampere: {tol_ampere!r} is not a finite current above 0")
-    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm)
+    lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, None, read_volt, None)
     if len(question.g) != 1 or question.vectors != 1:
         raise ConfigError(
@@ -150,13 +153,13 @@ class _Transient:
 
     def __init__(self, question: Question, c_wl_farad: float, c_bl_farad: float) -> None:
         layout, lines = question.topology, question.lines
-        g = question.g[0] / (1.0 + lines.r_access_ohm * question.g[0])
+        g, closed = lines.open_cells(question.g[0]), lines.closed_cells(question.g[0])
         is_gated = layout.inputs == "gates"
         if is_gated:
-            g = g * question.share(0)[0][:, np.newaxis]
+            g = closed + (g - closed) * question.share(0)[0][:, np.newaxis]
         rows, cols = g.shape
         driven = (question.inputs(0)[0] != 0) if layout.floating else None
-        circuit = build_circuit(layout, g.shape, replace(lines, r_access_ohm=0.0), driven)
+        circuit = build_circuit(layout, g.shape, replace(lines, r_access_ohm=0.0, g_leak_siemens=0.0), driven)
         along = rows if layout.source_lines == "rows" else cols
         volt = np.full(along, question.supply(0)[0]) if is_gated else question.inputs(0)[0]
         equations = NodalEquations(circuit)
@@ -171,7 +174,14 @@ class _Transient:
         if self._free.any():
             self._solve = factor_matrix(inner, siemens).solve
             final[self._free] -= self._solve(inner.T @ (siemens * (equations.incidence @ final)))
-        if is_gated:  # source lines are charged, and nothing flows through closed gates
+        if is_gated and lines.g_leak_siemens:  # closed gates let something pass
+            before = equations.fix(volt[np.newaxis])[0]
+            held = np.concatenate([equations.wire_siemens, closed.ravel()])
+            if self._free.any():
+                before[self._free] -= factor_matrix(inner, held).solve(
+                    inner.T @ (held * (equations.incidence @ before))
+                )
+        elif is_gated:  # source lines are charged, and nothing flows through closed gates
             first = circuit.merged[np.arange(rows * cols)]
             line = np.arange(rows * cols) // cols if layout.source_lines == "rows" else np.arange(rows * cols) % cols
             before[first] = volt[line]

@@ -61,6 +61,21 @@ def check_resistance(name: str, value: float) -> None:
         raise ConfigError(f"{name}: {value} is not a finite resistance of zero or more")
 
 
+def check_leak(siemens: float, access_ohm: float) -> None:
+    """Raise ConfigError unless a closed transistor has a finite conductance that is not above that of an open one."""
+    try:
+        good = math.isfinite(siemens) and siemens >= 0
+    except TypeError:
+        good = False
+    if not good:
+        raise ConfigError(f"g_leak_siemens: {siemens} is not a finite conductance of zero or more")
+    if siemens * access_ohm > 1:
+        raise ConfigError(
+            f"g_leak_siemens: {siemens:g} lets closed transistors conduct better than open ones; give at most "
+            f"1 / r_access_ohm, {1 / access_ohm:g}"
+        )
+
+
 def check_ohms(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return resistances given line by line or segment by segment.
 

@@ -131,9 +131,9 @@ _TABLE = (
         overrides={"device.measured": None, "device.laws": (), **_VARIATION, **_STUCK, **_DRIFT},
     ),
     Cause(
-        name="access transistors", about="open transistors in series with cells take part of the voltage",
-        is_present=lambda hardware: hardware.crossbar.r_access_ohm > 0, is_random=False,
-        overrides={"crossbar.r_access_ohm": 0.0},
+        name="access transistors", about="open ones take part of the voltage, closed ones leak",
+        is_present=lambda hardware: hardware.crossbar.r_access_ohm > 0 or hardware.crossbar.g_leak_siemens > 0,
+        is_random=False, overrides={"crossbar.r_access_ohm": 0.0, "crossbar.g_leak_siemens": 0.0},
     ),
     Cause(
         name="wires", about="wires, drivers and sensors take part of the voltage (IR drop)",

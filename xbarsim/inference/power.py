@@ -110,6 +110,6 @@ def average_power(parts: Sequence[PowerPart]) -> float:
     means = {key: float(np.mean(ratios)) for key, ratios in seen.items()}
     total = 0.0
     for part in parts:
-        ideal = part.engine.programmed.power.sum_ideal(part.activity)
+        ideal = part.engine.programmed.power.sum_ideal(part.activity, part.reads / count_arrays(part.engine))
         total += add_up(ideal, means, part.engine.hardware)
     return total / sum(part.reads for part in parts)

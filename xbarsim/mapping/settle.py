@@ -47,7 +47,7 @@ def settle_pulse(hardware: HardwareT, where: str) -> HardwareT:
     ohms = {
         "r_wl_ohm": crossbar.r_wl_ohm, "r_bl_ohm": crossbar.r_bl_ohm, "r_source_ohm": crossbar.r_source_ohm,
         "r_sink_ohm": crossbar.r_sink_ohm, "r_sl_ohm": crossbar.r_sl_ohm, "r_access_ohm": crossbar.r_access_ohm,
-        "c_wl_farad": crossbar.c_wl_farad, "c_bl_farad": crossbar.c_bl_farad,
+        "g_leak_siemens": crossbar.g_leak_siemens, "c_wl_farad": crossbar.c_wl_farad, "c_bl_farad": crossbar.c_bl_farad,
     }  # fmt: skip
     cells = (crossbar.rows, crossbar.cols, device.g_on_siemens * device.secant)
     half = 0.5 * nominal.lsb * hardware.level_ampere

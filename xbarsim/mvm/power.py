@@ -56,7 +56,10 @@ class MatrixPower:
     """What the power of reads of a matrix follows from."""
 
     siemens: Floats
-    """(column blocks, K) conductance of all cells of a row, both polarities together, transistors in series [S]."""
+    """(column blocks, K) conductance of all cells of a row, both polarities together, transistors in series; where
+    closed gates conduct, what open ones add to it [S]."""
+    leaked: Floats
+    """(row blocks, column blocks) conductance of all cells of arrays behind closed gates, like ``siemens`` [S]."""
     kept: tuple[KeptPair, ...]
     """Arrays for what lines take: all where there are few, else the middle one of every stratum; none where lines take
     nothing."""
@@ -70,13 +73,15 @@ class MatrixPower:
         run, place = divmod(column_block, self.run_blocks)
         return Stratum(row_block == len(self.row_starts) - 2, run, place == self.run_blocks - 1)
 
-    def sum_ideal(self, activity: Floats) -> dict[Stratum, float]:
+    def sum_ideal(self, activity: Floats, reads: float) -> dict[Stratum, float]:
         """Add up the power of arrays without resistance in lines, for the square of a volt.
 
         Parameters
         ----------
         activity : ndarray, (K,) or (column blocks, K)
             Mean power of the inputs of each row relative to full inputs, summed over reads [-].
+        reads : float
+            Mean number of reads of an array that were summed over [-].
 
         Returns
         -------
@@ -88,7 +93,7 @@ class MatrixPower:
         for column_block, values in enumerate(by_block.tolist()):
             for row_block, value in enumerate(values):
                 key = self.classify(row_block, column_block)
-                found[key] = found.get(key, 0.0) + value
+                found[key] = found.get(key, 0.0) + value + reads * float(self.leaked[row_block, column_block])
         return found
 
 
@@ -113,6 +118,7 @@ class PowerCollector:
         self._circuit, self._layout, self._row_starts = describe_circuit(hardware), layout, row_starts
         self._arrays = hardware.arrays_per_crossbar  # a reference that others share is not counted
         self._siemens: Floats = np.zeros((layout.blocks, int(row_starts[-1])))
+        self._leaked: Floats = np.zeros((len(row_starts) - 1, layout.blocks))
         self._kept: list[KeptPair] = []
         is_needed = keeps_samples and not self._circuit.is_ideal
         self._wanted = self._choose(len(row_starts) - 1) if is_needed else set()
@@ -140,6 +146,10 @@ class PowerCollector:
         begin, end = self._row_starts[row_block : row_block + 2]
         g = g[:, : self._arrays]
         cells = self._circuit.conduct(g[:, :, : end - begin])
+        if self._circuit.lines.g_leak_siemens:
+            closed = self._circuit.leak(g)
+            cells = cells - closed[:, :, : end - begin]
+            self._leaked[row_block, blocks.start : blocks.stop] = closed.sum(axis=(1, 2, 3))
         self._siemens[blocks.start : blocks.stop, begin:end] = cells.sum(axis=3).sum(axis=1)
         for block in blocks:
             if (row_block, block) in self._wanted:
@@ -148,7 +158,7 @@ class PowerCollector:
     def finish(self) -> MatrixPower:
         """Return what was collected."""
         return MatrixPower(
-            siemens=self._siemens, kept=tuple(self._kept), run_blocks=self._layout.run_blocks,
+            siemens=self._siemens, leaked=self._leaked, kept=tuple(self._kept), run_blocks=self._layout.run_blocks,
             row_starts=self._row_starts,
         )  # fmt: skip
 

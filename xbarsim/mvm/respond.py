@@ -69,7 +69,8 @@ class ChunkArrays:
         """Resistances of the lines."""
         crossbar = self.hardware.crossbar
         wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
-        return Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=crossbar.r_access_ohm)
+        access, leak = crossbar.r_access_ohm, crossbar.g_leak_siemens
+        return Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=access, g_leak_siemens=leak)
 
     def respond(self, drive: Floats | None) -> list[ColumnPart]:
         """Return what columns do, by polarity, or merged where currents are subtracted.
@@ -105,13 +106,16 @@ class ChunkArrays:
             Inputs in steps of a driver.
         """
         device, highest = self.hardware.device, (1 << self.hardware.dac.bits) - 1
-        opening = np.zeros((len(inputs), self.hardware.crossbar.rows))
-        opening[:, : inputs.shape[1]] = inputs / highest
+        leaks = self.lines.g_leak_siemens > 0
+        opening = np.zeros((len(inputs) + leaks, self.hardware.crossbar.rows))
+        opening[: len(inputs), : inputs.shape[1]] = inputs / highest
         currents = solve_patterns(
             self.g, self.lines, opening, topology=self.hardware.crossbar.layout, iv=device.iv,
             read_volt=device.read_volt, pulses=self.hardware.dac.pulses, tol=TOLERANCE,
             threads=self.threads,
         )  # fmt: skip
+        if leaks:  # converters are zeroed with all gates closed
+            currents = currents[..., :-1, :] - currents[..., -1:, :]
         per_step = currents * (highest / (device.read_volt * device.secant))
         driven = amplify(inputs, find_amplitudes(self.hardware)).sum(axis=1)
         return [each.transpose(0, 2, 1) for each in self._subtract(per_step, driven)]
