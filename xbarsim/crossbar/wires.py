@@ -62,7 +62,7 @@ def check_resistance(name: str, value: float) -> None:
 
 
 def check_leak(siemens: float, access_ohm: float) -> None:
-    """Raise ConfigError unless a closed transistor has a finite conductance that is not above that of an open one."""
+    """Raise ConfigError unless the conductance of closed transistors [S] is finite and open ones [ohm] conduct better."""
     try:
         good = math.isfinite(siemens) and siemens >= 0
     except TypeError:
