@@ -62,7 +62,20 @@ def check_resistance(name: str, value: float) -> None:
 
 
 def check_leak(siemens: float, access_ohm: float) -> None:
-    """Raise ConfigError unless the conductance of closed transistors [S] is finite and open ones [ohm] conduct better."""
+    """Refuse closed transistors without a finite conductance, or that conduct better than open ones.
+
+    Parameters
+    ----------
+    siemens : float
+        Conductance of closed transistors [S].
+    access_ohm : float
+        Resistance of open ones [ohm].
+
+    Raises
+    ------
+    ConfigError
+        If there is something to refuse.
+    """
     try:
         good = math.isfinite(siemens) and siemens >= 0
     except TypeError:
