@@ -103,7 +103,7 @@ def test_epitomes_and_per_layer_hardware_survive_a_round_trip(images, tmp_path):
 
 def test_without_calibration_images_the_first_call_calibrates(images, tmp_path):
     chip = xs.program("digits", "nax")
-    assert repr(chip) == "<Chip, programmed on its first images>"
+    assert repr(chip) == "<Chip: programmed on its first images>"
     with pytest.raises(ConfigError, match=r"^calibration: none was given"):
         chip.save(tmp_path / "chip")
     np.testing.assert_array_equal(chip(images), xs.simulate("digits", "nax", images).outputs[0])

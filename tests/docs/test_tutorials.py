@@ -5,22 +5,34 @@ Blocks that name a file are written, other Python is executed, commands end with
 What a page shows as printed is compared with what the block before it prints.
 """
 
-import contextlib
 import importlib
-import io
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from doc_pages import is_alike, run_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+IN_TASKS = {
+    "pytorch",
+    "cheapest_converter",
+    "measured_array",
+    "paper_chip",
+    "explain",
+    "compare_hardware",
+    "cluster",
+    "oracle_client",
+    "energy",
+    "device_law",
+    "converter",
+    "training_loop",
+}
+"""Pages that ``tests/tasks`` runs with an installed wheel."""
 PAGES = [
     DOCS.parent / "README.md",
     DOCS / "faq.md",
-    *sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem != "index"),
+    *sorted(path for path in (DOCS / "tutorials").glob("*.md") if path.stem not in {"index", *IN_TASKS}),
 ]
 PROGRAM = "from xbarsim.cli import main; main()"
 NEEDS = {
@@ -30,23 +42,6 @@ NEEDS = {
 }  # fmt: skip
 
 pytestmark = pytest.mark.slow
-
-
-def blocks_of(text):
-    """Yield the kind and the content of every fenced block."""
-    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield match.group(1), match.group(2)
-
-
-def is_alike(shown, printed):
-    """Tell whether two texts have the same words, and numbers within 2 % (or 0.02 if they have no exponent)."""
-    number = r"(?<![A-Za-z_])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
-    words = ["".join(re.split(number, text)).split() for text in (shown, printed)]
-    left, right = (re.findall(number, text) for text in (shown, printed))
-    return (words[0], len(left)) == (words[1], len(right)) and all(
-        float(value) == pytest.approx(float(other), rel=0.02, abs=0 if "e" in value else 0.02)
-        for value, other in zip(left, right, strict=True)
-    )
 
 
 def test_texts_are_compared_by_words_and_numbers():
@@ -60,33 +55,12 @@ def test_texts_are_compared_by_words_and_numbers():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_page_runs(page, tmp_path, monkeypatch):
-    name = page.name
-    for needed in NEEDS.get(name, ()):
+    for needed in NEEDS.get(page.name, ()):
         pytest.importorskip(needed, reason=f"{needed} is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    scope = {"__name__": "__main__"}
-    ran, printed = 0, ""
-    for kind, content in blocks_of(page.read_text()):
-        file = re.match(r"# file: (\S+)\n", content)
-        if file:
-            (tmp_path / file.group(1)).write_text(content)
-        elif kind == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as stream:
-                exec(compile(content, f"{name} block {ran}", "exec"), scope)
-            printed = stream.getvalue()
-        elif kind == "text":
-            assert is_alike(content, printed), f"the page shows\n{content}\nbut the block before it prints\n{printed}"
-        elif kind == "console":
-            for line in content.splitlines():
-                assert line.startswith("$ xbarsim "), line
-                command = [sys.executable, "-c", PROGRAM, *shlex.split(line)[2:]]
-                done = subprocess.run(command, capture_output=True, text=True)
-                assert done.returncode == 0, f"{line}\n{done.stderr}"
-        else:
-            assert kind != "yaml", "a yaml block says which file it is"
-        ran += 1
-    assert ran
+    count, _ = run_page(page, [sys.executable, "-c", PROGRAM])
+    assert count
 
 
 def test_the_site_builds_without_warnings(tmp_path):

@@ -31,6 +31,7 @@ from xbarsim.inference.machine import Machine
 from xbarsim.inference.simulate import run_machines
 from xbarsim.network import FloatRun, Network, QuantizedNetwork, find_executor, run_integer
 from xbarsim.network.execute import available_cores, check_images
+from xbarsim.notebook import Face, Shown, SmallTable, count_words
 from xbarsim.plugin import find_table, list_plugins
 from xbarsim.report import Provenance
 from xbarsim.report.record import tabulate_records
@@ -62,7 +63,7 @@ class Programmed:
     """Number of the chip: key of its random streams, with the seed."""
 
 
-class Chip:
+class Chip(Shown):
     """A network programmed into arrays; made by :func:`~xbarsim.api.programming.program` or :func:`load_chip`.
 
     ``chip(images)`` returns raw outputs. A chip does not change, and may be called from several threads.
@@ -210,13 +211,21 @@ class Chip:
         """Error of each layer on the calibration images, its converter step and what clips; units in column names."""
         return tabulate_records(self.programmed.errors)
 
-    def __repr__(self) -> str:
-        """Describe the chip in one line."""
+    def _show(self) -> Face:
         if self._state is None:
-            return "<Chip, programmed on its first images>"
-        made = self.provenance
-        count = len(self._state.machines)
-        return f"<Chip {made.network} on {made.hardware}: {count} layers, trial {self.trial}, seed {made.seed}>"
+            return Face(title="Chip", text="programmed on its first images")
+        made, layers = self.provenance, count_words(len(self._state.machines), "layer")
+        rows = [
+            (each.name, "-" if each.snr_db is None else f"{each.snr_db:.1f}", f"{100 * each.clipped_share:.2f}")
+            for each in self._state.errors
+        ]
+        return Face(
+            title=f"Chip {made.network} on {made.hardware}",
+            text=f"{layers}, trial {self.trial}, seed {made.seed}",
+            pairs=(("trial", str(self.trial)), ("seed", str(made.seed)), ("hardware", made.hardware_hash)),
+            tables=(SmallTable(("layer", "SNR [dB]", "clipped [%]"), rows),),
+            note="chip(images) returns raw outputs; .save(folder) keeps it",
+        )
 
     def _program(self, images: ArrayLike) -> Programmed:
         x = np.asarray(images)

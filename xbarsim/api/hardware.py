@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from xbarsim import config
 from xbarsim.cost import Peak, rate_chip, rate_tile
+from xbarsim.notebook import Face
+from xbarsim.units import format_si
 
 
 class RatedHardware(config.Hardware):
@@ -17,6 +20,14 @@ class RatedHardware(config.Hardware):
     def peak(self) -> Peak | None:
         """Peak throughput, power and area of the chip; None where ``chip.tiles`` is auto."""
         return rate_chip(self)
+
+    def _show(self) -> Face:
+        face, rated = super()._show(), self.tile
+        text = (
+            f"{rated.tops:.3g} TOPS, {format_si(rated.power_watt, 'W')}, {format_si(rated.area_m2, 'm2')}, "
+            f"{rated.tops_per_watt:.3g} TOPS/W"
+        )
+        return dataclasses.replace(face, pairs=(*face.pairs, ("peak of a tile", text)))
 
     @property
     def tile(self) -> Peak:

@@ -1,8 +1,7 @@
 """The frozen record tree that describes one accelerator.
 
-Every field is a key of the hardware YAML, under the same name, unit included. The library that validates
-(pydantic) also writes the JSON schema for editors. Rules that span sections live in :class:`Hardware` alone.
-Numbers carry their source in ``sources`` (dotted key or section -> text) or, for components, in ``source``.
+Every field is a key of the hardware YAML, under the same name, unit included. Rules that span sections live in
+:class:`Hardware` alone. Numbers carry their source in ``sources`` (dotted key or section -> text) or ``source``.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from xbarsim.config.process import Process
 from xbarsim.config.record import Record
 from xbarsim.config.supply import Supply
 from xbarsim.noc import NOCS, list_nocs
+from xbarsim.notebook import Face, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AnyMapping
@@ -103,7 +103,7 @@ class Timing(Record):
         return None if self.pulse_s == "settled" else self.pulse_s
 
 
-class Hardware(Record):
+class Hardware(Shown, Record):
     """An accelerator: device, arrays, converters, mapping rules, chip and components."""
 
     name: str
@@ -361,13 +361,18 @@ class Hardware(Record):
 
     @property
     def origin(self) -> str:
-        """File that this record was read from, for messages."""
+        """File of this record, for messages."""
         return self._origin
 
     @property
     def overrides(self) -> dict[str, Any]:
         """Dotted keys that were changed since the record was read from its file."""
         return self._overrides
+
+    def _show(self) -> Face:
+        from xbarsim.config.face import show_hardware
+
+        return show_hardware(self)
 
     def override(self, changes: AnyMapping[str, Any]) -> Self:
         """Return a copy with dotted keys replaced, validated anew.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xbarsim.component import OFF_CHIP
+from xbarsim.notebook import Face, Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,8 @@ class ComponentCost:
     """Area of all instances [m2]."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cost:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cost(Shown):
     """Cost of one inference, and size of the chips."""
 
     energy_joule: float
@@ -121,6 +122,11 @@ class Cost:
     """Number of inferences until cells that are rewritten in each of them wear out [-]."""
     unpriced: Mapping[str, int] = field(default_factory=dict)
     """Actions that are counted and cost nothing, since no component has a price for them -> their number."""
+
+    def _show(self) -> Face:
+        from xbarsim.cost.face import show_cost
+
+        return show_cost(self)
 
     @property
     def edap(self) -> float:

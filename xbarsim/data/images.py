@@ -9,13 +9,14 @@ import numpy as np
 
 from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.errors import ConfigError, ShapeError, explain_shape
+from xbarsim.notebook import Face, Shown, count_words
 
 PRESETS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 """Name -> mean and deviation by channel. "imagenet" is torchvision's, of pixels in 0..1."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Dataset:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Dataset(Shown):
     """Images with their labels.
 
     Attributes
@@ -40,6 +41,21 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _show(self) -> Face:
+        shape = " x ".join(map(str, self.images.shape[1:]))
+        labels = "no labels" if self.labels is None else "labels"
+        if self.classes is not None:
+            labels = f"labels of {self.classes} classes"
+        return Face(
+            title=f"Dataset {self.name}",
+            text=f"{count_words(len(self), 'image')} of {shape}, {self.images.dtype}, {labels}",
+            pairs=(
+                ("images", f"{len(self):,} of {shape}"),
+                ("stored as", str(self.images.dtype)),
+                ("labels", labels),
+            ),
+        )
 
     def take(self, count: int | None) -> Dataset:
         """Return the first ``count`` images; all of them for None. ConfigError if there are fewer."""

@@ -12,12 +12,12 @@ from xbarsim.device.cells import (
 )
 from xbarsim.device.law import LAWS, Law
 from xbarsim.device.levels import load_levels
-from xbarsim.device.measured import load_measured
+from xbarsim.device.measured import load_conductances, load_measured
 from xbarsim.device.noise import read_variance, trap_stream
 from xbarsim.device.program import program_cells
 
 __all__ = [
-    "LAWS", "Law", "cell_current", "level_conductance", "load_levels", "load_measured", "program_cells",
-    "read_noise_sigma", "read_variance", "sample_drifted", "sample_programmed", "sample_read", "sample_relaxed",
-    "sample_stuck", "secant_conductance", "trap_stream",
+    "LAWS", "Law", "cell_current", "level_conductance", "load_conductances", "load_levels", "load_measured",
+    "program_cells", "read_noise_sigma", "read_variance", "sample_drifted", "sample_programmed", "sample_read",
+    "sample_relaxed", "sample_stuck", "secant_conductance", "trap_stream",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.notebook import Face, Shown
 from xbarsim.report import Provenance, tabulate_records
 from xbarsim.report.document import plain
 from xbarsim.report.quantity import show_number
@@ -119,7 +120,7 @@ class RemedyGain:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Explanation:
+class Explanation(Shown):
     """Loss of accuracy on hardware by cause and by layer, and remedies."""
 
     measure: str
@@ -141,6 +142,11 @@ class Explanation:
     """Number of images for the shares of layers, on the first chip."""
     provenance: Provenance
     """Inputs of the explanation."""
+
+    def _show(self) -> Face:
+        from xbarsim.diagnosis.face import show_explanation
+
+        return show_explanation(self)
 
     @functools.cached_property
     def causes(self) -> pd.DataFrame:

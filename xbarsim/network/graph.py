@@ -20,6 +20,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.kinds import LAYER_RULES, LayerRule
 from xbarsim.network.kinds.ends import OUTPUTS
 from xbarsim.network.shapes import infer_shape
+from xbarsim.notebook import Face, Shown
 
 if TYPE_CHECKING:
     from xbarsim.network.epitome import Epitome, LayerEpitome
@@ -56,8 +57,8 @@ class Node:
     kind: str
     inputs: tuple[str, ...] = (INPUT,)
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    weight: np.ndarray | None = None
-    bias: np.ndarray | None = None
+    weight: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    bias: np.ndarray | None = dataclasses.field(default=None, repr=False)
     shape: tuple[int, ...] = ()
     epitome: LayerEpitome | None = None
 
@@ -112,8 +113,8 @@ def rule_of(node: Node) -> LayerRule:
         raise ConfigError(f"node {node.name}: a {node.kind} node has no weights in arrays") from None
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Network:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Network(Shown):
     """A checked network: nodes in topological order with their shapes.
 
     Attributes
@@ -149,6 +150,11 @@ class Network:
         ordered = _sort(self.name, nodes)
         _check_ends(self.name, ordered, self.output)
         set_field("nodes", _with_shapes(ordered, self.input_shape))
+
+    def _show(self) -> Face:
+        from xbarsim.network.face import show_network
+
+        return show_network(self)
 
     @functools.cached_property
     def layers(self) -> tuple[Node, ...]:

@@ -23,6 +23,7 @@ from xbarsim.network.executor import find_executor
 from xbarsim.network.graph import Network, Node
 from xbarsim.network.quantize_epitome import QuantizedEpitome, find_settings, quantize_epitome
 from xbarsim.network.sign import find_quantizer, input_is_signed
+from xbarsim.notebook import Face, Shown
 
 _SEARCH_BELOW_BITS = 6
 _WEIGHT_FRACTIONS = np.linspace(0.3, 1.0, 36)
@@ -91,14 +92,19 @@ class QuantizedLayer:
         return self.weight.astype(narrow)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class QuantizedNetwork:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class QuantizedNetwork(Shown):
     """A network with its weight layers in integers; everything between layers stays float32."""
 
     network: Network
     layers: Mapping[str, QuantizedLayer]
     scale_images: int = 0
     """Calibration images that activation scales took to settle; 0 where the network's file fixes all of them."""
+
+    def _show(self) -> Face:
+        from xbarsim.network.face import show_quantized
+
+        return show_quantized(self)
 
 
 def quantize_network(

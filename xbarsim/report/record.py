@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xbarsim.errors import ConfigError
+from xbarsim.notebook import Face, Shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class CostReport:
+class CostReport(Shown):
     """Cost of one inference; the fields of the cost are attributes of the report too."""
 
     cost: Cost
@@ -71,6 +72,11 @@ class CostReport:
     """What the result was made from."""
     activity: Activity | None = None
     """Cycle-level simulation of the cost; None if there is none."""
+
+    def _show(self) -> Face:
+        from xbarsim.report.face import show_report
+
+        return show_report(self)
 
     def __getattr__(self, name: str) -> Any:
         """Look up other attributes in the cost."""

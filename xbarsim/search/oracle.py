@@ -1,7 +1,6 @@
 """A cost oracle for searches: the cost of layers, networks and choices, with a cache.
 
-Results are those of the simulator. They are kept in memory and on disk under a hash of everything that they depend on:
-the code of the package, the hardware, the network and the choice.
+Results are those of the simulator, kept in memory and on disk under a hash of code, hardware, network and choice.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from xbarsim.cost.layer import LayerContext, check_shape
 from xbarsim.errors import ConfigError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network
+from xbarsim.notebook import Face, Shown
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.report import Report
 from xbarsim.report.catalogue import measure_outputs
@@ -34,7 +34,7 @@ from xbarsim.target import describe_target
 AnswerT = TypeVar("AnswerT", Cost, Accuracy, float)
 
 
-class CostOracle:
+class CostOracle(Shown):
     """Costs and accuracies on one hardware, with a cache.
 
     Parameters
@@ -63,6 +63,9 @@ class CostOracle:
         self._memory: dict[Hashable, Any] = {}
         self._limit = max(1, memory)
         self._last: dict[str, Report] = {}
+
+    def _show(self) -> Face:
+        return Face(title=f"CostOracle on {self.hardware.name}", text=f"{len(self._memory):,} answers in memory")
 
     def layer(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.notebook import Face, Shown
 from xbarsim.report.csv_table import encode_rows
 from xbarsim.search.evaluate import weigh_metrics
 from xbarsim.search.pareto import find_front
@@ -40,8 +41,8 @@ class Entry:
     backbone; or the name of a design that the search began with."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Result:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Result(Shown):
     """All points of a search, with the front and the chosen design."""
 
     search: Search
@@ -51,6 +52,11 @@ class Result:
     """Additional results of the search, for the JSON document."""
     traces: tuple[Trace, ...] = ()
     """What the search and its baselines found, point by point; empty without baselines."""
+
+    def _show(self) -> Face:
+        from xbarsim.search.face import show_result
+
+        return show_result(self)
 
     @property
     def front(self) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.names import match_names, suggest
 from xbarsim.network import Network
 from xbarsim.network.reshape import find_branches, reshape_network
+from xbarsim.notebook import Face, Shown, SmallTable, count_words
 from xbarsim.search.design import (
     SHAPE_AXES,
     ZERO,
@@ -87,8 +88,8 @@ class SearchSlot:
         return index
 
 
-@dataclass(frozen=True, kw_only=True)
-class Space:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Space(Shown):
     """All choices for a network."""
 
     network: Network
@@ -99,6 +100,14 @@ class Space:
     """Choices with one option."""
     natives: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """Layer -> axis -> value without a choice."""
+
+    def _show(self) -> Face:
+        rows = [(slot.name, ", ".join(slot.axes), f"{slot.count:,}") for slot in self.slots]
+        return Face(
+            title=f"Search space of {self.network.name}",
+            text=f"{count_words(len(self.slots), 'choice')}, {float(self.count):.4g} points",
+            tables=(SmallTable(("layers", "axes", "options"), rows),),
+        )
 
     @property
     def count(self) -> int:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.errors import ConfigError, Interrupted, ModelRangeWarning, XbarsimError
 from xbarsim.fleet.local import run_local
 from xbarsim.fleet.task import TaskResult, compute_task
+from xbarsim.notebook import Face, Shown, count_words
 from xbarsim.sweep.answer import Answer, answer_question
 from xbarsim.sweep.evaluate import Evaluator
 from xbarsim.sweep.plan import Point, SweepPlan, Workload
@@ -40,8 +41,8 @@ START_S = 1.5
 _PROBE_IMAGES = 16
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Summary:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Summary(Shown):
     """Summary of a run."""
 
     folder: Path
@@ -62,6 +63,14 @@ class Summary:
     """Answer to the question of the sweep, if it asks one."""
     answer_text: str = ""
     """The same in one line."""
+
+    def _show(self) -> Face:
+        text = f"{self.done:,} of {count_words(self.points, 'point')} done"
+        pairs = [("points", text), ("failed", f"{len(self.failed):,}"), ("folder", str(self.folder))]
+        if self.answer_text:
+            pairs.append(("answer", self.answer_text))
+        note = ".table has one row for each point; xbarsim report writes a page"
+        return Face(title=f"Sweep {self.folder}", text=text, pairs=tuple(pairs), note=note)
 
 
 def run_sweep(
