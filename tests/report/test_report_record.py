@@ -55,7 +55,17 @@ def test_tables_leave_out_what_fits_no_cell():
 def test_json_has_the_public_form(tmp_path):
     path = make_report().to_json(tmp_path / "out.json")
     document = json.loads(path.read_text())
-    assert list(document) == ["accuracy", "metric", "cost", "unpriced", "seconds", "layers", "components", "provenance"]
+    assert list(document) == [
+        "schema",
+        "accuracy",
+        "metric",
+        "cost",
+        "unpriced",
+        "seconds",
+        "layers",
+        "components",
+        "provenance",
+    ]
     assert list(document["accuracy"])[:8] == [
         "images", "reference", "quantized", "hardware", "degradation", "trials", "interval", "runs",
     ]  # fmt: skip
@@ -67,7 +77,7 @@ def test_json_has_the_public_form(tmp_path):
 
 
 def test_json_of_an_estimate_has_neither_accuracy_nor_seconds():
-    assert list(describe_report(make_cost_report())) == ["cost", "unpriced", "layers", "components", "provenance"]
+    assert list(describe_report(make_cost_report())) == ["schema", "cost", "unpriced", "layers", "components", "provenance"]
 
 
 def test_json_without_labels_says_null():

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from xbarsim import __version__, config
 from xbarsim.api.hardware import RatedHardware, load_hardware
 from xbarsim.api.shared import Shared
+from xbarsim.config.source import mark_source
 from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.device import load_levels
 from xbarsim.limits import check_count, check_memory
@@ -146,6 +147,11 @@ def write_provenance(
         With hashes, overrides, sources and plug-ins.
     """
     sources = {**hardware.sources, **{f"components.{k}": v.source for k, v in hardware.components.items()}}
+    bits = {key: getattr(hardware, key) for key in ("weight_bits", "activation_bits")}
+    given = {key: getattr(plan.hardware, key) for key, old in bits.items() if getattr(plan.hardware, key) != old}
+    chosen = {f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()}
+    for key in (*given, *(key for changes in chosen.values() for key in changes)):
+        sources = mark_source(sources, key, where="here", file=hardware.origin)
     return Provenance(
         version=__version__,
         hardware=hardware.name,
@@ -153,7 +159,8 @@ def write_provenance(
         network=plan.network.name,
         network_hash=plan.network.hash,
         seed=seed,
-        overrides=hardware.overrides | {f"layers.{glob}": dict(changes) for glob, changes in (layers or {}).items()},
+        overrides=hardware.overrides | given | chosen,
+        replaced=hardware.replaced | {key: bits[key] for key in given},
         settings={
             "weight_bits": plan.hardware.weight_bits,
             "activation_bits": plan.hardware.activation_bits,
@@ -164,6 +171,7 @@ def write_provenance(
         plugins=select_plugins(
             *(layer.hardware for layer in plan.layers), names=map("metric:{}".format, find_table("metric").added)
         ),
+        record=plan.hardware.model_dump(mode="json", exclude={"description", "sources"}),
     )
 
 

@@ -144,17 +144,16 @@ class Hardware(Shown, Record):
 
     _origin: str = PrivateAttr(default="")
     _overrides: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _replaced: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_across_sections(self) -> Hardware:
         if self.timing.supply is not None:
             self.timing.supply.check("timing.supply", self.supply_volt)
         device = self.device
-        if device.g_off_siemens >= device.g_on_siemens:
-            raise ValueError(
-                f"device.g_off_siemens: {device.g_off_siemens:g} is not below "
-                f"device.g_on_siemens: {device.g_on_siemens:g}"
-            )
+        low, high = device.g_off_siemens, device.g_on_siemens
+        if low >= high:
+            raise ValueError(f"device.g_off_siemens: {low:g} is not below device.g_on_siemens: {high:g}")
         if self.adc.full_scale == "quantile" and self.adc.quantile is None:
             raise ValueError("adc.quantile: missing with adc.full_scale: quantile; give a share such as 0.9995")
         if self.adc.full_scale != "quantile" and self.adc.quantile is not None:
@@ -373,6 +372,11 @@ class Hardware(Shown, Record):
         from xbarsim.config.face import show_hardware
 
         return show_hardware(self)
+
+    @property
+    def replaced(self) -> dict[str, Any]:
+        """Values in the file of the keys that were changed; None for a key that it leaves out."""
+        return self._replaced
 
     def override(self, changes: AnyMapping[str, Any]) -> Self:
         """Return a copy with dotted keys replaced, validated anew.

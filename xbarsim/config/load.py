@@ -22,6 +22,7 @@ from xbarsim.config.device import Device
 from xbarsim.config.explain import explain_error, find_keys
 from xbarsim.config.hardware import Hardware
 from xbarsim.config.kind import PluginSources, find_sources, list_kinds, stamp_kinds
+from xbarsim.config.source import list_leaves, mark_change, read_key
 from xbarsim.errors import ConfigError
 from xbarsim.names import is_place, suggest, suggest_or_list
 from xbarsim.yaml_file import load_yaml
@@ -66,17 +67,27 @@ def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, An
     content = load_yaml(path)
     base = content.pop("base", None)
     content.setdefault("name", path.stem)
-    tree = {} if base is None else read_hardware_tree(_find_base("base", base, path), (*_seen, path))
+    below = None if base is None else _find_base("base", base, path)
+    tree = {} if below is None else read_hardware_tree(below, (*_seen, path))
     device = content.get("device")
     if isinstance(device, dict):
         for key in ("measured", "levels_file"):
             if isinstance(device.get(key), str):
                 device[key] = str(path.parent / device[key])
         if "base" in device:
-            base = device.pop("base")
-            found = read_hardware_tree(_find_base("device.base", base, path), (*_seen, path))
+            cell = _find_base("device.base", device.pop("base"), path)
+            below, found = below or cell, read_hardware_tree(cell, (*_seen, path))
             tree = {**tree, "device": found.get("device"), "sources": _device_sources(tree, found)}
+    if below is not None:
+        _follow_file(tree, content, path, below)
     return _merge(tree, content)
+
+
+def _follow_file(tree: dict[str, Any], content: dict[str, Any], path: Path, below: Path) -> None:
+    """Let the sources that a file inherits follow the keys that it sets; its own ones are merged afterwards."""
+    for key in (leaf.removeprefix(".") for leaf in list_leaves(content, "")):
+        if read_key(tree, key) != read_key(content, key):
+            mark_change(tree, key, where=_shown(path), file=_shown(below))
 
 
 def _find_base(key: str, base: Any, path: Path) -> Path:
@@ -150,9 +161,15 @@ def load_hardware(
         If a file, key or value is wrong; one line.
     """
     path = find_hardware(name)
-    tree = read_hardware_tree(path)
-    _set_all(tree, overrides or {}, record)
-    return _validate(record, tree, _shown(path), dict(overrides or {}))
+    tree, given = read_hardware_tree(path), dict(overrides or {})
+    replaced: dict[str, Any] = {}
+    if given:
+        try:
+            replaced = {key: read_key(record.model_validate(tree), key) for key in given}
+        except ValidationError:  # an override may complete a file
+            replaced = {key: read_key(tree, key) for key in given}
+    _set_all(tree, given, record, _shown(path))
+    return _validate(record, tree, _shown(path), given, replaced)
 
 
 def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type[HardwareT]) -> HardwareT:
@@ -178,8 +195,9 @@ def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type
         If a key is unknown or a value breaks a rule.
     """
     tree = dict(hardware)  # sections as records: only what changes is validated anew
-    _set_all(tree, changes, record)
-    return _validate(record, tree, hardware.origin, {**hardware.overrides, **changes})
+    _set_all(tree, changes, record, hardware.origin)
+    replaced = {key: read_key(hardware, key) for key in changes} | dict(hardware.replaced)
+    return _validate(record, tree, hardware.origin, {**hardware.overrides, **changes}, replaced)
 
 
 def hash_hardware(hardware: Hardware) -> str:
@@ -242,19 +260,24 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _validate(record: type[HardwareT], tree: dict[str, Any], origin: str, overrides: dict[str, Any]) -> HardwareT:
+def _validate(
+    record: type[HardwareT], tree: dict[str, Any], origin: str, overrides: dict[str, Any], replaced: dict[str, Any]
+) -> HardwareT:
     try:
         hardware = record.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(explain_error(error, record, origin)) from None
-    hardware._origin, hardware._overrides = origin, overrides
+    hardware._origin, hardware._overrides, hardware._replaced = origin, overrides, replaced
     return hardware
 
 
-def _set_all(tree: dict[str, Any], changes: Mapping[str, Any], record: type[BaseModel]) -> None:
-    """Replace dotted keys in a tree of dictionaries and records."""
+def _set_all(tree: dict[str, Any], changes: Mapping[str, Any], record: type[BaseModel], origin: str) -> None:
+    """Replace dotted keys in a tree of dictionaries and records; its sources follow."""
     for key, value in changes.items():
+        is_new = key != "device.base" and read_key(tree, key) != value
         _set(tree, key, value, record)
+        if is_new:
+            mark_change(tree, key, where="here", file=origin)
     given = [key.removeprefix("adc.") for key in changes if key.startswith("adc.")]
     if given and isinstance(tree.get("adc"), dict):
         _drop_inherited_range(tree["adc"], given)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
     from xbarsim.report.result import MetricResult
 
+SCHEMA = 1
+"""Version of the form of the document; it changes where a field is renamed or removed."""
 COST_FIELDS = tuple(name.removeprefix("cost.") for name in REPORT_METRICS if name.startswith("cost."))
 """Fields of the cost in the order of the public form."""
 TURN_FIELDS = ("turns", "programming_s", "programming_joule", "lifetime_inferences")
@@ -37,10 +39,10 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``accuracy``, ``metric`` and ``seconds`` (simulations only), ``cost``, ``unpriced``, ``layers``,
+        ``schema``, ``accuracy``, ``metric`` and ``seconds`` (simulations only), ``cost``, ``unpriced``, ``layers``,
         ``components``, ``provenance``.
     """
-    document: dict[str, Any] = {}
+    document: dict[str, Any] = {"schema": SCHEMA}
     errors: Any = ()
     if isinstance(report, Report):
         document["accuracy"] = describe_accuracy(report.accuracy)

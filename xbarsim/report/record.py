@@ -57,9 +57,13 @@ class Provenance:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Other settings that affect the result: weight bits, trials, assumed activity."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Sources of the hardware's numbers: key or component -> text."""
+    """Sources of the hardware's numbers: key or component -> text; ``set here`` for what was overridden."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """Classes that plug-ins added: ``kind:name`` -> hash of the source."""
+    replaced: Mapping[str, Any] = field(default_factory=dict)
+    """Values in the hardware file of the keys that were overridden; None for keys that it leaves out."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """Whole hardware record as it was used, in the form of a hardware file."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
