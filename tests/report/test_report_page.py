@@ -1,5 +1,7 @@
 """The HTML page: complete by itself, units everywhere, files beside it."""
 
+import dataclasses
+import importlib.resources
 import json
 import pickle
 import re
@@ -10,9 +12,12 @@ import pytest
 from samples import make_cost_report, make_report
 
 import xbarsim
+from xbarsim.config.source import list_leaves, read_key
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.report import describe_column, plot_current_loss, plot_fidelity, plot_layer_error, plot_node_voltage
+from xbarsim.report.answer import answer_report
 from xbarsim.report.quantity import show_number
+from xbarsim.report.style import NARROW_INCH, PALETTE
 
 
 class Checker(HTMLParser):
@@ -54,9 +59,10 @@ def test_page_is_well_formed_and_needs_no_other_file(page):
     checker = Checker()
     checker.feed(text)
     assert checker.open == []
-    assert checker.svgs == 4
-    assert all(reference.startswith("#") for reference in checker.references)
-    assert {reference[1:] for reference in checker.references} <= set(checker.ids)
+    assert checker.svgs == 8  # each figure for broad and for narrow screens
+    links = [reference for reference in checker.references if not reference.startswith("data:")]
+    assert all(reference.startswith("#") for reference in links)
+    assert {reference[1:] for reference in links} <= set(checker.ids)
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(checker.ids)
     assert "http" not in re.sub(r"xmlns(:\w+)?=\"[^\"]+\"|<metadata>.*?</metadata>|<!DOCTYPE.*?>", "", text, flags=re.S)
 
@@ -82,6 +88,105 @@ def test_headings_name_their_unit(page):
     text = page.read_text()
     for heading in ("energy [uJ]", "area [mm2]", "SNR [dB]", "busy [us]"):
         assert heading in text
+
+
+def test_the_title_says_what_differs_from_the_hardware_file(tmp_path):
+    hardware = xbarsim.load_hardware("reference", {"adc.bits": 6, "adc.per_array": 1})
+    text = xbarsim.estimate("lenet5", hardware, layers={"fc*": {"crossbar.rows": 64}}).to_html(tmp_path).read_text()
+    assert "<title>lenet5 on reference: adc.bits 6, fc*: crossbar.rows 64</title>" in text
+    listed = re.findall(r"<li><code>(.*?)</code> (.*?)</li>", text)
+    assert [(key, re.sub("<.*?>", "", rest)) for key, rest in listed] == [
+        ("adc.bits", "6 instead of 8"), ("fc*: crossbar.rows", "64 instead of 128"),
+    ]  # fmt: skip  # adc.per_array has the value of the file
+    assert "unchanged" in xbarsim.estimate("lenet5", "reference").to_html(tmp_path).read_text()
+
+
+def test_the_page_holds_the_whole_hardware_record(tmp_path):
+    report = xbarsim.estimate("lenet5", xbarsim.load_hardware("reference", {"adc.bits": 6}))
+    text = report.to_html(tmp_path).read_text()
+    keys = [key[1:] for key in list_leaves(report.provenance.record, "")]
+    values = {key: read_key(report.provenance.record, key) for key in keys}
+    shown = [key for key, value in values.items() if value is not None and key.split(".")[-1] not in ("name", "source")]
+    assert len(shown) > 100
+    assert [key for key in shown if f">{key}</td>" not in text] == []
+    assert '<td>adc.bits</td><td class="text">6</td>' in text
+    assert "8 bits, one converter for each array" not in text
+
+
+@pytest.mark.parametrize("make", [make_report, make_cost_report])
+def test_the_first_screen_answers_what_an_engineer_asks(make):
+    answers = {answer.title: answer for answer in answer_report(make())}
+    asked = ["energy of one inference", "delay of one inference", "area of the chip", "energy x delay x area (EDAP)"]
+    assert list(answers)[-4:] == asked
+    assert ("accuracy left on this hardware" in answers) == (make is make_report)
+    energy = answers["energy of one inference"]
+    assert energy.value == "41.00 uJ"
+    assert energy.cause.startswith("adc takes 65 %; of the layers layer2.2.conv2 takes most, 6 %")
+    assert "without off-chip I/O" in answers["area of the chip"].note
+    assert "without off-chip I/O" in answers["energy x delay x area (EDAP)"].note
+
+
+def test_the_delay_names_the_resource_that_bounds_it():
+    energy, delay, *_ = answer_report(xbarsim.estimate("lenet5", "reference"))
+    assert energy.advice == "fewer adc.bits, or more crossbar.rows for each conversion"
+    assert delay.cause == "The arrays of conv1: busy for 99 % of it."
+    assert "mapping.replication" in delay.advice
+
+
+@pytest.mark.parametrize(
+    ("hardware", "cause", "advice"),
+    [(0.9, "Hardly anything", "fewer adc.bits"), (0.89, "includes no loss", "more images"),
+     (0.6, "Lowest ratio of signal to error: 10.0 dB, in layer3.3.conv1", "xbarsim explain")],
+)  # fmt: skip
+def test_what_to_try_depends_on_how_certain_a_loss_is(hardware, cause, advice):
+    made = make_report().accuracy
+    scores = {name: type(made.reference)(value) for name, value in (("reference", 0.9), ("quantized", 0.9))}
+    changed = dataclasses.replace(
+        made, **scores, hardware=type(made.hardware)(hardware), interval=(hardware - 0.04, hardware + 0.04)
+    )
+    answer = answer_report(dataclasses.replace(make_report(), accuracy=changed))[0]
+    assert cause in answer.cause
+    assert advice in answer.advice
+
+
+def test_figures_hold_real_text_and_stand_for_broad_and_narrow_screens(page):
+    text = page.read_text()
+    assert text.count('<svg class="broad"') == text.count('<svg class="narrow"') == 4
+    for kind in ("broad", "narrow"):
+        drawn = "".join(re.findall(rf'<svg class="{kind}".*?</svg>', text, flags=re.DOTALL))
+        words = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+        assert {"energy", "SNR", "float"} <= set(words)
+        assert "glyph" not in drawn
+    widths = [float(width) for width in re.findall(r'<svg class="narrow"[^>]* width="([\d.]+)pt"', text)]
+    assert widths == [72 * NARROW_INCH] * 4
+
+
+def test_colours_of_figures_stand_out_on_light_and_dark_pages():
+    def shine(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(one, two):
+        low, high = sorted((shine(one), shine(two)))
+        return (high + 0.05) / (low + 0.05)
+
+    source = importlib.resources.files("xbarsim.report").joinpath("page.html").read_text()
+    light, dark = re.findall(
+        r"--ink: (#\w+); --soft: (#\w+);.*?--card: (#\w+); --back: (#\w+); --accent: (#\w+)", source
+    )[:2]
+    for ink, soft, card, back, accent in (light, dark):
+        for text in (ink, soft, accent):
+            assert min(contrast(text, back), contrast(text, card)) >= 4.5
+        assert [colour for colour in PALETTE if contrast(colour, back) < 3] == []
+
+
+def test_the_table_of_layers_begins_with_what_matters_and_small_screens_leave_the_rest_out(page):
+    text = page.read_text()
+    table = text[text.index('aria-label="layers"') :]
+    headings = re.findall(r'<th scope="col"([^>]*)>([^<]*)</th>', table[: table.index("</thead>")])
+    assert [name for kind, name in headings if "minor" not in kind] == ["name", "energy [uJ]", "share [%]", "SNR [dB]"]
+    assert len(headings) > 6
 
 
 def test_the_same_report_gives_the_same_page(page, tmp_path):

@@ -77,7 +77,14 @@ def test_json_has_the_public_form(tmp_path):
 
 
 def test_json_of_an_estimate_has_neither_accuracy_nor_seconds():
-    assert list(describe_report(make_cost_report())) == ["schema", "cost", "unpriced", "layers", "components", "provenance"]
+    assert list(describe_report(make_cost_report())) == [
+        "schema",
+        "cost",
+        "unpriced",
+        "layers",
+        "components",
+        "provenance",
+    ]
 
 
 def test_json_without_labels_says_null():

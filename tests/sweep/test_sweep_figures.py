@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sweep_samples import cheap_backend, make_plan
 
 import xbarsim.cli
 from xbarsim.errors import ConfigError
+from xbarsim.report.judge import choose_judge, compare_outputs
 from xbarsim.store.log import encode_record
 from xbarsim.sweep.analysis import find_factors, find_front, rank_effects
 from xbarsim.sweep.figures import plot_lines
@@ -70,7 +71,7 @@ def test_the_page_holds_every_kind_of_figure_and_opens_offline(drawn):
     assert names == [
         "front", "heat", "lines_accuracy_hardware", "lines_cost_edap", "lines_cost_energy_joule", "sensitivity",
     ]  # fmt: skip
-    assert page.count("<svg role") == len(names)
+    assert page.count('<svg class="broad"') == page.count('<svg class="narrow"') == len(names)
     assert not re.search(r'(src|href)="(?!#|data:)[^"]*"|url\((?!#)', page)
     assert "100 of 210" in page
     assert "still to come" in page
@@ -293,3 +294,79 @@ def test_a_metric_of_a_few_decades_gets_more_than_one_label():
     low, high = axes.get_ylim()
     assert axes.get_yscale() == "log"
     assert len([tick for tick in axes.get_yticks() if low <= tick <= high]) >= 3
+
+
+def table_of(rows, axis="adc.bits"):
+    """Return a table of points of one network."""
+    return pd.DataFrame(rows).assign(network="digits", hardware="reference", status="done")
+
+
+def draw_bands(table, by=None):
+    """Return the corners of every band of a figure of accuracy, (points, 2)."""
+    axes = [["adc.bits"], *([[by]] if by else [])]
+    factors = find_factors(table, {"axes": axes})
+    figure = plot_lines(table, "accuracy.hardware", factors[:1], factors[1] if by else None)
+    return [path.vertices for band in figure.axes[0].collections for path in band.get_paths()]
+
+
+def test_no_band_is_drawn_over_designs(tmp_path):
+    rows = [{"adc.bits": bits, "crossbar.rows": size, "accuracy.hardware": 0.1 * bits - 1e-3 * size,
+             "accuracy.low": 0.0, "accuracy.high": 1.0} for bits in (4, 6, 8) for size in (32, 64, 128)]  # fmt: skip
+    assert draw_bands(table_of(rows)) == []
+    assert len(draw_bands(table_of(rows), "crossbar.rows")) == 3  # one simulation a point: its own interval
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-0.5, 0.9), st.floats(0.1, 1.5)), min_size=2, max_size=6))
+@settings(max_examples=15, deadline=None)
+def test_every_band_lies_within_the_bounds_of_its_metric(points):
+    rows = [{"adc.bits": number, "accuracy.hardware": value, "accuracy.low": value + low, "accuracy.high": value + high}
+            for number, (value, low, high) in enumerate(points)]  # fmt: skip
+    for corners in draw_bands(table_of(rows)):
+        assert corners[:, 1].min() >= 0
+        assert corners[:, 1].max() <= 100
+
+
+@pytest.mark.parametrize(("noise", "widest"), [(0.02, 1.35), (0.5, 2.2)])
+def test_bands_agree_with_a_bootstrap_over_images_and_chips(noise, widest):
+    """8 chips and 400 images; a bootstrap draws both, and Student's quantile of 8 chips is 1.29 times as wide.
+
+    Images are as hard on every chip (noise 0.02), or fail on one chip and not on another: then bands are wider.
+    """
+    rng, rows, wanted = np.random.default_rng(4), [], []
+    hard, judge = rng.random(400), choose_judge("top1")
+    for bits, share in ((5, 0.6), (6, 0.8), (8, 0.9)):
+        skill = share + rng.normal(0, 0.02, (8, 1)) + rng.normal(0, noise, (8, 400))
+        outputs = np.stack([hard < skill, hard >= skill], axis=2).astype(float)
+        found = compare_outputs(judge, outputs[0], outputs[0], outputs, np.zeros(400, int), runs=8, seed=0)
+        ends = {"accuracy.low": found.interval[0], "accuracy.high": found.interval[1]}
+        rows.append({"adc.bits": bits, "accuracy.hardware": found.hardware, **ends})
+        right = outputs[..., 0]
+        picks = [right[rng.integers(8, size=8)][:, rng.integers(400, size=400)].mean() for _ in range(2000)]
+        wanted.append(100 * np.ptp(np.quantile(picks, [0.025, 0.975])))
+    (corners,) = draw_bands(table_of(rows))
+    ratios = np.array([np.ptp(corners[corners[:, 0] == row["adc.bits"], 1]) for row in rows]) / wanted
+    assert ratios.min() > 0.9
+    assert ratios.max() < widest
+
+
+def test_the_best_design_is_named_with_its_trades(drawn):
+    page = (drawn / "index.html").read_text()
+    card = page[page.index("<dl class") : page.index("</div>", page.index("<dl class"))]
+    stored = read_store(drawn)
+    table = tabulate_points(stored.document, stored.results)
+    near = table[table["accuracy.hardware"] >= table["accuracy.hardware"].max() - 0.01]
+    best, least = near.loc[near["cost.edap"].idxmin()], table.loc[table["cost.edap"].idxmin()]
+    assert f"adc.bits {best['adc.bits']}, crossbar.rows {best['crossbar.rows']}" in card
+    gained = 100 * (best["accuracy.hardware"] - least["accuracy.hardware"])
+    trade = f"accuracy {gained:+.2f} points, EDAP x {best['cost.edap'] / least['cost.edap']:.3g}."
+    assert f"Against the lowest EDAP (adc.bits {least['adc.bits']}, " in card
+    assert trade in card
+    assert "within 1 point of the most accurate design" in card
+
+
+def test_the_head_says_what_the_sweep_changes_of_the_hardware_file(drawn):
+    page = (drawn / "index.html").read_text()
+    assert "<h1>Sweep: digits on reference</h1>" in page
+    listed = [re.sub("<.*?>", "", item) for item in re.findall(r"<li>(.*?)</li>", page)]
+    assert "adc.bits 3, 4, 5, 6, 7, 8 instead of 8" in listed
+    assert "device.programming.sigma from 0, to 0.3, count 7 instead of 0.05" in listed

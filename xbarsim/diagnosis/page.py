@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,19 @@ from xbarsim.diagnosis.cause import CAUSES, QUANTISATION
 from xbarsim.diagnosis.explanation import Explanation
 from xbarsim.diagnosis.remedy import REMEDIES
 from xbarsim.report.csv_table import encode_frame
-from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
-from xbarsim.report.style import save_drawings
+from xbarsim.report.differences import describe_changes, lay_out_provenance, lay_out_record, list_changes
+from xbarsim.report.markup import (
+    Head,
+    lay_out_card,
+    lay_out_figure,
+    lay_out_heading,
+    lay_out_pairs,
+    lay_out_table,
+    lay_out_text,
+    render_frame,
+)
+from xbarsim.report.record import describe_record
+from xbarsim.report.style import Drawing, save_drawings
 from xbarsim.store import write_file
 
 if TYPE_CHECKING:
@@ -53,9 +64,8 @@ def write_page(explanation: Explanation, folder: str | Path) -> Path:
         If the folder cannot be written.
     """
     folder = Path(folder)
-    drawn = draw_figures(explanation)
     tables = {"causes": explanation.causes, "layers": explanation.layers, "remedies": explanation.remedies}
-    drawings = save_drawings(drawn, folder)
+    drawings = save_drawings(lambda: draw_figures(explanation), folder)
     for name, table in tables.items():
         if len(table):
             write_file(folder / f"{name}.csv", encode_frame(table))
@@ -87,47 +97,49 @@ def draw_figures(explanation: Explanation) -> dict[str, tuple[Figure, str]]:
     return drawn
 
 
-def render_page(explanation: Explanation, drawings: Mapping[str, tuple[str, str]]) -> str:
+def render_page(explanation: Explanation, drawings: Mapping[str, Drawing]) -> str:
     """Return the page as text.
 
     Parameters
     ----------
     explanation : Explanation
         What to show.
-    drawings : mapping of str to (str, str)
-        File name -> figure as SVG and what it shows.
+    drawings : mapping of str to Drawing
+        File name -> figure and what it shows.
 
     Returns
     -------
     str
         One HTML document without references to other files.
     """
-    made = explanation.provenance
-    sections = ["<h2>The whole</h2>", _whole_table(explanation)]
+    made = describe_record(explanation.provenance)
+    sections = [lay_out_heading("The whole"), _whole_table(explanation)]
     if explanation.shares:
         orders = f"{explanation.orders} orders were drawn." if explanation.orders else "Every set of causes was run."
-        sections += ["<h2>Causes</h2>", lay_out_figure(drawings, "causes"), f"<p>{_CAUSE_NOTE} {orders}</p>"]
+        sections += [lay_out_heading("Causes"), lay_out_figure(drawings, "causes")]
+        sections.append(lay_out_text(f"{_CAUSE_NOTE} {orders}"))
         for measure in explanation.shares:
             heading = f"Loss in {explanation.wholes[measure].quantity}"
-            sections += [f"<h3>{heading}</h3>", _cause_table(explanation, measure)]
+            sections += [lay_out_heading(heading, 3), _cause_table(explanation, measure)]
     if explanation.layer_shares:
-        sections += ["<h2>Layers</h2>", lay_out_figure(drawings, "layers"), f"<p>{_LAYER_NOTE}</p>"]
+        sections += [lay_out_heading("Layers"), lay_out_figure(drawings, "layers"), lay_out_text(_LAYER_NOTE)]
         sections.append(_layer_table(explanation))
     if explanation.gains or explanation.refused:
-        sections += ["<h2>Remedies</h2>", lay_out_figure(drawings, "remedies"), f"<p>{_REMEDY_NOTE}</p>"]
+        sections += [lay_out_heading("Remedies"), lay_out_figure(drawings, "remedies"), lay_out_text(_REMEDY_NOTE)]
         sections.append(_remedy_table(explanation))
     if explanation.refused:
-        sections += ["<h3>Not simulated</h3>", lay_out_pairs(explanation.refused.items())]
-    pairs = [
-        (name.replace("_", " "), getattr(made, name))
-        for name in ("version", "hardware", "hardware_hash", "network", "network_hash", "seed")
-    ]
-    pairs += [(f"override {key}", value) for key, value in made.overrides.items()]
-    pairs += [(str(key).replace("_", " "), value) for key, value in made.settings.items()]
-    sections += ["<h2>Provenance</h2>", lay_out_pairs(pairs)]
-    subtitle = f"xbarsim {made.version}, seed {made.seed}, hardware {made.hardware_hash}"
-    title = f"Where {made.network} loses accuracy on {made.hardware}"
-    return render_frame(title, subtitle, _cards(explanation), sections)
+        refused = lay_out_pairs(explanation.refused.items(), label="remedies that were not simulated")
+        sections += [lay_out_heading("Not simulated", 3), refused]
+    sections += [lay_out_heading("Provenance"), lay_out_record(made), lay_out_provenance(made)]
+    changes = list_changes(made)
+    head = Head(
+        title=f"Where {made['network']} loses accuracy on {made['hardware']}",
+        subtitle=f"Explained by simulations, seed {made['seed']}, xbarsim {made['version']}, "
+        f"hardware {made['hardware_hash']}",
+        changes=changes,
+        lead=describe_changes(made, changes),
+    )
+    return render_frame(head, _cards(explanation), sections)
 
 
 def _cards(explanation: Explanation) -> Iterable[str]:
@@ -137,17 +149,35 @@ def _cards(explanation: Explanation) -> Iterable[str]:
     def show(points: float, decimals: int = 1, *, sign: bool = False) -> str:
         return f"{whole.show_points(points, decimals=decimals, sign=sign)}{unit}"
 
-    yield lay_out_card(f"{whole.measure} on this hardware", whole.show(whole.hardware), is_first=True)
-    yield lay_out_card("lost against float", show(whole.lost_points, 2))
+    value = f"{whole.show(whole.hardware)}, {show(whole.lost_points, 2)} lost"
+    about = f"Float network {whole.show(whole.reference)}, integers on ideal hardware {whole.show(whole.integers)}."
+    yield lay_out_card(f"{whole.measure} on this hardware", value, [about], is_first=True)
     causes = sorted(explanation.shares.get(whole.measure, ()), key=lambda row: -row.share_points)
     if causes:
-        yield lay_out_card("largest cause", f"{causes[0].cause}: {show(causes[0].share_points)}")
+        between = f"95 % interval {show(causes[0].low)} to {show(causes[0].high)}."
+        after = ", ".join(f"{row.cause} {show(row.share_points)}" for row in causes[1:3])
+        yield lay_out_card(
+            "largest cause", f"{causes[0].cause}: {show(causes[0].share_points)}",
+            [between, f"Then {after}." if after else ""],
+        )  # fmt: skip
     if explanation.layer_shares:
         worst = max(explanation.layer_shares, key=lambda row: row.share_points)
-        yield lay_out_card("largest layer", f"{worst.layer}: {show(worst.share_points)}")
+        snr = "" if worst.snr_db is None else f"Its ratio of signal to error is {worst.snr_db:.1f} dB."
+        yield lay_out_card("largest layer", f"{worst.layer}: {show(worst.share_points)}", [snr])
     if explanation.gains:
-        best = explanation.gains[0]
-        yield lay_out_card("best remedy", f"{best.remedy}: {show(best.points, sign=True)}")
+        yield _lay_out_remedy(explanation, show)
+
+
+def _lay_out_remedy(explanation: Explanation, show: Callable[..., str]) -> str:
+    """Lay out the best remedy with its trade: what it gives back and what it costs."""
+    best = explanation.gains[0]
+    ratios = f"energy x {best.energy_ratio:.2f}, delay x {best.delay_ratio:.2f}, area x {best.area_ratio:.2f}"
+    if best.points <= 0:
+        return lay_out_card("best remedy", "none gains anything", [f"The best one is {best.remedy}: {ratios}."])
+    gain = f"95 % interval {show(best.low, sign=True)} to {show(best.high, sign=True)}; {ratios}."
+    doubt = "" if best.low > 0 else "The interval includes no gain: try more images or chips."
+    keys = f"Try: {'; '.join(REMEDIES[name].about for name in best.remedy.split(' + '))}"
+    return lay_out_card("best remedy", f"{best.remedy}: {show(best.points, sign=True)}", [gain, doubt, keys])
 
 
 def _whole_table(explanation: Explanation) -> str:
@@ -155,7 +185,7 @@ def _whole_table(explanation: Explanation) -> str:
         [whole.measure, *map(whole.show, (whole.reference, whole.integers, whole.hardware))]
         for whole in explanation.wholes.values()
     ]
-    return lay_out_table(("", "float", "integers", "this hardware"), rows)
+    return lay_out_table(("", "float", "integers", "this hardware"), rows, label="the whole")
 
 
 def _cause_table(explanation: Explanation, measure: str) -> str:
@@ -170,7 +200,8 @@ def _cause_table(explanation: Explanation, measure: str) -> str:
         ]
         for row in explanation.shares[measure]
     ]
-    return lay_out_table(("cause", "alone", "share", "low", "high", "removed", "meaning"), rows, text_columns=(6,))
+    headings = ("cause", "alone", "share", "low", "high", "removed", "meaning")
+    return lay_out_table(headings, rows, text_columns=(6,), minor=(1, 5), label=f"causes, {measure}")
 
 
 def _layer_table(explanation: Explanation) -> str:
@@ -183,7 +214,7 @@ def _layer_table(explanation: Explanation) -> str:
         ]
         for row in explanation.layer_shares
     ]
-    return lay_out_table(("layer", explanation.whole.quantity, "points of cosine", "SNR [dB]"), rows)
+    return lay_out_table(("layer", explanation.whole.quantity, "points of cosine", "SNR [dB]"), rows, label="layers")
 
 
 def _remedy_table(explanation: Explanation) -> str:
@@ -202,4 +233,4 @@ def _remedy_table(explanation: Explanation) -> str:
         "remedy", explanation.whole.quantity, "low", "high", "energy", "area", "delay", "agreement [%]", "cosine",
         "meaning",
     )  # fmt: skip
-    return lay_out_table(headings, rows, text_columns=(9,))
+    return lay_out_table(headings, rows, text_columns=(9,), minor=(2, 3, 7, 8), label="remedies")

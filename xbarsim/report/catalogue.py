@@ -74,6 +74,27 @@ def find_metric(name: str) -> Metric:
     )  # fmt: skip
 
 
+def bound_metric(name: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a metric can have.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+
+    Returns
+    -------
+    tuple of float
+        In the unit of the metric; infinite where it has no bound.
+    """
+    base, _, part = name.partition(".")
+    if base in METRICS and part != "degradation":
+        return choose_judge(base).bounds
+    if name.startswith("accuracy."):
+        return (-1.0, 1.0) if part == "degradation" else (0.0, 1.0)
+    return (0.0, math.inf) if name.startswith("cost.") else (-math.inf, math.inf)
+
+
 def measure_outputs(name: str, outputs: np.ndarray | Mapping[str, np.ndarray], labels: np.ndarray) -> float | None:
     """Measure a registered metric on every chip.
 

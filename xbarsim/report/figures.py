@@ -25,18 +25,19 @@ COST_COLUMNS = ("energy_joule", "busy_s", "area_m2")
 """What the cost figures show, where a table has it."""
 _ADDITIVE = (*COST_COLUMNS, "crossbars", "arrays", "macs")
 _SHARED = ("energy_joule", "area_m2")
-_COLOURS = dict(zip(COST_COLUMNS, PALETTE))
+_LAYER_COLUMNS = ("energy_joule", "snr_db", "busy_s", "area_m2")
+_COLOURS = {**dict(zip(COST_COLUMNS, PALETTE)), "snr_db": PALETTE[5]}
 _LONG_LIST = 32
 
 
 def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
-    """Draw energy, busy time and area of each layer as horizontal bars, in the order of the network.
+    """Draw energy, ratio of signal to error, busy time and area of each layer as bars, in the order of the network.
 
     Parameters
     ----------
     layers : pandas.DataFrame
-        One row a layer, with ``name``, ``kind`` and some of ``energy_joule``, ``busy_s`` and ``area_m2``. What belongs
-        to the chip and to no layer is left out of the bars, yet counts in the shares.
+        One row a layer, with ``name``, ``kind`` and some of ``energy_joule``, ``snr_db``, ``busy_s`` and ``area_m2``.
+        What belongs to the chip and to no layer is left out of the bars, yet counts in the shares.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
     rows = group_layers(layers)
     totals = {name: float(rows[name].sum()) for name in _SHARED if name in rows}
     return _plot_bars(
-        rows[rows["kind"] != "chip"], "name", _present(layers, COST_COLUMNS), by_size=False, totals=totals
+        rows[rows["kind"] != "chip"], "name", _present(layers, _LAYER_COLUMNS), by_size=False, totals=totals
     )
 
 
@@ -100,9 +101,11 @@ def plot_accuracy(accuracy: Accuracy) -> Figure:
             marks += ", red: single chips"
             axes.plot(trials, np.full(len(trials), 2.42), "|", color=PALETTE[1], markersize=6, zorder=4)
         for row, value in enumerate(values):
-            axes.text(1, row, f"{value:.1f} %", va="center", fontweight="bold", color="white", fontsize=8.5)
+            at = max(value, high) if row == 2 else value
+            axes.text(at + 1.5, row, f"{value:.1f} %", va="center", fontweight="bold", fontsize=8.5)
         axes.invert_yaxis()
-        axes.set_xlim(0, 100)
+        axes.set_xlim(0, 114)
+        axes.set_xticks([0, 20, 40, 60, 80, 100])
         axes.set_xlabel(f"accuracy over {accuracy.images} images [%]; {marks}")
         axes.grid(axis="y", visible=False)
     return figure

@@ -1,86 +1,171 @@
-"""Pieces of an HTML page that opens offline: the frame with its style, cards, figures and tables."""
+"""Pieces of an HTML page that opens offline: the frame with its style, cards, figures and tables.
+
+The pieces are Jinja2 templates that escape every text; what these functions return is markup that is not escaped again.
+"""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping
-from importlib import resources
-from string import Template
-from typing import Any
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from xbarsim.report.style import embed_svg
+from markupsafe import Markup
+
+from xbarsim.report.style import Drawing, embed_svg
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _LONG_TEXT = 40
+_NAMED_CHANGES = 2
 
 
-def render_frame(title: str, subtitle: str, cards: Iterable[str], sections: Iterable[str]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A setting that differs from the file that a run began with."""
+
+    key: str
+    """Dotted key, with what it belongs to."""
+    new: str
+    """Value of the run."""
+    old: str | None = None
+    """Value in the file; None where it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a page begins with."""
+
+    title: str
+    """What was run."""
+    subtitle: str
+    """With what, in one line."""
+    changes: Sequence[Change] = ()
+    """What differs from the base file."""
+    lead: str = ""
+    """What the changes are differences from; a sentence of its own where there are none."""
+
+
+def render_frame(
+    head: Head, cards: Iterable[str], sections: Iterable[str], *, styles: str = "", scripts: Iterable[str] = ()
+) -> str:
     """Return a whole page.
 
     Parameters
     ----------
-    title, subtitle : str
-        Plain text.
+    head : Head
+        Title and what differs from the base file.
     cards : iterable of str
         Key numbers, from :func:`lay_out_card`.
     sections : iterable of str
         Markup in its order; empty pieces are left out.
+    styles : str
+        More rules of its style.
+    scripts : iterable of str
+        Scripts that run once the page is there; it is whole without them.
 
     Returns
     -------
     str
         One HTML document without references to other files.
     """
-    text = resources.files("xbarsim.report").joinpath("page.html").read_text(encoding="utf-8")
-    return Template(text).substitute(
-        title=html.escape(title),
-        subtitle=html.escape(subtitle),
-        cards="\n".join(cards),
-        sections="\n".join(part for part in sections if part),
-    )
+    named = ", ".join(f"{change.key} {change.new}" for change in head.changes[:_NAMED_CHANGES])
+    more = len(head.changes) - _NAMED_CHANGES
+    short = f"{head.title}: {named}{f' and {more} more' if more > 0 else ''}" if named else head.title
+    page: str = _templates().get_template("page.html").render(
+        title=head.title, short_title=short, subtitle=head.subtitle, changes=head.changes, changes_lead=head.lead,
+        cards=[Markup(card) for card in cards], sections=[Markup(part) for part in sections if part],
+        styles=Markup(styles), scripts=[Markup(script) for script in scripts],
+    )  # fmt: skip
+    return page
 
 
-def lay_out_card(title: str, text: str, *, is_first: bool = False) -> str:
-    """Return one key number with its name; the first one stands out.
+def lay_out_heading(text: str, level: int = 2) -> Markup:
+    """Return a heading.
+
+    Parameters
+    ----------
+    text : str
+        Plain text.
+    level : int
+        2 for a section, 3 below.
+
+    Returns
+    -------
+    Markup
+        One element.
+    """
+    return Markup("<h{0}>{1}</h{0}>").format(level, text)
+
+
+def lay_out_text(text: str, *, is_soft: bool = False) -> Markup:
+    """Return a paragraph.
+
+    Parameters
+    ----------
+    text : str
+        Plain text, or markup.
+    is_soft : bool
+        Whether it is a remark.
+
+    Returns
+    -------
+    Markup
+        One element.
+    """
+    return Markup('<p class="soft">{}</p>' if is_soft else "<p>{}</p>").format(text)
+
+
+def lay_out_card(title: str, text: str, lines: Iterable[str] = (), *, is_first: bool = False) -> Markup:
+    """Return one key number with its name and what there is to say about it; the first one stands out.
 
     Parameters
     ----------
     title, text : str
         Name and number, plain text.
+    lines : iterable of str
+        What is written below; empty ones are left out.
     is_first : bool
         Whether it is the first card.
 
     Returns
     -------
-    str
-        Markup.
+    Markup
+        One element.
     """
-    kind = ' class="first"' if is_first else ""
-    return f"<div{kind}><dt>{html.escape(title)}</dt><dd>{html.escape(text)}</dd></div>"
+    return _piece("card", title, text, [line for line in lines if line], is_first)
 
 
-def lay_out_figure(drawings: Mapping[str, tuple[str, str]], name: str) -> str:
+def lay_out_figure(drawings: Mapping[str, Drawing], name: str) -> Markup:
     """Return a figure with its caption, nothing where there is none of that name.
 
     Parameters
     ----------
-    drawings : mapping of str to (str, str)
-        File name -> figure as SVG and what it shows.
+    drawings : mapping of str to Drawing
+        File name -> figure and what it shows.
     name : str
         File name without its ending.
 
     Returns
     -------
-    str
-        Markup.
+    Markup
+        One element, or nothing.
     """
     if name not in drawings:
-        return ""
-    svg, description = drawings[name]
-    caption = f"{html.escape(description)} (figures/{name}.svg)"
-    return f"<figure>{embed_svg(svg, description)}<figcaption>{caption}</figcaption></figure>"
+        return Markup("")
+    drawing = drawings[name]
+    narrow = Markup("")
+    if drawing.narrow:
+        narrow = Markup(embed_svg(drawing.narrow, drawing.text, "narrow"))
+    kind = "broad" if drawing.narrow else ""
+    broad = Markup(embed_svg(drawing.broad, drawing.text, kind))
+    return _piece("figure", broad, narrow, f"{drawing.text} (figures/{name}.svg)")
 
 
-def lay_out_pairs(pairs: Iterable[tuple[str, Any]], headings: tuple[str, str] = ("", "")) -> str:
+def lay_out_pairs(
+    pairs: Iterable[tuple[str, Any]], headings: tuple[str, str] = ("", ""), label: str = "names and values"
+) -> Markup:
     """Return names and values as a table of two columns.
 
     Parameters
@@ -89,16 +174,25 @@ def lay_out_pairs(pairs: Iterable[tuple[str, Any]], headings: tuple[str, str] = 
         Name and value of each row.
     headings : tuple of str, (2,)
         Headings of both columns.
+    label : str
+        What the table holds, for readers who cannot see it.
 
     Returns
     -------
-    str
-        Markup.
+    Markup
+        One element.
     """
-    return lay_out_table(headings, [[key, str(value)] for key, value in pairs], text_columns=(1,))
+    return lay_out_table(headings, [[key, str(value)] for key, value in pairs], text_columns=(1,), label=label)
 
 
-def lay_out_table(headings: Iterable[str], rows: Iterable[Iterable[str]], text_columns: tuple[int, ...] = ()) -> str:
+def lay_out_table(
+    headings: Iterable[str],
+    rows: Iterable[Iterable[str]],
+    text_columns: Iterable[int] = (),
+    *,
+    minor: Iterable[int] = (),
+    label: str = "table",
+) -> Markup:
     """Return a table; the columns of ``text_columns`` are set as text, the others as numbers.
 
     Parameters
@@ -107,22 +201,54 @@ def lay_out_table(headings: Iterable[str], rows: Iterable[Iterable[str]], text_c
         Heading of each column.
     rows : iterable of iterables of str
         Cells, row by row.
-    text_columns : tuple of int
+    text_columns : iterable of int
         Positions of the columns that hold text.
+    minor : iterable of int
+        Positions of the columns that small screens leave out.
+    label : str
+        What the table holds, for readers who cannot see it.
 
     Returns
     -------
-    str
-        Markup.
+    Markup
+        One element.
     """
+    texts, small, headings = set(text_columns), set(minor), list(headings)
 
-    def cell(tag: str, number: int, text: str) -> str:
-        kinds = " ".join(["text"] * (number in text_columns) + ["long"] * (tag == "td" and len(text) > _LONG_TEXT))
-        return f"<{tag}{f' class={kinds!r}' if kinds else ''}>{html.escape(text)}</{tag}>"
+    def kind(number: int, text: str = "") -> str:
+        names = ["text"] * (number in texts) + ["minor"] * (number in small) + ["long"] * (len(text) > _LONG_TEXT)
+        return " ".join(names)
 
-    def line(tag: str, cells: Iterable[str]) -> str:
-        return f"<tr>{''.join(cell(tag, number, text) for number, text in enumerate(cells))}</tr>"
+    cells = [[{"text": text, "kind": kind(number, text)} for number, text in enumerate(row)] for row in rows]
+    kinds = [kind(number) for number in range(len(headings))]
+    return _piece("table", headings if any(headings) else [], cells, kinds, label)
 
-    headings = list(headings)
-    head = f"<thead>{line('th', headings)}</thead>" if any(headings) else ""
-    return f'<div class="wide"><table>{head}<tbody>{"".join(line("td", row) for row in rows)}</tbody></table></div>'
+
+def lay_out_fold(title: str, *parts: str) -> Markup:
+    """Return parts that a reader unfolds.
+
+    Parameters
+    ----------
+    title : str
+        What is in them, plain text.
+    *parts : str
+        Markup.
+
+    Returns
+    -------
+    Markup
+        One element.
+    """
+    return _piece("fold", title, Markup("").join(map(Markup, parts)))
+
+
+@functools.cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader
+
+    return Environment(loader=PackageLoader("xbarsim.report", ""), autoescape=True)
+
+
+def _piece(name: str, *given: Any) -> Markup:
+    macro = getattr(_templates().get_template("pieces.html").module, name)
+    return Markup(macro(*given))

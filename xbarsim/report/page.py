@@ -6,18 +6,32 @@ the report (JSON) are written beside it for use elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from xbarsim.report import figures, time_figures
+from xbarsim.report.answer import answer_report
 from xbarsim.report.csv_table import encode_frame
+from xbarsim.report.differences import describe_changes, lay_out_provenance, lay_out_record, list_changes
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
 from xbarsim.report.extra import list_extras
-from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
+from xbarsim.report.markup import (
+    Head,
+    lay_out_card,
+    lay_out_figure,
+    lay_out_fold,
+    lay_out_heading,
+    lay_out_pairs,
+    lay_out_table,
+    lay_out_text,
+    render_frame,
+)
 from xbarsim.report.quantity import describe_column, list_unpriced
-from xbarsim.report.record import CostReport, Report
-from xbarsim.report.style import save_drawings
+from xbarsim.report.record import CostReport, Report, describe_record
+from xbarsim.report.style import Drawing, save_drawings
 from xbarsim.store import write_file
 from xbarsim.units import format_si
 
@@ -46,10 +60,6 @@ _COST_NOTES = {
     "tops_per_watt": "at steady rate",
     "tops_per_mm2": "at steady rate",
 }
-_CARDS = (
-    "energy_joule", "delay_s", "throughput_hz", "area_m2", "core_area_m2", "edap", "edap_core", "power_watt",
-    "tops_per_watt", "crossbars",
-)  # fmt: skip
 _BOUND_NOTE = (
     "The busiest resource that each layer, operation or end of the network uses, counted over all that share it; a "
     "share of 100 % of the time between two inferences is the bottleneck of the whole pipeline."
@@ -61,8 +71,13 @@ _LAYER_NOTE = (
 )
 _FREE_NOTE = (
     "These actions are part of no energy above, since no component of the hardware file has a price for them. Give "
-    "one, or say that they are meant to be free with <code>components.ACTION.free: true</code>."
+    "one, or say that they are meant to be free with components.ACTION.free: true."
 )
+_LAYER_COLUMNS = (
+    "name", "energy_joule", "share", "snr_db", "clipped_share", "busy_s", "area_m2", "arrays", "replication",
+    "utilization",
+)  # fmt: skip
+_MINOR_COLUMNS = ("clipped_share", "busy_s", "area_m2", "arrays", "replication", "utilization")
 _ERROR_NOTE = (
     "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
     "out. A low ratio of signal to error marks the layers to look at; a gain below 1 is current lost in the wires."
@@ -90,8 +105,7 @@ def write_page(report: CostReport, folder: str | Path) -> Path:
         If the folder cannot be written.
     """
     folder = Path(folder)
-    drawn = draw_figures(report)
-    drawings = save_drawings(drawn, folder)
+    drawings = save_drawings(lambda: draw_figures(report), folder)
     tables = {"layers": report.layers, "components": report.components, "bounds": report.bounds}
     for name, table in tables.items():
         if table is not None:
@@ -145,7 +159,10 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
 
 
 def _describe_layers(report: CostReport) -> str:
-    text = "Energy, busy time and area of each layer in the order of the network, then everything else by its kind"
+    text = (
+        "Energy, ratio of signal to error (SNR), busy time and area of each layer in the order of the network, then "
+        "everything else by its kind"
+    )
     layers = report.layers
     rest, total = layers["area_m2"][layers["kind"] == "chip"].sum(), layers["area_m2"].sum()
     if not rest:
@@ -153,69 +170,96 @@ def _describe_layers(report: CostReport) -> str:
     return f"{text}; not drawn: {format_si(rest, 'm2')} ({100 * rest / total:.1f} %) that belong to no layer"
 
 
-def render_page(report: CostReport, drawings: Mapping[str, tuple[str, str]]) -> str:
+def render_page(report: CostReport, drawings: Mapping[str, Drawing]) -> str:
     """Return the page as text.
 
     Parameters
     ----------
     report : CostReport or Report
         What to show.
-    drawings : mapping of str to (str, str)
-        File name -> figure as SVG and what it shows.
+    drawings : mapping of str to Drawing
+        File name -> figure and what it shows.
 
     Returns
     -------
     str
         One HTML document without references to other files.
     """
-    made = report.provenance
-    sections: list[str] = []
-    if isinstance(report, Report) and report.accuracy is not None:
-        sections += ["<h2>Accuracy</h2>", lay_out_figure(drawings, "accuracy"), _accuracy_table(report)]
-    elif isinstance(report, Report) and report.metric is not None:
-        sections += ["<h2>Metric of the outputs</h2>", _metric_table(report.metric)]
-    sections += ["<h2>Cost of one inference</h2>", _cost_table(report)]
-    sections += ["<h2>By component</h2>", lay_out_figure(drawings, "cost_by_component"), _table(report.components)]
-    sections += _list_free(report)
-    sections += ["<h2>By layer</h2>", lay_out_figure(drawings, "cost_by_layer"), f"<p>{_LAYER_NOTE}</p>"]
-    if report.activity is not None and report.bounds is not None:
-        sections += ["<h2>Time of one inference</h2>", lay_out_figure(drawings, "gantt")]
-        sections += [lay_out_figure(drawings, "utilization"), "<h2>What bounds each layer</h2>"]
-        sections += [f"<p>{_BOUND_NOTE}</p>", _table(report.bounds)]
-    if "layer_error" in drawings:
-        sections += ["<h2>Error by layer</h2>", f"<p>{_ERROR_NOTE}</p>", lay_out_figure(drawings, "layer_error")]
-    sections += ["<h2>All layers, operations and ends of the network</h2>", _table(report.layers)]
-    sections += ["<h2>Provenance</h2>", _provenance_table(report)]
-    if made.sources:
-        sections += [
-            "<h2>Sources of the hardware's numbers</h2>",
-            lay_out_pairs(made.sources.items(), ("number", "source")),
-        ]
-    return render_frame(
-        f"{made.network} on {made.hardware}",
-        f"xbarsim {made.version}, seed {made.seed}, hardware {made.hardware_hash}",
-        _cards(report),
-        sections,
+    made = describe_record(report.provenance)
+    changes = list_changes(made)
+    head = Head(
+        title=f"{made['network']} on {made['hardware']}",
+        subtitle=_describe_run(report, made),
+        changes=changes,
+        lead=describe_changes(made, changes),
     )
-
-
-def _cards(report: CostReport) -> Iterable[str]:
+    sections: list[str] = [
+        lay_out_heading("By layer"), lay_out_figure(drawings, "cost_by_layer"), lay_out_text(_LAYER_NOTE),
+        _layer_table(report),
+    ]  # fmt: skip
     if isinstance(report, Report) and report.accuracy is not None:
-        accuracy = report.accuracy
-        yield lay_out_card("accuracy on this hardware", f"{100 * accuracy.hardware:.2f} %", is_first=True)
-        yield lay_out_card("lost against float", f"{100 * accuracy.degradation:.2f} points")
+        sections += [lay_out_heading("Accuracy"), lay_out_figure(drawings, "accuracy"), _accuracy_table(report)]
     elif isinstance(report, Report) and report.metric is not None:
-        yield lay_out_card(
-            f"{report.metric.name} on this hardware", report.metric.show(report.metric.hardware), is_first=True
-        )
-        yield lay_out_card("lost against float", report.metric.shown_loss)
-    for name in _CARDS:
-        value = getattr(report.cost, name)
-        column = describe_column(name, [value])
-        yield lay_out_card(column.title, f"{column.show(value)} {column.unit}".strip())
+        sections += [lay_out_heading("Metric of the outputs"), _metric_table(report.metric)]
+    sections += [lay_out_heading("By component"), lay_out_figure(drawings, "cost_by_component")]
+    sections += [_table(report.components, "components"), *_list_free(report)]
+    sections += [lay_out_heading("Cost of one inference"), _cost_table(report)]
+    if report.activity is not None and report.bounds is not None:
+        sections += [lay_out_heading("Time of one inference"), lay_out_figure(drawings, "gantt")]
+        sections += [lay_out_figure(drawings, "utilization"), lay_out_heading("What bounds each layer")]
+        sections += [lay_out_text(_BOUND_NOTE), _table(report.bounds, "bounds")]
+    if "layer_error" in drawings:
+        sections += [lay_out_heading("Error by layer"), lay_out_text(_ERROR_NOTE)]
+        sections += [lay_out_figure(drawings, "layer_error")]
+    sections += _list_sources(made)
+    times: list[tuple[str, str]] = []
+    if isinstance(report, Report):
+        times = [("set-up time", f"{report.seconds.setup:.2f} s")]
+        times.append(("hardware pass, one trial", f"{report.seconds.run:.2f} s"))
+    sections += [lay_out_heading("Provenance"), lay_out_provenance(made, times)]
+    return render_frame(head, _cards(report), sections)
 
 
-def _accuracy_table(report: Report) -> str:
+def _describe_run(report: CostReport, made: Mapping[str, Any]) -> str:
+    """Say in one line what was run."""
+    version = f"seed {made['seed']}, xbarsim {made['version']}, hardware {made['hardware_hash']}"
+    bits = [f"{made['settings'][key]}-bit {key.split('_')[0]}s" for key in ("weight_bits", "activation_bits")
+            if key in made["settings"]]  # fmt: skip
+    if not isinstance(report, Report):
+        return ", ".join(["Estimated without data or weights", *bits, version])
+    trials, images = len(report.outputs), made["settings"].get("images")
+    if not isinstance(report.outputs, Mapping):
+        images = report.outputs.shape[1]
+    chips = f"{trials} random chips" if trials > 1 else "one chip"
+    return ", ".join([f"Simulated with {images} images on {chips}", *bits, version])
+
+
+def _cards(report: CostReport) -> list[Markup]:
+    return [
+        lay_out_card(answer.title, answer.value, answer.lines, is_first=not number)
+        for number, answer in enumerate(answer_report(report))
+    ]
+
+
+def _list_sources(made: Mapping[str, Any]) -> list[Markup]:
+    if not made["sources"] and not made["record"]:
+        return []
+    pairs = lay_out_pairs(made["sources"].items(), ("number", "source"), label="sources")
+    return [lay_out_heading("Hardware and the sources of its numbers"), lay_out_record(made), pairs]
+
+
+def _layer_table(report: CostReport) -> Markup:
+    """Lay out what matters most of each layer, other rows by their kind, and all columns below, folded."""
+    rows = figures.group_layers(report.layers)
+    total = float(rows["energy_joule"].sum()) if "energy_joule" in rows else 0.0
+    if total > 0:
+        rows = rows.assign(share=rows["energy_joule"] / total)
+    kept = [name for name in _LAYER_COLUMNS if name in rows and rows[name].notna().any()]
+    whole = lay_out_fold("All layers and operations with all columns", _table(report.layers, "all columns of layers"))
+    return _table(rows[kept], "layers", minor=_MINOR_COLUMNS) + whole
+
+
+def _accuracy_table(report: Report) -> Markup:
     assert report.accuracy is not None
     accuracy = describe_accuracy(report.accuracy) or {}
     low, high = accuracy["interval"]
@@ -232,11 +276,13 @@ def _accuracy_table(report: Report) -> str:
         rows.append([name, f"{100 * accuracy[name]:.2f}", second, note])
     rows.append(["degradation", f"{100 * accuracy['degradation']:.2f}", "-", "reference minus hardware, in points"])
     rows.append(["trials", ", ".join(f"{100 * value:.2f}" for value in accuracy["trials"]), "-", chips])
-    note = f'<p class="soft">{accuracy["images"]} images; the interval covers the choice of images and of chips.</p>'
-    return lay_out_table(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,)) + note
+    note = lay_out_text(
+        f"{accuracy['images']} images; the interval covers the choice of images and of chips.", is_soft=True
+    )
+    return lay_out_table(("", "top-1 [%]", "top-5 [%]", "meaning"), rows, text_columns=(3,), label="accuracy") + note
 
 
-def _metric_table(metric: MetricResult) -> str:
+def _metric_table(metric: MetricResult) -> Markup:
     count = len(metric.trials)
     chips = "one for each chip" if metric.runs == count else "nothing is random: one run stands for all"
     note = f"mean of {count} trial{'s' * (count > 1)}, 95 % interval {metric.shown_interval}"
@@ -247,27 +293,28 @@ def _metric_table(metric: MetricResult) -> str:
         ["degradation", metric.shown_loss, f"what is lost against the float network; {metric.direction}"],
         ["trials", ", ".join(map(metric.show, metric.trials)), chips],
     ]
-    notes = f'<p class="soft">{metric.heading}; the interval covers the choice of images and of chips.</p>'
-    return lay_out_table(("", metric.name, "meaning"), rows, text_columns=(2,)) + notes
+    notes = lay_out_text(f"{metric.heading}; the interval covers the choice of images and of chips.", is_soft=True)
+    return lay_out_table(("", metric.name, "meaning"), rows, text_columns=(2,), label="metric") + notes
 
 
-def _cost_table(report: CostReport) -> str:
+def _cost_table(report: CostReport) -> Markup:
     rows = []
     for name in COST_FIELDS:
         value = getattr(report.cost, name)
         column = describe_column(name, [value])
         rows.append([column.title, column.show(value), column.unit, _COST_NOTES[name]])
     rows += [[extra.name, *_split(extra.text), extra.note] for extra in list_extras(report.cost)]
-    return lay_out_table(("", "value", "unit", "meaning"), rows, text_columns=(2, 3))
+    return lay_out_table(("", "value", "unit", "meaning"), rows, text_columns=(2, 3), label="cost")
 
 
-def _list_free(report: CostReport) -> list[str]:
+def _list_free(report: CostReport) -> list[Markup]:
     """Lay out the counted actions that no component has a price for; nothing where there are none."""
     rows = list_unpriced(report.cost.unpriced)
     if not rows:
         return []
-    table = lay_out_table(("action", "in one inference", "what is counted"), rows, text_columns=(1, 2))
-    return ["<h2>Counted actions without a price</h2>", f"<p>{_FREE_NOTE}</p>", table]
+    headings = ("action", "in one inference", "what is counted")
+    table = lay_out_table(headings, rows, text_columns=(1, 2), label="actions without a price")
+    return [lay_out_heading("Counted actions without a price"), lay_out_text(_FREE_NOTE), table]
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -276,7 +323,7 @@ def _split(text: str) -> tuple[str, str]:
     return value, unit
 
 
-def _table(table: pd.DataFrame) -> str:
+def _table(table: pd.DataFrame, label: str, minor: tuple[str, ...] = ()) -> Markup:
     """Lay out a table with one prefix for each column; columns that are empty or repeat the first are left out."""
     first = table.columns[0]
     names = [
@@ -286,22 +333,7 @@ def _table(table: pd.DataFrame) -> str:
     ]
     columns = [describe_column(str(name), table[name].tolist()) for name in names]
     shown = [[column.show(value) for value in table[name].tolist()] for name, column in zip(names, columns)]
-    texts = tuple(i for i, name in enumerate(names) if table[name].map(lambda value: isinstance(value, str)).any())
-    return lay_out_table([column.heading for column in columns], zip(*shown), text_columns=texts)
-
-
-def _provenance_table(report: CostReport) -> str:
-    made = report.provenance
-    pairs: list[tuple[str, Any]] = [
-        (name.replace("_", " "), getattr(made, name))
-        for name in ("version", "hardware", "hardware_hash", "network", "network_hash", "seed")
-    ]
-    pairs += [(f"override {key}", value) for key, value in made.overrides.items()]
-    pairs += [(f"plug-in {key}", value) for key, value in made.plugins.items()]
-    pairs += [(str(key).replace("_", " "), value) for key, value in made.settings.items()]
-    if isinstance(report, Report):
-        pairs += [
-            ("set-up time", f"{report.seconds.setup:.2f} s"),
-            ("hardware pass, one trial", f"{report.seconds.run:.2f} s"),
-        ]
-    return lay_out_pairs(pairs)
+    texts = [i for i, name in enumerate(names) if table[name].map(lambda value: isinstance(value, str)).any()]
+    small = [i for i, name in enumerate(names) if name in minor]
+    headings = [column.heading for column in columns]
+    return lay_out_table(headings, zip(*shown), text_columns=texts, minor=small, label=label)

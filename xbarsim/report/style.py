@@ -2,16 +2,21 @@
 
 Figures are drawn with matplotlib's Agg and SVG backends, without pyplot: no window, no global state. Text and
 axes are drawn in one marker colour. Embedded in a page it becomes ``currentColor``, so that the figure follows
-the page's light or dark scheme; saved as a file it is a dark grey on white.
+the page's light or dark scheme; saved as a file it is a dark grey on white. A page has each figure twice: its panels
+side by side, and one below the other for narrow screens, with text that is as large. Text stays text.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import html
 import io
 import re
+import textwrap
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +28,32 @@ if TYPE_CHECKING:
 
 INK = "#2b2f36"
 """Colour of text and axes; replaced by the page's own in embedded figures."""
-PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#8a8d91")
-"""Paul Tol's bright scheme, which colour-blind readers can tell apart."""
+PALETTE = ("#4477aa", "#ee6677", "#228833", "#a98600", "#2299bb", "#bb4488", "#8a8d91")
+"""Paul Tol's bright scheme, which colour-blind readers can tell apart; yellow, cyan and purple are moved so that every
+colour has a contrast of at least 3 with a white and with a dark page (WCAG 2.2, 1.4.11)."""
 WIDTH_INCH = 8.2
 """Width of a figure that spans the page."""
+NARROW_INCH = 3.9
+"""Width of a figure for screens of 390 pixels."""
+_NARROW_LABEL, _NARROW_TITLE = 40, 40
+"""Longest line of a label and of a title in a narrow figure."""
+_IS_NARROW = contextvars.ContextVar("is_narrow", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure of a page."""
+
+    broad: str
+    """SVG with panels side by side."""
+    narrow: str = ""
+    """SVG with panels one below the other; empty where one figure serves all screens."""
+    text: str
+    """What it shows."""
+
+
+Figures = Mapping[str, "tuple[Figure, str]"]
+"""File name -> figure and what it shows."""
 
 _RC: Any = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "axes.titlesize": 10,
@@ -34,7 +61,7 @@ _RC: Any = {
     "axes.edgecolor": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#8a8d91", "grid.alpha": 0.25, "grid.linewidth": 0.6,
     "axes.axisbelow": True, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-    "legend.frameon": False, "svg.fonttype": "path", "svg.hashsalt": "xbarsim", "axes.linewidth": 0.8,
+    "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "xbarsim", "axes.linewidth": 0.8,
     "lines.linewidth": 1.4, "axes.titleweight": "bold", "axes.titlelocation": "left",
 }  # fmt: skip
 
@@ -68,9 +95,23 @@ def new_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_inch, height_inch), layout="constrained")
+    is_narrow = _IS_NARROW.get()
+    size = (NARROW_INCH, height_inch * cols) if is_narrow else (width_inch, height_inch)
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
+    if is_narrow:
+        return figure, figure.subplots(rows * cols, 1, squeeze=False, **share).reshape(rows, cols)
     return figure, figure.subplots(rows, cols, squeeze=False, **share)
+
+
+@contextlib.contextmanager
+def narrow_figures() -> Iterator[None]:
+    """Make new figures as wide as a small screen, their panels one below the other."""
+    before = _IS_NARROW.set(True)
+    try:
+        yield
+    finally:
+        _IS_NARROW.reset(before)
 
 
 def label_bars(axes: Axes, texts: list[str]) -> None:
@@ -108,14 +149,10 @@ def save_figure(figure: Figure, stem: Path) -> str:
     """
     import matplotlib
 
-    buffer = io.StringIO()
+    svg = write_svg(figure)
     with matplotlib.rc_context(_RC):
-        figure.draw_without_rendering()  # lay out once, not once for each format
-        figure.set_layout_engine("none")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", facecolor="white", dpi=160, metadata={"Software": None})
-    svg = buffer.getvalue()
     ground = '<rect width="100%" height="100%" fill="white"/>'
     body = svg.index(">", svg.index("<svg")) + 1
     write_file(stem.with_suffix(".png"), pixels.getvalue())
@@ -123,26 +160,62 @@ def save_figure(figure: Figure, stem: Path) -> str:
     return svg
 
 
-def save_drawings(drawn: Mapping[str, tuple[Figure, str]], folder: Path) -> dict[str, tuple[str, str]]:
+def write_svg(figure: Figure) -> str:
+    """Return a figure as SVG, with text as text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write; its layout is fixed by this.
+
+    Returns
+    -------
+    str
+        SVG on a transparent ground.
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_RC):
+        if figure.get_figwidth() == NARROW_INCH:
+            _wrap_texts(figure)
+        figure.draw_without_rendering()  # lay out once, not once for each format
+        figure.set_layout_engine("none")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _wrap_texts(figure: Figure) -> None:
+    for axes in figure.axes:
+        axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _NARROW_LABEL))
+        axes.set_title(textwrap.fill(axes.get_title("left"), _NARROW_TITLE), loc="left")
+
+
+def save_drawings(draw: Callable[[], Figures], folder: Path) -> dict[str, Drawing]:
     """Write the figures of a page into its folder ``figures``.
 
     Parameters
     ----------
-    drawn : mapping of str to (Figure, str)
-        File name -> figure and what it shows.
+    draw : callable
+        Draws every figure: file name -> figure and what it shows. It is called twice, for broad and narrow screens.
     folder : Path
         Folder of the page; made where missing.
 
     Returns
     -------
     dict
-        File name -> figure as SVG and what it shows, as :func:`~xbarsim.report.markup.lay_out_figure` takes them.
+        File name -> figure, as :func:`~xbarsim.report.markup.lay_out_figure` takes them.
     """
     make_folder(folder / "figures")
-    return {name: (save_figure(figure, folder / "figures" / name), text) for name, (figure, text) in drawn.items()}
+    with narrow_figures():
+        narrow = {name: write_svg(figure) for name, (figure, _) in draw().items()}
+    return {
+        name: Drawing(broad=save_figure(figure, folder / "figures" / name), narrow=narrow[name], text=text)
+        for name, (figure, text) in draw().items()
+    }
 
 
-def embed_svg(svg: str, description: str) -> str:
+def embed_svg(svg: str, description: str, kind: str = "") -> str:
     """Return markup that shows a figure within a page, in the page's own colours.
 
     Parameters
@@ -151,6 +224,8 @@ def embed_svg(svg: str, description: str) -> str:
         What :func:`save_figure` returned.
     description : str
         What it shows, for readers who cannot see it.
+    kind : str
+        Class of the element.
 
     Returns
     -------
@@ -158,10 +233,12 @@ def embed_svg(svg: str, description: str) -> str:
         One ``<svg>`` element.
     """
     text = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # identifiers are unique within a figure alone: tie them to this one
-    tag = f"f{zlib.crc32(description.encode())}-"
+    tag = f"f{zlib.crc32(f'{kind}{description}'.encode())}-"
     text = re.sub(r'\bid="', f'id="{tag}', text)
     text = re.sub(r'href="#', f'href="#{tag}', text)
     text = text.replace("url(#", f"url(#{tag}")
     label = html.escape(description, quote=True)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    name = f'class="{kind}" ' if kind else ""
+    return text.replace("<svg ", f'<svg {name}role="img" aria-label="{label}" ', 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.report.catalogue import describe_metric, find_metric
+from xbarsim.report.catalogue import bound_metric, describe_metric, find_metric
 from xbarsim.report.quantity import Column
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, label_bars, new_figure, style
 from xbarsim.sweep.analysis import Effect, Factor, find_front, level_factor
@@ -27,10 +27,10 @@ _FEW_DECADES = 300.0
 
 
 def plot_lines(table: pd.DataFrame, metric: str, along: Sequence[Factor], by: Factor | None = None) -> Figure:
-    """Draw a metric along some factors, one panel each, with a band of 95 % confidence.
+    """Draw a metric along some factors, one panel each.
 
-    Where a point of a line is one simulation the band of ``accuracy.hardware`` is the simulation's own interval;
-    where it is a mean over several points the band is Student's interval of that mean.
+    Where a point of a line is one simulation, a band shows the simulation's own 95 % interval, over images and chips.
+    Where it is a mean over several designs, there is no band, since designs are chosen and no sample; dots show them.
 
     Parameters
     ----------
@@ -211,20 +211,20 @@ def _draw_line(
     if not factor.is_number:
         levels = levels.astype(str)
     groups = rows.groupby(levels)
-    means = groups[metric].agg(["mean", "std", "size"])
-    ends = find_metric(metric).interval
-    if means["size"].max() == 1 and ends is not None and all(name in rows for name in ends):
-        low, high = (groups[name].mean() for name in ends)
-    else:
-        half = _student(means["size"].to_numpy()) * (means["std"] / np.sqrt(means["size"])).fillna(0.0)
-        low, high = means["mean"] - half, means["mean"] + half
+    means = groups[metric].agg(["mean", "size"])
     x = means.index.to_numpy()
-    if factor.is_continuous:
+    if means["size"].max() > 1:
+        places = rows[factor.name] if factor.is_number else levels
         axes.plot(
-            rows[factor.name], rows[metric] * column.factor, ".", color=color, alpha=0.25, markersize=3,
+            places, rows[metric] * column.factor, ".", color=color, alpha=0.35, markersize=3,
             rasterized=len(rows) > _MANY_POINTS,
         )  # fmt: skip
-    axes.fill_between(x, low * column.factor, high * column.factor, color=color, alpha=0.18, linewidth=0)
+    elif (ends := find_metric(metric).interval) is not None and all(name in rows for name in ends):
+        least, most = bound_metric(metric)
+        low, high = (groups[name].mean().clip(least, most) * column.factor for name in ends)
+        if len(x) == 1:
+            axes.vlines(x, low, high, color=color, alpha=0.5, linewidth=2)
+        axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)
     axes.plot(x, means["mean"] * column.factor, "o-", color=color, markersize=3.5, label=label)
 
 
@@ -239,12 +239,6 @@ def _draw_points(
             x, y, ".", color=PALETTE[number % len(PALETTE)], markersize=6 if len(rows) <= 500 else 3, alpha=0.7,
             rasterized=len(rows) > _MANY_POINTS, label="" if by is None else show_choice(by, name),
         )  # fmt: skip
-
-
-def _student(sizes: np.ndarray) -> np.ndarray:
-    from scipy import special
-
-    return np.where(sizes > 1, special.stdtrit(np.maximum(sizes - 1, 1), 0.975), 0.0)
 
 
 def _scale_axis(axes: Axes, factor: Factor, rows: pd.DataFrame) -> None:

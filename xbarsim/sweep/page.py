@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
+from xbarsim.config.keys import show_value
+from xbarsim.config.load import load_hardware
+from xbarsim.config.source import read_key
 from xbarsim.errors import ConfigError
+from xbarsim.report.best import choose_best, name_design
 from xbarsim.report.catalogue import describe_metric, find_metric
-from xbarsim.report.markup import lay_out_card, lay_out_figure, lay_out_pairs, lay_out_table, render_frame
-from xbarsim.report.style import save_drawings
+from xbarsim.report.markup import (
+    Change,
+    Head,
+    lay_out_card,
+    lay_out_figure,
+    lay_out_heading,
+    lay_out_pairs,
+    lay_out_table,
+    lay_out_text,
+    render_frame,
+)
+from xbarsim.report.style import Drawing, save_drawings
 from xbarsim.store import write_file
 from xbarsim.sweep import figures
 from xbarsim.sweep.analysis import Effect, Factor, find_factors, rank_effects
@@ -36,8 +50,8 @@ _COST_PAIRS = (
 )
 _MOST_PANELS, _MOST_ROWS = 3, 30
 _NOTES = {
-    "lines": "Mean over everything that is not drawn, with its 95 % interval; single points carry the interval of "
-    "their own simulation, over images and chips.",
+    "lines": "Where a point is one simulation, the band is its 95 % interval over images and chips. Where it is a mean "
+    "over designs that differ in parameters that are not drawn, dots show them.",
     "heat": "The two parameters that move the metrics most; mean over everything else.",
     "front": "Every point; the marked ones are beaten by no other in both directions.",
     "sensitivity": "How much of a metric's variance each parameter's mean effect explains, and between which values it "
@@ -71,9 +85,9 @@ def write_sweep_page(folder: str | Path) -> Path:
         failed = next((result.error for result in stored.results.values() if not result.is_done), None)
         raise ConfigError(f"{folder}: no point is finished yet{f'; the first that failed: {failed}' if failed else ''}")
     factors = find_factors(done, stored.document)
-    drawn = draw_figures(done, factors, list(stored.document["metrics"]))
+    metrics = list(stored.document["metrics"])
     try:
-        drawings = save_drawings(drawn, folder)
+        drawings = save_drawings(lambda: draw_figures(done, factors, metrics), folder)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror or error}") from None
     return write_file(folder / "index.html", render_sweep(stored, table, factors, drawings))
@@ -129,9 +143,7 @@ def choose_pairs(metrics: list[str]) -> list[tuple[str, str]]:
     return [pair for pair in _COST_PAIRS if set(pair) <= set(metrics)][:2]
 
 
-def render_sweep(
-    stored: Stored, table: pd.DataFrame, factors: list[Factor], drawings: Mapping[str, tuple[str, str]]
-) -> str:
+def render_sweep(stored: Stored, table: pd.DataFrame, factors: list[Factor], drawings: Mapping[str, Drawing]) -> str:
     """Return the page as text.
 
     Parameters
@@ -142,8 +154,8 @@ def render_sweep(
         One row a point, pending ones included.
     factors : list of Factor
         What varies.
-    drawings : mapping of str to (str, str)
-        File name -> figure as SVG and what it shows.
+    drawings : mapping of str to Drawing
+        File name -> figure and what it shows.
 
     Returns
     -------
@@ -156,42 +168,98 @@ def render_sweep(
     metrics = [name for name in document["metrics"] if done[name].notna().any()]
     sections: list[str] = []
     values = {key: result.value or {} for key, result in stored.results.items() if result.is_done}
-    if (answer := answer_question(document, values)) is not None:
-        sections += ["<h2>Answer</h2>", f"<p>{html.escape(answer[1])}</p>"]
+    answer = answer_question(document, values)
+    if answer is not None:
+        sections += [lay_out_heading("Answer"), lay_out_text(answer[1])]
     for title, prefix in (("What moves it", "sensitivity"), ("Along the parameters", "lines"),
                           ("Two parameters together", "heat"), ("What it costs", "front")):  # fmt: skip
         found = [lay_out_figure(drawings, name) for name in drawings if name.startswith(prefix)]
-        sections += [f"<h2>{title}</h2>", *found] if found else []
+        sections += [lay_out_heading(title), *found] if found else []
     pairs = choose_pairs(metrics)
     if pairs:
-        sections += ["<h2>Points that no other beats</h2>", _front_table(done, factors, metrics, pairs[0])]
+        front = _front_table(done, factors, metrics, pairs[0])
+        sections += [lay_out_heading("Points that no other beats"), front]
     failed = table[table["status"] == "failed"]
     if len(failed):
-        sections += ["<h2>Points that failed</h2>", _failures(failed, factors)]
-    sections += ["<h2>The sweep</h2>", lay_out_pairs(_describe_sweep(document["sweep"]))]
-    sections += ["<h2>Provenance</h2>", lay_out_pairs(_describe_provenance(made))]
-    name = f"{', '.join(document['sweep']['network'])} on {', '.join(document['sweep']['hardware'])}"
-    subtitle = f"a sweep of {len(table):,} points; xbarsim {made['version']}, seed {made['seed']}"
-    return render_frame(name, subtitle, _cards(table, metrics), sections)
+        sections += [lay_out_heading("Points that failed"), _failures(failed, factors)]
+    sections += [lay_out_heading("The sweep"), lay_out_pairs(_describe_sweep(document["sweep"]), label="the sweep")]
+    provenance = lay_out_pairs(_describe_provenance(made), label="provenance")
+    sections += [lay_out_heading("Provenance"), provenance]
+    cards = [*_best_cards(done, factors, metrics, answer[0].point if answer else None), *_cards(table, metrics)]
+    return render_frame(_describe_head(document, len(table)), cards, sections)
 
 
-def _cards(table: pd.DataFrame, metrics: list[str]) -> Iterable[str]:
+def _describe_head(document: Mapping[str, Any], points: int) -> Head:
+    """Say what was swept, and what the files have for the keys that it changes."""
+    sweep, made = document["sweep"], document["provenance"]
+    changes = [
+        Change(key=key, new=_write_setting(value), old=_find_base(sweep["hardware"], key))
+        for part in ("axes", "set")
+        for key, value in (sweep.get(part) or {}).items()
+    ]
+    changes += [
+        Change(key=f"{glob}: {key}", new=_write_setting(value), old=_find_base(sweep["hardware"], key))
+        for glob, settings in (sweep.get("layers") or {}).items()
+        for key, value in settings.items()
+    ]
+    names = [", ".join(Path(name).stem for name in sweep[key]) for key in ("network", "hardware")]
+    used = f"{sweep['images']} images" if sweep.get("images") else f"images of {Path(str(sweep['data'])).name}"
+    how = f"{used}, {made['trials']} chips a point" if sweep.get("data") else "costs alone, without data"
+    return Head(
+        title=f"Sweep: {names[0]} on {names[1]}",
+        subtitle=f"A sweep of {points:,} points, {how}, seed {made['seed']}, xbarsim {made['version']}",
+        changes=changes,
+        lead=f"What differs from the hardware file{'s' * (len(sweep['hardware']) > 1)} {names[1]}:" if changes else "",
+    )
+
+
+def _find_base(hardware: Iterable[str], key: str) -> str | None:
+    """Return what the hardware files have for a key; None where they cannot be read any more, or have nothing."""
+    found = []
+    for name in hardware:
+        try:
+            found.append(read_key(load_hardware(name), key.rpartition(":")[2]))
+        except ConfigError:
+            return None
+    shown = dict.fromkeys(show_value(value) for value in found if value is not None)
+    return ", ".join(shown) or None
+
+
+def _best_cards(done: pd.DataFrame, factors: list[Factor], metrics: list[str], point: str | None) -> Iterable[Markup]:
+    """Lay out the best design of each network with its trades."""
+    worth = next((name for name in _WORTH if name in metrics), None)
+    price = next((name for name in _PRICES if name in metrics), None)
+    if worth is None and price is None:
+        return
+    groups = list(done.groupby("network", sort=False))
+    own = [factor.name for factor in factors if factor.name != "network"]
+    for number, (network, rows) in enumerate(groups[:_MOST_PANELS]):
+        best = choose_best(rows.to_dict("records"), own, worth, price, point)
+        if best is not None:
+            title = f"best design{f' for {network}' if len(groups) > 1 else ''}: {best.values}"
+            rule = best.rule or "It answers the question of the sweep."
+            yield lay_out_card(title, best.design, [rule, *best.trades], is_first=not number)
+
+
+def _cards(table: pd.DataFrame, metrics: list[str]) -> Iterable[Markup]:
     counts = table["status"].value_counts()
     done, failed, pending = (int(counts.get(name, 0)) for name in ("done", "failed", "pending"))
-    yield lay_out_card("points done", f"{done:,} of {len(table):,}", is_first=True)
-    if failed:
-        yield lay_out_card("points failed", f"{failed:,}")
-    if pending:
-        yield lay_out_card("still to come", f"{pending:,}")
+    more = [f"{failed:,} points failed" if failed else "", f"{pending:,} still to come" if pending else ""]
+    yield lay_out_card("points done", f"{done:,} of {len(table):,}", more)
+    if table["network"].nunique() > 1:
+        return  # numbers of different networks cannot be compared
+    rows = table[table["status"] == "done"].to_dict("records")
+    first = list(table.columns).index(metrics[0]) if metrics else 0
+    varied = [str(name) for name in table.columns[:first] if table[name].nunique() > 1]
     for name in metrics:
-        column = describe_metric(name, table[name])
-        is_cost = not find_metric(name).higher_is_better
-        best = table[name].min() if is_cost else table[name].max()
-        text = f"{column.show(float(best))} {column.unit}".strip()
-        yield lay_out_card(f"{'lowest' if is_cost else 'highest'} {column.title}", text)
+        column, pick = describe_metric(name, table[name]), max if find_metric(name).higher_is_better else min
+        row = pick((row for row in rows if row[name] == row[name]), key=lambda row: row[name])
+        text = f"{column.show(float(row[name]))} {column.unit}".strip()
+        word = "highest" if find_metric(name).higher_is_better else "lowest"
+        yield lay_out_card(f"{word} {column.title}", text, [name_design(row, varied)])
 
 
-def _front_table(done: pd.DataFrame, factors: list[Factor], metrics: list[str], pair: tuple[str, str]) -> str:
+def _front_table(done: pd.DataFrame, factors: list[Factor], metrics: list[str], pair: tuple[str, str]) -> Markup:
     import pandas as pd
 
     cost, worth = pair
@@ -206,19 +274,20 @@ def _front_table(done: pd.DataFrame, factors: list[Factor], metrics: list[str], 
         for row in front.iloc[picked].to_dict("records")
     ]
     cut = f"{len(picked)} of {len(front)} points, evenly picked. " if len(picked) < len(front) else ""
-    note = f'<p class="soft">{cut}By {columns[worth].title} and {columns[cost].title}, the cheapest first.</p>'
-    return lay_out_table(headings, shown) + note
+    note = f"{cut}By {columns[worth].title} and {columns[cost].title}, the cheapest first."
+    return lay_out_table(headings, shown, label="points that no other beats") + lay_out_text(note, is_soft=True)
 
 
-def _failures(failed: pd.DataFrame, factors: list[Factor]) -> str:
+def _failures(failed: pd.DataFrame, factors: list[Factor]) -> Markup:
     rows = [
         [*(figures.show_level(row[factor.name]) for factor in factors), str(row["error"])]
         for row in failed.head(_MOST_ROWS).to_dict("records")
     ]
-    more = (
-        f'<p class="soft">and {len(failed) - _MOST_ROWS:,} more; see points.csv</p>' if len(failed) > _MOST_ROWS else ""
-    )
-    return lay_out_table([*(factor.name for factor in factors), "error"], rows, text_columns=(len(factors),)) + more
+    headings = [*(factor.name for factor in factors), "error"]
+    table = lay_out_table(headings, rows, text_columns=(len(factors),), label="points that failed")
+    if len(failed) <= _MOST_ROWS:
+        return table
+    return table + lay_out_text(f"and {len(failed) - _MOST_ROWS:,} more; see points.csv", is_soft=True)
 
 
 def _describe_sweep(sweep: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
