@@ -15,7 +15,7 @@ import xbarsim
 from xbarsim.config.source import list_leaves, read_key
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.report import describe_column, plot_current_loss, plot_fidelity, plot_layer_error, plot_node_voltage
-from xbarsim.report.answer import answer_report
+from xbarsim.report.key_figure import answer_report
 from xbarsim.report.quantity import show_number
 from xbarsim.report.style import NARROW_INCH, PALETTE
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from xbarsim.report import figures, time_figures
-from xbarsim.report.answer import answer_report
 from xbarsim.report.csv_table import encode_frame
 from xbarsim.report.differences import describe_changes, lay_out_provenance, lay_out_record, list_changes
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
 from xbarsim.report.extra import list_extras
+from xbarsim.report.key_figure import answer_report
 from xbarsim.report.markup import (
     Head,
     lay_out_card,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class KeyFigure:
     """One key figure."""
 
     title: str
@@ -65,8 +65,8 @@ _SMALL_LOSS = 0.005
 _LOW_UTILIZATION = 0.5
 
 
-def answer_report(report: CostReport) -> list[Answer]:
-    """Answer what a report is asked first.
+def answer_report(report: CostReport) -> list[KeyFigure]:
+    """KeyFigure what a report is asked first.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def answer_report(report: CostReport) -> list[Answer]:
 
     Returns
     -------
-    list of Answer
+    list of KeyFigure
         Accuracy or another metric (of simulations), energy, delay, area and EDAP with and without off-chip I/O.
     """
     found = []
@@ -105,7 +105,7 @@ def show(name: str, value: float) -> str:
     return f"{column.show(value)} {column.unit}".strip()
 
 
-def _answer_accuracy(report: Report, accuracy: Accuracy) -> Answer:
+def _answer_accuracy(report: Report, accuracy: Accuracy) -> KeyFigure:
     low, high = (100 * end for end in accuracy.interval)
     count = len(accuracy.trials)
     chips = f"{count} chips" if count > 1 else "1 chip"
@@ -115,10 +115,10 @@ def _answer_accuracy(report: Report, accuracy: Accuracy) -> Answer:
     is_open = low <= 100 * float(accuracy.reference) <= high
     is_small = accuracy.degradation <= _SMALL_LOSS
     cause, advice = _find_loss(report, integers, accuracy.degradation, is_open=is_open, is_small=is_small)
-    return Answer(title="accuracy left on this hardware", value=value, note=note, cause=cause, advice=advice)
+    return KeyFigure(title="accuracy left on this hardware", value=value, note=note, cause=cause, advice=advice)
 
 
-def _answer_metric(report: Report, metric: MetricResult) -> Answer:
+def _answer_metric(report: Report, metric: MetricResult) -> KeyFigure:
     sign = 1 if metric.higher_is_better else -1
     low, high = metric.interval
     note = f"95 % interval {metric.shown_interval} over {metric.images:,} images."
@@ -126,7 +126,7 @@ def _answer_metric(report: Report, metric: MetricResult) -> Answer:
     is_open, is_small = low <= metric.reference <= high, lost <= _SMALL_LOSS * abs(metric.reference)
     cause, advice = _find_loss(report, integers, lost, is_open=is_open, is_small=is_small)
     value = f"{metric.show(metric.hardware)}, {metric.shown_loss} lost"
-    return Answer(title=f"{metric.name} on this hardware", value=value, note=note, cause=cause, advice=advice)
+    return KeyFigure(title=f"{metric.name} on this hardware", value=value, note=note, cause=cause, advice=advice)
 
 
 def _find_loss(report: Report, integers: float, lost: float, *, is_open: bool, is_small: bool) -> tuple[str, str]:
@@ -164,33 +164,33 @@ def _extreme(records: Iterable[Any], name: str, pick: Any) -> tuple[str, float] 
     return pick(found, key=lambda each: each[1]) if found else None
 
 
-def _answer_energy(report: CostReport) -> Answer:
+def _answer_energy(report: CostReport) -> KeyFigure:
     cost = report.cost
     title, value = "energy of one inference", show("energy_joule", cost.energy_joule)
     parts = [part for part in cost.components if part.energy_joule > 0]
     if not parts:
-        return Answer(title=title, value=value)
+        return KeyFigure(title=title, value=value)
     top = max(parts, key=lambda part: part.energy_joule)
     total = sum(part.energy_joule for part in parts)
     idle = sum(part.idle_energy_joule for part in parts)
     cause = f"{top.component} takes {100 * top.energy_joule / total:.0f} %{_top_layer(report, 'energy_joule')}."
     if idle > _IDLE_SHARE * total:
         cause += f" {100 * idle / total:.0f} % is idle energy."
-        return Answer(title=title, value=value, cause=cause, advice="more inferences a second, or fewer idle tiles")
-    return Answer(title=title, value=value, cause=cause, advice=_ENERGY_KEYS.get(top.action, _MOVES))
+        return KeyFigure(title=title, value=value, cause=cause, advice="more inferences a second, or fewer idle tiles")
+    return KeyFigure(title=title, value=value, cause=cause, advice=_ENERGY_KEYS.get(top.action, _MOVES))
 
 
-def _answer_delay(report: CostReport) -> Answer:
+def _answer_delay(report: CostReport) -> KeyFigure:
     cost, bounds = report.cost, report.bounds
     note = f"{show('throughput_hz', cost.throughput_hz)} at steady rate."
     title, value = "delay of one inference", show("delay_s", cost.delay_s)
     if bounds is None or not len(bounds) or not cost.cycles:
-        return Answer(title=title, value=value, note=note)
+        return KeyFigure(title=title, value=value, note=note)
     worst = max(bounds.to_dict("records"), key=lambda row: row["busy_cycles"])
     resource, name = str(worst["resource"]), str(worst["name"])
     what = f"the arrays of {name}" if resource == "arrays" else f"{resource} (used by {name})"
     cause = f"{what[:1].upper()}{what[1:]}: busy for {100 * worst['busy_cycles'] / cost.cycles:.0f} % of it."
-    return Answer(title=title, value=value, note=note, cause=cause, advice=_advise_time(resource))
+    return KeyFigure(title=title, value=value, note=note, cause=cause, advice=_advise_time(resource))
 
 
 def _advise_time(resource: str) -> str:
@@ -202,20 +202,20 @@ def _advise_time(resource: str) -> str:
     return "timing.io_bits" if resource.startswith("off-chip") else "timing.link_bits, or mapping.placement: traffic"
 
 
-def _answer_area(report: CostReport) -> Answer:
+def _answer_area(report: CostReport) -> KeyFigure:
     cost = report.cost
     title, value = "area of the chip", show("area_m2", cost.area_m2)
     note = f"{show('core_area_m2', cost.core_area_m2)} without off-chip I/O."
     parts = [part for part in cost.components if part.area_m2 > 0]
     if not parts:
-        return Answer(title=title, value=value, note=note)
+        return KeyFigure(title=title, value=value, note=note)
     top = max(parts, key=lambda part: part.area_m2)
     cause = f"{top.component} takes {100 * top.area_m2 / sum(part.area_m2 for part in parts):.0f} %."
     advice = _AREA_KEYS.get(top.action, _WHOLE_CHIP)
-    return Answer(title=title, value=value, note=note, cause=cause, advice=advice)
+    return KeyFigure(title=title, value=value, note=note, cause=cause, advice=advice)
 
 
-def _answer_edap(report: CostReport) -> Answer:
+def _answer_edap(report: CostReport) -> KeyFigure:
     cost = report.cost
     title, value = "energy x delay x area (EDAP)", show("edap", cost.edap)
     note = f"{show('edap_core', cost.edap_core)} without off-chip I/O."
@@ -224,9 +224,9 @@ def _answer_edap(report: CostReport) -> Answer:
     if 0 < cost.utilization < _LOW_UTILIZATION:
         cause += f" Only {100 * cost.utilization:.0f} % of the cells in use hold weights."
         advice = "smaller crossbar.rows and crossbar.cols"
-        return Answer(title=title, value=value, note=note, cause=cause, advice=advice)
+        return KeyFigure(title=title, value=value, note=note, cause=cause, advice=advice)
     advice = "a sweep of array sizes and adc.bits, or xbarsim search nax"
-    return Answer(title=title, value=value, note=note, cause=cause, advice=advice)
+    return KeyFigure(title=title, value=value, note=note, cause=cause, advice=advice)
 
 
 def _top_layer(report: CostReport, name: str) -> str:
