@@ -177,8 +177,7 @@ class Hardware(Shown, Record):
                 f"mapping.groups: serial contradicts {self._why_no_operator}, whose response is fitted to whole reads; "
                 "take mapping.groups: dense or stripes"
             )
-        if device.stuck.on_rate + device.stuck.off_rate > 1:
-            total = device.stuck.on_rate + device.stuck.off_rate
+        if (total := device.stuck.on_rate + device.stuck.off_rate) > 1:
             raise ValueError(
                 f"device.stuck.on_rate + device.stuck.off_rate: {total:g} is more than 1; lower one of them"
             )
@@ -368,15 +367,15 @@ class Hardware(Shown, Record):
         """Dotted keys that were changed since the record was read from its file."""
         return self._overrides
 
-    def _show(self) -> Face:
-        from xbarsim.config.face import show_hardware
-
-        return show_hardware(self)
-
     @property
     def replaced(self) -> dict[str, Any]:
         """Values in the file of the keys that were changed; None for a key that it leaves out."""
         return self._replaced
+
+    def _show(self) -> Face:
+        from xbarsim.config.face import show_hardware
+
+        return show_hardware(self)
 
     def override(self, changes: AnyMapping[str, Any]) -> Self:
         """Return a copy with dotted keys replaced, validated anew.

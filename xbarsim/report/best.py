@@ -16,6 +16,29 @@ CLOSE = 0.01
 _GRACE = 1e-12
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Designs:
+    """Designs that can be compared: of one network."""
+
+    rows: Sequence[Row]
+    """Settings and metrics of each design by column; its key under ``point``."""
+    names: Sequence[str]
+    """Columns that tell designs apart."""
+    goals: Sequence[str]
+    """Metrics that are compared; every row has a number for each."""
+
+    def find_best(self, goal: str) -> Row:
+        """Return the best design by one metric, of equal ones the first."""
+        pick = max if find_metric(goal).higher_is_better else min
+        return pick(self.rows, key=lambda row: row[goal])
+
+    def compare(self, row: Row, other: Row, goal: str) -> str:
+        """Say what a design gives up and gets against the best one by one metric."""
+        word = "highest" if find_metric(goal).higher_is_better else "lowest"
+        head = f"Against the {word} {describe_metric(goal).title} ({name_design(other, self.names)})"
+        return f"{head}: {', '.join(_difference(name, row[name], other[name]) for name in self.goals)}."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Best:
     """A design that stands for a sweep."""
@@ -33,20 +56,18 @@ class Best:
 
 
 def choose_best(
-    rows: Sequence[Row], names: Sequence[str], worth: str | None, price: str | None, point: str | None = None
+    rows: Sequence[Row], names: Iterable[str], goals: Mapping[str, str], point: str | None = None
 ) -> Best | None:
     """Choose the design that a reader should look at first.
 
     Parameters
     ----------
     rows : sequence of mapping
-        Designs that can be compared: of one network.
-    names : sequence of str
+        Designs of one network.
+    names : iterable of str
         Columns that tell designs apart.
-    worth : str or None
-        Metric of accuracy.
-    price : str or None
-        Metric of cost.
+    goals : mapping of str to str
+        ``worth`` -> metric of accuracy, ``price`` -> metric of cost; one or both.
     point : str, optional
         Key of a design that was chosen otherwise; it is taken where it is given.
 
@@ -55,30 +76,26 @@ def choose_best(
     Best or None
         The design with the lowest price among those within 0.01 of the best accuracy; None where none has a value.
     """
-    goals = [name for name in (worth, price) if name is not None]
-    kept = [row for row in rows if goals and all(_is_number(row.get(name)) for name in goals)]
+    kept = [row for row in rows if goals and all(_is_number(row.get(name)) for name in goals.values())]
     if not kept:
         return None
-    row, rule = _pick(kept, worth, price)
+    designs = Designs(rows=kept, names=tuple(names), goals=tuple(goals.values()))
+    row, rule = _pick(designs, goals)
     for each in kept:
         if point is not None and each["point"] == point:
             row, rule = each, ""
-    return describe_best(row, kept, names, goals, rule)
+    return describe_best(row, designs, rule)
 
 
-def describe_best(row: Row, rows: Sequence[Row], names: Sequence[str], goals: Sequence[str], rule: str) -> Best:
+def describe_best(row: Row, designs: Designs, rule: str) -> Best:
     """Say what a design gives up, and gets for it.
 
     Parameters
     ----------
     row : mapping
         The design.
-    rows : sequence of mapping
+    designs : Designs
         All designs that it is compared with.
-    names : sequence of str
-        Columns that tell designs apart.
-    goals : sequence of str
-        Metrics.
     rule : str
         Why it was chosen.
 
@@ -87,11 +104,11 @@ def describe_best(row: Row, rows: Sequence[Row], names: Sequence[str], goals: Se
     Best
         The design in words.
     """
-    others = {goal: _find_extreme(rows, goal) for goal in goals}
-    trades = [_compare(row, other, goal, goals, names) for goal, other in others.items() if other[goal] != row[goal]]
+    others = {goal: designs.find_best(goal) for goal in designs.goals}
+    trades = [designs.compare(row, other, goal) for goal, other in others.items() if other[goal] != row[goal]]
     return Best(
-        point=str(row["point"]), design=name_design(row, names), rule=rule, trades=tuple(trades),
-        values=", ".join(show_metric(goal, row[goal]) for goal in goals),
+        point=str(row["point"]), design=name_design(row, designs.names), rule=rule, trades=tuple(trades),
+        values=", ".join(show_metric(goal, row[goal]) for goal in designs.goals),
     )  # fmt: skip
 
 
@@ -133,30 +150,17 @@ def show_metric(name: str, value: float) -> str:
     return f"{column.title} {column.show(float(value))} {column.unit}".strip()
 
 
-def _pick(rows: Sequence[Row], worth: str | None, price: str | None) -> tuple[Row, str]:
-    if worth is not None and price is not None:
+def _pick(designs: Designs, goals: Mapping[str, str]) -> tuple[Row, str]:
+    if len(goals) > 1:
+        worth, price = goals["worth"], goals["price"]
         sign = 1 if find_metric(worth).higher_is_better else -1
-        most = max(sign * row[worth] for row in rows)
-        near = [row for row in rows if sign * row[worth] >= most - CLOSE - _GRACE]
-        title = describe_metric(price).title
-        return _find_extreme(near, price), f"Lowest {title} within 1 point of the most accurate design."
-    goal = worth or price
-    assert goal is not None
+        most = max(sign * row[worth] for row in designs.rows)
+        near = [row for row in designs.rows if sign * row[worth] >= most - CLOSE - _GRACE]
+        rule = f"Lowest {describe_metric(price).title} within 1 point of the most accurate design."
+        return Designs(rows=near, names=designs.names, goals=designs.goals).find_best(price), rule
+    (goal,) = goals.values()
     word = "Highest" if find_metric(goal).higher_is_better else "Lowest"
-    return _find_extreme(rows, goal), f"{word} {describe_metric(goal).title} of all designs."
-
-
-def _find_extreme(rows: Sequence[Row], goal: str) -> Row:
-    """Return the best design by one metric, of equal ones the first."""
-    pick = max if find_metric(goal).higher_is_better else min
-    return pick(rows, key=lambda row: row[goal])
-
-
-def _compare(row: Row, other: Row, goal: str, goals: Sequence[str], names: Sequence[str]) -> str:
-    """Say what a design gives up and gets against the best one by one metric."""
-    word = "highest" if find_metric(goal).higher_is_better else "lowest"
-    head = f"Against the {word} {describe_metric(goal).title} ({name_design(other, names)})"
-    return f"{head}: {', '.join(_difference(name, row[name], other[name]) for name in goals)}."
+    return designs.find_best(goal), f"{word} {describe_metric(goal).title} of all designs."
 
 
 def _difference(name: str, one: float, two: float) -> str:

@@ -185,7 +185,8 @@ def render_sweep(stored: Stored, table: pd.DataFrame, factors: list[Factor], dra
     sections += [lay_out_heading("The sweep"), lay_out_pairs(_describe_sweep(document["sweep"]), label="the sweep")]
     provenance = lay_out_pairs(_describe_provenance(made), label="provenance")
     sections += [lay_out_heading("Provenance"), provenance]
-    cards = [*_best_cards(done, factors, metrics, answer[0].point if answer else None), *_cards(table, metrics)]
+    names = [factor.name for factor in factors]
+    cards = [*_best_cards(done, names, metrics, answer[0].point if answer else None), *_cards(table, metrics)]
     return render_frame(_describe_head(document, len(table)), cards, sections)
 
 
@@ -225,16 +226,17 @@ def _find_base(hardware: Iterable[str], key: str) -> str | None:
     return ", ".join(shown) or None
 
 
-def _best_cards(done: pd.DataFrame, factors: list[Factor], metrics: list[str], point: str | None) -> Iterable[Markup]:
+def _best_cards(done: pd.DataFrame, names: Iterable[str], metrics: list[str], point: str | None) -> Iterable[Markup]:
     """Lay out the best design of each network with its trades."""
-    worth = next((name for name in _WORTH if name in metrics), None)
-    price = next((name for name in _PRICES if name in metrics), None)
-    if worth is None and price is None:
-        return
+    found = {
+        "worth": next((name for name in _WORTH if name in metrics), None),
+        "price": next((name for name in _PRICES if name in metrics), None),
+    }
+    goals = {key: name for key, name in found.items() if name is not None}
     groups = list(done.groupby("network", sort=False))
-    own = [factor.name for factor in factors if factor.name != "network"]
+    own = [name for name in names if name != "network"]
     for number, (network, rows) in enumerate(groups[:_MOST_PANELS]):
-        best = choose_best(rows.to_dict("records"), own, worth, price, point)
+        best = choose_best(rows.to_dict("records"), own, goals, point)
         if best is not None:
             title = f"best design{f' for {network}' if len(groups) > 1 else ''}: {best.values}"
             rule = best.rule or "It answers the question of the sweep."
