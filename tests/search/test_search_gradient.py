@@ -373,3 +373,33 @@ def test_a_search_on_the_digits_chooses_trains_and_resumes(tmp_path):
     images = load_images(search)
     outputs = run_network(network, images.images)
     assert np.mean(outputs.argmax(axis=1) == images.labels) > 0.9
+
+
+def test_prices_of_the_chip_rise_and_open_choices_cost_more_at_the_end(oracle):
+    settings = {"epochs": 1, "warmup": 0, "price": 2.0, "sharpen": 3.0, "mode": "ideal", "objective": "edap_core"}
+    search = make_search({**DIGITS, "differentiable": settings})
+    data = load_data("digits-train").take(100)
+    space = make_space(search.space, xs.load_network("digits"), oracle.hardware)
+    task = GradientSearch(search, space, oracle, normalize_images(data.images), data.labels)
+    whole = task.weigh_price().item()
+    assert whole == pytest.approx(2.0 * np.log(task.predict()["edap_core"]))
+    for done, weight in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0)):
+        task.done = done
+        assert task.weigh_price().item() == pytest.approx(weight * whole)
+    task.done = 1.0
+    assert task.weigh_price().item() == pytest.approx(whole + 3.0)  # even chances
+
+
+def test_without_a_rate_weights_stay_and_the_exact_search_keeps_the_best_design(tmp_path):
+    settings = {"epochs": 1, "warmup": 0, "rate": 0, "finetune": 0, "compare": False, "polish": 12, "batch": 50}
+    content = {**DIGITS, "train_images": 120, "images": 50, "differentiable": settings}
+    result = run_search(make_search(content), tmp_path, cache=None)
+    assert result.extra["polish"]["designs"] == 12
+    assert result.extra["polish"]["loss"] <= result.extra["polish"]["first_loss"]
+    assert set(result.extra["undecided"]) == {"conv1", "conv2", "fc"}  # five steps decide nothing
+    trained, found = xs.load_network("digits"), xs.load_network(str(tmp_path / "network-searched.onnx"))
+    images = normalize_images(load_data("digits").take(4).images)
+    np.testing.assert_allclose(run_network(found, images), run_network(trained, images), atol=1e-4)
+    lines = (tmp_path / "points.log").read_text()
+    (tmp_path / "points.log").write_text(lines.splitlines(keepends=True)[0])
+    assert run_search(make_search(content), tmp_path, cache=None).entries == result.entries

@@ -13,7 +13,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.search.design import Design, has_accuracy
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.record import describe_cost
-from xbarsim.search.task import Search
+from xbarsim.search.task import Bound, Search
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,9 +138,27 @@ def weigh_metrics(search: Search, metrics: Mapping[str, float] | None) -> tuple[
     if metrics is None:
         return (math.inf,) * len(search.goals), math.inf
     values = tuple(metrics[name] if way == "min" else -metrics[name] for name, way in search.goals.items())
+    return values, weigh_limits(search.constraints, metrics)
+
+
+def weigh_limits(constraints: Mapping[str, Bound], metrics: Mapping[str, float]) -> float:
+    """Return how far metrics break limits.
+
+    Parameters
+    ----------
+    constraints : mapping
+        Metric -> limits.
+    metrics : mapping
+        Dotted metric -> value.
+
+    Returns
+    -------
+    float
+        Sum of the relative excesses over all limits [-]; 0 where all are kept.
+    """
     violation = 0.0
-    for name, bound in search.constraints.items():
+    for name, bound in constraints.items():
         for limit, excess in ((bound.max, 1.0), (bound.min, -1.0)):
             if limit is not None:
                 violation += max(0.0, excess * (metrics[name] - limit)) / (abs(limit) or 1.0)
-    return values, violation
+    return violation

@@ -3,47 +3,42 @@
 Two steps take turns. A weight step trains the weights of one sampled path on training images and ideal arrays. An
 architecture step samples two options a layer and moves their probabilities on validation images, seen through ideal
 arrays or through the simulator's model of the chosen hardware (wires, variation, converters; gradients pass straight
-through). Loss: cross-entropy + decay * |w|^2 + lambda * expected latency + lambda * expected energy, the expectations
-from the oracle's table of every layer and option.
+through). Loss: cross-entropy + decay * |w|^2 + price. The price is lambda * ln(expected EDAP of the chip), with the
+slowest layer of its pipeline (:mod:`xbarsim.search.chip_model`), or NAX's lambda * expected latency + lambda * expected
+energy, sums over the oracle's table of every layer and option. It rises from 0 in the first architecture steps; in the
+last ones a price on the entropy of the probabilities decides layers.
 
 Architecture steps follow the plain gradient, of which the sampled pairs give an unbiased estimate. Steps scaled to
 nearly one length, as Adam's are, would move an option that is seldom sampled by its price in every step and by its
 worth in few.
 
-At the end the most likely design and, for comparison, every uniform design are fine-tuned in the same way on the
-hardware they run on, and simulated.
-
-Neglected: what layers share on a chip (the table prices each layer alone); the final figures come from whole chips.
+Neglected: what the model of the chip and the table neglect; :mod:`xbarsim.search.gradient_run` goes on with whole
+chips.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from xbarsim.errors import ConfigError, MappingError, SolverError
-from xbarsim.network.write_onnx import write_onnx
+from xbarsim.errors import ConfigError
 from xbarsim.rng import stream
 from xbarsim.search.arrays import Arrays
-from xbarsim.search.evaluate import Images, load_part, measure_design
+from xbarsim.search.chip_model import FIGURES, ChipModel
+from xbarsim.search.descent import measure_entropy, rise
 from xbarsim.search.oracle import CostOracle
-from xbarsim.search.result import Entry, Result
 from xbarsim.search.space import Point, Space
-from xbarsim.search.store import SearchStore
 from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
-from xbarsim.store import write_file
-from xbarsim.train.finetune import finetune, iterate_batches
-from xbarsim.train.torch_network import Tensor, functional, torch, use_threads
+from xbarsim.train.finetune import iterate_batches
+from xbarsim.train.torch_network import Tensor, functional, torch
 
-Progress = Callable[[str, int, int], None]
 CALIBRATION_IMAGES = 16
+SCORED_IMAGES = 256
+"""Largest number of images held back on which designs are compared after the search [-]."""
 UNLIKELY = 1e-30
 """Least chance of an option [-]; smaller ones may be 0 in single precision, where nothing could be drawn."""
 
@@ -96,12 +91,15 @@ class GradientSearch:
         self.weights = torch.optim.Adam(weights, lr=self.settings.rate, weight_decay=decay)
         self.gates = torch.optim.SGD(self.net.alphas.parameters(), lr=self.settings.gate_rate)
         table = tabulate_options(space, oracle)
-        self.table = {name: [torch.tensor(row, dtype=torch.float32) for row in rows] for name, rows in table.items()}
+        self.table = {name: [torch.tensor(row, dtype=torch.float32) for row in table[name]] for name in TERMS.values()}
         uniform = [*space.homogeneous().values()] or [space.native()]
         self.scale = {
             name: max(sum(float(row[i]) for row, i in zip(rows, point)) for point in uniform)
-            for name, rows in table.items()
+            for name, rows in self.table.items()
         }
+        self.chip = None if self.settings.priced == "layers" else ChipModel(space, oracle)
+        self.done: float | None = None
+        """Share of the architecture steps that are done [-]; None outside an epoch, where prices are whole."""
         self.arrays = Arrays(oracle.hardware, search.seed) if self.settings.mode == "non-ideal" else None
         self.generator = torch.Generator().manual_seed(search.seed)
         self.history: list[dict[str, float]] = []
@@ -120,19 +118,23 @@ class GradientSearch:
             self.program_arrays(trial=searched // settings.refresh)
         rng = stream(self.search.seed, "search.gradient", epoch)
         validation = iter(())
-        losses, scores = [], []
+        losses: list[float] = []
+        scores: list[float] = []
+        batches = -(-len(self.train[0]) // settings.batch)
         for images, labels in iterate_batches(
             *self.train, settings.batch, rng, shift=settings.shift, flip=settings.flip
         ):
             losses.append(self.step_weights(torch.tensor(images), torch.tensor(labels)))
             if epoch < settings.warmup:
                 continue
+            self.done = (searched + len(scores) / batches) / settings.epochs
             batch = next(validation, None)
             if batch is None:
                 validation = iterate_batches(*self.held, settings.batch, rng)
                 batch = next(validation)
             scores.append(self.step_gates(torch.tensor(batch[0]), torch.tensor(batch[1])))
-        expected = {name: self.expect(name).item() for name in TERMS.values()}
+        self.done = None
+        expected = self.predict()
         score = float(np.mean(scores)) if scores else float("nan")
         self.history.append({"loss": float(np.mean(losses)), "validation_loss": score, **expected, **clock.read()})
 
@@ -142,6 +144,8 @@ class GradientSearch:
         ``images`` is (images, *input_shape), ``labels`` (images,).
         """
         self.net.train()
+        if self.settings.rate == 0:
+            return float("nan")
         paths = {}
         for number, (slot, alpha) in enumerate(zip(self.space.slots, self.net.alphas)):
             chances = alpha.detach().softmax(0)
@@ -169,10 +173,7 @@ class GradientSearch:
         # behind an active zero operator nothing depends on the gates before it
         slopes = torch.autograd.grad(entropy, list(gates.values()), allow_unused=True, materialize_grads=True)
         self.gates.zero_grad()
-        price: Any = 0.0
-        for term, name in TERMS.items():
-            price = price + getattr(self.settings, term) * self.expect(name) / (self.scale[name] or 1.0)
-        price.backward()
+        self.weigh_price().backward()
         for number, (alpha, slope) in enumerate(zip(self.net.alphas, slopes)):
             active, other = paths[number]
             # A pair is drawn with p_active p_other / (1 - p_active), the gradient of the expected loss is a sum over
@@ -183,6 +184,20 @@ class GradientSearch:
             alpha.grad[other] -= worth
         self.gates.step()
         return float(entropy.item())
+
+    def weigh_price(self) -> Tensor:
+        """Return what is added to the cross-entropy now: prices, and that of open choices; a scalar [-]."""
+        chances = [alpha.softmax(0) for alpha in self.net.alphas]
+        settings, price = self.settings, torch.zeros((), dtype=torch.float64)
+        if self.chip is None:
+            for term, name in TERMS.items():
+                price = price + getattr(settings, term) * self.expect(name) / (self.scale[name] or 1.0)
+        elif settings.price:
+            price = price + settings.price * self.chip.expect_log(chances, settings.priced)
+        if self.done is None:
+            return price
+        weight = rise(self.done, 0.0, settings.anneal) if settings.anneal else 1.0
+        return price * weight + settings.sharpen * rise(self.done, 0.5, 1.0) * measure_entropy(chances)
 
     def _draw_pair(self, chances: Tensor) -> tuple[int, int]:
         """Draw the active option, and another one from the rest."""
@@ -195,6 +210,37 @@ class GradientSearch:
         """Return the expected value, shape of a scalar, of a column of the table over all options, in its own unit."""
         parts = [(alpha.softmax(0) * row).sum() for alpha, row in zip(self.net.alphas, self.table[name])]
         return torch.stack(parts).sum()
+
+    def predict(self) -> dict[str, float]:
+        """Return expected figures: energy, delay, area and EDAP of the chip, or sums of layers, in SI units."""
+        if self.chip is None:
+            return {name: self.expect(name).item() for name in TERMS.values()}
+        with torch.no_grad():
+            found = self.chip.expect([alpha.softmax(0) for alpha in self.net.alphas])
+        factors = {name: float(value) for name, value in found.items()}
+        return {**factors, self.settings.priced: float(np.prod([factors[n] for n in FIGURES[self.settings.priced]]))}
+
+    def score(self, point: Point) -> float:
+        """Return the cross-entropy of a design on images held back, with the weights and arrays of now.
+
+        Parameters
+        ----------
+        point : tuple of int
+            Option of every slot.
+
+        Returns
+        -------
+        float
+            Cross-entropy [-]; every design meets the same noise.
+        """
+        self.net.eval()
+        images, labels = (torch.tensor(part[:SCORED_IMAGES]) for part in self.held)
+        if self.arrays is not None:
+            self.arrays.generator.manual_seed(self.search.seed + 2)
+        gates = {number: torch.tensor([1.0, 0.0]) for number in range(len(point))}
+        paths = {number: (index, index) for number, index in enumerate(point)}
+        with torch.no_grad():
+            return float(functional.cross_entropy(self.net(images, paths, gates, self.arrays), labels))
 
     def save(self) -> bytes:
         """Return everything that the next epoch depends on."""
@@ -217,106 +263,3 @@ class GradientSearch:
         self.history = state["history"]
         if self.arrays is not None:
             self.arrays.load(state["arrays"])
-
-
-def run_gradient(
-    search: Search,
-    space: Space,
-    oracle: CostOracle,
-    images: Images | None,
-    store: SearchStore,
-    progress: Progress | None,
-) -> Result:
-    """Search, train what was found and every uniform design, and simulate them.
-
-    Parameters
-    ----------
-    search, space, oracle, images
-        What is searched, who knows, and the test images.
-    store : SearchStore
-        The folder; ``state.pt`` in it holds the last epoch, ``network-*.onnx`` the trained designs.
-    progress : callable or None
-        ``(stage, done, total)``.
-
-    Returns
-    -------
-    Result
-        Uniform designs, and the searched one.
-    """
-    training = load_part(search, search.train or "", search.train_images, "train")
-    with use_threads(1):
-        task = GradientSearch(search, space, oracle, *training)
-        _run_epochs(task, store, progress)
-        uniform = space.homogeneous() if task.settings.compare else {}
-        designs = {f"array {size}": point for size, point in uniform.items()}
-        designs["searched"] = task.net.best()
-        entries, steps = [], [*task.history]
-        for number, (label, point) in enumerate(designs.items()):
-            known = store.known[number] if number < len(store.known) else None
-            if known is None:
-                clock = Clock()
-                found = _finish(task, oracle, images, training, store, point, label)
-                known = {"point": point, **found, **clock.read()}
-                store.append(known)
-            if tuple(known["point"]) != point:
-                raise ConfigError(f"{store.folder}: its points are not those of this search; choose a new folder")
-            entries.append(Entry(point=point, metrics=known["metrics"], error=known["error"], label=label))
-            steps.append(known)
-            if progress is not None:
-                progress("designs", number + 1, len(designs))
-    chances = {
-        slot.name: [round(float(chance), 6) for chance in alpha.detach().softmax(0)]
-        for slot, alpha in zip(space.slots, task.net.alphas)
-    }
-    spent = {name: sum(step.get(name, 0.0) for step in steps) for name in ("seconds", "cpu_seconds")}
-    extra = {"probabilities": chances, "history": task.history, **spent}
-    return Result(search=search, space=space, entries=tuple(entries), extra=extra)
-
-
-def _run_epochs(task: GradientSearch, store: SearchStore, progress: Progress | None) -> None:
-    """Run all epochs, each kept on disk before the next one begins."""
-    state = store.folder / "state.pt"
-    total = task.settings.warmup + task.settings.epochs
-    if state.exists():
-        try:
-            task.load(state.read_bytes())
-        except Exception as error:  # torch raises many kinds on a damaged file
-            raise ConfigError(
-                f"{state}: damaged ({type(error).__name__}); remove it to start the search again"
-            ) from None
-    while len(task.history) < total:
-        task.run_epoch()
-        write_file(state, task.save())
-        if progress is not None:
-            progress("epochs", len(task.history), total)
-
-
-def _finish(
-    task: GradientSearch,
-    oracle: CostOracle,
-    images: Images | None,
-    training: tuple[np.ndarray, np.ndarray],
-    store: SearchStore,
-    point: Point,
-    label: str,
-) -> dict[str, Any]:
-    """Fine-tune one design on its hardware, keep its network and simulate it."""
-    search, settings = task.search, task.settings
-    try:
-        design = task.space.design(point)
-        network = design.network
-        if label == "searched" or not network.has_weights:
-            network = task.net.weights_of(network, point)
-        if settings.finetune:
-            network = finetune(
-                network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,
-                batch=settings.batch, rate=settings.finetune_rate or settings.rate, weight_decay=settings.weight_decay,
-                shift=settings.shift, flip=settings.flip, seed=search.seed,
-            )  # fmt: skip
-        write_onnx(network, store.folder / f"network-{label.replace(' ', '-')}.onnx")
-        return {
-            "metrics": measure_design(search, oracle, dataclasses.replace(design, network=network), images),
-            "error": "",
-        }
-    except (MappingError, SolverError) as error:
-        return {"metrics": None, "error": str(error)}

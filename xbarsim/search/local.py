@@ -113,7 +113,7 @@ class LocalSampler:
             is_better = False
             for level in self._levels:
                 for number in rng.permutation(len(level)):
-                    point = self._apply(at, level[number])
+                    point = apply_move(self.space, at, level[number])
                     if point == at:
                         continue
                     if point not in self._known:
@@ -122,20 +122,6 @@ class LocalSampler:
                         is_better = is_better or self._score(point) < self._score(at)
                         at = point
         return at
-
-    def _apply(self, at: Point, move: Move) -> Point:
-        """Return a point with a move made."""
-        changed = list(at)
-        for number in move.slots:
-            slot = self.space.slots[number]
-            option = slot.option(at[number])
-            if move.axis == ZERO:
-                if slot.can_vanish and move.value != isinstance(option, str):
-                    changed[number] = slot.count - 1 if move.value else 0
-            elif move.value in slot.axes.get(move.axis, ()):
-                first = {axis: values[0] for axis, values in slot.axes.items()}
-                changed[number] = slot.index({**(first if isinstance(option, str) else option), move.axis: move.value})
-        return tuple(changed)
 
     def _restart(self, optima: list[Point], rng: np.random.Generator) -> Point:
         """Cross two good designs at a layer, and change a few slots."""
@@ -166,6 +152,55 @@ class LocalSampler:
         weights = np.full(len(values), 1.0 / len(values)) if self._weights is None else self._weights
         scaled = weights * (np.array(values) - low) / np.where(high > low, high - low, 1.0)
         return violation, float(scaled.max() + SUM_SHARE * scaled.sum())
+
+
+def apply_move(space: Space, at: Point, move: Move) -> Point:
+    """Make a move.
+
+    Parameters
+    ----------
+    space : Space
+        What can be chosen.
+    at : tuple of int
+        Option of every slot.
+    move : Move
+        A value for some of them.
+
+    Returns
+    -------
+    tuple of int
+        The point; slots that do not offer the value stay as they are.
+    """
+    changed = list(at)
+    for number in move.slots:
+        slot = space.slots[number]
+        option = slot.option(at[number])
+        if move.axis == ZERO:
+            if slot.can_vanish and move.value != isinstance(option, str):
+                changed[number] = slot.count - 1 if move.value else 0
+        elif move.value in slot.axes.get(move.axis, ()):
+            first = {axis: values[0] for axis, values in slot.axes.items()}
+            changed[number] = slot.index({**(first if isinstance(option, str) else option), move.axis: move.value})
+    return tuple(changed)
+
+
+def list_neighbours(space: Space, at: Point) -> list[Point]:
+    """List the points that one move leads to.
+
+    Parameters
+    ----------
+    space : Space
+        What can be chosen.
+    at : tuple of int
+        Option of every slot.
+
+    Returns
+    -------
+    list of tuple
+        Points other than this one, each once, by moves of all layers first.
+    """
+    moves = [move for level in list_levels(space) for move in level]
+    return [point for point in dict.fromkeys(apply_move(space, at, move) for move in moves) if point != at]
 
 
 def list_groups(space: Space) -> list[list[list[int]]]:

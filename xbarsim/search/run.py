@@ -15,12 +15,13 @@ from xbarsim.network import Network, load_network
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.search.baseline import MOST, ask_sampler, pick_points
 from xbarsim.search.cache import fingerprint_code
+from xbarsim.search.check import check_goals
 from xbarsim.search.evaluate import Images, load_images, measure_design, weigh_metrics
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.sampler import SAMPLERS, Sampler
 from xbarsim.search.space import Point, Space, make_space
-from xbarsim.search.store import SearchStore
+from xbarsim.search.store import LOG, SearchStore
 from xbarsim.search.task import GRADIENT, RULES, Search
 from xbarsim.search.trace import Metrics, Trace, trace_runs
 from xbarsim.target import describe_target
@@ -51,7 +52,7 @@ def open_space(search: Search) -> tuple[Space, api.Hardware]:
     )
     hardware = api.load_hardware(search.hardware, search.set)
     space = make_space(search.space, network, hardware)
-    if search.method != GRADIENT and search.data is not None:
+    if not search.trains and search.data is not None:
         if not network.has_weights:
             raise ConfigError(f"network {network.name}: has no weights; accuracy needs a trained network")
         if any(axis in slot.axes for slot in (*space.slots, *space.fixed) for axis in ("kernel", "width")):
@@ -61,7 +62,7 @@ def open_space(search: Search) -> tuple[Space, api.Hardware]:
     return space, hardware
 
 
-def make_sampler(search: Search, space: Space) -> Sampler:
+def make_sampler(search: Search, space: Space, oracle: CostOracle | None = None) -> Sampler:
     """Return the sampler that a search file names, with uniform designs as its first points.
 
     Parameters
@@ -70,6 +71,8 @@ def make_sampler(search: Search, space: Space) -> Sampler:
         Method, seed and settings.
     space : Space
         What can be chosen.
+    oracle : CostOracle, optional
+        Who knows; one without a cache on disk if left out. Only for a differentiable search of costs.
 
     Returns
     -------
@@ -79,8 +82,13 @@ def make_sampler(search: Search, space: Space) -> Sampler:
     Raises
     ------
     ConfigError
-        If Optuna is asked for and missing.
+        If Optuna or PyTorch is asked for and missing, or an objective is not one of the method.
     """
+    if search.method == GRADIENT:
+        from xbarsim.search.descent import GradientSampler
+
+        oracle = oracle or CostOracle(api.load_hardware(search.hardware, search.set), cache=None)
+        return GradientSampler(space, oracle, seed=search.seed, goals=search.goals, constraints=search.constraints)
     first = [space.native(), *space.homogeneous().values()]
     sampler: Sampler = SAMPLERS[search.method](space, seed=search.seed, first=first, **search.sampler_settings())
     return sampler
@@ -132,16 +140,20 @@ def run_search(
     space, hardware = open_space(search)
     images = load_images(search)
     oracle = CostOracle(hardware, cache)
+    if not (Path(folder) / LOG).exists():
+        check_goals(search, space, oracle)
     about = describe_search(search, space, hardware)
     with SearchStore(folder, name_search(search, space, oracle), about) as store:
-        if search.method == GRADIENT:
-            from xbarsim.search.gradient import run_gradient
+        if search.trains:
+            from xbarsim.search.gradient_run import run_gradient
 
             result = run_gradient(search, space, oracle, images, store, progress)
         else:
-            entries = run_sampler(search, space, oracle, images, store, progress)
+            sampler = make_sampler(search, space, oracle)
+            entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler)
             traces = compare_baselines(search, space, oracle, images, entries, progress)
-            result = Result(search=search, space=space, entries=tuple(entries), extra={}, traces=tuple(traces))
+            extra = getattr(sampler, "extra", {})
+            result = Result(search=search, space=space, entries=tuple(entries), extra=extra, traces=tuple(traces))
         result.write(store.folder)
     return result
 
@@ -199,7 +211,7 @@ def compare_baselines(
         else:
             given = {"method": name, "seed": seed, "settings": search.settings if name == search.method else {}}
             own = search.model_copy(update=given)
-            runs.append((name, seed, ask_sampler(search, make_sampler(own, space), search.points, evaluate)))
+            runs.append((name, seed, ask_sampler(search, make_sampler(own, space, oracle), search.points, evaluate)))
         if progress is not None:
             progress("baselines", number, len(planned))
     return trace_runs(search, runs)
@@ -267,7 +279,7 @@ def run_sampler(
     ConfigError
         If the store holds other points.
     """
-    sampler = sampler or make_sampler(search, space)
+    sampler = sampler or make_sampler(search, space, oracle)
     if labels is None:
         labels = {point: f"array {size}" for size, point in space.homogeneous().items()}
     entries: list[Entry] = []

@@ -83,8 +83,8 @@ class GradientSettings(Record):
     backbone's own weights where it has some."""
     batch: Count = 64
     """Images in a training step."""
-    rate: Positive = 2e-3
-    """Learning rate of the weights (Adam)."""
+    rate: NonNegative = 2e-3
+    """Learning rate of the weights (Adam); 0 leaves the weights of a trained backbone as they are."""
     finetune_rate: Positive | None = None
     """Learning rate of the fine-tuning; ``rate`` if left out."""
     gate_rate: Positive = 1.0
@@ -95,8 +95,21 @@ class GradientSettings(Record):
     backbone whole while its kernels learn: paths that miss several branches at once teach it little."""
     weight_decay: NonNegative = 1e-4
     """Decay of the weights: the lambda of |w|^2."""
+    objective: Literal["edap", "edap_core", "layers"] | None = None
+    """What the price in the loss is: the logarithm of the chip's expected EDAP, with or without off-chip I/O, or sums
+    over layers, as in NAX. ``layers`` if left out where ``latency``, ``energy`` or ``area`` is given, else ``edap``."""
+    price: NonNegative = 0.1
+    """Lambda of the logarithm of the expected EDAP [-]; with 0.1, a tenth less EDAP is worth 0.01 of cross-entropy."""
+    anneal: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the architecture steps in which prices rise from 0 to their lambdas [-]."""
+    sharpen: NonNegative = 0.1
+    """Lambda of the mean entropy of the probabilities, relative to even chances, in the last step; it rises from 0 in
+    the second half of the architecture steps."""
+    polish: Annotated[int, Field(ge=0, le=LIMITS["points"].most)] = 50
+    """Designs of the local search that follows, undecided layers enumerated first: with their whole EDAP and
+    cross-entropy on images held back, or, with a single objective, as samplers evaluate them."""
     latency: NonNegative = 0.1
-    """Lambda of the expected latency, relative to that of the most expensive uniform network."""
+    """Lambda of the expected latency, relative to that of the most expensive uniform network; for ``layers``."""
     energy: NonNegative = 0.1
     """Lambda of the expected energy, likewise."""
     area: NonNegative = 0.0
@@ -109,6 +122,21 @@ class GradientSettings(Record):
     """Augmentation: largest random shift of training images in pixels."""
     flip: bool = False
     """Augmentation: whether training images are mirrored left to right at random."""
+
+    @property
+    def priced(self) -> str:
+        """What the price is: the given objective, or the default one."""
+        is_nax = bool(self.model_fields_set & {"latency", "energy", "area"})
+        return self.objective or ("layers" if is_nax else "edap")
+
+    @model_validator(mode="after")
+    def _check(self) -> GradientSettings:
+        given = sorted(self.model_fields_set & {"latency", "energy", "area"})
+        if given and self.priced != "layers":
+            raise ValueError(f"{given[0]} is a price of objective: layers, not of {self.priced}; leave one of them out")
+        if self.rate == 0 and self.finetune and self.finetune_rate is None:
+            raise ValueError("rate 0 leaves fine-tuning without a rate; set finetune_rate, or finetune: 0")
+        return self
 
 
 class Search(Record):
@@ -132,7 +160,7 @@ class Search(Record):
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of a registered sampler: arguments of its class."""
     points: Annotated[int, Field(ge=1, le=LIMITS["points"].most)] = 100
-    """Points to evaluate; not used by ``differentiable``."""
+    """Points to evaluate; not used by ``differentiable`` with training."""
     baselines: tuple[str, ...] = ()
     """What the search is compared with, each with as many points: ``single`` (one array size for all layers),
     ``stage`` (one value for all layers with feature maps of one size), ``all`` (every point of a space of at most
@@ -183,6 +211,11 @@ class Search(Record):
     def needs_images(self) -> bool:
         """Whether an objective or a constraint is an accuracy or a metric of the outputs."""
         return bool(self.added) or any(name.startswith("accuracy.") for name in (*self.goals, *self.constraints))
+
+    @property
+    def trains(self) -> bool:
+        """Whether the search trains; a differentiable one with objectives and without images is one of costs alone."""
+        return self.method == GRADIENT and not (self.objectives and self.train is None and self.data is None)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -266,9 +299,12 @@ def make_search(content: dict[str, Any], origin: str = "") -> Search:
     _check_method(search, where)
     if search.needs_images and search.data is None:
         raise ConfigError(f"data: missing; accuracy and metrics of outputs need test images, such as digits{where}")
-    if search.method == GRADIENT and (search.train is None or search.data is None):
+    if search.trains and (search.train is None or search.data is None):
         missing = "train" if search.train is None else "data"
-        raise ConfigError(f"{missing}: missing; a differentiable search needs training and test images{where}")
+        raise ConfigError(
+            f"{missing}: missing; a differentiable search needs training and test images, or objectives of cost "
+            f"alone and neither{where}"
+        )
     if not search.space:
         raise ConfigError(f"space: empty; name a layer or glob and its axes{where}")
     return _resolve_paths(search, Path(origin).parent) if origin else search
@@ -283,8 +319,10 @@ def _check_method(search: Search, where: str) -> None:
     for name in search.baselines:
         if name not in (*RULES, *SAMPLERS):
             raise ConfigError(f"baselines: {name!r}: unknown{suggest_or_list(name, [*RULES, *SAMPLERS])}{where}")
-    if search.baselines and search.method == GRADIENT:
-        raise ConfigError(f"baselines: a differentiable search has no points to compare; choose a sampler{where}")
+    if search.baselines and search.trains:
+        raise ConfigError(
+            f"baselines: a differentiable search that trains has no points to compare; choose a sampler{where}"
+        )
     if not search.settings:
         return
     if search.method in ("evolution", "optuna", GRADIENT):
