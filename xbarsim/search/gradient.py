@@ -186,7 +186,7 @@ class GradientSearch:
         return float(entropy.item())
 
     def weigh_price(self) -> Tensor:
-        """Return what is added to the cross-entropy now: prices, and that of open choices; a scalar [-]."""
+        """Return what is added to the cross-entropy now, shape of a scalar: prices, and that of open choices [-]."""
         chances = [alpha.softmax(0) for alpha in self.net.alphas]
         settings, price = self.settings, torch.zeros((), dtype=torch.float64)
         if self.chip is None:

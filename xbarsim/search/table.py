@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,8 @@ class _Query:
     """A layer with an option, as the oracle takes it."""
 
     kind: str
-    shape: dict[str, Any]
-    choice: dict[str, Any]
+    shape: Mapping[str, Any]
+    choice: Mapping[str, Any]
     fill: float
     """Share of its time in which a pipeline passes first windows on [-]."""
 
@@ -130,8 +130,8 @@ def find_fill(node: Any, source: Sequence[int]) -> float:
     if not node.has_kernel:
         return 1.0 / max(1, math.prod(source[:-1]))
     sizes, attributes = source[1:], node.attributes
-    reach = [(kernel - 1) * step + 1 for kernel, step in zip(attributes["kernel"], attributes["dilation"])]
     needed = 0
-    for size, window, before in zip(sizes, reach, attributes["padding"]):
-        needed = needed * size + min(max(window - before, 1), size) - 1
+    for axis, size in enumerate(sizes):
+        window = (attributes["kernel"][axis] - 1) * attributes["dilation"][axis] + 1
+        needed = needed * size + min(max(window - attributes["padding"][axis], 1), size) - 1
     return (needed + 1) / math.prod(sizes)
