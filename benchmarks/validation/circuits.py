@@ -3,7 +3,7 @@
     python benchmarks/validation/circuits.py [--count 10000] [--first 0]
 
 Every circuit is drawn from a seed of its own: up to 12 x 12 cells of 1 nS to 1 mS, some open, in any topology, with
-ohmic, sinh, polynomial or selector cells, and resistances from none to 1 kohm. Its reads are solved to 1e-9 and to 1e-4
+ohmic, sinh, polynomial or selector cells, and resistances from none to 1 kohm; closed gates may leak. Its reads are solved to 1e-9 and to 1e-4
 of full scale (:func:`xbarsim.crossbar.solve_reads`) and, independently, by nodal analysis. Counted are circuits whose
 currents differ by more than their bounds allow (``wrong``), and circuits that are refused. Where nodal analysis alone
 finds no answer, only the two bounds are compared (``bounded``). Ctrl-C prints what was found so far.
@@ -58,6 +58,8 @@ def draw_circuit(seed: int) -> Circuit:
         "r_access_ohm": float(rng.choice([0.0, 0.0, 1e4])),
         "sensed": rng.random(cols) < 0.8,
     }
+    if topology.inputs == "gates":  # up to what an open transistor of 10 kohm conducts
+        rest["g_leak_siemens"] = float(rng.choice([0.0, 1e-12, 1e-9, 1e-6, 1e-4]))
     return g, v_in, rest
 
 

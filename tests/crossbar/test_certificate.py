@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from reference.nodal_solve import solve_nodal_transfer
 
-from xbarsim.crossbar import Wires, solve_transfer, solve_transfer_report
+from xbarsim.crossbar import Wires, certificate, solve_transfer, solve_transfer_report
+from xbarsim.crossbar._direct import solve_direct
 from xbarsim.crossbar.certificate import certify, sense_currents
 
 CASES = 200
@@ -68,10 +69,59 @@ def test_one_wrong_entry_is_seen():
     wires = Wires(r_wl_ohm=2.5, r_bl_ohm=2.5)
     assert (certify(g, wires, t).residual < 1e-9).all()
     t[1, 29, 0] += 1e-6 * t[1].max()
-    certificate = certify(g, wires, t)
-    assert certificate.residual[1] > 1e-8
-    assert certificate.proven[1] > 1e-6 / 31
-    assert (certificate.proven[[0, 2]] < 1e-9).all()
+    found = certify(g, wires, t)
+    assert found.residual[1] > 1e-8
+    assert found.proven[1] > 0.9e-6 / 30
+    assert 0.99e-6 < found.bound[1] < 2e-6
+    assert (found.proven[[0, 2]] < 1e-9).all()
+
+
+def compare_bound(g, wires):
+    """Return the error of an operator against a nodal solve, and what its report says of it."""
+    report = solve_transfer_report(g, threads=1, **wires)
+    expected = solve_nodal_transfer(g, *wires.values(), refined=True)
+    return np.abs(report.t - expected).max() / (expected.max() or 1.0), report.error_estimate
+
+
+def check_bound(error, bound):
+    """Check what a bound may be."""
+    assert error <= bound
+    assert bound <= max(30 * error, 1e-12)
+
+
+def test_bounds_hold_and_are_tight():
+    rng = np.random.default_rng(7)
+    for _ in range(25):
+        check_bound(*compare_bound(*draw_case(rng, 24)))
+
+
+@pytest.mark.slow
+def test_bounds_hold_and_are_tight_on_a_thousand_arrays():
+    rng = np.random.default_rng(8)
+    for _ in range(1000):
+        g, wires = draw_case(rng, 100)
+        report = solve_transfer_report(g, threads=1, **wires)
+        expected = solve_direct(g, Wires(**wires))
+        error = np.abs(report.t - expected).max() / expected.max()
+        check_bound(error, report.error_estimate)
+
+
+def test_every_array_of_a_stack_has_a_bound_of_its_own():
+    g = np.random.default_rng(9).uniform(1e-6, 1e-4, (2, 3, 40, 30))
+    g[1, 2] *= 0.1
+    report = solve_transfer_report(g, r_wl_ohm=2.5, r_bl_ohm=2.5, threads=2)
+    assert report.errors.shape == (2, 3)
+    alone = solve_transfer_report(g[1, 2], r_wl_ohm=2.5, r_bl_ohm=2.5)
+    assert report.errors[1, 2] == alone.errors == alone.error_estimate
+    assert report.error_estimate == report.errors.max()
+
+
+def test_arrays_that_relaxation_gives_up_are_left_to_conjugate_gradients(monkeypatch):
+    g = np.random.default_rng(10).uniform(1e-6, 1e-4, (40, 40))
+    usual = solve_transfer_report(g, r_wl_ohm=30.0, r_bl_ohm=30.0)
+    monkeypatch.setattr(certificate, "MOST_PASSES", 2)
+    other = solve_transfer_report(g, r_wl_ohm=30.0, r_bl_ohm=30.0)
+    assert other.error_estimate == pytest.approx(usual.error_estimate, rel=0.6)
 
 
 def test_certificates_do_not_depend_on_the_rest_of_the_stack():

@@ -6,7 +6,7 @@ from reference.nodal_solve import solve_nodal_transfer
 
 from xbarsim.crossbar import Wires, _iteration, solve_transfer, solve_transfer_report, transfer
 from xbarsim.crossbar._direct import solve_direct
-from xbarsim.errors import SolverError
+from xbarsim.errors import ConfigError, SolverError
 
 
 def make_cells(kind, shape):
@@ -76,12 +76,27 @@ def test_an_operator_that_no_network_can_have_is_refused_with_how_far_it_came(mo
         solve_transfer(make_cells("random", (40, 40)), r_wl_ohm=100.0, r_bl_ohm=100.0)
 
 
-def test_a_wrong_operator_fails_its_certificate(monkeypatch):
+def test_a_wrong_operator_fails_its_certificate_and_is_solved_again(monkeypatch):
     def spoil(g, wires, tolerance, threads, t):
         passes, error = _iteration.iterate_stack(g, wires, tolerance, threads, t)
         t[0, 3, 5] *= 0.999
         return passes, error
 
+    g, wires = make_cells("random", (2, 20, 20)), {"r_wl_ohm": 2.5, "r_bl_ohm": 2.5}
+    right = solve_transfer(g, **wires)
     monkeypatch.setattr(transfer, "iterate_stack", spoil)
-    with pytest.raises(SolverError, match="array 0: line iteration misses sensed currents"):
-        solve_transfer_report(make_cells("random", (20, 20)), r_wl_ohm=2.5, r_bl_ohm=2.5)
+    report = solve_transfer_report(g, **wires)
+    assert report.method == "block_elimination"
+    assert report.error_estimate < 1e-8
+    np.testing.assert_allclose(solve_transfer(g, **wires), right, rtol=0, atol=1e-9 * right.max())
+    spoilt = solve_transfer(g, **wires, checked=0)
+    assert spoilt[0, 3, 5] == pytest.approx(0.999 * right[0, 3, 5], rel=1e-6)
+    monkeypatch.setattr(transfer, "solve_directly", lambda *_: None)
+    with pytest.raises(SolverError, match="array 0: line iteration and block elimination miss sensed currents"):
+        solve_transfer(g, **wires)
+
+
+@pytest.mark.parametrize("checked", [-1, 1.5, "all"])
+def test_the_number_of_arrays_to_check_is_a_whole_one(checked):
+    with pytest.raises(ConfigError, match=r"^checked: .* is not a number of arrays of zero or more"):
+        solve_transfer(np.ones((2, 2)), checked=checked)

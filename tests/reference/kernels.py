@@ -11,6 +11,7 @@ import pickle
 import sys
 from pathlib import Path
 
+from reference.check_kernels import CHECK
 from reference.crossbar_kernels import CROSSBAR
 from reference.kernel_case import KernelCase
 from reference.mvm_kernels import MVM
@@ -19,7 +20,7 @@ from reference.relaxation_kernels import RELAXATION
 from reference.summed_kernels import SUMMED
 from reference.timing_kernels import TIMING
 
-KERNELS: tuple[KernelCase, ...] = (*CROSSBAR, *RELAXATION, *MVM, *NETWORK, *SUMMED, *TIMING)
+KERNELS: tuple[KernelCase, ...] = (*CHECK, *CROSSBAR, *RELAXATION, *MVM, *NETWORK, *SUMMED, *TIMING)
 """Every kernel at least once."""
 
 

@@ -8,8 +8,11 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
 
-def solve_nodal_transfer(g, r_wl=0.0, r_bl=0.0, r_source=0.0, r_sink=0.0):
-    """Return t (rows, cols) with sensed currents = v_in @ t, by one sparse solve per driver."""
+def solve_nodal_transfer(g, r_wl=0.0, r_bl=0.0, r_source=0.0, r_sink=0.0, refined=False):
+    """Return t (rows, cols) with sensed currents = v_in @ t, by one sparse solve per driver.
+
+    ``refined`` repeats it for what is left over, with dense sums in long double: for small arrays.
+    """
     rows, cols = g.shape
     word = lambda i, j: ("w", i, j)  # noqa: E731
     bit = lambda i, j: ("b", i, j)  # noqa: E731
@@ -59,5 +62,14 @@ def solve_nodal_transfer(g, r_wl=0.0, r_bl=0.0, r_source=0.0, r_sink=0.0):
         i, j, c = np.array(entries).T
         matrix = coo_matrix((c, (i.astype(int), j.astype(int))), shape=(len(names),) * 2).tocsc()
         matrix = matrix + 1e-300 * coo_matrix((len(names), len(names))).tocsc()
-        t += (out @ splu(matrix).solve(into)).T
+        factor = splu(matrix)
+        x = factor.solve(into)
+        if refined:
+            dense, out = np.zeros(matrix.shape, dtype=np.longdouble), out.astype(np.longdouble)
+            for row, col, siemens in entries:
+                dense[row, col] += np.longdouble(siemens)
+            x = x.astype(np.longdouble)
+            for _ in range(3):
+                x += factor.solve((into - dense @ x).astype(np.float64))
+        t += (out @ x).T.astype(np.float64)
     return t

@@ -1,26 +1,37 @@
 """Certificates: sensed currents of input vectors with a proven error bound, computed independently of the solvers.
 
-The node voltages of a passive array are found by conjugate gradients, for several input vectors side by side and by
-code other than the solvers of the operator. The proof does not depend on how they were found. The currents of the cells
-determine the currents of all wires, so that Kirchhoff's current law holds by construction, and these determine the
-voltage of every cell. The difference between the current of a cell and Ohm's law is a stray current. A current that is
-injected into a network of resistors leaves it through drivers and sensors, and no sensor receives more than was
-injected. The sum of the errors of all sensed currents is therefore at most the sum of the stray currents. Wires of zero
-ohm need no special treatment.
+The node voltages of a passive array are found by code other than the solvers of the operator, for several input vectors
+side by side: word lines and bit lines are relaxed in turn, with Chebyshev's steps (``_check``). The currents that bit
+lines then take their cells to carry obey Kirchhoff's current law there; what word lines take them to carry beyond that
+is a stray current. A current that is injected into a network of resistors leaves it through drivers and sensors, and no
+sensor receives more than was injected. The sum of the errors of all sensed currents is therefore at most the sum of the
+stray currents, however the voltages were found. Wires of zero ohm need no special treatment.
+
+Several groups of rows at once, with which approximate operators are compared, and arrays whose relaxation takes too
+long, are solved by conjugate gradients.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.crossbar._check import DRIVES, check_currents
 from xbarsim.crossbar.wires import Wires
 from xbarsim.rng import stream
 
-DRIVES = 16
-"""Random input vectors of a certificate [-]."""
+GROUPS = 16
+"""Groups of rows that approximate operators are compared on [-]."""
+ENOUGH, LEAST = 0.5, 1e-13
+"""Bound on the errors of currents that suffices, relative to their differences from those that are claimed, or to the
+largest entry [-]."""
+MOST_PASSES = 1000
+"""Passes over all lines beyond which conjugate gradients are left with an array [-]."""
+ROUNDINGS = 32
+"""Roundings of a current beside one for each node of its lines [-]."""
 GOAL = 1e-26
 """Power that is left unbalanced where conjugate gradients stop, relative to what first-order currents have [-]."""
 MOST_STEPS = 2000
@@ -42,6 +53,8 @@ class Certificate:
     current of these vectors [-]."""
     proven: Floats
     """Proven lower bound on the error of some entry, relative to the largest; zero or less if none is proven [-]."""
+    bound: Floats
+    """Bound on the error of every entry, relative to the largest; see :func:`certify` [-]."""
 
 
 class _Ladders:
@@ -178,12 +191,13 @@ def _balance(ladders: _Ladders, wires: Wires, v: Floats, w: Floats) -> tuple[Flo
     return sensed.transpose(0, 2, 1), stray
 
 
-def certify(g: Floats, wires: Wires, t: Floats) -> Certificate:
+def certify(g: Floats, wires: Wires, t: Floats, threads: int = 1) -> Certificate:
     """Compare operators with the currents of random input vectors.
 
     Every row is driven with +1 V or -1 V by chance. Where one entry of an operator is wrong by some amount, its sensed
     current is wrong by that amount or more in at least half of the drives, whatever the other entries are: with
-    DRIVES of them a wrong entry goes unseen once in 65,536 times.
+    DRIVES of them the bound is too small for it once in 256 times. For the errors that solvers make, which many
+    entries share, it is too small far less often.
 
     Parameters
     ----------
@@ -191,23 +205,50 @@ def certify(g: Floats, wires: Wires, t: Floats) -> Certificate:
         As in :func:`sense_currents`.
     t : ndarray, (arrays, rows, cols)
         Claimed operators [S].
+    threads : int
+        Threads to use; the result does not depend on it.
     """
-    v = stream(0, "crossbar.certificate").choice([-1.0, 1.0], size=(g.shape[1], DRIVES))
-    currents, stray = sense_currents(g, wires, v)
-    difference = np.abs(v.T @ t - currents)
-    residual = (difference.max(axis=2) + stray).max(axis=1) / _largest(currents)
-    proven = (difference.max(axis=2) - stray).max(axis=1) / (_largest(t) * g.shape[1])
-    return Certificate(residual=residual, proven=proven)
+    arrays, rows, cols = g.shape
+    v = stream(0, "crossbar.certificate").choice([-1.0, 1.0], size=(rows, DRIVES))
+    volt, ohms = v.ravel(), np.array([wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm])
+    found, largest = np.empty((arrays, 3)), _largest(t)
+    queue = iter(range(arrays))
+
+    def work(_: int) -> None:
+        factors, fields = np.empty((2, 2, rows, cols)), np.empty((3, rows * cols * DRIVES))
+        lines = np.empty((3, cols * DRIVES))
+        for array in queue:
+            claimed = t[array].T @ v
+            if not check_currents(
+                g[array], ohms, volt, claimed.ravel(), ENOUGH, LEAST * largest[array], MOST_PASSES, factors, fields,
+                lines, found[array],
+            ):  # fmt: skip
+                currents, stray = sense_currents(g[array : array + 1], wires, v)
+                found[array] = np.abs(claimed - currents[0].T).max(), stray.max(), np.abs(currents).max()
+
+    workers = min(threads, arrays)
+    if workers <= 1:
+        work(0)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, range(workers)))
+    difference, stray, most = found.T
+    rounding = np.finfo(np.float64).eps * (ROUNDINGS + rows + cols) * most
+    return Certificate(
+        residual=(difference + stray) / np.where(most > 0, most, 1.0),
+        proven=(difference - stray - rounding) / (largest * rows),
+        bound=(difference + stray + rounding) / largest + LEAST,
+    )
 
 
 def estimate_error(g: Floats, wires: Wires, t: Floats) -> Floats:
     """Estimate the largest error of approximate operators, relative to their largest entries.
 
-    The currents of DRIVES groups of neighbouring rows are compared with exact ones, and then those of the rows in the
+    The currents of GROUPS groups of neighbouring rows are compared with exact ones, and then those of the rows in the
     groups that were furthest off, one by one (in arrays of more than 256 rows in smaller groups). Errors of an
     approximation that leaves sneak paths out have one sign, so that those of a group add up: the estimate is the
     largest error of a single row, or ``COARSE`` times the mean of a group where that is more, and never more than the
-    sum over a group; times ``ROOM``. Arrays of up to DRIVES rows have each row compared.
+    sum over a group; times ``ROOM``. Arrays of up to GROUPS rows have each row compared.
 
     Parameters
     ----------
@@ -220,17 +261,17 @@ def estimate_error(g: Floats, wires: Wires, t: Floats) -> Floats:
         Estimated errors [-].
     """
     arrays, rows, _ = g.shape
-    groups = min(DRIVES, rows)
+    groups = min(GROUPS, rows)
     group = np.arange(rows) * groups // rows
     off, stray = _compare_groups(g, wires, t, np.broadcast_to(group, (arrays, rows)), groups)
     estimate = off.max(axis=1)
     if rows > groups:
         size = np.bincount(group)
-        order = np.argsort(-off[:, group], axis=1, kind="stable")[:, : max(DRIVES, int(size.max()))]
+        order = np.argsort(-off[:, group], axis=1, kind="stable")[:, : max(GROUPS, int(size.max()))]
         slot = np.full((arrays, rows), -1)
-        fine = np.arange(order.shape[1]) * DRIVES // order.shape[1]
+        fine = np.arange(order.shape[1]) * GROUPS // order.shape[1]
         np.put_along_axis(slot, order, np.broadcast_to(fine, order.shape), axis=1)
-        refined, more = _compare_groups(g, wires, t, slot, DRIVES)
+        refined, more = _compare_groups(g, wires, t, slot, GROUPS)
         stray = np.maximum(stray, more)
         single = (refined / np.bincount(fine)).max(axis=1)
         estimate = np.minimum(estimate, np.maximum(single, COARSE * (off / size).max(axis=1)))

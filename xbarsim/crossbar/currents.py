@@ -227,7 +227,7 @@ def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, thre
         slice(None, None, -1 if layout.sense == "near" else 1),
         slice(None, None, -1 if layout.drive == "far" else 1),
     )
-    found: Array = solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads)[turn]
+    found: Array = solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads, checked=1)[turn]
     return found
 
 

@@ -1,0 +1,145 @@
+"""Kernels of certificates: arrays solved for random drives by relaxing word lines and bit lines in turn.
+
+Drives stand side by side, ``DRIVES`` values a node. Lines of ohmic cells are eliminated once for all drives and passes:
+a node's voltage is ``a`` times that of the node before it (on a word line; behind it on a bit line) plus ``b`` times
+the current that flows in from all nodes further from the terminal. This code shares nothing with that of the operator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim._numba import kernel
+from xbarsim._simd import address, larger, load, multiply_add, peek, scale, store, zeros
+
+DRIVES = 8
+"""Random drives of a certificate, side by side [-]."""
+SLOWEST = 0.6
+"""Slowest eigenvalue of a pass, relative to its bound, that Chebyshev's steps are made for. Our choice: slower ones
+converge as well, and are rare."""
+
+Floats = NDArray[np.float64]
+
+
+@kernel
+def eliminate_lines(
+    g: Floats, r_wl: float, r_bl: float, r_source: float, r_sink: float, word: Floats, bit: Floats
+) -> float:
+    """Eliminate word lines from their far ends and bit lines from row 0; return a bound on what a pass leaves.
+
+    ``word`` and ``bit`` (2, rows, cols) receive the factors ``a`` and ``b`` of every node. If all bit lines rise by
+    1 V, no word line rises by more than the first share, and the reverse: a pass leaves at most their product.
+    """
+    rows, cols = g.shape
+    most_word, most_bit = 0.0, 0.0
+    for i in range(rows):
+        y, left = 0.0, 1.0
+        for k in range(cols - 1, -1, -1):
+            y += g[i, k]
+            r = r_wl + (r_source if k == 0 else 0.0)
+            a = 1.0 / (1.0 + r * y)
+            word[0, i, k] = a
+            word[1, i, k] = r * a
+            y *= a
+            left *= a
+        most_word = max(most_word, 1.0 - left)
+    load_of, left_of = np.zeros(cols), np.ones(cols)
+    for i in range(rows):
+        r = r_bl + (r_sink if i == rows - 1 else 0.0)
+        for k in range(cols):
+            y = load_of[k] + g[i, k]
+            a = 1.0 / (1.0 + r * y)
+            bit[0, i, k] = a
+            bit[1, i, k] = r * a
+            load_of[k] = y * a
+            left_of[k] *= a
+    for k in range(cols):
+        most_bit = max(most_bit, 1.0 - left_of[k])
+    return most_word * most_bit
+
+
+@kernel
+def relax_drives(
+    g: Floats, word: Floats, bit: Floats, step: float, momentum: float, v: Floats, now: Floats, before: Floats,
+    pushed: Floats, line: Floats, flow: Floats, stray: Floats,
+) -> None:  # fmt: skip
+    """Make one pass: solve word lines at the bit-line voltages ``now``, then bit lines, and take a step beyond.
+
+    ``v`` (rows * DRIVES,) holds the voltages of drivers, ``now`` and ``before`` (rows * cols * DRIVES,) those of bit
+    lines in this pass and in the one before; ``before`` receives those of the next pass. ``flow`` (cols * DRIVES,)
+    receives the sensed currents, ``stray`` (DRIVES,) the sum of what word lines take their cells to carry beside what
+    bit lines do. ``pushed`` (rows * cols * DRIVES,) and ``line`` (cols * DRIVES,) are scratch.
+    """
+    rows, cols = g.shape
+    zero = zeros(v, DRIVES)
+    volt, cells = address(v), address(g)
+    word_a, word_b, bit_a, bit_b = address(word[0]), address(word[1]), address(bit[0]), address(bit[1])
+    mine, last, push, behind, into = address(now), address(before), address(pushed), address(line), address(flow)
+    for k in range(cols):
+        store(into, k * DRIVES, zero)
+    for i in range(rows):
+        at = i * cols
+        x = zero
+        for k in range(cols - 1, -1, -1):
+            x = multiply_add(peek(cells, at + k), load(mine, (at + k) * DRIVES, zero), x)
+            store(behind, k * DRIVES, scale(peek(word_b, at + k), x))
+            x = scale(peek(word_a, at + k), x)
+        u = load(volt, i * DRIVES, zero)
+        for k in range(cols):
+            u = multiply_add(peek(word_a, at + k), u, load(behind, k * DRIVES, zero))
+            x = multiply_add(peek(cells, at + k), u, load(into, k * DRIVES, zero))
+            store(push, (at + k) * DRIVES, scale(peek(bit_b, at + k), x))
+            store(into, k * DRIVES, scale(peek(bit_a, at + k), x))
+    for k in range(cols):
+        store(behind, k * DRIVES, zero)
+    total = zero
+    for i in range(rows - 1, -1, -1):
+        at = i * cols
+        for k in range(cols):
+            here = (at + k) * DRIVES
+            w = multiply_add(peek(bit_a, at + k), load(behind, k * DRIVES, zero), load(push, here, zero))
+            store(behind, k * DRIVES, w)
+            old = load(mine, here, zero)
+            move = multiply_add(-1.0, old, w)
+            change = multiply_add(-1.0, load(last, here, zero), old)
+            store(last, here, multiply_add(momentum, change, multiply_add(step, move, old)))
+            total = multiply_add(peek(cells, at + k), larger(move, scale(-1.0, move)), total)
+    store(stray, 0, total)
+
+
+@kernel
+def check_currents(
+    g: Floats, ohms: Floats, v: Floats, claimed: Floats, enough: float, least: float, limit: int, factors: Floats,
+    fields: Floats, lines: Floats, found: Floats,
+) -> int:  # fmt: skip
+    """Solve one array for the drives ``v`` (rows * DRIVES,) until their strays are small; return the passes, 0 if not.
+
+    Strays are small when they add up to ``enough`` times the largest difference from the currents ``claimed``
+    (cols * DRIVES,), or to ``least`` [A]. ``ohms`` are segments of word lines and of bit lines, drivers and sensors.
+    ``found`` (3,) receives the largest difference, the largest sum of strays, and the largest current. ``factors``
+    (2, 2, rows, cols), ``fields`` (3, rows * cols * DRIVES) and ``lines`` (3, cols * DRIVES) are scratch.
+    """
+    left = SLOWEST * eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
+    share, weight = left / (2.0 - left), 1.0
+    fields[0] = 0.0
+    fields[1] = 0.0
+    stray, flow = lines[2], lines[1]
+    now = 0
+    for n in range(limit):
+        if n > 0:
+            weight = 1.0 / (1.0 - 0.25 * share * share * (2.0 if n == 1 else weight))
+        relax_drives(
+            g, factors[0], factors[1], weight * 2.0 / (2.0 - left), weight - 1.0, v, fields[now], fields[1 - now],
+            fields[2], lines[0], flow, stray,
+        )  # fmt: skip
+        now = 1 - now
+        found[:] = 0.0
+        for m in range(DRIVES):
+            found[1] = max(found[1], stray[m])
+        for k in range(len(claimed)):
+            found[0] = max(found[0], abs(claimed[k] - flow[k]))
+            found[2] = max(found[2], abs(flow[k]))
+        if found[1] <= max(enough * found[0], least):
+            return n + 1
+    return 0
