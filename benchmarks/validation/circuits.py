@@ -3,10 +3,11 @@
     python benchmarks/validation/circuits.py [--count 10000] [--first 0]
 
 Every circuit is drawn from a seed of its own: up to 12 x 12 cells of 1 nS to 1 mS, some open, in any topology, with
-ohmic, sinh, polynomial or selector cells, and resistances from none to 1 kohm; closed gates may leak. Its reads are solved to 1e-9 and to 1e-4
-of full scale (:func:`xbarsim.crossbar.solve_reads`) and, independently, by nodal analysis. Counted are circuits whose
-currents differ by more than their bounds allow (``wrong``), and circuits that are refused. Where nodal analysis alone
-finds no answer, only the two bounds are compared (``bounded``). Ctrl-C prints what was found so far.
+ohmic, sinh, polynomial or selector cells, and resistances from none to 1 kohm; closed gates may leak. Its reads are
+solved to 1e-9 and to 1e-4 of full scale (:func:`xbarsim.crossbar.solve_reads`) and, independently, by nodal analysis.
+Counted are circuits whose currents differ by more than their bounds allow (``wrong``), and circuits that are refused.
+Where nodal analysis alone finds no answer, only the two bounds are compared (``bounded``). Ctrl-C prints what was found
+so far.
 """
 
 from __future__ import annotations
