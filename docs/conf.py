@@ -6,11 +6,12 @@ from xbarsim import __version__
 
 project = "xbarsim"
 release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"xbarsim {release}"
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # notebooks hold their outputs
 myst_enable_extensions = ["dollarmath"]
 autodoc_typehints = "none"
 napoleon_use_param = napoleon_use_rtype = False  # words of shapes are no names to link to

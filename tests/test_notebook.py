@@ -156,3 +156,39 @@ def test_weights_are_left_out_of_the_text_of_a_node():
     assert isinstance(node.weight, np.ndarray)
     assert "array" not in repr(node)
     assert len(repr(node)) < 500
+
+
+def test_a_figure_is_an_object_that_notebooks_show():
+    figure = xs.report.plot_current_loss(np.full((4, 4), 1e-5), np.full((4, 4), 9e-6))
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_figures_of_every_result_are_objects_that_notebooks_show(things, tmp_path):
+    from matplotlib.figure import Figure
+
+    drawn = {
+        **things["digits on reference"][0].draw(),
+        **things["Explanation"][0].draw(),
+        **things["Result"][0].draw(),
+    }
+    assert {"accuracy", "cost_by_component", "cost_by_layer", "gantt", "causes", "remedies", "front"} <= drawn.keys()
+    for name, figure in drawn.items():
+        assert isinstance(figure, Figure), name
+    assert drawn["cost_by_component"]._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_figures_of_a_sweep_are_those_of_its_page(tmp_path):
+    from xbarsim.sweep import draw_sweep, make_sweep, plan_sweep, run_sweep
+    from xbarsim.sweep.page import write_sweep_page
+
+    content = {"network": "digits", "axes": {"adc.bits": [4, 5], "device.cell_bits": [1, 2]}}
+    plan = plan_sweep(make_sweep({**content, "metrics": ["cost.energy_joule", "cost.edap"]}))
+    with pytest.raises(xs.ConfigError, match="sweep"):
+        draw_sweep(tmp_path)
+    run_sweep(plan, tmp_path, workers=1)
+    figures = draw_sweep(tmp_path)
+    write_sweep_page(tmp_path)
+    assert {path.stem for path in (tmp_path / "figures").glob("*.svg")} >= figures.keys()
+    assert {"sensitivity", "heat"} <= figures.keys()

@@ -84,3 +84,27 @@ def test_a_bar_leaves_with_the_error_that_ends_the_work():
 )
 def test_durations_show_two_units(seconds, text):
     assert format_duration(seconds) == text
+
+
+def test_a_notebook_gets_a_bar_that_goes_away(monkeypatch, clock):
+    shown = []
+
+    class Place:
+        def update(self, thing):
+            shown.append(thing._repr_html_())
+
+    monkeypatch.setattr(_progress, "is_notebook", lambda: True)
+    monkeypatch.setattr(_progress, "_open_place", Place)
+    with ProgressDisplay(io.StringIO()) as display:
+        for done in range(5):
+            display("<images>", done, 4)
+            clock[0] += 1.0
+    assert '<progress value="3" max="4"></progress> &lt;images&gt;: 3 of 4, about 1 s left' in shown
+    assert shown[-1] == ""
+
+
+def test_a_process_without_a_kernel_is_no_notebook(monkeypatch):
+    assert not _progress.is_notebook()
+    shell = type("Shell", (), {"kernel": None})()
+    monkeypatch.setitem(_progress.sys.modules, "IPython", type("IPython", (), {"get_ipython": lambda: shell}))
+    assert _progress.is_notebook()

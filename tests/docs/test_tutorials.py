@@ -64,7 +64,7 @@ def test_the_page_runs(page, tmp_path, monkeypatch):
 
 
 def test_the_site_builds_without_warnings(tmp_path):
-    for name in ("sphinx", "myst_parser", "furo"):
+    for name in ("sphinx", "myst_nb", "furo"):
         pytest.importorskip(name, reason="the extra docs is not installed")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(DOCS), str(tmp_path / "site")]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -8,8 +8,11 @@ import json
 import re
 import shutil
 from html import unescape
+from pathlib import Path
 
 import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +134,17 @@ def test_j_a_device_law_and_a_converter_of_ones_own_run(follow, tmp_path):
     follow("tutorials/converter.md")
     assert (tmp_path / "disturbed.yaml").is_file()
     assert (tmp_path / "companding.yaml").is_file()
+
+
+def test_k_a_notebook_runs_in_jupyter(installed, tmp_path):
+    if not installed.has("nbclient", "ipykernel"):
+        pytest.skip("Jupyter is not installed")
+    shutil.copy(NOTEBOOKS / "first_result.ipynb", tmp_path)
+    execute = "from nbclient.cli import main; main()"  # what "jupyter execute" runs
+    installed.run([installed.python, "-c", execute, "--inplace", "first_result.ipynb"], tmp_path)
+    cells = json.loads((tmp_path / "first_result.ipynb").read_text())["cells"]
+    kinds = {kind for cell in cells for output in cell.get("outputs", ()) for kind in output.get("data", {})}
+    assert {"text/html", "image/png"} <= kinds
 
 
 def test_l_the_arrays_run_inside_a_training_loop(follow):

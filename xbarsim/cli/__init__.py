@@ -31,6 +31,7 @@ from xbarsim.cli import (
     simulate,
     sweep,
 )
+from xbarsim.cli._progress import ProgressDisplay as ProgressDisplay
 from xbarsim.errors import Interrupted, SolverError, XbarsimError, shorten_message
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

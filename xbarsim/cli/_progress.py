@@ -1,7 +1,8 @@
-"""Progress of long computations: a bar with the remaining time on a terminal, plain lines elsewhere."""
+"""Progress of long computations: a bar with the time left on terminals and in notebooks, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+NOTEBOOK_INTERVAL_S = 0.2
+"""Time between two states of a bar in a notebook [s]."""
 PLAIN_INTERVAL_S = 5.0
 """Time between two lines without a terminal [s]."""
 
@@ -30,11 +33,14 @@ class ProgressDisplay:
         self._stage = ""
         self._started = self._shown = 0.0
         self._first = 0
+        self._place: Any = None
 
     def __enter__(self) -> ProgressDisplay:
         """Start showing progress."""
         self._shown = time.monotonic()
-        if self._stream.isatty():
+        if is_notebook():
+            self._place = _open_place()
+        elif self._stream.isatty():
             self._bars = _make_bars(self._stream)
             self._bars.start()
         return self
@@ -45,6 +51,9 @@ class ProgressDisplay:
         """Stop showing progress; finished bars are removed."""
         if self._bars is not None:
             self._bars.stop()
+        if self._place is not None:
+            self._place.update(_Markup(""))
+            self._place = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage has come.
@@ -58,6 +67,9 @@ class ProgressDisplay:
         """
         if stage != self._stage:
             self._stage, self._started, self._first = stage, time.monotonic(), done
+        if self._place is not None:
+            self._show_bar(stage, done, total)
+            return
         if self._bars is None:
             self._show_line(stage, done, total)
             return
@@ -70,12 +82,51 @@ class ProgressDisplay:
         if now - self._shown < PLAIN_INTERVAL_S:
             return
         self._shown = now
+        self._stream.write(f"{self._describe(stage, done, total)}\n")
+        self._stream.flush()
+
+    def _show_bar(self, stage: str, done: int, total: int) -> None:
+        """Show a bar in a notebook, a few times a second at most."""
+        now = time.monotonic()
+        if now - self._shown < NOTEBOOK_INTERVAL_S and done < total:
+            return
+        self._shown = now
+        text = html.escape(self._describe(stage, done, total))
+        self._place.update(_Markup(f'<progress value="{done}" max="{max(total, 1)}"></progress> {text}'))
+
+    def _describe(self, stage: str, done: int, total: int) -> str:
         rest = ""
         if self._first + 1 < done < total:  # what was there before says nothing about the pace, a first one little
-            left = (now - self._started) * (total - done) / (done - self._first)
+            left = (time.monotonic() - self._started) * (total - done) / (done - self._first)
             rest = f", about {format_duration(left)} left"
-        self._stream.write(f"{stage}: {done} of {total}{rest}\n")
-        self._stream.flush()
+        return f"{stage}: {done} of {total}{rest}"
+
+
+class _Markup:
+    """HTML, as IPython displays it."""
+
+    def __init__(self, markup: str) -> None:
+        self._markup = markup
+
+    def _repr_html_(self) -> str:
+        return self._markup
+
+    def __repr__(self) -> str:
+        return ""
+
+
+def is_notebook() -> bool:
+    """Tell whether the process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def _open_place() -> Any:
+    """Return a place below the cell whose content can be replaced."""
+    from IPython.display import display
+
+    return display(_Markup(""), display_id=True)
 
 
 def format_duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ from xbarsim.store import write_file
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 SCHEMA = 1
 """Version of the JSON form."""
@@ -184,6 +185,18 @@ class Explanation(Shown):
             One row for each cause.
         """
         return tabulate_records(self.shares.get(measure, ()))
+
+    def draw(self) -> dict[str, Figure]:
+        """Draw the figures of the explanation's page.
+
+        Returns
+        -------
+        dict of str to matplotlib.figure.Figure
+            ``causes``, ``layers`` and ``remedies``, where they were asked for.
+        """
+        from xbarsim.diagnosis.page import draw_figures
+
+        return {name: figure for name, (figure, _) in draw_figures(self).items()}
 
     def describe(self) -> dict[str, Any]:
         """Return the explanation in its public JSON form."""

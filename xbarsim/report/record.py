@@ -19,6 +19,7 @@ from xbarsim.notebook import Face, Shown
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from xbarsim.cost import Cost
     from xbarsim.inference.accuracy import Accuracy
@@ -109,6 +110,19 @@ class CostReport(Shown):
         from xbarsim.timing import find_bounds
 
         return tabulate_records(find_bounds(self.activity))
+
+    def draw(self) -> dict[str, Figure]:
+        """Draw the figures of the report's page.
+
+        Returns
+        -------
+        dict of str to matplotlib.figure.Figure
+            Name -> figure: ``cost_by_component``, ``cost_by_layer``, ``accuracy`` and others, where there is data for
+            them. Figures are made without pyplot; notebooks show them, and ``savefig`` writes them.
+        """
+        from xbarsim.report.page import draw_figures
+
+        return {name: figure for name, (figure, _) in draw_figures(self).items()}
 
     def to_trace(self, path: str | Path) -> Path:
         """Write a trace of all windows, for ui.perfetto.dev.

@@ -93,7 +93,8 @@ def new_figure(
         The figure and its axes.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from xbarsim.report.canvas import ShownFigure as Figure
 
     is_narrow = _IS_NARROW.get()
     size = (NARROW_INCH, height_inch * cols) if is_narrow else (width_inch, height_inch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from xbarsim.search.space import Option, Point, Space
 from xbarsim.search.task import ACCURACY, Search
 from xbarsim.search.trace import Trace, tabulate_traces
 from xbarsim.store import encode_json, write_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PAIRS = (("cost.area_m2", "cost.core_area_m2"), ("cost.edap", "cost.edap_core"))
 CORE_PAIRS = {name: pair for pair in _PAIRS for name in pair}
@@ -105,6 +108,26 @@ class Result(Shown):
             "metrics": entry.metrics,
         }
 
+    def draw(self) -> dict[str, Figure]:
+        """Draw the front, the chosen design and, where there are baselines, their progress.
+
+        Returns
+        -------
+        dict of str to matplotlib.figure.Figure
+            ``front``, ``architecture`` and ``baselines``.
+
+        Raises
+        ------
+        ConfigError
+            If no point keeps the constraints.
+        """
+        from xbarsim.search.figures import plot_architecture, plot_front, plot_traces
+
+        if not self.front:
+            raise ConfigError(explain_failure(self.search, self.entries))
+        drawn = {"front": plot_front(self), "architecture": plot_architecture(self)}
+        return {**drawn, "baselines": plot_traces(self)} if self.traces else drawn
+
     def write(self, folder: str | Path) -> list[Path]:
         """Write ``points.csv``, ``front.csv``, ``front.json``, ``architecture.csv`` and ``.json``, and their figures.
 
@@ -126,7 +149,6 @@ class Result(Shown):
             If a file cannot be written, or no point keeps the constraints; the points are written before that.
         """
         from xbarsim.report.style import save_figure
-        from xbarsim.search.figures import plot_architecture, plot_front, plot_traces
 
         folder = Path(folder)
         front = self.front
@@ -157,10 +179,7 @@ class Result(Shown):
         written = [folder / name for name in texts]
         if not front:
             raise ConfigError(explain_failure(self.search, self.entries))
-        figures = {"front": plot_front(self), "architecture": plot_architecture(self)}
-        if self.traces:
-            figures["baselines"] = plot_traces(self)
-        for stem, figure in figures.items():
+        for stem, figure in self.draw().items():
             save_figure(figure, folder / stem)
             written.append(folder / f"{stem}.png")
         return written
