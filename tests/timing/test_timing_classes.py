@@ -44,7 +44,8 @@ def transformer(tokens, blocks=1, width=64, heads=4):
 
 
 def simulate_both(monkeypatch, make, hardware):
-    """Return the activities of the network with classes and with every window as an event."""
+    """Return the activities of the network, on one tile each, with classes and with every window as an event."""
+    monkeypatch.setattr(layout, "share_tiles", lambda *_: {})
     by_class = simulate_plan(plan_network(make(), hardware))
     monkeypatch.setattr(layout, "trace_dataflow", EVENTS)
     by_window = simulate_plan(plan_network(make(), hardware))

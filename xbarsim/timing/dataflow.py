@@ -78,7 +78,7 @@ class Step:
         """Digital operations of one window, two for a multiply-accumulate of a product."""
         return self.operations * (1 if self.factors is None else 2) + self.activated
 
-    def count_operands(self, store_bits: int, bits: int) -> int:
+    def count_operands(self, store_bits: int, bits: int, tiles: int = 1) -> int:
         """Return how many numbers a digital step reads for one window, on average and rounded up.
 
         Parameters
@@ -87,6 +87,8 @@ class Step:
             Bits that the unit keeps of the operands of a product.
         bits : int
             Bits of a number.
+        tiles : int
+            Tiles that share the rows of a product.
 
         Returns
         -------
@@ -95,7 +97,7 @@ class Step:
         """
         if self.factors is None:
             return self.operands
-        return -(-self.factors.count_reads(store_bits // bits) // self.windows)
+        return -(-self.factors.count_reads(store_bits // bits, tiles) // self.windows)
 
     edges: list[tuple[int, Need]] = field(default_factory=list)
     """(producing step, last class of it needed by each class of this one; -1 where none is)."""

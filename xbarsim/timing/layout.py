@@ -18,6 +18,10 @@ from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, Part, Resources, nu
 from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
 from xbarsim.timing.slots import Slot, place_replica, result_bits
+from xbarsim.timing.spread import is_aligned, share_tiles
+
+Targets = tuple[tuple[int, ...], ...]
+"""Tiles that a result is sent to, by edge."""
 
 
 class StepReplica(NamedTuple):
@@ -29,6 +33,8 @@ class StepReplica(NamedTuple):
     """Shares of tiles; none for digital steps."""
     gathers: tuple[Tree, ...]
     """Links of the partial sums of every slot on their way home; none where the slot lies there."""
+    targets: Targets
+    """For each edge the tiles that the result is sent to; without its home."""
     result: Tree
     """Links of the result on its way to all consumers."""
 
@@ -90,7 +96,7 @@ class StepLayout(NamedTuple):
         int
             Bits, on average and rounded up where a product reads operands again.
         """
-        return self.step.count_operands(store_bits, self.bits) * self.bits
+        return self.step.count_operands(store_bits, self.bits, len(self.replicas)) * self.bits
 
     def windows_of(self, replica: int) -> int:
         """Return the windows of one inference that a replica takes.
@@ -168,8 +174,8 @@ def locate_tiles(plan: Plan) -> Sequence[int]:
 def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
     """Yield what every replica of every step sends in one inference: partial sums to its home, and its results."""
     for each in steps:
-        targets = tuple(sorted(set().union(*(steps[edge.consumer].tiles for edge in each.edges))))
         for number, replica in enumerate(each.replicas):
+            targets = tuple(sorted(set().union(*replica.targets)))
             windows = each.windows_of(number)
             yield Packet(replica.home, targets, windows * each.result_bits)
             if each.layer is not None:
@@ -189,21 +195,31 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
     flow = trace_dataflow(plan.network)
     layers: dict[int, LayerPlan] = {flow.index[mapped.name]: mapped for mapped in plan.layers}
     bits, edges = _propagate_bits(plan, flow, layers), _list_edges(plan.network)
+    slots = {
+        index: [tuple(place_replica(plan, layer, replica, places)) for replica in range(layer.replicas)]
+        for index, layer in layers.items()
+    }
+    shared, numbers = share_tiles(plan, flow, slots, bits), {place: tile for tile, place in enumerate(places)}
     sites: list[list[Site]] = []
     for index, step in enumerate(flow.steps):
+        source = max((edge[0] for edge in step.edges), default=0)
         if index in layers:
-            layer = layers[index]
-            slots = [tuple(place_replica(plan, layer, replica, places)) for replica in range(layer.replicas)]
-            sites.append([Site(each[0].tile, each) for each in slots])
+            sites.append([Site(each[0].tile, each) for each in slots[index]])
+        elif index in shared and shared[index].first < index:
+            sites.append(sites[shared[index].first])
+        elif index in shared and shared[index].tiles > 1:
+            first = numbers.get(sites[source][0].home, 0)
+            ring = [places[(first + each) % plan.tiles_used] for each in range(shared[index].tiles)]
+            sites.append([Site(home, ()) for home in ring])
+        elif source == 0 or step.kind == "output":
+            sites.append([Site(port, ())])
         else:
-            source = max((edge[0] for edge in step.edges), default=0)
-            at_port = source == 0 or step.kind == "output"
-            sites.append([Site(port, ())] if at_port else [Site(site.home, ()) for site in sites[source]])
+            sites.append([Site(site.home, ()) for site in sites[source]])
     tiles = [{slot.tile for site in each for slot in site.slots} or {site.home for site in each} for each in sites]
     placed = []
     for index, step in enumerate(flow.steps):
-        targets = set().union(*[tiles[edge.consumer] for edge in edges[index]])
-        replicas = tuple(_route_replica(fabric, site, targets) for site in sites[index])
+        targets = _list_targets(index, flow.steps, edges[index], sites, tiles, frozenset(shared))
+        replicas = tuple(_route_replica(fabric, site, each) for site, each in zip(sites[index], targets))
         placed.append(
             StepLayout(
                 step=step,
@@ -217,14 +233,34 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
     return tuple(placed)
 
 
-def _route_replica(fabric: Fabric | None, site: Site, targets: set[int]) -> StepReplica:
+def _list_targets(
+    index: int, steps: Sequence[Step], edges: Sequence[Edge], sites: Sequence[Sequence[Site]],
+    tiles: Sequence[set[int]], shared: frozenset[int],
+) -> list[Targets]:  # fmt: skip
+    """Return the tiles that each replica sends to over each edge: its own where rows stay in place, else all."""
+    homes = [site.home for site in sites[index]]
+    stays = [
+        index in shared
+        and homes == [site.home for site in sites[edge.consumer]]
+        and is_aligned(steps[index], steps[edge.consumer], edge.need)
+        for edge in edges
+    ]
+    whole = [tiles[edge.consumer] for edge in edges]
+    return [
+        tuple(() if stay else tuple(sorted(all_of - {home})) for stay, all_of in zip(stays, whole)) for home in homes
+    ]
+
+
+def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepReplica:
     """Find the links of a replica's packets; partial sums first, since links are numbered as they are asked for."""
     home, slots = site
     if fabric is None:
-        return StepReplica(home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), result=NO_LINKS)
+        return StepReplica(
+            home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), targets=targets, result=NO_LINKS
+        )  # fmt: skip
     gathers = tuple([fabric.tree(slot.tile, (home,)) if slot.tile != home else NO_LINKS for slot in slots])
-    result = fabric.tree(home, tuple(sorted(targets - {home})))
-    return StepReplica(home=home, slots=slots, gathers=gathers, result=result)
+    result = fabric.tree(home, tuple(sorted(set().union(*targets))))
+    return StepReplica(home=home, slots=slots, gathers=gathers, targets=targets, result=result)
 
 
 def _propagate_bits(plan: Plan, flow: Dataflow, layers: dict[int, LayerPlan]) -> list[int]:

@@ -302,9 +302,8 @@ def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
     for each in layout.steps:
         for replica in each.replicas:
             first_dest.append(len(dest_first))
-            for edge in each.edges:
+            for targets in replica.targets:
                 dest_first.append(len(ends))
-                targets = sorted(layout.steps[edge.consumer].tiles - {replica.home})
                 ends.extend(int(first_tree[number]) + replica.result.ends[tile] for tile in targets)
                 dest_last.append(len(ends))
             number += 1

@@ -96,7 +96,7 @@ class Factors:
     cols: int
     """Columns of the second matrix and of the result."""
 
-    def count_reads(self, kept: int) -> int:
+    def count_reads(self, kept: int, tiles: int = 1) -> int:
         """Return the numbers that all rows read, with a store that keeps some of them from row to row.
 
         The rows of the result are computed one after the other. The second matrix is read once if it fits into the
@@ -105,15 +105,18 @@ class Factors:
         Parameters
         ----------
         kept : int
-            Numbers that the store holds.
+            Numbers that the store of a tile holds.
+        tiles : int
+            Tiles that take the rows in turn, each with a store.
 
         Returns
         -------
         int
             Numbers of both operands, all stacks together.
         """
-        block = min(self.rows, max(1, kept // self.inner))
-        passes = 1 if kept >= self.inner * self.cols else -(-self.rows // block)
+        rows, more = divmod(self.rows, tiles)
+        block = max(1, self.rows if kept >= self.inner * self.cols else kept // self.inner)
+        passes = more * -(-(rows + 1) // block) + (tiles - more) * -(-rows // block)
         return self.stacks * self.inner * (self.rows + passes * self.cols)
 
 
