@@ -88,8 +88,8 @@ class Timing(Record):
     stream_bits: Annotated[int, Field(ge=1)] | None = None
     """Input buffer of a layer or operation for each of its inputs; None: as large as needed [bits]."""
     operand_bits: Annotated[int, Field(ge=0)] = 0
-    """Bits that the vector unit of each tile keeps of the operands of a product of activations. What it does not keep is
-    read from the buffer again for every row of the result."""
+    """Bits that the vector unit of each tile keeps of the operands of a product of activations. What it does not keep
+    is read from the buffer again for every row of the result."""
     activation_lanes: Annotated[int, Field(ge=1)] = 16
     """Values that the activation unit of a tile processes in a cycle."""
     vector_lanes: Annotated[int, Field(ge=1)] = 16
