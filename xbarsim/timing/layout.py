@@ -190,6 +190,20 @@ class Site(NamedTuple):
     slots: tuple[Slot, ...]
 
 
+class Spot(NamedTuple):
+    """Where the replicas of a step lie."""
+
+    step: Step
+    sites: list[Site]
+
+    @property
+    def tiles(self) -> frozenset[int]:
+        """Tiles that need its operands."""
+        return frozenset(slot.tile for site in self.sites for slot in site.slots) or frozenset(
+            site.home for site in self.sites
+        )
+
+
 def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | None) -> tuple[StepLayout, ...]:
     """Place every step and, where there is a fabric, find the links of every packet."""
     flow = trace_dataflow(plan.network)
@@ -215,40 +229,34 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
             sites.append([Site(port, ())])
         else:
             sites.append([Site(site.home, ()) for site in sites[source]])
-    tiles = [{slot.tile for site in each for slot in site.slots} or {site.home for site in each} for each in sites]
+    spots = [Spot(step, each) for step, each in zip(flow.steps, sites)]
     placed = []
-    for index, step in enumerate(flow.steps):
-        targets = _list_targets(index, flow.steps, edges[index], sites, tiles, frozenset(shared))
-        replicas = tuple(_route_replica(fabric, site, each) for site, each in zip(sites[index], targets))
+    for index, spot in enumerate(spots):
+        by_edge = [_list_targets(spot, spots[edge.consumer], edge, index in shared) for edge in edges[index]]
+        replicas = tuple(
+            _route_replica(fabric, site, tuple(each[number] for each in by_edge))
+            for number, site in enumerate(spot.sites)
+        )
         placed.append(
             StepLayout(
-                step=step,
+                step=spot.step,
                 layer=layers.get(index),
                 bits=bits[index],
                 replicas=replicas,
-                tiles=frozenset(tiles[index]),
+                tiles=spot.tiles,
                 edges=edges[index],
             )
         )
     return tuple(placed)
 
 
-def _list_targets(
-    index: int, steps: Sequence[Step], edges: Sequence[Edge], sites: Sequence[Sequence[Site]],
-    tiles: Sequence[set[int]], shared: frozenset[int],
-) -> list[Targets]:  # fmt: skip
-    """Return the tiles that each replica sends to over each edge: its own where rows stay in place, else all."""
-    homes = [site.home for site in sites[index]]
-    stays = [
-        index in shared
-        and homes == [site.home for site in sites[edge.consumer]]
-        and is_aligned(steps[index], steps[edge.consumer], edge.need)
-        for edge in edges
-    ]
-    whole = [tiles[edge.consumer] for edge in edges]
-    return [
-        tuple(() if stay else tuple(sorted(all_of - {home})) for stay, all_of in zip(stays, whole)) for home in homes
-    ]
+def _list_targets(producer: Spot, consumer: Spot, edge: Edge, is_shared: bool) -> list[tuple[int, ...]]:
+    """Return the tiles that each replica sends to over an edge: none where shared rows stay in place, else all."""
+    homes = [site.home for site in producer.sites]
+    others = [site.home for site in consumer.sites]
+    if is_shared and homes == others and is_aligned(producer.step, consumer.step, edge.need):
+        return [()] * len(homes)
+    return [tuple(sorted(consumer.tiles - {home})) for home in homes]
 
 
 def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepReplica:
