@@ -1,17 +1,20 @@
-# make demo | install | test | lint | bench | docs | clean. Needs only make and Python 3.10 or newer; all else goes into .venv.
+# make demo | install | test | lint | bench | data | docs | dist | clean. Needs only make and Python 3.10 or newer; all else goes into .venv.
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all lint bench docs clean
+.PHONY: help demo install test test-all test-wheel lint bench data docs dist clean
 
 help:
 	@echo "make demo   install the package in .venv and run its main job on the embedded network and images"
 	@echo "make test   install what the tests need and run them (install: without running; test-all: the slow ones too)"
+	@echo "make test-wheel  twelve tasks of users, from a wheel in an empty environment (.venv-wheel)"
 	@echo "make lint   ruff, mypy and the import rules"
 	@echo "make bench  every speed benchmark; each prints a table"
+	@echo "make data   say where networks and images come from that do not ship, and which are there"
+	@echo "make dist   build sdist and wheel in dist and check them"
 	@echo "make docs   write the reference pages anew and build the documentation in build/site"
 	@echo "make clean  remove .venv and everything built"
 
@@ -35,13 +38,27 @@ lint: $(STAMPS)/test
 bench: $(STAMPS)/test
 	set -e; for file in benchmarks/speed/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
+data: $(STAMPS)/run
+	$(BIN)/python benchmarks/data.py
+
+dist: $(STAMPS)/run
+	$(BIN)/python -m pip install -q --disable-pip-version-check build twine check-wheel-contents
+	rm -rf dist && $(BIN)/python -m build -q
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+test-wheel: dist $(STAMPS)/test
+	rm -rf .venv-wheel && $(BIN)/python -m venv --without-pip .venv-wheel
+	wheel=$$(ls dist/*.whl) && $(BIN)/python -m pip --python .venv-wheel/bin/python install -q "$$wheel[onnx,torch,cluster]" jsonschema nbclient ipykernel
+	XBARSIM_TASK_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(BIN)/python -m pytest -m slow tests/tasks
+
 docs: $(STAMPS)/docs
 	$(BIN)/python benchmarks/validation/key_pages.py
 	$(BIN)/python benchmarks/validation/result_page.py
 	$(BIN)/python -m sphinx -W -q -b html docs build/site
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-wheel build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The newest interpreter that is 3.10 or newer. A Python without ensurepip borrows its own pip.
 $(BIN)/python:
