@@ -17,11 +17,14 @@ PACKAGE = Path(__file__).resolve().parents[2] / "xbarsim"
 FILES = sorted(PACKAGE.rglob("*.py"))
 INDEPENDENT = {
     "report/best.py: choose_best": "every design has every column that tells designs apart",
+    "report/explore.py: _list_filters": "every design has every column",
     "report/markup.py: lay_out_table": "headings belong to columns, rows are lists of cells",
     "diagnosis/run.py: explain": "which tables to make and which remedies to try are separate choices",
     "report/markup.py: render_frame": "cards and sections are separate parts of a page",
     "report/record.py: join_records": "records are matched by their names",
     "sweep/page.py: _best_cards": "every factor meets every metric",
+    "sweep/page.py: _cards": "every factor meets every metric",
+    "sweep/page.py: _explore": "every factor meets every metric",
     "sweep/page.py: _effects": "every factor meets every metric",
     "sweep/page.py: _front_table": "every factor meets every metric",
     "sweep/page.py: draw_figures": "every factor meets every metric",

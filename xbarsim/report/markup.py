@@ -160,7 +160,7 @@ def lay_out_figure(drawings: Mapping[str, Drawing], name: str) -> Markup:
         narrow = Markup(embed_svg(drawing.narrow, drawing.text, "narrow"))
     kind = "broad" if drawing.narrow else ""
     broad = Markup(embed_svg(drawing.broad, drawing.text, kind))
-    return _piece("figure", broad, narrow, f"{drawing.text} (figures/{name}.svg)")
+    return _piece("figure", broad, narrow, f"{drawing.text} ({drawing.folder}{name}.svg)")
 
 
 def lay_out_pairs(
@@ -240,6 +240,24 @@ def lay_out_fold(title: str, *parts: str) -> Markup:
         One element.
     """
     return _piece("fold", title, Markup("").join(map(Markup, parts)))
+
+
+def render_template(name: str, **given: Any) -> Markup:
+    """Return a template of this package with its values filled in.
+
+    Parameters
+    ----------
+    name : str
+        File name.
+    **given
+        Its values; text is escaped.
+
+    Returns
+    -------
+    Markup
+        Markup.
+    """
+    return Markup(_templates().get_template(name).render(**given))
 
 
 @functools.cache

@@ -50,6 +50,8 @@ class Drawing:
     """SVG with panels one below the other; empty where one figure serves all screens."""
     text: str
     """What it shows."""
+    folder: str = "figures/"
+    """Where its file lies, beside the page."""
 
 
 Figures = Mapping[str, "tuple[Figure, str]"]

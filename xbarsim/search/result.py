@@ -22,6 +22,8 @@ from xbarsim.store import encode_json, write_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from xbarsim.report.style import Drawing
+
 _PAIRS = (("cost.area_m2", "cost.core_area_m2"), ("cost.edap", "cost.edap_core"))
 CORE_PAIRS = {name: pair for pair in _PAIRS for name in pair}
 """Metric -> itself and its counterpart with or without off-chip I/O."""
@@ -129,7 +131,7 @@ class Result(Shown):
         return {**drawn, "baselines": plot_traces(self)} if self.traces else drawn
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write ``points.csv``, ``front.csv``, ``front.json``, ``architecture.csv`` and ``.json``, and their figures.
+        """Write ``points.csv``, ``front.csv``, ``front.json``, ``architecture.csv`` and ``.json``, figures and a page.
 
         With baselines also ``baselines.csv``, ``.json`` and ``.png``.
 
@@ -149,6 +151,8 @@ class Result(Shown):
             If a file cannot be written, or no point keeps the constraints; the points are written before that.
         """
         from xbarsim.report.style import save_figure
+
+        from xbarsim.search.page import write_search_page
 
         folder = Path(folder)
         front = self.front
@@ -183,6 +187,28 @@ class Result(Shown):
             save_figure(figure, folder / stem)
             written.append(folder / f"{stem}.png")
         return written
+
+        drawings = self._draw(folder)
+        written += [folder / f"{stem}.png" for stem in drawings]
+        return [*written, write_search_page(self, folder, drawings)]
+
+    def _draw(self, folder: Path) -> dict[str, Drawing]:
+        """Write the figures into the folder, and return them for the page."""
+        from xbarsim.report.style import Drawing, narrow_figures, save_figure, write_svg
+        from xbarsim.search.figures import plot_architecture, plot_front, plot_traces
+        from xbarsim.search.page import describe_figure
+
+        plots = {"front": plot_front, "architecture": plot_architecture}
+        if self.traces:
+            plots["baselines"] = plot_traces
+        with narrow_figures():
+            narrow = {stem: write_svg(plot(self)) for stem, plot in plots.items()}
+        return {
+            stem: Drawing(
+                broad=save_figure(plot(self), folder / stem), narrow=narrow[stem], text=describe_figure(stem), folder=""
+            )
+            for stem, plot in plots.items()
+        }
 
     def tabulate_layers(self, number: int) -> list[dict[str, Any]]:
         """Return the chosen option layer by layer, layers without a choice included."""

@@ -16,6 +16,7 @@ from xbarsim.config.source import read_key
 from xbarsim.errors import ConfigError
 from xbarsim.report.best import choose_best, name_design
 from xbarsim.report.catalogue import describe_metric, find_metric
+from xbarsim.report.explore import Exploration, Explored, lay_out_exploration
 from xbarsim.report.markup import (
     Change,
     Head,
@@ -186,8 +187,28 @@ def render_sweep(stored: Stored, table: pd.DataFrame, factors: list[Factor], dra
     provenance = lay_out_pairs(_describe_provenance(made), label="provenance")
     sections += [lay_out_heading("Provenance"), provenance]
     names = [factor.name for factor in factors]
-    cards = [*_best_cards(done, names, metrics, answer[0].point if answer else None), *_cards(table, metrics)]
-    return render_frame(_describe_head(document, len(table)), cards, sections)
+    exploration = _explore(done, names, metrics)
+    cards = [*_best_cards(done, names, metrics, answer[0].point if answer else None), *_cards(table, factors, metrics)]
+    head = _describe_head(document, len(table))
+    if exploration is None:
+        return render_frame(head, cards, sections)
+    sections.insert(2 if answer is not None else 0, exploration.section)
+    return render_frame(head, cards, sections, styles=exploration.styles, scripts=exploration.scripts)
+
+
+def _explore(done: pd.DataFrame, names: Iterable[str], metrics: list[str]) -> Exploration | None:
+    """Lay out the points as charts to explore: what they cost against what they are worth, and along a parameter."""
+    own, pairs = list(names), choose_pairs(metrics)
+    if len(done) < 2 or not own or not metrics:
+        return None
+    rows, front = done.reset_index(drop=True), []
+    if pairs:
+        known = rows[rows[pairs[0][0]].notna() & rows[pairs[0][1]].notna()]
+        front = [int(number) for part in figures.find_fronts(known, *pairs[0]) for number in part.index]
+    numbers = [name for name in own if name not in ("network", "hardware")] or own
+    drawn = list(dict.fromkeys([*pairs, *((numbers[0], name) for name in _main_metrics(metrics))]))[:_MOST_PANELS]
+    explored = Explored(rows=rows.to_dict("records"), settings=own, metrics=metrics, pairs=drawn, front=front)
+    return lay_out_exploration(explored)
 
 
 def _describe_head(document: Mapping[str, Any], points: int) -> Head:
@@ -243,7 +264,7 @@ def _best_cards(done: pd.DataFrame, names: Iterable[str], metrics: list[str], po
             yield lay_out_card(title, best.design, [rule, *best.trades], is_first=not number)
 
 
-def _cards(table: pd.DataFrame, metrics: list[str]) -> Iterable[Markup]:
+def _cards(table: pd.DataFrame, factors: list[Factor], metrics: list[str]) -> Iterable[Markup]:
     counts = table["status"].value_counts()
     done, failed, pending = (int(counts.get(name, 0)) for name in ("done", "failed", "pending"))
     more = [f"{failed:,} points failed" if failed else "", f"{pending:,} still to come" if pending else ""]
@@ -251,8 +272,7 @@ def _cards(table: pd.DataFrame, metrics: list[str]) -> Iterable[Markup]:
     if table["network"].nunique() > 1:
         return  # numbers of different networks cannot be compared
     rows = table[table["status"] == "done"].to_dict("records")
-    first = list(table.columns).index(metrics[0]) if metrics else 0
-    varied = [str(name) for name in table.columns[:first] if table[name].nunique() > 1]
+    varied = [factor.name for factor in factors]
     for name in metrics:
         column, pick = describe_metric(name, table[name]), max if find_metric(name).higher_is_better else min
         row = pick((row for row in rows if row[name] == row[name]), key=lambda row: row[name])
