@@ -150,8 +150,6 @@ class Result(Shown):
         ConfigError
             If a file cannot be written, or no point keeps the constraints; the points are written before that.
         """
-        from xbarsim.report.style import save_figure
-
         from xbarsim.search.page import write_search_page
 
         folder = Path(folder)
@@ -183,11 +181,6 @@ class Result(Shown):
         written = [folder / name for name in texts]
         if not front:
             raise ConfigError(explain_failure(self.search, self.entries))
-        for stem, figure in self.draw().items():
-            save_figure(figure, folder / stem)
-            written.append(folder / f"{stem}.png")
-        return written
-
         drawings = self._draw(folder)
         written += [folder / f"{stem}.png" for stem in drawings]
         return [*written, write_search_page(self, folder, drawings)]
@@ -195,19 +188,15 @@ class Result(Shown):
     def _draw(self, folder: Path) -> dict[str, Drawing]:
         """Write the figures into the folder, and return them for the page."""
         from xbarsim.report.style import Drawing, narrow_figures, save_figure, write_svg
-        from xbarsim.search.figures import plot_architecture, plot_front, plot_traces
         from xbarsim.search.page import describe_figure
 
-        plots = {"front": plot_front, "architecture": plot_architecture}
-        if self.traces:
-            plots["baselines"] = plot_traces
         with narrow_figures():
-            narrow = {stem: write_svg(plot(self)) for stem, plot in plots.items()}
+            narrow = {stem: write_svg(figure) for stem, figure in self.draw().items()}
         return {
             stem: Drawing(
-                broad=save_figure(plot(self), folder / stem), narrow=narrow[stem], text=describe_figure(stem), folder=""
+                broad=save_figure(figure, folder / stem), narrow=narrow[stem], text=describe_figure(stem), folder=""
             )
-            for stem, plot in plots.items()
+            for stem, figure in self.draw().items()
         }
 
     def tabulate_layers(self, number: int) -> list[dict[str, Any]]:
