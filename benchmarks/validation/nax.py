@@ -1,42 +1,45 @@
-"""NAX on ResNet-20 and CIFAR-10: one array size everywhere, sizes mixed layer by layer, and what a search found.
+"""NAX on ResNet-20 and CIFAR-10: single array sizes, rules, and searches, with and without accuracy, at equal budget.
 
-    python benchmarks/validation/nax.py --shared ../shared --out nax-designs [--found nax] [--page docs/nax.md]
+    python benchmarks/validation/nax.py --shared ../shared --out nax-designs [--page docs/nax.md] [--seeds 3]
 
-Each of NAX's sizes (ADC bits follow the array: 6, 7, 8, 9) carries the trained network on all 500 lossless test images,
-as it is and after fine-tuning through the hardware on 4,660 training images. So does a mixed design: an evolutionary
-search over the size of every layer alone, up to the single size of least EDAP, that makes EDAP least; kernels and
-weights as trained. ``--found`` adds results of ``xbarsim search nax examples/search_nax.yaml``, which are fine-tuned
-by the search in the same way; here they are measured as trained too, larger kernels being the trained ones within
-zeros. A last table varies what is done about wires: how the off-current is taken, and a gain trimmed for each column.
+Designs without any search: NAX's four sizes, and the rule by stage of least EDAP. Searches of EDAP alone, 400 designs
+and several seeds each: random, hill climbing (one layer at a time), evolution, local search, and the gradient search of
+costs. Searches with accuracy: gradient, with ideal and with non-ideal arrays, on trained weights (examples/
+search_nax.yaml). Every design carries the trained network on the 500 lossless test images; nothing is fine-tuned.
 
-Every design is kept in the output folder (NAME.json, NAME.onnx), so that a run that was killed goes on. ``--page``
-writes the page with all tables and its figure; it computes nothing that is kept already.
-Published trends: DAC 2022, arXiv 2106.12125.
+A last table varies what is done about wires: how the off-current is taken, and a gain trimmed for each column.
+Results are kept in the output folder, so that a run that was killed goes on. ``--page`` writes the page with all tables
+and its figure; it computes nothing that is kept already. Published trends: DAC 2022, arXiv 2106.12125.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nax_ratio
 from nax_page import write_page
-from resnet20 import decode_jpegs
 
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
-from xbarsim.network.write_onnx import write_onnx
-from xbarsim.search import make_search, open_space, run_search
-from xbarsim.search.supernet import SuperNetwork
-from xbarsim.train import finetune
+from xbarsim.rng import stream
+from xbarsim.search import CostOracle, load_search, make_search, make_space, run_search
+from xbarsim.search.baseline import list_rules
+from xbarsim.search.run import make_sampler
+from xbarsim.search.space import Point, Space
 
 SIZES = (16, 32, 64, 128)
-BUDGET = {"epochs": 2, "batch": 32, "rate": 1e-4, "weight_decay": 1e-4, "shift": 2, "flip": True}
-"""Fine-tuning, as in examples/search_nax.yaml."""
+BUDGET = 400
+"""Designs that a search of EDAP alone prices."""
+METHODS = ("random", "hill climbing", "evolution", "local", "differentiable")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "search_nax.yaml"
+SHARED = EXAMPLE.parent / ".." / ".." / "shared"
+FILES = ("network", "data", "train", "calibration")
+"""Keys of the search file that are files below ``--shared``."""
 
 
 def on_arrays(size: int) -> dict[str, Any]:
@@ -44,75 +47,102 @@ def on_arrays(size: int) -> dict[str, Any]:
     return {"crossbar.rows": size, "crossbar.cols": size}
 
 
-def search_sizes(network: str, points: int, sizes: tuple[int, ...]) -> dict[str, dict[str, Any]]:
-    """Return the array of every layer that makes EDAP least."""
-    content = {
-        "network": network, "hardware": "nax", "points": points, "objectives": {"cost.edap": "min"},
-        "space": {"*": {"array": list(sizes)}}, "evolution": {"population": 8},
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        result = run_search(make_search(content), folder, cache=None)
-    options = result.space.options(result.entries[result.chosen].point)
-    return {name: on_arrays(option["array"]) for name, option in options.items()}  # type: ignore[index]
+def climb(space: Space, seed: int, ask: Callable[[Point], float]) -> Iterator[float]:
+    """Yield the best value after every design of a hill climbing: one option of one layer at a time, with restarts."""
+    rng = stream(seed, "nax.climb")
+    at, best = space.native(), float("inf")
+    while True:
+        value = ask(at)
+        best = min(best, value)
+        yield best
+        tried = 0
+        moves = [(slot, option) for slot, each in enumerate(space.slots) for option in range(each.count)]
+        while tried < len(moves):
+            for number in rng.permutation(len(moves)):
+                slot, option = moves[number]
+                point = (*at[:slot], option, *at[slot + 1 :])
+                tried += 1
+                if point == at:
+                    continue
+                found = ask(point)
+                best = min(best, found)
+                yield best
+                if found < value:
+                    at, value, tried = point, found, 0
+                if tried >= len(moves):
+                    break
+        at = space.sample(rng)
 
 
-def measure_design(
-    folder: Path, label: str, layers: dict[str, Any], network: str, train: Any, test: Any
-) -> dict[str, Any]:
-    """Simulate a design, fine-tune it, simulate it again; what is kept in the folder is not computed again."""
-    kept = folder / f"{label.replace(' ', '-')}.json"
-    if kept.exists():
-        return json.loads(kept.read_text())  # type: ignore[no-any-return]
-    started = time.process_time()
-    found: dict[str, Any] = {
-        "label": label,
-        "arrays": {glob: choice["crossbar.rows"] for glob, choice in layers.items()},
-    }
-    tuned = finetune(network, "nax", *train, layers=layers, **BUDGET)  # type: ignore[arg-type]
-    write_onnx(tuned, kept.with_suffix(".onnx"))
-    for when, net in (("before", xs.load_network(network)), ("after", tuned)):
-        report = xs.simulate(net, "nax", *test, calibration=train[0][:64], layers=layers, threads=1)
-        cost = report.cost
-        found[when] = {
-            "accuracy": report.accuracy.hardware, "quantized": report.accuracy.quantized,
-            "reference": report.accuracy.reference, "edap": cost.edap, "energy_joule": cost.energy_joule,
-            "delay_s": cost.delay_s, "area_m2": cost.area_m2, "images": len(test[0]),
+def search_costs(method: str, space: Space, oracle: CostOracle, seed: int) -> dict[str, Any]:
+    """Return the best design of a search of EDAP alone, and the best value after every design."""
+    known: dict[Point, float] = {}
+
+    def ask(point: Point) -> float:
+        if point not in known:
+            design = space.design(point)
+            known[point] = oracle.cost(design.network, design.layers).edap
+        return known[point]
+
+    best: list[float] = []
+    if method == "hill climbing":
+        steps = climb(space, seed, ask)
+        while len(known) < BUDGET:
+            next(steps)
+            best = [*best, *[min(known.values())] * (len(known) - len(best))]
+    else:
+        content = {
+            "network": "resnet20", "hardware": "nax", "method": method, "seed": seed, "space": {"*": {"array": SIZES}},
+            "objectives": {"cost.edap": "min"}, **({"evolution": {"population": 8}} if method == "evolution" else {}),
         }  # fmt: skip
-    found["cpu_s"] = time.process_time() - started
-    kept.write_text(json.dumps(found, indent=2) + "\n")
-    return found
+        sampler = make_sampler(make_search(content), space, oracle)
+        while len(best) < BUDGET and (point := sampler.ask()) is not None:
+            best.append(min([ask(point), *best[-1:]]))
+            sampler.tell(point, (ask(point),), 0.0)
+    point = min(known, key=known.__getitem__)
+    arrays = {name: option["array"] for name, option in space.options(point).items()}  # type: ignore[index]
+    return {"method": method, "seed": seed, "arrays": arrays, "edap": known[point], "best": best}
 
 
-def open_searched(search_folder: Path) -> tuple[str, xs.Network, dict[str, Any]]:
-    """Return the hash of a search, and its design with the backbone's own weights."""
-    about = json.loads((search_folder / "search.json").read_text())
-    search = make_search(about["search"])
-    space, _ = open_space(search)
-    point = space.point(json.loads((search_folder / "architecture.json").read_text())["options"])
-    design = space.design(point)
-    return about["hash"], SuperNetwork(space, search.seed).weights_of(design.network, point), design.layers
+def search_gradient(folder: Path, shared: Path, mode: str, seed: int) -> dict[str, Any]:
+    """Return the design that the gradient search with accuracy found; its folder goes on after a kill."""
+    search = load_search(EXAMPLE)
+    settings = search.differentiable.model_copy(update={"mode": mode})
+    files = {name: str(shared / Path(getattr(search, name)).relative_to(SHARED)) for name in FILES}
+    search = search.model_copy(update={"differentiable": settings, "seed": seed, **files})
+    result = run_search(search, folder)
+    metrics = dict(result.entries[result.chosen].metrics or {})
+    found = json.loads((folder / "architecture.json").read_text())
+    kept = ("polish", "undecided", "cpu_seconds", "layers", "options", "descent")
+    measured = {name.partition(".")[2]: value for name, value in metrics.items() if name.startswith("cost.")}
+    return {
+        **{name: found[name] for name in kept}, **measured, "mode": mode, "seed": seed, "price": settings.price,
+        "epochs": settings.epochs, "accuracy": metrics["accuracy.hardware"],
+        "quantized": metrics["accuracy.quantized"], "reference": metrics["accuracy.reference"],
+        "images": search.images or 500,
+    }  # fmt: skip
 
 
-def measure_as_trained(
-    folder: Path, name: str, network: Any, layers: dict[str, Any], train: Any, images: Any
-) -> dict[str, float]:
-    """Return accuracies of a design that is not fine-tuned; kept likewise."""
-    kept = folder / f"{name}.json"
-    if not kept.exists():
-        report = xs.simulate(network, "nax", *images, calibration=train[0][:64], layers=layers, threads=1)
-        found = {"accuracy": report.accuracy.hardware, "reference": report.accuracy.reference}
-        kept.write_text(json.dumps({**found, "images": len(images[0])}, indent=2) + "\n")
-    return json.loads(kept.read_text())  # type: ignore[no-any-return]
+def keep(path: Path, work: Callable[[], Any]) -> Any:
+    """Return what a file holds; work it out where there is none."""
+    if not path.exists():
+        started = time.process_time()
+        found = work()
+        path.write_text(json.dumps({**found, "cpu_s": time.process_time() - started}, indent=2) + "\n")
+        print(path.name, f"{time.process_time() - started:.0f} s", flush=True)
+    return json.loads(path.read_text())
 
 
-LOSSY_IMAGES = 5000
-"""Test images of the JPEG copy, on which designs as trained are compared once more."""
-
-
-def load_lossy(shared: Path) -> tuple[Any, Any]:
-    """Return normalised test images of the JPEG copy, and their labels."""
-    pixels, labels = decode_jpegs(shared / "data" / "cifar10_jpeg_test_5000.npz", LOSSY_IMAGES)
-    return normalize_images(pixels, "imagenet"), labels
+def measure_design(network: Any, layers: dict[str, Any], train: Any, test: Any) -> dict[str, Any]:
+    """Simulate a design with the weights of the network as they are."""
+    report = xs.simulate(network, "nax", *test, calibration=train[0][:64], layers=layers, threads=1)
+    cost, accuracy = report.cost, report.accuracy
+    assert accuracy is not None
+    return {
+        "accuracy": float(accuracy.hardware), "quantized": float(accuracy.quantized),
+        "reference": float(accuracy.reference), "edap": cost.edap, "edap_core": cost.edap_core,
+        "energy_joule": cost.energy_joule, "delay_s": cost.delay_s, "area_m2": cost.area_m2, "images": len(test[0]),
+    }  # fmt: skip
 
 
 SENSING_IMAGES = 200
@@ -124,28 +154,17 @@ SENSING: dict[str, dict[str, Any]] = {
 """What is done about wires -> changes of `nax`."""
 
 
-def measure_sensing(folder: Path, network: str, train: Any, test: Any) -> dict[str, dict[str, float]]:
-    """Return accuracies of the trained network as it is, by what is done about wires and by size; kept likewise."""
-    kept = folder / "sensing.json"
-    found: dict[str, dict[str, float]] = json.loads(kept.read_text()) if kept.exists() else {}
+def measure_sensing(network: str, train: Any, test: Any) -> dict[str, dict[str, float]]:
+    """Return accuracies of the trained network as it is, by what is done about wires and by size."""
+    found: dict[str, dict[str, float]] = {}
     for way, changes in SENSING.items():
-        row = found.setdefault(way, {})
         for size in SIZES:
-            if str(size) not in row:
-                hardware = xs.load_hardware("nax", {**changes, **on_arrays(size)})
-                few = (part[:SENSING_IMAGES] for part in test)
-                report = xs.simulate(network, hardware, *few, calibration=train[0][:64], threads=1)
-                row[str(size)] = report.accuracy.hardware
-                kept.write_text(json.dumps(found, indent=2) + "\n")
+            hardware = xs.load_hardware("nax", {**changes, **on_arrays(size)})
+            few = (part[:SENSING_IMAGES] for part in test)
+            report = xs.simulate(network, hardware, *few, calibration=train[0][:64], threads=1)
+            assert report.accuracy is not None
+            found.setdefault(way, {})[str(size)] = float(report.accuracy.hardware)
     return found
-
-
-def measure_ratios(folder: Path, shared: Path) -> list[dict[str, float]]:
-    """Return what arrays lose of their currents, as ``nax_ratio.py`` does; kept likewise."""
-    kept = folder / "ratios.json"
-    if not kept.exists():
-        kept.write_text(json.dumps(nax_ratio.collect(shared, nax_ratio.WIRES), indent=2) + "\n")
-    return json.loads(kept.read_text())  # type: ignore[no-any-return]
 
 
 def main() -> None:
@@ -153,45 +172,62 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, required=True, help="folder with models/ and data/")
     parser.add_argument("--out", type=Path, required=True, help="folder of designs that are kept")
-    parser.add_argument("--found", type=Path, nargs="*", default=[], help="results of the differentiable search")
     parser.add_argument("--page", type=Path, default=None, help="Markdown page to write")
-    parser.add_argument("--points", type=int, default=400, help="designs that the search of sizes prices")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of searches of EDAP alone")
+    parser.add_argument("--gradient-seeds", type=int, default=1, help="seeds of searches with accuracy")
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
     network = str(arguments.shared / "models" / "resnet20_cifar10.onnx")
     parts = []
     for name in ("cifar10_train_4660.npz", "cifar10_test_500.npz"):
         data = load_data(arguments.shared / "data" / name)
         parts.append((normalize_images(data.images, "imagenet"), data.labels))
-    designs: dict[str, Any] = {f"array {size}": {"*": on_arrays(size)} for size in SIZES}
-    best = min(SIZES, key=lambda size: xs.estimate(network, "nax", layers={"*": on_arrays(size)}).edap)
-    sizes = tuple(size for size in SIZES if size <= best)
-    designs[f"mixed up to {best}"] = search_sizes(network, arguments.points, sizes)
-    found = []
-    for label, layers in designs.items():
-        found.append(measure_design(arguments.out, label, layers, network, *parts))
-        before, after = found[-1]["before"], found[-1]["after"]
-        print(
-            f"{label:16s}  {before['accuracy']:.1%} -> {after['accuracy']:.1%}  {after['edap']:.3e} J s m2", flush=True
+    oracle = CostOracle("nax", out / "cache")
+    space = make_space({"*": {"array": SIZES}}, xs.load_network(network), oracle.hardware)
+    designs: dict[str, dict[str, int]] = {f"array {size}": {"*": size} for size in SIZES}
+    rule = min(list_rules(space), key=lambda point: oracle.cost(*_parts(space, point)).edap)
+    designs["best rule by stage"] = {name: option["array"] for name, option in space.options(rule).items()}  # type: ignore[index]
+    runs = [
+        keep(
+            out / f"{method.replace(' ', '-')}-{seed}.json", lambda m=method, s=seed: search_costs(m, space, oracle, s)
         )
-    sensing = measure_sensing(arguments.out, network, *parts)
-    for way, row in sensing.items():
-        print(f"{way:28s}", "  ".join(f"{size} {accuracy:.1%}" for size, accuracy in row.items()), flush=True)
-    if arguments.page is not None:
-        ratios = measure_ratios(arguments.out, arguments.shared)
-        lossy_images = load_lossy(arguments.shared)
-        lossy, searched = {}, {}
-        for label, layers in designs.items():
-            name = f"lossy-{label.replace(' ', '-')}"
-            lossy[label] = measure_as_trained(arguments.out, name, network, layers, parts[0], lossy_images)
-        for folder in arguments.found:
-            key, net, layers = open_searched(folder)
-            pair = [(f"searched-{key}", parts[1]), (f"lossy-{key}", lossy_images)]
-            searched[folder], lossy[str(folder)] = (
-                measure_as_trained(arguments.out, name, net, layers, parts[0], images) for name, images in pair
+        for method in METHODS
+        for seed in range(arguments.seeds)
+    ]
+    for run in runs:
+        designs[f"{run['method']}, seed {run['seed']}"] = run["arrays"]
+    found: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
+    for label, arrays in designs.items():
+        name = json.dumps(arrays, sort_keys=True)
+        if name not in measured:
+            layers = {layer: on_arrays(size) for layer, size in arrays.items()}
+            path = out / f"design-{label.replace(' ', '-').replace(',', '')}.json"
+            measured[name] = keep(path, lambda x=layers: measure_design(network, x, *parts))
+        found[label] = {**measured[name], "arrays": arrays}
+        print(f"{label:24s} {found[label]['accuracy']:.1%} {found[label]['edap']:.3e} J s m2", flush=True)
+    searched = []
+    for mode in ("ideal", "non-ideal"):
+        for seed in range(arguments.gradient_seeds):
+            folder = out / f"gradient-{mode}-{seed}"
+            run = keep(
+                out / f"gradient-{mode}-{seed}.json",
+                lambda f=folder, m=mode, s=seed: search_gradient(f, arguments.shared, m, s),
             )
-        write_page(arguments.page, found, sensing, ratios, searched, lossy)
-        print(f"wrote {arguments.page}")
+            searched.append(run)
+            print(mode, seed, f"{searched[-1]['accuracy']:.1%} {searched[-1]['edap']:.3e} J s m2", flush=True)
+    if arguments.page is not None:
+        sensing = keep(out / "sensing.json", lambda: {"rows": measure_sensing(network, *parts)})["rows"]
+        ratios = keep(out / "ratios.json", lambda: {"rows": nax_ratio.collect(arguments.shared, nax_ratio.WIRES)})[
+            "rows"
+        ]
+        write_page(arguments.page, found, runs, searched, sensing, ratios)
+
+
+def _parts(space: Space, point: Point) -> tuple[Any, Any]:
+    design = space.design(point)
+    return design.network, design.layers
 
 
 if __name__ == "__main__":

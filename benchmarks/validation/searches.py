@@ -1,11 +1,16 @@
 """How often searches find the best design of spaces that can be enumerated, within 5 % of their points.
 
-    python benchmarks/validation/searches.py [--quick] [--seeds 10] [--folder FOLDER]
+    python benchmarks/validation/searches.py [--quick] [--accuracy] [--seeds 10] [--folder FOLDER]
 
 Every space is evaluated whole; then every method searches it with ten seeds, with as many points as 5 % of the space.
-Prints a table: in how many seeds the optimum was found, and the largest gap. ResNet-20's array sizes on ``nax``, whose
-space is too large, are compared with the best of all runs and of all rules by stage, with 400 points. Costs are kept in
-the folder, so that an interrupted run goes on.
+Of the gradient search (``differentiable``, descent and exact search), the prices of single layers in its table count as
+points too. Prints a table: in how many seeds the optimum was found, and the largest gap. ResNet-20's array sizes on
+``nax``, whose space is too large, are compared with the best of all runs and of all rules by stage, with 400 points.
+
+``--accuracy`` searches three spaces of the digits network for the least EDAP with an accuracy of at least 97.5 % on
+200 test images, all simulated; the gradient search descends the EDAP and leaves the limit to its exact search.
+``local, surrogate`` simulates only the designs that its surrogate asks for: the table gives their number. Answers are
+kept in the folder, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -17,13 +22,30 @@ from typing import Any
 import numpy as np
 
 import xbarsim as xs
-from xbarsim.search import CostOracle, EvolutionSampler, LocalSampler, RandomSampler, make_space
-from xbarsim.search.baseline import list_rules
+from xbarsim.search import (
+    CostOracle,
+    EvolutionSampler,
+    LocalSampler,
+    RandomSampler,
+    make_search,
+    make_space,
+    open_space,
+)
+from xbarsim.search.baseline import MOST, list_rules
+from xbarsim.search.descent import GradientSampler
+from xbarsim.search.evaluate import load_images, weigh_metrics
+from xbarsim.search.run import evaluate_point
 from xbarsim.search.space import Point, Space
+from xbarsim.search.surrogate import LayerOracle, Surrogate
 
 SHARE = 0.05
 """Points of a search, as a share of the space [-]."""
 SAMPLERS = {"local": LocalSampler, "evolution": EvolutionSampler, "random": RandomSampler}
+GRADIENT = "differentiable"
+IMAGES = 200
+"""Test images of the searches with accuracy [-]."""
+LIMIT = 0.975
+"""Least accuracy of the searches with accuracy [-]."""
 
 SPACES: dict[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
     "LeNet-5, arrays and cell bits, nax": (
@@ -49,6 +71,23 @@ SPACES: dict[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
 }  # fmt: skip
 
 
+ACCURACY_SPACES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+    "digits, arrays and converters, reference": (
+        {"hardware": "reference"},
+        {"*": {"array": [32, 64, 128], "adc.bits": [3, 4, 5, 6]}, "conv*": {"device.cell_bits": [1]}},
+    ),
+    "digits, cell bits and converters, 15 % variation": (
+        {"hardware": "nax", "set": {"device.programming.distribution": "normal", "device.programming.sigma": 0.15}},
+        {"*": {"device.cell_bits": [1, 2, 4], "adc.bits": [4, 5, 6, 7]}, "fc": {"array": [32, 64]}},
+    ),
+    "digits, arrays and inputs, nax": (
+        {"hardware": "nax"},
+        {"*": {"array": [16, 32, 64, 128], "dac.bits": [1, 2, 4]}, "fc": {"adc.bits": [6, 7]}},
+    ),
+}  # fmt: skip
+"""Name -> keys of a search file, and its space."""
+
+
 def measure(space: Space, oracle: CostOracle, figure: str) -> Callable[[Point], float]:
     """Return a function that gives a figure of a point, each worked out once."""
     known: dict[Point, float] = {}
@@ -62,10 +101,16 @@ def measure(space: Space, oracle: CostOracle, figure: str) -> Callable[[Point], 
     return ask
 
 
-def search(kind: Any, space: Space, seed: int, points: int, ask: Callable[[Point], float]) -> float:
+def search(
+    method: str, space: Space, oracle: CostOracle, seed: int, points: int, ask: Callable[[Point], float], figure: str
+) -> float:
     """Return the smallest value that a sampler finds."""
-    sampler = kind(space, seed=seed, first=[space.native(), *space.homogeneous().values()])
     best = np.inf
+    if method == GRADIENT:
+        sampler: Any = GradientSampler(space, oracle, seed=seed, goals={f"cost.{figure}": "min"}, constraints={})
+        points -= sampler.model.queries if space.count < MOST else 0
+    else:
+        sampler = SAMPLERS[method](space, seed=seed, first=[space.native(), *space.homogeneous().values()])
     for _ in range(points):
         point = sampler.ask()
         if point is None:
@@ -75,6 +120,88 @@ def search(kind: Any, space: Space, seed: int, points: int, ask: Callable[[Point
     return float(best)
 
 
+def search_accuracies(seeds: int, folder: str, most: int | None) -> None:
+    """Search the spaces with accuracy and print a row for every method."""
+    print(f"{'space':50s} {'points':>12s} {'method':18s} {'found':>8s} {'largest gap':>12s} {'simulated':>10s}")
+    for name, (given, content) in list(ACCURACY_SPACES.items())[:most]:
+        keys = {
+            "network": "digits", "data": "digits", "images": IMAGES, "space": content, **given,
+            "objectives": {"cost.edap": "min"}, "constraints": {"accuracy.hardware": {"min": LIMIT}},
+        }  # fmt: skip
+        plain = make_search({**keys, "method": "local"})
+        space, hardware = open_space(plain)
+        oracle, images = LayerOracle(hardware, folder), load_images(plain)
+        known: dict[Point, tuple[tuple[float, ...], float]] = {}
+
+        def ask(point: Point) -> tuple[tuple[float, ...], float]:
+            if point not in known:  # noqa: B023
+                found = evaluate_point(plain, space, oracle, images, point)["metrics"]  # noqa: B023
+                known[point] = weigh_metrics(plain, found)  # noqa: B023
+            return known[point]  # noqa: B023
+
+        budget = int(SHARE * space.count)
+        rows = {
+            method: [search_limited(method, space, oracle, seed, budget, ask) for seed in range(seeds)]
+            for method in (*SAMPLERS, GRADIENT)
+        }
+        pairs = [search_with_surrogate(plain, space, oracle, images, seed, budget) for seed in range(seeds)]
+        rows["local, surrogate"] = [value for value, _ in pairs]
+        for point in sorted(space, key=lambda point: point):
+            ask(point)
+        optimum = min(values[0] for values, violation in known.values() if violation == 0)
+        for method, values in rows.items():
+            hits = sum(value <= optimum * (1 + 1e-12) for value in values)
+            used = np.median([simulated for _, simulated in pairs]) if "," in method else budget
+            print(
+                f"{name:50s} {budget:>4d} of {space.count} {method:18s} {hits:>3d} of {seeds} "
+                f"{100 * (max(values) / optimum - 1):10.2f} % {used:>8.0f}",
+                flush=True,
+            )
+
+
+def search_limited(
+    method: str, space: Space, oracle: CostOracle, seed: int, points: int, ask: Callable[[Point], Any]
+) -> float:
+    """Return the smallest EDAP, of designs that keep the limit, that a sampler finds."""
+    first = [space.native(), *space.homogeneous().values()]
+    sampler: Any
+    if method == GRADIENT:
+        sampler = GradientSampler(space, oracle, seed=seed, goals={"cost.edap": "min"}, constraints={})
+        points -= sampler.model.queries
+    else:
+        sampler = SAMPLERS[method](space, seed=seed, first=first)
+    best = np.inf
+    for _ in range(points):
+        point = sampler.ask()
+        if point is None:
+            break
+        values, violation = ask(point)
+        best = min(best, values[0]) if violation == 0 else best
+        sampler.tell(point, values, violation)
+    return float(best)
+
+
+def search_with_surrogate(
+    plain: Any, space: Space, oracle: LayerOracle, images: Any, seed: int, points: int
+) -> tuple[float, int]:
+    """Return the smallest EDAP within the limit that local search with a surrogate finds, and its simulations."""
+    surrogate = Surrogate(plain, space)
+    sampler = LocalSampler(space, seed=seed, first=[space.native(), *space.homogeneous().values()])
+    best, simulated = np.inf, 0
+    for _ in range(points):
+        point = sampler.ask()
+        if point is None:
+            break
+        found = evaluate_point(plain, space, oracle, images, point, surrogate)
+        values, violation = weigh_metrics(plain, found["metrics"])
+        if "snr_db" in found:
+            simulated += 1
+            surrogate.learn(point, found["metrics"], found["snr_db"])
+            best = min(best, values[0]) if violation == 0 else best
+        sampler.tell(point, values, violation)
+    return float(best), simulated
+
+
 def main() -> None:
     """Search every space and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,23 +209,27 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--figure", default="edap", help="field of a cost: edap, edap_core, energy_joule, ...")
     parser.add_argument("--folder", default="auto", help="cache of costs")
+    parser.add_argument("--accuracy", action="store_true", help="spaces with accuracy in place of those of cost")
     args = parser.parse_args()
     seeds = 2 if args.quick else args.seeds
-    print(f"{'space':60s} {'points':>6s} {'method':10s} {'found':>7s} {'largest gap':>12s}")
+    if args.accuracy:
+        search_accuracies(seeds, args.folder, 1 if args.quick else None)
+        return
+    print(f"{'space':60s} {'points':>6s} {'method':14s} {'found':>7s} {'largest gap':>12s}")
     for name, (network, hardware, content) in list(SPACES.items())[: 1 if args.quick else None]:
         oracle = CostOracle(hardware, args.folder)
         space = make_space(content, xs.load_network(network), oracle.hardware)
         ask = measure(space, oracle, args.figure)
         budget = int(SHARE * space.count)
         found = {
-            method: [search(kind, space, seed, budget, ask) for seed in range(seeds)]
-            for method, kind in SAMPLERS.items()
+            method: [search(method, space, oracle, seed, budget, ask, args.figure) for seed in range(seeds)]
+            for method in (*SAMPLERS, GRADIENT)
         }
         optimum = min(map(ask, space))
         for method, values in found.items():
             hits = sum(value <= optimum * (1 + 1e-12) for value in values)
             print(
-                f"{name:60s} {budget:>4d} of {space.count} {method:10s} {hits:>3d} of {seeds} "
+                f"{name:60s} {budget:>4d} of {space.count} {method:14s} {hits:>3d} of {seeds} "
                 f"{100 * (max(values) / optimum - 1):10.2f} %",
                 flush=True,
             )
@@ -109,10 +240,10 @@ def main() -> None:
     ask = measure(space, oracle, args.figure)
     rule = min(map(ask, list_rules(space)))
     for budget in (200, 400):
-        for method, kind in SAMPLERS.items():
-            values = [search(kind, space, seed, budget, ask) for seed in range(seeds)]
+        for method in (*SAMPLERS, GRADIENT):
+            values = [search(method, space, oracle, seed, budget, ask, args.figure) for seed in range(seeds)]
             print(
-                f"ResNet-20's arrays, {budget} points, {method:10s} best {min(values):.4e}, worst {max(values):.4e}; "
+                f"ResNet-20's arrays, {budget} points, {method:14s} best {min(values):.4e}, worst {max(values):.4e}; "
                 f"best rule by stage {rule:.4e}",
                 flush=True,
             )

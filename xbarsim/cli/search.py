@@ -35,6 +35,9 @@ def search_nax(
     with ProgressDisplay() as progress:
         result = run_search(search, out, cache=None if cache == "none" else cache, progress=progress)
     typer.echo(f"{result.space.count} points in the space, {len(result.space.slots)} choices")
+    if told := result.extra.get("surrogate"):
+        error = "" if told["error"] is None else f", error of predictions {100 * told['error']:.2g} points"
+        typer.echo(f"{told['simulated']} designs simulated, {told['predicted']} predicted{error}")
     _show(result, {number: entry.label for number, entry in enumerate(result.entries) if entry.label})
     if result.traces:
         from xbarsim.cli._tables import baseline_table, make_console

@@ -31,7 +31,7 @@ from xbarsim.search.design import Choice, Design, apply_choices, choose_shape, h
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
 from xbarsim.target import describe_target
 
-AnswerT = TypeVar("AnswerT", Cost, Accuracy, float)
+AnswerT = TypeVar("AnswerT", Cost, Accuracy, float, str)
 
 
 class CostOracle(Shown):

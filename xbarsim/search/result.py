@@ -44,6 +44,8 @@ class Entry:
     label: str = ""
     """What it is called in comparisons: ``array N`` where every layer sits on arrays of one size, all else as in the
     backbone; or the name of a design that the search began with."""
+    is_predicted: bool = False
+    """Whether its accuracy was predicted by a surrogate, not simulated."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -228,6 +230,8 @@ class Result(Shown):
                     row[f"{name}:{axis}"] = option if isinstance(option, str) else option[axis]
                 if not slot.axes:
                     row[f"{name}:zero"] = isinstance(option, str)
+            if self.search.surrogate:
+                row["accuracy_predicted"] = entry.is_predicted
             rows.append({**row, **(entry.metrics or {}), "error": entry.error})
         return encode_rows(rows)
 

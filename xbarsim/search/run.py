@@ -22,6 +22,7 @@ from xbarsim.search.result import Entry, Result
 from xbarsim.search.sampler import SAMPLERS, Sampler
 from xbarsim.search.space import Point, Space, make_space
 from xbarsim.search.store import LOG, SearchStore
+from xbarsim.search.surrogate import LayerOracle, Surrogate
 from xbarsim.search.task import GRADIENT, RULES, Search
 from xbarsim.search.trace import Metrics, Trace, trace_runs
 from xbarsim.target import describe_target
@@ -139,7 +140,8 @@ def run_search(
     """
     space, hardware = open_space(search)
     images = load_images(search)
-    oracle = CostOracle(hardware, cache)
+    surrogate = Surrogate(search, space) if search.surrogate else None
+    oracle = LayerOracle(hardware, cache) if surrogate else CostOracle(hardware, cache)
     if not (Path(folder) / LOG).exists():
         check_goals(search, space, oracle)
     about = describe_search(search, space, hardware)
@@ -150,9 +152,11 @@ def run_search(
             result = run_gradient(search, space, oracle, images, store, progress)
         else:
             sampler = make_sampler(search, space, oracle)
-            entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler)
+            entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler, surrogate=surrogate)
             traces = compare_baselines(search, space, oracle, images, entries, progress)
-            extra = getattr(sampler, "extra", {})
+            extra = dict(getattr(sampler, "extra", {}))
+            if surrogate is not None:
+                extra["surrogate"] = surrogate.report(entries)
             result = Result(search=search, space=space, entries=tuple(entries), extra=extra, traces=tuple(traces))
         result.write(store.folder)
     return result
@@ -189,7 +193,7 @@ def compare_baselines(
         return []
     if "all" in search.baselines and space.count > MOST:
         raise ConfigError(f"baselines: all: the space has {space.count} points, more than {MOST}; leave it out")
-    known = {entry.point: entry.metrics for entry in entries}
+    known = {entry.point: entry.metrics for entry in entries if not entry.is_predicted}
 
     def evaluate(point: Point) -> Mapping[str, float] | None:
         if point not in known:
@@ -225,7 +229,12 @@ def describe_search(search: Search, space: Space, hardware: Hardware) -> dict[st
 
 
 def evaluate_point(
-    search: Search, space: Space, oracle: CostOracle, images: Images | None, point: Point
+    search: Search,
+    space: Space,
+    oracle: CostOracle,
+    images: Images | None,
+    point: Point,
+    surrogate: Surrogate | None = None,
 ) -> dict[str, Any]:
     """Evaluate a point; a design that cannot be built, does not fit or cannot be solved is an answer too.
 
@@ -235,14 +244,22 @@ def evaluate_point(
         What is searched, and who knows.
     point : tuple of int
         Option of every slot.
+    surrogate : Surrogate, optional
+        Predicts the accuracy of designs that need no simulation.
 
     Returns
     -------
     dict
-        ``metrics`` and ``error``, as the store keeps them.
+        ``metrics`` and ``error``, as the store keeps them; with a surrogate also ``predicted`` or ``snr_db``.
     """
     try:
-        return {"metrics": measure_design(search, oracle, space.design(point), images), "error": ""}
+        design = space.design(point)
+        if surrogate is None or images is None or not isinstance(oracle, LayerOracle):
+            return {"metrics": measure_design(search, oracle, design, images), "error": ""}
+        if told := surrogate.skip(point, measure_design(search, oracle, design, None)):
+            return {"metrics": told, "error": "", "predicted": True}
+        metrics = measure_design(search, oracle, design, images)
+        return {"metrics": metrics, "error": "", "snr_db": oracle.snr(search, design, images)}
     except (ConfigError, MappingError, SolverError) as error:
         return {"metrics": None, "error": str(error)}
 
@@ -257,6 +274,7 @@ def run_sampler(
     *,
     sampler: Sampler | None = None,
     labels: Mapping[Point, str] | None = None,
+    surrogate: Surrogate | None = None,
 ) -> list[Entry]:
     """Ask for points, evaluate and store them until all are known.
 
@@ -268,6 +286,8 @@ def run_sampler(
         Whom to ask; what the search file names if left out.
     labels : mapping, optional
         Names of points, for comparisons; uniform array sizes if left out.
+    surrogate : Surrogate, optional
+        Predicts accuracies, and learns from simulations.
 
     Returns
     -------
@@ -292,9 +312,14 @@ def run_sampler(
         if known is not None and tuple(known["point"]) != point:
             raise ConfigError(f"{store.folder}: its points are not those of this search; choose a new folder")
         if known is None:
-            known = {"point": point, **evaluate_point(search, space, oracle, images, point)}
+            known = {"point": point, **evaluate_point(search, space, oracle, images, point, surrogate)}
             store.append(known)
-        entry = Entry(point=point, metrics=known["metrics"], error=known["error"], label=labels.get(point, ""))
+        if surrogate is not None and known.get("snr_db") is not None:
+            surrogate.learn(point, known["metrics"], known["snr_db"])
+        entry = Entry(
+            point=point, metrics=known["metrics"], error=known["error"], label=labels.get(point, ""),
+            is_predicted=known.get("predicted", False),
+        )  # fmt: skip
         entries.append(entry)
         sampler.tell(point, *weigh_metrics(search, entry.metrics))
         if progress is not None:

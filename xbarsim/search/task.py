@@ -194,6 +194,9 @@ class Search(Record):
     """Number of chips for every point."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all random numbers."""
+    surrogate: bool = False
+    """Whether accuracies are predicted from the signal-to-noise ratios of layers, fitted as the search goes; designs
+    that may be better than all simulated ones are simulated. Not with axes that change the network."""
     evolution: EvolutionSettings = EvolutionSettings()
     """Settings of the evolutionary search."""
     optuna: OptunaSettings = OptunaSettings()
@@ -319,6 +322,8 @@ def _check_method(search: Search, where: str) -> None:
     for name in search.baselines:
         if name not in (*RULES, *SAMPLERS):
             raise ConfigError(f"baselines: {name!r}: unknown{suggest_or_list(name, [*RULES, *SAMPLERS])}{where}")
+    if search.surrogate and search.trains:
+        raise ConfigError(f"surrogate: a differentiable search that trains takes none; leave it out{where}")
     if search.baselines and search.trains:
         raise ConfigError(
             f"baselines: a differentiable search that trains has no points to compare; choose a sampler{where}"
