@@ -1,6 +1,8 @@
 """Reads: power from the drivers, inputs of every array, and wires that differ from line to line."""
 
 import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,3 +156,9 @@ def test_a_sharp_selector_behind_a_transistor_is_left_to_nodal_analysis():
     found = solve_reads(sample_cells((5, 4)), sample_inputs(2, 5), **case)
     assert found.passes.max() == 0
     assert (found.error_ampere <= 1e-7 * found.full_ampere).all()
+
+
+@pytest.mark.parametrize("seed", [108, 1137, 2374])
+def test_sharp_selectors_behind_a_resistance_in_floating_lines_are_solved(seed):
+    circuits = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "validation" / "circuits.py"))
+    assert circuits["judge"](circuits["draw_circuit"](seed)) == "right"

@@ -255,12 +255,12 @@ def line_sets(is_gated=False):
     ones, down = np.ones(ROWS * WIDTH), (COLS | 1) * WIDTH
     word = LineSet(
         1.0, is_gated, ROWS, COLS, g, x, (WIDTH, 0), rng.uniform(1.0, 9.0, (ROWS, COLS + 1)), COLS + 1,
-        ones, 30.0 * ones, 0.02 * ones, rng.uniform(0.0, 0.2, ROWS * WIDTH), (down, WIDTH), 0.0, 0, 0.0, 0,
+        ones, 30.0 * ones, 0.02 * ones, rng.uniform(0.0, 0.2, ROWS * WIDTH), (down, WIDTH), 0.0, 0, 0.0, 0, 1.0,
     )  # fmt: skip
     ones = np.ones(COLS * WIDTH)
     bit = LineSet(
         -1.0, is_gated, COLS, ROWS, np.ascontiguousarray(g.T), x, (0, WIDTH), np.full((1, ROWS + 1), 5.0), 0,
-        0.0 * ones, ones, 0.05 * ones, 0.0 * ones, (WIDTH, down), 0.0, 0, 0.0, 0,
+        0.0 * ones, ones, 0.05 * ones, 0.0 * ones, (WIDTH, down), 0.0, 0, 0.0, 0, 1.0,
     )  # fmt: skip
     return word, bit
 

@@ -88,6 +88,8 @@ class LineSet(NamedTuple):
     """Resistance in series with each cell while its gate is closed, which counts if ``closed`` is not 0 [ohm]."""
     closed: int
     """Newton steps that find the voltage across a cell behind a closed gate; 0 where closed gates do not conduct."""
+    closed_slope: float
+    """Slope of a cell of 1 S that they begin from [S]."""
 
 
 @inlined
@@ -113,8 +115,9 @@ def draw(law: CellLaw, lines: LineSet, n: int, k: int, u: Vector, o: Vector) -> 
         f = multiply(x, f)
         s = multiply(x, s)
         if lines.closed > 0:
-            ratio, one, w = lines.closed_ohm * g, spread(1.0, v), v
-            h, t = bend(law.kind, law.coefs, v)
+            ratio, one = lines.closed_ohm * g, spread(1.0, v)
+            w = scale(1.0 / (1.0 + ratio * lines.closed_slope), v)
+            h, t = bend(law.kind, law.coefs, w)
             for _ in range(lines.closed):
                 y = multiply_add(-1.0, v, multiply_add(ratio, h, w))
                 w = multiply_add(-1.0, divide(y, multiply_add(ratio, t, one)), w)

@@ -27,6 +27,8 @@ SOFTEST = 0.25
 """Width of a softened selector's step to begin with, relative to its threshold [-]."""
 MOST_INNER = 16
 """Newton steps for the voltage across a cell behind a resistance beyond which nodal analysis is left with it [-]."""
+OCTAVES = 23
+"""Octaves of products of resistance and conductance below the largest one that these steps serve [-]."""
 INNER_CHANGE = 1e-8
 """Last step by which that voltage may change, relative to the swing; what is left is about its square [-]."""
 SHORT = 5e-5
@@ -240,7 +242,7 @@ def plan_goal(
 
 
 @lru_cache(maxsize=1024)
-def count_inner_steps(iv: Curve, swing: float, ratio: float) -> int | None:
+def count_inner_steps(iv: Curve, swing: float, ratio: float, slope: float = 0.0, octaves: int = OCTAVES) -> int | None:
     """Return how many Newton steps find the voltage across a cell behind a resistance.
 
     Parameters
@@ -251,15 +253,19 @@ def count_inner_steps(iv: Curve, swing: float, ratio: float) -> int | None:
         Largest voltage across both [V].
     ratio : float
         Largest product of resistance and conductance [-].
+    slope : float
+        Slope of a cell of 1 S that steps begin from; 0: the whole voltage is across the cell [S].
+    octaves : int
+        Octaves of smaller products that steps have to serve [-].
 
     Returns
     -------
     int or None
-        Steps that serve every smaller voltage and product; None if ``MOST_INNER`` do not.
+        Steps that serve every smaller voltage, and every product; None if ``MOST_INNER`` do not.
     """
     v = np.linspace(-MARGIN * swing, MARGIN * swing, 129)
-    products = ratio * 2.0 ** -np.arange(24.0)[:, np.newaxis]
-    w = np.broadcast_to(v, (24, 129)).copy()
+    products = ratio * 2.0 ** -np.arange(octaves + 1.0)[:, np.newaxis]
+    w = v / (1.0 + products * slope)
     for steps in range(MOST_INNER + 1):
         f, s = curve_shape(iv, w)
         move = (w + products * f - v) / (1.0 + products * s)
@@ -291,11 +297,14 @@ class ArrayPlan:
     """Resistance in series with each cell while its gate is closed [ohm]."""
     closed: int
     """Newton steps that find the voltage across a cell behind it; 0 where closed gates do not conduct."""
+    closed_slope: float
+    """Slope of a cell of 1 S at 0 V, from which these steps begin [S]."""
 
 
 def make_plan(question: Question, array: int, swing: float, stage: Stage) -> ArrayPlan:
     """Describe one array for vectors of which no cell can see more than ``swing`` [V]."""
     law, factor, steepest = describe_law(question.iv, swing)
+    slope_at_zero = 1.0 if question.iv is None else float(curve_shape(question.iv, np.float64(0.0))[1])
     access, leak, limit = question.lines.r_access_ohm, question.lines.g_leak_siemens, stage.limit
     inner, closed_ohm, closed = 0, 1.0 / leak if leak else 0.0, 0
     if stage.is_short and isinstance(question.iv, Sinh) and swing > MOST_SHORT * question.iv.scale_volt:
@@ -308,10 +317,12 @@ def make_plan(question: Question, array: int, swing: float, stage: Stage) -> Arr
     else:
         g = question.g[array] * factor
         steps = [0, 0]
-        for k, ohm in enumerate((access, closed_ohm)):
+        for k, (ohm, begin) in enumerate(((access, 0.0), (closed_ohm, slope_at_zero))):
             if ohm > 0 and swing > 0:
                 ratio = 2.0 ** math.ceil(math.log2(max(ohm * float(g.max()), 1e-12)))
-                found = count_inner_steps(question.iv, swing, ratio)
+                least = max(float(np.min(g, where=g > 0, initial=g.max())), ratio / ohm * 2.0**-OCTAVES)
+                octaves = OCTAVES if begin == 0.0 else math.ceil(math.log2(ratio / (ohm * least)))
+                found = count_inner_steps(question.iv, swing, ratio, begin, octaves)
                 steps[k], limit = (0, 0) if found is None else (found, limit)  # left to nodal analysis
         inner, closed = steps
     first, second = lay_lines(question, g)
@@ -319,5 +330,5 @@ def make_plan(question: Question, array: int, swing: float, stage: Stage) -> Arr
     goal = plan_goal(question, first, second, steepest, slope, stage, limit)
     return ArrayPlan(
         law=law, first=first, second=second, goal=goal, access_ohm=access, inner=inner, closed_ohm=closed_ohm,
-        closed=closed,
+        closed=closed, closed_slope=slope_at_zero,
     )  # fmt: skip

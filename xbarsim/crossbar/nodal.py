@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.config.iv import Curve, cell_current
+from xbarsim.config.iv import Curve, Selector, cell_current
 from xbarsim.crossbar.circuit import Circuit
 from xbarsim.errors import SolverError
 
@@ -33,6 +33,11 @@ STALLED = 100.0
 """Residual at which a vector counts as solved where no step improves it, relative to the one that is asked for [-]."""
 LEAK = 16 * np.finfo(np.float64).eps
 """Leak to ground of the nodes of a matrix that is singular in rounding, relative to their conductance [-]."""
+LEAKS = (1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-16, 1e-18)
+"""Conductances parallel to cells that help Newton's steps where slopes vanish, in turn, relative to the cells [-]."""
+SOFTEST, NARROWING = 0.25, 0.7
+"""Width of a softened selector's step to begin with, relative to its threshold, and its factor from solution to
+solution [-]."""
 FLATTEST = 0.1
 """Slope along a Newton step, relative to where it starts, at which it need not be shortened any more [-]."""
 
@@ -180,7 +185,7 @@ def solve_nodes(
         for n, vector in enumerate(vectors):
             if start is not None and start[n].any():
                 _place(equations, start[n], volt[n])
-            volt[n], iterations[n] = _solve_newton(equations, g, volt[n], iv, max_iterations, vector)
+            volt[n], iterations[n] = _solve_curved(equations, g, volt[n], iv, max_iterations, vector)
     return _measure(equations, g, volt, iv, iterations)
 
 
@@ -208,15 +213,60 @@ def _place(equations: NodalEquations, start: Array, volt: Array) -> None:
     volt[node[is_free]] = known[is_free]
 
 
-def _solve_newton(
+def _solve_curved(
     equations: NodalEquations, g: Array, volt: Array, iv: Curve, max_iterations: int, vector: int
 ) -> tuple[Array, int]:
-    """Improve the voltages of one vector from the ohmic solution; return them and the steps taken."""
+    """Improve the voltages of one vector by Newton's steps; return them and the steps taken.
+
+    Where they do not converge, cells get a small conductance in parallel and selectors a larger width, which shrink
+    from one solution to the next, until rounding of node voltages hides what is left.
+    """
+    found = _solve_newton(equations, g, volt, iv, max_iterations, 0.0)
+    taken, at = found.steps, volt
+    if found.is_solved:
+        return found.volt, taken
+    width = SOFTEST * iv.threshold_volt if isinstance(iv, Selector) else 0.0
+    while isinstance(iv, Selector) and width > iv.width_volt:
+        softer, width = iv.model_copy(update={"width_volt": width}), width * NARROWING
+        part = _solve_newton(equations, g, at, softer, max_iterations, LEAKS[0])
+        at, taken = part.volt, taken + part.steps
+    for leak in (*LEAKS, 0.0):
+        part = _solve_newton(equations, g, at, iv, max_iterations, leak)
+        taken += part.steps
+        if not part.is_solved:
+            break
+        at = part.volt
+    found = _solve_newton(equations, g, at, iv, 0, 0.0)
+    if found.residual <= STALLED * TOLERANCE:
+        return found.volt, taken
+    raise SolverError(
+        f"v_in: vector {vector}: Newton came to a residual of {found.residual:.1e} of the largest line current in "
+        f"{max_iterations} steps; {TOLERANCE:g} is needed"
+    )
+
+
+class _NewtonSteps(NamedTuple):
+    """Where Newton's steps came to."""
+
+    volt: Array
+    """(groups,) voltages [V]."""
+    steps: int
+    """Steps taken."""
+    is_solved: bool
+    """Whether the residual is small enough."""
+    residual: float
+    """Largest violation of Kirchhoff's current law, relative to the largest current of a line [-]."""
+
+
+def _solve_newton(
+    equations: NodalEquations, g: Array, volt: Array, iv: Curve, max_iterations: int, leak: float
+) -> _NewtonSteps:
+    """Improve the voltages of one vector, (groups,), by damped Newton steps; ``leak`` is parallel to cells."""
     siemens = np.concatenate([equations.wire_siemens, g.ravel()])
     wires = len(equations.wire_siemens)
     free = equations.reached(siemens)
     if not free.any():
-        return volt, 0
+        return _NewtonSteps(volt, 0, True, 0.0)
     inner = equations.incidence[:, free].tocsc()
     fixed = volt[~equations.is_free]
     low, high = fixed.min(), fixed.max()
@@ -227,7 +277,10 @@ def _solve_newton(
         across = equations.incidence @ at
         current, slope = siemens * across, siemens.copy()
         shape, bend = cell_current(iv, across[wires:])
-        current[wires:], slope[wires:] = siemens[wires:] * shape, siemens[wires:] * bend
+        current[wires:], slope[wires:] = (
+            siemens[wires:] * (shape + leak * across[wires:]),
+            siemens[wires:] * (bend + leak),
+        )
         return inner.T @ current, slope, current
 
     excess, slope, current = kirchhoff(volt)
@@ -235,7 +288,7 @@ def _solve_newton(
         largest = _largest_line(equations.circuit, current[wires:])
         rounding = ROUNDING * (reach @ (slope * swing + np.abs(current)))
         if (np.abs(excess) <= TOLERANCE * largest + rounding).all():
-            return volt, step
+            return _NewtonSteps(volt, step, True, 0.0)
         if step == max_iterations:
             break
         move = np.zeros_like(volt)
@@ -250,13 +303,9 @@ def _solve_newton(
             share *= 0.5
         else:
             if (np.abs(excess) <= STALLED * (TOLERANCE * largest + rounding)).all():
-                return volt, step  # rounding of node voltages hides what is left
+                return _NewtonSteps(volt, step, True, 0.0)  # rounding of node voltages hides what is left
         volt = trial
-    reached = np.abs(excess).max() / (largest or 1.0)
-    raise SolverError(
-        f"v_in: vector {vector}: Newton came to a residual of {reached:.1e} of the largest line current in "
-        f"{max_iterations} steps; {TOLERANCE:g} is needed"
-    )
+    return _NewtonSteps(volt, max_iterations, False, float(np.abs(excess).max() / (largest or 1.0)))
 
 
 def _largest_line(circuit: Circuit, cell: Array) -> float:

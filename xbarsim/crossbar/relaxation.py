@@ -206,12 +206,12 @@ def relax_vectors(question: Question, array: int, plan: ArrayPlan, part: NDArray
     one = LineSet(
         1.0, is_gated, len(first.g), first.g.shape[1], first.g, x, (WIDTH, 0) if is_row else (0, WIDTH),
         first.ladder.ohm, first.ohm_step, *first.connect(driven, volt), (down, along) if is_row else (along, down),
-        plan.access_ohm, plan.inner, plan.closed_ohm, plan.closed,
+        plan.access_ohm, plan.inner, plan.closed_ohm, plan.closed, plan.closed_slope,
     )  # fmt: skip
     two = LineSet(
         -1.0, is_gated, len(second.g), second.g.shape[1], second.g, x, (0, WIDTH), second.ladder.ohm, second.ohm_step,
         *second.connect(sensed, np.zeros((cols, WIDTH))), (along, down), plan.access_ohm, plan.inner,
-        plan.closed_ohm, plan.closed,
+        plan.closed_ohm, plan.closed, plan.closed_slope,
     )  # fmt: skip
     dtype = space.fields.dtype.type
     space.state[DONE] = 1.0
