@@ -17,6 +17,7 @@ import typer
 
 from xbarsim.cli import (
     _options,
+    _volume,
     compare,
     demo,
     estimate,
@@ -38,13 +39,13 @@ _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name
 
 
 def build_command() -> Any:
-    """Assemble the command line from its subcommands, one file each; each of them takes ``--plugin``."""
+    """Assemble the command line from its subcommands, one file each; all take ``--plugin``, ``-q`` and ``-v``."""
     app = typer.Typer(
         name="xbarsim",
         help="Simulate neural networks on memristive crossbars and processing-in-memory chips.",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_take_options)
@@ -57,8 +58,9 @@ def build_command() -> Any:
     app.add_typer(network.app, name="network")
     app.add_typer(search.app, name="search")
     command = typer.main.get_command(app)
-    plugin = next(option for option in command.params if option.name == "plugin")
-    _add_option(command, plugin)
+    for option in command.params:
+        if option.name in ("plugin", "quiet", "verbose"):
+            _add_option(command, option)
     return command
 
 
@@ -79,6 +81,8 @@ def _show_version(wanted: bool) -> None:
 
 def _take_options(
     plugin: _options.Plugin = [],  # noqa: B006 (typer copies it)
+    quiet: _volume.Quiet = False,
+    verbose: _volume.Verbose = False,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
@@ -102,6 +106,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     _show_warnings_in_one_line()
     _stopped.clear()
+    _volume.reset_volume()
     try:
         code = _invoke(arguments)
         sys.stdout.flush()
@@ -125,10 +130,10 @@ def _invoke(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         return _fail(f"{error.format_message()}{hint}", 2)
-    except SolverError as error:
-        return _fail(str(error), 3)
     except XbarsimError as error:
-        return _fail(str(error), 2)
+        if _volume.VOLUME.verbose:
+            _volume.LOG.info("where it comes from", exc_info=error)
+        return _fail(str(error), 3 if isinstance(error, SolverError) else 2)
     except Interrupted as error:
         return _fail_stopped(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -178,7 +183,9 @@ def _show_warnings_in_one_line() -> None:
     import warnings
 
     def show(message: Warning | str, category: type[Warning], *_: object) -> None:
-        if issubclass(category, (DeprecationWarning, FutureWarning)):  # of a library: not for users
+        if _volume.VOLUME.quiet or issubclass(
+            category, (DeprecationWarning, FutureWarning)
+        ):  # of a library: not for users
             return
         typer.echo(shorten_message(f"xbarsim: warning: {message}"), err=True)
 

@@ -7,14 +7,38 @@ from typing import Annotated, Any
 
 import typer
 
+from xbarsim.cli._volume import VOLUME, take_json
 from xbarsim.errors import ConfigError, show_value
 
+
+def complete_network(incomplete: str) -> list[str]:
+    """List the names of shipped networks that begin so, for a shell."""
+    from xbarsim.network import list_networks
+
+    return [name for name in list_networks() if name.startswith(incomplete)]
+
+
+def complete_hardware(incomplete: str) -> list[str]:
+    """List the names of shipped hardware files that begin so, for a shell."""
+    from xbarsim.config import list_hardware
+
+    return [name for name in list_hardware() if name.startswith(incomplete)]
+
+
 Network = Annotated[
-    str, typer.Argument(metavar="NETWORK", help="An .onnx or .yaml file, or a name (xbarsim network list).")
-]
+    str,
+    typer.Argument(
+        metavar="NETWORK", autocompletion=complete_network,
+        help="An .onnx or .yaml file, or a name (xbarsim network list).",
+    ),
+]  # fmt: skip
 Hardware = Annotated[
-    str, typer.Option("--hardware", metavar="HW", help="A .yaml file, or a name (xbarsim hardware list).")
-]
+    str,
+    typer.Option(
+        "--hardware", metavar="HW", autocompletion=complete_hardware,
+        help="A .yaml file, or a name (xbarsim hardware list).",
+    ),
+]  # fmt: skip
 Set = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Override one hardware key, e.g. adc.bits=6; may be repeated."),
@@ -82,7 +106,9 @@ ActivationBits = Annotated[
     int | None,
     typer.Option("--activation-bits", metavar="B", help="Bits of an input.  [default: that of the hardware]"),
 ]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results to a JSON file.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the results to a JSON file; -: standard output.")
+]
 ReportFolder = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write an HTML page with figures and tables.")
 ]
@@ -316,7 +342,7 @@ def check_outputs(json: Path | None, report: Path | None, trace: Path | None = N
     from xbarsim.store import check_file, check_folder
 
     for option, file in (("--json", json), ("--trace", trace)):
-        if file is not None:
+        if file is not None and not (option == "--json" and take_json(file)):
             check_file(file, option)
     if report is not None:
         check_folder(report, "--report")
@@ -340,5 +366,5 @@ def check_folder(folder: Path, option: str = "--out") -> None:
 
 def show_written(paths: list[Path]) -> None:
     """Print the paths of what was written."""
-    for path in paths:
-        typer.echo(f"wrote {path}")
+    for path in [] if VOLUME.quiet else paths:
+        typer.echo(f"wrote {path}", err=VOLUME.piped)

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from xbarsim.cli._volume import LOG, VOLUME
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -32,12 +34,14 @@ class ProgressDisplay:
         self._tasks: dict[str, TaskID] = {}
         self._stage = ""
         self._started = self._shown = 0.0
-        self._first = 0
+        self._first = self._done = 0
         self._place: Any = None
 
     def __enter__(self) -> ProgressDisplay:
         """Start showing progress."""
         self._shown = time.monotonic()
+        if VOLUME.quiet:
+            return self
         if is_notebook():
             self._place = _open_place()
         elif self._stream.isatty():
@@ -49,6 +53,8 @@ class ProgressDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop showing progress; finished bars are removed."""
+        self._log_stage()
+        self._stage = ""
         if self._bars is not None:
             self._bars.stop()
         if self._place is not None:
@@ -66,7 +72,11 @@ class ProgressDisplay:
             Units of work, for example images.
         """
         if stage != self._stage:
+            self._log_stage()
             self._stage, self._started, self._first = stage, time.monotonic(), done
+        self._done = done
+        if VOLUME.quiet:
+            return
         if self._place is not None:
             self._show_bar(stage, done, total)
             return
@@ -76,6 +86,11 @@ class ProgressDisplay:
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=total, completed=done)
         self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def _log_stage(self) -> None:
+        """Log the stage that ends (``--verbose``)."""
+        if self._stage:
+            LOG.info("%s: %d in %.2f s", self._stage, self._done, time.monotonic() - self._started)
 
     def _show_line(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()

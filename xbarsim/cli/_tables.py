@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from xbarsim.cli._volume import VOLUME
 from xbarsim.report.extra import list_extras
 from xbarsim.report.quantity import describe_column, list_unpriced, show_number
 from xbarsim.units import format_si
@@ -34,10 +35,13 @@ _COST_ROWS = (
 
 
 def make_console() -> Console:
-    """Return the console that results go to: standard output, 80 columns where it is no terminal."""
+    """Return the console that results go to: standard output, or standard error where ``--json -`` has taken it.
+
+    It has 80 columns where it is no terminal.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, markup=False)  # units stand in square brackets, as markup does
+    return Console(highlight=False, markup=False, stderr=VOLUME.piped)  # units stand in square brackets, as markup does
 
 
 def new_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarsim.errors import ConfigError
+
 if TYPE_CHECKING:
     from typing import TypeGuard
 
@@ -14,14 +16,16 @@ _ACCURACY = ("reference", "quantized", "hardware", "degradation")
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A.json", help="JSON file written with --json.")],
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="JSON file written with --json; -: standard input.")],
     second: Annotated[Path, typer.Argument(metavar="B.json", help="Second JSON file.")],
 ) -> None:
     """Compare two results written with --json."""
     from xbarsim.cli._tables import make_console, new_table, unpriced_lines
     from xbarsim.report import read_json
 
-    a, b = read_json(first), read_json(second)
+    if str(first) == str(second) == "-":
+        raise ConfigError("A.json and B.json: both are -; only one can come from standard input")
+    a, b = (read_json("/dev/stdin" if str(path) == "-" else path) for path in (first, second))
     console = make_console()
     for letter, path, document in (("A", first, a), ("B", second, b)):
         console.print(f"{letter}: {_describe(path, document)}")

@@ -7,10 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from xbarsim.cli import _options
+from xbarsim.cli._volume import take_json
 
 app = typer.Typer(help="List, show, check or compare hardware files; print their schema.", rich_markup_mode=None)
 
-_Name = Annotated[str, typer.Argument(metavar="HW", help="A .yaml file, or a name (xbarsim hardware list).")]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="HW", autocompletion=_options.complete_hardware,
+        help="A .yaml file, or a name (xbarsim hardware list).",
+    ),
+]  # fmt: skip
 
 
 @app.command("list")
@@ -82,12 +89,14 @@ def diff(
     one, two = (api.load_hardware(name, changes) for name in (first, second))
     found = compare_hardware(one, two)
     if json is not None:
-        import json as library
-
-        from xbarsim.store import write_file
+        from xbarsim.store import encode_json, write_file
 
         rows = [{"key": each.key, "first": each.first, "second": each.second} for each in found]
-        write_file(json, library.dumps({"first": first, "second": second, "keys": rows}, indent=2) + "\n")
+        text = encode_json({"first": first, "second": second, "keys": rows}, indent=2)
+        if take_json(json):
+            typer.echo(text)
+            return
+        write_file(json, text + "\n")
     if not found:
         typer.echo(f"{first} and {second} have the same keys and values")
     else:
@@ -102,8 +111,7 @@ def diff(
             if all(ratings):
                 shown = [f"{r.tops:.4g} TOPS, {r.power_watt:.4g} W, {r.area_m2 * 1e6:.4g} mm2" for r in ratings if r]
                 console.print(f"{title}: {' | '.join(shown)}")
-    if json is not None:
-        typer.echo(f"wrote {json}")
+    _options.show_written([] if json is None else [json])
 
 
 def _write(value: Any) -> str:

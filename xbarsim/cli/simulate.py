@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xbarsim.cli import _ends, _options, _processes
+from xbarsim.cli._volume import take_json
 from xbarsim.errors import ConfigError, ShapeError
 
 if TYPE_CHECKING:
@@ -169,5 +170,12 @@ def load_images(
 
 def write_outputs(result: Any, json: Path | None, report: Path | None) -> list[Path]:
     """Write the requested outputs and return their paths; before anything is printed, since printing may fail."""
-    written = [] if json is None else [result.to_json(json)]
+    from xbarsim.report import describe_report
+    from xbarsim.store import encode_json
+
+    written = []
+    if json is not None and take_json(json):
+        typer.echo(encode_json(result.describe() if hasattr(result, "describe") else describe_report(result), indent=1))
+    elif json is not None:
+        written.append(result.to_json(json))
     return written if report is None else [*written, result.to_html(report)]
