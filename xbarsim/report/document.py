@@ -15,6 +15,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.record import CostReport, Report, describe_record, is_scalar, join_records
 from xbarsim.store import write_file
+from xbarsim.timing import find_bounds
 
 if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
@@ -40,7 +41,7 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     -------
     dict
         ``schema``, ``accuracy``, ``metric`` and ``seconds`` (simulations only), ``cost``, ``unpriced``, ``layers``,
-        ``components``, ``provenance``.
+        ``bounds`` (with a cycle-level simulation), ``components``, ``provenance``.
     """
     document: dict[str, Any] = {"schema": SCHEMA}
     errors: Any = ()
@@ -55,6 +56,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
         document["seconds"] = describe_record(report.seconds)
     layers = join_records(report.cost.layers, errors)
     document["layers"] = [_scalars(row) for row in layers]
+    if report.activity is not None:
+        document["bounds"] = [describe_record(bound) for bound in find_bounds(report.activity)]
     document["components"] = [_scalars(describe_record(record)) for record in report.cost.components]
     document["provenance"] = describe_record(report.provenance)
     if not report.provenance.plugins:
