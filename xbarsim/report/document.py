@@ -15,7 +15,6 @@ from xbarsim.errors import ConfigError
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.record import CostReport, Report, describe_record, is_scalar, join_records
 from xbarsim.store import write_file
-from xbarsim.timing import find_bounds
 
 if TYPE_CHECKING:
     from xbarsim.inference.accuracy import Accuracy
@@ -57,6 +56,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
     layers = join_records(report.cost.layers, errors)
     document["layers"] = [_scalars(row) for row in layers]
     if report.activity is not None:
+        from xbarsim.timing import find_bounds
+
         document["bounds"] = [describe_record(bound) for bound in find_bounds(report.activity)]
     document["components"] = [_scalars(describe_record(record)) for record in report.cost.components]
     document["provenance"] = describe_record(report.provenance)
