@@ -1,7 +1,7 @@
 """Random networks on random hardware, one setting of which grows: what must not become worse.
 
 More arrays, wider links, buses, buffers and off-chip links, and more converters cost neither delay nor throughput; more
-bits never lower the energy of a layer. ``benchmarks/validation/monotone.py`` runs many cases.
+bits never lower the energy of a layer or of the network. ``benchmarks/validation/monotone.py`` runs many cases.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from xbarsim.network.reshape import describe_context, describe_layer
 
 TOLERANCE = 0.01
 """How much worse delay or throughput may become."""
+TRANSPORT = ("buffer", "bus", "tile_register", "router", "link")
+"""Actions that move values between tiles and within them."""
 WIDTHS = (4, 8, 16, 32, 64, 128, 256)
 
 
@@ -46,8 +48,16 @@ def _times(network: Network, hardware: Hardware) -> dict[str, float]:
 
 
 def _energies(network: Network, hardware: Hardware) -> dict[str, float]:
-    """Price every layer by itself: in a network, what its results travel also depends on the tiles of other layers."""
-    oracle, found = xs.CostOracle(hardware, cache=None), {}
+    """Price the network, and every layer by itself; count what its steps do in the network, but for :data:`TRANSPORT`.
+
+    In a network, what the results of a layer travel depends on where the tiles of all layers begin.
+    """
+    oracle, report = xs.CostOracle(hardware, cache=None), xs.estimate(network, hardware)
+    found = {"-energy of the network": -report.energy_joule}
+    for step in report.activity.steps:
+        found |= {
+            f"-{action} of {step.name}": -count for action, count in step.counts.items() if action not in TRANSPORT
+        }
     for node in network.layers:
         cost = oracle.layer(*describe_layer(network, node.name), **describe_context(network, node.name))
         found[f"-energy of {node.name}"] = -cost.energy_joule
