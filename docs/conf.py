@@ -1,12 +1,17 @@
 """Settings of the documentation site: ``sphinx-build -W docs site``."""
 
 import re
+import sys
+from pathlib import Path
 
 from xbarsim import __version__
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "xbarsim"
 release = __version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml"]
+html_math_renderer = "mathml"  # no script and no network
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"xbarsim {release}"
