@@ -1,6 +1,7 @@
 """Sensed currents: exact properties of every topology, oracles, certificates, and bad input."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from hypothesis.extra import numpy as hnp
 from reference.nodal_solve import solve_nodal_transfer
 from reference.two_rails import solve_column
 
+from xbarsim import limits
 from xbarsim.config.iv import Polynomial, Selector, Sinh
-from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report
+from xbarsim.crossbar import TOPOLOGIES, solve_currents, solve_currents_report, solve_settling
 from xbarsim.errors import ConfigError, ShapeError, SolverError
 
 LINEAR = [name for name, item in TOPOLOGIES.items() if not item.has_selector]
 DRIVEN_ROWS = [name for name in LINEAR if TOPOLOGIES[name].inputs == "rows" and not TOPOLOGIES[name].floating]
+SETTLING = {"c_wl_farad": 1e-15, "c_bl_farad": 1e-15, "tol_ampere": 1e-9}
 RESISTANCE = st.sampled_from([0.0, 0.1, 2.5, 30.0, 100.0])
 ARRAY = hnp.arrays(
     np.float64,
@@ -222,3 +225,13 @@ def test_figures_draw_what_the_solvers_return():
     report = solve_currents_report(g, sample_inputs(1, 9)[0], **wires)
     assert len(plot_node_voltage(report.v_wl, report.v_bl).axes) >= 2
     assert plot_current_loss(g, solve_transfer(g, **wires)).axes
+
+
+@pytest.mark.parametrize("solve", [solve_currents_report, partial(solve_settling, **SETTLING)])
+def test_arrays_whose_nodal_matrix_does_not_fit_are_refused_with_the_memory(solve, monkeypatch):
+    monkeypatch.setattr(limits, "find_memory", lambda: 4 << 30)
+    message = (
+        r"^g: nodal analysis of 1024 x 1024 cells: needs at least 6\.4 GB of memory, .* 4\.3 GB; solve_transfer and"
+    )
+    with pytest.raises(ConfigError, match=message):
+        solve(np.full((1024, 1024), 1e-6), np.full(1024, 0.2), r_wl_ohm=1.0, r_bl_ohm=1.0)

@@ -18,7 +18,7 @@ from xbarsim._simd import LANES
 from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
 from xbarsim.crossbar.circuit import Lines, Ohms, gather_lines
-from xbarsim.crossbar.nodal import solve_nodes
+from xbarsim.crossbar.nodal import check_nodal_memory, solve_nodes
 from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
 from xbarsim.crossbar.read import PASSES, STEPS, TOLERANCE, check_finite, read_question
 from xbarsim.crossbar.relaxation import relax_all
@@ -193,6 +193,7 @@ def solve_currents_report(
     """
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
+    check_nodal_memory(*question.g.shape[1:])
     check_steps(max_iterations)
     with np.errstate(over="ignore", invalid="ignore"):
         start = np.zeros((*question.g.shape[:1], question.vectors, 2, *question.g.shape[1:]))

@@ -9,6 +9,7 @@ Sensed currents are summed over the cells of a column, which loses no digits whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from xbarsim.config.iv import Curve, Selector, cell_current
 from xbarsim.crossbar.circuit import Circuit
 from xbarsim.errors import SolverError
+from xbarsim.limits import check_memory
 
 if TYPE_CHECKING:  # SciPy takes a while to import, and most simulations do without
     from scipy.sparse import csc_matrix
@@ -38,6 +40,11 @@ LEAKS = (1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-16, 1e-18)
 SOFTEST, NARROWING = 0.25, 0.7
 """Width of a softened selector's step to begin with, relative to its threshold, and its factor from solution to
 solution [-]."""
+FILL = (12.0, -112.0)
+"""Entries of the factors for each node of a line, by the binary logarithm of the number of cells. Measured from
+128 x 128 to 512 x 512 [-]."""
+ENTRY_BYTES = 24
+"""Memory of an entry while a matrix is factored, measured likewise [bytes]."""
 FLATTEST = 0.1
 """Slope along a Newton step, relative to where it starts, at which it need not be shortened any more [-]."""
 
@@ -109,6 +116,27 @@ class NodalEquations:
         return volt
 
 
+def check_nodal_memory(rows: int, cols: int) -> None:
+    """Refuse arrays whose nodal matrix would not fit the memory of this machine when it is factored.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Size of the array.
+
+    Raises
+    ------
+    ConfigError
+        With the memory that it needs.
+    """
+    size = rows * cols
+    fill = max(FILL[0] * math.log2(size) + FILL[1], 0.0)
+    check_memory(
+        int(2 * size * fill * ENTRY_BYTES), f"g: nodal analysis of {rows} x {cols} cells",
+        "solve_transfer and solve_reads need far less, or give a smaller array",
+    )  # fmt: skip
+
+
 def factor_matrix(incidence: csc_matrix, siemens: Array) -> SuperLU:
     """Factor the conductance matrix of free nodes, which is symmetric and diagonally dominant.
 
@@ -177,6 +205,7 @@ def solve_nodes(
     SolverError
         If Newton does not converge.
     """
+    check_nodal_memory(circuit.rows, circuit.cols)
     equations = NodalEquations(circuit)
     volt = equations.fix(driver_volt)
     iterations = np.ones(len(volt), dtype=np.int64)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.crossbar.circuit import Circuit, Ohms, build_circuit, gather_lines
-from xbarsim.crossbar.nodal import NodalEquations, factor_matrix
+from xbarsim.crossbar.nodal import NodalEquations, check_nodal_memory, factor_matrix
 from xbarsim.crossbar.question import Question, check_question
 from xbarsim.crossbar.topology import Topology
 from xbarsim.errors import ConfigError, SolverError
@@ -135,6 +135,7 @@ def solve_settling(
         raise ConfigError(
             f"g: {len(question.g)} arrays with {question.vectors} vectors; settling is that of one of each"
         )
+    check_nodal_memory(*question.g.shape[1:])
     transient = _Transient(question, c_wl_farad, c_bl_farad)
     found = transient.reduce(FIRST, tol_ampere)
     moments = FIRST
