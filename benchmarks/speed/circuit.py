@@ -6,12 +6,13 @@ One run measures everything, best of several repeats, on one thread except where
   one right-hand side per column (factorisation and solves; the matrix is there already, and the faster of two column
   orders counts) and against ``badcrossbar`` from PyPI (one input vector per row; left out where it is not installed or
   the size before took long), with what the two differ from ours, and how time grows with size;
+* the certificate of an operator against the operator;
 * the peak memory of a process that solves 512 x 512;
 * a stack of 256 arrays of 64 x 64 on two threads against one;
 * gate-driven 1T1R, 1,000 vectors on 128 x 128, against the same ideal float64 product;
 * line relaxation of the cells of ``reference`` (1..10 uS) with a sinh of 0.1 V and of 0.05 V, to 1e-4 and 1e-9 of full
   scale, against Newton's steps with sparse LU from the ohmic solution;
-* 20 vectors of every topology that is relaxed, against sparse nodal analysis.
+* 20 vectors of every topology that is relaxed, with ohmic cells against sparse nodal analysis, and with nonlinear ones.
 
     python benchmarks/speed/circuit.py
     python benchmarks/speed/circuit.py --quick
@@ -20,6 +21,7 @@ One run measures everything, best of several repeats, on one thread except where
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import math
 import resource
@@ -54,13 +56,13 @@ PATIENCE_S = 150.0
 """A peer that took a sixteenth of this at one size is measured at the next."""
 
 
-def best_of(repeats: int, call: Callable[[], object]) -> float:
-    """Return the shortest time of a call [s]."""
+def best_of(repeats: int, call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the shortest time of a call by a clock [s]."""
     best = math.inf
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         call()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, clock() - start)
     return best
 
 
@@ -70,8 +72,8 @@ def make_cells(*shape: int) -> np.ndarray:
 
 
 def solve_ours(g: np.ndarray, threads: int = 1) -> np.ndarray:
-    """Solve with this package."""
-    return solve_transfer(g, r_wl_ohm=OHM, r_bl_ohm=OHM, threads=threads)
+    """Solve with this package, without its certificate."""
+    return solve_transfer(g, r_wl_ohm=OHM, r_bl_ohm=OHM, threads=threads, checked=0)
 
 
 def make_nodal_matrix(g: np.ndarray) -> csc_matrix:
@@ -196,6 +198,24 @@ def read_peak() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
+def compare_certificates(sizes: tuple[int, ...], repeats: int) -> None:
+    """Print the CPU time of certificates over that of the operators that they are of, in turns."""
+    print("Certificate of an operator, CPU time, cells of 1..100 uS and of 1..10 uS")
+    for size in sizes:
+        for factor in (1.0, 0.1):
+            g = factor * make_cells(size, size)
+            times = {0: math.inf, 1: math.inf}
+            for _ in range(repeats + 1):
+                for checked in times:
+                    start = time.process_time()
+                    solve_transfer(g, r_wl_ohm=OHM, r_bl_ohm=OHM, threads=1, checked=checked)
+                    times[checked] = min(times[checked], time.process_time() - start)
+            print(
+                f"  {size}: operator {1e3 * times[0]:.2f} ms, certificate {1e3 * (times[1] - times[0]):.2f} ms: "
+                f"{(times[1] - times[0]) / times[0]:.2f}"
+            )
+
+
 def compare_threads(arrays: int, size: int, repeats: int) -> None:
     """Print what a second thread gains on a stack."""
     g = make_cells(arrays, size, size)
@@ -250,17 +270,21 @@ def compare_newton(vectors: int, size: int, repeats: int) -> None:
 
 
 def compare_topologies(vectors: int, size: int, repeats: int) -> None:
-    """Print the cost of some vectors of every topology that is relaxed."""
+    """Print the CPU time of some vectors of every topology that is relaxed, with ohmic and with nonlinear cells."""
     g, v = 0.1 * make_cells(size, size), make_reads(vectors, size)
     print(f"{vectors} vectors on {size} x {size}, cells of 1..10 uS, to 1e-9")
-    for layout in TOPOLOGIES.values():
-        iv = Selector(threshold_volt=0.1, width_volt=0.005, off_ratio=1e-4) if layout.has_selector else None
-        if layout.solver != "nodes" and iv is None:
+    curves = (
+        None,
+        Sinh(scale_volt=0.1, reference_volt=0.2),
+        Selector(threshold_volt=0.1, width_volt=5e-3, off_ratio=1e-4),
+    )
+    for layout, iv in itertools.product(TOPOLOGIES.values(), curves):
+        if (layout.solver != "nodes" and iv is None) or layout.has_selector != isinstance(iv, Selector):
             continue
         case = {"topology": layout, "iv": iv, "r_wl_ohm": OHM, "r_bl_ohm": OHM, "r_sl_ohm": OHM}
         solve_currents(g, v, threads=1, **case)
-        ours = best_of(repeats, lambda case=case: solve_currents(g, v, threads=1, **case))
-        line = f"  {layout.name}: {1e3 * ours:.1f} ms"
+        ours = best_of(repeats, lambda case=case: solve_currents(g, v, threads=1, **case), time.process_time)
+        line = f"  {layout.name}, {'ohmic' if iv is None else iv.kind}: {1e3 * ours:.1f} ms"
         if iv is None:
             nodal = best_of(1, lambda case=case: solve_currents_report(g, v, **case))
             line += f"; nodal analysis {1e3 * nodal:.0f} ms: {nodal / ours:.0f}x"
@@ -286,6 +310,7 @@ def main() -> None:
     with threadpool_limits(1):
         compare_sizes(SIZES[:2] if options.quick else SIZES, repeats)
         report_memory(64 if options.quick else 512)
+        compare_certificates(SIZES[:2] if options.quick else SIZES[1:4], repeats)
         compare_threads(16 if options.quick else 256, 64, repeats)
         compare_newton(16 if options.quick else 64, 64 if options.quick else 128, repeats)
         compare_topologies(20, 64 if options.quick else 128, repeats)
