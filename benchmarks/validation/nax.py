@@ -7,9 +7,9 @@ and several seeds each: random, hill climbing (one layer at a time), evolution, 
 costs. Searches with accuracy: gradient, with ideal and with non-ideal arrays, on trained weights (examples/
 search_nax.yaml). Every design carries the trained network on the 500 lossless test images; nothing is fine-tuned.
 
-A last table varies what is done about wires: how the off-current is taken, and a gain trimmed for each column.
 Results are kept in the output folder, so that a run that was killed goes on. ``--page`` writes the page with all tables
-and its figure; it computes nothing that is kept already. Published trends: DAC 2022, arXiv 2106.12125.
+and its figure, and leaves its last sections as they are; it computes nothing that is kept already. Published trends:
+DAC 2022, arXiv 2106.12125.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nax_ratio
 from nax_page import write_page
 
 import xbarsim as xs
@@ -37,7 +36,6 @@ BUDGET = 400
 """Designs that a search of EDAP alone prices."""
 METHODS = ("random", "hill climbing", "evolution", "local", "differentiable")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "search_nax.yaml"
-SHARED = EXAMPLE.parent / ".." / ".." / "shared"
 FILES = ("network", "data", "train", "calibration")
 """Keys of the search file that are files below ``--shared``."""
 
@@ -108,7 +106,7 @@ def search_gradient(folder: Path, shared: Path, mode: str, seed: int) -> dict[st
     """Return the design that the gradient search with accuracy found; its folder goes on after a kill."""
     search = load_search(EXAMPLE)
     settings = search.differentiable.model_copy(update={"mode": mode})
-    files = {name: str(shared / Path(getattr(search, name)).relative_to(SHARED)) for name in FILES}
+    files = {name: str(shared / getattr(search, name).partition("shared/")[2]) for name in FILES}
     search = search.model_copy(update={"differentiable": settings, "seed": seed, **files})
     result = run_search(search, folder)
     metrics = dict(result.entries[result.chosen].metrics or {})
@@ -143,28 +141,6 @@ def measure_design(network: Any, layers: dict[str, Any], train: Any, test: Any) 
         "reference": float(accuracy.reference), "edap": cost.edap, "edap_core": cost.edap_core,
         "energy_joule": cost.energy_joule, "delay_s": cost.delay_s, "area_m2": cost.area_m2, "images": len(test[0]),
     }  # fmt: skip
-
-
-SENSING_IMAGES = 200
-SENSING: dict[str, dict[str, Any]] = {
-    "off-current of ideal wires": {"adc.off_current": "known"},
-    "off-current of a column: `nax`": {},
-    "off-current of a column, gain trimmed by column": {"adc.gain_correction": True},
-}
-"""What is done about wires -> changes of `nax`."""
-
-
-def measure_sensing(network: str, train: Any, test: Any) -> dict[str, dict[str, float]]:
-    """Return accuracies of the trained network as it is, by what is done about wires and by size."""
-    found: dict[str, dict[str, float]] = {}
-    for way, changes in SENSING.items():
-        for size in SIZES:
-            hardware = xs.load_hardware("nax", {**changes, **on_arrays(size)})
-            few = (part[:SENSING_IMAGES] for part in test)
-            report = xs.simulate(network, hardware, *few, calibration=train[0][:64], threads=1)
-            assert report.accuracy is not None
-            found.setdefault(way, {})[str(size)] = float(report.accuracy.hardware)
-    return found
 
 
 def main() -> None:
@@ -208,7 +184,7 @@ def main() -> None:
         found[label] = {**measured[name], "arrays": arrays}
         print(f"{label:24s} {found[label]['accuracy']:.1%} {found[label]['edap']:.3e} J s m2", flush=True)
     searched = []
-    for mode in ("ideal", "non-ideal"):
+    for mode in ("non-ideal", "ideal"):
         for seed in range(arguments.gradient_seeds):
             folder = out / f"gradient-{mode}-{seed}"
             run = keep(
@@ -218,11 +194,7 @@ def main() -> None:
             searched.append(run)
             print(mode, seed, f"{searched[-1]['accuracy']:.1%} {searched[-1]['edap']:.3e} J s m2", flush=True)
     if arguments.page is not None:
-        sensing = keep(out / "sensing.json", lambda: {"rows": measure_sensing(network, *parts)})["rows"]
-        ratios = keep(out / "ratios.json", lambda: {"rows": nax_ratio.collect(arguments.shared, nax_ratio.WIRES)})[
-            "rows"
-        ]
-        write_page(arguments.page, found, runs, searched, sensing, ratios)
+        write_page(arguments.page, found, runs, searched)
 
 
 def _parts(space: Space, point: Point) -> tuple[Any, Any]:

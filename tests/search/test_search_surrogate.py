@@ -72,9 +72,9 @@ def test_only_designs_that_may_be_better_are_simulated(taught, space):
 def test_the_process_goes_through_smooth_values_and_is_unsure_far_away():
     x = np.linspace(-3, 0, 15)[:, None]
     y = 1 / (1 + np.exp(-2 * (x[:, 0] + 1.5)))
-    near, far = fit_process(x, y, np.array([-1.1])), fit_process(x, y, np.array([9.0]))
-    assert near[0] == pytest.approx(1 / (1 + np.exp(-0.8)), abs=0.01)
-    assert far[1] > 10 * near[1]
+    means, deviations = fit_process(x, y, np.array([[-1.1], [9.0]]))
+    assert means[0] == pytest.approx(1 / (1 + np.exp(-0.8)), abs=0.01)
+    assert deviations[1] > 10 * deviations[0]
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ network; a choice of the network's shape is refused.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,10 @@ LEAST_NOISE = 1e-5
 """Noise-to-signal ratio that is added to every sum: 50 dB [-]."""
 LENGTHS = (0.5, 1.0, 2.0, 4.0)
 """Length scales of the process that are tried, in decades of noise [-]."""
+NOISES = (1e-3, 1e-2, 1e-1)
+"""Variances of single accuracies that are tried, relative to that of the process [-]."""
+LEAST_VARIANCE = 1e-12
+"""Least variance of the process, where all accuracies are equal [-]."""
 MOST_FEATURES = 6
 """Largest number of groups of layers [-]."""
 PREDICTED = frozenset({ACCURACY, "accuracy.degradation"})
@@ -162,11 +167,27 @@ class Surrogate:
         """
         if len(self._values) < FIRST or any(key not in self._noise for key in self._keys(point)):
             return None
-        x = np.array([self._describe(each) for each in self._points])
-        y = np.array(self._values)
-        mean, deviation = fit_process(x, y, self._describe(point))
+        means, deviations = self.predict_all([point])
         spread = math.sqrt(np.mean(np.square(self.errors))) if self.errors else 0.0
-        return min(1.0, max(0.0, mean)), max(deviation, spread)
+        return float(means[0]), max(float(deviations[0]), spread)
+
+    def predict_all(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
+        """Predict the accuracies of designs all of whose choices are known.
+
+        Parameters
+        ----------
+        points : sequence of tuple
+            Option of every slot.
+
+        Returns
+        -------
+        tuple of ndarray, (points,)
+            Accuracies and their standard deviations [-].
+        """
+        known = np.array([self._describe(each) for each in self._points])
+        asked = np.array([self._describe(each) for each in points])
+        means, deviations = fit_process(known, np.array(self._values), asked)
+        return np.clip(means, 0.0, 1.0), deviations
 
     def skip(self, point: Point, cost: Mapping[str, float]) -> dict[str, float] | None:
         """Decide whether a design needs no simulation.
@@ -233,7 +254,7 @@ class Surrogate:
         return np.log10([LEAST_NOISE + math.fsum(noise[layer] for layer in group) for group in self._groups])
 
 
-def fit_process(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[float, float]:
+def fit_process(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fit a Gaussian process, with the length scale and the noise that make the data most probable.
 
     Parameters
@@ -242,29 +263,27 @@ def fit_process(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[float, fl
         Where values are known.
     y : ndarray, (points,)
         Values.
-    at : ndarray, (features,)
-        Where one is asked for.
+    at : ndarray, (queries, features)
+        Where they are asked for.
 
     Returns
     -------
-    tuple of float
-        Mean and standard deviation of the value, in the unit of ``y``.
+    tuple of ndarray, (queries,)
+        Means and standard deviations of the values, in the unit of ``y``.
     """
     centre = float(np.mean(y))
-    deviations = y - centre
     squared = np.square(x[:, None] - x[None]).sum(axis=2)
-    to_point = np.square(x - at).sum(axis=1)
-    best: tuple[float, float, float] = (-math.inf, centre, 0.0)
-    for length in LENGTHS:
-        for share in (1e-3, 1e-2, 1e-1):
-            kernel = np.exp(-squared / (2 * length**2)) + share * np.eye(len(x))
-            factor = np.linalg.cholesky(kernel)
-            weights = np.linalg.solve(factor.T, np.linalg.solve(factor, deviations))
-            scale = max(float(deviations @ weights) / len(x), 1e-12)
-            likelihood = -0.5 * len(x) * math.log(scale) - float(np.log(np.diag(factor)).sum())
-            if likelihood > best[0]:
-                cross = np.exp(-to_point / (2 * length**2))
-                left = np.linalg.solve(factor, cross)
-                variance = scale * max(1.0 + share - float(left @ left), 0.0)
-                best = likelihood, centre + float(cross @ weights), math.sqrt(variance)
-    return best[1], best[2]
+    to_points = np.square(x[:, None] - at[None]).sum(axis=2)
+    best, found = -math.inf, (np.full(len(at), centre), np.zeros(len(at)))
+    for length, share in itertools.product(LENGTHS, NOISES):
+        kernel = np.exp(-squared / (2 * length**2)) + share * np.eye(len(x))
+        factor = np.linalg.cholesky(kernel)
+        weights = np.linalg.solve(factor.T, np.linalg.solve(factor, y - centre))
+        scale = max(float((y - centre) @ weights) / len(x), LEAST_VARIANCE)
+        likelihood = -0.5 * len(x) * math.log(scale) - float(np.log(np.diag(factor)).sum())
+        if likelihood > best:
+            cross = np.exp(-to_points / (2 * length**2))
+            left = np.linalg.solve(factor, cross)
+            variance = scale * np.maximum(1.0 + share - np.square(left).sum(axis=0), 0.0)
+            best, found = likelihood, (centre + cross.T @ weights, np.sqrt(variance))
+    return found
