@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from xbarsim.errors import ConfigError
+from xbarsim.kept import forget
 from xbarsim.names import suggest_or_list
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -106,6 +107,7 @@ class Table:
         if self._check is not None:
             self._check(name, cls)
         self._classes[name] = cls
+        forget()
         if plugin:
             self._added[name] = _hash_source(cls)
 

@@ -31,7 +31,7 @@ from xbarsim.api.prepare import (
 )
 from xbarsim.api.result import Found, check_truth, describe_array_reads, write_report
 from xbarsim.api.shared import Shared
-from xbarsim.cost import price
+from xbarsim.cost import Cost, price
 from xbarsim.data import Dataset, Stream, open_stream
 from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.data.stream import is_sliced
@@ -42,7 +42,7 @@ from xbarsim.network.execute import check_images
 from xbarsim.report import CostReport, Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
 from xbarsim.rng import check_seed
-from xbarsim.timing import plan_pipeline, simulate_plan
+from xbarsim.timing import Activity, plan_pipeline, simulate_plan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -81,10 +81,7 @@ def estimate(
         If ``chip.count`` is a number and the network does not fit.
     """
     net, record = load_network(network), load_hardware(hardware)
-    plan = plan_pipeline(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
-    check_plausible(Facts(hardware=record))
-    activity = simulate_plan(plan)
-    cost = price(plan, activity)
+    activity, cost = _run_once(net, record, layers, weight_bits, activation_bits)
     settings = {
         "assumed_mean_level": record.assumed_level,
         "assumed_input_activity": record.activity.input_activity,
@@ -92,9 +89,54 @@ def estimate(
     }
     return CostReport(
         cost=cost,
-        provenance=write_provenance(plan, record, layers, 0, settings),
+        provenance=write_provenance(activity.plan, record, layers, 0, settings),
         activity=activity,
     )
+
+
+def find_cost(
+    network: Network,
+    hardware: config.Hardware,
+    layers: Layers | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+) -> Cost:
+    """Return the cost that :func:`estimate` reports, without a report around it.
+
+    Parameters
+    ----------
+    network : Network
+        A network.
+    hardware : Hardware
+        A record.
+    layers, weight_bits, activation_bits
+        As in :func:`estimate`.
+
+    Returns
+    -------
+    Cost
+        Total cost, with its parts by layer and by component.
+
+    Raises
+    ------
+    ConfigError, MappingError
+        As in :func:`estimate`.
+    """
+    return _run_once(network, hardware, layers, weight_bits, activation_bits)[1]
+
+
+def _run_once(
+    network: Network,
+    hardware: config.Hardware,
+    layers: Layers | None,
+    weight_bits: int | None,
+    activation_bits: int | None,
+) -> tuple[Activity, Cost]:
+    """Plan, time and price one inference."""
+    plan = plan_pipeline(network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    check_plausible(Facts(hardware=hardware))
+    activity = simulate_plan(plan)
+    return activity, price(plan, activity)
 
 
 def simulate(

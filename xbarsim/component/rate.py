@@ -5,6 +5,9 @@ from __future__ import annotations
 from xbarsim.component.law import OperatingPoint, Rated
 from xbarsim.component.supply import supply_rating
 from xbarsim.config import Hardware, Rating
+from xbarsim.kept import Kept
+
+_RATINGS: Kept[Rating] = Kept(4096)
 
 
 def rate_component(
@@ -39,15 +42,20 @@ def rate_component(
     ModelRangeWarning
         Once for each key outside a component's table, where the nearest two entries are extrapolated.
     """
+    if mean_level is None and input_activity is None and array_watt is None:
+        key = (id(hardware), name)
+        found = _RATINGS.get(key)
+        if found is not None:
+            return found
+        assumed = (hardware.assumed_level, hardware.activity.input_activity, None)
+        return _RATINGS.put(key, (hardware,), _rate(name, hardware, *assumed))
+    level = hardware.assumed_level if mean_level is None else mean_level
+    activity = hardware.activity.input_activity if input_activity is None else input_activity
+    return _rate(name, hardware, level, activity, array_watt)
+
+
+def _rate(name: str, hardware: Hardware, level: float, activity: float, watt: float | None) -> Rating:
     component = hardware.components[name]
     law: Rated = component  # type: ignore[assignment]
-    rating = law.rate(
-        OperatingPoint(
-            name,
-            hardware,
-            hardware.assumed_level if mean_level is None else mean_level,
-            hardware.activity.input_activity if input_activity is None else input_activity,
-            array_watt,
-        )
-    )
+    rating = law.rate(OperatingPoint(name, hardware, level, activity, watt))
     return supply_rating(rating, component, hardware)

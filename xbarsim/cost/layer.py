@@ -12,9 +12,10 @@ import numpy as np
 
 from xbarsim.component import is_off_chip
 from xbarsim.config import Hardware
-from xbarsim.cost.price import list_prices, price, price_idle
+from xbarsim.cost.price import price
+from xbarsim.cost.price_list import PriceList, price_idle
 from xbarsim.cost.record import Cost
-from xbarsim.cost.unpriced import find_unpriced, list_priced
+from xbarsim.cost.unpriced import find_unpriced
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import Epitome, Network, Node
@@ -117,7 +118,8 @@ def price_layer(
     clock, own = hardware.clock_hz, plan.layers[0].hardware
     cycles = step.finish_cycles - step.start_cycles
     # idle components draw power while the layer works, not while its input arrives
-    idle = math.fsum(price_idle(list_prices(own), part.arrays, activity.interval_s).values())
+    prices = PriceList.make(own)
+    idle = math.fsum(price_idle(prices.tags, part.arrays, activity.interval_s).values())
     energy = part.energy_joule - idle * (1 - step.busy_cycles / activity.interval_cycles)
     throughput, delay = clock / step.busy_cycles, cycles / clock
     return dataclasses.replace(
@@ -129,7 +131,7 @@ def price_layer(
         cycles=cycles,
         layers=(dataclasses.replace(part, energy_joule=energy),),
         components=(),
-        unpriced=find_unpriced([step], {id(own): list_priced(own)}, id(plan.hardware)),
+        unpriced=find_unpriced([step], {id(own): prices.priced}, id(plan.hardware)),
     )
 
 

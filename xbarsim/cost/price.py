@@ -14,22 +14,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from xbarsim.component import (
-    action_energy,
-    count_instances,
-    idle_power,
-    is_off_chip,
-    rate_component,
-    write_energy,
-)
-from xbarsim.component.law import CostLaw, WriteLaw
+from xbarsim.component import action_energy, rate_component, write_energy
+from xbarsim.component.law import WriteLaw
 from xbarsim.config import Hardware
 from xbarsim.config.verify import mean_pulses
-from xbarsim.cost.array_read import AssumedReads, assume_reads
 from xbarsim.cost.operate import Operation, operate
+from xbarsim.cost.price_list import PriceList, Tag, Tags, price_idle, share_area
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
-from xbarsim.cost.unpriced import find_unpriced, list_priced
+from xbarsim.cost.unpriced import find_unpriced
+from xbarsim.kept import Kept
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
 from xbarsim.timing.program import program_seconds, written_cells
@@ -40,85 +35,29 @@ REST = "chip"
 """Name of the record for unused arrays, chip-wide components and off-chip traffic."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tag:
-    """Cost of one component with the hardware of a layer."""
+class Shape(NamedTuple):
+    """What the record of a layer says of its arrays, whatever the design around it."""
 
-    action: str
-    """Action that the component is charged for."""
-    action_joule: float
-    """Energy of one action [J]."""
-    instances: float
-    """Instances for one array (a fraction where arrays share one); for one chip if ``is_chip``."""
-    area_m2: float
-    """Area of those instances [m2]."""
-    idle_watt: float
-    """Static power of those instances [W]."""
-    is_chip: bool
-    """Whether it belongs to a whole chip; its instances, area and power are those of a full chip."""
-    is_off_chip: bool
-    """Whether it is off-chip I/O, of which a chip has the share of its tiles."""
-    reads_arrays: bool
-    """Whether its price depends on the power of array reads, which differs from layer to layer."""
-
-    def count_chips(self, plan: Plan) -> float:
-        """Return how many full chips have as much of it as the chips of a plan."""
-        share = plan.hardware.chip.off_chip_share(plan.tiles_per_chip) if self.is_off_chip else 1
-        return float(plan.chips * share)
+    crossbars: int
+    """Crossbars, a pair of opposite polarity counted once."""
+    arrays: int
+    """Physical arrays."""
+    replication: int
+    """Number of replicas."""
+    utilization: float
+    """Fraction of the cells that hold a weight slice [-]."""
+    rounds: int
+    """Consecutive rounds of array reads for one window."""
+    index_table_bits: int
+    """Size of the index tables of its epitome [bit]."""
+    macs: int
+    """Multiply-accumulate operations of one inference."""
 
 
-Tags = dict[str, Tag]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PriceList:
-    """What the components of one hardware record cost, which several layers may share."""
-
-    hardware: Hardware
-    """The record itself, not an equal one."""
-    tags: Tags
-    """Component -> what it costs."""
-    reads: AssumedReads | None
-    """Power of array reads; None where no price depends on it."""
-    priced: frozenset[str]
-    """Counted actions with a price."""
-
-    @classmethod
-    def make(cls, hardware: Hardware) -> PriceList:
-        """Return the prices of a hardware record."""
-        tags = list_prices(hardware)
-        reads = assume_reads(hardware) if any(tag.reads_arrays for tag in tags.values()) else None
-        return cls(hardware=hardware, tags=tags, reads=reads, priced=list_priced(hardware))
-
-
-def list_prices(hardware: Hardware) -> Tags:
-    """Return the costs of all components by name.
-
-    Parameters
-    ----------
-    hardware : Hardware
-        Hardware of a layer.
-
-    Returns
-    -------
-    dict
-        Component -> tag.
-    """
-    tags = {}
-    for name, component in hardware.components.items():
-        rating, is_chip = rate_component(name, hardware), component.per == "chip"
-        instances = component.count if is_chip else count_instances(component, hardware, "array")
-        tags[name] = Tag(
-            action=component.action or name,
-            action_joule=action_energy(rating),
-            instances=instances,
-            area_m2=instances * rating.area_m2,
-            idle_watt=instances * idle_power(rating),
-            is_chip=is_chip,
-            is_off_chip=is_off_chip(name, hardware),
-            reads_arrays=isinstance(component, CostLaw) and component.reads_arrays,
-        )
-    return tags
+NO_ARRAYS = Shape(0, 0, 1, 0.0, 1, 0, 0)
+"""Of a step without arrays."""
+_ENERGIES: Kept[dict[str, float]] = Kept(4096)
+_SHAPES: Kept[Shape] = Kept(1024)
 
 
 def _list_all(plan: Plan) -> list[PriceList]:
@@ -133,11 +72,6 @@ def _list_all(plan: Plan) -> list[PriceList]:
 def _has_write_law(hardware: Hardware) -> bool:
     """Tell whether a component of the file carries the energy of writing cells."""
     return any(isinstance(component, WriteLaw) for component in hardware.components.values())
-
-
-def _find_list(lists: list[PriceList], hardware: Hardware) -> PriceList:
-    """Return the prices of a hardware record."""
-    return next(each for each in lists if each.hardware is hardware)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -172,32 +106,43 @@ def price(plan: Plan, activity: Activity, *, measured: Mapping[str, Measured] | 
         Total cost, with its parts by layer and by component.
     """
     lists = _list_all(plan)
+    by_hardware = {id(each.hardware): each for each in lists}
     parts: list[LayerCost] = []
+    interval, clock = activity.interval_s, plan.hardware.clock_hz
     for step in activity.steps:
-        hardware = step.layer.hardware if step.layer else plan.hardware
-        prices = _find_list(lists, hardware)
-        tags = prices.tags
-        at = None if step.layer is None else operate(step.layer, (measured or {}).get(step.name), prices.reads)
-        energy = _price_actions(hardware, tags, step.counts, at)
-        area: dict[str, float] = {}
-        if step.layer is not None:
-            if step.counts.get("write") and not _has_write_law(hardware):
-                energy[PROGRAMMING] = step.counts["write"] * write_energy(step.layer.hardware)
-            held = step.layer.arrays * plan.arrays_held / plan.arrays
-            for name, joule in price_idle(tags, held, activity.interval_s).items():
-                energy[name] = energy.get(name, 0.0) + joule
-            area = share_area(tags, held)
-        parts.append(_layer_cost(step, step.layer, energy, area, plan.hardware.clock_hz))
-    parts.append(_price_rest(plan, lists[0].tags, activity.interval_s))
+        layer = step.layer
+        prices = lists[0] if layer is None else by_hardware[id(layer.hardware)]
+        found = None if measured is None else measured.get(step.name)
+        energy = _price_actions(prices, step, found)
+        area: tuple[dict[str, float], float] = ({}, 0.0)
+        if layer is not None:
+            held = _describe_shape(layer).arrays * plan.arrays_held / plan.arrays
+            for name, watt in prices.idle_watt.items():
+                energy[name] = energy.get(name, 0.0) + held * watt * interval
+            area = prices.share_area(held)
+        parts.append(_layer_cost(step, energy, area, clock))
+    parts.append(_price_rest(plan, lists[0].tags, interval))
     return _sum_up(Bill(plan=plan, activity=activity, lists=tuple(lists), parts=tuple(parts)))
 
 
-def _price_actions(
-    hardware: Hardware, tags: Tags, counts: Mapping[str, int | float], at: Operation | None
-) -> dict[str, float]:
-    """Return the energy of the counted actions, by component."""
+def _price_actions(prices: PriceList, step: StepActivity, measured: Measured | None) -> dict[str, float]:
+    """Return the energy of the counted actions, by component; a new dictionary."""
+    layer = step.layer
+    if measured is not None and layer is not None:
+        return _work_out(prices, step, operate(layer, measured, prices.reads))
+    key = (id(step.counts), id(prices), None if layer is None else (id(layer.node), layer.signed))
+    found = _ENERGIES.get(key)
+    if found is None:
+        at = None if layer is None else operate(layer, None, prices.reads)
+        records = (step.counts, prices, None if layer is None else layer.node)
+        found = _ENERGIES.put(key, records, _work_out(prices, step, at))
+    return found.copy()
+
+
+def _work_out(prices: PriceList, step: StepActivity, at: Operation | None) -> dict[str, float]:
+    hardware, counts = prices.hardware, step.counts
     energy = {}
-    for name, tag in tags.items():
+    for name, tag in prices.tags.items():
         count = counts.get(tag.action, 0)
         each = tag.action_joule
         # with the assumptions of the file, components cost what their tags say, but for array reads
@@ -205,71 +150,46 @@ def _price_actions(
             each = action_energy(rate_component(name, hardware, **at.conditions))
         if count and each:
             energy[name] = count * each
+    if step.layer is not None and counts.get("write") and not _has_write_law(hardware):
+        energy[PROGRAMMING] = counts["write"] * write_energy(hardware)
     return energy
 
 
-def price_idle(tags: Tags, arrays: float, interval_s: float) -> dict[str, float]:
-    """Return the static energy of a number of arrays with their share of core and tile.
-
-    Parameters
-    ----------
-    tags : dict
-        Costs of the components.
-    arrays : float
-        Physical arrays [-].
-    interval_s : float
-        Time between two inferences [s].
-
-    Returns
-    -------
-    dict
-        Component -> energy of one inference [J]; absent where it is zero.
-    """
-    return {
-        name: arrays * tag.idle_watt * interval_s for name, tag in tags.items() if tag.idle_watt and not tag.is_chip
-    }
-
-
-def share_area(tags: Tags, arrays: float) -> dict[str, float]:
-    """Return the area of a number of arrays with their share of core and tile.
-
-    Parameters
-    ----------
-    tags : dict
-        Costs of the components.
-    arrays : float
-        Physical arrays [-].
-
-    Returns
-    -------
-    dict
-        Component -> area [m2].
-    """
-    return {name: arrays * tag.area_m2 for name, tag in tags.items() if not tag.is_chip}
+def _describe_shape(layer: LayerPlan) -> Shape:
+    key = (id(layer.node), id(layer.hardware), layer.signed, layer.replicas)
+    found = _SHAPES.get(key)
+    if found is None:
+        tables = sum(layer.epitome.table_bits.values()) if layer.epitome else 0
+        shape = Shape(
+            layer.crossbars, layer.arrays, layer.replicas, layer.utilization, layer.rounds, tables, layer.macs
+        )
+        found = _SHAPES.put(key, (layer.node, layer.hardware), shape)
+    return found
 
 
 def _layer_cost(
-    step: StepActivity, layer: LayerPlan | None, energy: dict[str, float], area: dict[str, float], clock: float
+    step: StepActivity, energy: dict[str, float], area: tuple[dict[str, float], float], clock: float
 ) -> LayerCost:
+    shape = NO_ARRAYS if step.layer is None else _describe_shape(step.layer)
     return LayerCost(
         name=step.name,
         kind=step.kind,
-        crossbars=layer.crossbars if layer else 0,
-        arrays=layer.arrays if layer else 0,
-        replication=layer.replicas if layer else 1,
-        utilization=layer.utilization if layer else 0.0,
+        crossbars=shape.crossbars,
+        arrays=shape.arrays,
+        replication=shape.replication,
+        utilization=shape.utilization,
         windows=step.windows,
-        rounds=layer.rounds if layer else 1,
-        index_table_bits=sum(layer.epitome.table_bits.values()) if layer and layer.epitome else 0,
-        macs=layer.macs if layer else 0,
+        rounds=shape.rounds,
+        index_table_bits=shape.index_table_bits,
+        macs=shape.macs,
         operations=step.operations,
         start_s=step.start_cycles / clock,
         finish_s=step.finish_cycles / clock,
         busy_s=step.busy_cycles / clock,
         energy_joule=math.fsum(energy.values()),
-        area_m2=math.fsum(area.values()),
+        area_m2=area[1],
         energy_by_component=energy,
-        area_by_component=area,
+        area_by_component=area[0],
     )
 
 
@@ -292,22 +212,27 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
     """Cut the same energy and area by component."""
     plan, activity, lists, parts = bill.plan, bill.activity, bill.lists, bill.parts
     share = plan.arrays_held / plan.arrays
-    held: list[tuple[float, Tags]] = []
-    for each in lists:
-        arrays: float = plan.tiles * plan.arrays_per_tile - plan.arrays_held if each is lists[0] else 0
-        for layer in plan.layers:
-            if layer.hardware is each.hardware:
-                arrays += layer.arrays * share
-        held.append((arrays, each.tags))
+    arrays: dict[int, float] = {id(each.hardware): 0 for each in lists}
+    arrays[id(plan.hardware)] = plan.tiles * plan.arrays_per_tile - plan.arrays_held
+    for layer in plan.layers:
+        arrays[id(layer.hardware)] += _describe_shape(layer).arrays * share
+    held = [(arrays[id(each.hardware)], each.tags) for each in lists]
+    joules: dict[str, list[float]] = {}
+    areas: dict[str, list[float]] = {}
+    for part in parts:
+        for name, joule in part.energy_by_component.items():
+            joules.setdefault(name, []).append(joule)
+        for name, area in part.area_by_component.items():
+            areas.setdefault(name, []).append(area)
     totals = activity.totals
     found = []
     for name, own in lists[0].tags.items():
         if own.is_chip:
             shares: list[tuple[float, Tag]] = [(own.count_chips(plan), own)]
         else:
-            shares = [(arrays, tags[name]) for arrays, tags in held]
+            shares = [(count, tags[name]) for count, tags in held]
         idle = math.fsum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
-        energy = math.fsum(part.energy_by_component.get(name, 0.0) for part in parts)
+        energy = math.fsum(joules.get(name, ()))
         found.append(
             ComponentCost(
                 component=name,
@@ -317,10 +242,10 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
                 action_energy_joule=max(0.0, energy - idle),
                 idle_energy_joule=idle,
                 energy_joule=energy,
-                area_m2=math.fsum(part.area_by_component.get(name, 0.0) for part in parts),
+                area_m2=math.fsum(areas.get(name, ())),
             )
         )
-    energy = math.fsum(part.energy_by_component.get(PROGRAMMING, 0.0) for part in parts)
+    energy = math.fsum(joules.get(PROGRAMMING, ()))
     if energy:
         found.append(
             ComponentCost(

@@ -12,10 +12,14 @@ from collections.abc import Iterable, Mapping
 from xbarsim.component import ACTIONS, CostLaw, action_energy, idle_power, rate_component
 from xbarsim.config import Hardware
 from xbarsim.formula import parse_formula
+from xbarsim.kept import Kept
 from xbarsim.timing import StepActivity
 
 WRITE = "write"
 """Action of writing cells, which ``device.write`` prices where no component does."""
+
+
+_FREE: Kept[tuple[tuple[str, int], ...]] = Kept(4096)
 
 
 def list_priced(hardware: Hardware) -> frozenset[str]:
@@ -67,7 +71,11 @@ def find_unpriced(steps: Iterable[StepActivity], priced: Mapping[int, frozenset[
     totals: dict[str, int] = {}
     for step in steps:
         known = priced[id(step.layer.hardware) if step.layer else whole]
-        for action, count in step.counts.items():
-            if action not in known and action in ACTIONS:
-                totals[action] = totals.get(action, 0) + int(count)
+        key = (id(step.counts), id(known))
+        found = _FREE.get(key)
+        if found is None:
+            free = [(name, int(count)) for name, count in step.counts.items() if name in ACTIONS and name not in known]
+            found = _FREE.put(key, (step.counts, known), tuple(free))
+        for action, number in found:
+            totals[action] = totals.get(action, 0) + number
     return {name: totals[name] for name in ACTIONS if name in totals}

@@ -7,6 +7,7 @@ from typing import Any
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
+from xbarsim.kept import Kept
 from xbarsim.names import match_names
 from xbarsim.network import Node
 
@@ -33,6 +34,8 @@ WHOLE_CHIP = (
 """Keys of those sections that belong to the chip nevertheless."""
 
 Choices = Mapping[str, Mapping[str, Any]]
+
+_VARIANTS: Kept[Hardware] = Kept(1024)
 
 
 def choose_hardware(
@@ -77,11 +80,38 @@ def choose_hardware(
         variant = repr(sorted(changes.items()))
         if variant not in variants:
             try:
-                variants[variant] = hardware.override(changes)
+                variants[variant] = vary_hardware(hardware, changes)
             except ConfigError as error:
                 raise ConfigError(f"layer {name}: {error}") from None
         chosen[name] = variants[variant]
     return chosen
+
+
+def vary_hardware(hardware: Hardware, changes: Mapping[str, Any]) -> Hardware:
+    """Return hardware with dotted keys replaced, the same record for the same changes.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        What is changed.
+    changes : mapping
+        Dotted key -> value.
+
+    Returns
+    -------
+    Hardware
+        Validated.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value breaks a rule.
+    """
+    if not all(isinstance(value, (int, float)) for value in changes.values()):  # a text may name a file, which changes
+        return hardware.override(changes)
+    key = (id(hardware), repr(sorted(changes.items())))
+    found = _VARIANTS.get(key)
+    return found if found is not None else _VARIANTS.put(key, (hardware,), hardware.override(changes))
 
 
 def size_grouped(nodes: Sequence[Node], chosen: Mapping[str, Hardware]) -> dict[str, Hardware]:
@@ -106,7 +136,7 @@ def size_grouped(nodes: Sequence[Node], chosen: Mapping[str, Hardware]) -> dict[
         size = hardware.mapping.group_array
         if size is not None and node.groups > 1:
             if id(hardware) not in sized:
-                sized[id(hardware)] = hardware.override({"crossbar.rows": size.rows, "crossbar.cols": size.cols})
+                sized[id(hardware)] = vary_hardware(hardware, {"crossbar.rows": size.rows, "crossbar.cols": size.cols})
             found[node.name] = sized[id(hardware)]
     return found
 

@@ -13,12 +13,15 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.config.coding import CODINGS
 from xbarsim.errors import ConfigError
+from xbarsim.kept import Kept
 from xbarsim.limits import check_limit
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.network import Node
+
+_DRAFTS: Kept[LayerDraft] = Kept(1024)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -258,6 +261,12 @@ def draft_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
     ConfigError
         If the layer is empty, inputs that an epitome adds up become too wide, or nothing stands for its padding.
     """
+    key = (id(node), id(hardware), signed)
+    found = _DRAFTS.get(key)
+    return found if found is not None else _DRAFTS.put(key, (node, hardware), _cut_layer(node, hardware, signed=signed))
+
+
+def _cut_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
     matrix = describe_matrix(node)
     check_limit("windows", matrix.windows, f"layer {node.name}")
     check_limit("weights", matrix.groups * matrix.rows * matrix.cols, f"layer {node.name}")

@@ -6,7 +6,10 @@ import math
 
 from xbarsim.component import rate_component
 from xbarsim.config import Hardware
+from xbarsim.kept import Kept
 from xbarsim.mapping.layer import LayerDraft
+
+_CYCLES: Kept[tuple[int, int]] = Kept(4096)
 
 
 def read_period(layer: LayerDraft, converters: float | None = None) -> int:
@@ -71,8 +74,13 @@ def window_cycles(layer: LayerDraft, converters: float | None = None) -> tuple[i
     int, int
         Occupancy and latency [cycles].
     """
-    occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer, converters))
-    return layer.rounds * occupancy, (layer.rounds - 1) * occupancy + latency
+    key = (id(layer.node), id(layer.hardware), layer.signed, converters)
+    found = _CYCLES.get(key)
+    if found is None:
+        occupancy, latency = pass_cycles(layer.hardware, layer.streams, read_period(layer, converters))
+        cycles = layer.rounds * occupancy, (layer.rounds - 1) * occupancy + latency
+        found = _CYCLES.put(key, (layer.node, layer.hardware), cycles)
+    return found
 
 
 def pass_cycles(hardware: Hardware, streams: int, period: int) -> tuple[int, int]:

@@ -97,7 +97,7 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
         If one replica of every layer is already more than a budget.
     """
     mapping = hardware.mapping
-    drafts = [dataclasses.replace(draft, replicas=_find_fixed(draft) or 1) for draft in drafts]
+    drafts = [_set_replicas(draft, _find_fixed(draft) or 1) for draft in drafts]
     if mapping.replication == "none":
         return drafts
     budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
@@ -144,7 +144,11 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
         chosen = complete(balance_replicas(loads, lambda counts: fits(complete(counts))))
     else:
         chosen = complete([load.share(balance.interval) for load in loads])
-    return [dataclasses.replace(draft, replicas=count) for draft, count in zip(drafts, chosen)]
+    return [_set_replicas(draft, count) for draft, count in zip(drafts, chosen)]
+
+
+def _set_replicas(draft: LayerDraft, replicas: int) -> LayerDraft:
+    return draft if draft.replicas == replicas else dataclasses.replace(draft, replicas=replicas)
 
 
 def refuse_replicas(drafts: Sequence[LayerDraft]) -> list[LayerDraft]:

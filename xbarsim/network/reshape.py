@@ -8,6 +8,7 @@ block becomes its shortcut. Weights are kept where their shape is unchanged, and
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -49,6 +50,8 @@ def reshape_network(
         If a layer cannot take the change.
     """
     kernels, widths = kernels or {}, widths or {}
+    if not kernels and not widths:
+        return remove_branches(network, removed) if removed else network
     shapes = {INPUT: network.input_shape}
     changed = {}
     for node in network.nodes:
@@ -62,7 +65,8 @@ def reshape_network(
     return remove_branches(result, removed) if removed else result
 
 
-def find_branches(network: Network) -> dict[str, tuple[str, int]]:
+@functools.lru_cache(maxsize=64)
+def find_branches(network: Network) -> Mapping[str, tuple[str, int]]:
     """Find the layers that a zero operator can take out.
 
     Parameters
@@ -72,7 +76,7 @@ def find_branches(network: Network) -> dict[str, tuple[str, int]]:
 
     Returns
     -------
-    dict
+    mapping
         Layer -> (addition that its residual branch ends in, which of the addition's inputs the branch is). The branch
         with the fewest layers of an addition is its shortcut and stays.
     """

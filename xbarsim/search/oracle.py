@@ -166,16 +166,26 @@ class CostOracle(Shown):
         MappingError
             If the network does not fit where ``chip.count`` is a number.
         """
-        design = self.design(network, layers)
-        net, choices = design.network, design.layers
+        backbone = load_backbone(network)
+        bits = (weight_bits, activation_bits)
         # the later of two globs wins, so their order belongs to the key
-        name = self._name("cost", net.hash, list(choices.items()), weight_bits, activation_bits)
-        return self._find(
-            name,
-            encode_cost,
-            decode_cost,
-            lambda: api.estimate(net, self.hardware, choices or None, weight_bits, activation_bits).cost,
-        )
+        asked: Hashable = ("cost", backbone.hash, _write_choices(layers), *bits, self._plugins(layers))
+        found: Cost | None = self._memory.get(asked)
+        if found is not None:
+            return found
+        design = self.design(backbone, layers)
+        net, choices = design.network, design.layers
+
+        def work() -> Cost:
+            return api.find_cost(net, self.hardware, choices or None, *bits)
+
+        if self._disk is None:
+            found = work()
+        else:
+            name = self._name("cost", net.hash, list(choices.items()), *bits)
+            found = self._find(name, encode_cost, decode_cost, work)
+        self._keep(asked, found)
+        return found
 
     def accuracy(
         self,
@@ -331,7 +341,7 @@ class CostOracle(Shown):
         """
         net = load_backbone(network)
         choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
-        key = ("design", net.hash, json.dumps(list(choices.items()), default=_refuse))
+        key = ("design", net.hash, _write_choices(choices))
         found: Design | None = self._memory.get(key)
         if found is None:
             self._keep(key, found := apply_choices(net, choices))
@@ -341,8 +351,12 @@ class CostOracle(Shown):
         """Travel to another process without the answers in memory."""
         return {**self.__dict__, "_memory": {}, "_last": {}}
 
+    def _plugins(self, content: Any) -> str:
+        """Return a hash of the plug-ins that choices name; the hash of the hardware has its own."""
+        return hash_plugins(select_plugins(content))
+
     def _name(self, *parts: Any) -> str:
-        plugins = hash_plugins(select_plugins(parts))  # those of choices; the hash of the hardware has its own
+        plugins = self._plugins(parts)
         text = json.dumps([*self._base, *parts, *([plugins] if plugins else [])], sort_keys=True, default=_refuse)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -376,6 +390,14 @@ class CostOracle(Shown):
             for old in list(self._memory)[: max(1, self._limit // 10)]:
                 self._memory.pop(old, None)
         self._memory[key] = answer
+
+
+def _write_choices(layers: Mapping[str, Choice] | None) -> str:
+    """Return choices as text in their order."""
+    try:
+        return json.dumps(list((layers or {}).items()), default=_refuse)
+    except (TypeError, ValueError, AttributeError):
+        raise ConfigError(f"layers: {str(layers)[:80]} is not a mapping of layers to choices") from None
 
 
 def _check_choice(choice: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ def describe_cost(cost: Cost) -> dict[str, Any]:
 
 def encode_cost(cost: Cost) -> bytes:
     """Write a cost with all its parts."""
-    return _encode(dataclasses.asdict(cost))
+    parts = {name: [vars(part) for part in getattr(cost, name)] for name in ("layers", "components")}
+    return _encode({**vars(cost), **parts})
 
 
 def decode_cost(text: bytes) -> Cost:

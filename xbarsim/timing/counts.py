@@ -6,18 +6,40 @@ window reads its whole kernel from the buffer; the overlap of windows is not reu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 
 from xbarsim.component.action import ACTIONS
 from xbarsim.component.quantity import count_formula, list_formulas
 from xbarsim.component.work import NO_ARRAYS, ArrayWork, StepWork
+from xbarsim.kept import Kept
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.mapping.period import conversions_of
 from xbarsim.timing.layout import Layout, StepLayout
 from xbarsim.timing.program import written_cells
 from xbarsim.timing.slots import result_bits
 
-Counts = dict[str, int | float]
+Counts = Mapping[str, int | float]
+
+_COUNTS: Kept[Counts] = Kept(4096)
+_ARRAYS: Kept[ArrayWork] = Kept(1024)
+
+
+class Moved(NamedTuple):
+    """What a step moves in one inference; it depends on where replicas lie."""
+
+    read_bits: int
+    """Operands read from buffers."""
+    bus_bits: int
+    """Bits moved over the buses of tiles."""
+    hop_bits: int
+    """Partial sums and results, once for every link that they pass."""
+    sent: int
+    """Windows whose result leaves its tile."""
+    arrivals: int
+    """Results that arrive at other tiles."""
 
 
 def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
@@ -32,16 +54,44 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
 
     Returns
     -------
-    list of dict
+    list of mapping
         Action -> count of one inference, by step; absent actions do not occur.
     """
-    counted = []
-    for each in layout.steps:
-        work = describe_work(plan, each)
-        counts: Counts = {name: action.count(work) for name, action in ACTIONS.items()}
+    return [_count_step(plan, each) for each in layout.steps]
+
+
+def _count_step(plan: Plan, own: StepLayout) -> Counts:
+    """Count the actions of a step, anew only where hardware, replicas or what it moves differ."""
+    moved, layer = _measure_moved(plan, own), own.layer
+    hardware = plan.hardware if layer is None else layer.hardware
+    about = () if layer is None else (id(layer.node), layer.signed, layer.replicas, plan.turn_count > 1)
+    key = (id(own.step), id(hardware), own.bits, moved, about, len(ACTIONS))
+    found = _COUNTS.get(key)
+    if found is None:
+        work = describe_work(plan, own)
+        counts: dict[str, int | float] = {name: action.count(work) for name, action in ACTIONS.items()}
         counts |= {text: count_formula(text, work) for text in list_formulas(work.hardware)}
-        counted.append({name: count for name, count in counts.items() if count})
-    return counted
+        records = (own.step, hardware) if layer is None else (own.step, hardware, layer.node)
+        found = _COUNTS.put(key, records, {name: count for name, count in counts.items() if count})
+    return found
+
+
+def _measure_moved(plan: Plan, own: StepLayout) -> Moved:
+    """Add up what the replicas of a step move."""
+    layer, bits = own.layer, own.result_bits
+    partial = 0 if layer is None else result_bits(layer)
+    operands = own.operand_bits(plan.hardware.timing.operand_bits) if layer is None else 0
+    read = bus = hops = sent = arrivals = 0
+    for number, replica in enumerate(own.replicas):
+        windows, targets = own.windows_of(number), len(replica.result.ends)
+        if layer is not None:
+            operands = sum([slot.rows for slot in replica.slots]) * layer.activation_bits
+            bus += windows * (operands + bits)
+        read += windows * operands
+        hops += windows * (len(replica.result.links) * bits + replica.gathered_hops * partial)
+        sent += windows if targets else 0
+        arrivals += windows * targets
+    return Moved(read, bus, hops, sent, arrivals)
 
 
 def describe_work(plan: Plan, own: StepLayout) -> StepWork:
@@ -53,25 +103,12 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
         Network on hardware.
     own : StepLayout
         The step.
-
     Returns
     -------
     StepWork
         What its actions are counted from.
     """
     step, layer, bits = own.step, own.layer, own.result_bits
-    partial = 0 if layer is None else result_bits(layer)
-    read = bus = hops = sent = arrivals = 0
-    for number, replica in enumerate(own.replicas):
-        windows, targets = own.windows_of(number), len(replica.result.ends)
-        operands = own.operand_bits(plan.hardware.timing.operand_bits)
-        if layer is not None:
-            operands = sum([slot.rows for slot in replica.slots]) * layer.activation_bits
-            bus += windows * (operands + bits)
-        read += windows * operands
-        hops += windows * (len(replica.result.links) * bits + replica.gathered_hops * partial)
-        sent += windows if targets else 0
-        arrivals += windows * targets
     return StepWork(
         kind=step.kind,
         unit=own.unit.name,
@@ -81,13 +118,17 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
         operations=step.operations,
         activated=step.activated,
         result_bits=bits,
-        arrays=NO_ARRAYS if layer is None else _describe_arrays(layer, partial),
-        read_bits=read,
-        bus_bits=bus,
-        hop_bits=hops,
-        sent=sent,
-        arrivals=arrivals,
+        arrays=NO_ARRAYS if layer is None else _find_arrays(layer),
+        **_measure_moved(plan, own)._asdict(),
     )
+
+
+def _find_arrays(layer: LayerPlan) -> ArrayWork:
+    key = (id(layer.node), id(layer.hardware), layer.signed)
+    found = _ARRAYS.get(key)
+    if found is None:
+        found = _ARRAYS.put(key, (layer.node, layer.hardware), _describe_arrays(layer, result_bits(layer)))
+    return found
 
 
 def _describe_arrays(layer: LayerPlan, sum_bits: int) -> ArrayWork:

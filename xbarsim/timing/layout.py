@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.kept import Kept
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.network import Network
 from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
@@ -22,6 +23,8 @@ from xbarsim.timing.spread import is_aligned, share_tiles
 
 Targets = tuple[tuple[int, ...], ...]
 """Tiles that a result is sent to, by edge."""
+
+_BITS: Kept[Sequence[int]] = Kept(256)
 
 
 class StepReplica(NamedTuple):
@@ -143,10 +146,9 @@ def lay_out(plan: Plan) -> Layout:
     """
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
     steps = _place_steps(plan, locate_tiles(plan), 0, fabric)
-    names = tuple("link " + " ".join(str(part) for part in link) for link in fabric.ids)
     return Layout(
         steps=steps,
-        resources=number_resources(plan.hardware.timing, plan.tiles, names),
+        resources=number_resources(plan.hardware.timing, plan.tiles, tuple(fabric.ids)),
         chip_links=frozenset(fabric.chip_links()),
         io_bits=plan.hardware.timing.io_bits * plan.hardware.chip.off_chip_share(plan.tiles_per_chip),
     )
@@ -262,7 +264,8 @@ def _list_targets(producer: Spot, consumer: Spot, edge: Edge, is_shared: bool) -
 def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepReplica:
     """Find the links of a replica's packets; partial sums first, since links are numbered as they are asked for."""
     home, slots = site
-    if fabric is None:
+    stays = len(slots) < 2 and not any(targets)
+    if fabric is None or stays:
         return StepReplica(
             home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), targets=targets, result=NO_LINKS
         )  # fmt: skip
@@ -271,8 +274,14 @@ def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepR
     return StepReplica(home=home, slots=slots, gathers=gathers, targets=targets, result=result)
 
 
-def _propagate_bits(plan: Plan, flow: Dataflow, layers: dict[int, LayerPlan]) -> list[int]:
+def _propagate_bits(plan: Plan, flow: Dataflow, layers: Mapping[int, LayerPlan]) -> Sequence[int]:
     """Return the bits of a value of every step: the most that any consumer takes, from the output backwards."""
+    key = (id(flow), plan.hardware.activation_bits, tuple([layer.activation_bits for layer in plan.layers]))
+    found = _BITS.get(key)
+    return found if found is not None else _BITS.put(key, (flow,), _find_bits(plan, flow, layers))
+
+
+def _find_bits(plan: Plan, flow: Dataflow, layers: Mapping[int, LayerPlan]) -> Sequence[int]:
     bits = [0] * len(flow.steps)
     for index in reversed(range(len(flow.steps))):
         layer = layers.get(index)

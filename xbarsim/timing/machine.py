@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config.hardware import Timing
 from xbarsim.errors import MappingError
+from xbarsim.kept import Kept
 from xbarsim.mapping import Plan
 from xbarsim.mapping.period import window_cycles
 from xbarsim.timing._kernels import (
@@ -36,6 +36,9 @@ LARGEST = 10**12
 Ints = NDArray[np.int64]
 Indices = NDArray[np.uint32]
 Arrays = dict[str, Any]
+
+
+_EDGES: Kept[Arrays] = Kept(16)
 
 
 class EventTables(NamedTuple):
@@ -148,7 +151,7 @@ def _pace_input(machine: EventTables) -> EventTables:
 
 
 def _cycles(work: int, width: int | Fraction) -> int:
-    return math.ceil(work / width)
+    return -(-work // width)
 
 
 def _ints(values: Sequence[int]) -> Ints:
@@ -165,134 +168,135 @@ def _firsts(sizes: Sequence[int]) -> Ints:
     return np.array([0, *accumulate(sizes)], dtype=np.int64)
 
 
-def _columns(rows: list[Any]) -> Arrays:
-    """Turn named tuples, one a row, into an array for each field."""
-    return {name: _ints(column) for name, column in zip(rows[0]._fields, zip(*rows))}
-
-
-class StepRow(NamedTuple):
-    """Numbers of one step."""
-
-    kind: int
-    windows: int
-    group: int
-    replicas: int
-    unit_cycles: int
-    write_cycles: int
+def _columns(rows: Mapping[str, Sequence[int]]) -> Arrays:
+    """Turn a list for each field into an array for each."""
+    return {name: _ints(values) for name, values in rows.items()}
 
 
 def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
-    rows = []
+    kinds, work, writes = [], [], []
+    write_width = part_width(BUFFER_WRITE, timing)
     for each in layout.steps:
-        step, is_layer = each.step, each.layer is not None
+        step, is_layer, bits = each.step, each.layer is not None, each.result_bits
         if step.kind in ("input", "output"):
-            kind = INPUT_STEP if step.kind == "input" else OUTPUT_STEP
-            work = _cycles(each.result_bits, layout.io_bits)
+            kinds.append(INPUT_STEP if step.kind == "input" else OUTPUT_STEP)
+            work.append(_cycles(bits, layout.io_bits))
         else:
-            kind = LAYER_STEP if is_layer else DIGITAL_STEP
-            work = _cycles(step.values if is_layer else step.operations, part_width(each.unit, timing))
-        write = _cycles(each.result_bits, part_width(BUFFER_WRITE, timing))
-        rows.append(StepRow(kind, step.classes * images, step.group, len(each.replicas), work, write))
-    first_replica, first_window = _firsts([row.replicas for row in rows])[:-1], _firsts([row.windows for row in rows])
-    return _columns(rows) | {"first_replica": first_replica, "first_window": first_window}
-
-
-class CopyRow(NamedTuple):
-    """Numbers of one replica."""
-
-    unit: int
-    merge_unit: int
-    write_port: int
-    merge_cycles: int
+            kinds.append(LAYER_STEP if is_layer else DIGITAL_STEP)
+            work.append(_cycles(step.values if is_layer else step.operations, part_width(each.unit, timing)))
+        writes.append(_cycles(bits, write_width))
+    windows, replicas = [each.step.classes * images for each in layout.steps], [len(e.replicas) for e in layout.steps]
+    columns = {
+        "kind": kinds, "windows": windows, "group": [each.step.group for each in layout.steps], "replicas": replicas,
+        "unit_cycles": work, "write_cycles": writes,
+    }  # fmt: skip
+    return _columns(columns) | {"first_replica": _firsts(replicas)[:-1], "first_window": _firsts(windows)}
 
 
 def _tabulate_replicas(layout: Layout, timing: Timing) -> Arrays:
-    rows, resources, lanes = [], layout.resources, part_width(VECTOR, timing)
+    resources, lanes = layout.resources, part_width(VECTOR, timing)
     ends = {"input": resources.input, "output": resources.output}
+    units: list[int] = []
+    merge_units: list[int] = []
+    ports: list[int] = []
+    cycles: list[int] = []
     for index, each in enumerate(layout.steps):
-        for replica in each.replicas:
-            unit = ends.get(each.step.kind, resources.part(each.unit, replica.home, index))
-            merge_unit = resources.part(VECTOR, replica.home, index)
-            write_port = resources.part(BUFFER_WRITE, replica.home, index)
-            merged = sum(slot.outputs for slot in replica.slots if slot.tile != replica.home)
-            rows.append(CopyRow(unit, merge_unit, write_port, _cycles(merged, lanes)))
-    return _columns(rows)
-
-
-class SlotRow(NamedTuple):
-    """Numbers of one slot; a digital step has one in its home tile, the input none."""
-
-    slot_wires: int
-    slot_buffer: int
-    slot_read: int
-    slot_bus: int
-    slot_occupancy: int
-    slot_latency: int
+        end, part = ends.get(each.step.kind), each.unit
+        for home, slots, *_ in each.replicas:
+            units.append(resources.part(part, home, index) if end is None else end)
+            merge_units.append(resources.part(VECTOR, home, index))
+            ports.append(resources.part(BUFFER_WRITE, home, index))
+            merged = sum([slot.outputs for slot in slots if slot.tile != home]) if len(slots) > 1 else 0
+            cycles.append(_cycles(merged, lanes))
+    return _columns({"unit": units, "merge_unit": merge_units, "write_port": ports, "merge_cycles": cycles})
 
 
 def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
-    rows: list[SlotRow] = []
+    """Tabulate slots; a digital step has one in its home tile, the input none."""
     sizes: list[int] = []
+    columns: dict[str, list[int]] = {
+        "slot_wires": [], "slot_buffer": [], "slot_read": [], "slot_bus": [], "slot_occupancy": [], "slot_latency": [],
+    }  # fmt: skip
+    wires, ports, read, bus, occupied, late = columns.values()
     resources, reads, loads = layout.resources, part_width(BUFFER_READ, timing), part_width(BUS, timing)
     for index, each in enumerate(layout.steps):
         layer = each.layer
         if layer is None:
-            read = _cycles(each.operand_bits(timing.operand_bits), reads)
-            for replica in each.replicas if each.step.kind != "input" else ():
-                wires, port = resources.part(BUS, replica.home, index), resources.part(BUFFER_READ, replica.home, index)
-                rows.append(SlotRow(wires, port, read, 0, 0, 0))
-            sizes.extend([0 if each.step.kind == "input" else 1] * len(each.replicas))
-            continue
-        occupancy, latency = window_cycles(layer)
-        for replica in each.replicas:
-            sizes.append(len(replica.slots))
-            for slot in replica.slots:
-                bits = slot.rows * layer.activation_bits
-                wires, port = resources.part(BUS, slot.tile, index), resources.part(BUFFER_READ, slot.tile, index)
-                rows.append(SlotRow(wires, port, _cycles(bits, reads), _cycles(bits, loads), occupancy, latency))
-    return _columns(rows) | {"first_slot": _firsts(sizes)}
+            is_input = each.step.kind == "input"
+            operands = 0 if is_input else _cycles(each.operand_bits(timing.operand_bits), reads)
+            sizes += [0 if is_input else 1] * len(each.replicas)
+            tiles, bits = [] if is_input else [replica.home for replica in each.replicas], 0
+            read += [operands] * len(tiles)
+            bus += [0] * len(tiles)
+            occupancy = latency = 0
+        else:
+            occupancy, latency = window_cycles(layer)
+            bits = layer.activation_bits
+            slots = [slot for replica in each.replicas for slot in replica.slots]
+            sizes += [len(replica.slots) for replica in each.replicas]
+            tiles = [slot.tile for slot in slots]
+            read += [_cycles(slot.rows * bits, reads) for slot in slots]
+            bus += [_cycles(slot.rows * bits, loads) for slot in slots]
+        wires += [resources.part(BUS, tile, index) for tile in tiles]
+        ports += [resources.part(BUFFER_READ, tile, index) for tile in tiles]
+        occupied += [occupancy] * len(tiles)
+        late += [latency] * len(tiles)
+    return _columns(columns) | {"first_slot": _firsts(sizes)}
 
 
-class LinkRow(NamedTuple):
-    """Numbers of one link on the way of a packet."""
+class Packets:
+    """Links on the way of packets, numbered through."""
 
-    tree_link: int
-    tree_parent: int
-    tree_cycles: int
+    def __init__(self, layout: Layout, timing: Timing) -> None:
+        self.links: list[int] = []
+        self.parents: list[int] = []
+        self.cycles: list[int] = []
+        self._layout, self._width = layout, timing.link_bits
+
+    def add(self, tree: Tree, bits: int) -> tuple[int, int]:
+        """Add the links of one packet; return where they begin and end."""
+        first, layout = len(self.links), self._layout
+        if not tree.links:
+            return first, first
+        base, between = layout.resources.first_link, layout.chip_links
+        inside = _cycles(bits, self._width)
+        self.links += [base + link for link in tree.links]
+        self.parents += [first + parent if parent >= 0 else -1 for parent in tree.parents]
+        if between:
+            self.cycles += [_cycles(bits, layout.io_bits) if link in between else inside for link in tree.links]
+        else:
+            self.cycles += [inside] * len(tree.links)
+        return first, len(self.links)
 
 
 def _tabulate_packets(layout: Layout, timing: Timing) -> Arrays:
     """Number the links of all packets: by replica the partial sums of its slots, then its result."""
-    rows: list[LinkRow] = []
-    gathers: list[tuple[int, int]] = []
-    trees: list[tuple[int, int]] = []
+    packets = Packets(layout, timing)
+    gather_first: list[int] = []
+    gather_last: list[int] = []
+    first_tree: list[int] = []
+    last_tree: list[int] = []
     for each in layout.steps:
-        partial = result_bits(each.layer) if each.layer is not None else 0
+        partial, bits = result_bits(each.layer) if each.layer is not None else 0, each.result_bits
         for replica in each.replicas:
             for slot, tree in zip(replica.slots, replica.gathers):
-                gathers.append(_add_packet(rows, layout, timing, tree, slot.outputs * partial))
-            if each.layer is None and each.step.kind != "input":
-                gathers.append((0, 0))  # the slot of a digital step
-            trees.append(_add_packet(rows, layout, timing, replica.result, each.result_bits))
-    arrays: Arrays = _columns(rows) if rows else {name: _ints([]) for name in LinkRow._fields}
-    arrays["gather_first"], arrays["gather_last"] = np.array(gathers, dtype=np.int64).reshape(-1, 2).T
-    arrays["first_tree"], arrays["last_tree"] = np.array(trees, dtype=np.int64).T
-    return arrays | _tabulate_targets(layout, arrays["first_tree"])
+                first, last = packets.add(tree, slot.outputs * partial)
+                gather_first.append(first)
+                gather_last.append(last)
+            if each.layer is None and each.step.kind != "input":  # the slot of a digital step
+                gather_first.append(0)
+                gather_last.append(0)
+            first, last = packets.add(replica.result, bits)
+            first_tree.append(first)
+            last_tree.append(last)
+    columns = {
+        "tree_link": packets.links, "tree_parent": packets.parents, "tree_cycles": packets.cycles,
+        "gather_first": gather_first, "gather_last": gather_last, "first_tree": first_tree, "last_tree": last_tree,
+    }  # fmt: skip
+    return _columns(columns) | _tabulate_targets(layout, first_tree)
 
 
-def _add_packet(rows: list[LinkRow], layout: Layout, timing: Timing, tree: Tree, bits: int) -> tuple[int, int]:
-    """Add the links of one packet; return where they begin and end."""
-    first = len(rows)
-    if not tree.links:
-        return first, first
-    base = layout.resources.first_link
-    for link, parent in zip(tree.links, tree.parents):
-        width = layout.io_bits if link in layout.chip_links else timing.link_bits
-        rows.append(LinkRow(base + link, first + parent if parent >= 0 else -1, _cycles(bits, width)))
-    return first, len(rows)
-
-
-def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
+def _tabulate_targets(layout: Layout, first_tree: Sequence[int]) -> Arrays:
     """List where a replica's result leaves its links, by replica and edge."""
     first_dest: list[int] = []
     dest_first: list[int] = []
@@ -304,7 +308,7 @@ def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
             first_dest.append(len(dest_first))
             for targets in replica.targets:
                 dest_first.append(len(ends))
-                ends.extend(int(first_tree[number]) + replica.result.ends[tile] for tile in targets)
+                ends += [first_tree[number] + replica.result.ends[tile] for tile in targets]
                 dest_last.append(len(ends))
             number += 1
     found = {"first_dest": first_dest, "dest_first": dest_first, "dest_last": dest_last, "dest_tree": ends}
@@ -312,7 +316,16 @@ def _tabulate_targets(layout: Layout, first_tree: Ints) -> Arrays:
 
 
 def _tabulate_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arrays:
-    """Number edges by producer; ``room`` is what a consumer keeps of each stream [bits]."""
+    """Number edges by producer; ``room`` is what a consumer keeps of each stream [bits]. They depend on no array."""
+    steps = layout.steps
+    key = (id(steps[0].step), tuple([each.bits for each in steps]), images, room, limited)
+    found = _EDGES.get(key)
+    if found is None:
+        found = _EDGES.put(key, (steps[0].step,), _list_edges(layout, images, room, limited=limited))
+    return found
+
+
+def _list_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arrays:
     steps = layout.steps
     flat = [(source, edge) for source, each in enumerate(steps) for edge in each.edges]
     order = sorted(range(len(flat)), key=lambda e: flat[e][1].consumer)
@@ -321,7 +334,7 @@ def _tabulate_edges(layout: Layout, images: int, room: int, *, limited: bool) ->
     needs = [edge.need + shift if shift else edge.need for edge, shift in shifts]
     keeps = [edge.keep + shift for edge, shift in shifts] if limited else [np.zeros(len(flat), dtype=np.int32)]
     sizes = _ints([steps[source].result_bits * steps[source].step.group for source, _ in flat])
-    return {
+    arrays = {
         "first_out": _firsts([len(each.edges) for each in steps]),
         "in_edge": _ints(order),
         "first_in": np.searchsorted([flat[e][1].consumer for e in order], np.arange(len(steps) + 1)),
@@ -334,6 +347,7 @@ def _tabulate_edges(layout: Layout, images: int, room: int, *, limited: bool) ->
         "capacity": room // sizes,
         "value_bits": sizes,
     }
+    return arrays | {name: np.asarray(arrays[name], dtype=np.uint32) for name in INDICES if name in arrays}
 
 
 def _check_limits(arrays: Arrays) -> None:

@@ -7,8 +7,10 @@ table, then the second instances, and so on.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from xbarsim.config.hardware import Timing
 
@@ -71,8 +73,8 @@ class Resources:
     """Name and instance of every part of a tile, by offset."""
     offsets: Mapping[str, tuple[int, ...]]
     """Offsets of the instances of a part, by name."""
-    links: tuple[str, ...]
-    """Names of the links, by number."""
+    links: tuple[tuple[Any, ...], ...]
+    """Links, by number: what kind of link, and what it joins."""
 
     def part(self, part: Part, tile: int, step: int) -> int:
         """Return the number of the part of a tile that a step uses.
@@ -125,13 +127,13 @@ class Resources:
         if resource >= self.input:
             return "off-chip input" if resource == self.input else "off-chip output"
         if resource >= self.first_link:
-            return self.links[resource - self.first_link]
+            return "link " + " ".join(str(part) for part in self.links[resource - self.first_link])
         tile, offset = divmod(resource, len(self.order))
         name, instance = self.order[offset]
         return f"tile {tile} {name} {instance}" if instance else f"tile {tile} {name}"
 
 
-def number_resources(timing: Timing, tiles: int, links: tuple[str, ...]) -> Resources:
+def number_resources(timing: Timing, tiles: int, links: tuple[tuple[Any, ...], ...]) -> Resources:
     """Number the shared resources of a machine.
 
     Parameters
@@ -140,18 +142,30 @@ def number_resources(timing: Timing, tiles: int, links: tuple[str, ...]) -> Reso
         Instances of the parts.
     tiles : int
         Tiles of all chips.
-    links : tuple of str
-        Names of the links, by number.
+    links : tuple of tuple
+        Links, by number.
 
     Returns
     -------
     Resources
         Numbers and names.
     """
-    counts = {part.name: getattr(timing, part.instances) if part.instances else 1 for part in PARTS}
-    order = [(name, each) for each in range(max(counts.values())) for name in counts if each < counts[name]]
-    offsets = {name: tuple(at for at, (other, _) in enumerate(order) if other == name) for name in counts}
-    return Resources(tiles=tiles, order=tuple(order), offsets=offsets, links=links)
+    order, offsets = _order_parts(PARTS, tuple([_count_instances(part, timing) for part in PARTS]))
+    return Resources(tiles=tiles, order=order, offsets=offsets, links=links)
+
+
+def _count_instances(part: Part, timing: Timing) -> int:
+    return getattr(timing, part.instances) if part.instances else 1
+
+
+@functools.lru_cache(maxsize=64)
+def _order_parts(
+    parts: tuple[Part, ...], instances: tuple[int, ...]
+) -> tuple[tuple[tuple[str, int], ...], Mapping[str, tuple[int, ...]]]:
+    """Return name and instance of every part of a tile, and the offsets of every part."""
+    counts = {part.name: count for part, count in zip(parts, instances)}
+    order = [(name, each) for each in range(max(instances)) for name in counts if each < counts[name]]
+    return tuple(order), {name: tuple(at for at, (other, _) in enumerate(order) if other == name) for name in counts}
 
 
 def part_width(part: Part, timing: Timing) -> int:

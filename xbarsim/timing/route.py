@@ -7,6 +7,7 @@ packet for all of them uses each link once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -64,7 +65,7 @@ class Fabric:
         chip, index = divmod(tile, self.tiles_per_chip)
         return chip, *self.noc.place(self.tiles_per_chip, index)
 
-    def path(self, source: int, target: int) -> list[Link]:
+    def path(self, source: int, target: int) -> tuple[Link, ...]:
         """Return the links from one tile to another, none where they are the same.
 
         Parameters
@@ -74,15 +75,10 @@ class Fabric:
 
         Returns
         -------
-        list of Link
+        tuple of Link
             In the order in which a packet takes them.
         """
-        size = self.tiles_per_chip
-        (chip, first), (other, last) = divmod(source, size), divmod(target, size)
-        if chip == other:
-            return self.noc.path(chip, size, first, last)
-        out, into = self.noc.path(chip, size, first, 0), self.noc.path(other, size, 0, last)
-        return [*out, ("chip", chip, other), *into]
+        return _find_path(self.noc, self.tiles_per_chip, source, target)
 
     def chip_links(self) -> set[int]:
         """Return the ids of links between chips, which are as wide as the off-chip link."""
@@ -121,6 +117,15 @@ class Fabric:
                     ends[target] = before
             self.trees[key] = Tree(tuple(links), tuple(parents), ends)
         return self.trees[key]
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _find_path(noc: Noc, size: int, source: int, target: int) -> tuple[Link, ...]:
+    (chip, first), (other, last) = divmod(source, size), divmod(target, size)
+    if chip == other:
+        return tuple(noc.path(chip, size, first, last))
+    out, into = noc.path(chip, size, first, 0), noc.path(other, size, 0, last)
+    return (*out, ("chip", chip, other), *into)
 
 
 def make_fabric(hardware: Hardware, tiles_per_chip: int) -> Fabric:

@@ -327,16 +327,16 @@ def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run)
         return result.cycles, "layer by layer"
     at = int(result.busy.argmax())
     best, name = int(result.busy[at]), layout.resources.name(at)
-    for index, each in enumerate(layout.steps):
-        if machine.kind[index] != LAYER_STEP:
-            continue
-        for replica in range(len(each.replicas)):
-            windows = each.windows_of(replica)
-            at = int(machine.first_replica[index]) + replica
-            span = slice(int(machine.first_slot[at]), int(machine.first_slot[at + 1]))
-            occupancy = machine.slot_occupancy[span]
-            refill = (occupancy + machine.slot_read[span] + machine.slot_bus[span]) / 2
-            pace = math.ceil(windows * max(float(occupancy.max()), float(refill.max())))
-            if pace > best:
-                best, name = pace, f"arrays of {each.step.name}"
+    steps = np.repeat(np.arange(machine.windows.size), machine.replicas)
+    layers = np.flatnonzero(machine.kind[steps] == LAYER_STEP)  # replicas of layers
+    refill = (machine.slot_occupancy + machine.slot_read + machine.slot_bus) / 2
+    firsts = machine.first_slot[:-1].astype(np.int64)  # all replicas have slots but that of the input, which is first
+    longest = np.maximum.reduceat(np.maximum(machine.slot_occupancy, refill), firsts)[layers]
+    replicas = machine.replicas[steps]
+    numbers = np.arange(steps.size) - machine.first_replica[steps]
+    windows = (machine.windows[steps] - numbers + replicas - 1) // replicas * machine.group[steps]
+    paces = np.ceil(windows[layers] * longest)
+    if paces.size and paces.max() > best:
+        worst = int(paces.argmax())
+        best, name = int(paces[worst]), f"arrays of {layout.steps[int(steps[layers[worst]])].step.name}"
     return best, name

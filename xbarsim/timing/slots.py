@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from xbarsim.kept import Kept
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing.rounds import share_rounds
 
+_SHARES: Kept[dict[tuple[int, int], tuple[int, int]]] = Kept(1024)
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
+
+class Slot(NamedTuple):
     """The arrays of one replica that lie in one tile."""
 
     tile: int
@@ -43,15 +45,22 @@ def place_replica(plan: Plan, layer: LayerPlan, replica: int, places: Sequence[i
     list of Slot
         One for each tile, in the order in which arrays fill tiles.
     """
-    each = layer.polarities
+    each, per_tile = layer.polarities, plan.arrays_per_tile
     size = layer.partition.crossbars * each
     first = layer.first_array + replica * size
+    key = (id(layer.node), id(layer.hardware))
+    shares = _SHARES.get(key)
+    if shares is None:
+        shares = _SHARES.put(key, (layer.node, layer.hardware), {})
     slots = []
-    for tile in range(first // plan.arrays_per_tile, (first + size - 1) // plan.arrays_per_tile + 1):
-        begin = max(first, tile * plan.arrays_per_tile) - first
-        end = min(first + size, (tile + 1) * plan.arrays_per_tile) - first
-        rows, outputs = _share(layer, begin // each, -(-end // each))
-        slots.append(Slot(tile=places[tile], arrays=end - begin, rows=rows, outputs=outputs))
+    for tile in range(first // per_tile, (first + size - 1) // per_tile + 1):
+        begin = max(first, tile * per_tile) - first
+        end = min(first + size, (tile + 1) * per_tile) - first
+        part = (begin // each, -(-end // each))
+        share = shares.get(part)
+        if share is None:
+            share = shares[part] = _share(layer, *part)
+        slots.append(Slot(places[tile], end - begin, *share))
     return slots
 
 
