@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from xbarsim.cli._volume import VOLUME
 from xbarsim.report.extra import list_extras
 from xbarsim.report.quantity import describe_column, list_unpriced, show_number
+from xbarsim.report.record import list_rows
 from xbarsim.units import format_si
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
@@ -80,10 +80,10 @@ def show_report(console: Console, report: Any) -> None:
     elif getattr(report, "metric", None) is not None:
         console.print(metric_table(report.metric), "")
     console.print(cost_table(report.cost, report.provenance), "")
-    console.print(layer_table(report.layers), "")
-    if report.bounds is not None:
-        console.print(bound_table(report.bounds), "")
-    console.print(component_table(report.components.to_dict("records")), "")
+    console.print(layer_table(report.layer_rows), "")
+    if report.bound_rows:
+        console.print(bound_table(report.bound_rows), "")
+    console.print(component_table(list_rows(report.cost.components)), "")
     for line in unpriced_lines(report.cost.unpriced):
         console.print(line, "")
     assumed = {key: value for key, value in report.provenance.settings.items() if key.startswith("assumed_")}
@@ -152,7 +152,7 @@ def cost_table(cost: Any, provenance: Any) -> Table:
     return table
 
 
-def layer_table(layers: pd.DataFrame) -> Table:
+def layer_table(layers: Sequence[dict[str, Any]]) -> Table:
     """Lay out the weight layers one by one and everything else in three rows, the error where it was measured."""
     rows = [*_gather(layers), *_gather_rest(layers)]
     has_error = any(_is_number(row.get("snr_db")) for row in rows)
@@ -208,11 +208,11 @@ def baseline_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _gather(layers: pd.DataFrame) -> list[dict[Any, Any]]:
+def _gather(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the weight layers in their order; the cheapest of a long list as one row."""
     from xbarsim.network import LAYER_KINDS
 
-    rows = layers[layers["kind"].isin(LAYER_KINDS)].to_dict("records")
+    rows = [row for row in layers if row["kind"] in LAYER_KINDS]
     if len(rows) <= LONGEST_LIST:
         return rows
     dearest = sorted(range(len(rows)), key=lambda number: -rows[number]["energy_joule"])[: LONGEST_LIST - 1]
@@ -220,24 +220,24 @@ def _gather(layers: pd.DataFrame) -> list[dict[Any, Any]]:
     return [*(rows[number] for number in sorted(dearest)), _add_up(f"{len(rest)} more layers", rest)]
 
 
-def _gather_rest(layers: pd.DataFrame) -> list[dict[Any, Any]]:
+def _gather_rest(layers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what is no weight layer: the operations between, the ends of the network, what all share."""
     from xbarsim.network import LAYER_KINDS
 
-    groups: dict[str, list[dict[Any, Any]]] = {name: [] for name in ("digital operations", *_ENDS.values())}
-    for row in layers[~layers["kind"].isin(LAYER_KINDS)].to_dict("records"):
+    groups: dict[str, list[dict[str, Any]]] = {name: [] for name in ("digital operations", *_ENDS.values())}
+    for row in [each for each in layers if each["kind"] not in LAYER_KINDS]:
         groups[_ENDS.get(row["kind"], "digital operations")].append({**row, "arrays": 0})
     gathered = [_add_up(name, rows) for name, rows in groups.items()]
     return [row for row in gathered if any(row[name] for name in _LAYER_COLUMNS)]
 
 
-def _add_up(name: str, rows: list[dict[Any, Any]]) -> dict[Any, Any]:
-    return {"name": name, **{key: sum(row[key] for row in rows) for key in ("arrays", *_LAYER_COLUMNS)}}
+def _add_up(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": name, **{key: math.fsum(row[key] for row in rows) for key in ("arrays", *_LAYER_COLUMNS)}}
 
 
-def bound_table(bounds: pd.DataFrame) -> Table:
+def bound_table(bounds: Sequence[dict[str, Any]]) -> Table:
     """Lay out what bounds layers, operations and ends, those that share one busiest resource in one row."""
-    rows = sorted(bounds.to_dict("records"), key=lambda row: -row["share"])
+    rows = sorted(bounds, key=lambda row: -row["share"])
     groups: dict[tuple[str, float], list[str]] = {}
     for row in rows:
         groups.setdefault((row["resource"], row["share"]), []).append(row["name"])
@@ -269,7 +269,7 @@ def component_table(rows: list[Mapping[str, Any]]) -> Table:
     table_columns, cells = [("component", "left")], [[str(row["component"]) for row in rows]]
     for name in ("energy_joule", "area_m2"):
         values = [row.get(name) for row in rows]
-        total = sum(value for value in values if _is_number(value)) or 1.0
+        total = math.fsum(value for value in values if _is_number(value)) or 1.0
         column = describe_column(name, values)
         table_columns += [(column.heading, "right"), ("share", "right")]
         cells.append(write_column(column, values))

@@ -92,10 +92,24 @@ class CostReport(Shown):
         except AttributeError:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}") from None
 
+    @property
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """The rows of ``layers`` as plain dictionaries."""
+        return list_rows(self.cost.layers)
+
+    @property
+    def bound_rows(self) -> list[dict[str, Any]]:
+        """The rows of ``bounds`` as plain dictionaries; none without a cycle-level simulation."""
+        if self.activity is None:
+            return []
+        from xbarsim.timing import find_bounds
+
+        return list_rows(find_bounds(self.activity))
+
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
         """One row for each layer, digital operation, input and output, in network order; units in the column names."""
-        return tabulate_records(self.cost.layers)
+        return tabulate_records(self.layer_rows)
 
     @functools.cached_property
     def components(self) -> pd.DataFrame:
@@ -105,11 +119,7 @@ class CostReport(Shown):
     @functools.cached_property
     def bounds(self) -> pd.DataFrame | None:
         """Busiest resource of each layer, operation, input and output; None without a cycle-level simulation."""
-        if self.activity is None:
-            return None
-        from xbarsim.timing import find_bounds
-
-        return tabulate_records(find_bounds(self.activity))
+        return None if self.activity is None else tabulate_records(self.bound_rows)
 
     def draw(self) -> dict[str, Figure]:
         """Draw the figures of the report's page.
@@ -211,10 +221,15 @@ class Report(CostReport):
     errors: Sequence[Any] = ()
     """One record a weight layer, joined to ``layers`` by ``name``: error against the integer reference."""
 
+    @property
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """The rows of ``layers`` as plain dictionaries."""
+        return list_rows(join_records(self.cost.layers, self.errors))
+
     @functools.cached_property
     def layers(self) -> pd.DataFrame:
         """One row for each layer, with cost and error; units in the column names."""
-        return tabulate_records(join_records(self.cost.layers, self.errors))
+        return tabulate_records(self.layer_rows)
 
 
 def describe_record(record: Any) -> dict[str, Any]:
@@ -255,6 +270,22 @@ def join_records(left: Iterable[Any], right: Iterable[Any]) -> list[dict[str, An
     return [row | {key: value for key, value in more.get(row["name"], {}).items() if key not in row} for row in rows]
 
 
+def list_rows(records: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return records as rows of a table, without pandas.
+
+    Parameters
+    ----------
+    records : iterable of dataclasses or mappings
+        Records with the same fields; nested ones are left out.
+
+    Returns
+    -------
+    list of dict
+        Scalar fields of each record.
+    """
+    return [{key: value for key, value in describe_record(record).items() if is_scalar(value)} for record in records]
+
+
 def tabulate_records(records: Iterable[Any]) -> pd.DataFrame:
     """Lay out records as a table, one row a record.
 
@@ -270,8 +301,7 @@ def tabulate_records(records: Iterable[Any]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [{key: value for key, value in describe_record(record).items() if is_scalar(value)} for record in records]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(list_rows(records))
 
 
 def is_scalar(value: Any) -> bool:

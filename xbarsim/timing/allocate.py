@@ -26,7 +26,7 @@ from xbarsim.mapping import Plan, plan_network
 from xbarsim.mapping.period import window_cycles
 from xbarsim.mapping.replicate import Balance
 from xbarsim.network import Network
-from xbarsim.timing.simulate import simulate_plan
+from xbarsim.timing.simulate import Activity, keep_activity, simulate_plan
 
 STEP = math.sqrt(0.5)
 """Interval of an allocation over that of the one before it in its series."""
@@ -40,12 +40,18 @@ PATIENCE = 6
 class Trial:
     """An allocation and its time."""
 
-    plan: Plan
-    """Network with these replicas."""
-    delay: int
-    """Cycles of one inference."""
-    interval: int
-    """Cycles between two inferences."""
+    activity: Activity
+    """Of one inference with these replicas."""
+
+    @property
+    def delay(self) -> int:
+        """Cycles of one inference."""
+        return self.activity.cycles
+
+    @property
+    def interval(self) -> int:
+        """Cycles between two inferences."""
+        return self.activity.interval_cycles
 
 
 def plan_pipeline(
@@ -90,8 +96,7 @@ def plan_pipeline(
     refused = 0
     steps = _list_converters(once)
     for plan in _list_plans(network, hardware, settings, steps):
-        activity = simulate_plan(plan)
-        trial = Trial(plan=plan, delay=activity.cycles, interval=activity.interval_cycles)
+        trial = Trial(activity=simulate_plan(plan))
         is_no_worse = trial.delay <= SLACK * delay and trial.interval <= SLACK * interval
         if is_no_worse and (trial.delay < delay or trial.interval < interval):
             taken, refused = trial, 0
@@ -101,7 +106,8 @@ def plan_pipeline(
             if refused == PATIENCE:
                 break
     assert taken is not None  # the first trial always is
-    return taken.plan
+    keep_activity(taken.activity)
+    return taken.activity.plan
 
 
 def _list_converters(plan: Plan) -> list[float]:
