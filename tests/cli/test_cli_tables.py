@@ -3,13 +3,13 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 from rich.console import Console
 from samples import make_layers, make_report
 
 from xbarsim.cli import _tables
-from xbarsim.report import describe_column, tabulate_records
+from xbarsim.report import describe_column
+from xbarsim.report.record import list_rows
 from xbarsim.report.result import MetricResult
 
 
@@ -20,7 +20,7 @@ def draw(table):
 
 
 def test_headings_and_names_of_layers_are_whole():
-    text = draw(_tables.layer_table(make_report().layers))
+    text = draw(_tables.layer_table(make_report().layer_rows))
     for heading in ("layer", "arrays", "busy [us]", "energy [uJ]", "area [mm2]", "SNR [dB]"):
         assert heading in text.splitlines()[1]
     assert "…" not in text
@@ -28,8 +28,9 @@ def test_headings_and_names_of_layers_are_whole():
 
 
 def test_what_is_no_weight_layer_stands_in_three_rows_and_energy_is_complete():
-    layers = make_report().layers
-    text = draw(_tables.layer_table(layers))
+    report = make_report()
+    layers = report.layers
+    text = draw(_tables.layer_table(report.layer_rows))
     shown = {}
     for line in text.splitlines():
         for name in ("digital operations", "input and output", "rest of the chip"):
@@ -65,7 +66,7 @@ def test_a_metric_stands_in_the_place_of_accuracy_with_its_interval_and_directio
 
 
 def test_a_long_list_ends_in_the_sum_of_its_cheapest_layers():
-    text = draw(_tables.layer_table(tabulate_records(make_layers(60))))
+    text = draw(_tables.layer_table(list_rows(make_layers(60))))
     assert "37 more layers" in text
     assert "…" not in text
 
@@ -87,11 +88,11 @@ def test_what_bounds_layers_counts_every_layer_once():
         {"name": f"layer{n}", "resource": "arrays", "busy_cycles": 9 - n, "share": 1 - n // 2 / 10} for n in range(19)
     ]
     rows.append({"name": "input", "resource": "off-chip input", "busy_cycles": 1, "share": 1e-6})
-    lines = draw(_tables.bound_table(pd.DataFrame(rows))).splitlines()[3:]
+    lines = draw(_tables.bound_table(rows)).splitlines()[3:]
     assert lines[0].split() == ["arrays", "100.0", "%", "layer0", "and", "1", "more"]
     assert lines[-1].split()[:4] == ["<30.0", "%", "4", "more"]
     assert len(lines) == _tables.LONGEST_BOUNDS + 1
-    alone = draw(_tables.bound_table(pd.DataFrame(rows[-1:]))).splitlines()[-1]
+    alone = draw(_tables.bound_table(rows[-1:])).splitlines()[-1]
     assert alone.split() == ["off-chip", "input", "<0.1", "%", "input"]
 
 

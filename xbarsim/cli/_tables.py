@@ -262,7 +262,7 @@ def unpriced_lines(unpriced: Mapping[str, int]) -> list[str]:
     return [f"Counted without a price ({len(unpriced)}; components.ACTION.free: true if meant): {listed}"]
 
 
-def component_table(rows: list[Mapping[str, Any]]) -> Table:
+def component_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Lay out the components that spend energy or take area, the one that takes most energy first."""
     rows = [row for row in rows if _or_zero(row.get("energy_joule")) or _or_zero(row.get("area_m2"))]
     rows = sorted(rows, key=lambda row: -_or_zero(row.get("energy_joule")))

@@ -7,8 +7,10 @@ import numbers
 from collections.abc import Collection
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from xbarsim.config.docstring import read_descriptions
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -23,8 +25,8 @@ _OPAQUE = ("metadata", "serialization", "cls", "config", "keys_schema")
 """Parts of a schema that contain no schema of a value, and keys of mappings: dotted keys name them as text."""
 
 
-def _read_strictly(schema: Any) -> Any:
-    """Make the numbers and booleans of a schema strict; what has been made so is left."""
+def _read_strictly(schema: Any, *, is_outermost: bool = False) -> Any:
+    """Make the numbers and booleans of a schema strict; what has been made so is left, as records in it have."""
     if isinstance(schema, list):
         return [_read_strictly(item) for item in schema]
     if isinstance(schema, tuple):
@@ -32,6 +34,8 @@ def _read_strictly(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     kind = schema.get("type")
+    if kind == "model" and not is_outermost and issubclass(schema["cls"], Record):
+        return schema
     if kind == "function-before" and schema["function"]["function"] in (_read_whole, _read_number):
         return schema
     if kind == "bool":
@@ -69,12 +73,24 @@ class Record(BaseModel):
     written ``yes``, ``on`` or ``1``. Numbers of NumPy and whole floats (``64.0``) are taken as what they are.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Build the schema of the record, with strict scalars in every field."""
-        return cast(CoreSchema, _read_strictly(handler(source)))
+        return cast(CoreSchema, _read_strictly(handler(source), is_outermost=True))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the fields by the strings below them, which are read here: a program that asks for no schema does
+        without the sources of all records."""
+        found = handler(schema)
+        fields = handler.resolve_ref_schema(found).get("properties", {})
+        for field, text in read_descriptions(cls).items():
+            name = (cls.model_fields[field].alias or field) if field in cls.model_fields else field
+            if name in fields and handler.resolve_ref_schema(fields[name]).get("description") != text:
+                fields[name].setdefault("description", text)
+        return found
 
 
 def check_name(value: Any, known: Collection[str]) -> str:
