@@ -7,6 +7,7 @@ A choice is a mapping of axes to values. The axes ``kernel``, ``width``, ``epito
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -148,13 +149,15 @@ def apply_choices(network: Network, choices: Mapping[str, Choice]) -> Design:
         raise ConfigError(f"layers: {error}") from None
 
 
-def load_backbone(network: Network | str | Path) -> Network:
+def load_backbone(network: Network | str | Path, **ends: Any) -> Network:
     """Return a network; files are read again when they change.
 
     Parameters
     ----------
     network : Network, str or Path
         A network, or an argument of :func:`~xbarsim.network.load_network`.
+    **ends
+        ``outputs`` and ``input_shape`` of an .onnx file, as that function takes them.
 
     Returns
     -------
@@ -172,14 +175,15 @@ def load_backbone(network: Network | str | Path) -> Network:
     try:
         stamp = path.stat()
     except OSError:
-        return load_network(network)  # a name of the zoo, kept there
-    # one step behind: the weights of a .yaml may lie in a file beside it
-    return _load_file(str(network), stamp.st_mtime_ns, stamp.st_size) if path.suffix == ".onnx" else load_network(path)
+        return load_network(network, **ends)  # a name of the zoo, kept there
+    if path.suffix.lower() != ".onnx":  # the weights of a .yaml may lie in a file beside it
+        return load_network(path, **ends)
+    return _load_file(str(network), stamp.st_mtime_ns, stamp.st_size, json.dumps(ends, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=16)
-def _load_file(path: str, stamp: int, size: int) -> Network:
-    return load_network(path)
+def _load_file(path: str, stamp: int, size: int, ends: str) -> Network:
+    return load_network(path, **json.loads(ends))
 
 
 def has_accuracy(network: Network | str | Path, labels: ArrayLike) -> bool:

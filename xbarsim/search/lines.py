@@ -15,9 +15,10 @@ from xbarsim import __version__
 from xbarsim.cost.layer import LayerContext
 from xbarsim.errors import ConfigError, XbarsimError, shorten_message
 from xbarsim.mapping.choose import PER_LAYER
+from xbarsim.network import Network
 from xbarsim.network.kinds import LAYER_RULES
 from xbarsim.report.document import describe_accuracy
-from xbarsim.search.design import SPECIAL
+from xbarsim.search.design import SPECIAL, load_backbone
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.record import describe_cost
 from xbarsim.store import decode_json, encode_json
@@ -26,7 +27,8 @@ PROTOCOL = 2
 """Version of queries and answers; docs/oracle.md lists what changed."""
 CONTEXT_KEYS = tuple(each.name for each in fields(LayerContext))
 LAYER_KEYS = ("id", "layer", "shape", "choice", *CONTEXT_KEYS)
-NETWORK_KEYS = ("id", "network", "layers", "epitomes", "weight_bits", "activation_bits", "accuracy")
+END_KEYS = ("outputs", "input_shape")
+NETWORK_KEYS = ("id", "network", *END_KEYS, "layers", "epitomes", "weight_bits", "activation_bits", "accuracy")
 DATA_KEYS = ("data", "images", "calibration", "mean", "std", "trials", "seed")
 
 
@@ -86,9 +88,7 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
     if "network" not in question:
         raise ConfigError('the query names neither a layer nor a network; {"about": true} lists what can be asked')
     _check_keys(question, NETWORK_KEYS)
-    network, layers = question["network"], question.get("layers")
-    if not isinstance(network, str):
-        raise ConfigError(f"network: {network!r} is not a name or a path")
+    network, layers = _load_network(question), question.get("layers")
     for key in ("layers", "epitomes"):
         if not isinstance(question.get(key), (dict, type(None))):
             raise ConfigError(
@@ -104,6 +104,27 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
     if question.get("accuracy") is not None:
         found["accuracy"] = _measure(oracle, network, layers, question["accuracy"], bits)
     return found
+
+
+def _load_network(question: Mapping[str, Any]) -> Network:
+    """Load the network of a query, with the outputs and the input shape that it names."""
+    name, outputs, shape = question["network"], question.get("outputs"), question.get("input_shape")
+    if not isinstance(name, str):
+        raise ConfigError(f"network: {name!r} is not a name or a path")
+    names = outputs if isinstance(outputs, list) else [] if outputs is None else [outputs]
+    if outputs == [] or not all(isinstance(each, str) and each for each in names):
+        raise ConfigError(f"outputs: {outputs!r} is not the name of an output, a glob or a list of them")
+    shapes = list(shape.values()) if isinstance(shape, dict) else [] if shape is None else [shape]
+    if shape == {} or not all(isinstance(each, list) and each and all(map(_is_size, each)) for each in shapes):
+        raise ConfigError(
+            f"input_shape: {shape!r} is not a list of sizes above 0 as [3, 32, 32], or one for each input by its name"
+        )
+    ends = {key: value for key, value in zip(END_KEYS, (outputs, shape)) if value is not None}
+    return load_backbone(name, **ends)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def describe_protocol(oracle: CostOracle) -> dict[str, Any]:
@@ -146,7 +167,7 @@ def _answer_line(oracle: CostOracle, line: bytes | str, number: int) -> str:
 
 
 def _measure(
-    oracle: CostOracle, network: str, layers: Any, wanted: Any, bits: Mapping[str, int | None]
+    oracle: CostOracle, network: Network, layers: Any, wanted: Any, bits: Mapping[str, int | None]
 ) -> dict[str, Any] | None:
     if not isinstance(wanted, dict):
         raise ConfigError(f"accuracy: {wanted!r} is not a mapping like {{'data': 'digits', 'images': 100}}")
