@@ -103,6 +103,7 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
         Network on hardware.
     own : StepLayout
         The step.
+
     Returns
     -------
     StepWork
