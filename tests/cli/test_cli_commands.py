@@ -42,7 +42,8 @@ def test_help_answers_without_heavy_imports():
 
 def test_an_estimate_is_printed_without_libraries_for_tables_and_figures():
     heavy = ["pandas", "pyarrow", "matplotlib", "sklearn", "onnx", "torch"]
-    code = f"import sys, xbarsim.cli as c; c.run(['estimate', 'lenet5']); print([m for m in {heavy} if m in sys.modules])"
+    code = "import sys, xbarsim.cli as c; c.run(['estimate', 'lenet5']); "
+    code += f"print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "energy per inference" in result.stdout
     assert result.stdout.splitlines()[-1] == "[]"
