@@ -111,7 +111,7 @@ def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]
         return CellLaw(_cell.SINH, coefs), factor, math.cosh(reach / iv.scale_volt)
     if isinstance(iv, Polynomial):
         terms = (1.0, *iv.coefficients)
-        steepest = sum((n + 1) * abs(c) * reach**n for n, c in enumerate(terms))
+        steepest = math.fsum((n + 1) * abs(c) * reach**n for n, c in enumerate(terms))
         return CellLaw(_cell.POLYNOMIAL, np.array([len(terms), *terms])), factor, steepest
     coefs = np.array([iv.threshold_volt, 1.0 / iv.width_volt, iv.off_ratio])
     return CellLaw(_cell.SELECTOR, coefs), factor, 1.0 + 0.25 * reach / iv.width_volt

@@ -8,6 +8,7 @@ Arrays are grouped by what they hold (:class:`Stratum`); reads are chosen with a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -271,4 +272,5 @@ def add_up(ideal: Mapping[Stratum, float], left: Mapping[Stratum, float], hardwa
         Sum over arrays and reads [W].
     """
     other = float(np.mean(list(left.values()))) if left else 1.0
-    return describe_circuit(hardware).full_watt * sum(value * left.get(key, other) for key, value in ideal.items())
+    total = math.fsum(value * left.get(key, other) for key, value in ideal.items())
+    return describe_circuit(hardware).full_watt * total

@@ -119,7 +119,7 @@ def measure_outputs(name: str, outputs: np.ndarray | Mapping[str, np.ndarray], l
     """
     judge, truth = _prepare(name, outputs, labels)
     values = [judge.measure(pick(outputs, chip), truth) for chip in range(count_chips(outputs))]
-    mean = sum(values) / len(values)
+    mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
     return mean if math.isfinite(mean) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def list_extras(cost: Cost) -> list[Extra]:
     tables = [component for component in cost.components if component.action == "index_table"]
     bits = max((component.actions for component in tables), default=0)
     if bits:
-        energy = format_si(sum(component.energy_joule for component in tables), "J")
+        energy = format_si(math.fsum(component.energy_joule for component in tables), "J")
         found.append(Extra(name="index look-ups", text=format_si(bits, "bit"), note="read from tables of epitomes"))
         found.append(Extra(name="look-up energy", text=energy, note="index tables, idle energy included"))
     return found

@@ -6,6 +6,7 @@ whether they help is for a sweep or ``xbarsim explain`` to say.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -171,8 +172,8 @@ def _answer_energy(report: CostReport) -> KeyFigure:
     if not parts:
         return KeyFigure(title=title, value=value)
     top = max(parts, key=lambda part: part.energy_joule)
-    total = sum(part.energy_joule for part in parts)
-    idle = sum(part.idle_energy_joule for part in parts)
+    total = math.fsum(part.energy_joule for part in parts)
+    idle = math.fsum(part.idle_energy_joule for part in parts)
     cause = f"{top.component} takes {100 * top.energy_joule / total:.0f} %{_top_layer(report, 'energy_joule')}."
     if idle > _IDLE_SHARE * total:
         cause += f" {100 * idle / total:.0f} % is idle energy."
@@ -210,7 +211,7 @@ def _answer_area(report: CostReport) -> KeyFigure:
     if not parts:
         return KeyFigure(title=title, value=value, note=note)
     top = max(parts, key=lambda part: part.area_m2)
-    cause = f"{top.component} takes {100 * top.area_m2 / sum(part.area_m2 for part in parts):.0f} %."
+    cause = f"{top.component} takes {100 * top.area_m2 / math.fsum(part.area_m2 for part in parts):.0f} %."
     advice = _AREA_KEYS.get(top.action, _WHOLE_CHIP)
     return KeyFigure(title=title, value=value, note=note, cause=cause, advice=advice)
 
@@ -231,7 +232,7 @@ def _answer_edap(report: CostReport) -> KeyFigure:
 
 def _top_layer(report: CostReport, name: str) -> str:
     layers = [layer for layer in report.cost.layers if layer.kind in LAYER_KINDS]
-    total = sum(getattr(layer, name) for layer in report.cost.layers)
+    total = math.fsum(getattr(layer, name) for layer in report.cost.layers)
     if not layers or not total:
         return ""
     top = max(layers, key=lambda layer: getattr(layer, name))

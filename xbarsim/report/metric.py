@@ -65,7 +65,10 @@ def _read_ratios(reduce: Callable[[list[float]], float]) -> Callable[[Mapping[st
 
 
 def _average(values: list[float]) -> float:
-    return sum(values) / len(values)
+    total = 0.0
+    for value in values:  # not math.fsum, which refuses infinities of both signs
+        total += value
+    return total / len(values)
 
 
 INTERVAL = ("accuracy.low", "accuracy.high")

@@ -99,7 +99,7 @@ def list_likely(chances: Sequence[np.ndarray], most: int = MOST_DESIGNS) -> list
     ordered = [_list_likely(chance) if chance.max() < DECIDED else [int(chance.argmax())] for chance in chances]
     losses = [[-math.log(max(chance[index], LEAST)) for index in row] for chance, row in zip(chances, ordered)]
     first = (0,) * len(ordered)
-    waiting, seen = [(sum(row[0] for row in losses), first)], {first}
+    waiting, seen = [(math.fsum(row[0] for row in losses), first)], {first}
     found: list[Point] = []
     while waiting and len(found) < most:
         loss, at = heapq.heappop(waiting)

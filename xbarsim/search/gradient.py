@@ -19,6 +19,7 @@ chips.
 from __future__ import annotations
 
 import io
+import math
 import time
 
 import numpy as np
@@ -94,7 +95,7 @@ class GradientSearch:
         self.table = {name: [torch.tensor(row, dtype=torch.float32) for row in table[name]] for name in TERMS.values()}
         uniform = [*space.homogeneous().values()] or [space.native()]
         self.scale = {
-            name: max(sum(float(row[i]) for row, i in zip(rows, point)) for point in uniform)
+            name: max(math.fsum(float(row[i]) for row, i in zip(rows, point)) for point in uniform)
             for name, rows in self.table.items()
         }
         self.chip = None if self.settings.priced == "layers" else ChipModel(space, oracle)

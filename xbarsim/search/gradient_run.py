@@ -87,7 +87,7 @@ def run_gradient(
                 progress("designs", number + 1, len(designs))
     chances = _list_chances(task)
     probabilities = {slot.name: [round(float(p), 6) for p in chance] for slot, chance in zip(space.slots, chances)}
-    spent = {name: sum(step.get(name, 0.0) for step in steps) for name in ("seconds", "cpu_seconds")}
+    spent = {name: math.fsum(step.get(name, 0.0) for step in steps) for name in ("seconds", "cpu_seconds")}
     extra = {
         "probabilities": probabilities, "undecided": find_undecided(space, chances),
         "descent": space.options(task.net.best()), "polish": polished["polish"], "history": task.history, **spent,
@@ -191,7 +191,7 @@ def _weigh_design(task: GradientSearch, oracle: CostOracle, images: Images | Non
     if task.chip is not None:
         loss += settings.price * math.log(max(metrics[settings.priced], LEAST))
     else:
-        loss += sum(
+        loss += math.fsum(
             getattr(settings, term) * float(sum(row[i] for row, i in zip(task.table[name], point)))
             / (task.scale[name] or 1.0)
             for term, name in TERMS.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -183,7 +184,7 @@ def estimate_seconds(
             for point in plan.points
             if (point.network, point.hardware) == part and point.key in results
         ]
-        each = sum(known) / len(known) if known else _probe(plan.workload, points[len(points) // 2])
+        each = math.fsum(known) / len(known) if known else _probe(plan.workload, points[len(points) // 2])
         if each is None:
             return len(missing), None
         total += each * len(points)

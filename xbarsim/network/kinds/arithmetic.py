@@ -93,7 +93,7 @@ def _binary_work(node: Node, inputs: Sequence[Shape]) -> Work:
 
 
 def _added_moments(inputs: Sequence[Moments]) -> Moments:
-    return sum(mean for mean, _ in inputs), sum(variance for _, variance in inputs)
+    return math.fsum(mean for mean, _ in inputs), math.fsum(variance for _, variance in inputs)
 
 
 def _multiplied_moments(inputs: Sequence[Moments]) -> Moments:
