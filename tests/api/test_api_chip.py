@@ -16,6 +16,7 @@ from xbarsim.config.encoding import ENCODINGS
 from xbarsim.config.topology import TOPOLOGIES
 from xbarsim.device.law import LAWS as DEVICE_LAWS
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.target import describe_target
 
 NOISY = {
     "crossbar.rows": 32,
@@ -99,6 +100,15 @@ def test_epitomes_and_per_layer_hardware_survive_a_round_trip(images, tmp_path):
     epitome = xs.Epitome(rows=64, channels=8)
     layers = {network.layers[0].name: {"crossbar.rows": 16, "crossbar.cols": 16, "adc.bits": 7, "weight_bits": 6}}
     check(network.with_epitomes({name: epitome}), "nax", images, tmp_path / "chip", layers=layers)
+
+
+def test_what_stores_outputs_says_what_floats_were_computed_with(images, tmp_path):
+    chip = xs.program("digits", "reference", calibration=images[:8])
+    assert chip.provenance.settings["target"] == describe_target()
+    chip.save(tmp_path / "chip")
+    assert json.dumps(describe_target()) in "".join(path.read_text() for path in (tmp_path / "chip").glob("*.json"))
+    report = xs.simulate("digits", "reference", images[:8])
+    assert report.provenance.settings["target"] == describe_target()
 
 
 def test_without_calibration_images_the_first_call_calibrates(images, tmp_path):

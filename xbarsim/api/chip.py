@@ -175,7 +175,7 @@ class Chip(Shown):
         about = {
             "version": __version__, "network": made.network, "network_hash": made.network_hash,
             "hardware": made.hardware, "hardware_hash": made.hardware_hash, "trial": state.trial, "seed": made.seed,
-            "plugins": dict(made.plugins),
+            "plugins": dict(made.plugins), "target": made.settings["target"],
         }  # fmt: skip
         return save_snapshot(folder, state, about, kind=KIND, named=_NAMED)
 

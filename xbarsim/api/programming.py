@@ -26,6 +26,7 @@ from xbarsim.limits import check_count
 from xbarsim.network import Network, QuantizedNetwork, find_executor
 from xbarsim.network.execute import available_cores, check_images
 from xbarsim.rng import check_seed
+from xbarsim.target import describe_target
 
 
 def program(
@@ -144,7 +145,7 @@ def program_job(
     )  # fmt: skip
     settings = {
         "trial": trial, "calibration_images": len(known), "scale_images": quantized.scale_images,
-        "executor": find_executor(job.executor).describe(),
+        "executor": find_executor(job.executor).describe(), "target": describe_target(),
     }  # fmt: skip
     made = write_provenance(job.plan, job.hardware, job.layers, seed, settings)
     return Programmed(

@@ -18,6 +18,7 @@ from xbarsim.mapping import Plan
 from xbarsim.network import find_executor
 from xbarsim.report import Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, compare_outputs
+from xbarsim.target import describe_target
 from xbarsim.timing import Activity, simulate_plan
 
 
@@ -83,7 +84,7 @@ def write_report(
     counted = {"trials": len(found.hardware), "images": len(found.reference)}
     images = min(settings["calibration_images"], CALIBRATION_IMAGES)
     ran = {"executor": find_executor(job.executor).describe(), **describe_array_reads(job.hardware, images)}
-    settings = {**counted, **settings, **ran}
+    settings = {**counted, **settings, **ran, "target": describe_target()}
     return Report(
         cost=_price_measured(job.plan, activity, found.errors),
         errors=found.errors,
