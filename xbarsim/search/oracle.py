@@ -45,7 +45,8 @@ class CostOracle(Shown):
         Folder of the cache on disk; ``"auto"`` is the cache folder of the user (``XBARSIM_CACHE``, or
         ``~/.cache/xbarsim``); None caches in memory only. Any number of processes may share a folder.
     memory : int
-        Number of results kept in memory; beyond it the oldest are removed.
+        Number of records kept in memory, beyond which the oldest results are removed: a result of a network counts
+        one for each of its layers, operations and ends.
 
     Raises
     ------
@@ -61,7 +62,7 @@ class CostOracle(Shown):
         self._base = (fingerprint_code(), self.hash)
         self._disk = open_cache(cache)
         self._memory: dict[Hashable, Any] = {}
-        self._limit = max(1, memory)
+        self._limit, self._held = max(1, memory), 0
         self._last: dict[str, Report] = {}
 
     def _show(self) -> Face:
@@ -349,7 +350,7 @@ class CostOracle(Shown):
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel to another process without the answers in memory."""
-        return {**self.__dict__, "_memory": {}, "_last": {}}
+        return {**self.__dict__, "_memory": {}, "_held": 0, "_last": {}}
 
     def _plugins(self, content: Any) -> str:
         """Return a hash of the plug-ins that choices name; the hash of the hardware has its own."""
@@ -386,10 +387,16 @@ class CostOracle(Shown):
         return answer
 
     def _keep(self, key: Hashable, answer: Any) -> None:
-        if len(self._memory) >= self._limit:
-            for old in list(self._memory)[: max(1, self._limit // 10)]:
-                self._memory.pop(old, None)
+        self._held += _count_records(answer) - (_count_records(self._memory[key]) if key in self._memory else 0)
         self._memory[key] = answer
+        while self._held > self._limit and len(self._memory) > 1:
+            for old in list(self._memory)[: max(1, len(self._memory) // 10)]:
+                self._held -= _count_records(self._memory.pop(old))
+
+
+def _count_records(answer: Any) -> int:
+    parts: Any = getattr(answer, "layers", ())  # of a cost or a design
+    return 1 + len(parts)
 
 
 def _write_choices(layers: Mapping[str, Choice] | None) -> str:
