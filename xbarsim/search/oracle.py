@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike
 from xbarsim import api, config
 from xbarsim.cost import Cost, price_layer
 from xbarsim.cost.layer import LayerContext, check_shape
-from xbarsim.errors import ConfigError
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network
 from xbarsim.notebook import Face, Shown
@@ -27,6 +26,7 @@ from xbarsim.report import Report
 from xbarsim.report.catalogue import measure_outputs
 from xbarsim.report.outputs import METRICS
 from xbarsim.search.cache import fingerprint_code, open_cache
+from xbarsim.search.choice import check_choice, count_records, hash_array, refuse_value, write_choices
 from xbarsim.search.design import Choice, Design, apply_choices, choose_shape, has_accuracy, load_backbone
 from xbarsim.search.record import decode_accuracy, decode_cost, encode_accuracy, encode_cost
 from xbarsim.target import describe_target
@@ -121,7 +121,7 @@ class CostOracle(Shown):
         except (TypeError, AttributeError):
             key = None
         context = LayerContext(signed=signed, activations=activations, replicas=replicas, producers_s=producers_s)
-        wanted = choose_shape(kind, check_shape(kind, shape), _check_choice(choice))
+        wanted = choose_shape(kind, check_shape(kind, shape), check_choice(choice))
         name = self._name(
             "layer", kind, wanted.shape, wanted.choice, vars(context), vars(wanted.epitome) if wanted.epitome else None
         )
@@ -170,7 +170,7 @@ class CostOracle(Shown):
         backbone = load_backbone(network)
         bits = (weight_bits, activation_bits)
         # the later of two globs wins, so their order belongs to the key
-        asked: Hashable = ("cost", backbone.hash, _write_choices(layers), *bits, self._plugins(layers))
+        asked: Hashable = ("cost", backbone.hash, write_choices(layers), *bits, self._plugins(layers))
         found: Cost | None = self._memory.get(asked)
         if found is not None:
             return found
@@ -306,7 +306,7 @@ class CostOracle(Shown):
         net, choices = design.network, design.layers
         x, truth = np.asarray(images), np.asarray(labels)
         known = None if calibration is None else np.asarray(calibration)
-        data = [None if part is None else _hash(part) for part in (x, truth, known)]
+        data = [None if part is None else hash_array(part) for part in (x, truth, known)]
         plain = {key: value for key, value in settings.items() if key != "threads" and value is not None}
         key = [net.hash, list(choices.items()), data, plain, describe_target()]
 
@@ -341,8 +341,8 @@ class CostOracle(Shown):
             If an input is wrong.
         """
         net = load_backbone(network)
-        choices = {glob: _check_choice(choice) for glob, choice in (layers or {}).items()}
-        key = ("design", net.hash, _write_choices(choices))
+        choices = {glob: check_choice(choice) for glob, choice in (layers or {}).items()}
+        key = ("design", net.hash, write_choices(choices))
         found: Design | None = self._memory.get(key)
         if found is None:
             self._keep(key, found := apply_choices(net, choices))
@@ -358,7 +358,7 @@ class CostOracle(Shown):
 
     def _name(self, *parts: Any) -> str:
         plugins = self._plugins(parts)
-        text = json.dumps([*self._base, *parts, *([plugins] if plugins else [])], sort_keys=True, default=_refuse)
+        text = json.dumps([*self._base, *parts, *([plugins] if plugins else [])], sort_keys=True, default=refuse_value)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _find(
@@ -387,41 +387,8 @@ class CostOracle(Shown):
         return answer
 
     def _keep(self, key: Hashable, answer: Any) -> None:
-        self._held += _count_records(answer) - (_count_records(self._memory[key]) if key in self._memory else 0)
+        self._held += count_records(answer) - (count_records(self._memory[key]) if key in self._memory else 0)
         self._memory[key] = answer
         while self._held > self._limit and len(self._memory) > 1:
             for old in list(self._memory)[: max(1, len(self._memory) // 10)]:
-                self._held -= _count_records(self._memory.pop(old))
-
-
-def _count_records(answer: Any) -> int:
-    parts: Any = getattr(answer, "layers", ())  # of a cost or a design
-    return 1 + len(parts)
-
-
-def _write_choices(layers: Mapping[str, Choice] | None) -> str:
-    """Return choices as text in their order."""
-    try:
-        return json.dumps(list((layers or {}).items()), default=_refuse)
-    except (TypeError, ValueError, AttributeError):
-        raise ConfigError(f"layers: {str(layers)[:80]} is not a mapping of layers to choices") from None
-
-
-def _check_choice(choice: Any) -> dict[str, Any]:
-    if choice is None:
-        return {}
-    if not isinstance(choice, Mapping) or not all(isinstance(key, str) for key in choice):
-        raise ConfigError(f"choice: {choice!r} is not a mapping of dotted keys to values")
-    return dict(choice)
-
-
-def _hash(values: np.ndarray) -> str:
-    digest = hashlib.blake2b(f"{values.dtype.str}{values.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(values).data)
-    return digest.hexdigest()
-
-
-def _refuse(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise ConfigError(f"choice: {value!r} is not a number, text or list")
+                self._held -= count_records(self._memory.pop(old))
