@@ -5,7 +5,7 @@ import random
 import pytest
 
 import xbarsim as xs
-from xbarsim.kept import Kept, forget
+from xbarsim.kept import KeptResults, forget
 
 
 class Thing:
@@ -13,14 +13,14 @@ class Thing:
 
 
 def test_a_result_is_found_by_the_identity_of_its_record():
-    table, thing = Kept(4), Thing()
+    table, thing = KeptResults(4), Thing()
     assert table.get(id(thing)) is None
     assert table.put(id(thing), (thing,), 7) == 7
     assert table.get(id(thing)) == 7
 
 
 def test_a_full_table_drops_the_oldest_results():
-    table, things = Kept(8), [Thing() for _ in range(20)]
+    table, things = KeptResults(8), [Thing() for _ in range(20)]
     for number, thing in enumerate(things):
         table.put(id(thing), (thing,), number)
     assert len(table) <= 8
@@ -29,7 +29,7 @@ def test_a_full_table_drops_the_oldest_results():
 
 
 def test_no_other_record_takes_the_identity_of_a_kept_one():
-    table = Kept(4)
+    table = KeptResults(4)
     thing = Thing()
     key = id(thing)
     table.put(key, (thing,), 1)
@@ -40,7 +40,7 @@ def test_no_other_record_takes_the_identity_of_a_kept_one():
 def test_a_class_of_a_plug_in_empties_all_tables(monkeypatch):
     from xbarsim.component.law import LAWS, ConstantLaw
 
-    table, thing = Kept(4), Thing()
+    table, thing = KeptResults(4), Thing()
     table.put(id(thing), (thing,), 1)
     monkeypatch.setattr(LAWS, "_classes", dict(LAWS._classes))
     monkeypatch.setattr(LAWS, "_added", dict(LAWS._added))

@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-_TABLES: list[Kept[Any]] = []
+_TABLES: list[KeptResults[Any]] = []
 
 
-class Kept(Generic[T]):
+class KeptResults(Generic[T]):
     """A table of results.
 
     Parameters

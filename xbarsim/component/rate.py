@@ -5,9 +5,9 @@ from __future__ import annotations
 from xbarsim.component.law import OperatingPoint, Rated
 from xbarsim.component.supply import supply_rating
 from xbarsim.config import Hardware, Rating
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 
-_RATINGS: Kept[Rating] = Kept(4096)
+_RATINGS: KeptResults[Rating] = KeptResults(4096)
 
 
 def rate_component(

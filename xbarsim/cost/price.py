@@ -24,7 +24,7 @@ from xbarsim.cost.operate import Operation, operate
 from xbarsim.cost.price_list import PriceList, Tag, Tags, price_idle, share_area
 from xbarsim.cost.record import ComponentCost, Cost, LayerCost, Measured
 from xbarsim.cost.unpriced import find_unpriced
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing import Activity, StepActivity
 from xbarsim.timing.program import program_seconds, written_cells
@@ -35,7 +35,7 @@ REST = "chip"
 """Name of the record for unused arrays, chip-wide components and off-chip traffic."""
 
 
-class Shape(NamedTuple):
+class LayerFigures(NamedTuple):
     """What the record of a layer says of its arrays, whatever the design around it."""
 
     crossbars: int
@@ -54,10 +54,10 @@ class Shape(NamedTuple):
     """Multiply-accumulate operations of one inference."""
 
 
-NO_ARRAYS = Shape(0, 0, 1, 0.0, 1, 0, 0)
+NO_ARRAYS = LayerFigures(0, 0, 1, 0.0, 1, 0, 0)
 """Of a step without arrays."""
-_ENERGIES: Kept[dict[str, float]] = Kept(4096)
-_SHAPES: Kept[Shape] = Kept(1024)
+_ENERGIES: KeptResults[dict[str, float]] = KeptResults(4096)
+_SHAPES: KeptResults[LayerFigures] = KeptResults(1024)
 
 
 def _list_all(plan: Plan) -> list[PriceList]:
@@ -155,12 +155,12 @@ def _work_out(prices: PriceList, step: StepActivity, at: Operation | None) -> di
     return energy
 
 
-def _describe_shape(layer: LayerPlan) -> Shape:
+def _describe_shape(layer: LayerPlan) -> LayerFigures:
     key = (id(layer.node), id(layer.hardware), layer.signed, layer.replicas)
     found = _SHAPES.get(key)
     if found is None:
         tables = sum(layer.epitome.table_bits.values()) if layer.epitome else 0
-        shape = Shape(
+        shape = LayerFigures(
             layer.crossbars, layer.arrays, layer.replicas, layer.utilization, layer.rounds, tables, layer.macs
         )
         found = _SHAPES.put(key, (layer.node, layer.hardware), shape)

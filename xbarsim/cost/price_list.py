@@ -11,7 +11,7 @@ from xbarsim.component.law import CostLaw
 from xbarsim.config import Hardware
 from xbarsim.cost.array_read import AssumedReads, assume_reads
 from xbarsim.cost.unpriced import list_priced
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import Plan
 
 
@@ -82,8 +82,8 @@ class PriceList:
         return found
 
 
-_LISTS: Kept[PriceList] = Kept(512)
-_AREAS: Kept[tuple[dict[str, float], float]] = Kept(4096)
+_LISTS: KeptResults[PriceList] = KeptResults(512)
+_AREAS: KeptResults[tuple[dict[str, float], float]] = KeptResults(4096)
 
 
 def list_prices(hardware: Hardware) -> Tags:

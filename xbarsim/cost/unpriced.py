@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from xbarsim.component import ACTIONS, CostLaw, action_energy, idle_power, rate_component
 from xbarsim.config import Hardware
 from xbarsim.formula import parse_formula
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.timing import StepActivity
 
 WRITE = "write"
 """Action of writing cells, which ``device.write`` prices where no component does."""
 
 
-_FREE: Kept[tuple[tuple[str, int], ...]] = Kept(4096)
+_FREE: KeptResults[tuple[tuple[str, int], ...]] = KeptResults(4096)
 
 
 def list_priced(hardware: Hardware) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.names import match_names
 from xbarsim.network import Node
 
@@ -35,7 +35,7 @@ WHOLE_CHIP = (
 
 Choices = Mapping[str, Mapping[str, Any]]
 
-_VARIANTS: Kept[Hardware] = Kept(1024)
+_VARIANTS: KeptResults[Hardware] = KeptResults(1024)
 
 
 def choose_hardware(

@@ -13,7 +13,7 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.config.coding import CODINGS
 from xbarsim.errors import ConfigError
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.limits import check_limit
 from xbarsim.mapping.epitome import EpitomePlan, plan_epitome
 from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_matrix, partition_matrix
@@ -21,7 +21,7 @@ from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.network import Node
 
-_DRAFTS: Kept[LayerDraft] = Kept(1024)
+_DRAFTS: KeptResults[LayerDraft] = KeptResults(1024)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,10 +6,10 @@ import math
 
 from xbarsim.component import rate_component
 from xbarsim.config import Hardware
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping.layer import LayerDraft
 
-_CYCLES: Kept[tuple[int, int]] = Kept(4096)
+_CYCLES: KeptResults[tuple[int, int]] = KeptResults(4096)
 
 
 def read_period(layer: LayerDraft, converters: float | None = None) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from xbarsim.component.action import ACTIONS
 from xbarsim.component.quantity import count_formula, list_formulas
 from xbarsim.component.work import NO_ARRAYS, ArrayWork, StepWork
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import EpitomePlan, LayerPlan, Plan
 from xbarsim.mapping.period import conversions_of
 from xbarsim.timing.layout import Layout, StepLayout
@@ -23,8 +23,8 @@ from xbarsim.timing.slots import result_bits
 
 Counts = Mapping[str, int | float]
 
-_COUNTS: Kept[Counts] = Kept(4096)
-_ARRAYS: Kept[ArrayWork] = Kept(1024)
+_COUNTS: KeptResults[Counts] = KeptResults(4096)
+_ARRAYS: KeptResults[ArrayWork] = KeptResults(1024)
 
 
 class Moved(NamedTuple):

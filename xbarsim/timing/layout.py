@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.network import Network
 from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
@@ -24,7 +24,7 @@ from xbarsim.timing.spread import is_aligned, share_tiles
 Targets = tuple[tuple[int, ...], ...]
 """Tiles that a result is sent to, by edge."""
 
-_BITS: Kept[Sequence[int]] = Kept(256)
+_BITS: KeptResults[Sequence[int]] = KeptResults(256)
 
 
 class StepReplica(NamedTuple):

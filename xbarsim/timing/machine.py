@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config.hardware import Timing
 from xbarsim.errors import MappingError
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import Plan
 from xbarsim.mapping.period import window_cycles
 from xbarsim.timing._kernels import (
@@ -38,7 +38,7 @@ Indices = NDArray[np.uint32]
 Arrays = dict[str, Any]
 
 
-_EDGES: Kept[Arrays] = Kept(16)
+_EDGES: KeptResults[Arrays] = KeptResults(16)
 
 
 class EventTables(NamedTuple):

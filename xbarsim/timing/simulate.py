@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import MappingError
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_events
 from xbarsim.timing._state import LoopState
@@ -100,7 +100,7 @@ class Activity:
         return self.interval_cycles / self.plan.hardware.clock_hz
 
 
-_RUNS: Kept[Activity] = Kept(1)
+_RUNS: KeptResults[Activity] = KeptResults(1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from xbarsim.kept import Kept
+from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing.rounds import share_rounds
 
-_SHARES: Kept[dict[tuple[int, int], tuple[int, int]]] = Kept(1024)
+_SHARES: KeptResults[dict[tuple[int, int], tuple[int, int]]] = KeptResults(1024)
 
 
 class Slot(NamedTuple):
