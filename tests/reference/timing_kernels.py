@@ -14,9 +14,10 @@ from reference.residual_networks import Builder
 from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, make_linear
-from xbarsim.timing import _kernels, _serve, _swaps, simulate
+from xbarsim.timing import _heap, _kernels, _serve, _swaps, simulate
 from xbarsim.timing.machine import build_machine
 
+READ, UNIT, WRITE = _kernels.READ, _kernels.UNIT, _kernels.WRITE
 CHANGES = {
     "chip.arrays_per_core": 1, "chip.cores_per_tile": 2, "crossbar.rows": 8, "crossbar.cols": 8, "timing.hop_cycles": 2,
     "timing.link_bits": 4, "timing.bus_bits": 8, "timing.stream_bits": 4000,
@@ -73,9 +74,14 @@ def gathering():
     return step, owner, int(slot - machine.first_slot[owner])
 
 
-def run_loop(machine, state):
+def run_plainly(machine, state):
+    """Run the loop without classes."""
+    return _kernels._run(machine, state, False)
+
+
+def run_loop(kernel, machine, state):
     """Run the kernel; return what the oracle knows."""
-    code, finished = _kernels.run_events(machine, state)
+    code, finished = kernel(machine, state)
     return code, finished, state.start[of_layers(machine)], state.finish, state.busy.sum()
 
 
@@ -157,7 +163,7 @@ def base(step, window):
 
 def slot_inputs():
     step, owner, slot = gathering()
-    return step, owner, 0, slot, 100_000, base(step, 0), 3
+    return step, owner, slot, 100_000, base(step, 0), 3
 
 
 def load_inputs():
@@ -184,6 +190,20 @@ def send_inputs():
     return step, owner, 0, at, 100_000, base(step, 0), 3
 
 
+def send_class_inputs():
+    machine, state, *rest = loop(*send_inputs())
+    return machine, state._replace(lasts=np.zeros_like(state.heads)), *rest
+
+
+def deliver_inputs():
+    *rest, now, key, count = send_inputs()
+    return *rest, now, now + 500, key, count
+
+
+def advance_inputs(which):
+    return 1, 1, 20, which, 100_000, base(1, 0), 3
+
+
 def book_inputs():
     machine, _ = make_state(True)
     _, owner, _ = gathering()
@@ -206,9 +226,13 @@ def wake_inputs():
 
 
 EVENT_LOOP = (
-    case(_kernels.run_events, run_pipeline, lambda: loop(is_run=False), (), run_loop),
-    case(_kernels._push, push, lambda: heap(5, 2), (0, 1)),
-    case(_kernels._sink, sink, lambda: heap(8, 3), (0, 1)),
+    *(
+        case(kernel, run_pipeline, lambda: loop(is_run=False), (), functools.partial(run_loop, kernel))
+        for kernel in (_kernels.run_events, _kernels.run_class_events)
+    ),
+    case(_kernels._run, run_pipeline, lambda: loop(is_run=False), (), functools.partial(run_loop, run_plainly)),
+    case(_heap._push, push, lambda: heap(5, 2), (0, 1)),
+    case(_heap._sink, sink, lambda: heap(8, 3), (0, 1)),
     case(_serve._use, use, lambda: (loop()[1], 3, 10, 7), (0,)),
     *(
         case(_serve._use_class, use_one_by_one, functools.partial(use_inputs, *times), (0,))
@@ -222,8 +246,10 @@ EVENT_LOOP = (
     stage(_kernels._join, join_inputs, is_run=False),
     stage(_kernels._gather, gather_inputs, is_run=False),
     stage(_kernels._finish, lambda: (1, 1, 20, 100_000, base(1, 0))),
-    stage(_kernels._write, lambda: (1, 1, 20, 100_000, base(1, 0))),
     stage(_kernels._send, send_inputs),
+    stage(_kernels._deliver, deliver_inputs),
+    case(_kernels._send_class, plain(_kernels._send_class), send_class_inputs, (1,)),
+    *(stage(_kernels._advance_class, functools.partial(advance_inputs, each)) for each in (READ, UNIT, WRITE)),
     stage(_kernels._give_back, lambda: (1, 20), is_run=False),
     stage(_kernels._make_room, lambda: (1, 0)),
     stage(_kernels._take_in, lambda: (0, 0, 0), is_run=False),

@@ -21,18 +21,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from xbarsim._numba import inlined, kernel
 from xbarsim._simd import point
+from xbarsim.timing._heap import _push, _sink
 from xbarsim.timing._serve import _book, _book_class, _use, _use_class
 from xbarsim.timing._state import LoopState
 
 if TYPE_CHECKING:
     from xbarsim.timing.machine import EventTables
-
-Ints = NDArray[np.int64]
 
 READ, BUS, GATHER, MERGE, UNIT, WRITE, SEND, ARRIVE, FREE = range(9)
 INPUT_STEP, LAYER_STEP, DIGITAL_STEP, OUTPUT_STEP = range(4)
@@ -42,51 +38,14 @@ SLOT_LIMIT, WINDOW_LIMIT, STEP_LIMIT = 1 << 16, 1 << 25, 1 << 16
 FIRST = 1 << 62  # taken off a key: before all others of its cycle
 
 
-@kernel
-def _push(times: Ints, keys: Ints, count: int, time: int, key: int) -> int:
-    at = count
-    while at > 0:
-        up = (at - 1) >> 1
-        if times[up] < time or (times[up] == time and keys[up] < key):
-            break
-        times[at], keys[at] = times[up], keys[up]
-        at = up
-    times[at], keys[at] = time, key
-    return count + 1
-
-
-@kernel
-def _sink(times: Ints, keys: Ints, count: int, time: int, key: int) -> None:
-    """Put an event in the place of the first one, which the caller has read."""
-    at = 0
-    while True:
-        low = 2 * at + 1
-        if low >= count:
-            break
-        high = low + 1
-        if high < count and (times[high] < times[low] or (times[high] == times[low] and keys[high] < keys[low])):
-            low = high
-        if times[low] > time or (times[low] == time and keys[low] > key):
-            break
-        times[at], keys[at] = times[low], keys[low]
-        at = low
-    times[at], keys[at] = time, key
-
-
 @inlined
 def _read(
-    m: EventTables, s: LoopState, step: int, replica: int, window: int, slot: int, now: int, base: int, count: int,
+    m: EventTables, s: LoopState, step: int, replica: int, slot: int, now: int, base: int, count: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Read the operands of a window's part in one slot from the buffer; return events and what follows."""
     n = m.first_slot[replica] + slot
-    is_layer, group = m.kind[step] == LAYER_STEP, m.group[step]
-    if group > 1:
-        follow, end = _use_class(s, m.slot_buffer[n], now, now, m.slot_read[n], group)
-        s.latest[m.first_window[step] + window] = end
-        if m.limited:
-            count = _push(s.times, s.keys, count, end, (base | FREE) - FIRST)
-        return count, follow, base | (slot << SLOT_SHIFT) | UNIT
     end = _use(s, m.slot_buffer[n], now, m.slot_read[n])
+    is_layer = m.kind[step] == LAYER_STEP
     if m.limited and not is_layer:
         count = _push(s.times, s.keys, count, end, (base | FREE) - FIRST)
     return count, end, base | (slot << SLOT_SHIFT) | (BUS if is_layer else UNIT)
@@ -142,29 +101,14 @@ def _gather(m: EventTables, s: LoopState, replica: int, slot: int, at: int, now:
 @inlined
 def _finish(m: EventTables, s: LoopState, step: int, replica: int, at: int, now: int, base: int) -> tuple[int, int]:
     """Use the unit of a step for one window; return what follows."""
-    cycles, group = m.unit_cycles[step], m.group[step]
-    if group > 1:
-        end, last = _use_class(s, m.unit[replica], now, s.latest[at], cycles, group)
-        s.latest[at] = last
-    else:
-        end = last = _use(s, m.unit[replica], now, cycles)
+    cycles = m.unit_cycles[step]
+    end = _use(s, m.unit[replica], now, cycles)
     s.start[at] = min(s.start[at], end - cycles)
     kind = m.kind[step]
     if kind == OUTPUT_STEP:
-        s.finish[at] = last
+        s.finish[at] = end
         return -1, 0
     return end, base | (SEND if kind == INPUT_STEP else WRITE)
-
-
-@inlined
-def _write(m: EventTables, s: LoopState, step: int, replica: int, at: int, now: int, base: int) -> tuple[int, int]:
-    """Write the result of a window; return what follows."""
-    group = m.group[step]
-    if group > 1:
-        end, s.latest[at] = _use_class(s, m.write_port[replica], now, s.latest[at], m.write_cycles[step], group)
-    else:
-        end = _use(s, m.write_port[replica], now, m.write_cycles[step])
-    return end, base | SEND
 
 
 @inlined
@@ -172,12 +116,16 @@ def _send(
     m: EventTables, s: LoopState, step: int, replica: int, window: int, at: int, now: int, base: int, count: int,
 ) -> int:  # fmt: skip
     """Inject the packet of a window's result; return the events."""
-    sent, group = now, m.group[step]
-    if group > 1:
-        sent = s.latest[at]
-        _book_class(m, s, m.first_tree[replica], m.last_tree[replica], now, sent, group)
-    else:
-        _book(m, s, m.first_tree[replica], m.last_tree[replica], now)
+    _book(m, s, m.first_tree[replica], m.last_tree[replica], now)
+    return _deliver(m, s, step, replica, window, at, now, now, base, count)
+
+
+@inlined
+def _deliver(
+    m: EventTables, s: LoopState, step: int, replica: int, window: int, at: int, now: int, sent: int, base: int,
+    count: int,
+) -> int:  # fmt: skip
+    """Note when a result arrives at its consumers, the last part of it sent at ``sent``; return the events."""
     s.finish[at] = sent
     first = m.first_out[step]
     for e in range(first, m.first_out[step + 1]):
@@ -191,6 +139,39 @@ def _send(
         else:
             s.arrived[m.edge_flag[e] + window] = 2
     return count
+
+
+@kernel
+def _send_class(
+    m: EventTables, s: LoopState, step: int, replica: int, window: int, at: int, now: int, base: int, count: int,
+) -> int:  # fmt: skip
+    """Inject the packets of a class, the first now; return the events."""
+    sent = s.latest[at]
+    _book_class(m, s, m.first_tree[replica], m.last_tree[replica], now, sent, m.group[step])
+    return _deliver(m, s, step, replica, window, at, now, sent, base, count)
+
+
+@kernel
+def _advance_class(
+    m: EventTables, s: LoopState, step: int, replica: int, at: int, stage: int, now: int, base: int, count: int,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Let a class read its operands, use its unit or write its results; return events and what follows."""
+    n, group = m.first_slot[replica], m.group[step]
+    if stage == READ:
+        follow, s.latest[at] = _use_class(s, m.slot_buffer[n], now, now, m.slot_read[n], group)
+        if m.limited:
+            count = _push(s.times, s.keys, count, s.latest[at], (base | FREE) - FIRST)
+        return count, follow, base | UNIT
+    if stage == WRITE:
+        follow, s.latest[at] = _use_class(s, m.write_port[replica], now, s.latest[at], m.write_cycles[step], group)
+        return count, follow, base | SEND
+    cycles = m.unit_cycles[step]
+    follow, s.latest[at] = _use_class(s, m.unit[replica], now, s.latest[at], cycles, group)
+    s.start[at] = follow - cycles
+    if m.kind[step] == OUTPUT_STEP:
+        s.finish[at] = s.latest[at]
+        return count, -1, 0
+    return count, follow, base | WRITE
 
 
 @inlined
@@ -344,13 +325,9 @@ def _wake(
     return count, follow, follow_key
 
 
-@kernel
-def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
-    """Run all windows through a :class:`~xbarsim.timing.machine.EventTables`; return (code, windows finished).
-
-    Fills ``start`` (first array read or use of the unit) and ``finish`` (arrival at the last consumer) of every
-    window and ``busy`` cycles of every resource.
-    """
+@inlined
+def _run(machine: EventTables, state: LoopState, has_classes: bool) -> tuple[int, int]:
+    """Run all windows; without classes, where ``has_classes`` is a constant, nothing of them is left in the code."""
     steps, edges, limit = machine.windows.size, state.room.size, state.times.size - 8
     m, s = point(machine), point(state)
     finished = 0
@@ -372,8 +349,11 @@ def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
         replica = m.first_replica[step]
         if m.replicas[step] > 1:
             replica += window % m.replicas[step]
-        if stage == READ:
-            count, follow, follow_key = _read(m, s, step, replica, window, slot, now, base, count)
+        if has_classes and stage <= WRITE and m.group[step] > 1:
+            finished += stage == UNIT and m.kind[step] == OUTPUT_STEP
+            count, follow, follow_key = _advance_class(m, s, step, replica, at, stage, now, base, count)
+        elif stage == READ:
+            count, follow, follow_key = _read(m, s, step, replica, slot, now, base, count)
         elif stage == BUS:
             count, follow, follow_key = _load(m, s, step, replica, window, slot, at, now, base, count)
         elif stage == GATHER:
@@ -384,11 +364,14 @@ def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
             finished += m.kind[step] == OUTPUT_STEP
             follow, follow_key = _finish(m, s, step, replica, at, now, base)
         elif stage == WRITE:
-            follow, follow_key = _write(m, s, step, replica, at, now, base)
+            follow, follow_key = _use(s, m.write_port[replica], now, m.write_cycles[step]), base | SEND
         else:
             if stage == SEND:
                 finished += 1
-                count = _send(m, s, step, replica, window, at, now, base, count)
+                if has_classes and m.group[step] > 1:
+                    count = _send_class(m, s, step, replica, window, at, now, base, count)
+                else:
+                    count = _send(m, s, step, replica, window, at, now, base, count)
             elif stage == ARRIVE:
                 s.arrived[m.edge_flag[m.first_out[step] + slot] + window] = 2
             elif not _give_back(m, s, step, at):
@@ -397,3 +380,19 @@ def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
     if count < 0:
         return HEAP_FULL, finished
     return (DONE if finished == m.total_windows else STUCK), finished
+
+
+@kernel
+def run_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
+    """Run all windows through a :class:`~xbarsim.timing.machine.EventTables`; return (code, windows finished).
+
+    Fills ``start`` (first array read or use of the unit) and ``finish`` (arrival at the last consumer) of every
+    window and ``busy`` cycles of every resource.
+    """
+    return _run(machine, state, False)
+
+
+@kernel
+def run_class_events(machine: EventTables, state: LoopState) -> tuple[int, int]:
+    """Run all windows, some of which are classes; see :func:`run_events`."""
+    return _run(machine, state, True)

@@ -46,6 +46,7 @@ class EventTables(NamedTuple):
 
     pipelined: bool
     limited: bool
+    has_classes: bool
     hop_cycles: int
     input_pace: int  # cycles between two input windows, but for the first ``input_lead``
     input_lead: int
@@ -129,6 +130,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
     arrays |= {
         "pipelined": plan.pipelined,
         "limited": limited,
+        "has_classes": bool(arrays["group"].max() > 1),
         "hop_cycles": timing.hop_cycles,
         "input_pace": 0,
         "input_lead": 0,

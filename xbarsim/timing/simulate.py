@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xbarsim.errors import MappingError
 from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
-from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_events
+from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_class_events, run_events
 from xbarsim.timing._state import LoopState
 from xbarsim.timing.busy import count_resources
 from xbarsim.timing.counts import count_actions
@@ -161,10 +161,10 @@ def run(machine: EventTables) -> Run:
             latest=latest, left=machine.windows * outgoing, taken=waiting.copy(),
             read=np.zeros(machine.windows.size, dtype=np.int64), room=np.zeros(edges, dtype=np.int64), start=start,
             finish=finish, heads=np.zeros(machine.tree_link.size, dtype=np.int64),
-            lasts=np.zeros(machine.tree_link.size if machine.group.max() > 1 else 0, dtype=np.int64),
+            lasts=np.zeros(machine.tree_link.size if machine.has_classes else 0, dtype=np.int64),
             tails=np.zeros(machine.tree_link.size, dtype=np.int64), times=times, keys=keys,
         )  # fmt: skip
-        code, _ = run_events(machine, state)
+        code, _ = (run_class_events if machine.has_classes else run_events)(machine, state)
         if code != HEAP_FULL:
             break
         capacity *= 4
