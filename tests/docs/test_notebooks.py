@@ -31,6 +31,8 @@ def texts_of(cells):
     found = []
     for cell in cells:
         for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                continue  # a figure says its size alone
             text = output.get("text") or output.get("data", {}).get("text/plain", "")
             found.append(re.sub(r"0x[0-9a-f]+", "", "".join(text)))
     return found
