@@ -14,7 +14,8 @@ from xbarsim.mapping import plan_network
 from xbarsim.network import quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
 from xbarsim.train import finetune
-from xbarsim.train.hardware_model import apply_chip, draw_chip, find_weights, is_left_to_chance, pool_chips
+from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
+from xbarsim.train.measure import find_weights
 from xbarsim.train.torch_network import TorchNetwork, torch, use_threads
 
 IDEAL = {

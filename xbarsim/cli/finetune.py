@@ -26,6 +26,7 @@ def finetune(
     normalize: _options.Normalize = None,
     outputs: _ends.Outputs = None,
     input_shape: _ends.InputShape = [],  # noqa: B006
+    epitome: _options.Epitomes = [],  # noqa: B006
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     layer: _options.Layer = [],  # noqa: B006
     images: Annotated[
@@ -36,12 +37,49 @@ def finetune(
     activation_bits: _options.ActivationBits = None,
     epochs: Annotated[int, typer.Option(metavar="N", help="Passes over the training images.", show_default=True)] = 20,
     batch: Annotated[int, typer.Option(metavar="N", help="Images in a training step.", show_default=True)] = 64,
-    rate: Annotated[float, typer.Option(metavar="R", help="Learning rate of Adam.", show_default=True)] = 3e-4,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="Learning rate of Adam.  [default: 1 % of the size of each weight and bias]"),
+    ] = None,
     shift: Annotated[
         int,
         typer.Option(metavar="N", help="Augmentation: shift images by up to N pixels at random.", show_default=True),
     ] = 0,
     flip: Annotated[bool, typer.Option("--flip", help="Augmentation: mirror images left to right at random.")] = False,
+    soft: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Weight of the untrained network's outputs in the loss.  [default: 0.5]"),
+    ] = None,
+    clip: Annotated[
+        float | None,
+        typer.Option(
+            metavar="K", help="Cut off weights beyond K root mean squares of their output; 0: never.  [default: 2.5]"
+        ),
+    ] = None,
+    law: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAW", help="Law of the noise: measured, uniform or proportional.  [default: chosen by validation]"
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Factor on the noise of the hardware.  [default: chosen by validation]"),
+    ] = None,
+    time: Annotated[
+        list[float],
+        typer.Option(
+            metavar="S", help="Seconds after programming at which chips are read; may be repeated, training sees all."
+        ),
+    ] = [],  # noqa: B006
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder that keeps the training while it runs; the same command goes on from there.  "
+            "[default: FILE.training, removed at the end]",
+        ),
+    ] = None,
     trials: Annotated[
         int, typer.Option(metavar="T", help="Number of chips to simulate for --test.", show_default=True)
     ] = 3,
@@ -50,17 +88,22 @@ def finetune(
 ) -> None:
     """Train a network for its hardware (extra torch).
 
-    Every training step uses a model of the crossbars with randomly drawn errors.
+    Every training step uses a model of the crossbars with randomly drawn errors. Their law and strength are chosen with
+    a tenth of the training images. A run that was stopped goes on from there when the command is given again.
     """
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
+    epitomes = _options.parse_epitomes(epitome)
     scale = _options.parse_scale(mean, std, normalize)
     _options.check_counts(
         images=images, test_images=test_images, weight_bits=weight_bits, activation_bits=activation_bits,
         epochs=epochs, batch=batch, trials=trials, seed=seed, threads=threads,
     )  # fmt: skip
     _options.check_model(out)
+    folder = checkpoint or out.with_name(f"{out.name}.training")
+    _options.check_folder(folder, "--checkpoint")
 
     import dataclasses
+    import shutil
 
     from xbarsim import api, train
     from xbarsim.cli._progress import ProgressDisplay
@@ -69,7 +112,7 @@ def finetune(
     from xbarsim.network.write_onnx import write_onnx
 
     record = api.load_hardware(hardware).override(changes)
-    before = _ends.load_model(network, outputs, input_shape)
+    before = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     training = load_data(data, "train").take(images)
     training.check(before.input_shape, before.output_shape[0])
     training = dataclasses.replace(training, images=normalize_images(training.images, **scale))
@@ -79,13 +122,18 @@ def finetune(
             raise ConfigError(f"--{name}: {part.name} has no labels")
     assert training.labels is not None
     with ProgressDisplay() as progress:
-        after = train.finetune(
+        tuned = train.tune(
             before, record, training.images, training.labels, layers=layers or None, weight_bits=weight_bits,
-            activation_bits=activation_bits, epochs=epochs, batch=batch, rate=rate, shift=shift, flip=flip, seed=seed,
-            threads=threads, progress=progress,
+            activation_bits=activation_bits, epochs=epochs, batch=batch, rate=rate, shift=shift, flip=flip, soft=soft,
+            clip=clip, law=law, strength=strength, times=time or None, checkpoint=folder, seed=seed, threads=threads,
+            progress=progress,
         )  # fmt: skip
-        write_onnx(after, out)
-        for title, net in (("before", before), ("after", after)):
+        write_onnx(tuned.network, out)
+        if checkpoint is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        chosen, how = tuned.recipe, "chosen" if tuned.tried else "used"
+        typer.echo(f"{how}: {chosen.law} noise of strength {chosen.strength:g}, weights up to {chosen.clip:g} rms")
+        for title, net in (("before", before), ("after", tuned.network)):
             if held is None:
                 break
             # on chips that training has not seen

@@ -34,8 +34,7 @@ from xbarsim.search.space import Point, Space
 from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
-from xbarsim.train.finetune import iterate_batches
-from xbarsim.train.torch_network import Tensor, functional, torch
+from xbarsim.train.batches import iterate_batches
 
 CALIBRATION_IMAGES = 16
 SCORED_IMAGES = 256

@@ -4,7 +4,7 @@ calibration images.
 Modules that need PyTorch (extra ``torch``) import it when they are imported; this one does not.
 """
 
-from xbarsim.train.finetune import finetune
+from xbarsim.train.finetune import finetune, tune
 from xbarsim.train.integers import quantize
 
-__all__ = ["finetune", "quantize"]
+__all__ = ["finetune", "quantize", "tune"]

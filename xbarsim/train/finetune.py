@@ -1,42 +1,36 @@
 """Hardware-aware training: recovers accuracy that is lost on the hardware.
 
-The weights are trained with quantisation and with the errors of chips that are drawn repeatedly during training, so
-that the network becomes insensitive to the errors of single chips. Evaluate the trained network with seeds that differ
-from that of the training.
+The weights are trained with quantisation and with the errors of chips that are drawn in every step, so that the network
+becomes insensitive to the errors of single chips. How it trains is chosen with a part of the training images. Evaluate
+the trained network with seeds that differ from that of the training.
 """
 
 from __future__ import annotations
 
-import functools
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xbarsim import api, config
+from xbarsim import __version__, api, config
 from xbarsim.data.labels import check_labels
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.limits import check_count
+from xbarsim.mapping import plan_network
 from xbarsim.network import Network, from_torch, load_network
 from xbarsim.network.execute import check_images
-from xbarsim.rng import check_seed, stream
+from xbarsim.plugin import hash_plugins, select_plugins
+from xbarsim.rng import check_seed
+from xbarsim.store import hash_arrays
+from xbarsim.target import describe_target
 
 if TYPE_CHECKING:
-    from xbarsim.train.hardware_model import DrawnChip
+    from xbarsim.train.tuning import TunedNetwork
 
 Progress = Callable[[str, int, int], None]
 
-CHIPS = 8
-"""Chips whose mean and spread training sees; the oldest leaves when a new one is drawn. Where nothing is left to chance
-the newest is enough, since older ones were programmed with other weights."""
-FIRST_CHIPS = 4
-"""Chips drawn before the first step."""
-STEEPEST = 1.0
-"""Norm that gradients are cut down to. The first steps on noisy arrays have norms above a hundred, which would fill the
-optimiser's second moments with what a step in a random direction costs."""
 CALIBRATION_IMAGES = 64
 
 
@@ -52,21 +46,31 @@ def finetune(
     activation_bits: int | None = None,
     epochs: int = 20,
     batch: int = 64,
-    rate: float = 3e-4,
+    rate: float | None = None,
     weight_decay: float = 0.0,
-    refresh: int = 1,
+    refresh: int | None = None,
     shift: int = 0,
     flip: bool = False,
+    soft: float | None = None,
+    clip: float | None = None,
+    law: str | None = None,
+    strength: float | None = None,
+    times: Sequence[float] | None = None,
+    checkpoint: str | Path | None = None,
     seed: int = 0,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Network:
     """Train a network with a model of the crossbars that injects the errors of the hardware.
 
+    The noise of every cell follows its code, as measured on drawn chips, and every training step draws new chips.
+    Strength and law of the noise are chosen by short runs on nine tenths of the images, which are compared on the
+    other tenth, unless they are given or there are too few steps. :func:`tune` returns what was chosen, too.
+
     Parameters
     ----------
     network : Network, str, Path or torch.nn.Module
-        With weights; a module is converted first.
+        With weights; a module is converted first. Epitomes are trained as what their arrays store.
     hardware : Hardware, str or Path
         A record, a shipped name or a path.
     images : array_like of float, (images, *input_shape)
@@ -82,13 +86,32 @@ def finetune(
     epochs, batch : int
         Passes over the images, and images in a training step.
     rate, weight_decay : float
-        Learning rate and decay of Adam with decoupled decay; the rate falls to zero along a cosine.
-    refresh : int
-        Epochs after which a new chip is drawn.
+        Learning rate and decay of Adam with decoupled decay; the rate falls to zero along a cosine. If the rate is left
+        out, each weight and bias has one of 1 % of its root mean square.
+    refresh : int, optional
+        Epochs after which the noise is measured on new chips; twice in all if left out, or every epoch where
+        nothing is left to chance.
     shift : int
         Augmentation: largest random shift in pixels.
     flip : bool
         Augmentation: whether images are mirrored left to right at random.
+    soft : float, optional
+        Weight of the outputs of the network before training in the loss, 0..1; the rest is that of the labels. 0.5
+        if left out.
+    clip : float, optional
+        Magnitude beyond which weights are cut off, in root mean squares of an output's weights; 0 for never. 2.5 if
+        left out.
+    law : str, optional
+        Law of the noise of cells: ``measured``, ``uniform`` or ``proportional``, of equal mean variance. Chosen if left
+        out.
+    strength : float, optional
+        What the standard deviations of the noise are multiplied by. Chosen if left out.
+    times : sequence of float, optional
+        Times after programming at which chips are read [s], in place of ``device.drift.time_s``: every step sees one of
+        them.
+    checkpoint : str or Path, optional
+        Folder that keeps the training while it runs. With the same arguments it goes on from there after it was
+        killed, and ends with the same network, bit for bit.
     seed : int
         Seed of chips, order and noise.
     threads : int
@@ -106,99 +129,127 @@ def finetune(
     ConfigError, ShapeError
         If an input is wrong.
     """
+    return tune(
+        network, hardware, images, labels, calibration=calibration, layers=layers, weight_bits=weight_bits,
+        activation_bits=activation_bits, epochs=epochs, batch=batch, rate=rate, weight_decay=weight_decay,
+        refresh=refresh, shift=shift, flip=flip, soft=soft, clip=clip, law=law, strength=strength, times=times,
+        checkpoint=checkpoint, seed=seed, threads=threads, progress=progress,
+    ).network  # fmt: skip
+
+
+def tune(
+    network: Any,
+    hardware: config.Hardware | str | Path,
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    calibration: ArrayLike | None = None,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    epochs: int = 20,
+    batch: int = 64,
+    rate: float | None = None,
+    weight_decay: float = 0.0,
+    refresh: int | None = None,
+    shift: int = 0,
+    flip: bool = False,
+    soft: float | None = None,
+    clip: float | None = None,
+    law: str | None = None,
+    strength: float | None = None,
+    times: Sequence[float] | None = None,
+    checkpoint: str | Path | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> TunedNetwork:
+    """Train a network as :func:`finetune` does, and return what was chosen as well.
+
+    Parameters
+    ----------
+    network, hardware, images, labels, calibration, layers, weight_bits, activation_bits, epochs, batch, rate
+        As in :func:`finetune`.
+    weight_decay, refresh, shift, flip, soft, clip, law, strength, times, checkpoint, seed, threads, progress
+        As in :func:`finetune`.
+
+    Returns
+    -------
+    TunedNetwork
+        The network, the recipe that it was trained by, and the losses of all recipes that were tried.
+
+    Raises
+    ------
+    ConfigError, ShapeError
+        If an input is wrong.
+    """
     x = np.asarray(images, dtype=np.float32)
     net = load_network(network) if isinstance(network, (Network, str, Path)) else from_torch(network, x.shape[1:])
     x = check_images(net, x)
     truth = _check_labels(labels, len(x), net)
-    for name, value, least in (
-        ("epochs", epochs, 1),
-        ("batch", batch, 1),
-        ("refresh", refresh, 1),
-        ("shift", shift, 0),
-    ):
-        check_count(name, value, least)
+    given = {"rate": rate, "soft": soft, "clip": clip, "law": law, "strength": strength}
+    given = {name: value for name, value in given.items() if value is not None}
+    _check_settings({"epochs": epochs, "batch": batch, "refresh": refresh, "shift": shift}, given, weight_decay, times)
     check_seed(seed)
-    if not rate > 0 or weight_decay < 0:
-        raise ConfigError(f"rate: {rate} and weight_decay: {weight_decay} must be above 0, and at least 0")
     record = api.load_hardware(hardware)
+    records = [record] if times is None else [record.override({"device.drift.time_s": float(t)}) for t in times]
+    choices = {"layers": layers, "weight_bits": weight_bits, "activation_bits": activation_bits}
     known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration, np.float32))
 
-    from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
-    from xbarsim.train.torch_network import TorchNetwork, functional, torch, use_threads
+    from xbarsim.train.hardware_model import is_left_to_chance
+    from xbarsim.train.resume import TuningState
+    from xbarsim.train.torch_network import torch, use_threads
+    from xbarsim.train.trainer import TuningTask
+    from xbarsim.train.tuning import Tuning
 
-    module = TorchNetwork(net)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=weight_decay)
-    steps = epochs * -(-len(x) // batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    generator = torch.Generator().manual_seed(seed)
-    draw = functools.partial(
-        draw_chip, hardware=record, calibration=known, layers=layers, weight_bits=weight_bits,
-        activation_bits=activation_bits, seed=seed,
+    task = TuningTask(
+        network=net, hardwares=records, is_random=any(is_left_to_chance(net, each, layers) for each in records),
+        calibration=known, choices=choices, batch=batch, weight_decay=weight_decay, refresh=refresh, shift=shift,
+        flip=flip, seed=seed,
     )  # fmt: skip
-    is_random = is_left_to_chance(net, record, layers)
-    chips: deque[DrawnChip] = deque(maxlen=CHIPS if is_random else 1)
-    trial = 0
+    settings = {
+        "epochs": epochs, "batch": batch, "weight_decay": weight_decay, "refresh": refresh, "shift": shift,
+        "flip": bool(flip), "seed": seed, "threads": threads, **given,
+    }  # fmt: skip
+    about = {
+        "version": __version__, "torch": torch.__version__, "target": describe_target(), "network": net.hash,
+        "images": hash_arrays([x, truth, known]), "hardware": _hash_layers(net, records, choices),
+        "plugins": hash_plugins(select_plugins(records)), **settings,
+    }  # fmt: skip
     with use_threads(threads):
-        for epoch in range(epochs):
-            if epoch % refresh == 0:
-                for _ in range(FIRST_CHIPS if is_random and not chips else 1):
-                    chips.append(draw(module.to_network(), trial=trial))
-                    trial += 1
-                pooled = pool_chips(chips)
-            rng = stream(seed, "finetune.order", epoch)
-            for part, answer in iterate_batches(x, truth, batch, rng, shift=shift, flip=flip):
-                outputs = module(torch.tensor(part), apply_chip(pooled, generator))
-                loss = functional.cross_entropy(outputs, torch.tensor(answer))
-                optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(module.parameters(), STEEPEST)
-                optimizer.step()
-                schedule.step()
-            if progress is not None:
-                progress("epochs", epoch + 1, epochs)
-    return module.to_network()
+        tuning = Tuning(task, x, truth, epochs=epochs, given=given)
+        with TuningState(checkpoint, about) as state:
+            return tuning.run(state, progress)
 
 
-def iterate_batches(
-    images: np.ndarray, labels: np.ndarray, batch: int, rng: np.random.Generator, *, shift: int = 0, flip: bool = False
-) -> Any:
-    """Yield shuffled batches of one epoch, with random shifts and mirroring.
+def _hash_layers(network: Network, records: Sequence[config.Hardware], choices: Mapping[str, Any]) -> str:
+    """Return a hash of the hardware of all layers, at all times."""
+    plans = [plan_network(network, record, **choices, may_cut=False) for record in records]
+    hashes = [f"{layer.name} {config.hash_hardware(layer.hardware)}" for plan in plans for layer in plan.layers]
+    return hash_arrays([np.frombuffer("\n".join(hashes).encode(), np.uint8)])
 
-    Parameters
-    ----------
-    images : ndarray, (images, *input_shape)
-        All images.
-    labels : ndarray of int, (images,)
-        Class of each image.
-    batch : int
-        Images of a batch; a rest of less than half a batch is left out.
-    rng : numpy.random.Generator
-        One permutation, then a move and a mirror for every image.
-    shift : int
-        Pixels that images are moved by at most.
-    flip : bool
-        Whether images are mirrored left to right.
 
-    Yields
-    ------
-    tuple of ndarray
-        Images and labels.
-    """
-    order = rng.permutation(len(images))
-    for start in range(0, len(order), batch):
-        chosen = order[start : start + batch]
-        if start and len(chosen) < batch / 2:
-            return
-        part = images[chosen]
-        if shift and part.ndim == 4:
-            height, width = part.shape[2:]
-            padded = np.pad(part, ((0, 0), (0, 0), (shift, shift), (shift, shift)))
-            moves = rng.integers(0, 2 * shift + 1, (len(part), 2))
-            part = np.stack([image[:, i : i + height, j : j + width] for image, (i, j) in zip(padded, moves)])
-        if flip and part.ndim == 4:
-            mirrored = rng.random(len(part)) < 0.5
-            part = np.where(mirrored[:, None, None, None], part[..., ::-1], part)
-        yield np.ascontiguousarray(part), labels[chosen]
+def _check_settings(
+    counts: Mapping[str, int | None], given: Mapping[str, Any], weight_decay: float, times: Sequence[float] | None
+) -> None:
+    """Refuse settings that mean nothing."""
+    from xbarsim.train.law import NOISE_LAWS
+
+    for name, value in counts.items():
+        check_count(name, value, 0 if name == "shift" else 1)
+    for name, rule, is_right in (
+        ("rate", "a number above 0", lambda value: 0 < value < np.inf),
+        ("soft", "between 0 and 1", lambda value: 0 <= value <= 1),
+        ("clip", "0 (never) or at least 1", lambda value: value == 0 or 1 <= value < np.inf),
+        ("strength", "a number of at least 0", lambda value: 0 <= value < np.inf),
+        ("law", f"one of {', '.join(NOISE_LAWS)}", lambda value: value in NOISE_LAWS),
+    ):
+        if name in given and not is_right(given[name]):
+            raise ConfigError(f"{name}: {given[name]!r} is not {rule}; leave it out to let validation choose")
+    if not 0 <= weight_decay < np.inf:
+        raise ConfigError(f"weight_decay: {weight_decay} is not a number of at least 0")
+    if times is not None and (not len(times) or not all(0 <= t < np.inf for t in times)):
+        raise ConfigError(f"times: {list(times)} are not times in seconds, at least one, each of at least 0")
 
 
 def _check_labels(labels: ArrayLike, count: int, network: Network) -> np.ndarray:

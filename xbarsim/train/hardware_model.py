@@ -1,10 +1,7 @@
 """A model of the simulated hardware for PyTorch training loops.
 
-A *chip* is one draw of programmed arrays for a whole network, solved by the same code that ``simulate`` runs. From it
-are derived, for each layer, the effective weights of the arrays (including programming variation, stuck cells, drift
-and wires), computed with unit vectors as inputs and ideal converters; the fraction of their deviation, and the gain,
-that remain with real converters on calibration images; and mean and standard deviation of the residual error (ADC
-rounding and clipping, read noise).
+A *chip* is one draw of programmed arrays for a whole network. The errors of its layers are measured on arrays that are
+programmed and solved by the same code that ``simulate`` runs (:mod:`xbarsim.train.measure`).
 
 Several chips are combined to a :class:`DrawnChip` with the mean shift of every weight (mostly due to wires) and its
 standard deviation between chips (mostly due to variation). Training adds the shift to the quantised weights, a random
@@ -16,27 +13,19 @@ weights and between outputs beyond their means.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from xbarsim.config import Hardware
-from xbarsim.errors import ConfigError
-from xbarsim.inference.calibrate import calibrate_machine
-from xbarsim.inference.layer import LayerMachine, program_layer
 from xbarsim.mapping import LayerPlan, plan_network
-from xbarsim.mvm.reuse import KeptArrays, keep_arrays
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, quantize_network, run_network
 from xbarsim.network.codes import code_range, is_binary
-from xbarsim.network.graph import rule_of
-from xbarsim.network.integer import integer_layer, quantize_input
+from xbarsim.network.integer import quantize_input
+from xbarsim.train.measure import expand_cells, measure_layer
 from xbarsim.train.torch_network import Tensor, run_layer, torch
-
-SAMPLE_IMAGES = 8
-"""Calibration images on which the residual of a layer is measured."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,29 +88,52 @@ def draw_chip(
     Raises
     ------
     ConfigError
-        If an input is wrong, or a layer is an epitome.
+        If an input is wrong.
     """
-    plan = plan_network(
-        network,
-        hardware,
-        layers=layers,
-        weight_bits=weight_bits,
-        activation_bits=activation_bits,
-        may_cut=False,
-    )
-    bits = {p.name: {"weight_bits": p.weight_bits, "activation_bits": p.activation_bits} for p in plan.layers}
-    quantized = quantize_network(
-        network,
-        calibration,
-        weight_bits=plan.hardware.weight_bits,
-        activation_bits=plan.hardware.activation_bits,
-        layers=bits,
-    )
+    choices: dict[str, Any] = {"layers": layers, "weight_bits": weight_bits, "activation_bits": activation_bits}
     found: dict[str, LayerChip] = {}
 
-    def program(node: Node, x: np.ndarray) -> np.ndarray:
+    def draw(node: Node, layer: QuantizedLayer, plan: LayerPlan, x: np.ndarray) -> None:
+        found[node.name] = draw_layer(node, layer, plan, x, seed=seed, trial=trial)
+
+    return DrawnChip(quantized=visit_layers(network, hardware, calibration, draw, **choices), layers=found)
+
+
+def visit_layers(
+    network: Network,
+    hardware: Hardware,
+    calibration: np.ndarray,
+    visit: Callable[[Node, QuantizedLayer, LayerPlan, np.ndarray], None],
+    *,
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+) -> QuantizedNetwork:
+    """Quantise a network and visit its weight layers in order, with their inputs behind quantised layers.
+
+    Parameters
+    ----------
+    network, hardware, calibration, layers, weight_bits, activation_bits
+        As in :func:`draw_chip`.
+    visit : callable
+        ``(node, layer, plan, inputs (images, ...))``.
+
+    Returns
+    -------
+    QuantizedNetwork
+        In integers.
+    """
+    plan = plan_network(
+        network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, may_cut=False
+    )
+    quantized = quantize_network(
+        network, calibration, weight_bits=plan.hardware.weight_bits, activation_bits=plan.hardware.activation_bits,
+        layers={part.name: part.quantization for part in plan.layers},
+    )  # fmt: skip
+
+    def compute(node: Node, x: np.ndarray) -> np.ndarray:
         layer = quantized.layers[node.name]
-        found[node.name] = draw_layer(node, layer, plan.layer(node.name), x, seed=seed, trial=trial)
+        visit(node, layer, plan.layer(node.name), x)
         weight = torch.tensor(layer.weight * _along(layer.weight_scale, layer.weight), dtype=torch.float32)
         codes = quantize_input(layer, x).astype(np.float32) - np.float32(layer.input_zero_point)
         with torch.no_grad():
@@ -129,8 +141,8 @@ def draw_chip(
             y: np.ndarray = run_layer(node, clean, weight, torch.tensor(layer.bias, dtype=torch.float32)).numpy()
             return y
 
-    run_network(network, calibration, program, block=len(calibration))
-    return DrawnChip(quantized=quantized, layers=found)
+    run_network(network, calibration, compute, block=len(calibration))
+    return quantized
 
 
 def is_left_to_chance(
@@ -212,72 +224,15 @@ def draw_layer(
     LayerChip
         In real units.
     """
-    if node.epitome is not None:
-        raise ConfigError(f"{node.name}: training through the arrays of an epitome is not modelled")
-    codes = quantize_input(layer, x)
-    with keep_arrays(KeptArrays()):  # both differ in their converters alone
-        programmed = program_layer(node, layer, plan, seed=seed, trial=trial, codes=codes)
-        machine = calibrate_machine(programmed, codes, integer_layer(layer, node, codes))
-        linear = find_weights(node, layer, plan, seed=seed, trial=trial)
-    sample = codes[:SAMPLE_IMAGES].astype(np.float64)
-    asked, added = layer.weight.astype(np.float64), linear - layer.weight
-    zero = float(layer.input_zero_point)
-    inputs = torch.tensor(sample - zero)
-    with torch.no_grad():
-        wanted, drawn = (run_layer(node, inputs, torch.tensor(part), None).numpy() for part in (asked, added))
-        digital = run_layer(node, torch.tensor(sample), torch.tensor(asked), None, zero).numpy()
-    # zero points are subtracted digitally with the nominal weights
-    error = machine.accumulate(codes[:SAMPLE_IMAGES]) * machine.lsb - digital
-    axis = rule_of(node).output_axis % error.ndim
-    (gain, share), mean, deviation = _explain(error, (wanted, drawn), axis)
+    found = measure_layer(node, layer, plan, x, seed=seed, trial=trial)
     step = layer.input_scale * layer.weight_scale
-    shift = (gain * asked + share * added) * _along(layer.weight_scale, layer.weight)
+    shift = expand_cells(layer, found.error) * _along(layer.weight_scale, layer.weight)
     return LayerChip(
         shift=torch.tensor(shift, dtype=torch.float32),
         spread=None,
-        mean=torch.tensor(mean * step, dtype=torch.float32),
-        deviation=torch.tensor(deviation * step, dtype=torch.float32),
+        mean=torch.tensor(found.mean * step, dtype=torch.float32),
+        deviation=torch.tensor(found.deviation * step, dtype=torch.float32),
     )
-
-
-def _explain(error: np.ndarray, parts: Sequence[np.ndarray], axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fit an error by multiples of some parts, one for all outputs; return them, and mean and deviation of the rest.
-
-    Converters that cannot go below zero undo half of what variation does to columns that hold little, and wide sums
-    are clipped: taken for noise beside the drawn weights, either would count twice.
-    """
-    flat = [np.moveaxis(part, axis, 0).reshape(part.shape[axis], -1) for part in (error, *parts)]
-    means = np.array([part.mean(axis=1) for part in flat])
-    rest, *explaining = (part - mean[:, np.newaxis] for part, mean in zip(flat, means))
-    matrix = np.array([part.ravel() for part in explaining])
-    # parts of the size of rounding errors are left out of the fit
-    factors = np.linalg.pinv(matrix @ matrix.T, rcond=1e-9, hermitian=True) @ (matrix @ rest.ravel())
-    rest = rest - np.tensordot(factors, explaining, axes=1)
-    return factors, means[0] - factors @ means[1:], rest.std(axis=1)
-
-
-def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int) -> np.ndarray:
-    """Return the weights that a layer's arrays apply, found with unit vectors and ideal converters.
-
-    Parameters
-    ----------
-    node, layer, plan, seed, trial
-        As in :func:`draw_layer`.
-
-    Returns
-    -------
-    ndarray of float64, shape of the weight
-        In units of one integer weight step.
-    """
-    ideal = plan.hardware.override({"adc.bits": "ideal"})
-    machine = program_layer(node, layer, dataclasses.replace(plan, hardware=ideal), seed=seed, trial=trial)
-    assert isinstance(machine, LayerMachine)
-    high = code_range(layer.activation_bits, layer.signed)[1]
-    parts = []
-    for block in machine.blocks:
-        rows = block.engine.rows
-        parts.append(block.engine.multiply(np.eye(rows, dtype=np.int64) * high) / high)
-    return np.concatenate([_unpack(part, plan.stripe(i), plan, layer) for i, part in enumerate(parts)])
 
 
 def apply_chip(chip: DrawnChip | None, generator: Any) -> Any:
@@ -337,7 +292,7 @@ def run_on_chip(
     Tensor, (B, outputs, OH, OW) or (B, ..., outputs)
         The layer's output.
     """
-    clean = _round_input(x, layer)
+    clean = round_input(x, layer)
     top = float(2 ** (layer.weight_bits - 1) - 1)
     steps = torch.as_tensor(_along(layer.weight_scale, layer.weight), dtype=weight.dtype)
     # straight-through clamp, so that clipped weights keep a gradient
@@ -354,8 +309,21 @@ def run_on_chip(
     return y + residual.mul_(chip.deviation.reshape(shape)).add_(chip.mean.reshape(shape))
 
 
-def _round_input(x: Tensor, layer: QuantizedLayer) -> Tensor:
-    """Round a layer's input to its grid, any shape; the gradient passes where nothing is clipped."""
+def round_input(x: Tensor, layer: QuantizedLayer) -> Tensor:
+    """Round a layer's input to its grid; the gradient passes where nothing is clipped.
+
+    Parameters
+    ----------
+    x : Tensor
+        Inputs, any shape.
+    layer : QuantizedLayer
+        With the grid.
+
+    Returns
+    -------
+    Tensor
+        Shape of ``x``.
+    """
     low, high = code_range(layer.activation_bits, layer.signed)
     scale = float(layer.input_scale)
     if is_binary(layer.activation_bits, layer.signed):
@@ -366,17 +334,3 @@ def _round_input(x: Tensor, layer: QuantizedLayer) -> Tensor:
 
 def _along(scale: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(scale).reshape(-1, *(1,) * (weight.ndim - 1))
-
-
-def _unpack(dense: np.ndarray, cut: Any, plan: LayerPlan, layer: QuantizedLayer) -> np.ndarray:
-    """Take the weights of a stripe's groups out of its block-diagonal matrix."""
-    outputs = layer.weight.shape[0] // plan.groups
-    channels, *kernel = layer.weight.shape[1:]
-    inputs = cut.groups * channels
-    if plan.rows_order == "packed":
-        whole = np.moveaxis(dense.reshape(*kernel, inputs, -1), (-1, -2), (0, 1))
-    else:
-        whole = np.moveaxis(dense.reshape(inputs, *kernel, -1), -1, 0)
-    return np.concatenate(
-        [whole[g * outputs : (g + 1) * outputs, g * channels : (g + 1) * channels] for g in range(cut.groups)]
-    )

@@ -24,7 +24,7 @@ from xbarsim.network import Network, Node, from_torch, quantize_network
 from xbarsim.network.execute import available_cores, check_images, single_threaded_blas
 from xbarsim.network.kinds import KINDS
 from xbarsim.rng import stream
-from xbarsim.train.finetune import CALIBRATION_IMAGES, CHIPS, FIRST_CHIPS
+from xbarsim.train.finetune import CALIBRATION_IMAGES
 from xbarsim.train.form import PlainForm
 from xbarsim.train.hardware_model import (
     DrawnChip,
@@ -35,6 +35,12 @@ from xbarsim.train.hardware_model import (
     run_on_chip,
 )
 from xbarsim.train.torch_network import Tensor, functional, torch
+
+CHIPS = 8
+"""Chips whose mean and spread training sees; the oldest leaves when a new one is drawn. Where nothing is left to chance
+the newest is enough, since older ones were programmed with other weights."""
+FIRST_CHIPS = 4
+"""Chips drawn before the first step."""
 
 Compute = Callable[[np.ndarray, int], np.ndarray]
 """``(inputs, index of the first image) -> outputs`` of a layer."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node
+from xbarsim.network.compact import attach_epitome, freeze_values
 from xbarsim.network.graph import rule_of
 from xbarsim.network.kinds import KINDS, NO_TORCH
 
@@ -56,12 +57,16 @@ class TorchNetwork(nn.Module):
             if not node.is_layer and node.kind not in OPERATIONS:
                 raise ConfigError(f"network {network.name}: {node.name}: cannot train through a {node.kind} node")
         self.network = network
+        self._samples: dict[str, Tensor] = {}
         self.weights = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         for node in network.layers:
-            assert node.weight is not None
+            cells = node.weight if node.epitome is None else node.epitome.values
+            assert cells is not None
             bias = np.zeros(node.columns * node.groups, np.float32) if node.bias is None else node.bias
-            self.weights[_key(node.name)] = nn.Parameter(torch.tensor(node.weight))
+            self.weights[_key(node.name)] = nn.Parameter(torch.tensor(cells))
+            if node.epitome is not None:
+                self._samples[node.name] = torch.tensor(node.epitome.sampler.index.astype(np.int64))
             self.biases[_key(node.name)] = nn.Parameter(torch.tensor(bias))
 
     def forward(self, images: Tensor, layer_function: LayerFunction | None = None) -> Tensor:
@@ -91,15 +96,35 @@ class TorchNetwork(nn.Module):
 
     def parameters_of(self, name: str) -> tuple[Tensor, Tensor]:
         """Return weight and bias of a layer."""
-        return self.weights[_key(name)], self.biases[_key(name)]
+        return self.expand(self.network.node(name), self.cells_of(name)), self.biases[_key(name)]
+
+    def cells_of(self, name: str) -> Tensor:
+        """Return the parameter of a layer that its arrays store: its weight, or the epitome that it is sampled from."""
+        found: Tensor = self.weights[_key(name)]
+        return found
+
+    def expand(self, node: Node, cells: Tensor) -> Tensor:
+        """Return the weight of a layer for values of its cells, shape of :meth:`cells_of`."""
+        if node.epitome is None:
+            return cells
+        weight = cells.reshape(-1)[self._samples[node.name]]
+        gain = node.epitome.gain
+        return weight if gain is None else weight * torch.as_tensor(gain, dtype=weight.dtype).reshape(-1, 1, 1, 1)
 
     def to_network(self) -> Network:
         """Return the network with the present weights."""
         changed = {}
         for node in self.network.layers:
-            weight, bias = (part.detach().cpu().numpy().copy() for part in self.parameters_of(node.name))
+            cells, bias = (
+                part.detach().cpu().numpy().copy() for part in (self.cells_of(node.name), self.biases[_key(node.name)])
+            )
             attributes = {key: value for key, value in node.attributes.items() if not key.startswith("weight_")}
-            changed[node.name] = dataclasses.replace(node, weight=weight, bias=bias, attributes=attributes)
+            fresh = dataclasses.replace(node, bias=bias, attributes=attributes)
+            if node.epitome is None:
+                changed[node.name] = dataclasses.replace(fresh, weight=cells)
+            else:
+                epitome = dataclasses.replace(node.epitome, values=freeze_values(cells))
+                changed[node.name] = attach_epitome(fresh, epitome)
         return self.network.replace_nodes(changed)
 
 
