@@ -35,6 +35,7 @@ from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
 from xbarsim.train.batches import iterate_batches
+from xbarsim.train.torch_network import Tensor, functional, torch
 
 CALIBRATION_IMAGES = 16
 SCORED_IMAGES = 256
