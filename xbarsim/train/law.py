@@ -23,7 +23,7 @@ import numpy as np
 from xbarsim.config import Hardware
 from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork
 from xbarsim.train.hardware_model import round_input, visit_layers
-from xbarsim.train.measure import LayerErrors, cell_steps, measure_layer
+from xbarsim.train.measure import CellErrors, cell_steps, measure_layer
 from xbarsim.train.torch_network import Tensor, TorchNetwork, run_layer, torch
 
 SMOOTHED = 32
@@ -109,7 +109,7 @@ def measure_law(
     """
     times = []
     for hardware in hardwares:
-        draws: dict[str, list[LayerErrors]] = {}
+        draws: dict[str, list[CellErrors]] = {}
 
         def visit(node: Node, layer: QuantizedLayer, plan: Any, x: np.ndarray, draws: Any = draws) -> None:
             draws[node.name] = [measure_layer(node, layer, plan, x, seed=seed, trial=trial) for trial in trials]
@@ -119,12 +119,12 @@ def measure_law(
     return NetworkLaw(quantized=quantized, times=times)
 
 
-def pool_errors(draws: Sequence[LayerErrors], weight_bits: int) -> LayerLaw:
+def pool_errors(draws: Sequence[CellErrors], weight_bits: int) -> LayerLaw:
     """Combine the errors of a layer on several chips to its law.
 
     Parameters
     ----------
-    draws : sequence of LayerErrors
+    draws : sequence of CellErrors
         Of the same weights; one where nothing is left to chance.
     weight_bits : int
         Width of a weight.

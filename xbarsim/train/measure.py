@@ -33,7 +33,7 @@ SAMPLE_IMAGES = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LayerErrors:
+class CellErrors:
     """What the arrays of one layer of one chip do, in integer steps.
 
     Cells hold the weight, or the epitome that it is sampled from.
@@ -51,7 +51,7 @@ class LayerErrors:
 
 def measure_layer(
     node: Node, layer: QuantizedLayer, plan: LayerPlan, x: np.ndarray, *, seed: int, trial: int
-) -> LayerErrors:
+) -> CellErrors:
     """Program one layer and measure its errors.
 
     Parameters
@@ -69,7 +69,7 @@ def measure_layer(
 
     Returns
     -------
-    LayerErrors
+    CellErrors
         Of this chip.
     """
     codes = quantize_input(layer, x)
@@ -89,7 +89,7 @@ def measure_layer(
     error = machine.accumulate(codes[:SAMPLE_IMAGES]) * machine.lsb - digital
     axis = rule_of(node).output_axis % error.ndim
     (gain, share), mean, deviation = _explain(error, (wanted, drawn), axis)
-    return LayerErrors(codes=held, error=gain * held + share * (applied - held), mean=mean, deviation=deviation)
+    return CellErrors(codes=held, error=gain * held + share * (applied - held), mean=mean, deviation=deviation)
 
 
 def held_codes(layer: QuantizedLayer) -> np.ndarray:

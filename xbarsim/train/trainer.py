@@ -41,7 +41,7 @@ CHECKS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class TrainingRecipe:
     """What validation chooses."""
 
     rate: float | None = None
@@ -98,7 +98,7 @@ class TrainingRun:
     ----------
     task : TuningTask
         What is trained and how.
-    recipe : Recipe
+    recipe : TrainingRecipe
         Rate, loss, and noise.
     images, labels : ndarray, (images, *input_shape) and (images,)
         What it trains on.
@@ -109,7 +109,14 @@ class TrainingRun:
     """
 
     def __init__(
-        self, task: TuningTask, recipe: Recipe, images: np.ndarray, labels: np.ndarray, *, steps: int, number: int
+        self,
+        task: TuningTask,
+        recipe: TrainingRecipe,
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        steps: int,
+        number: int,
     ) -> None:
         self.task, self.recipe, self.steps, self.number = task, recipe, steps, number
         self.images, self.labels = images, labels

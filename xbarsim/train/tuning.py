@@ -22,7 +22,7 @@ from xbarsim.rng import stream
 from xbarsim.train.batches import count_batches
 from xbarsim.train.law import NetworkLaw
 from xbarsim.train.resume import TuningState
-from xbarsim.train.trainer import Recipe, TrainingRun, TuningTask, validate
+from xbarsim.train.trainer import TrainingRecipe, TrainingRun, TuningTask, validate
 
 Progress = Callable[[str, int, int], None]
 
@@ -47,7 +47,7 @@ CHECKED_CHIP = 1_000_000
 class TriedRecipe:
     """A recipe and what it came to."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     loss: float
     """Mean cross-entropy on images and chips that it was not trained on."""
 
@@ -58,7 +58,7 @@ class TunedNetwork:
 
     network: Network
     """The same graph with other weights."""
-    recipe: Recipe
+    recipe: TrainingRecipe
     """How it was trained."""
     tried: Sequence[TriedRecipe]
     """What was tried before, in order; empty where there were too few steps or nothing to choose."""
@@ -84,7 +84,7 @@ class Tuning:
     ) -> None:
         self.task, self.images, self.labels = task, images, labels
         self.steps = epochs * count_batches(len(images), task.batch)
-        self.recipe = Recipe(**given)
+        self.recipe = TrainingRecipe(**given)
         self.options = list_options(task, given, self.steps, len(images))
         self.tried: list[TriedRecipe] = []
         self._law: NetworkLaw | None = None
@@ -107,7 +107,7 @@ class Tuning:
         TunedNetwork
             The result.
         """
-        self.tried = [TriedRecipe(recipe=Recipe(**each), loss=loss) for each, loss in state.tried]
+        self.tried = [TriedRecipe(recipe=TrainingRecipe(**each), loss=loss) for each, loss in state.tried]
         total = sum(len(values) for values in self.options.values())
         short = max(LEAST_TRIED, round(TRIED * self.steps))
         at = 0
@@ -126,7 +126,7 @@ class Tuning:
         network = state.drive(run, progress)
         return TunedNetwork(network=network, recipe=self.recipe, tried=tuple(self.tried))
 
-    def _try(self, recipe: Recipe, steps: int, state: TuningState, number: int) -> None:
+    def _try(self, recipe: TrainingRecipe, steps: int, state: TuningState, number: int) -> None:
         """Train for a few steps, and keep what comes of it; an equal recipe is not trained twice."""
         known = next((each.loss for each in self.tried if each.recipe == recipe), None)
         if known is None:
