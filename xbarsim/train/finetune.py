@@ -168,7 +168,15 @@ def tune(
 
     Parameters
     ----------
-    network, hardware, images, labels, calibration, layers, weight_bits, activation_bits, epochs, batch, rate
+    network, hardware
+        As in :func:`finetune`.
+    images : array_like of float, (images, *input_shape)
+        Training images.
+    labels : array_like of int, (images,)
+        Class of each image.
+    calibration : array_like of float, (images, *input_shape), optional
+        Calibration images.
+    layers, weight_bits, activation_bits, epochs, batch, rate
         As in :func:`finetune`.
     weight_decay, refresh, shift, flip, soft, clip, law, strength, times, checkpoint, seed, threads, progress
         As in :func:`finetune`.

@@ -113,8 +113,10 @@ def visit_layers(
 
     Parameters
     ----------
-    network, hardware, calibration, layers, weight_bits, activation_bits
+    network, hardware, layers, weight_bits, activation_bits
         As in :func:`draw_chip`.
+    calibration : ndarray of float32, (images, *input_shape)
+        Calibration images.
     visit : callable
         ``(node, layer, plan, inputs (images, ...))``.
 
@@ -314,15 +316,15 @@ def round_input(x: Tensor, layer: QuantizedLayer) -> Tensor:
 
     Parameters
     ----------
-    x : Tensor
-        Inputs, any shape.
+    x : Tensor, any shape
+        Inputs.
     layer : QuantizedLayer
         With the grid.
 
     Returns
     -------
-    Tensor
-        Shape of ``x``.
+    Tensor, shape of ``x``
+        The rounded inputs.
     """
     low, high = code_range(layer.activation_bits, layer.signed)
     scale = float(layer.input_scale)

@@ -81,7 +81,7 @@ def measure_law(
     hardwares: Sequence[Hardware],
     calibration: np.ndarray,
     *,
-    trials: Sequence[int],
+    trials: range,
     seed: int,
     **choices: Any,
 ) -> NetworkLaw:
@@ -95,7 +95,7 @@ def measure_law(
         The hardware, once for each time since programming.
     calibration : ndarray of float32, (images, *input_shape)
         Calibration images.
-    trials : sequence of int
+    trials : range
         Numbers of the chips.
     seed : int
         Seed of the device's random streams.

@@ -93,7 +93,18 @@ def measure_layer(
 
 
 def held_codes(layer: QuantizedLayer) -> np.ndarray:
-    """Return what the cells of a layer hold, float64: its weight, or the epitome, shape of either [weight steps]."""
+    """Return what the cells of a layer hold.
+
+    Parameters
+    ----------
+    layer : QuantizedLayer
+        In integers.
+
+    Returns
+    -------
+    ndarray of float64, shape of the weight or epitome
+        In weight steps.
+    """
     epitome = layer.epitome
     if epitome is None:
         return layer.weight.astype(np.float64)
@@ -107,8 +118,8 @@ def expand_cells(layer: QuantizedLayer, cells: np.ndarray) -> np.ndarray:
     ----------
     layer : QuantizedLayer
         The layer.
-    cells : ndarray of float64
-        Shape of :func:`held_codes` [weight steps].
+    cells : ndarray of float64, shape of the weight or epitome
+        As :func:`held_codes` returns them [weight steps].
 
     Returns
     -------
@@ -121,7 +132,18 @@ def expand_cells(layer: QuantizedLayer, cells: np.ndarray) -> np.ndarray:
 
 
 def shift_factors(layer: QuantizedLayer) -> np.ndarray:
-    """Return what the shifts of row blocks multiply each element of a layer's epitome by, shape of the epitome [-]."""
+    """Return what the shifts of row blocks multiply each element of a layer's epitome by.
+
+    Parameters
+    ----------
+    layer : QuantizedLayer
+        With an epitome.
+
+    Returns
+    -------
+    ndarray of float64, (Cout_e, Cin_e, p, q)
+        Powers of 2 [-].
+    """
     epitome = layer.epitome
     assert epitome is not None
     places = np.repeat(epitome.shift, np.diff(epitome.row_starts), axis=0)
@@ -140,8 +162,8 @@ def cell_steps(node: Node, layer: QuantizedLayer) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float64
-        (out, 1, ...) for weights; the shape of an epitome, before the gain of its outputs.
+    ndarray of float64, (out, 1, ...) or (Cout_e, Cin_e, p, q)
+        Of weights, or of an epitome before the gain of its outputs.
     """
     epitome = layer.epitome
     if epitome is None:

@@ -99,7 +99,9 @@ class TorchNetwork(nn.Module):
         return self.expand(self.network.node(name), self.cells_of(name)), self.biases[_key(name)]
 
     def cells_of(self, name: str) -> Tensor:
-        """Return the parameter of a layer that its arrays store: its weight, or the epitome that it is sampled from."""
+        """Return the parameter that the arrays of a layer store: its weight (outputs, ...), or its epitome
+        (Cout_e, Cin_e, p, q).
+        """
         found: Tensor = self.weights[_key(name)]
         return found
 

@@ -263,7 +263,22 @@ def list_rates(module: TorchNetwork, rate: float | None) -> list[tuple[Any, floa
 
 
 def run_blocks(module: TorchNetwork, images: np.ndarray, function: Any = None) -> Tensor:
-    """Return the outputs of a module for many images, (images, ...), without gradients, in blocks of fixed size."""
+    """Return the outputs of a module for many images, without gradients, in blocks of fixed size.
+
+    Parameters
+    ----------
+    module : TorchNetwork
+        The network.
+    images : ndarray of float32, (images, *input_shape)
+        All images.
+    function : callable, optional
+        Computes its weight layers.
+
+    Returns
+    -------
+    Tensor, (images, ...)
+        Raw outputs.
+    """
     with torch.no_grad():
         starts = range(0, len(images), BLOCK)
         return torch.cat([module(torch.tensor(images[at : at + BLOCK]), function) for at in starts])
