@@ -55,7 +55,10 @@ class TorchNetwork(nn.Module):
             raise ConfigError(f"network {network.name}: has no weights to train")
         for node in network.nodes:
             if not node.is_layer and node.kind not in OPERATIONS:
-                raise ConfigError(f"network {network.name}: {node.name}: cannot train through a {node.kind} node")
+                raise ConfigError(
+                    f"network {network.name}: {node.name}: cannot train through a {node.kind} node; use "
+                    "xs.nn.convert, where such operations stay PyTorch's"
+                )
         self.network = network
         self._samples: dict[str, Tensor] = {}
         self.weights = nn.ParameterDict()
