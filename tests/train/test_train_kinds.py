@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+pytest.importorskip("torch", reason="the extra torch is not installed")
 
 import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.network import Epitome
 from xbarsim.train import finetune
+from xbarsim.train.torch_network import torch
 
 HARDWARE = {"device.programming.sigma": 0.1, "crossbar.method": "ideal"}
 SETTINGS = {"epochs": 1, "batch": 8, "law": "measured", "strength": 1.0}
