@@ -1,4 +1,4 @@
-"""Fine-tuning of networks of other kinds: convolutions along three axes, transformers, epitomes; and what is refused."""
+"""Fine-tuning of convolutions along three axes, transformers and epitomes; networks that are refused."""
 
 import numpy as np
 import pytest
