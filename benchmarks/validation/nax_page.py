@@ -35,13 +35,13 @@ training images. The sections from *What arrays lose* on are older; they do not 
 Searches of EDAP alone price {budget} designs and choose array sizes; the table gives every seed.
 {accuracy}
 """
-ACCURACY = """The gradient searches with accuracy have the whole space, kernels and zero operators included, and minimise
-cross-entropy + {price:g} ln(EDAP) on training images, through ideal arrays or through the model of real ones. Larger
-kernels are the trained ones within zeros, so that they cost more and gain nothing here.
+ACCURACY = """The gradient searches with accuracy have the whole space, kernels and zero operators included, and
+minimise cross-entropy + {price:g} ln(EDAP) on training images, through ideal arrays or through the model of real ones.
+Larger kernels are the trained ones within zeros, so that they cost more and gain nothing here.
 """
-NO_ACCURACY = """The gradient searches with accuracy (`examples/search_nax.yaml`), through ideal and through real arrays, were not
-run at the present prices. An older one, with NAX's sums of layer prices, found a design of 92.6 % as trained, whose EDAP
-is now 5.015e-13 J s m2; its description is in versions of this page up to 2026-11-27.
+NO_ACCURACY = """The gradient searches with accuracy (`examples/search_nax.yaml`), through ideal and through real
+arrays, were not run at the present prices. An older one, with NAX's sums of layer prices, found a design of 92.6 % as
+trained, whose EDAP is now 5.015e-13 J s m2; its description is in versions of this page up to 2026-11-27.
 """
 TRENDS = """## Beside the published trends
 
