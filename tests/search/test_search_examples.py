@@ -1,10 +1,16 @@
 """The examples that drive the oracle run and find what they say."""
 
 import importlib.util
+import itertools
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import xbarsim as xs
 from xbarsim.search import load_search, open_space
 from xbarsim.search.epitome import load_epitome_search, open_epitome_search
 
@@ -42,6 +48,35 @@ def test_another_process_gets_its_answers_over_json_lines():
     assert [answer["id"] for answer in answers] == [16, 32, 64, 128, "network", "wrong"]
     assert all("cost" in answer for answer in answers[:-1])
     assert "shape.kernel" in answers[-1]["error"]
+
+
+@pytest.mark.slow
+def test_a_client_in_javascript_improves_a_design_over_json_lines():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    program = [sys.executable, "-m", "xbarsim", "oracle", "--hardware", "nax", "--cache", "none"]
+    done = subprocess.run(
+        [node, str(EXAMPLES / "oracle_node.js"), *program], capture_output=True, text=True, check=True, timeout=120
+    )
+    found = json.loads(done.stdout)
+    assert found["best"] < found["first"]
+    layers = {glob: dict(choice) for glob, choice in found["chosen"].items()}
+    assert xs.CostOracle("nax", cache=None).cost("resnet20", layers).edap == found["best"]
+
+
+def test_pymoo_finds_a_front_of_energy_and_delay():
+    pytest.importorskip("pymoo", reason="pymoo is not installed")
+    front = load("oracle_pymoo").search(3, population=8)
+    assert len(front) >= 1
+    order = front[front[:, 0].argsort()]
+    assert all(later <= earlier for earlier, later in itertools.pairwise(order[:, 1]))
+
+
+def test_nevergrad_finds_a_design_better_than_the_first():
+    pytest.importorskip("nevergrad", reason="nevergrad is not installed")
+    example = load("oracle_nevergrad")
+    assert example.search(60)[1] < example.search(1)[1]
 
 
 SEARCHES = sorted(set(EXAMPLES.glob("search_*.yaml")) - {EXAMPLES / "search_epitome.yaml"})
