@@ -1,10 +1,12 @@
 """Progress: a bar on a terminal, plain lines elsewhere."""
 
 import io
+import re
 
 import pytest
 
 from xbarsim.cli import _progress
+from xbarsim.cli._pace import Pace
 from xbarsim.cli._progress import ProgressDisplay, format_duration
 
 
@@ -53,16 +55,64 @@ def test_what_an_earlier_run_has_done_does_not_shorten_the_time_left(clock):
     ]
 
 
-def test_a_terminal_gets_a_bar_for_each_stage(monkeypatch):
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_shows_two_lines_that_fit_however_many_trials_there_are(monkeypatch, clock, columns):
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", str(columns))
     stream = Terminal()
+    stages = ("programming arrays", "images on hardware", "a stage with a name that is much longer than a line")
     with ProgressDisplay(stream) as display:
-        display("program", 1, 2)
-        display("images", 3, 10)
-        display._bars.refresh()
-    assert "program" in stream.getvalue()
-    assert "3/10" in stream.getvalue()
+        display("float reference", 4000, 4000)
+        for trial in range(30):
+            for stage in stages:
+                for done in (0, 5000, 10000):
+                    display(f"{stage} (trial {trial + 1} of 30)", done, 10000)
+                    clock[0] += 300.0
+            height = len(display._bars.tasks)
+            stream.seek(0)
+            stream.truncate(0)
+            display._bars.refresh()
+            lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n").split("\n")
+            assert max(map(len, lines)) <= columns
+            assert height == 2
+    assert "all, trial 30 of 30" in stream.getvalue()
+    assert "10,000/10,000" in stream.getvalue()
+
+
+def test_the_time_left_counts_all_trials():
+    pace = Pace()
+    pace.note("float reference", 10, 10, 0.0)
+    assert pace.whole(0.0) == (1.0, 0.0)
+    now = 0.0
+    seen = []
+    for trial in range(4):
+        for stage, seconds in (("program", 2.0), ("images", 1.0)):
+            for done in range(11):
+                pace.note(f"{stage} (trial {trial + 1} of 4)", done, 10, now)
+                seen.append((now, pace.whole(now)))
+                now += seconds / 10 * (done < 10)
+    assert now == pytest.approx(12.0)
+    for when, (part, left) in seen:
+        if when >= 3.0 + 1e-9:  # one trial is known: all later ones take as long
+            assert left == pytest.approx(12.0 - when, abs=0.2)
+            assert part == pytest.approx(when / 12.0, abs=0.02)
+    parts = [part for when, (part, _) in seen if when >= 3.0]
+    assert parts == sorted(parts)
+    assert [left for when, (_, left) in seen if 2.3 < when < 2.9] == pytest.approx(
+        [12.0 - when for when, _ in seen if 2.3 < when < 2.9], abs=0.5
+    )
+
+
+def test_plain_lines_count_all_trials(clock):
+    stream = io.StringIO()
+    with ProgressDisplay(stream) as display:
+        for trial in range(2):
+            for done in range(11):
+                display(f"images (trial {trial + 1} of 2)", done, 10)
+                clock[0] += 1.0
+    assert stream.getvalue().splitlines()[0] == (
+        "images (trial 1 of 2): 5 of 10, about 5 s left; 25 % of all, about 15 s left"
+    )
 
 
 def test_a_bar_leaves_with_the_error_that_ends_the_work():

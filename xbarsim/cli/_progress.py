@@ -1,4 +1,7 @@
-"""Progress of long computations: a bar with the time left on terminals and in notebooks, plain lines elsewhere."""
+"""Progress of long computations: one display with the time left, plain lines where there is no terminal.
+
+A terminal shows two lines at most, however many trials there are: the stage that runs, and all trials together.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import time
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from xbarsim.cli._pace import Pace
 from xbarsim.cli._volume import LOG, VOLUME
 
 if TYPE_CHECKING:
@@ -31,10 +35,10 @@ class ProgressDisplay:
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stderr
         self._bars: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._stage = ""
+        self._tasks: list[TaskID] = []
+        self._stage, self._pace = "", Pace()
         self._started = self._shown = 0.0
-        self._first = self._done = 0
+        self._done = 0
         self._place: Any = None
 
     def __enter__(self) -> ProgressDisplay:
@@ -73,8 +77,9 @@ class ProgressDisplay:
         """
         if stage != self._stage:
             self._log_stage()
-            self._stage, self._started, self._first = stage, time.monotonic(), done
+            self._stage, self._started = stage, time.monotonic()
         self._done = done
+        self._pace.note(stage, done, total, time.monotonic())
         if VOLUME.quiet:
             return
         if self._place is not None:
@@ -83,14 +88,28 @@ class ProgressDisplay:
         if self._bars is None:
             self._show_line(stage, done, total)
             return
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, completed=done)
-        self._bars.update(self._tasks[stage], completed=done, total=total)
+        self._show_bars(done, total)
 
     def _log_stage(self) -> None:
         """Log the stage that ends (``--verbose``)."""
         if self._stage:
             LOG.info("%s: %d in %.2f s", self._stage, self._done, time.monotonic() - self._started)
+
+    def _show_bars(self, done: int, total: int) -> None:
+        """Show the stage and, where there are several trials, all of them."""
+        assert self._bars is not None
+        pace, now = self._pace, time.monotonic()
+        rows = [(pace.stage, 100 * pace.share, f"{done:,}/{total:,}", pace.left_s)]
+        if pace.trials > 1:
+            part, left = pace.whole(now)
+            rows.append((f"all, trial {pace.trial} of {pace.trials}", 100 * part, f"{100 * part:.0f} %", left))
+        while len(self._tasks) < len(rows):
+            self._tasks.append(self._bars.add_task("", total=100, count="", rest=""))
+        for number, task in enumerate(self._tasks):
+            self._bars.update(task, visible=number < len(rows))
+        for task, (name, part, count, left) in zip(self._tasks, rows):
+            rest = f"{format_duration(left)} left" if left else ""
+            self._bars.update(task, description=shorten(name), completed=part, count=count, rest=rest)
 
     def _show_line(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -110,10 +129,13 @@ class ProgressDisplay:
         self._place.update(_Markup(f'<progress value="{done}" max="{max(total, 1)}"></progress> {text}'))
 
     def _describe(self, stage: str, done: int, total: int) -> str:
-        rest = ""
-        if self._first + 1 < done < total:  # what was there before says nothing about the pace, a first one little
-            left = (time.monotonic() - self._started) * (total - done) / (done - self._first)
-            rest = f", about {format_duration(left)} left"
+        pace, rest = self._pace, ""
+        if pace.left_s:
+            rest = f", about {format_duration(pace.left_s)} left"
+        if pace.trials > 1:
+            part, left = pace.whole(time.monotonic())
+            rest += f"; {100 * part:.0f} % of all"
+            rest += f", about {format_duration(left)} left" if left else ""
         return f"{stage}: {done} of {total}{rest}"
 
 
@@ -154,18 +176,17 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def shorten(text: str, longest: int = 30) -> str:
+    """Cut a name in its middle so that a line fits 80 columns."""
+    return text if len(text) <= longest else f"{text[: longest // 2 - 1]}…{text[-longest // 2 :]}"
+
+
 def _make_bars(stream: IO[str]) -> Any:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=Console(file=stream), transient=True,
+        TextColumn("{task.description:30}", markup=False), BarColumn(bar_width=12),
+        TextColumn("{task.fields[count]}", justify="right"), TimeElapsedColumn(),
+        TextColumn("{task.fields[rest]}"), console=Console(file=stream), transient=True,
     )  # fmt: skip
