@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 project = "xbarsim"
 release = __version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "accessible"]
 html_math_renderer = "mathml"  # no script and no network
 html_theme = "furo"
 html_show_copyright = False
