@@ -6,6 +6,7 @@ before it; the first one as long as its stages so far and what is left of the st
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ class Pace:
             return self.share, self.left_s
         spent = now - self._trial_started
         if self._took:
-            each = sum(self._took) / len(self._took)
+            each = math.fsum(self._took) / len(self._took)
             rest = max(each - spent, self.left_s or 0.0)
         elif self.left_s is None:
             return (self.trial - 1) / self.trials, None
