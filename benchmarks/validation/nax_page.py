@@ -162,6 +162,11 @@ def compare_trends(rows: Mapping[str, Mapping[str, Any]], searched: list[dict[st
     missed = (
         "" if gained > 0 else f"; not reproduced: a gain of accuracy ({gained:+.1f} points), with kernels not trained"
     )
+    if not has_mixed:
+        missed += (
+            "; searches that see accuracy ended on one size, so that mixed sizes and less EDAP at equal accuracy are "
+        )
+        missed += "not reproduced"
     if not real:
         missed = "; whether accuracy rises as EDAP falls was not tried at these prices"
     return TRENDS.format(
