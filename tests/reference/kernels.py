@@ -12,15 +12,29 @@ import sys
 from pathlib import Path
 
 from reference.check_kernels import CHECK
+from reference.conversion_kernels import CONVERSION
 from reference.crossbar_kernels import CROSSBAR
 from reference.kernel_case import KernelCase
 from reference.mvm_kernels import MVM
 from reference.network_kernels import NETWORK
+from reference.packing_kernels import PACKING
+from reference.read_kernels import READS
 from reference.relaxation_kernels import RELAXATION
 from reference.summed_kernels import SUMMED
 from reference.timing_kernels import TIMING
 
-KERNELS: tuple[KernelCase, ...] = (*CHECK, *CROSSBAR, *RELAXATION, *MVM, *NETWORK, *SUMMED, *TIMING)
+KERNELS: tuple[KernelCase, ...] = (
+    *CHECK,
+    *CROSSBAR,
+    *RELAXATION,
+    *READS,
+    *CONVERSION,
+    *MVM,
+    *PACKING,
+    *NETWORK,
+    *SUMMED,
+    *TIMING,
+)
 """Every kernel at least once."""
 
 

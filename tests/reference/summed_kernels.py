@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from reference import mvm_loops_fused as loops
 from reference.kernel_case import KernelCase
-from reference.mvm_kernels import (
+from reference.mvm_case import (
     ADC,
     BLOCKS,
     LANES,

@@ -1,0 +1,145 @@
+"""Small inputs and working memory that the records of all kernels of ``mvm`` share."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from reference import mvm_loops_fused as loops
+from reference.kernel_case import KernelCase
+
+from xbarsim._simd import LANES, WIDE
+from xbarsim.config import load_hardware
+from xbarsim.converter import AdcRange, Levels
+from xbarsim.mvm._records import Cells, Curves, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm.bank import Bank
+from xbarsim.mvm.errors import no_tables
+from xbarsim.mvm.noise import make_turns
+
+STARTS = np.array([0, 13, 20])
+VECTORS, BITS = 3, 4
+WEIGHTED, UNITS = WIDE + LANES, LANES  # columns with weights in one block of WIDE and one of LANES; unit columns
+BLOCKS = np.array([[0, WIDE], [WIDE, LANES]])
+ADC = Range(np.float32(0.25), np.float32(-12.0), np.float32(11.0))
+
+
+def rng():
+    """The same numbers for every kernel."""
+    return np.random.default_rng(3)
+
+
+def reads(dac_bits):
+    """Streams of a signed input; the last of two bits holds the sign."""
+    if dac_bits == 1:
+        return Reads(np.arange(4), np.ones(4, dtype=np.int64), np.array([1, 2, 4, -8], dtype=np.int32), 1)
+    return Reads(np.array([0, 2]), np.array([2, 2]), np.array([1, 4], dtype=np.int32), 2)
+
+
+def codes():
+    """Inputs of four bits; one vector is zero in the second row block."""
+    found = rng().integers(0, 1 << BITS, (VECTORS, 20)).astype(np.uint8)
+    found[1, 13:] = 0
+    return found
+
+
+def inputs():
+    """The same inputs as bit planes."""
+    blocks = [loops.pack_bits(codes()[:, a:b], BITS) for a, b in itertools.pairwise(STARTS)]
+    planes = np.concatenate(blocks, axis=2)
+    count = planes.shape[2]
+    return Inputs(planes.ravel(), np.arange(VECTORS) * BITS * count, np.arange(count), count, np.array([0, 2, 3]))
+
+
+def cells(is_noisy=True):
+    """Cells on a grid of quarters."""
+    matrix = (rng().integers(-20, 20, (20, WEIGHTED + UNITS)) * 0.25).astype(np.float32)
+    shape = matrix.shape if is_noisy else (0, 0)
+    noise, shot = (rng().integers(0, most, shape).astype(np.float32) for most in (9, 5))
+    return Cells(matrix, noise, shot, STARTS, np.float32(4.0))
+
+
+def tables(has_levels):
+    """Thresholds of three converters of 15 codes, some of them equal, or no tables."""
+    if not has_levels:
+        return no_tables(2)
+    levels = Levels(thresholds=np.arange(-6.5, 7.0), counts=rng().integers(-99, 99, 15), unit=2.0)
+    placed = AdcRange(lsb=2.0, lowest=-7, highest=7, is_ideal=False, levels=levels)
+    converter = rng().integers(0, 3, (2, WEIGHTED + UNITS)).astype(np.int32)
+    adc = load_hardware("reference", {"adc.kind": "sar", "adc.settings": {"unit_sigma": 0.3}}).adc
+    return Bank(converter=converter, arrays=np.arange(3), adc=adc, key=(0, 0, "")).tabulate(placed)
+
+
+def errors(is_noisy=True, has_inl=True, has_levels=False):
+    """Errors of every column of both row blocks."""
+    shape = (2, WEIGHTED + UNITS)
+    gain, offset = rng().normal(1.0, 0.1, shape), rng().normal(0.0, 0.3, shape)
+    inl = rng().normal(0.0, 0.6, 24 if has_inl else 0)
+    read_noise = np.full(shape if is_noisy else (0, 0), 0.004)
+    pool = rng().standard_normal((1 << 15) + shape[1])
+    still = rng().uniform(0.05, 0.2, read_noise.shape)
+    floats = [each.astype(np.float32) for each in (gain, offset, inl, still, read_noise, pool)]
+    gain, offset, inl, still, read_noise, pool = floats
+    key = np.uint64(0x9E3779B97F4A7C15)
+    return Errors(
+        gain, offset, inl, np.float32(0.1), still, read_noise, pool, make_turns(), tables(has_levels), False, key, 5
+    )
+
+
+def survey(bins=8):
+    """An empty survey."""
+    extremes = np.full(WIDE, np.inf, dtype=np.float32), np.full(WIDE, -np.inf, dtype=np.float32)
+    return Survey(*extremes, np.zeros(bins, dtype=np.int64), np.float32(0.03), np.zeros(1, dtype=np.int64))
+
+
+def fine():
+    """Steps of four streams, and of the columns: planes of 16 columns."""
+    columns = 2.0 ** (np.arange(WEIGHTED + UNITS) // LANES % 3)
+    return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32), None)
+
+
+def curves():
+    """Curves of every column of both row blocks, in eighths, so that no product is rounded."""
+    terms = rng().integers(-3, 4, (2, 4, WEIGHTED + UNITS)) / np.array([8.0, 64.0, 64.0, 8.0])[:, np.newaxis]
+    terms[:, 0] += 1.0
+    return Curves(terms.astype(np.float32), rng().integers(1, 16, 20).astype(np.int32), np.zeros(0, dtype=np.float32))
+
+
+def bent():
+    """The same steps, behind curves."""
+    return fine()._replace(curves=curves())
+
+
+def weights():
+    """Shift-add weights of the columns; one is padding."""
+    found = rng().integers(1, 5, (2, WEIGHTED)).astype(np.int32)
+    found[:, 7] = 0
+    return found
+
+
+def unit_weights():
+    """Weights of the unit columns."""
+    return rng().integers(1, 5, UNITS).astype(np.int32)
+
+
+def scratch(kind, is_noisy=True):
+    """Working memory for two groups of tables at a time; of one kind of cells."""
+    entries = 8 * 256 * WIDE
+    return FusedScratch(
+        starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + 1, dtype=np.int32),
+        cells=np.zeros(16 * WIDE, dtype=kind), noise_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
+        shot_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
+        table=np.zeros(entries, dtype=kind), noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
+        values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), lanes=np.zeros(WIDE, dtype=np.int32),
+        floats=np.zeros(WIDE, dtype=np.float32), sums=np.zeros(4 * WIDE, dtype=np.float32),
+        variances=np.zeros(4 * WIDE, dtype=np.float32), loads=np.zeros(VECTORS * 4 + 3, dtype=np.float32),
+        load_table=np.zeros(8 * 256, dtype=np.int32),
+    )  # fmt: skip
+
+
+def out(padded=WEIGHTED):
+    return np.zeros((VECTORS, padded), dtype=np.int64)
+
+
+def case(kernel, twin, inputs, outputs, call=None, rtol=0.0):
+    """Return a record; ``call`` where Python cannot call the kernel."""
+    return KernelCase(kernel=kernel, call=call or kernel, twin=twin, inputs=inputs, outputs=outputs, rtol=rtol)
