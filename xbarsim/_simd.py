@@ -114,6 +114,11 @@ def add(x: Vector, y: Vector) -> Vector:
     return np.add(x, y)
 
 
+def add_clipped(x: Vector, y: Vector) -> Vector:
+    """Return ``x + y`` of uint8 lanes, 255 where that is more."""
+    return np.minimum(x.astype(np.uint16) + y, 255).astype(np.uint8)
+
+
 def multiply(x: Vector, y: Vector) -> Vector:
     """Return ``x y``."""
     return np.multiply(x, y)
@@ -316,6 +321,15 @@ def _binary(on_float: str, on_integer: str) -> Callable[[Any, Any], Definition]:
     return define
 
 
+def _add_clipped(x: Any, y: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(x.vector, [x.vector, x.vector])
+        symbol = f"llvm.uadd.sat.v{x.count}i{x.dtype.bitwidth}"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
+
+    return x(x, x), generate
+
+
 def _divide(x: Any, y: Any) -> Definition:
     return x(x, x), lambda _, builder, __, args: builder.fdiv(*args)
 
@@ -359,7 +373,8 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
             if x.dtype == target:
                 return args[0]
             if target == types.float32:
-                return builder.sitofp(args[0], result.vector)
+                change = builder.sitofp if x.dtype.signed else builder.uitofp
+                return change(args[0], result.vector)
             change = builder.fptosi if isinstance(x.dtype, types.Float) else builder.sext
             return change(args[0], result.vector)
 
@@ -371,6 +386,7 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     address: _address, point: _point, zeros: _zeros, load: _load, store: _store, peek: _peek, poke: _poke,
     lane_count: _lane_count, fill: _fill, spread: _spread, add: _binary("fadd", "add"),
+    add_clipped: _add_clipped,
     multiply: _binary("fmul", "mul"), divide: _divide, scale: _scale, multiply_add: _multiply_add, shorten: _shorten,
     round_even: _unary("rint"), count_above: _count_above, square_root: _unary("sqrt"), smaller: _select("<"),
     larger: _select(">"), to_float: _convert(types.float32), to_int32: _convert(types.int32),

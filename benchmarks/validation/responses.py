@@ -26,11 +26,13 @@ import xbarsim as xs
 LAYERS = ("layer1.1.conv1", "layer2.1.conv2", "layer3.1.conv1")
 SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
 SHARP = {"device.iv": {"kind": "sinh", "scale_volt": 0.05}}
+EQUAL = {"device.iv": {"kind": "sinh", "scale_volt": 0.05, "reference_volt": 0.2}}
 LARGE = {"crossbar.rows": 128, "crossbar.cols": 128}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "reference, gate-driven 1T1R": ("reference", {"crossbar.topology": "1t1r_gate", "crossbar.r_sl_ohm": 2.5}),
     "reference, sinh 0.1 V": ("reference", SINH),
     "reference, sinh 0.05 V": ("reference", SHARP),
+    "reference, sinh 0.05 V, currents as ohmic at 0.2 V": ("reference", EQUAL),
     "nax 64, sinh 0.1 V": ("nax", SINH),
     "nax 64, sinh 0.05 V": ("nax", SHARP),
     "nax 128, sinh 0.1 V": ("nax", {**LARGE, **SINH}),

@@ -7,8 +7,8 @@ from xbarsim.config import load_hardware
 from xbarsim.converter import encode_streams
 from xbarsim.crossbar import solve_currents
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.mvm import encode_weights, program_matrix
-from xbarsim.mvm.bend import HEAVIEST, fit_terms, weigh_rows
+from xbarsim.mvm import encode_weights, fit, program_matrix
+from xbarsim.mvm.bend import FORMS, GOOD, HEAVIEST, Form, fit_terms, list_terms, weigh_cells, weigh_rows
 from xbarsim.mvm.probe import FITTED, KEPT_BACK, choose_probes
 
 SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
@@ -91,18 +91,36 @@ def test_reads_that_are_solved_give_the_currents_of_their_circuits_in_any_batch(
         program(SINH, codes[:150])[1].multiply(some, method="solved")
 
 
+@pytest.mark.parametrize("form", [FORMS[0], FORMS[3]])
 @pytest.mark.parametrize(
     "changes", [SINH, {**SINH, "adc.noise_lsb": 0.5, "adc.step_per": "slice"}, {**SINH, "dac.bits": 2}]
 )
-def test_neither_kernel_nor_batch_nor_threads_change_a_bit(changes):
+def test_neither_kernel_nor_batch_nor_threads_change_a_bit(changes, form, monkeypatch):
+    monkeypatch.setattr(fit, "FORMS", (form,))
     codes = inputs(600)
     _, engine = program({**changes, "adc.bits": 6}, codes[:150])
     engine = engine.calibrate(codes[:150])
+    assert engine.programmed.bend.own.any() == form.is_own
     whole = engine.multiply(codes, method="float", threads=1)
     parts = [engine.multiply(codes[i : i + 7], method="float", first_vector=i, threads=2) for i in range(0, 70, 7)]
     np.testing.assert_array_equal(np.concatenate(parts), whole[:70])  # few vectors take products, many take tables
     other = engine.multiply(codes, method="product")
     assert np.mean(other != whole) < 1e-3  # float64 rounds some sums the other way
+
+
+def test_a_layer_takes_the_cheapest_form_that_is_good_or_the_best_one(monkeypatch):
+    codes = inputs()
+    harder = {"crossbar.r_bl_ohm": 150.0, "crossbar.r_sl_ohm": 150.0}
+    for changes, first in (({"crossbar.r_bl_ohm": 0.5}, True), (harder, False)):
+        found = {}
+        for forms in (FORMS, FORMS[:1]):
+            monkeypatch.setattr(fit, "FORMS", forms)
+            bend = program({**GATES, **changes}, codes)[1].programmed.bend
+            used = bend.error[:, :, (bend.highest > 0).any(axis=0)].astype(float)
+            found[forms] = np.sqrt(np.nanmean(np.square(used))), bend.terms.shape[1], bend.own.size > 0
+        chosen = found.pop(FORMS)
+        assert (chosen[1] == 4 and not chosen[2]) if first else chosen[2]
+        assert chosen[0] <= GOOD if first else chosen[0] < 0.7 * found[FORMS[:1]][0]
 
 
 def test_the_same_inputs_give_the_same_curves_on_any_number_of_threads():
@@ -122,11 +140,27 @@ def test_reads_far_beyond_those_of_the_fit_are_counted():
 
 def test_a_curve_of_its_own_form_is_found():
     rng = np.random.default_rng(0)
-    sums, loads = rng.uniform(-50, 90, (3, 40)), rng.integers(1, 200, 40).astype(float)
-    terms = np.array([[0.02, -0.01, 0.03], [1e-4, -2e-4, 0.0], [1e-4, 2e-4, -1e-4], [0.01, 0.0, -0.02]])
-    sensed = sums * (1 + terms[0][:, None] + terms[1][:, None] * sums + terms[2][:, None] * loads)
-    sensed += terms[3][:, None] * loads
-    np.testing.assert_allclose(fit_terms(sums, loads, sensed), terms, rtol=0.02, atol=2e-5)
+    sums, parts, loads = rng.uniform(-50, 90, (3, 60)), rng.uniform(-40, 40, (3, 60)), rng.uniform(1, 200, (3, 60))
+    listed = list_terms(sums, [parts], loads, rng.integers(-9, 10, 60).astype(float)[np.newaxis])
+    sizes = np.array([0.02, 1e-4, 1e-4, 0.01, 1e-3, 0.02, 1e-4])
+    terms = rng.uniform(-1, 1, (7, 3)) * sizes[:, np.newaxis]
+    missing = sum(c[:, np.newaxis] * each for c, each in zip(terms, listed))
+    np.testing.assert_allclose(
+        fit_terms(listed, missing) / sizes[:, np.newaxis], terms / sizes[:, np.newaxis], atol=0.1
+    )
+
+
+def test_loads_of_columns_leave_a_fifth_of_their_range_for_denser_reads():
+    rng = np.random.default_rng(1)
+    driven = (rng.random((40, 30)) < 0.3).astype(float)
+    own = weigh_cells(rng.uniform(0, 3, (5, 30)), np.full(30, 15), driven, 255.0)
+    np.testing.assert_allclose((own.astype(float) @ driven.T).max(axis=1), 204, atol=5)
+    np.testing.assert_array_equal(weigh_cells(np.zeros((2, 30)), np.full(30, 15), driven, 255.0), 0)
+
+
+@pytest.mark.parametrize(("rows", "sections", "cuts"), [(128, 4, [32, 64, 96]), (20, 2, [8]), (16, 4, []), (7, 2, [])])
+def test_sections_end_at_whole_bytes_or_there_are_none(rows, sections, cuts):
+    assert Form(sections, False).cut(rows).tolist() == cuts
 
 
 def test_reads_come_from_inputs_and_cover_sparse_and_dense_ones():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from reference import mvm_loops_fused as loops
-from reference.mvm_case import ADC, case, curves, errors, out, rng, survey, weights
+from reference.mvm_case import ADC, case, errors, out, rng, survey, weights
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zeros
@@ -87,18 +87,6 @@ def shift_lanes(codes, v, target, weights, lanes, out):
     )
 
 
-@kernel
-def point_to_curves(given, r):
-    found = _conversion.point_curves(given, r)
-    return peek(found.scale, 4), peek(found.own, 4), peek(found.loaded, 4), peek(found.added, 4)
-
-
-@kernel
-def bend_lanes(x, loads_of, r, column, given, out):
-    places = None if given is None else _conversion.point_curves(given, r)
-    store(out, 0, _conversion.bend(load(x, 0, zeros(x, LANES)), address(loads_of), 1, column, places))
-
-
 def entry_plain(digit, k, members):
     """Set bit k + b * members to bit b of the digit."""
     return sum(1 << (k + b * members) for b in range(2) if (digit >> b) & 1)
@@ -153,15 +141,6 @@ def trim_plain(x, r, column, errors, out):
 
 def convert_plain(x, variance, word, r, column, adc, errors, lanes, floats, out):
     out[:] = [loops.convert(x[j], variance[j], word, r, column + j, adc, errors) for j in range(LANES)]
-
-
-def curves_plain(given, r):
-    return tuple(given.terms[r, k, 4] for k in range(4))
-
-
-def bend_plain(x, loads_of, r, column, given, out):
-    for j in range(LANES):
-        out[j] = x[j] if given is None else loops.bend(x[j], loads_of[1], given.terms[r, :, column + j])
 
 
 def shift_plain(codes, v, target, weights, lanes, out):
@@ -223,19 +202,11 @@ def shift_inputs():
     return numbers, 1, 16, weights()[0], np.zeros(WIDE, dtype=np.int32), out(32)
 
 
-def bend_inputs(given):
-    x = rng().integers(-99, 99, LANES).astype(np.float32)
-    return x, np.array([3.0, 7.0], dtype=np.float32), 1, 5, given, np.zeros(LANES, dtype=np.float32)
-
-
 CONVERSION = (
     case(_conversion.build_variances, variances_plain, lambda: variance_inputs(1, False), (4,), build_variances),
     case(_conversion.build_variances, variances_plain, lambda: variance_inputs(2, True), (4,), build_variances),
     case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(8, False), (6,), sum_lanes),
     case(_conversion.sum_variances, sum_plain, lambda: sum_inputs(1, True), (6,), sum_lanes),
-    case(_conversion.point_curves, curves_plain, lambda: (curves(), 1), (), point_to_curves),
-    case(_conversion.bend, bend_plain, lambda: bend_inputs(curves()), (5,), bend_lanes),
-    case(_conversion.bend, bend_plain, lambda: bend_inputs(None), (5,), bend_lanes),
     case(_conversion.digit_entry, entry_plain, lambda: (1, 5, 8), ()),
     case(_conversion.digit_entry, entry_plain, lambda: (2, 3, 4), ()),
     case(_conversion.mix_word, loops.mix_word, lambda: (np.uint64(0x123456789ABCDEF0),), ()),

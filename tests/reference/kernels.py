@@ -14,6 +14,7 @@ from pathlib import Path
 from reference.check_kernels import CHECK
 from reference.conversion_kernels import CONVERSION
 from reference.crossbar_kernels import CROSSBAR
+from reference.curve_kernels import CURVES
 from reference.kernel_case import KernelCase
 from reference.mvm_kernels import MVM
 from reference.network_kernels import NETWORK
@@ -29,6 +30,7 @@ KERNELS: tuple[KernelCase, ...] = (
     *RELAXATION,
     *READS,
     *CONVERSION,
+    *CURVES,
     *MVM,
     *PACKING,
     *NETWORK,

@@ -11,7 +11,18 @@ from reference.kernel_case import KernelCase
 from xbarsim._simd import LANES, WIDE
 from xbarsim.config import load_hardware
 from xbarsim.converter import AdcRange, Levels
-from xbarsim.mvm._records import Cells, Curves, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm._records import (
+    BendScratch,
+    Cells,
+    Curves,
+    Errors,
+    Fine,
+    FusedScratch,
+    Inputs,
+    Range,
+    Reads,
+    Survey,
+)
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import no_tables
 from xbarsim.mvm.noise import make_turns
@@ -94,19 +105,37 @@ def survey(bins=8):
 def fine():
     """Steps of four streams, and of the columns: planes of 16 columns."""
     columns = 2.0 ** (np.arange(WEIGHTED + UNITS) // LANES % 3)
-    return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32), None)
+    return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32), True, None)
 
 
-def curves():
+def curves(has_cut=False, is_own=False):
     """Curves of every column of both row blocks, in eighths, so that no product is rounded."""
-    terms = rng().integers(-3, 4, (2, 4, WEIGHTED + UNITS)) / np.array([8.0, 64.0, 64.0, 8.0])[:, np.newaxis]
+    parts = np.array([8.0, 64.0, 64.0, 8.0, 16.0, 8.0, 64.0])[: 7 if has_cut else 4]
+    terms = rng().integers(-3, 4, (2, len(parts), WEIGHTED + UNITS)) / parts[:, np.newaxis]
     terms[:, 0] += 1.0
-    return Curves(terms.astype(np.float32), rng().integers(1, 16, 20).astype(np.int32), np.zeros(0, dtype=np.float32))
+    own = rng().integers(0, 60, (20, WEIGHTED + UNITS) if is_own else (0, 0)).astype(np.uint8)
+    weights, tilts = rng().integers(1, 16, 20), np.where(np.r_[:13, :7] < 8, 1, -1)
+    return Curves(
+        terms.astype(np.float32), weights.astype(np.int32), tilts.astype(np.int32), own, np.float32(255.0),
+        np.array([8] if has_cut else [], dtype=np.int64), np.zeros(0, dtype=np.float32),
+    )  # fmt: skip
 
 
-def bent():
+def bent(has_cut=False, is_own=False):
     """The same steps, behind curves."""
-    return fine()._replace(curves=curves())
+    return fine()._replace(curves=curves(has_cut, is_own))
+
+
+def bend_scratch():
+    """Working memory of curves."""
+    reads = VECTORS * 4 + 3
+    return BendScratch(
+        loads=np.zeros(reads, dtype=np.float32), tilts=np.zeros(reads, dtype=np.float32),
+        ends=np.zeros(reads, dtype=np.int64), load_table=np.zeros(8 * 256, dtype=np.int32),
+        own_cells=np.zeros(16 * WIDE, dtype=np.uint8), own_table=np.zeros(8 * 256 * WIDE, dtype=np.uint8),
+        own_values=np.zeros(16 * WIDE, dtype=np.float32), own_sums=np.zeros(4 * WIDE, dtype=np.float32),
+        parts=np.zeros(8 * WIDE, dtype=np.float32),
+    )  # fmt: skip
 
 
 def weights():
@@ -131,8 +160,7 @@ def scratch(kind, is_noisy=True):
         table=np.zeros(entries, dtype=kind), noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
         values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), lanes=np.zeros(WIDE, dtype=np.int32),
         floats=np.zeros(WIDE, dtype=np.float32), sums=np.zeros(4 * WIDE, dtype=np.float32),
-        variances=np.zeros(4 * WIDE, dtype=np.float32), loads=np.zeros(VECTORS * 4 + 3, dtype=np.float32),
-        load_table=np.zeros(8 * 256, dtype=np.int32),
+        variances=np.zeros(4 * WIDE, dtype=np.float32), bends=bend_scratch(),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from reference.mvm_case import (
     unit_weights,
     weights,
 )
-from reference.read_kernels import split_values, weigh_tables_plain
+from reference.read_kernels import bent_plain, split_values
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, zeros
@@ -48,14 +48,16 @@ def multiply_lanes(rows, inputs, at, power, cells, sums):
 @kernel
 def read_table_lanes(reads, adc, fine, errors, survey, r, column, target, weights, scratch, out):
     zero, noise = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
-    _kernels.read_tables(reads, adc, fine, errors, survey, r, column, target, weights, zero, noise, scratch, out)
+    own = zeros(scratch.bends.own_table, LANES)
+    _kernels.read_tables(reads, adc, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out)
 
 
 @kernel
 def tabulate_lanes(reads, cells, adc, fine, errors, survey, r, column, target, weights, scratch, out):
     zero, noise = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
+    own = zeros(scratch.bends.own_table, LANES)
     _kernels.tabulate_and_read(
-        reads, cells, adc, fine, errors, survey, r, column, target, weights, zero, noise, scratch, out
+        reads, cells, adc, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out
     )  # fmt: skip
 
 
@@ -147,7 +149,12 @@ def read_inputs(added, seen, finer=None):
     loops.build_table(2, end - begin, memory.cells, LANES, memory.table)
     loops.build_variances(2, end - begin, memory.noise_cells, memory.shot_cells, LANES, memory.noise_table)
     if finer is not None and finer.curves is not None:
-        weigh_tables_plain(reads(2), VECTORS * 2, finer.curves, begin, end, memory)
+        bent_plain(reads(2), inputs(), 1, begin, end, finer.curves, memory)
+        if finer.curves.own.size:
+            part = finer.curves.own[begin:end, WIDE : WIDE + LANES].astype(np.int64).ravel()
+            whole = np.zeros(memory.bends.own_table.size, dtype=np.int64)
+            loops.build_table(2, end - begin, part, LANES, whole)
+            memory.bends.own_table[:] = np.minimum(whole, 255)
     return reads(2), ADC, finer, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
@@ -189,6 +196,9 @@ MVM = (
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, fine()), (10,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey(), fine()), (4, 10), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, bent()), (10,), read_table_lanes),
+    case(
+        _kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, bent(True, True)), (10,), read_table_lanes
+    ),
     case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (11,), tabulate_lanes),
@@ -209,11 +219,15 @@ MVM = (
         (6, 11, 12),
     ),
     case(
-        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, None, None, bent()),
+        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True)),
         (11, 12),
     ),
     case(
+        _kernels.multiply_tables, tables_plain,
+        lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True, True)), (11, 12),
+    ),
+    case(
         _kernels.multiply_products, products_plain,
-        lambda: driver_inputs(2, codes(), np.float32, errors(), None, bent()), (11, 12),
+        lambda: driver_inputs(2, codes(), np.float32, errors(), None, bent(True, True)), (11, 12),
     ),
 )  # fmt: skip

@@ -161,21 +161,36 @@ def pack_bits(codes, bits):
     return planes
 
 
-def bend(x, n, terms):
-    """Return what a column senses for a sum and the load of its read."""
+def bend(x, parts, n, tilt, terms):
+    """Return what a column senses for its sums over all rows and before each cut, and load and tilt of the read."""
     n = np.float32(n)
-    return np.float32(x * (terms[0] + terms[1] * x + terms[2] * n) + terms[3] * n)
+    found = x * (terms[0] + terms[1] * x + terms[2] * n) + terms[3] * n
+    if len(parts):
+        found = found + terms[4] * tilt * (parts[len(parts) // 2] - x / 2)
+    for k, part in enumerate(parts):
+        found = found + part * (terms[5 + 2 * k] + terms[6 + 2 * k] * n)
+    return np.float32(found)
 
 
-def weigh_groups(dac_bits, weights, begin, end, table):
-    """Tabulate the loads of every combination of the inputs of a group."""
+def bend_column(digits, row_cells, curves, r, block, column):
+    """Return what a column senses for the inputs of its rows."""
+    x = np.float32(digits @ row_cells)
+    parts = [np.float32(digits[:cut] @ row_cells[:cut]) for cut in curves.cuts]
+    n = digits @ curves.weights[block]
+    if curves.own.size:
+        n = min(digits @ curves.own[block, column].astype(np.int64), curves.limit)
+    return bend(x, parts, n, digits @ curves.tilts[block], curves.terms[r, :, column])
+
+
+def weigh_groups(dac_bits, curves, begin, end, table):
+    """Tabulate load and tilt of every combination of the inputs of a group."""
     members = 8 // dac_bits
     for place in range(-(-(end - begin) // members) << (dac_bits * members)):
         group, entry = divmod(place, 1 << (dac_bits * members))
         for k in range(members):
             digit = sum(((entry >> (k + b * members)) & 1) << b for b in range(dac_bits))
             row = begin + group * members + k
-            table[place] += digit * weights[row] if row < end else 0
+            table[place] += digit * (curves.weights[row] + 65536 * curves.tilts[row]) if row < end else 0
 
 
 def multiply(reads, codes, cells, adc, fine, errors, survey, plane_weights, columns, unit_weights, out, unit_codes):
@@ -214,10 +229,11 @@ def read_block(
     block = slice(cells.row_starts[r], cells.row_starts[r + 1])
     digits = (codes[v, block].astype(np.int64) >> reads.shifts[t]) & ((1 << int(reads.widths[t])) - 1)
     for column, lane, is_unit in every:
-        x = digits @ np.rint(cells.matrix[block, column] * cells.step).astype(np.int64)
+        row_cells = np.rint(cells.matrix[block, column] * cells.step).astype(np.int64)
+        x = digits @ row_cells
         factor = 1.0 if fine is None else float(fine.streams[t] * fine.columns[column])
         if fine is not None and fine.curves is not None:
-            x = bend(np.float32(x), digits @ fine.curves.weights[block], fine.curves.terms[r, :, column])
+            x = bend_column(digits, row_cells, fine.curves, r, block, column)
         x = x * np.float32(factor)
         unit = column - plane_weights.shape[1]
         weight = int(unit_weights[unit] if is_unit else plane_weights[r, column])

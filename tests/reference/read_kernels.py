@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from reference import mvm_loops_fused as loops
-from reference.mvm_case import STARTS, VECTORS, case, codes, curves, inputs, reads, rng, scratch
+from reference.mvm_case import STARTS, VECTORS, bend_scratch, bent, case, codes, curves, inputs, reads, rng, scratch
 
 from xbarsim.mvm import _reads
 
@@ -17,17 +17,41 @@ def split_values(reads, codes, begin, end, values):
             values[v * len(reads.shifts) + t, : end - begin] = digits
 
 
-def weigh_tables_plain(reads, count, given, begin, end, memory):
-    loops.weigh_groups(reads.dac_bits, given.weights, begin, end, memory.load_table)
-    for read in range(count):
-        rows = memory.rows[memory.starts[read] : memory.starts[read + 1]]
-        memory.loads[read] = memory.load_table[rows].sum()
+def weighed_plain(reads, inputs, r, given, memory):
+    """List rows, then count and add those of every read."""
+    loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
+    for read in range(inputs.bases.size * reads.shifts.size):
+        listed = memory.rows[memory.starts[read] : memory.starts[read + 1]]
+        total = int(memory.bends.load_table[listed].sum())
+        memory.bends.tilts[read], memory.bends.loads[read] = divmod(total, 65536)
+        for k, cut in enumerate(given.cuts):
+            bound = cut * reads.dac_bits * 32
+            memory.bends.ends[read * len(given.cuts) + k] = memory.starts[read] + (listed < bound).sum()
 
 
-def weigh_values_plain(values, given, begin, memory):
+def list_weighed(reads, inputs, r, given, memory):
+    """Call the kernel, and clear what it leaves behind the last row."""
+    _reads.list_weighed(reads, inputs, r, given, memory)
+    memory.rows[memory.starts[inputs.bases.size * reads.shifts.size] :] = 0
+
+
+def bent_plain(reads, inputs, r, begin, end, given, memory):
+    if given is None:
+        loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
+    else:
+        loops.weigh_groups(reads.dac_bits, given, begin, end, memory.bends.load_table)
+        weighed_plain(reads, inputs, r, given, memory)
+
+
+def reads_plain(reads, inputs, r, begin, end, fine, memory):
+    bent_plain(reads, inputs, r, begin, end, None if fine is None else fine.curves, memory)
+
+
+def weigh_values_plain(values, given, begin, bends):
     if given.amplitudes.size:
         values[:] = given.amplitudes[values.astype(int)]
-    memory.loads[: len(values)] = values @ given.weights[begin : begin + values.shape[1]]
+    bends.loads[: len(values)] = values @ given.weights[begin : begin + values.shape[1]]
+    bends.tilts[: len(values)] = values @ given.tilts[begin : begin + values.shape[1]]
 
 
 def row_inputs(dac_bits, r):
@@ -35,26 +59,36 @@ def row_inputs(dac_bits, r):
     return reads(dac_bits), inputs(), r, np.zeros(count + 1, dtype=np.int64), np.zeros(count * 8 + 1, dtype=np.int32)
 
 
-def weigh_inputs():
+def weighed_inputs(dac_bits, r, given):
     memory = scratch(np.float32)
-    _reads.list_rows(reads(2), inputs(), 1, memory.starts, memory.rows)
-    return reads(2), VECTORS * 2, curves(), *STARTS[1:], memory
+    loops.weigh_groups(dac_bits, given, *STARTS[r : r + 2], memory.bends.load_table)
+    return reads(dac_bits), inputs(), r, given, memory
 
 
 READS = (
     case(_reads.list_rows, loops.list_rows, lambda: row_inputs(1, 0), (3, 4)),
     case(_reads.list_rows, loops.list_rows, lambda: row_inputs(2, 1), (3, 4)),
-    case(_reads.weigh_groups, loops.weigh_groups, lambda: (2, curves().weights, 13, 20, np.zeros(512, "i4")), (4,)),
-    case(_reads.weigh_tables, weigh_tables_plain, weigh_inputs, (5,)),
+    case(_reads.weigh_groups, loops.weigh_groups, lambda: (2, curves(), 13, 20, np.zeros(512, "i4")), (4,)),
+    case(_reads.list_weighed, weighed_plain, lambda: weighed_inputs(1, 0, curves(has_cut=True)), (4,), list_weighed),
+    case(_reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 0, curves(has_cut=True)), (4,), list_weighed),
+    case(_reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 1, curves()), (4,), list_weighed),
+    case(
+        _reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], curves(), scratch(np.float32)), (6,)
+    ),
+    case(_reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], None, scratch(np.float32)), (6,)),
+    case(
+        _reads.list_reads, reads_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], bent(), scratch(np.float32)), (6,)
+    ),
+    case(_reads.list_reads, reads_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], None, scratch(np.float32)), (6,)),
     case(
         _reads.weigh_values, weigh_values_plain,
-        lambda: (rng().integers(0, 4, (9, 7)).astype(np.float32), curves(), 13, scratch(np.float32)), (3,),
+        lambda: (rng().integers(0, 4, (9, 7)).astype(np.float32), curves(), 13, bend_scratch()), (3,),
     ),
     case(
         _reads.weigh_values, weigh_values_plain,
         lambda: (
             rng().integers(0, 4, (9, 7)).astype(np.float32),
-            curves()._replace(amplitudes=np.array([0.0, 0.5, 1.25, 3.0], dtype=np.float32)), 13, scratch(np.float32),
+            curves()._replace(amplitudes=np.array([0.0, 0.5, 1.25, 3.0], dtype=np.float32)), 13, bend_scratch(),
         ), (0, 3),
     ),
     case(_reads.split_values, split_values, lambda: (reads(2), codes(), 0, 13, np.zeros((6, 13), dtype="f4")), (4,)),

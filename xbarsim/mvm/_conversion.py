@@ -33,7 +33,7 @@ from xbarsim._simd import (
     to_int64,
     zeros,
 )
-from xbarsim.mvm._records import BlockErrors, CurvePlaces, Curves, Errors, LevelPlaces, Range, Survey, SurveyPlaces
+from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, Survey, SurveyPlaces
 
 # --- variances ---------------------------------------------------------------------------------------------------
 
@@ -95,29 +95,6 @@ def sum_variances(
                 group = shorten(add(group, cell))
         total = add(total, group)
     return total
-
-
-# --- curves ------------------------------------------------------------------------------------------------------
-
-
-@inlined
-def point_curves(curves: Curves | None, r: int) -> Any:
-    """Point to the curves of one row block."""
-    if curves is None:
-        return None
-    terms = curves.terms[r]
-    return CurvePlaces(address(terms[0]), address(terms[1]), address(terms[2]), address(terms[3]))
-
-
-@inlined
-def bend(x: Vector, loads: NDArray[np.float32], read: int, column: int, curves: CurvePlaces | None) -> Vector:
-    """Turn sums of the operator into what columns sense in a read of some load; without curves they stay."""
-    if curves is None:
-        return x
-    load_lanes = fill(peek(loads, read), x)
-    factor = add(load(curves.scale, column, x), multiply(load(curves.own, column, x), x))
-    factor = add(factor, multiply(load(curves.loaded, column, x), load_lanes))
-    return add(multiply(x, factor), multiply(load(curves.added, column, x), load_lanes))
 
 
 # --- noise -------------------------------------------------------------------------------------------------------

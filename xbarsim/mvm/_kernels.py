@@ -36,21 +36,20 @@ from xbarsim._simd import (
     zeros,
 )
 from xbarsim.mvm._conversion import (
-    bend,
     build_variances,
     convert,
     digit_entry,
     hash_vector,
     mix_word,
     note_sums,
-    point_curves,
     point_errors,
     point_survey,
     shift_add,
     sum_variances,
     trim,
 )  # fmt: skip
-from xbarsim.mvm._reads import list_rows, split_values, weigh_tables, weigh_values
+from xbarsim.mvm._curves import bend_product, copy_own, multiply_parts, point_curves, sum_table, tabulate_own
+from xbarsim.mvm._reads import list_reads, split_values, weigh_values
 from xbarsim.mvm._records import MOST_TABLE_BITS, Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
 
 # --- cells -------------------------------------------------------------------------------------------------------
@@ -100,8 +99,8 @@ def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Arr
 @kernel
 def read_tables(
     reads: Reads, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int,
-    target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch,
-    out: NDArray[np.int64],
+    target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, load_zero: Vector,
+    scratch: FusedScratch, out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Add table rows, convert and shift-add, for every vector."""
     width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
@@ -111,9 +110,9 @@ def read_tables(
     counts, result = address(plane_weights), address(out)
     added, seen = point_errors(errors, r), point_survey(survey)
     has_variance = errors is not None and survey is None and scratch.noise_table.size > 0
+    curves = point_curves(fine, r, scratch.bends)
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
-        curves, loads = point_curves(fine.curves, r), address(scratch.loads)
     for v in range(out.shape[0]):
         total = to_int32(zero)
         key = hash_vector(errors, v)
@@ -121,21 +120,22 @@ def read_tables(
             first, last = peek(starts, v * streams + t), peek(starts, v * streams + t + 1)
             if first == last and survey is None and (errors is None or added.is_silent):
                 continue
-            x = zero
-            variance = noise_zero
-            if has_variance:
-                for i in range(first, last):
-                    place = peek(rows, i) * width
-                    x = add(x, load(table, place, zero))
-                    variance = add(variance, load(noise_table, place, noise_zero))
-                if errors is not None:
-                    variance = add(variance, load(added.still, column, noise_zero))
-            else:
+            x, variance = zero, noise_zero
+            if fine is None:
                 for i in range(first, last):
                     x = add(x, load(table, peek(rows, i) * width, zero))
-            y, deviation = to_float(x), variance
-            if fine is not None:
-                y = bend(y, loads, v * streams + t, column, curves)
+                    if has_variance:
+                        variance = add(variance, load(noise_table, peek(rows, i) * width, noise_zero))
+                y = to_float(x)
+            else:
+                if has_variance:
+                    for i in range(first, last):
+                        variance = add(variance, load(noise_table, peek(rows, i) * width, noise_zero))
+                y = sum_table(first, last, v * streams + t, column, rows, table, curves, zero, load_zero)
+            if has_variance and errors is not None:
+                variance = add(variance, load(added.still, column, noise_zero))
+            deviation = variance
+            if fine is not None and fine.is_finer:
                 factor = multiply(fill(peek(finer, t), y), by_column)
                 y, deviation = multiply(y, factor), multiply(deviation, multiply(factor, factor))
             if survey is not None:
@@ -190,11 +190,13 @@ def read_products(
     has_variance = errors is not None and survey is None and scratch.noise_cells.size > 0
     has_shot, members = scratch.shot_cells.size > 0, max(1, 8 // reads.dac_bits)
     is_plain = has_variance and reads.dac_bits > MOST_TABLE_BITS and not has_shot
+    curves = point_curves(fine, r, scratch.bends)
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
-        curves, loads = point_curves(fine.curves, r), address(scratch.loads)
     for first in range(0, count, 4):
         multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
+        if fine is not None:
+            multiply_parts(rows, inputs, first * rows, cells, fine.curves, scratch.bends, zero)
         if is_plain:
             multiply_rows(rows, inputs, first * rows, 2, noise, zero, variances)
         for k in range(min(4, count - first)):
@@ -207,8 +209,8 @@ def read_products(
             if has_variance and errors is not None:
                 variance = add(variance, load(added.still, column, zero))
             v, t = (first + k) // streams, (first + k) % streams
-            if fine is not None:
-                x = bend(x, loads, first + k, column, curves)
+            x = bend_product(x, k, first + k, column, curves, scratch.bends)
+            if fine is not None and fine.is_finer:
                 factor = multiply(fill(peek(finer, t), x), by_column)
                 x, variance = multiply(x, factor), multiply(variance, multiply(factor, factor))
             if survey is not None:
@@ -226,8 +228,8 @@ def read_products(
 @kernel
 def tabulate_and_read(
     reads: Reads, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int,
-    column: int, target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, scratch: FusedScratch,
-    out: NDArray[np.int64],
+    column: int, target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, load_zero: Vector,
+    scratch: FusedScratch, out: NDArray[np.int64],
 ) -> None:  # fmt: skip
     """Tabulate some columns of one row block and read them for every vector."""
     begin, end = cells.row_starts[r], cells.row_starts[r + 1]
@@ -239,7 +241,12 @@ def tabulate_and_read(
         build_variances(
             reads.dac_bits, end - begin, scratch.noise_cells, scratch.shot_cells, noise_zero, scratch.noise_table
         )
-    read_tables(reads, adc, fine, errors, survey, r, column, target, plane_weights, zero, noise_zero, scratch, out)
+    if fine is not None:
+        copy_own(fine.curves, begin, end, column, width, scratch.bends)
+        tabulate_own(reads.dac_bits, end - begin, fine.curves, load_zero, scratch.bends)
+    read_tables(
+        reads, adc, fine, errors, survey, r, column, target, plane_weights, zero, noise_zero, load_zero, scratch, out
+    )
 
 
 @kernel
@@ -255,11 +262,9 @@ def multiply_tables(
     """
     zero, noise_zero = zeros(scratch.table, WIDE), zeros(scratch.noise_table, WIDE)
     quarter, noise_quarter = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
+    load_zero, load_quarter = zeros(scratch.bends.own_table, WIDE), zeros(scratch.bends.own_table, LANES)
     for r in range(cells.row_starts.size - 1):
-        list_rows(reads, inputs, r, scratch.starts, scratch.rows)
-        if fine is not None:
-            count = inputs.bases.size * reads.shifts.size
-            weigh_tables(reads, count, fine.curves, cells.row_starts[r], cells.row_starts[r + 1], scratch)
+        list_reads(reads, inputs, r, cells.row_starts[r], cells.row_starts[r + 1], fine, scratch)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
             unit = LANES * (block - blocks.shape[0])
@@ -269,25 +274,13 @@ def multiply_tables(
             result = unit_codes[r] if is_unit else out
             if not is_unit and blocks[block, 1] == WIDE:
                 tabulate_and_read(
-                    reads,
-                    cells,
-                    adc,
-                    fine,
-                    errors,
-                    survey,
-                    r,
-                    column,
-                    target,
-                    weights,
-                    zero,
-                    noise_zero,
-                    scratch,
-                    result,
-                )
+                    reads, cells, adc, fine, errors, survey, r, column, target, weights, zero, noise_zero, load_zero,
+                    scratch, result,
+                )  # fmt: skip
             else:
                 tabulate_and_read(
                     reads, cells, adc, fine, errors, survey, r, column, target, weights, quarter, noise_quarter,
-                    scratch, result,
+                    load_quarter, scratch, result,
                 )  # fmt: skip
 
 
@@ -307,7 +300,7 @@ def multiply_products(
         values[count:] = 0
         split_values(reads, codes, begin, end, values)
         if fine is not None:
-            weigh_values(values, fine.curves, begin, scratch)
+            weigh_values(values, fine.curves, begin, scratch.bends)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
             is_unit = block >= blocks.shape[0]
             unit = LANES * (block - blocks.shape[0])
@@ -319,6 +312,8 @@ def multiply_products(
             round_cells(cells, begin, end, column, width, scratch.cells)
             if errors is not None and survey is None and scratch.noise_cells.size:
                 copy_noise(cells, begin, end, column, width, scratch)
+            if fine is not None:
+                copy_own(fine.curves, begin, end, column, width, scratch.bends)
             if width == WIDE:
                 read_products(
                     reads, adc, fine, errors, survey, r, column, target, weights, values, scratch.cells, zero, scratch,

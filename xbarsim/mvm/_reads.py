@@ -1,4 +1,4 @@
-"""What a read drives: the table rows of its groups, the values of its inputs, and its load."""
+"""What a read drives: the table rows of its groups, the values of its inputs, its load and its tilt."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._numba import kernel
-from xbarsim._simd import Array, peek
-from xbarsim.mvm._records import Curves, FusedScratch, Inputs, Reads
+from xbarsim._simd import Array, address, peek, poke
+from xbarsim.mvm._records import BendScratch, Curves, Fine, FusedScratch, Inputs, Reads
 
 
 @kernel
@@ -60,8 +60,8 @@ def split_values(reads: Reads, codes: Array, begin: int, end: int, values: NDArr
 
 
 @kernel
-def weigh_groups(dac_bits: int, weights: NDArray[np.int32], begin: int, end: int, table: NDArray[np.int32]) -> None:
-    """Tabulate the load of every combination of the inputs of a group of rows."""
+def weigh_groups(dac_bits: int, curves: Curves, begin: int, end: int, table: NDArray[np.int32]) -> None:
+    """Tabulate load and tilt of every combination of the inputs of a group of rows: the load, and 65536 tilts."""
     members = 8 // dac_bits
     entries = 1 << (dac_bits * members)
     place = 0
@@ -69,30 +69,83 @@ def weigh_groups(dac_bits: int, weights: NDArray[np.int32], begin: int, end: int
         for entry in range(entries):
             total = 0
             for k in range(min(members, end - first)):
+                weight = curves.weights[first + k] + (curves.tilts[first + k] << 16)
                 for b in range(dac_bits):
-                    total += (((entry >> (k + b * members)) & 1) << b) * weights[first + k]
+                    total += (((entry >> (k + b * members)) & 1) << b) * weight
             table[place + entry] = total
         place += entries
 
 
 @kernel
-def weigh_tables(
-    reads: Reads, count: int, curves: Curves | None, begin: int, end: int, scratch: FusedScratch
-) -> None:  # fmt: skip
-    """Add up the loads of the first reads, whose table rows are listed; whole numbers, exact in float32."""
-    if curves is None:
-        return
-    weigh_groups(reads.dac_bits, curves.weights, begin, end, scratch.load_table)
-    for read in range(count):
-        total = 0
-        for i in range(scratch.starts[read], scratch.starts[read + 1]):
-            total += scratch.load_table[scratch.rows[i]]
-        scratch.loads[read] = total
+def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: FusedScratch) -> None:
+    """List table rows as :func:`list_rows` does, find where the cuts divide them, and add up loads and tilts.
+
+    Loads and tilts are whole numbers, exact in float32.
+    """
+    shifts, dac_bits, cuts = reads.shifts, reads.dac_bits, curves.cuts.size
+    members, begin, end = 8 // dac_bits, inputs.byte_starts[r], inputs.byte_starts[r + 1]
+    starts, rows, ends = address(scratch.starts), address(scratch.rows), address(scratch.bends.ends)
+    table, planes, offsets = address(scratch.bends.load_table), address(inputs.planes), address(inputs.offsets)
+    n, read = 0, 0
+    for v in range(inputs.bases.size):
+        for t in range(shifts.size):
+            poke(starts, read, n)
+            first, total, place = inputs.bases[v] + inputs.stride * shifts[t], 0, begin
+            for k in range(cuts + 1):
+                stop = min(begin + curves.cuts[k] // 8, end) if k < cuts else end
+                if dac_bits == 1:
+                    for q in range(place, stop):
+                        entry = np.int32(peek(planes, first + peek(offsets, q)))
+                        at = np.int32(256 * (q - begin)) + entry
+                        poke(rows, n, at)
+                        n += entry != 0
+                        total += peek(table, at)
+                else:
+                    for part in range(place * dac_bits, stop * dac_bits):
+                        q, half = part // dac_bits, part % dac_bits
+                        entry = np.int32(0)
+                        for b in range(reads.widths[t]):
+                            byte = np.int32(peek(planes, first + peek(offsets, q) + inputs.stride * b))
+                            entry |= ((byte >> (half * members)) & ((1 << members) - 1)) << (members * b)
+                        at = np.int32(256 * (part - begin * dac_bits)) + entry
+                        poke(rows, n, at)
+                        n += entry != 0
+                        total += peek(table, at)
+                place = stop
+                if k < cuts:
+                    poke(ends, read * cuts + k, n)
+            scratch.bends.loads[read] = total & 0xFFFF
+            scratch.bends.tilts[read] = total >> 16
+            read += 1
+    poke(starts, read, n)
 
 
 @kernel
-def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int, scratch: FusedScratch) -> None:
-    """Turn the inputs of reads, (reads, rows), into amplitudes, and add up the load of every read."""
+def list_bent(
+    reads: Reads, inputs: Inputs, r: int, begin: int, end: int, curves: Curves | None, scratch: FusedScratch
+) -> None:  # fmt: skip
+    """List table rows, and with curves what these need."""
+    if curves is None:
+        list_rows(reads, inputs, r, scratch.starts, scratch.rows)
+    else:
+        weigh_groups(reads.dac_bits, curves, begin, end, scratch.bends.load_table)
+        list_weighed(reads, inputs, r, curves, scratch)
+
+
+@kernel
+def list_reads(
+    reads: Reads, inputs: Inputs, r: int, begin: int, end: int, fine: Fine | None, scratch: FusedScratch
+) -> None:  # fmt: skip
+    """List the table rows of every read of row block r, and where curves ask for them cuts, loads and tilts."""
+    if fine is None:
+        list_rows(reads, inputs, r, scratch.starts, scratch.rows)
+    else:
+        list_bent(reads, inputs, r, begin, end, fine.curves, scratch)
+
+
+@kernel
+def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int, bends: BendScratch) -> None:
+    """Turn the inputs of reads, (reads, rows), into amplitudes, and add up load and tilt of every read."""
     if curves is None:
         return
     if curves.amplitudes.size:
@@ -100,7 +153,9 @@ def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int,
             for i in range(values.shape[1]):
                 values[read, i] = curves.amplitudes[np.int64(values[read, i])]
     for read in range(values.shape[0]):
-        total = np.float32(0.0)
+        total, tilt = np.float32(0.0), np.float32(0.0)
         for i in range(values.shape[1]):
             total += values[read, i] * np.float32(curves.weights[begin + i])
-        scratch.loads[read] = total
+            tilt += values[read, i] * np.float32(curves.tilts[begin + i])
+        bends.loads[read] = total
+        bends.tilts[read] = tilt

@@ -81,34 +81,51 @@ class LevelPlaces(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """What columns sense for a sum ``x`` of the grid and a load ``n``: ``x (t0 + t1 x + t2 n) + t3 n``.
+    """What columns sense for sums of the grid and the load of their read.
 
-    ``terms`` is (row blocks, 4, columns); the load adds up inputs by the ``weights`` of their rows. ``amplitudes`` is
-    what stands for each input where cells bend; empty where an input stands for itself.
+    With ``x`` the sum over all rows, ``p`` that over the rows before each of the ``cuts`` and ``n`` the load, it is
+    ``x (t0 + t1 x + t2 n) + t3 n``, and with cuts also ``t4 m (p' - x / 2)`` for the middle one, where ``m`` is the
+    tilt of the read, and ``p (t5 + t6 n)`` for the first, and so on; ``terms`` is (row blocks, terms, columns).
+
+    The load adds up inputs by the ``weights`` of their rows, or where there are ``own`` ones by those of each column,
+    up to ``limit``; the tilt by ``tilts``. ``amplitudes`` is what stands for each input where cells bend; empty where
+    an input stands for itself.
     """
 
     terms: NDArray[np.float32]
     weights: NDArray[np.int32]
+    tilts: NDArray[np.int32]
+    own: NDArray[np.uint8]
+    limit: np.float32
+    cuts: NDArray[np.int64]
     amplitudes: NDArray[np.float32]
 
 
 class CurvePlaces(NamedTuple):
-    """The curves of one row block, as pointers."""
+    """The curves of one row block, as a pointer to its terms, and what goes with each read."""
 
-    scale: Any
+    terms: Any
+    stride: int
+    cuts: int
+    is_own: bool
+    limit: np.float32
+    loads: Any
+    tilts: Any
+    ends: Any
     own: Any
-    loaded: Any
-    added: Any
+    parts: Any
 
 
 class Fine(NamedTuple):
     """What happens to sums before they are converted: they are bent, and counted in finer steps.
 
-    How many times finer than the layer's step that of each stream and of each column is: powers of two.
+    How many times finer than the layer's step that of each stream and of each column is: powers of two; not finer:
+    once for all.
     """
 
     streams: NDArray[np.float32]
     columns: NDArray[np.float32]
+    is_finer: bool
     curves: Curves | None
 
 
@@ -172,6 +189,20 @@ class SurveyPlaces(NamedTuple):
     clipped: Any
 
 
+class BendScratch(NamedTuple):
+    """Working memory of the curves of one thread."""
+
+    loads: NDArray[np.float32]
+    tilts: NDArray[np.float32]
+    ends: NDArray[np.int64]
+    load_table: NDArray[np.int32]
+    own_cells: NDArray[np.uint8]
+    own_table: NDArray[np.uint8]
+    own_values: NDArray[np.float32]
+    own_sums: NDArray[np.float32]
+    parts: NDArray[np.float32]
+
+
 class FusedScratch(NamedTuple):
     """Working memory of one thread."""
 
@@ -187,5 +218,4 @@ class FusedScratch(NamedTuple):
     floats: NDArray[np.float32]
     sums: NDArray[np.float32]
     variances: NDArray[np.float32]
-    loads: NDArray[np.float32]
-    load_table: NDArray[np.int32]
+    bends: BendScratch

@@ -1,34 +1,36 @@
 """What is fitted behind an operator where the circuit depends on its inputs: a curve for every column.
 
 Where wires and cells interact, what a column senses differs from the operator's sum ``d`` by what the bit line loses at
-the currents of this very read, and these are known by two numbers: ``d`` itself, and how much the read drives in all,
-the load ``n``: the sum of its inputs, each counted by the resistance that its current shares with those of others. So
+the currents of this very read. What is known of these: ``d`` itself; how much the read drives in all, the load ``n``,
+the sum of its inputs, each counted by the resistance that its current shares with those of others; and where along the
+column the currents flow, from the sums ``p`` over the rows before some cuts. So
 
-    sensed = d (1 + c0 + c1 d + c2 n) + c3 n
+    sensed = d (1 + c0 + c1 d + c2 n) + c3 n + c4 m (p' - d / 2) + p (c5 + c6 n) + ...
 
-with four numbers a column, fitted by least squares to reads that were solved exactly, and checked on others. For the
-difference of two columns ``d`` alone would not do: currents that are taken from each other still load their lines.
-Where inputs are voltages of several heights, each counts by the current that it drives through a cell that bends.
+with the sum ``p'`` up to the middle and the tilt ``m``, the inputs of the first half less those of the second. The load
+of a column of its own counts each input also by the current of the column's cells in that row: for the difference of
+two columns that is the sum of both, since currents that are taken from each other still load their lines. The forms
+differ in how many cuts they have and in which load; a layer takes the first whose error on other reads is small.
 
-All in level units. Sums have a fixed order, and no linear algebra of a library is used: the same bits everywhere.
+Numbers are fitted by least squares to reads that were solved exactly. Where inputs are voltages of several heights,
+each counts by the current that it drives through a cell that bends. All in level units. Sums have a fixed order, and
+no linear algebra of a library is used: the same bits everywhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.iv import cell_current
-from xbarsim.mvm._records import Curves
+from xbarsim.mvm._records import MOST_TABLE_BITS, Curves
 
 Floats = NDArray[np.float64]
 
-TERMS = 4
-"""Numbers of a column."""
 HEAVIEST = 15
 """Weight of the row whose current passes most; whole weights add up exactly in any order."""
 DAMPING = 1e-5
@@ -36,6 +38,43 @@ DAMPING = 1e-5
 fit. Our choice: far below the share of any term that matters."""
 ENOUGH = 0.25
 """Largest root-mean-square error on reads that were kept back for which no more reads are taken [level units]."""
+GOOD = 0.025
+"""Largest root-mean-square error on reads that were kept back for which no dearer form is taken [level units]."""
+LOAD_STEPS = 255
+"""Largest load of a column of its own for inputs of few bits: sums of its cells are uint8."""
+LOAD_ROOM = 1.25
+"""Largest load of a column of its own over the largest of the fit. Our choice: a quarter for denser reads."""
+ROW_UNIT = 8
+"""Cuts are at multiples of this many rows, which is a byte of a bit plane."""
+
+
+class Form(NamedTuple):
+    """What a curve is made of."""
+
+    sections: int
+    """Sections of rows, whose sums are told apart."""
+    is_own: bool
+    """Whether the load counts the cells of each column."""
+
+    def cut(self, rows: int) -> NDArray[np.int64]:
+        """Return the rows of an array of ``rows`` rows before which sections end, but for the last one."""
+        ends = np.rint(rows * np.arange(1, self.sections) / self.sections / ROW_UNIT).astype(np.int64) * ROW_UNIT
+        return ends if (np.diff(np.r_[0, ends, rows]) > 0).all() else ends[:0]
+
+
+FORMS = (Form(1, False), Form(2, False), Form(1, True), Form(2, True), Form(4, True))
+"""From the cheapest to the dearest."""
+
+
+class Sensed(NamedTuple):
+    """What columns sense in some reads, (reads, columns)."""
+
+    sums: Floats
+    """What converters see [level units]."""
+    straight: Floats
+    """What the operator alone gives [level units]."""
+    loads: Floats
+    """Loads of the reads, (reads, 1) where they are the same for all columns [-]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,15 +82,23 @@ class Bend:
     """The curves of a layer's columns and how far they are off."""
 
     terms: NDArray[np.float32]
-    """(row blocks, TERMS, columns) c0, c1 ... of every column; zero where a column has no cells."""
+    """(row blocks, terms, columns) c0, c1 ... of every column; zero where a column has no cells."""
     weights: NDArray[np.int32]
     """(K,) what an input of each row counts in the load of its read."""
+    tilts: NDArray[np.int32]
+    """(K,) 1 for rows of the first half of an array, -1 for the others."""
+    own: NDArray[np.uint8]
+    """(K, columns) what an input of each row counts in the load of a column of its own; (0, 0) for one load."""
+    limit: float
+    """Largest load of a column of its own; larger ones count as that [-]."""
+    cuts: NDArray[np.int64]
+    """(sections - 1,) rows of an array before which a section ends."""
     error: NDArray[np.float32]
     """(row blocks, reads, columns) error on reads kept back; NaN where a row block has fewer [level units]."""
     highest: NDArray[np.float32]
     """(row blocks, columns) largest magnitude of a sum that a curve was fitted on [level units]."""
     heaviest: NDArray[np.float32]
-    """(row blocks,) largest load of a read that curves were fitted on [-]."""
+    """(row blocks, columns) largest load of a read that curves were fitted on [-]."""
     amplitudes: NDArray[np.float32]
     """(inputs of a read,) what stands for each input where cells bend; empty where an input stands for itself."""
 
@@ -59,37 +106,72 @@ class Bend:
         """Return the amplitudes of inputs in steps of a driver, any shape."""
         return amplify(inputs, self.amplitudes)
 
-    def weigh(self, inputs: Floats, rows: slice) -> Floats:
-        """Return the loads of reads, (reads,), from the amplitudes of their inputs, (reads, rows), of some rows."""
-        return inputs @ self.weights[rows].astype(np.float64)
-
-    def apply(self, sums: Floats, loads: Floats, r: int, columns: NDArray[np.int64] | slice = slice(None)) -> Floats:
-        """Return what columns of a row block sense, (reads, columns), in float64.
+    def read(
+        self, driven: Floats, cells: Floats, rows: slice, r: int, columns: NDArray[np.int64] | slice = slice(None)
+    ) -> Sensed:
+        """Return what columns of a row block sense, in float64.
 
         Parameters
         ----------
-        sums : ndarray, (reads, columns)
-            Sums of the operator [level units].
-        loads : ndarray, (reads,)
-            Loads of the reads [-].
+        driven : ndarray, (reads, rows of the row block)
+            Amplitudes of inputs [steps of a driver].
+        cells : ndarray, (rows of the row block, columns)
+            Operator of the columns asked for [level units].
+        rows : slice
+            Rows of the row block.
         r : int
             Row block.
         columns : ndarray of int or slice
-            Columns that ``sums`` is of; all by default.
+            Columns that ``cells`` is of; all by default.
+
+        Returns
+        -------
+        Sensed
+            (reads, columns).
         """
-        return bend_sums(sums, loads, self.terms[r][:, columns].astype(np.float64))
+        sums = driven @ cells
+        parts = [driven[:, :cut] @ cells[:cut] for cut in self.cuts.tolist()]
+        if self.own.size:
+            loads = np.minimum(driven @ self.own[rows][:, columns].astype(np.float64), self.limit)
+        else:
+            loads = (driven @ self.weights[rows].astype(np.float64))[:, np.newaxis]
+        tilt = (driven @ self.tilts[rows].astype(np.float64))[:, np.newaxis]
+        terms = self.terms[r][:, columns].astype(np.float64)
+        found = sums + sum(
+            (c * each for c, each in zip(terms, list_terms(sums, parts, loads, tilt), strict=True)), np.zeros_like(sums)
+        )
+        return Sensed(found, sums, loads)
 
     def curves(self, step: float) -> Curves:
         """Return the curves as kernels take them, for sums on a grid of ``1 / step`` level units."""
         c = self.terms
-        terms = np.stack([1 + c[:, 0], c[:, 1] / np.float32(step), c[:, 2], c[:, 3] * np.float32(step)], axis=1)
-        return Curves(terms, self.weights, self.amplitudes)
+        first = [1 + c[:, 0], c[:, 1] / np.float32(step), c[:, 2], c[:, 3] * np.float32(step)]
+        terms = np.ascontiguousarray(np.concatenate([np.stack(first, axis=1), c[:, 4:]], axis=1))
+        return Curves(terms, self.weights, self.tilts, self.own, np.float32(self.limit), self.cuts, self.amplitudes)
 
 
-def bend_sums(sums: Floats, loads: Floats, terms: Floats) -> Floats:
-    """Return what columns sense, (reads, columns), for their sums (reads, columns) and loads (reads,)."""
-    n = loads[:, np.newaxis]
-    found: Floats = sums * ((1.0 + terms[0] + terms[1] * sums) + terms[2] * n) + terms[3] * n
+def list_terms(sums: Floats, parts: list[Floats], loads: Floats, tilt: Floats) -> list[Floats]:
+    """Return what the numbers of a curve count, in their order.
+
+    Parameters
+    ----------
+    sums : ndarray, (columns, reads) or (reads, columns)
+        Sums over all rows [level units].
+    parts : list of ndarray, the same shape
+        Sums over the rows before each cut [level units].
+    loads, tilt : ndarray, of shapes that go with it
+        Loads and tilts of the reads [-].
+
+    Returns
+    -------
+    list of ndarray
+        The terms, shape of ``sums``.
+    """
+    found = [sums, sums * sums, sums * loads, np.broadcast_to(loads, sums.shape)]
+    if parts:
+        found.append(tilt * (parts[len(parts) // 2] - 0.5 * sums))
+    for part in parts:
+        found += [part, part * loads]
     return found
 
 
@@ -168,30 +250,85 @@ def weigh_rows(hardware: Hardware, row_starts: NDArray[np.int64]) -> NDArray[np.
     return found
 
 
-def fit_terms(sums: Floats, loads: Floats, sensed: Floats) -> Floats:
+def tilt_rows(rows: int, row_starts: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return what an input of each row counts in a tilt.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of an array.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+
+    Returns
+    -------
+    ndarray of int32, (K,)
+        1 for rows before the cut of two halves, -1 for the others.
+    """
+    place = np.arange(int(row_starts[-1])) - np.repeat(row_starts[:-1], np.diff(row_starts))
+    halves = Form(2, False).cut(rows)
+    found: NDArray[np.int32] = np.where(place < (halves[0] if halves.size else rows), 1, -1).astype(np.int32)
+    return found
+
+
+def weigh_cells(current: Floats, weights: NDArray[np.int32], driven: Floats, limit: float) -> NDArray[np.uint8]:
+    """Return what an input of each row counts in the loads of columns.
+
+    Parameters
+    ----------
+    current : ndarray, (columns, rows)
+        Current of all cells that load a column's lines, for each row [level units].
+    weights : ndarray of int32, (rows,)
+        What an input of each row counts in a load of all columns.
+    driven : ndarray, (reads, rows)
+        Amplitudes of the inputs that curves are fitted on.
+    limit : float
+        Largest load [-].
+
+    Returns
+    -------
+    ndarray of uint8, (columns, rows)
+        So that the largest load leaves a fifth of the range.
+    """
+    each = np.maximum(current, 0.0) * weights
+    largest = np.maximum(np.einsum("ci,ri->cr", each, driven).max(axis=1), 1e-30)
+    found: NDArray[np.uint8] = np.minimum(
+        np.rint(each * (limit / LOAD_ROOM / largest)[:, np.newaxis]), LOAD_STEPS
+    ).astype(np.uint8)
+    return found
+
+
+def find_limit(hardware: Hardware) -> float:
+    """Return the largest load of a column of its own: that of uint8, or more where sums are floats."""
+    bits = hardware.dac.driver_bits
+    return float(LOAD_STEPS * (1 if bits <= MOST_TABLE_BITS else (1 << bits) - 1))
+
+
+def fit_terms(terms: list[Floats], missing: Floats) -> Floats:
     """Fit the curves of some columns.
 
     Parameters
     ----------
-    sums : ndarray, (columns, reads)
-        Sums of the operator [level units].
-    loads : ndarray, (reads,)
-        Weighted sums of the inputs [-].
-    sensed : ndarray, (columns, reads)
-        What exact solves give [level units].
+    terms : list of ndarray, (columns, reads)
+        From :func:`list_terms`.
+    missing : ndarray, (columns, reads)
+        What exact solves give, less the sums of the operator [level units].
 
     Returns
     -------
-    ndarray, (TERMS, columns)
+    ndarray, (terms, columns)
         c0, c1 ...
     """
-    n = np.broadcast_to(loads, sums.shape)
-    terms = np.stack([sums, sums * sums, sums * n, n])
-    scale = np.maximum(np.abs(terms).max(axis=2), 1e-30)
-    terms = terms / scale[:, :, np.newaxis]
-    normal = np.einsum("acr,bcr->abc", terms, terms)
-    normal[np.arange(TERMS), np.arange(TERMS)] += DAMPING * sums.shape[1]
-    wanted = np.einsum("acr,cr->ac", terms, sensed - sums)
+    stack = np.stack(terms)
+    count, _, reads = stack.shape
+    scale = np.maximum(np.abs(stack).max(axis=2), 1e-30)
+    stack = stack / scale[:, :, np.newaxis]
+    normal = np.empty((count, *stack.shape[:1], stack.shape[1]))
+    for a in range(count):
+        for b in range(a, count):
+            normal[a, b] = normal[b, a] = np.einsum("cr,cr->c", stack[a], stack[b])
+    normal[np.arange(count), np.arange(count)] += DAMPING * reads
+    wanted = np.einsum("acr,cr->ac", stack, missing)
     found: Floats = _eliminate(normal, wanted) / scale
     return found
 

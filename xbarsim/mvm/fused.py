@@ -59,7 +59,8 @@ class FusedMatrix:
         fine = self.fine
         if fine is None:
             columns = self.programmed.matrix.shape[1]
-            fine = _records.Fine(np.ones(len(self.streams), dtype=np.float32), np.ones(columns, dtype=np.float32), None)
+            ones = np.ones(max(columns, len(self.streams)), dtype=np.float32)
+            fine = _records.Fine(ones[: len(self.streams)], ones[:columns], False, None)
         return fine._replace(curves=self.programmed.bend.curves(self.grid.step))
 
     def sum_inputs(self, x: NDArray[np.float64], r: int) -> NDArray[np.float64]:
@@ -76,10 +77,7 @@ class FusedMatrix:
         if self.solves and self.programmed.solved is not None:
             return self.programmed.solved.sense(x, r)
         cells, bend = self.programmed.matrix[rows].astype(np.float64), self.programmed.bend
-        if bend is None:
-            return x @ cells
-        driven = bend.drive(x)
-        return bend.apply(driven @ cells, bend.weigh(driven, rows), r)
+        return x @ cells if bend is None else bend.read(bend.drive(x), cells, rows, r).sums
 
     @cached_property
     def most_rows(self) -> int:
@@ -292,8 +290,25 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
         floats=np.empty(WIDE, dtype=np.float32),
         sums=_allocate(4 * WIDE, np.float32),
         variances=_allocate(4 * WIDE, np.float32),
-        loads=np.empty(reads + 3 if matrix.programmed.bend is not None else 0, dtype=np.float32),
-        load_table=np.empty(matrix.entries if is_table and matrix.programmed.bend is not None else 0, dtype=np.int32),
+        bends=_make_bend_scratch(matrix, reads + 3, is_table),
+    )
+
+
+def _make_bend_scratch(matrix: FusedMatrix, reads: int, is_table: bool) -> _records.BendScratch:
+    """Allocate the working memory of curves, where there are any, for the reads of a task."""
+    bend = matrix.programmed.bend
+    has_bend, cuts = bend is not None, 0 if bend is None else bend.cuts.size
+    own = 0 if bend is None or not bend.own.size else WIDE
+    return _records.BendScratch(
+        loads=np.empty(reads * has_bend, dtype=np.float32),
+        tilts=np.empty(reads * has_bend, dtype=np.float32),
+        ends=np.empty(reads * cuts * is_table, dtype=np.int64),
+        load_table=np.empty(matrix.entries * has_bend * is_table, dtype=np.int32),
+        own_cells=_allocate(matrix.most_rows * own, np.uint8),
+        own_table=_allocate(matrix.entries * min(own, matrix.widest) * is_table, np.uint8),
+        own_values=_allocate(matrix.most_rows * own, np.float32),
+        own_sums=_allocate(4 * WIDE, np.float32),
+        parts=_allocate(4 * WIDE * (cuts + 1) * has_bend, np.float32),
     )
 
 

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from xbarsim.config import Hardware
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.device import load_measured
-from xbarsim.mvm.bend import TERMS, Bend, find_amplitudes, weigh_rows
+from xbarsim.mvm.bend import Bend
+from xbarsim.mvm.collect import CollectedCurves
+from xbarsim.mvm.fit import fit_columns
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
 from xbarsim.mvm.power import MatrixPower, PowerCollector
 from xbarsim.mvm.probe import Probes
-from xbarsim.mvm.respond import ChunkArrays, ColumnFit, ColumnPart, fit_columns, program_chunk
+from xbarsim.mvm.respond import ChunkArrays, ColumnPart, program_chunk
 from xbarsim.mvm.solved import SolvedReads
 
 
@@ -114,7 +116,7 @@ def program_arrays(
     measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
     kept: list[ChunkArrays] = []
     power = PowerCollector(hardware, layout, row_starts, keeps_samples=keeps_samples)
-    curves = None if probes is None else _CollectedCurves.make(probes, sheet, row_starts, hardware)
+    curves = None if probes is None else CollectedCurves(probes, sheet, row_starts, hardware)
     for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
         arrays = program_chunk(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
@@ -124,7 +126,7 @@ def program_arrays(
         if hardware.response == "exact":
             kept.append(arrays)
         if probes is not None and curves is not None:
-            curves.add(chunk, fit_columns(arrays, parts, probes, curves.weights[chunk.begin : chunk.end]))
+            curves.add(chunk, fit_columns(arrays, parts, probes, curves.rows(chunk)))
     return ProgrammedMatrix(
         matrix=collected.matrix,
         noise=collected.noise,
@@ -135,44 +137,10 @@ def program_arrays(
         padded=sheet.padded,
         converters=sheet.converters,
         mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
-        bend=None if curves is None else Bend(**vars(curves)),
+        bend=None if curves is None else curves.finish(),
         solved=SolvedReads(arrays=tuple(kept), columns=sheet.columns) if hardware.response == "exact" else None,
         power=power.finish(),
     )
-
-
-@dataclass(kw_only=True, eq=False)
-class _CollectedCurves:
-    """The curves of a layer while those of arrays are added; arrays as in :class:`~xbarsim.mvm.bend.Bend`."""
-
-    terms: NDArray[np.float32]
-    weights: NDArray[np.int32]
-    error: NDArray[np.float32]
-    highest: NDArray[np.float32]
-    heaviest: NDArray[np.float32]
-    amplitudes: NDArray[np.float32]
-
-    @classmethod
-    def make(cls, probes: Probes, sheet: Sheet, row_starts: NDArray[np.int64], hardware: Hardware) -> _CollectedCurves:
-        """Allocate room for the columns of a layer."""
-        blocks, reads = len(row_starts) - 1, max(len(each) for each in probes.kept_back)
-        return cls(
-            terms=np.zeros((blocks, TERMS, sheet.columns), dtype=np.float32),
-            weights=weigh_rows(hardware, row_starts),
-            error=np.full((blocks, reads, sheet.columns), np.nan, dtype=np.float32),
-            highest=np.zeros((blocks, sheet.columns), dtype=np.float32),
-            heaviest=np.zeros(blocks, dtype=np.float32),
-            amplitudes=find_amplitudes(hardware),
-        )
-
-    def add(self, chunk: Chunk, fits: list[ColumnFit]) -> None:
-        """Put the curves of some arrays in logical order."""
-        for p, fit in enumerate(fits):
-            column = chunk.target + p * chunk.stride
-            self.terms[chunk.row_block][:, column] = fit.terms
-            self.error[chunk.row_block][: len(fit.error), column] = fit.error
-            self.highest[chunk.row_block, column] = fit.highest
-            self.heaviest[chunk.row_block] = fit.heaviest
 
 
 @dataclass(kw_only=True, eq=False)

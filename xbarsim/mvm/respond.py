@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from xbarsim.config import Hardware
 from xbarsim.crossbar import Lines, Wires, solve_operating_point, solve_operator, solve_patterns
 from xbarsim.device import program_cells, read_variance, trap_stream
-from xbarsim.mvm.bend import ENOUGH, amplify, bend_sums, find_amplitudes, fit_terms
+from xbarsim.mvm.bend import amplify, find_amplitudes
 from xbarsim.mvm.place import Chunk
-from xbarsim.mvm.probe import Probes
 
 WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
 """Resistances of ``hardware.crossbar``."""
@@ -42,6 +41,8 @@ class ColumnPart(NamedTuple):
     """Variance of a read for an input."""
     still: NDArray[Any]
     """Variance of a read whatever its inputs."""
+    load: NDArray[Any]
+    """Current of all cells that load the lines of the columns, for a row."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,17 +83,18 @@ class ChunkArrays:
         """
         t = self._solve(drive)
         hardware, seed, trial = self.hardware, *self.key
+        step = hardware.device.g_step_siemens
         variances = _read_variances(t, hardware, self.chunk.key, seed=seed, trial=trial)
         sums = self._subtract(t, np.ones(t.shape[-2]))
         if hardware.has_signed_sums:
             signed = self.levels.astype(np.int16)
-            both = [values[:, 0] + values[:, 1] for values in variances]
-            parts = [ColumnPart(sums[0], signed[:, 0] - signed[:, 1], *both)]
+            noise, shot, still = (values[:, 0] + values[:, 1] for values in variances)
+            parts = [ColumnPart(sums[0], signed[:, 0] - signed[:, 1], noise, shot, still, t.sum(axis=1) / step)]
         else:
             if self.chunk.reference is not None:
                 variances = [values + self._of_reference(values) for values in variances]
             parts = [
-                ColumnPart(each, self.levels[:, p], *(values[:, p] for values in variances))
+                ColumnPart(each, self.levels[:, p], *(values[:, p] for values in (*variances, t / step)))
                 for p, each in enumerate(sums)
             ]
         return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
@@ -184,69 +186,6 @@ def program_chunk(
     if g is None:
         g = program_cells(whole, hardware.device, seed=seed, trial=trial, layer=chunk.key)
     return ChunkArrays(chunk=chunk, g=g, hardware=hardware, key=(seed, trial), threads=threads)
-
-
-class ColumnFit(NamedTuple):
-    """The curves of some columns and their errors."""
-
-    terms: Floats
-    """(terms, columns) numbers of the curves."""
-    error: Floats
-    """(reads, columns) error on reads kept back [level units]."""
-    highest: Floats
-    """(columns,) largest magnitude of a sum that a curve was fitted on [level units]."""
-    heaviest: float
-    """Largest load of a read that it was fitted on [-]."""
-
-
-def fit_columns(
-    arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, weights: NDArray[np.int32]
-) -> list[ColumnFit]:
-    """Fit a curve for every column of a chunk, on more reads where the first are too few.
-
-    Parameters
-    ----------
-    arrays : ChunkArrays
-        Programmed arrays.
-    parts : list of ColumnPart
-        Their operators.
-    probes : Probes
-        Reads to solve.
-    weights : ndarray of int32, (rows of the row block,)
-        What an input of each row counts in a load.
-
-    Returns
-    -------
-    list of ColumnFit
-        By part, columns in the order of the chunk's places.
-    """
-    chunk = arrays.chunk
-    at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
-    cells = [part.response[at][:, :rows].astype(np.float32).astype(np.float64) for part in parts]
-    check = probes.kept_back[r]
-    truth = [sensed[at] for sensed in arrays.sense(check)]
-    amplitudes = find_amplitudes(arrays.hardware)
-    checked = amplify(check, amplitudes)
-    fits: list[ColumnFit] = []
-    for reads in (probes.fitted[r], probes.refined[r]):
-        driven, solved = amplify(reads, amplitudes), arrays.sense(reads)
-        loads = driven @ weights.astype(np.float64)
-        fits = []
-        for p, own in enumerate(cells):
-            sums = _sum(own, driven)
-            terms = fit_terms(sums, loads, solved[p][at])
-            found = bend_sums(_sum(own, checked).T, checked @ weights.astype(np.float64), terms)
-            fits.append(ColumnFit(terms, found - truth[p].T, np.abs(sums).max(axis=1), float(loads.max())))
-        is_good = np.sqrt(np.mean([np.square(fit.error).mean() for fit in fits])) <= ENOUGH
-        if is_good or len(probes.refined[r]) == len(reads):
-            break
-    return fits
-
-
-def _sum(cells: Floats, driven: Floats) -> Floats:
-    """Return the sums of the operator, (columns, reads), added in one order everywhere."""
-    found: Floats = np.einsum("ci,ri->cr", cells, driven)
-    return found
 
 
 def _read_variances(

@@ -35,7 +35,7 @@ class _ReadSums(NamedTuple):
     straight: NDArray[np.float64]
     """(vectors, columns) what the operator alone gives [level units]."""
     loads: NDArray[np.float64]
-    """(vectors,) loads of the reads [-]; empty without curves."""
+    """(vectors, columns) loads of the reads, or (vectors, 1) [-]; empty without curves."""
 
 
 def _list_reads(
@@ -55,12 +55,11 @@ def _list_reads(
             for t in range(len(streams)):
                 values = cut_stream(block, streams, t)
                 inputs = values.astype(np.float64) if bend is None else bend.drive(values)
-                sums = inputs @ cells[begin:end]
                 if bend is None:
-                    yield _ReadSums(r, t, sums, sums, np.zeros(0))
+                    sums = inputs @ cells[begin:end]
+                    yield _ReadSums(r, t, sums, sums, np.zeros((0, 0)))
                 else:
-                    loads = bend.weigh(inputs, slice(begin, end))
-                    yield _ReadSums(r, t, bend.apply(sums, loads, r, columns), sums, loads)
+                    yield _ReadSums(r, t, *bend.read(inputs, cells[begin:end], slice(begin, end), r, columns))
 
 
 def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -> SumSample:
@@ -152,7 +151,7 @@ def measure_fit(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS)
     beyond = count = 0
     for read in _list_reads(matrix, codes, columns, len(columns), most):
         is_beyond = np.abs(read.straight) > BEYOND * bend.highest[read.block, columns]
-        is_beyond |= (read.loads > BEYOND * bend.heaviest[read.block])[:, np.newaxis]
+        is_beyond |= read.loads > BEYOND * bend.heaviest[read.block, columns]
         beyond += int(np.count_nonzero(is_beyond))
         count += read.straight.size
     return FitStatistics(

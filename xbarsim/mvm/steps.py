@@ -57,7 +57,7 @@ class Steps:
         """Return the factors as kernels take them; ``columns`` counts all columns of the matrix."""
         by_column = np.ones(columns, dtype=np.float32)
         by_column[: recipe.planes * recipe.padded] = np.repeat(2.0**self.planes, recipe.padded)
-        return Fine((2.0**self.streams).astype(np.float32), by_column, None)
+        return Fine((2.0**self.streams).astype(np.float32), by_column, True, None)
 
 
 class ScaledReads(NamedTuple):

@@ -1,0 +1,97 @@
+"""The curves of a layer while those of its arrays are added, and the choice of their form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xbarsim.config import Hardware
+from xbarsim.mvm.bend import GOOD, Bend, Form, find_amplitudes, find_limit, tilt_rows, weigh_rows
+from xbarsim.mvm.fit import ColumnFit, RowPlaces
+from xbarsim.mvm.place import Chunk, Sheet
+from xbarsim.mvm.probe import Probes
+
+
+@dataclass(kw_only=True, eq=False)
+class _FormCurves:
+    """Curves of one form; arrays as in :class:`~xbarsim.mvm.bend.Bend`."""
+
+    terms: NDArray[np.float32]
+    own: NDArray[np.uint8]
+    error: NDArray[np.float32]
+    highest: NDArray[np.float32]
+    heaviest: NDArray[np.float32]
+
+    def measure(self) -> float:
+        """Return the root-mean-square error on reads kept back, columns without cells left out [level units]."""
+        error = self.error[:, :, (self.highest > 0).any(axis=0)]
+        error = error[np.isfinite(error)].astype(np.float64)
+        return float(np.sqrt(np.mean(np.square(error)))) if error.size else 0.0
+
+
+class CollectedCurves:
+    """The curves of every form while those of arrays are added.
+
+    Parameters
+    ----------
+    probes : Probes
+        Reads that are kept back.
+    sheet : Sheet
+        Columns of the layer.
+    row_starts : ndarray of int, (row blocks + 1,)
+        First row of every row block, and K.
+    hardware : Hardware
+        Array size, wires, cells and drivers.
+    """
+
+    def __init__(self, probes: Probes, sheet: Sheet, row_starts: NDArray[np.int64], hardware: Hardware) -> None:
+        self._hardware, self._columns, self._rows = hardware, sheet.columns, int(row_starts[-1])
+        self._shape = len(row_starts) - 1, max(len(each) for each in probes.kept_back)
+        self._weights = weigh_rows(hardware, row_starts)
+        self._tilts = tilt_rows(hardware.crossbar.rows, row_starts)
+        self._forms: dict[Form, _FormCurves] = {}
+
+    def rows(self, chunk: Chunk) -> RowPlaces:
+        """Return what inputs of the rows of a chunk count."""
+        return RowPlaces(self._weights[chunk.begin : chunk.end], self._tilts[chunk.begin : chunk.end])
+
+    def add(self, chunk: Chunk, fits: dict[Form, list[ColumnFit]]) -> None:
+        """Put the curves of some arrays in logical order."""
+        for form, found in fits.items():
+            if form not in self._forms:
+                self._forms[form] = self._make(len(found[0].terms), form)
+            curves = self._forms[form]
+            for p, fit in enumerate(found):
+                column = chunk.target + p * chunk.stride
+                curves.terms[chunk.row_block][:, column] = fit.terms
+                curves.error[chunk.row_block][: len(fit.error), column] = fit.error
+                curves.highest[chunk.row_block, column] = fit.highest
+                curves.heaviest[chunk.row_block, column] = fit.heaviest
+                if form.is_own:
+                    curves.own[chunk.begin : chunk.end, column] = fit.own.T
+
+    def finish(self) -> Bend:
+        """Return the curves of the cheapest form that is good, or of the best one."""
+        errors = {form: curves.measure() for form, curves in self._forms.items()}
+        form = next((form for form, error in errors.items() if error <= GOOD), min(errors, key=errors.__getitem__))
+        return Bend(
+            **vars(self._forms[form]),
+            weights=self._weights,
+            tilts=self._tilts,
+            limit=find_limit(self._hardware),
+            cuts=form.cut(self._hardware.crossbar.rows),
+            amplitudes=find_amplitudes(self._hardware),
+        )
+
+    def _make(self, terms: int, form: Form) -> _FormCurves:
+        """Allocate room for the columns of a layer."""
+        blocks, reads = self._shape
+        return _FormCurves(
+            terms=np.zeros((blocks, terms, self._columns), dtype=np.float32),
+            own=np.zeros((self._rows, self._columns) if form.is_own else (0, 0), dtype=np.uint8),
+            error=np.full((blocks, reads, self._columns), np.nan, dtype=np.float32),
+            highest=np.zeros((blocks, self._columns), dtype=np.float32),
+            heaviest=np.zeros((blocks, self._columns), dtype=np.float32),
+        )
