@@ -42,7 +42,7 @@ def build_narrow(dac_bits, count, part, table):
 
 @kernel
 def multiply_lanes(rows, inputs, at, power, cells, sums):
-    _kernels.multiply_rows(rows, address(inputs), at, power, cells, zeros(sums, LANES), sums)
+    _reads.multiply_rows(rows, address(inputs), at, power, cells, zeros(sums, LANES), sums)
 
 
 @kernel
@@ -186,8 +186,8 @@ def driver_inputs(dac_bits, given, kind, added, seen, finer=None):
 
 
 MVM = (
-    case(_kernels.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
-    case(_kernels.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
+    case(_reads.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
+    case(_reads.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
     case(_kernels.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
     case(_kernels.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None), (10,), read_table_lanes),
@@ -199,7 +199,7 @@ MVM = (
     case(
         _kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, bent(True, True)), (10,), read_table_lanes
     ),
-    case(_kernels.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
+    case(_reads.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (11,), tabulate_lanes),
     case(

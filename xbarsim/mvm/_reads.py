@@ -1,13 +1,13 @@
-"""What a read drives: the table rows of its groups, the values of its inputs, its load and its tilt."""
+"""What a read drives: the table rows of its groups, values, load and tilt; and the cells that it meets."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim._numba import kernel
-from xbarsim._simd import Array, address, peek, poke
-from xbarsim.mvm._records import BendScratch, Curves, Fine, FusedScratch, Inputs, Reads
+from xbarsim._numba import inlined, kernel
+from xbarsim._simd import Array, Vector, add, address, fill, lane_count, load, multiply, peek, poke, store
+from xbarsim.mvm._records import BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
 
 
 @kernel
@@ -159,3 +159,47 @@ def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int,
             tilt += values[read, i] * np.float32(curves.tilts[begin + i])
         bends.loads[read] = total
         bends.tilts[read] = tilt
+
+
+@kernel
+def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:
+    """Copy some columns of one row block, rounded to whole numbers of the grid."""
+    matrix, step = cells.matrix, cells.step
+    for i in range(begin, end):
+        for j in range(width):
+            part[(i - begin) * width + j] = np.rint(matrix[i, column + j] * step)
+
+
+@kernel
+def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, scratch: FusedScratch) -> None:
+    """Copy what some columns of one row block add to variances."""
+    for i in range(begin, end):
+        for j in range(width):
+            scratch.noise_cells[(i - begin) * width + j] = cells.noise[i, column + j]
+            if scratch.shot_cells.size:
+                scratch.shot_cells[(i - begin) * width + j] = cells.shot[i, column + j]
+
+
+@inlined
+def multiply_rows(
+    rows: int, inputs: NDArray[np.float32], at: int, power: int, cells: NDArray[np.float32], like: Vector,
+    sums: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Multiply four reads, ``rows`` inputs each from ``at`` on, to the given power, by some columns of cells."""
+    width = lane_count(like)
+    x0 = fill(np.float32(0.0), like)
+    x1, x2, x3 = x0, x0, x0
+    for i in range(rows):
+        cell = load(cells, i * width, like)
+        a, b = peek(inputs, at + i), peek(inputs, at + rows + i)
+        c, d = peek(inputs, at + 2 * rows + i), peek(inputs, at + 3 * rows + i)
+        if power == 2:
+            a, b, c, d = a * a, b * b, c * c, d * d
+        x0 = add(x0, multiply(cell, fill(a, like)))
+        x1 = add(x1, multiply(cell, fill(b, like)))
+        x2 = add(x2, multiply(cell, fill(c, like)))
+        x3 = add(x3, multiply(cell, fill(d, like)))
+    store(sums, 0, x0)
+    store(sums, width, x1)
+    store(sums, 2 * width, x2)
+    store(sums, 3 * width, x3)

@@ -25,7 +25,7 @@ from xbarsim.mvm._conversion import (
     shift_add,
     trim,
 )
-from xbarsim.mvm._kernels import copy_noise, multiply_rows, round_cells
+from xbarsim.mvm._reads import copy_noise, multiply_rows, round_cells
 from xbarsim.mvm._records import Cells, Errors, Fine, FusedScratch, Range, Survey
 
 PART_BITS = 4
