@@ -44,7 +44,6 @@ the upper halves of float32: the first half of the lanes in the even places, the
 mask or a shift of a register takes them apart."""
 
 
-# --- plain ---------------------------------------------------------------------------------------------------------
 def address(array: Array) -> Array:
     """Return a bare pointer to an array's values, for :func:`load`, :func:`peek`, :func:`store` and :func:`poke`.
 
@@ -184,7 +183,6 @@ def to_int64(x: Vector) -> Vector:
     return x.astype(np.int64)
 
 
-# --- compiled ------------------------------------------------------------------------------------------------------
 def _sum_type(dtype: Any) -> Any:
     return getattr(types, _SUMS[dtype.name]) if dtype.name in _SUMS else dtype
 
@@ -204,8 +202,7 @@ def _point(record: Any) -> Definition:
     result = types.BaseTuple.from_types(kinds, record.instance_class)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values = cgutils.unpack_tuple(builder, args[0])
-        pairs = zip(record.types, values, strict=True)
+        pairs = zip(record.types, cgutils.unpack_tuple(builder, args[0]), strict=True)
         pointers = [
             array_values(context, builder, *pair) if isinstance(pair[0], types.Array) else pair[1] for pair in pairs
         ]
@@ -261,16 +258,14 @@ def _store(array: Any, index: Any, lanes: Any) -> Definition:
 
 def _shorten(x: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide = lane_vector(types.uint32, x.count)
-        kept = builder.and_(round_up_bits(builder, args[0], wide), ir.Constant(wide, [0xFFFF0000] * x.count))
-        return builder.bitcast(kept, x.vector)
+        wide, mask = lane_vector(types.uint32, x.count), [0xFFFF0000] * x.count
+        return builder.bitcast(builder.and_(round_up_bits(builder, args[0], wide), ir.Constant(wide, mask)), x.vector)
 
     return x(x), generate
 
 
 def _peek(array: Any, index: Any) -> Definition:
-    signature = array.dtype(array, types.intp)
-    return signature, lambda context, builder, _, args: builder.load(array_place(context, builder, array, args))
+    return array.dtype(array, types.intp), lambda c, b, _, args: b.load(array_place(c, b, array, args))
 
 
 def _poke(array: Any, index: Any, value: Any) -> Definition:
@@ -291,8 +286,7 @@ def _fill(value: Any, like: Any) -> Definition:
 
 
 def _spread(value: Any, like: Any) -> Definition:
-    signature, to = like(value, like), like.dtype
-    return signature, lambda context, b, _, args: splat_lanes(b, context.cast(b, args[0], value, to), like.vector)
+    return like(value, like), lambda c, b, _, args: splat_lanes(b, c.cast(b, args[0], value, like.dtype), like.vector)
 
 
 def _scale(s: Any, x: Any) -> Definition:
@@ -300,9 +294,9 @@ def _scale(s: Any, x: Any) -> Definition:
 
 
 def _multiply_add(s: Any, x: Any, y: Any) -> Definition:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        product = builder.fmul(splat_lanes(builder, args[0], x.vector), args[1], flags=("contract",))
-        return builder.fadd(product, args[2], flags=("contract",))
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        product = b.fmul(splat_lanes(b, args[0], x.vector), args[1], flags=("contract",))
+        return b.fadd(product, args[2], flags=("contract",))
 
     return x(x.dtype, x, x), generate
 
@@ -322,12 +316,8 @@ def _binary(on_float: str, on_integer: str) -> Callable[[Any, Any], Definition]:
 
 
 def _add_clipped(x: Any, y: Any) -> Definition:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(x.vector, [x.vector, x.vector])
-        symbol = f"llvm.uadd.sat.v{x.count}i{x.dtype.bitwidth}"
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
-
-    return x(x, x), generate
+    symbol, kind = f"llvm.uadd.sat.v{x.count}i{x.dtype.bitwidth}", ir.FunctionType(x.vector, [x.vector] * 2)
+    return x(x, x), lambda _, b, __, args: b.call(cgutils.get_or_insert_function(b.module, kind, symbol), args)
 
 
 def _divide(x: Any, y: Any) -> Definition:
@@ -338,12 +328,8 @@ def _unary(name: str) -> Callable[[Any], Definition]:
     """Define an elementwise LLVM intrinsic of float lanes."""
 
     def define(x: Any) -> Definition:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kind = ir.FunctionType(x.vector, [x.vector])
-            symbol = f"llvm.{name}.v{x.count}f{x.dtype.bitwidth}"
-            return builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), args)
-
-        return x(x), generate
+        symbol, kind = f"llvm.{name}.v{x.count}f{x.dtype.bitwidth}", ir.FunctionType(x.vector, [x.vector])
+        return x(x), lambda _, b, __, args: b.call(cgutils.get_or_insert_function(b.module, kind, symbol), args)
 
     return define
 
@@ -372,10 +358,9 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             if x.dtype == target:
                 return args[0]
+            change = builder.fptosi if isinstance(x.dtype, types.Float) else builder.sext
             if target == types.float32:
                 change = builder.sitofp if x.dtype.signed else builder.uitofp
-                return change(args[0], result.vector)
-            change = builder.fptosi if isinstance(x.dtype, types.Float) else builder.sext
             return change(args[0], result.vector)
 
         return result(x), generate
@@ -385,8 +370,7 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     address: _address, point: _point, zeros: _zeros, load: _load, store: _store, peek: _peek, poke: _poke,
-    lane_count: _lane_count, fill: _fill, spread: _spread, add: _binary("fadd", "add"),
-    add_clipped: _add_clipped,
+    lane_count: _lane_count, fill: _fill, spread: _spread, add: _binary("fadd", "add"), add_clipped: _add_clipped,
     multiply: _binary("fmul", "mul"), divide: _divide, scale: _scale, multiply_add: _multiply_add, shorten: _shorten,
     round_even: _unary("rint"), count_above: _count_above, square_root: _unary("sqrt"), smaller: _select("<"),
     larger: _select(">"), to_float: _convert(types.float32), to_int32: _convert(types.int32),
@@ -400,8 +384,7 @@ def _register(plain: Callable[..., Any], define: Callable[..., Definition]) -> N
 
     @functools.wraps(define)
     def type_call(*args: Any) -> Any:
-        found = define(*args)
-        return None if found is None else found[0]
+        return (define(*args) or (None,))[0]
 
     def lower_call(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = define(*signature.args)

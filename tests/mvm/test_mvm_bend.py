@@ -8,7 +8,7 @@ from xbarsim.converter import encode_streams
 from xbarsim.crossbar import solve_currents
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mvm import encode_weights, fit, program_matrix
-from xbarsim.mvm.bend import FORMS, GOOD, HEAVIEST, Form, fit_terms, list_terms, weigh_cells, weigh_rows
+from xbarsim.mvm.bend import FORMS, GOOD, HEAVIEST, CurveForm, fit_terms, list_terms, weigh_cells, weigh_rows
 from xbarsim.mvm.probe import FITTED, KEPT_BACK, choose_probes
 
 SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
@@ -160,7 +160,7 @@ def test_loads_of_columns_leave_a_fifth_of_their_range_for_denser_reads():
 
 @pytest.mark.parametrize(("rows", "sections", "cuts"), [(128, 4, [32, 64, 96]), (20, 2, [8]), (16, 4, []), (7, 2, [])])
 def test_sections_end_at_whole_bytes_or_there_are_none(rows, sections, cuts):
-    assert Form(sections, False).cut(rows).tolist() == cuts
+    assert CurveForm(sections, False).cut(rows).tolist() == cuts
 
 
 def test_reads_come_from_inputs_and_cover_sparse_and_dense_ones():

@@ -48,7 +48,7 @@ ROW_UNIT = 8
 """Cuts are at multiples of this many rows, which is a byte of a bit plane."""
 
 
-class Form(NamedTuple):
+class CurveForm(NamedTuple):
     """What a curve is made of."""
 
     sections: int
@@ -57,12 +57,12 @@ class Form(NamedTuple):
     """Whether the load counts the cells of each column."""
 
     def cut(self, rows: int) -> NDArray[np.int64]:
-        """Return the rows of an array of ``rows`` rows before which sections end, but for the last one."""
+        """Return the rows before which sections of an array of ``rows`` rows end but for the last, (sections - 1,)."""
         ends = np.rint(rows * np.arange(1, self.sections) / self.sections / ROW_UNIT).astype(np.int64) * ROW_UNIT
         return ends if (np.diff(np.r_[0, ends, rows]) > 0).all() else ends[:0]
 
 
-FORMS = (Form(1, False), Form(2, False), Form(1, True), Form(2, True), Form(4, True))
+FORMS = (CurveForm(1, False), CurveForm(2, False), CurveForm(1, True), CurveForm(2, True), CurveForm(4, True))
 """From the cheapest to the dearest."""
 
 
@@ -137,10 +137,10 @@ class Bend:
             loads = (driven @ self.weights[rows].astype(np.float64))[:, np.newaxis]
         tilt = (driven @ self.tilts[rows].astype(np.float64))[:, np.newaxis]
         terms = self.terms[r][:, columns].astype(np.float64)
-        found = sums + sum(
-            (c * each for c, each in zip(terms, list_terms(sums, parts, loads, tilt), strict=True)), np.zeros_like(sums)
-        )
-        return Sensed(found, sums, loads)
+        found: Floats = np.zeros_like(sums)
+        for c, each in zip(terms, list_terms(sums, parts, loads, tilt), strict=True):
+            found = found + c * each
+        return Sensed(sums + found, sums, loads)
 
     def curves(self, step: float) -> Curves:
         """Return the curves as kernels take them, for sums on a grid of ``1 / step`` level units."""
@@ -266,7 +266,7 @@ def tilt_rows(rows: int, row_starts: NDArray[np.int64]) -> NDArray[np.int32]:
         1 for rows before the cut of two halves, -1 for the others.
     """
     place = np.arange(int(row_starts[-1])) - np.repeat(row_starts[:-1], np.diff(row_starts))
-    halves = Form(2, False).cut(rows)
+    halves = CurveForm(2, False).cut(rows)
     found: NDArray[np.int32] = np.where(place < (halves[0] if halves.size else rows), 1, -1).astype(np.int32)
     return found
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.mvm.bend import GOOD, Bend, Form, find_amplitudes, find_limit, tilt_rows, weigh_rows
+from xbarsim.mvm.bend import GOOD, Bend, CurveForm, find_amplitudes, find_limit, tilt_rows, weigh_rows
 from xbarsim.mvm.fit import ColumnFit, RowPlaces
 from xbarsim.mvm.place import Chunk, Sheet
 from xbarsim.mvm.probe import Probes
@@ -51,13 +51,13 @@ class CollectedCurves:
         self._shape = len(row_starts) - 1, max(len(each) for each in probes.kept_back)
         self._weights = weigh_rows(hardware, row_starts)
         self._tilts = tilt_rows(hardware.crossbar.rows, row_starts)
-        self._forms: dict[Form, _FormCurves] = {}
+        self._forms: dict[CurveForm, _FormCurves] = {}
 
     def rows(self, chunk: Chunk) -> RowPlaces:
         """Return what inputs of the rows of a chunk count."""
         return RowPlaces(self._weights[chunk.begin : chunk.end], self._tilts[chunk.begin : chunk.end])
 
-    def add(self, chunk: Chunk, fits: dict[Form, list[ColumnFit]]) -> None:
+    def add(self, chunk: Chunk, fits: dict[CurveForm, list[ColumnFit]]) -> None:
         """Put the curves of some arrays in logical order."""
         for form, found in fits.items():
             if form not in self._forms:
@@ -85,7 +85,7 @@ class CollectedCurves:
             amplitudes=find_amplitudes(self._hardware),
         )
 
-    def _make(self, terms: int, form: Form) -> _FormCurves:
+    def _make(self, terms: int, form: CurveForm) -> _FormCurves:
         """Allocate room for the columns of a layer."""
         blocks, reads = self._shape
         return _FormCurves(

@@ -11,7 +11,7 @@ from xbarsim.config import Hardware
 from xbarsim.mvm.bend import (
     ENOUGH,
     FORMS,
-    Form,
+    CurveForm,
     amplify,
     find_amplitudes,
     find_limit,
@@ -47,7 +47,7 @@ class RowPlaces(NamedTuple):
     tilts: NDArray[np.int32]
 
 
-class _Reads(NamedTuple):
+class SolvedColumns(NamedTuple):
     """Some reads of columns, and what they are."""
 
     driven: Floats
@@ -57,7 +57,9 @@ class _Reads(NamedTuple):
     sensed: Floats
     """(columns, reads) what exact solves give [level units]."""
 
-    def list_terms(self, form: Form, rows: int, place: RowPlaces, own: NDArray[np.uint8], limit: float) -> list[Floats]:
+    def list_terms(
+        self, form: CurveForm, rows: int, place: RowPlaces, own: NDArray[np.uint8], limit: float
+    ) -> list[Floats]:
         """Return the terms of a form, (columns, reads), for an array of ``rows`` rows."""
         if form.is_own:
             loads = np.minimum(_sum(own.astype(np.float64), self.driven), limit)
@@ -70,7 +72,7 @@ class _Reads(NamedTuple):
 
 def fit_columns(
     arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, place: RowPlaces
-) -> dict[Form, list[ColumnFit]]:
+) -> dict[CurveForm, list[ColumnFit]]:
     """Fit a curve of every form for every column of a chunk, on more reads where the first are too few.
 
     Parameters
@@ -95,13 +97,16 @@ def fit_columns(
     truth = arrays.sense(probes.kept_back[r])
     amplitudes, size = find_amplitudes(arrays.hardware), arrays.hardware.crossbar.rows
     checked = amplify(probes.kept_back[r], amplitudes)
-    fits: dict[Form, list[ColumnFit]] = {}
+    fits: dict[CurveForm, list[ColumnFit]] = {}
     for reads in (probes.fitted[r], probes.refined[r]):
         driven, solved = amplify(reads, amplitudes), arrays.sense(reads)
         fits = {form: [] for form in FORMS if form.sections == 1 or form.cut(size).size}
         for p, part in enumerate(parts):
             own = weigh_cells(part.load[at][:, :rows], place.weights, driven, find_limit(arrays.hardware))
-            known, other = _Reads(driven, cells[p], solved[p][at]), _Reads(checked, cells[p], truth[p][at])
+            known, other = (
+                SolvedColumns(driven, cells[p], solved[p][at]),
+                SolvedColumns(checked, cells[p], truth[p][at]),
+            )
             for form, found in fits.items():
                 found.append(_fit_form(form, known, other, place, own, arrays.hardware))
         best = min(np.mean([np.square(fit.error).mean() for fit in found]) for found in fits.values())
@@ -111,16 +116,22 @@ def fit_columns(
 
 
 def _fit_form(
-    form: Form, known: _Reads, other: _Reads, place: RowPlaces, own: NDArray[np.uint8], hardware: Hardware
+    form: CurveForm,
+    known: SolvedColumns,
+    other: SolvedColumns,
+    place: RowPlaces,
+    own: NDArray[np.uint8],
+    hardware: Hardware,
 ) -> ColumnFit:
     """Fit curves of one form to known reads, and check them on others."""
     size, limit = hardware.crossbar.rows, find_limit(hardware)
     listed = known.list_terms(form, size, place, own, limit)
     terms = fit_terms(listed, known.sensed - listed[0])
     checked = other.list_terms(form, size, place, own, limit)
-    found = checked[0] + sum(
-        (c[:, np.newaxis] * each for c, each in zip(terms, checked, strict=True)), np.zeros_like(checked[0])
-    )
+    found: Floats = np.zeros_like(checked[0])
+    for c, each in zip(terms, checked, strict=True):
+        found = found + c[:, np.newaxis] * each
+    found = checked[0] + found
     heaviest = np.abs(listed[3]).max(axis=1)
     none = np.zeros((0, 0), dtype=np.uint8)
     return ColumnFit(
