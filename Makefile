@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
+# A process for every core; tests of one file share theirs, and with it what the file sets up.
+SPREAD := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test test-all test-wheel lint bench data docs dist clean
@@ -24,10 +26,10 @@ demo: $(STAMPS)/run
 install: $(STAMPS)/test
 
 test: $(STAMPS)/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-all: $(STAMPS)/test
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -m "" $(SPREAD)
 
 lint: $(STAMPS)/test
 	$(BIN)/ruff check .

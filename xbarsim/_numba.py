@@ -163,6 +163,11 @@ def lane_vector(dtype: Any, count: int) -> ir.VectorType:
     return ir.VectorType(_FLOATS[dtype.name] if dtype.name in _FLOATS else ir.IntType(dtype.bitwidth), count)
 
 
+def has_feature(context: Any, name: str) -> bool:
+    """Return whether code is generated for a processor with a feature, in the terms of LLVM."""
+    return f"+{name}" in context.codegen()._tm_features.split(",")
+
+
 def array_values(context: Any, builder: Any, array: Any, value: Any) -> Any:
     """Point to the values of an array, or take the pointer that it is."""
     return value if isinstance(array, types.CPointer) else context.make_array(array)(context, builder, value).data

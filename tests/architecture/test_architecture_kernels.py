@@ -65,7 +65,7 @@ def edit(path, old, new):
 def test_an_edited_operation_compiles_kernels_again(copied):
     assert run(copied, SQUARE) == [3, 0]
     assert run(copied, SQUARE) == [3, 1]
-    edit(copied / "_simd.py", "return builder.fadd(product, args[2]", "return builder.fsub(args[2], product")
+    edit(copied / "_lanes.py", "return builder.fadd(product, args[2]", "return builder.fsub(args[2], product")
     assert run(copied, SQUARE) == [-3, 0]
     assert run(copied, SQUARE) == [-3, 1]
 
@@ -110,7 +110,7 @@ def test_a_kernel_equals_its_twin(case):
 def test_kernels_are_made_from_few_sources():
     modules = {PACKAGE.parent.joinpath(*name.split(".")[:-1]).with_suffix(".py") for name in written_kernels()}
     for path in modules:
-        assert len(find_sources(path)) <= 7, f"{path.name}: every edit of what it imports compiles its kernels again"
+        assert len(find_sources(path)) <= 8, f"{path.name}: every edit of what it imports compiles its kernels again"
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from xbarsim.config import load_hardware
 from xbarsim.errors import ShapeError
 from xbarsim.mvm import program_matrix
 from xbarsim.mvm.fused import multiply_fused
+from xbarsim.mvm.grid import FIXED_ERROR, KINDS, make_grids
 from xbarsim.mvm.window import gather_windows, make_geometry
 
 
@@ -20,12 +21,12 @@ def program(changes, rows=200, outputs=20, seed=0, **keys):
     return program_matrix(weights, hardware, weight_bits=8, activation_bits=8, **keys), codes
 
 
-@pytest.mark.parametrize("method", ["fixed", "float", "product"])
+@pytest.mark.parametrize("method", [*KINDS, "product"])
 @pytest.mark.parametrize("dac_bits", [1, 2])
 def test_the_engine_agrees_with_plain_loops(method, dac_bits):
     engine, codes = program({"dac.bits": dac_bits, "crossbar.rows": 32, "adc.bits": 5}, rows=50, outputs=3)
     engine = engine.calibrate(codes[:40])
-    grid = {"fixed": engine.grids.fixed, "float": engine.grids.float32}.get(method)
+    grid = engine.grids.by_kind.get(method)
     matrix = engine.programmed.matrix if grid is None else grid.round_cells(engine.programmed.matrix)
     cells = matrix[:, : 4 * 16].reshape(50, 4, 16)[:, :, :3].transpose(1, 0, 2)
     adc = (engine.adc.lsb, engine.adc.lowest, engine.adc.highest)
@@ -41,8 +42,7 @@ def test_fused_kernels_differ_from_float64_in_few_codes(encoding, dac_bits):
     engine, codes = program({"encoding": encoding, "dac.bits": dac_bits, "adc.bits": 9})
     engine = engine.calibrate(codes[:50])
     exact = engine.multiply(codes, method="product")
-    for method in ("fixed", "float") if dac_bits < 3 else ("float",):
-        grid = engine.grids.fixed if method == "fixed" else engine.grids.float32
+    for method, grid in engine.grids.by_kind.items():
         conversions = 2 * 5 * -(-8 // dac_bits)
         differs = np.mean(engine.multiply(codes, method=method) != exact)
         assert differs <= 0.8 * grid.rms_error / engine.lsb * conversions + 0.002
@@ -57,7 +57,8 @@ def test_sums_on_a_threshold_round_the_same_way_in_every_kernel(bits, dac_bits):
         engine, codes = program(changes, rows=60 + seed, seed=seed)
         engine = engine.calibrate(codes[:40])
         expected = engine.multiply(codes, method="product")
-        for method in ("fixed", "float") if dac_bits < 3 else ("float",):
+        assert len(engine.grids.by_kind) == (len(KINDS) if dac_bits < 3 else 1)
+        for method in engine.grids.by_kind:
             np.testing.assert_array_equal(engine.multiply(codes, method=method), expected)
         for lsb in (36 / 7, 212 / 3, 2.0, 2.5):
             other = engine.with_lsb(lsb)
@@ -78,10 +79,27 @@ def test_steps_in_resonance_with_the_level_grid_show_sums_next_to_thresholds():
 
 def test_the_chosen_grid_keeps_its_bound():
     engine, _ = program({})
-    assert engine.choose_method() == "fixed"
-    assert engine.grids.fixed.rms_error <= 0.02 * engine.lsb
-    moved = np.abs(engine.grids.fixed.round_cells(engine.programmed.matrix) - engine.programmed.matrix)
-    assert moved.max() <= 0.5 / engine.grids.fixed.step
+    assert engine.choose_method() == "short"
+    assert engine.with_lsb(0.1).choose_method() == "fixed"
+    assert engine.with_lsb(0.001).choose_method() == "float"
+    for lsb in (1.0, 0.1, 0.001):
+        grid = engine.grids.choose(lsb)
+        assert grid.rms_error <= FIXED_ERROR * lsb or grid.kind == "float"
+        moved = np.abs(grid.round_cells(engine.programmed.matrix) - engine.programmed.matrix)
+        assert moved.max() <= 0.5 / grid.step
+
+
+@pytest.mark.parametrize("dac_bits", [1, 2])
+def test_sums_of_the_short_grid_fit_16_bits(dac_bits):
+    # the largest sums that inputs can drive, of both signs, in one column each
+    rng = np.random.default_rng(3)
+    matrix = rng.normal(0, 2, (120, 32)).astype(np.float32)
+    matrix[:, 0], matrix[:, 1] = 3.3, -3.3
+    for scale in (1.0, 0.01, 4.0):
+        grid = make_grids(matrix * np.float32(scale), np.array([0, 60, 120]), dac_bits).short
+        cells = grid.round_cells(matrix * np.float32(scale)) * grid.step
+        largest = max(np.maximum(s * cells[a : a + 60], 0).sum(axis=0).max() for s in (1, -1) for a in (0, 60))
+        assert 0.45 * 32767 < largest * (2**dac_bits - 1) <= 32767
 
 
 NOISY = {"device.read_noise.sigma": 0.02, "adc.noise_lsb": 0.4, "adc.gain_sigma": 0.01, "adc.offset_sigma_lsb": 0.3}

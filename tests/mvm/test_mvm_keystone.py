@@ -7,6 +7,7 @@ import pytest
 
 from xbarsim.config import load_hardware
 from xbarsim.mvm import program_matrix
+from xbarsim.mvm.grid import KINDS
 
 ENCODINGS = ("differential", "offset", "flip", "twos_complement")
 SIZES = ((16, 16), (32, 32), (64, 64), (128, 128), (256, 256), (24, 40), (100, 12))
@@ -40,13 +41,13 @@ def draw(rng, rows, outputs, weight_bits, activation_bits, signed, vectors=6):
     return weights, codes
 
 
-def check(engine, weights, codes, methods=("fixed", "float")):
+def check(engine, weights, codes, methods=KINDS):
     """Compare methods with the integer product: through tables (many vectors), products (few), and collapsed."""
     assert engine.lsb == 1.0
     expected = codes @ weights
     np.testing.assert_array_equal(engine.multiply(codes), expected)
     many, result = np.tile(codes, (12, 1)), np.tile(expected, (12, 1))
-    for method in methods if engine.grids.fixed else ("float",):
+    for method in methods if engine.grids.short else ("float",):
         np.testing.assert_array_equal(engine.multiply(codes, method=method), expected)
         np.testing.assert_array_equal(engine.multiply(many, method=method), result)
 
@@ -73,7 +74,7 @@ def check_variants(encoding, cell_bits, dac_bits, numbers):
         signed = number % 3 == 0
         weights, codes = draw(rng, min(rows + 9, 150), 5, 8, 8, signed)
         engine = program_matrix(weights, hardware, weight_bits=8, activation_bits=8, signed=signed)
-        check(engine, weights, codes, methods=(("fixed", "float")[(number // 2) % 2],))
+        check(engine, weights, codes, methods=(KINDS[(number // 2) % len(KINDS)],))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -153,5 +154,5 @@ def test_a_convolution_equals_the_integer_convolution(mapping_rows, channels):
     for (i, j), (y, x) in itertools.product(np.ndindex(*result.shape[2:]), np.ndindex(*kernel)):
         expected[:, :, i, j] += padded[:, :, 2 * i + y, j + 2 * x] @ weight[:, :, y, x].T
     np.testing.assert_array_equal(result, expected)
-    for method in ("fixed", "float", "product"):
+    for method in (*KINDS, "product"):
         np.testing.assert_array_equal(engine.convolve(codes, *geometry, pad_code=7, method=method), expected)

@@ -12,6 +12,7 @@ from xbarsim.config import load_hardware
 from xbarsim.config.encoding import ENCODINGS, EncodedWeights, Encoding
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mvm import decode_weights, encode_weights, program_matrix
+from xbarsim.mvm.grid import KINDS
 
 RNG = np.random.default_rng(11)
 
@@ -61,7 +62,7 @@ def test_decoding_undoes_encoding_for_every_encoding(mirrored, cell_bits):
             np.testing.assert_array_equal(decode_weights(encoded, level, [0, 7, 20]), weights)
 
 
-@pytest.mark.parametrize("method", ["fixed", "float", "product", "collapsed"])
+@pytest.mark.parametrize("method", [*KINDS, "product", "collapsed"])
 def test_ideal_hardware_is_the_identity_with_the_planted_encoding(mirrored, method):
     keys = {"encoding": mirrored, "crossbar.rows": 32, "crossbar.method": "ideal", "adc.bits": "auto"}
     hardware = load_hardware("reference", {**keys, "adc.full_scale": "whole", "device.base": "devices/sram_binary"})

@@ -55,10 +55,10 @@ def codes():
 
 def inputs():
     """The same inputs as bit planes."""
-    blocks = [loops.pack_bits(codes()[:, a:b], BITS) for a, b in itertools.pairwise(STARTS)]
-    planes = np.concatenate(blocks, axis=2)
-    count = planes.shape[2]
-    return Inputs(planes.ravel(), np.arange(VECTORS) * BITS * count, np.arange(count), count, np.array([0, 2, 3]))
+    blocks = [loops.pack_groups(codes()[:, a:b], 1) for a, b in itertools.pairwise(STARTS)]
+    planes = np.concatenate(blocks, axis=1)
+    count = planes.shape[1]
+    return Inputs(planes.ravel(), np.arange(VECTORS) * count, np.arange(count), np.array([0, 2, 3]))
 
 
 def cells(is_noisy=True):
@@ -150,14 +150,17 @@ def unit_weights():
     return rng().integers(1, 5, UNITS).astype(np.int32)
 
 
-def scratch(kind, is_noisy=True):
-    """Working memory for two groups of tables at a time; of one kind of cells."""
+def scratch(kind, is_noisy=True, total=None):
+    """Working memory for two groups of tables at a time; of one kind of cells, and of sums (int32 for int16)."""
     entries = 8 * 256 * WIDE
     return FusedScratch(
-        starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + 1, dtype=np.int32),
+        starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + LANES, dtype=np.int32),
+        words=np.zeros(LANES, dtype=np.uint64), places=np.arange(LANES, dtype=np.int32) * 256,
         cells=np.zeros(16 * WIDE, dtype=kind), noise_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
         shot_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
-        table=np.zeros(entries, dtype=kind), noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
+        table=np.zeros(entries, dtype=kind),
+        total=np.zeros(0, dtype=total or (np.int32 if kind == np.int16 else kind)),
+        noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
         values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), lanes=np.zeros(WIDE, dtype=np.int32),
         floats=np.zeros(WIDE, dtype=np.float32), sums=np.zeros(4 * WIDE, dtype=np.float32),
         variances=np.zeros(4 * WIDE, dtype=np.float32), bends=bend_scratch(),

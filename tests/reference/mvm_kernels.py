@@ -47,14 +47,14 @@ def multiply_lanes(rows, inputs, at, power, cells, sums):
 
 @kernel
 def read_table_lanes(reads, adc, fine, errors, survey, r, column, target, weights, scratch, out):
-    zero, noise = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
+    zero, noise = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)
     own = zeros(scratch.bends.own_table, LANES)
     _kernels.read_tables(reads, adc, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out)
 
 
 @kernel
 def tabulate_lanes(reads, cells, adc, fine, errors, survey, r, column, target, weights, scratch, out):
-    zero, noise = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
+    zero, noise = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)
     own = zeros(scratch.bends.own_table, LANES)
     _kernels.tabulate_and_read(
         reads, cells, adc, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out
@@ -143,7 +143,7 @@ def read_inputs(added, seen, finer=None):
     """Tables of the second row block, from the kernels that the record above covers."""
     memory = scratch(np.float32)
     begin, end = STARTS[1:]
-    _reads.list_rows(reads(2), inputs(), 1, memory.starts, memory.rows)
+    _reads.list_rows(reads(2), inputs(), 1, memory)
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
     copy_noise(cells(), begin, end, WIDE, LANES, memory)
     loops.build_table(2, end - begin, memory.cells, LANES, memory.table)
@@ -158,9 +158,9 @@ def read_inputs(added, seen, finer=None):
     return reads(2), ADC, finer, added, seen, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
-def tabulate_inputs():
-    memory = scratch(np.int16)
-    _reads.list_rows(reads(1), inputs(), 1, memory.starts, memory.rows)
+def tabulate_inputs(total):
+    memory = scratch(np.int16, total=total)
+    _reads.list_rows(reads(1), inputs(), 1, memory)
     return reads(1), cells(), ADC, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
@@ -175,9 +175,9 @@ def read_product_inputs():
     return reads(2), ADC, fine(), added, None, 1, WIDE, WIDE, weights()[1], values, memory.cells, memory, out()
 
 
-def driver_inputs(dac_bits, given, kind, added, seen, finer=None):
+def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None):
     is_noisy = added is not None
-    memory = scratch(kind, is_noisy)
+    memory = scratch(kind, is_noisy, total)
     unit_codes = np.zeros((2, VECTORS, UNITS), dtype=np.int64)
     return (
         reads(dac_bits), given, cells(is_noisy), ADC, finer, added, seen, weights(), BLOCKS, unit_weights(), memory,
@@ -201,11 +201,20 @@ MVM = (
     ),
     case(_reads.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
-    case(_kernels.tabulate_and_read, tabulate_plain, tabulate_inputs, (11,), tabulate_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (11,), tabulate_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (11,), tabulate_lanes),
     case(
         _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12)
     ),
     case(_kernels.multiply_tables, tables_plain, lambda: driver_inputs(2, inputs(), np.float32, None, None), (11, 12)),
+    case(
+        _kernels.multiply_tables, tables_plain,
+        lambda: driver_inputs(2, inputs(), np.int16, errors(), None, total=np.int16), (11, 12),
+    ),
+    case(
+        _kernels.multiply_tables, tables_plain,
+        lambda: driver_inputs(1, inputs(), np.int16, None, survey(), total=np.int16), (6, 11, 12),
+    ),
     case(
         _kernels.multiply_products, products_plain,
         lambda: driver_inputs(2, codes(), np.float32, errors(), None, fine()), (11, 12),

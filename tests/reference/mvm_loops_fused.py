@@ -74,18 +74,18 @@ def decode(inputs, row_starts, bits, vectors):
         for r in range(len(row_starts) - 1):
             for i in range(row_starts[r], row_starts[r + 1]):
                 local = i - row_starts[r]
-                q = inputs.byte_starts[r] + local // 8
+                q = inputs.group_starts[r] + local // 8
                 for bit in range(bits):
-                    byte = int(inputs.planes[inputs.bases[v] + inputs.offsets[q] + inputs.stride * bit])
-                    codes[v, i] |= ((byte >> (local % 8)) & 1) << bit
+                    word = int(inputs.planes[inputs.bases[v] + inputs.offsets[q] + bit // 8])
+                    codes[v, i] |= ((word >> (8 * (bit % 8) + local % 8)) & 1) << bit
     return codes
 
 
 def list_rows(reads, inputs, r, starts, rows):
     """List the table rows of groups whose inputs are not all zero."""
     members = 8 // reads.dac_bits
-    groups = 8 * (inputs.byte_starts[r + 1] - inputs.byte_starts[r]) // members
-    ends = 8 * inputs.byte_starts
+    groups = 8 * (inputs.group_starts[r + 1] - inputs.group_starts[r]) // members
+    ends = 8 * inputs.group_starts
     bits = int((reads.shifts + reads.widths).max())
     codes = decode(inputs, ends, bits, inputs.bases.size)[:, ends[r] : ends[r + 1]]
     n = 0
@@ -159,6 +159,13 @@ def pack_bits(codes, bits):
         for bit in range(bits):
             planes[..., bit, i // 8] |= (((codes[..., i].astype(np.int64) >> bit) & 1) << (i % 8)).astype(np.uint8)
     return planes
+
+
+def pack_groups(codes, words):
+    """Return groups of eight integers, (..., K), as words whose bytes are their bits: (..., groups, words)."""
+    planes = pack_bits(codes, 8 * words).astype(np.uint64)
+    planes = planes.reshape(*planes.shape[:-2], words, 8, planes.shape[-1])
+    return np.moveaxis((planes << np.arange(0, 64, 8, dtype=np.uint64)[:, np.newaxis]).sum(axis=-2), -2, -1)
 
 
 def bend(x, parts, n, tilt, terms):

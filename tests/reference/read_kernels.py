@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from reference import mvm_loops_fused as loops
-from reference.mvm_case import STARTS, VECTORS, bend_scratch, bent, case, codes, curves, inputs, reads, rng, scratch
+from reference.mvm_case import STARTS, bend_scratch, bent, case, codes, curves, inputs, reads, rng, scratch
 
+from xbarsim._numba import kernel
+from xbarsim._simd import address
 from xbarsim.mvm import _reads
 
 
@@ -29,10 +31,29 @@ def weighed_plain(reads, inputs, r, given, memory):
             memory.bends.ends[read * len(given.cuts) + k] = memory.starts[read] + (listed < bound).sum()
 
 
-def list_weighed(reads, inputs, r, given, memory):
-    """Call the kernel, and clear what it leaves behind the last row."""
-    _reads.list_weighed(reads, inputs, r, given, memory)
-    memory.rows[memory.starts[inputs.bases.size * reads.shifts.size] :] = 0
+def cleared(kernel):
+    """Call a kernel that lists rows, and clear what it leaves behind the last row and in its own memory."""
+
+    def call(reads, inputs, r, *rest):
+        kernel(reads, inputs, r, *rest)
+        memory = rest[-1]
+        memory.rows[memory.starts[inputs.bases.size * reads.shifts.size] :] = 0
+        memory.words[:] = 0
+
+    return call
+
+
+def list_plain(reads, inputs, r, memory):
+    loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
+
+
+@kernel
+def peek_bit(planes, group, bit):
+    return _reads.peek_bit(address(planes), group, bit)
+
+
+def bit_plain(planes, group, bit):
+    return np.int32((int(planes[group + bit // 8]) >> (8 * (bit % 8))) & 255)
 
 
 def bent_plain(reads, inputs, r, begin, end, given, memory):
@@ -54,11 +75,6 @@ def weigh_values_plain(values, given, begin, bends):
     bends.tilts[: len(values)] = values @ given.tilts[begin : begin + values.shape[1]]
 
 
-def row_inputs(dac_bits, r):
-    count = VECTORS * 4 // dac_bits
-    return reads(dac_bits), inputs(), r, np.zeros(count + 1, dtype=np.int64), np.zeros(count * 8 + 1, dtype=np.int32)
-
-
 def weighed_inputs(dac_bits, r, given):
     memory = scratch(np.float32)
     loops.weigh_groups(dac_bits, given, *STARTS[r : r + 2], memory.bends.load_table)
@@ -66,20 +82,44 @@ def weighed_inputs(dac_bits, r, given):
 
 
 READS = (
-    case(_reads.list_rows, loops.list_rows, lambda: row_inputs(1, 0), (3, 4)),
-    case(_reads.list_rows, loops.list_rows, lambda: row_inputs(2, 1), (3, 4)),
+    case(_reads.peek_bit, bit_plain, lambda: (rng().integers(0, 1 << 63, 4).astype(np.uint64), 1, 11), (), peek_bit),
+    case(
+        _reads.list_rows, list_plain, lambda: (reads(1), inputs(), 0, scratch(np.float32)), (3,),
+        cleared(_reads.list_rows),
+    ),
+    case(
+        _reads.list_rows, list_plain, lambda: (reads(2), inputs(), 1, scratch(np.float32)), (3,),
+        cleared(_reads.list_rows),
+    ),
     case(_reads.weigh_groups, loops.weigh_groups, lambda: (2, curves(), 13, 20, np.zeros(512, "i4")), (4,)),
-    case(_reads.list_weighed, weighed_plain, lambda: weighed_inputs(1, 0, curves(has_cut=True)), (4,), list_weighed),
-    case(_reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 0, curves(has_cut=True)), (4,), list_weighed),
-    case(_reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 1, curves()), (4,), list_weighed),
     case(
-        _reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], curves(), scratch(np.float32)), (6,)
+        _reads.list_weighed, weighed_plain, lambda: weighed_inputs(1, 0, curves(has_cut=True)), (4,),
+        cleared(_reads.list_weighed),
     ),
-    case(_reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], None, scratch(np.float32)), (6,)),
     case(
-        _reads.list_reads, reads_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], bent(), scratch(np.float32)), (6,)
+        _reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 0, curves(has_cut=True)), (4,),
+        cleared(_reads.list_weighed),
     ),
-    case(_reads.list_reads, reads_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], None, scratch(np.float32)), (6,)),
+    case(
+        _reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 1, curves()), (4,),
+        cleared(_reads.list_weighed),
+    ),
+    case(
+        _reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], curves(), scratch(np.float32)), (6,),
+        cleared(_reads.list_bent),
+    ),
+    case(
+        _reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], None, scratch(np.float32)), (6,),
+        cleared(_reads.list_bent),
+    ),
+    case(
+        _reads.list_reads, reads_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], bent(), scratch(np.float32)), (6,),
+        cleared(_reads.list_reads),
+    ),
+    case(
+        _reads.list_reads, reads_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], None, scratch(np.float32)), (6,),
+        cleared(_reads.list_reads),
+    ),
     case(
         _reads.weigh_values, weigh_values_plain,
         lambda: (rng().integers(0, 4, (9, 7)).astype(np.float32), curves(), 13, bend_scratch()), (3,),

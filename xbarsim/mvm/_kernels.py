@@ -6,9 +6,9 @@ plain product, and none for groups whose inputs are all zero. Wide streams and f
 instead, four reads at a time.
 
 Cells lie on a power-of-two grid on which every sum is exact (``fused`` chooses it), so neither the order of additions
-nor the choice between tables and products changes a bit. Tables are int16 or float32; both share this code. Variances
-of reads are relative to what single cells have, whatever their size: tables of them are bfloat16 (eight binary digits,
-0.4 %), summed in float32 in one order everywhere.
+nor the choice between tables and products changes a bit. Tables are int16, added in int16 or int32, or float32; all
+share this code. Variances of reads are relative to what single cells have, whatever their size: tables of them are
+bfloat16 (eight binary digits, 0.4 %), summed in float32 in one order everywhere.
 """
 
 from __future__ import annotations
@@ -216,8 +216,8 @@ def multiply_tables(
     ``blocks`` lists (column, width, WIDE or LANES). Unit columns, as many as ``unit_weights`` has, lie behind the
     others and go to ``unit_codes`` (row blocks, vectors, unit columns).
     """
-    zero, noise_zero = zeros(scratch.table, WIDE), zeros(scratch.noise_table, WIDE)
-    quarter, noise_quarter = zeros(scratch.table, LANES), zeros(scratch.noise_table, LANES)
+    zero, noise_zero = zeros(scratch.total, WIDE), zeros(scratch.noise_table, WIDE)
+    quarter, noise_quarter = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)
     load_zero, load_quarter = zeros(scratch.bends.own_table, WIDE), zeros(scratch.bends.own_table, LANES)
     for r in range(cells.row_starts.size - 1):
         list_reads(reads, inputs, r, cells.row_starts[r], cells.row_starts[r + 1], fine, scratch)

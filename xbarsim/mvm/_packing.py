@@ -1,4 +1,4 @@
-"""Kernels that pack integer inputs to bit planes, eight rows to a byte; wrappers in ``packing``."""
+"""Kernels that pack integer inputs to bit planes, eight rows and eight bits to a word; wrappers in ``packing``."""
 
 from __future__ import annotations
 
@@ -22,56 +22,46 @@ def transpose_bits(x: np.uint64) -> np.uint64:
 
 
 @kernel
-def pack_words(bits: int, words: NDArray[np.uint64], transposed: NDArray[np.uint64], planes: NDArray[np.uint8]) -> None:
-    """Pack vectors of bytes, eight rows to a word, whose arrays begin with a word: planes[v, bit, byte]."""
+def pack_words(words: NDArray[np.uint64], planes: NDArray[np.uint64]) -> None:
+    """Pack vectors of bytes, eight rows to a word, whose arrays begin with a word: planes[v, group]."""
     for v in range(words.shape[0]):
         for q in range(words.shape[1]):
-            transposed[q] = transpose_bits(words[v, q])
-        for bit in range(bits):
-            for q in range(words.shape[1]):
-                planes[v, bit, q] = np.uint8((transposed[q] >> np.uint64(8 * bit)) & np.uint64(255))
+            planes[v, q] = transpose_bits(words[v, q])
 
 
 @kernel
 def pack_vectors(
-    bits: int, row_starts: NDArray[np.int64], byte_starts: NDArray[np.int64], codes: NDArray[Any],
-    planes: NDArray[np.uint8],
+    row_starts: NDArray[np.int64], group_starts: NDArray[np.int64], codes: NDArray[Any], planes: NDArray[np.uint64]
 ) -> None:  # fmt: skip
-    """Pack vectors to bit planes, eight rows of one array to a byte: planes[v, bit, byte]."""
+    """Pack vectors to bit planes, eight rows of one array to a group: planes[v, group, word]."""
     for v in range(codes.shape[0]):
         for r in range(row_starts.size - 1):
-            for q in range(byte_starts[r], byte_starts[r + 1]):
-                begin = row_starts[r] + 8 * (q - byte_starts[r])
+            for q in range(group_starts[r], group_starts[r + 1]):
+                begin = row_starts[r] + 8 * (q - group_starts[r])
                 end = min(begin + 8, row_starts[r + 1])
-                for low in range(0, bits, 8):
+                for k in range(planes.shape[2]):
                     word = np.uint64(0)
                     for i in range(begin, end):
-                        byte = (np.uint64(codes[v, i]) >> np.uint64(low)) & np.uint64(255)
+                        byte = (np.uint64(codes[v, i]) >> np.uint64(8 * k)) & np.uint64(255)
                         word |= byte << np.uint64(8 * (i - begin))
-                    word = transpose_bits(word)
-                    for bit in range(low, min(low + 8, bits)):
-                        planes[v, bit, q] = np.uint8((word >> np.uint64(8 * (bit - low))) & np.uint64(255))
+                    planes[v, q, k] = transpose_bits(word)
 
 
 @kernel
 def pack_pixels(
-    bits: int, top: int, left: int, codes: NDArray[Any], words: NDArray[np.uint64], planes: NDArray[np.uint8],
-) -> None:  # fmt: skip
-    """Pack images to bit planes, eight channels of a pixel to a byte: planes[b, y + top, x + left, bit, byte]."""
+    top: int, left: int, codes: NDArray[Any], words: NDArray[np.uint64], planes: NDArray[np.uint64]
+) -> None:
+    """Pack images to bit planes, eight channels of a pixel to a group: planes[b, y + top, x + left, group, word]."""
     images, channels, height, width = codes.shape
     for b in range(images):
         for q in range(channels // 8):
             for y in range(height):
-                for low in range(0, bits, 8):
+                for k in range(planes.shape[4]):
                     for x in range(width):
                         words[x] = np.uint64(0)
                     for i in range(8):
                         for x in range(width):
-                            byte = (np.uint64(codes[b, 8 * q + i, y, x]) >> np.uint64(low)) & np.uint64(255)
+                            byte = (np.uint64(codes[b, 8 * q + i, y, x]) >> np.uint64(8 * k)) & np.uint64(255)
                             words[x] |= byte << np.uint64(8 * i)
                     for x in range(width):
-                        words[x] = transpose_bits(words[x])
-                    for x in range(width):
-                        for bit in range(low, min(low + 8, bits)):
-                            byte = (words[x] >> np.uint64(8 * (bit - low))) & np.uint64(255)
-                            planes[b, y + top, x + left, bit, q] = np.uint8(byte)
+                        planes[b, y + top, x + left, q, k] = transpose_bits(words[x])

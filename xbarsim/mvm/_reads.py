@@ -6,44 +6,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._numba import inlined, kernel
-from xbarsim._simd import Array, Vector, add, address, fill, lane_count, load, multiply, peek, poke, store
+from xbarsim._simd import (
+    LANES,
+    Array,
+    Vector,
+    add,
+    address,
+    fill,
+    lane_count,
+    load,
+    multiply,
+    pack,
+    peek,
+    pick_byte,
+    poke,
+    round_even,
+    store,
+    zeros,
+)
 from xbarsim.mvm._records import BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
 
 
+@inlined
+def peek_bit(planes: NDArray[np.uint64], group: int, bit: int) -> np.int32:
+    """Return one bit of the inputs of a group of eight rows, whose words begin at an index, as a byte."""
+    return np.int32((peek(planes, group + bit // 8) >> np.uint64(8 * (bit % 8))) & np.uint64(255))
+
+
 @kernel
-def list_rows(reads: Reads, inputs: Inputs, r: int, starts: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
+def list_rows(reads: Reads, inputs: Inputs, r: int, scratch: FusedScratch) -> None:
     """List, read by read, the table rows of the groups of row block r whose inputs are not all zero.
 
     A group is ``8 // dac_bits`` rows; bit k + b * (rows of a group) of its table row is bit b of the input of its
     row k. Read (v, t) owns ``rows[starts[v * streams + t]]`` up to the next start.
     """
-    planes, bases, offsets, stride = inputs.planes, inputs.bases, inputs.offsets, inputs.stride
+    planes, bases, offsets = address(inputs.planes), inputs.bases, address(inputs.offsets)
     shifts, widths, dac_bits = reads.shifts, reads.widths, reads.dac_bits
+    words, places, starts = scratch.words, address(scratch.places), scratch.starts
+    rows, gathered, none = address(scratch.rows), address(words), zeros(words, LANES)
     members = 8 // dac_bits
     parts = 8 // members
     mask = (1 << members) - 1
     entries = 1 << (dac_bits * members)
-    begin, end = inputs.byte_starts[r], inputs.byte_starts[r + 1]
+    begin, end = inputs.group_starts[r], inputs.group_starts[r + 1]
+    words[:] = 0
     n = 0
     read = 0
     for v in range(bases.size):
+        held = -1
         for t in range(shifts.size):
             starts[read] = n
             read += 1
-            first = bases[v] + stride * shifts[t]
+            word, byte = shifts[t] // 8, shifts[t] % 8
             if dac_bits == 1:
-                for q in range(begin, end):
-                    entry = np.int32(peek(planes, first + peek(offsets, q)))
-                    rows[n] = np.int32(256 * (q - begin)) + entry
-                    n += entry != 0
+                if held != word:
+                    held = word
+                    for q in range(begin, end):
+                        words[q - begin] = peek(planes, bases[v] + word + peek(offsets, q))
+                for q in range(0, end - begin, LANES):
+                    entry_lanes = pick_byte(load(gathered, q, none), byte)
+                    n += pack(rows, n, add(entry_lanes, load(places, q, entry_lanes)), entry_lanes)
                 continue
             for q in range(begin, end):
                 for part in range(parts):
                     entry = np.int32(0)
                     for b in range(widths[t]):
-                        byte = np.int32(peek(planes, first + peek(offsets, q) + stride * b))
-                        entry |= ((byte >> (part * members)) & mask) << (members * b)
-                    rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
+                        byte_of_bit = peek_bit(planes, bases[v] + peek(offsets, q), shifts[t] + b)
+                        entry |= ((byte_of_bit >> (part * members)) & mask) << (members * b)
+                    scratch.rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
                     n += entry != 0
     starts[read] = n
 
@@ -83,19 +113,19 @@ def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: 
     Loads and tilts are whole numbers, exact in float32.
     """
     shifts, dac_bits, cuts = reads.shifts, reads.dac_bits, curves.cuts.size
-    members, begin, end = 8 // dac_bits, inputs.byte_starts[r], inputs.byte_starts[r + 1]
+    members, begin, end = 8 // dac_bits, inputs.group_starts[r], inputs.group_starts[r + 1]
     starts, rows, ends = address(scratch.starts), address(scratch.rows), address(scratch.bends.ends)
     table, planes, offsets = address(scratch.bends.load_table), address(inputs.planes), address(inputs.offsets)
     n, read = 0, 0
     for v in range(inputs.bases.size):
         for t in range(shifts.size):
             poke(starts, read, n)
-            first, total, place = inputs.bases[v] + inputs.stride * shifts[t], 0, begin
+            total, place = 0, begin
             for k in range(cuts + 1):
                 stop = min(begin + curves.cuts[k] // 8, end) if k < cuts else end
                 if dac_bits == 1:
                     for q in range(place, stop):
-                        entry = np.int32(peek(planes, first + peek(offsets, q)))
+                        entry = peek_bit(planes, inputs.bases[v] + peek(offsets, q), shifts[t])
                         at = np.int32(256 * (q - begin)) + entry
                         poke(rows, n, at)
                         n += entry != 0
@@ -105,7 +135,7 @@ def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: 
                         q, half = part // dac_bits, part % dac_bits
                         entry = np.int32(0)
                         for b in range(reads.widths[t]):
-                            byte = np.int32(peek(planes, first + peek(offsets, q) + inputs.stride * b))
+                            byte = peek_bit(planes, inputs.bases[v] + peek(offsets, q), shifts[t] + b)
                             entry |= ((byte >> (half * members)) & ((1 << members) - 1)) << (members * b)
                         at = np.int32(256 * (part - begin * dac_bits)) + entry
                         poke(rows, n, at)
@@ -126,7 +156,7 @@ def list_bent(
 ) -> None:  # fmt: skip
     """List table rows, and with curves what these need."""
     if curves is None:
-        list_rows(reads, inputs, r, scratch.starts, scratch.rows)
+        list_rows(reads, inputs, r, scratch)
     else:
         weigh_groups(reads.dac_bits, curves, begin, end, scratch.bends.load_table)
         list_weighed(reads, inputs, r, curves, scratch)
@@ -138,7 +168,7 @@ def list_reads(
 ) -> None:  # fmt: skip
     """List the table rows of every read of row block r, and where curves ask for them cuts, loads and tilts."""
     if fine is None:
-        list_rows(reads, inputs, r, scratch.starts, scratch.rows)
+        list_rows(reads, inputs, r, scratch)
     else:
         list_bent(reads, inputs, r, begin, end, fine.curves, scratch)
 
@@ -164,10 +194,12 @@ def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int,
 @kernel
 def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, part: Array) -> None:
     """Copy some columns of one row block, rounded to whole numbers of the grid."""
-    matrix, step = cells.matrix, cells.step
+    none = zeros(cells.matrix, LANES)
+    matrix, room, step = address(cells.matrix), address(part), fill(cells.step, none)
     for i in range(begin, end):
-        for j in range(width):
-            part[(i - begin) * width + j] = np.rint(matrix[i, column + j] * step)
+        first, at = i * cells.matrix.shape[1] + column, (i - begin) * width
+        for j in range(0, width, LANES):
+            store(room, at + j, round_even(multiply(load(matrix, first + j, none), step)))
 
 
 @kernel

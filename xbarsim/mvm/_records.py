@@ -21,13 +21,15 @@ class Reads(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Bit planes: ``planes[bases[v] + offsets[q] + stride * bit]`` is the q-th byte (eight rows) of vector v."""
+    """Bit planes of groups of eight rows.
 
-    planes: NDArray[np.uint8]
+    Bit b of group q of vector v is byte ``b % 8`` of the word ``planes[bases[v] + offsets[q] + b // 8]``.
+    """
+
+    planes: NDArray[np.uint64]
     bases: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    stride: int
-    byte_starts: NDArray[np.int64]
+    group_starts: NDArray[np.int64]
 
 
 class Cells(NamedTuple):
@@ -204,14 +206,21 @@ class BendScratch(NamedTuple):
 
 
 class FusedScratch(NamedTuple):
-    """Working memory of one thread."""
+    """Working memory of one thread.
+
+    ``words`` and ``places`` hold the inputs and the first table rows of groups, in whole registers; ``total`` is empty
+    and has the type in which rows of ``table`` are added.
+    """
 
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
+    words: NDArray[np.uint64]
+    places: NDArray[np.int32]
     cells: NDArray[Any]
     noise_cells: NDArray[np.float32]
     shot_cells: NDArray[np.float32]
     table: NDArray[Any]
+    total: NDArray[Any]
     noise_table: NDArray[np.uint16]
     values: NDArray[np.float32]
     lanes: NDArray[np.int32]

@@ -20,7 +20,7 @@ from xbarsim.mvm._records import LevelTables
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
-from xbarsim.mvm.grid import Grids
+from xbarsim.mvm.grid import KINDS, Grids
 from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
 from xbarsim.mvm.product import multiply_collapsed, multiply_plain
 from xbarsim.mvm.program import ProgrammedMatrix
@@ -31,7 +31,7 @@ from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.steps import ScaledReads, Steps, choose_steps, has_own_steps, scale_reads
 from xbarsim.mvm.window import Geometry, gather_windows, make_geometry
 
-METHODS = ("auto", "collapsed", "fixed", "float", "product", "solved")
+METHODS = ("auto", "collapsed", *KINDS, "product", "solved")
 """Ways to multiply; see :meth:`Engine.multiply`."""
 WINDOW_CELLS = 1 << 25
 """Inputs of windows that are materialised at a time."""
@@ -246,9 +246,11 @@ class Engine:
         if self.adc.is_ideal or largest * self._reach >= 2**31 or self.adc.highest >= 2**22:
             return "product"
         if method == "auto":
-            return "fixed" if self.grids.choose(self.adc.lsb * 2.0**-self._scaled.depth).is_fixed else "float"
-        if method == "fixed" and self.grids.fixed is None:
-            raise ShapeError("method: fixed needs input streams of at most two bits and arrays of at most 1024 rows")
+            return self.grids.choose(self.adc.lsb * 2.0**-self._scaled.depth).kind
+        if method in KINDS and method not in self.grids.by_kind:
+            raise ShapeError(
+                f"method: {method} needs input streams of at most two bits and arrays of at most 1024 rows"
+            )
         return method
 
     @property
@@ -281,7 +283,7 @@ class Engine:
             adc=self.adc,
             fine=self._scaled.fine,
             recipe=self._scaled.recipe,
-            grid=self.grids.fixed if method == "fixed" and self.grids.fixed else self.grids.float32,
+            grid=self.grids.by_kind.get(method, self.grids.float32),
             errors=errors,
             solves=method == "solved",
         )
@@ -299,7 +301,7 @@ class Engine:
         return taken
 
     def _packs_pixels(self, method: str, geometry: Geometry, is_last: bool, windows: int) -> bool:
-        if method not in ("fixed", "float") or not is_last or not can_pack_pixels(geometry, self.row_starts):
+        if method not in KINDS or not is_last or not can_pack_pixels(geometry, self.row_starts):
             return False
         return self._matrix(method, 0).takes_tables(windows)
 
@@ -318,9 +320,7 @@ class Engine:
 
         ``bins`` and ``bins_per_unit`` are those of :func:`~xbarsim.mvm.fused.survey_fused`.
         """
-        matrix = self._matrix(
-            "fixed" if self.grids.choose(self.adc.lsb * 2.0**-self._scaled.depth).is_fixed else "float", 0
-        )
+        matrix = self._matrix(self.grids.choose(self.adc.lsb * 2.0**-self._scaled.depth).kind, 0)
         x = np.asarray(codes)
         inputs: PackedInputs | NDArray[Any]
         is_last = self._is_channels_last(row_order)

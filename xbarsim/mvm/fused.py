@@ -28,7 +28,9 @@ from xbarsim.mvm.recipe import Recipe
 from xbarsim.mvm.summed import make_own_scratch, take_whole
 
 TABLE_VECTORS = 1024
-"""Vectors of a block that is read through tables: enough that building them is a small part."""
+"""Vectors of a block that is read through tables, at least: enough that building them is a small part."""
+LISTED_GROUPS = 1 << 19
+"""Groups of rows that the reads of a block may list where it has more vectors: they stay in caches [-]."""
 PRODUCT_READS = 1024
 """Reads of a block that is multiplied plainly: their inputs stay in a core's second-level cache."""
 TABLE_CELLS = 1 << 19
@@ -257,7 +259,7 @@ def _call(
         own = make_own_scratch(whole, matrix.most_rows, is_noisy)
         _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
     elif isinstance(inputs, PackedInputs):
-        planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.stride, inputs.byte_starts)
+        planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
         _kernels.multiply_tables(reads, planes, *tail, scratch, out, unit_codes)
     else:
         _kernels.multiply_products(reads, inputs[part], *tail, scratch, out, unit_codes)
@@ -266,7 +268,9 @@ def _call(
 
 def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> int:
     """Return how many vectors a task may hold."""
-    return TABLE_VECTORS if isinstance(inputs, PackedInputs) else max(16, PRODUCT_READS // len(matrix.streams))
+    if isinstance(inputs, PackedInputs):
+        return max(TABLE_VECTORS, LISTED_GROUPS // (len(matrix.streams) * matrix.groups))
+    return max(16, PRODUCT_READS // len(matrix.streams))
 
 
 def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _records.FusedScratch:
@@ -274,16 +278,20 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
     is_table = isinstance(inputs, PackedInputs)
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
     reads = min(vectors, _most_vectors(matrix, inputs)) * len(matrix.streams)
-    kind = np.int16 if is_table and matrix.grid.is_fixed else np.float32
+    table_type, total_type = matrix.grid.types if is_table else (np.float32, np.float32)
     table = matrix.entries * matrix.widest if is_table else 0
+    lanes = -(-matrix.most_rows // (8 * LANES)) * LANES
     is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
     return _records.FusedScratch(
         starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
-        rows=np.empty(reads * matrix.groups + 1 if is_table else 0, dtype=np.int32),
-        cells=_allocate(matrix.most_rows * WIDE, kind),
+        rows=np.empty(reads * matrix.groups + LANES if is_table else 0, dtype=np.int32),
+        words=_allocate(lanes if is_table else 0, np.uint64),
+        places=np.arange(lanes if is_table else 0, dtype=np.int32) * 256,
+        cells=_allocate(matrix.most_rows * WIDE, table_type),
         noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.float32),
         shot_cells=_allocate(matrix.most_rows * WIDE if matrix.programmed.shot.size else 0, np.float32),
-        table=_allocate(table, kind),
+        table=_allocate(table, table_type),
+        total=np.empty(0, dtype=total_type),
         noise_table=_allocate(table if is_noisy else 0, np.uint16),
         values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
         lanes=np.empty(WIDE, dtype=np.int32),

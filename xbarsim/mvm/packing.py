@@ -1,6 +1,6 @@
-"""Inputs as bit planes: eight rows of an array to a byte per input bit.
+"""Inputs as bit planes: eight rows of an array, a group, to a word of 64 bits, whose bytes are the bits of the inputs.
 
-Vectors are packed one by one. Images are packed once per pixel where eight channels at a time fill whole bytes of
+Vectors are packed one by one. Images are packed once per pixel where eight channels at a time fill whole groups of
 every array; windows then only point into them, so no window is ever materialised.
 """
 
@@ -19,14 +19,13 @@ from xbarsim.mvm.window import Geometry
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PackedInputs:
-    """The q-th byte (eight rows) of bit b of vector v is ``planes[bases[v] + offsets[q] + stride * b]``."""
+    """Bit b of group q of vector v is byte ``b % 8`` of the word ``planes[bases[v] + offsets[q] + b // 8]``."""
 
-    planes: NDArray[np.uint8]
+    planes: NDArray[np.uint64]
     bases: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    stride: int
-    byte_starts: NDArray[np.int64]
-    """(row blocks + 1,) which bytes belong to which row block."""
+    group_starts: NDArray[np.int64]
+    """(row blocks + 1,) which groups belong to which row block."""
 
 
 def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: Streams) -> PackedInputs:
@@ -46,26 +45,24 @@ def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: St
     PackedInputs
         Bit planes of every vector.
     """
-    byte_starts = np.r_[0, np.cumsum(-(-np.diff(row_starts) // 8))].astype(np.int64)
-    count = int(byte_starts[-1])
-    bits = streams.coded_bits
-    planes = np.empty((codes.shape[0], bits, count), dtype=np.uint8)
+    group_starts = np.r_[0, np.cumsum(-(-np.diff(row_starts) // 8))].astype(np.int64)
+    count, words = int(group_starts[-1]), -(-streams.coded_bits // 8)
+    planes = np.empty((codes.shape[0], count, words), dtype=np.uint64)
     raw = streams.encode(codes)
     if raw.itemsize == 1 and not np.any(row_starts % 8):
-        _packing.pack_words(bits, raw.view(np.uint64), np.empty(count, dtype=np.uint64), planes)
+        _packing.pack_words(raw.view(np.uint64), planes[:, :, 0])
     else:
-        _packing.pack_vectors(bits, row_starts, byte_starts, raw, planes)
+        _packing.pack_vectors(row_starts, group_starts, raw, planes)
     return PackedInputs(
         planes=planes.ravel(),
-        bases=np.arange(codes.shape[0], dtype=np.int64) * (bits * count),
-        offsets=np.arange(count, dtype=np.int64),
-        stride=count,
-        byte_starts=byte_starts,
+        bases=np.arange(codes.shape[0], dtype=np.int64) * (count * words),
+        offsets=np.arange(count, dtype=np.int64) * words,
+        group_starts=group_starts,
     )
 
 
 def can_pack_pixels(geometry: Geometry, row_starts: NDArray[np.int64]) -> bool:
-    """Whether windows can share packed pixels: whole bytes of channels, and arrays that begin with a byte.
+    """Whether windows can share packed pixels: whole groups of channels, and arrays that begin with a group.
 
     Parameters
     ----------
@@ -85,7 +82,7 @@ def can_pack_pixels(geometry: Geometry, row_starts: NDArray[np.int64]) -> bool:
 def pack_pixels(
     codes: NDArray[Any], geometry: Geometry, row_starts: NDArray[np.int64], streams: Streams, pad_code: int
 ) -> PackedInputs:
-    """Pack images once per pixel, so that overlapping windows share bytes; rows are (kh, kw, channel).
+    """Pack images once per pixel, so that overlapping windows share words; rows are (kh, kw, channel).
 
     Parameters
     ----------
@@ -108,23 +105,21 @@ def pack_pixels(
     top, left, bottom, right = geometry.padding
     images, channels = codes.shape[:2]
     height, width, count = codes.shape[2] + top + bottom, codes.shape[3] + left + right, channels // 8
-    bits = streams.coded_bits
-    planes = np.zeros((images, height, width, bits, count), dtype=np.uint8)
+    words = -(-streams.coded_bits // 8)
+    planes = np.zeros((images, height, width, count, words), dtype=np.uint64)
     driven = int(streams.encode(np.array([pad_code], dtype=np.int64))[0])
     if driven:
-        ones = (driven >> np.arange(bits)) & 1
-        planes[:] = (255 * ones).astype(np.uint8)[:, np.newaxis]
-    words = np.empty(codes.shape[3], dtype=np.uint64)
-    _packing.pack_pixels(bits, top, left, streams.encode(codes), words, planes)
-    pixel = bits * count
+        ones = (driven >> np.arange(8 * words)) & 1
+        planes[:] = (255 * ones).astype(np.uint8).view("<u8")
+    _packing.pack_pixels(top, left, streams.encode(codes), np.empty(codes.shape[3], dtype=np.uint64), planes)
+    pixel = count * words
     b, i, j = np.ix_(np.arange(images), np.arange(geometry.out_height), np.arange(geometry.out_width))
     bases = ((b * height + i * geometry.stride[0]) * width + j * geometry.stride[1]) * pixel
     i, j, q = np.ix_(np.arange(geometry.kernel[0]), np.arange(geometry.kernel[1]), np.arange(count))
-    offsets = (i * geometry.dilation[0] * width + j * geometry.dilation[1]) * pixel + q
+    offsets = (i * geometry.dilation[0] * width + j * geometry.dilation[1]) * pixel + q * words
     return PackedInputs(
         planes=planes.ravel(),
         bases=bases.astype(np.int64).ravel(),
         offsets=offsets.astype(np.int64).ravel(),
-        stride=count,
-        byte_starts=row_starts // 8,
+        group_starts=row_starts // 8,
     )
