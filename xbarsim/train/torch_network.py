@@ -56,8 +56,8 @@ class TorchNetwork(nn.Module):
         for node in network.nodes:
             if not node.is_layer and node.kind not in OPERATIONS:
                 raise ConfigError(
-                    f"network {network.name}: {node.name}: cannot train through a {node.kind} node; use "
-                    "xs.nn.convert, where such operations stay PyTorch's"
+                    f"network {network.name}: {node.name}: cannot train through a {node.kind} node; train the "
+                    "PyTorch module with xs.nn.convert, which takes other operations than recurrent layers as they are"
                 )
         self.network = network
         self._samples: dict[str, Tensor] = {}
