@@ -11,7 +11,9 @@ from xbarsim.network import Network, Node, list_networks, load_onnx, make_linear
 from xbarsim.network.write_onnx import write_onnx
 
 
-@pytest.mark.parametrize("name", ["mixed", *(set(list_networks()) & {"digits", "resnet20", "lenet5", "resnet32"})])
+@pytest.mark.parametrize(
+    "name", ["mixed", *sorted({"digits", "resnet20", "lenet5", "resnet32"} & set(list_networks()))]
+)
 def test_a_network_survives_the_way_through_an_onnx_file(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     network = make_mixed_network() if name == "mixed" else xs.load_network(name, None if name == "digits" else "random")
