@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="the extra torch is not installed")
 
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, Interrupted
 from xbarsim.network import run_network
 from xbarsim.network.reshape import describe_context
 from xbarsim.search import CostOracle, make_search, make_space, run_search
@@ -347,6 +347,25 @@ def test_without_comparison_only_the_found_design_is_trained(tmp_path):
     result = run_search(make_search({**content, "differentiable": settings}), tmp_path, cache=None)
     assert [entry.label for entry in result.entries] == ["searched"]
     assert load_images(result.search).calibration.shape[0] == 16
+
+
+def test_a_search_that_is_stopped_while_it_trains_goes_on_from_there(tmp_path, monkeypatch):
+    settings = {**DIGITS["differentiable"], "epochs": 1, "mode": "ideal", "compare": False, "finetune_rate": 1e-3}
+    search = make_search({**DIGITS, "train_images": 120, "differentiable": settings})
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xbarsim.search.gradient_run.write_onnx", stop)
+        with pytest.raises(Interrupted):
+            run_search(search, tmp_path / "stopped", cache=None)
+    assert (tmp_path / "stopped" / "training-searched").is_dir()
+    for name in ("stopped", "whole"):
+        run_search(search, tmp_path / name, cache=None)
+        assert not (tmp_path / name / "training-searched").exists()
+    files = [(tmp_path / name / "network-searched.onnx").read_bytes() for name in ("stopped", "whole")]
+    assert files[0] == files[1]
 
 
 def test_widths_are_no_axis_of_a_differentiable_search(oracle):

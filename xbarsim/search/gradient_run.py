@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -211,6 +212,8 @@ def _finish(
 ) -> dict[str, Any]:
     """Fine-tune one design on its hardware, keep its network and simulate it."""
     search, settings = task.search, task.settings
+    name = label.replace(" ", "-")
+    unfinished = store.folder / f"training-{name}"
     try:
         design = task.space.design(point)
         network = design.network
@@ -220,9 +223,10 @@ def _finish(
             network = finetune(
                 network, oracle.hardware, *training, layers=design.layers or None, epochs=settings.finetune,
                 batch=settings.batch, rate=settings.finetune_rate or settings.rate, weight_decay=settings.weight_decay,
-                shift=settings.shift, flip=settings.flip, seed=search.seed,
+                shift=settings.shift, flip=settings.flip, checkpoint=unfinished, seed=search.seed,
             )  # fmt: skip
-        write_onnx(network, store.folder / f"network-{label.replace(' ', '-')}.onnx")
+        write_onnx(network, store.folder / f"network-{name}.onnx")
+        shutil.rmtree(unfinished, ignore_errors=True)
         return {
             "metrics": measure_design(search, oracle, dataclasses.replace(design, network=network), images),
             "error": "",
