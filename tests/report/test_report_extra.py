@@ -47,5 +47,5 @@ def test_index_look_ups_and_their_energy_stand_in_the_terminal_and_on_the_page()
     assert float(value) * {"kbit": 1e3, "Mbit": 1e6}[unit] == pytest.approx(table.actions, rel=0.01)
     assert "look-up energy" in draw(report)
     page = _cost_table(report)
-    assert f"<td>{value}</td><td class='text'>{unit}</td>" in page
+    assert f'<td>{value}</td><td class="text">{unit}</td>' in page
     assert "programming energy" in page

@@ -42,7 +42,7 @@ def balanced(monkeypatch):
 @pytest.mark.usefixtures("balanced")
 def test_a_registered_metric_serves_simulations_explanations_and_reports(tmp_path):
     data = load_data("digits").take(24)
-    images, hardware = normalize_images(data.images), xs.load_hardware("reference", {"adc.bits": 3})
+    images, hardware = normalize_images(data.images), xs.load_hardware("reference", {"adc.bits": 2})
     report = xs.simulate("digits", hardware, images, data.labels, metric="balanced", trials=2, threads=1)
     right = report.outputs.argmax(axis=2) == data.labels
     want = [np.mean([chip[data.labels == each].mean() for each in np.unique(data.labels)]) for chip in right]

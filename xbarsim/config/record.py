@@ -25,16 +25,16 @@ _OPAQUE = ("metadata", "serialization", "cls", "config", "keys_schema")
 """Parts of a schema that contain no schema of a value, and keys of mappings: dotted keys name them as text."""
 
 
-def _read_strictly(schema: Any, *, is_outermost: bool = False) -> Any:
-    """Make the numbers and booleans of a schema strict; what has been made so is left, as records in it have."""
+def _read_strictly(schema: Any, owner: type[Any]) -> Any:
+    """Make the numbers and booleans of the schema of a record strict; other records in it have been made so already."""
     if isinstance(schema, list):
-        return [_read_strictly(item) for item in schema]
+        return [_read_strictly(item, owner) for item in schema]
     if isinstance(schema, tuple):
-        return tuple(_read_strictly(item) for item in schema)
+        return tuple(_read_strictly(item, owner) for item in schema)
     if not isinstance(schema, dict):
         return schema
     kind = schema.get("type")
-    if kind == "model" and not is_outermost and issubclass(schema["cls"], Record):
+    if kind == "model" and schema["cls"] is not owner and issubclass(schema["cls"], Record):
         return schema
     if kind == "function-before" and schema["function"]["function"] in (_read_whole, _read_number):
         return schema
@@ -43,7 +43,7 @@ def _read_strictly(schema: Any, *, is_outermost: bool = False) -> Any:
     if kind in ("int", "float"):
         read = _read_whole if kind == "int" else _read_number
         return core_schema.no_info_before_validator_function(read, {**schema, "strict": True})
-    return {key: value if key in _OPAQUE else _read_strictly(value) for key, value in schema.items()}
+    return {key: value if key in _OPAQUE else _read_strictly(value, owner) for key, value in schema.items()}
 
 
 def _read_whole(value: Any) -> Any:
@@ -78,7 +78,7 @@ class Record(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Build the schema of the record, with strict scalars in every field."""
-        return cast(CoreSchema, _read_strictly(handler(source), is_outermost=True))
+        return cast(CoreSchema, _read_strictly(handler(source), cls))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
