@@ -167,6 +167,17 @@ def scratch(kind, is_noisy=True, total=None):
     )  # fmt: skip
 
 
+def forgetful(kernel, place):
+    """Call a kernel, and clear what it leaves in the lists of its working memory, which is an argument by place."""
+
+    def call(*arguments):
+        kernel(*arguments)
+        for array in (arguments[place].starts, arguments[place].rows, arguments[place].words):
+            array[:] = 0
+
+    return call
+
+
 def out(padded=WEIGHTED):
     return np.zeros((VECTORS, padded), dtype=np.int64)
 

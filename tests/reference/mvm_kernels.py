@@ -19,6 +19,7 @@ from reference.mvm_case import (
     codes,
     errors,
     fine,
+    forgetful,
     inputs,
     out,
     reads,
@@ -28,7 +29,7 @@ from reference.mvm_case import (
     unit_weights,
     weights,
 )
-from reference.read_kernels import bent_plain, split_values
+from reference.read_kernels import bent_plain, cleared, split_values
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, zeros
@@ -143,7 +144,7 @@ def read_inputs(added, seen, finer=None):
     """Tables of the second row block, from the kernels that the record above covers."""
     memory = scratch(np.float32)
     begin, end = STARTS[1:]
-    _reads.list_rows(reads(2), inputs(), 1, memory)
+    cleared(_reads.list_rows)(reads(2), inputs(), 1, memory)
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
     copy_noise(cells(), begin, end, WIDE, LANES, memory)
     loops.build_table(2, end - begin, memory.cells, LANES, memory.table)
@@ -160,7 +161,7 @@ def read_inputs(added, seen, finer=None):
 
 def tabulate_inputs(total):
     memory = scratch(np.int16, total=total)
-    _reads.list_rows(reads(1), inputs(), 1, memory)
+    cleared(_reads.list_rows)(reads(1), inputs(), 1, memory)
     return reads(1), cells(), ADC, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
@@ -185,6 +186,8 @@ def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None):
     )  # fmt: skip
 
 
+multiply_call = forgetful(_kernels.multiply_tables, 10)
+
 MVM = (
     case(_reads.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
     case(_reads.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
@@ -204,16 +207,20 @@ MVM = (
     case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (11,), tabulate_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (11,), tabulate_lanes),
     case(
-        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12)
-    ),
-    case(_kernels.multiply_tables, tables_plain, lambda: driver_inputs(2, inputs(), np.float32, None, None), (11, 12)),
-    case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(2, inputs(), np.int16, errors(), None, total=np.int16), (11, 12),
+        lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(1, inputs(), np.int16, None, survey(), total=np.int16), (6, 11, 12),
+        lambda: driver_inputs(2, inputs(), np.float32, None, None), (11, 12), multiply_call,
+    ),
+    case(
+        _kernels.multiply_tables, tables_plain,
+        lambda: driver_inputs(2, inputs(), np.int16, errors(), None, total=np.int16), (11, 12), multiply_call,
+    ),
+    case(
+        _kernels.multiply_tables, tables_plain,
+        lambda: driver_inputs(1, inputs(), np.int16, None, survey(), total=np.int16), (6, 11, 12), multiply_call,
     ),
     case(
         _kernels.multiply_products, products_plain,
@@ -229,11 +236,11 @@ MVM = (
     ),
     case(
         _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True)),
-        (11, 12),
+        (11, 12), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True, True)), (11, 12),
+        lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True, True)), (11, 12), multiply_call,
     ),
     case(
         _kernels.multiply_products, products_plain,

@@ -69,7 +69,7 @@ def distributions(tmp_path_factory):
             shutil.copy(path, source)
     build("sdist", source, folder)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+        archive.extractall(folder / "unpacked", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     build("wheel", next((folder / "unpacked").iterdir()), folder)
     return folder
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_LINES = len(PALETTE)
 _MOST_CELLS = 12
 _MANY_POINTS = 2000
+_MANY_DOTS = 200
 _FEW_DECADES = 300.0
 
 
@@ -217,7 +218,7 @@ def _draw_line(
         places = rows[factor.name] if factor.is_number else levels
         axes.plot(
             places, rows[metric] * column.factor, ".", color=color, alpha=0.35, markersize=3,
-            rasterized=len(rows) > _MANY_POINTS,
+            rasterized=len(rows) > _MANY_DOTS,
         )  # fmt: skip
     elif (ends := find_metric(metric).interval) is not None and all(name in rows for name in ends):
         least, most = bound_metric(metric)
