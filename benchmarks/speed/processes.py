@@ -70,8 +70,12 @@ def main() -> None:
     outputs: dict[str, np.ndarray] = {}
     cluster = None
     if not given.no_dask:
+        import dask
         from distributed import Client, LocalCluster
 
+        # by Dask's own settings workers return memory to the system after every block (docs/scale.md)
+        for name in ("TRIM", "MMAP"):
+            dask.config.set({f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 1 << 30})
         cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
         kinds[DASK] = {"cluster": Client(cluster)}
     for _ in range(given.repeats):
