@@ -148,4 +148,6 @@ def test_k_a_notebook_runs_in_jupyter(installed, tmp_path):
 
 
 def test_l_the_arrays_run_inside_a_training_loop(follow):
+    page = NOTEBOOKS.parent / "tutorials" / "training_loop.md"
+    assert "assert after.hardware > before.hardware" in page.read_text()  # a page that fails raises
     follow("tutorials/training_loop.md", "torch", "onnx", "onnxscript")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError, SolverError
-from xbarsim.store import Lock, Log, hash_arrays, make_folder, read_records, replace_file
+from xbarsim.store import Lock, Log, check_origin, hash_arrays, make_folder, read_records, replace_file
 
 KEEP_BYTES = 1 << 28
 """Outputs that are held in memory; larger ones lie in a temporary file that is mapped [bytes]."""
@@ -107,7 +107,7 @@ class BlockFolder:
         try:
             path = self.folder / DOCUMENT
             if path.exists():
-                self._compare(path)
+                check_origin(path, self._settings, work="simulation")
             else:
                 others = [each.name for each in self.folder.iterdir() if each.name != "lock"]
                 if others:
@@ -164,17 +164,3 @@ class BlockFolder:
     def chip(self, trial: int) -> Path:
         """Return the folder of a chip."""
         return self.folder / f"chip-{trial}"
-
-    def _compare(self, path: Path) -> None:
-        try:
-            found = json.loads(path.read_bytes())
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise ConfigError(f"checkpoint {path}: damaged: not JSON; choose another folder")
-        for key, value in self._settings.items():
-            if found.get(key) != value:
-                raise ConfigError(
-                    f"checkpoint {self.folder}: holds a simulation with {key} {str(found.get(key))[:40]}, this one has "
-                    f"{str(value)[:40]}; choose another folder, or the same settings"
-                )

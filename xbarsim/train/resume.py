@@ -16,7 +16,7 @@ from typing import Any
 
 from xbarsim.errors import ConfigError, Interrupted, SolverError
 from xbarsim.network import Network
-from xbarsim.store import Lock, make_folder, replace_file, write_file
+from xbarsim.store import Lock, check_origin, make_folder, replace_file, write_file
 from xbarsim.train.torch_network import torch
 from xbarsim.train.trainer import TrainingRun
 
@@ -100,7 +100,7 @@ class TuningState:
         assert self.folder is not None
         head, state = self.folder / DOCUMENT, self.folder / STATE
         if head.exists():
-            self._compare(head)
+            check_origin(head, self._about, work="training")
         else:
             others = [path.name for path in self.folder.iterdir() if path.name != "lock"]
             if others:
@@ -116,20 +116,6 @@ class TuningState:
             self._steps = 0 if self._run is None else int(self._run["done"])
         except Exception as error:  # torch raises many kinds on a damaged file
             raise ConfigError(f"{state}: damaged ({type(error).__name__}); remove it to train from the start") from None
-
-    def _compare(self, head: Path) -> None:
-        try:
-            found = json.loads(head.read_bytes())
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise ConfigError(f"checkpoint {head}: damaged: not JSON; choose another folder, or remove it")
-        for key, value in self._about.items():
-            if found.get(key) != value:
-                raise ConfigError(
-                    f"checkpoint {self.folder}: holds a training with {key} {str(found.get(key))[:60]}, this one has "
-                    f"{str(value)[:60]}; choose another folder, remove it, or train with the same settings"
-                )
 
     def _save(self) -> None:
         if self.folder is None or self._lock is None:
