@@ -143,7 +143,8 @@ def _find_loss(report: Report, integers: float, lost: float, *, is_open: bool, i
         share = 100 * min(1.0, integers / lost)
         return (f"Integers on ideal hardware take {share:.0f} % of the loss.", "more weight_bits or activation_bits")
     clipped = _extreme(report.errors, "clipped_share", max)
-    if clipped is not None and clipped[1] > 0.01:
+    is_chosen = report.provenance.record.get("adc", {}).get("full_scale") == "calibrated"  # it clips where that helps
+    if clipped is not None and clipped[1] > 0.01 and not is_chosen:
         cause = f"Largest share of clipped conversions: {100 * clipped[1]:.1f} %, in {clipped[0]}."
         return cause, "adc.full_scale: calibrated; xbarsim explain tests it and other remedies"
     worst = _extreme(report.errors, "snr_db", min)
