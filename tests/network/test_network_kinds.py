@@ -28,7 +28,8 @@ def write_network(folder, kind, shape=(256,)):
 
 def test_every_kind_says_which_part_of_the_machine_computes_it():
     classes = {timing: {name for name, kind in KINDS.items() if kind.timing is timing} for timing in TimingClass}
-    assert classes[TimingClass.LAYER] == set(LAYER_KINDS) == {"conv2d", "linear"}
+    assert classes[TimingClass.LAYER] == set(LAYER_KINDS) == {"conv2d", "linear", "array_matmul"}
+    assert classes[TimingClass.WRITE] == {"array_write"}
     assert classes[TimingClass.VALUES] == SINGLE_VALUES
     assert classes[TimingClass.VECTOR] == {"softmax", "layer_norm", "peak", "opaque", "fold"}
     assert classes[TimingClass.PRODUCT] == {"matmul"}

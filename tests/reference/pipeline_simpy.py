@@ -6,8 +6,10 @@ chip (each tested on its own); shares of tiles are found by walking through all 
 
 import heapq
 import math
+from collections import Counter
 from fractions import Fraction
 
+import numpy as np
 import simpy
 
 from xbarsim.timing.dataflow import POOLS, trace_dataflow
@@ -157,7 +159,7 @@ class Pipeline:
         self.io_bits = off_chip_width(plan)
         self.noc = Network(self.env, self.fabric, self.timing, self.io_bits)
         self.servers, self.registers, self.arrays = {}, {}, {}
-        self.shares, self.homes, self.places = [], [], locate_tiles(plan)
+        self.shares, self.homes, self.places, self.wanted = [], [], locate_tiles(plan), {}
         for step in self.steps:
             self.place(step)
         self.bits = self.activation_bits()
@@ -178,6 +180,11 @@ class Pipeline:
                 [share_tiles(self.plan, layer, replica, self.places) for replica in range(layer.replicas)]
             )
             self.homes.append([next(iter(share)) for share in self.shares[-1]])
+        elif step.kind == "array_write":
+            product = self.layers[step.name.removesuffix(".write")]
+            self.wanted[len(self.homes)] = set(share_tiles(self.plan, product, 0, self.places))
+            self.shares.append(None)
+            self.homes.append([next(iter(share_tiles(self.plan, product, 0, self.places)))])
         else:
             source = max((source for source, _ in step.edges), default=0)
             self.shares.append(None)
@@ -189,7 +196,10 @@ class Pipeline:
             layer = self.layers.get(self.steps[index].name)
             own = bits[index] or self.plan.hardware.activation_bits
             for source, _ in self.steps[index].edges:
-                bits[source] = max(bits[source], layer.activation_bits if layer else own)
+                taken = layer.activation_bits if layer else own
+                if layer and self.steps[source].kind == "array_write":
+                    taken = layer.weight_bits
+                bits[source] = max(bits[source], taken)
             bits[index] = own
         return bits
 
@@ -208,7 +218,8 @@ class Pipeline:
 
     def pace(self):
         """Return the cycles between two inputs: those of the busiest resource, over all inputs; after a run."""
-        busy = [server.busy for server in self.servers.values()] + list(self.noc.busy.values())
+        busy = [server.busy for name, server in self.servers.items() if name[-1] != "write drivers"]
+        busy += list(self.noc.busy.values())
         return max(busy) // self.steps[0].windows
 
     def window(self, index, window):
@@ -233,9 +244,9 @@ class Pipeline:
                 yield self.server(home, "vector").use((*key, 0), math.ceil(merged / timing.vector_lanes))
             yield self.server(home, "activation").use((*key, 0), math.ceil(step.values / timing.activation_lanes))
         else:
-            read = math.ceil(
-                operands_of(step, timing.operand_bits, self.bits[index]) * self.bits[index] / timing.buffer_bits
-            )
+            is_write = step.kind == "array_write"
+            width = min(timing.buffer_bits, timing.bus_bits) if is_write else timing.buffer_bits
+            read = math.ceil(operands_of(step, timing.operand_bits, self.bits[index]) * self.bits[index] / width)
             yield self.server(home, "buffer read", index % timing.buffer_banks).use((*key, 0), read)
             self.forget(index, window, 1)
             if step.kind == "output":
@@ -244,8 +255,9 @@ class Pipeline:
                 return
             pool = step.kind in POOLS
             lanes = timing.pooling_lanes if pool else timing.vector_lanes
-            unit = self.server(home, "pooling" if pool else "vector")
-            yield unit.use((*key, 0), math.ceil(step.operations / lanes))
+            unit = self.server(home, "write drivers" if is_write else "pooling" if pool else "vector")
+            cycles = self.write_cycles(step) if is_write else math.ceil(step.operations / lanes)
+            yield unit.use((*key, 0), cycles)
         if step.kind != "input":
             yield self.server(home, "buffer write", index % timing.buffer_banks).use(
                 (*key, 0), math.ceil(bits / timing.buffer_bits)
@@ -280,6 +292,13 @@ class Pipeline:
             partial = min(32, layer.weight_bits + layer.activation_bits + max(1, math.ceil(math.log2(layer.rows))))
             yield self.noc.send((*key, 0), tile, {home}, outputs * partial)[home]
 
+    def write_cycles(self, step):
+        """Return the cycles that the fullest tile takes for its arrays, row after row; drivers are those of tiles."""
+        product = self.layers[step.name.removesuffix(".write")]
+        rows, write = max(np.diff(product.row_starts)), product.hardware.device.write
+        held = Counter((product.first_array + each) // self.plan.arrays_per_tile for each in range(product.arrays))
+        return math.ceil(max(held.values()) * rows * write.pulses * write.pulse_s * self.timing.clock_hz - 1e-9)
+
     @staticmethod
     def period(layer):
         hardware, timing = layer.hardware, layer.hardware.timing
@@ -297,6 +316,8 @@ class Pipeline:
         return max(read, math.ceil(columns / (hardware.adc.per_array * each) * timing.clock_hz / rate - 1e-9))
 
     def tiles(self, index):
+        if index in self.wanted:
+            return self.wanted[index]
         if self.shares[index] is None:
             return set(self.homes[index])
         return {tile for share in self.shares[index] for tile in share}

@@ -18,6 +18,7 @@ from xbarsim.api.shared import Shared
 from xbarsim.config.source import mark_source
 from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.device import load_levels
+from xbarsim.errors import ConfigError
 from xbarsim.limits import check_count, check_memory
 from xbarsim.mapping import Plan
 from xbarsim.network import FloatRun, Network, QuantizedNetwork, find_executor, load_network, quantize_network
@@ -117,6 +118,12 @@ def prepare_job(
     net, record = load_network(network), load_hardware(hardware)
     net.require_weights()
     plan = plan_pipeline(net, record, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
+    products = [layer.name for layer in plan.layers if layer.is_product]
+    if products:
+        raise ConfigError(
+            f"mapping.dynamic_products: {record.mapping.dynamic_products}: values of products on arrays, such as "
+            f"{products[0]}, are not simulated, only their cost (estimate); take digital to simulate"
+        )
     for layer in plan.layers:  # files of measured levels are read before anything runs
         if layer.hardware.device.levels_file is not None:
             load_levels(layer.hardware.device)

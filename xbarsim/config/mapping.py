@@ -54,6 +54,11 @@ class Mapping(Record):
     """Largest area of all chips with replication, including unused tiles and I/O; None: no limit [m2]."""
     placement: Literal["order", "traffic"] = "order"
     """Placement of tiles on their chip: in the order of the layers, or with the least traffic (bits times links)."""
+    dynamic_products: Literal["digital", "arrays", "double_arrays"] = "digital"
+    """Where products of two activations, such as those of attention, are computed. ``digital``: by the vector units.
+    ``arrays``: the second operand is written into arrays in every inference, and the first one drives their rows;
+    needs ``device.write``. ``double_arrays``: the same with two sets of arrays, so that one is written while the other
+    is read."""
     reload: Literal["never", "turns"] = "never"
     """Weight reloading for networks that do not fit: ``never`` refuses them; ``turns`` reprograms the arrays several
     times in every inference. Layers then run one after another without replicas, and a layer that is larger than all

@@ -19,7 +19,7 @@ from xbarsim.cost.unpriced import find_unpriced
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
 from xbarsim.network import Epitome, Network, Node
-from xbarsim.network.kinds import LAYER_RULES, REQUIRED
+from xbarsim.network.kinds import LAYER_RULES, REQUIRED, list_asked
 from xbarsim.timing import simulate_plan
 
 REPLICAS = "mapping.replicas"
@@ -177,8 +177,8 @@ def check_shape(kind: str, shape: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         If the kind or a key is unknown, a key is missing, or a value is not a whole number in range.
     """
-    if not isinstance(kind, str) or kind not in LAYER_RULES:
-        raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(LAYER_RULES)}")
+    if not isinstance(kind, str) or kind not in list_asked():
+        raise ConfigError(f"layer kind {kind!r}: not one of {', '.join(list_asked())}")
     if not isinstance(shape, Mapping):
         raise ConfigError(f"shape: {shape!r} is not a mapping of keys to numbers")
     known = LAYER_RULES[kind].query.keys

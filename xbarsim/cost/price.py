@@ -30,7 +30,7 @@ from xbarsim.timing import Activity, StepActivity
 from xbarsim.timing.program import program_seconds, written_cells
 
 PROGRAMMING = "programming"
-"""Name of the component record for writing cells in turns."""
+"""Name of the component record for writing cells in turns, and operands of products."""
 REST = "chip"
 """Name of the record for unused arrays, chip-wide components and off-chip traffic."""
 
@@ -274,7 +274,9 @@ def _sum_up(bill: Bill) -> Cost:
         components=_by_component(bill),
         turns=plan.turn_count,
         programming_s=math.fsum(program_seconds(plan)),
-        programming_joule=math.fsum(written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers),
+        programming_joule=math.fsum(
+            written_cells(layer) * write_energy(layer.hardware) for layer in plan.layers if not layer.is_product
+        ),
         lifetime_inferences=_lifetime(plan),
         unpriced=find_unpriced(
             activity.steps, {id(each.hardware): each.priced for each in bill.lists}, id(plan.hardware)
@@ -285,11 +287,13 @@ def _sum_up(bill: Bill) -> Cost:
 def _lifetime(plan: Plan) -> float | None:
     """Return the inferences until the first cells are worn out; None where they are not rewritten or it is unknown.
 
-    Every turn may write every cell that it holds, so that cells of arrays used in all turns are written in each.
+    Every turn may write every cell that it holds, so that cells of arrays used in all turns are written in each. Cells
+    of a product are written once in each inference, or in every second one where two sets take turns.
     """
+    rewritten = [layer for layer in plan.layers if plan.turn_count > 1 or layer.is_product]
     lives = [
-        device.write.endurance / mean_pulses(device)
-        for device in (layer.hardware.device for layer in plan.layers)
+        device.write.endurance / mean_pulses(device) * sets / plan.turn_count
+        for device, sets in ((layer.hardware.device, layer.sets) for layer in rewritten)
         if device.write is not None and device.write.endurance is not None
     ]
-    return min(lives) / plan.turn_count if plan.turn_count > 1 and lives else None
+    return min(lives, default=None)

@@ -29,6 +29,7 @@ WHOLE_CHIP = (
     "mapping.array_budget",
     "mapping.area_budget_m2",
     "mapping.placement",
+    "mapping.dynamic_products",
     "mapping.reload",
 )
 """Keys of those sections that belong to the chip nevertheless."""

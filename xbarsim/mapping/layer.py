@@ -20,6 +20,7 @@ from xbarsim.mapping.partition import LayerMatrix, Partition, Stripe, describe_m
 from xbarsim.mvm import stream_count
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.network import Node
+from xbarsim.network.stored import STORED_PRODUCT
 
 _DRAFTS: KeptResults[LayerDraft] = KeptResults(1024)
 
@@ -52,8 +53,18 @@ class LayerDraft:
 
     @property
     def kind(self) -> str:
-        """``conv2d`` or ``linear``."""
+        """Kind of the node, such as ``conv2d``."""
         return self.node.kind
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a product of activations, one of which is written into arrays in every inference."""
+        return self.node.kind == STORED_PRODUCT
+
+    @property
+    def sets(self) -> int:
+        """Sets of arrays that hold the same matrix in turn: 2 where one is written while the other is read."""
+        return 2 if self.is_product and self.hardware.mapping.dynamic_products == "double_arrays" else 1
 
     @property
     def weight_bits(self) -> int:
@@ -176,22 +187,22 @@ class LayerDraft:
 
     @property
     def crossbars(self) -> int:
-        """Crossbars of all replicas, a pair of opposite polarity counted once."""
-        return self.partition.crossbars * self.replicas
+        """Crossbars of all replicas and sets, a pair of opposite polarity counted once."""
+        return self.partition.crossbars * self.replicas * self.sets
 
     @property
     def arrays(self) -> int:
-        """Physical arrays of all replicas."""
-        return self.partition.crossbars * self.replicas * self.polarities
+        """Physical arrays of all replicas and sets."""
+        return self.crossbars * self.polarities
 
     @property
     def used_cells(self) -> int:
-        """Cells of one polarity that hold a weight slice, all replicas."""
-        return self.partition.used_cells * self.replicas
+        """Cells of one polarity that hold a weight slice, all replicas and sets."""
+        return self.partition.used_cells * self.replicas * self.sets
 
     @property
     def cells(self) -> int:
-        """Cells of one polarity, used or not, all replicas."""
+        """Cells of one polarity, used or not, all replicas and sets."""
         return self.crossbars * self.hardware.crossbar.rows * self.hardware.crossbar.cols
 
     @property

@@ -21,9 +21,10 @@ from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
 from xbarsim.mapping.layer import LayerDraft, LayerPlan, draft_layer, place_layers
 from xbarsim.mapping.replicate import BY_TIME, Balance, choose_replicas, refuse_replicas
 from xbarsim.mapping.settle import settle_pulse
-from xbarsim.mapping.turn import assign_turns, cut_for_turns, fit_chips
+from xbarsim.mapping.turn import assign_turns, check_products, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
 from xbarsim.network.order import number_steps
+from xbarsim.network.stored import store_products
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,8 @@ def plan_network(
     ----------
     network : Network
         Shapes are enough; weights are not read. The plan's own network differs where ``mapping.reload`` is ``turns``
-        and a layer takes more arrays than all chips hold: such layers are cut by their outputs.
+        and a layer takes more arrays than all chips hold: such layers are cut by their outputs; and where
+        ``mapping.dynamic_products`` puts products of activations on arrays.
     hardware : Hardware
         The accelerator.
     layers : mapping, optional
@@ -137,6 +139,8 @@ def plan_network(
     """
     bits = {"weight_bits": weight_bits, "activation_bits": activation_bits}
     hardware = hardware.override({key: value for key, value in bits.items() if value is not None})
+    if hardware.mapping.dynamic_products != "digital":
+        network = store_products(network)
     numbers = number_steps(network)
     nodes = sorted(network.layers, key=lambda node: numbers[node.name])
     if not nodes:
@@ -146,6 +150,7 @@ def plan_network(
     settled = {id(each): settle_pulse(each, f"layer {name}") for name, each in chosen.items()}  # alike ones stay shared
     chosen = {name: settled[id(each)] for name, each in chosen.items()}
     drafts = [draft_layer(node, chosen[node.name], signed=input_is_signed(network, node.name)) for node in nodes]
+    check_products(drafts, hardware)
     split = cut_for_turns(drafts, hardware) if may_cut else {}
     if split:
         shared = share_choices(layers, names, {name: name_parts(name, count) for name, count in split.items()})

@@ -101,7 +101,7 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
     if mapping.replication == "none":
         return drafts
     budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
-    sizes = [draft.replica_arrays for draft in drafts]
+    sizes = [draft.replica_arrays * draft.sets for draft in drafts]
     chip = None if area_budget is None else measure_chip(hardware, [draft.hardware for draft in drafts])
 
     def square_metres(replicas: Sequence[int]) -> float:
@@ -114,7 +114,7 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
             return False
         return area_budget is None or square_metres(replicas) <= area_budget
 
-    free = [index for index, draft in enumerate(drafts) if draft.hardware.mapping.replicas is None]
+    free = [index for index, draft in enumerate(drafts) if _find_fixed(draft) is None]
     least = [draft.replicas for draft in drafts]
 
     def complete(replicas: Sequence[int]) -> list[int]:
@@ -180,8 +180,8 @@ def refuse_replicas(drafts: Sequence[LayerDraft]) -> list[LayerDraft]:
 
 
 def _find_fixed(draft: LayerDraft) -> int | None:
-    """Return the replicas of a layer that are set by hand, None where they are chosen."""
-    fixed = draft.hardware.mapping.replicas
+    """Return the replicas of a layer that are set by hand, None where they are chosen; products have one."""
+    fixed = 1 if draft.is_product else draft.hardware.mapping.replicas
     return None if fixed is None else min(fixed, draft.windows)
 
 

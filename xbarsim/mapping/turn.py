@@ -64,6 +64,38 @@ def assign_turns(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[Layer
     return assigned
 
 
+def check_products(drafts: Sequence[LayerDraft], hardware: Hardware) -> None:
+    """Refuse products of activations on arrays that cannot be written in every inference.
+
+    Parameters
+    ----------
+    drafts : sequence of LayerDraft
+        Layers, one replica each.
+    hardware : Hardware
+        Chips, and whether weights may be reloaded (``mapping.reload``).
+
+    Raises
+    ------
+    ConfigError
+        If ``device.write`` does not say what writing takes, or the arrays would take turns.
+    """
+    products = [draft for draft in drafts if draft.is_product]
+    if not products:
+        return
+    where = f"mapping.dynamic_products: {hardware.mapping.dynamic_products}"
+    for draft in products:
+        if draft.hardware.device.write is None:
+            raise ConfigError(
+                f"device.write: missing; {where} needs its volt and pulse_s for {draft.name}; set them, or take digital"
+            )
+    slots = count_slots(hardware)
+    if hardware.mapping.reload == "turns" and slots is not None and sum(draft.arrays for draft in drafts) > slots:
+        raise ConfigError(
+            f"{where} contradicts mapping.reload: turns where the network does not fit at once; take digital, or give "
+            "more tiles"
+        )
+
+
 def cut_for_turns(drafts: Sequence[LayerDraft], hardware: Hardware) -> dict[str, int]:
     """Find the layers that are cut by their outputs because all chips hold fewer arrays than they take.
 

@@ -25,7 +25,7 @@ SCHEMA = 1
 COST_FIELDS = tuple(name.removeprefix("cost.") for name in REPORT_METRICS if name.startswith("cost."))
 """Fields of the cost in the order of the public form."""
 TURN_FIELDS = ("turns", "programming_s", "programming_joule", "lifetime_inferences")
-"""Fields of the cost that follow where weights are reloaded in every inference."""
+"""Fields of the cost that follow where cells are rewritten in every inference."""
 
 
 def describe_report(report: CostReport) -> dict[str, Any]:
@@ -48,7 +48,8 @@ def describe_report(report: CostReport) -> dict[str, Any]:
         document["accuracy"] = describe_accuracy(report.accuracy)
         document["metric"] = describe_result(report.metric)
         errors = report.errors
-    fields = COST_FIELDS + (TURN_FIELDS if report.cost.turns > 1 else ())
+    rewrites = report.cost.turns > 1 or report.cost.lifetime_inferences is not None
+    fields = COST_FIELDS + (TURN_FIELDS if rewrites else ())
     document["cost"] = {name: getattr(report.cost, name) for name in fields}
     document["unpriced"] = dict(report.cost.unpriced)
     if isinstance(report, Report):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xbarsim.network.stored import STORED_PRODUCT
 from xbarsim.report.quantity import show_number
 from xbarsim.units import format_si
 
@@ -36,8 +37,8 @@ def list_extras(cost: Cost) -> list[Extra]:
     Returns
     -------
     list of Extra
-        Programming where ``device.write`` is known, turns where weights are reloaded, look-ups where a layer has
-        index tables.
+        Programming where ``device.write`` is known, turns where weights are reloaded, writes where products of
+        activations run on arrays, look-ups where a layer has index tables.
     """
     found: list[Extra] = []
     if cost.programming_s:
@@ -49,6 +50,7 @@ def list_extras(cost: Cost) -> list[Extra]:
         life = "-" if cost.lifetime_inferences is None else show_number(cost.lifetime_inferences)
         found.append(Extra(name="turns", text=f"{cost.turns}", note="loads of the arrays in one inference"))
         found.append(Extra(name="life in inferences", text=life, note="until cells rewritten in each are worn out"))
+    found += _describe_products(cost)
     tables = [component for component in cost.components if component.action == "index_table"]
     bits = max((component.actions for component in tables), default=0)
     if bits:
@@ -56,3 +58,16 @@ def list_extras(cost: Cost) -> list[Extra]:
         found.append(Extra(name="index look-ups", text=format_si(bits, "bit"), note="read from tables of epitomes"))
         found.append(Extra(name="look-up energy", text=energy, note="index tables, idle energy included"))
     return found
+
+
+def _describe_products(cost: Cost) -> list[Extra]:
+    """Return what writing operands of products of activations takes in one inference."""
+    if all(part.kind != STORED_PRODUCT for part in cost.layers):
+        return []
+    component = next((each for each in cost.components if each.action == "write"), None)
+    cells = format_si(0 if component is None else component.actions, "cells")
+    life = "-" if cost.lifetime_inferences is None else show_number(cost.lifetime_inferences)
+    return [
+        Extra(name="cells written", text=cells, note="operands of products, in every inference"),
+        Extra(name="life in inferences", text=life, note="until cells rewritten in each are worn out"),
+    ]

@@ -16,7 +16,7 @@ from xbarsim.cost.layer import LayerContext
 from xbarsim.errors import ConfigError, XbarsimError, shorten_message
 from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.network import Network
-from xbarsim.network.kinds import LAYER_RULES
+from xbarsim.network.kinds import list_asked
 from xbarsim.report.document import describe_accuracy
 from xbarsim.search.design import SPECIAL, load_backbone
 from xbarsim.search.oracle import CostOracle
@@ -143,7 +143,7 @@ def describe_protocol(oracle: CostOracle) -> dict[str, Any]:
     """
     return {
         "protocol": PROTOCOL, "version": __version__, "hardware": oracle.hardware.name, "hash": oracle.hash,
-        "layer": LAYER_KEYS, "network": NETWORK_KEYS, "accuracy": DATA_KEYS, "kinds": tuple(LAYER_RULES),
+        "layer": LAYER_KEYS, "network": NETWORK_KEYS, "accuracy": DATA_KEYS, "kinds": list_asked(),
         "axes": SPECIAL, "sections": tuple(PER_LAYER),
     }  # fmt: skip
 

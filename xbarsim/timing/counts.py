@@ -87,6 +87,8 @@ def _measure_moved(plan: Plan, own: StepLayout) -> Moved:
         if layer is not None:
             operands = sum([slot.rows for slot in replica.slots]) * layer.activation_bits
             bus += windows * (operands + bits)
+        elif own.is_write:
+            bus += windows * operands
         read += windows * operands
         hops += windows * (len(replica.result.links) * bits + replica.gathered_hops * partial)
         sent += windows if targets else 0
@@ -114,7 +116,7 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
         kind=step.kind,
         unit=own.unit.name,
         hardware=plan.hardware if layer is None else layer.hardware,
-        written=written_cells(layer) if layer is not None and plan.turn_count > 1 else 0,
+        written=written_cells(layer) if layer is not None and (plan.turn_count > 1 or layer.is_product) else 0,
         windows=step.windows,
         operations=step.operations,
         activated=step.activated,

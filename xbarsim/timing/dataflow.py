@@ -32,6 +32,7 @@ from xbarsim.network.kinds import KINDS, TimingClass
 from xbarsim.network.kinds.record import Factors, Reach, Shape
 from xbarsim.network.kinds.rule import raster
 from xbarsim.network.order import number_steps, timing_class
+from xbarsim.network.stored import STORE, STORED_PRODUCT
 
 POOLS = tuple(name for name, kind in KINDS.items() if kind.timing is TimingClass.POOL)
 """Kinds of step on the pooling unit; other digital steps run on the vector unit."""
@@ -151,7 +152,7 @@ def trace_dataflow(network: Network, *, by_class: bool = True) -> Dataflow:
                 each = KINDS[node.kind].work(node, _shapes(inputs)).activations
                 for source, _, _ in inputs[0].view:
                     steps[source].activated += steps[source].values * each
-            case TimingClass.LAYER | TimingClass.POOL | TimingClass.BINARY | TimingClass.PRODUCT | TimingClass.VECTOR:
+            case _:
                 step = _make_step(node, inputs, groups[node.name])
                 index[node.name] = len(steps)
                 own = np.arange(step.classes, dtype=np.int32)
@@ -204,6 +205,10 @@ def _shapes(inputs: Sequence[Source]) -> list[tuple[int, ...]]:
 
 def _choose_group(node: Node, inputs: Sequence[Source]) -> int:
     """Return the windows of a class: those of a row where a digital step or what follows it works row by row."""
+    if timing_class(node) is TimingClass.WRITE:
+        return raster(node.shape)[0]
+    if node.kind == STORED_PRODUCT and len(node.shape) == 3:
+        return node.shape[2]
     if node.is_layer or len(node.shape) != 3:
         return 1
     alike = any(each.group > 1 and each.shape[1:] == node.shape[1:] for each in inputs)
@@ -222,7 +227,9 @@ def _choose_group(node: Node, inputs: Sequence[Source]) -> int:
 
 def _make_step(node: Node, inputs: Sequence[Source], group: int) -> Step:
     if node.is_layer:
-        windows, values = node.windows, node.columns * node.groups
+        windows, values, group = node.windows, node.columns * node.groups, 1
+    elif node.kind == STORE:
+        windows, values, group = 1, 0, 1  # cells keep what is written
     else:
         windows, values = raster(node.shape)
     work = KINDS[node.kind].work(node, _shapes(inputs))
@@ -250,7 +257,8 @@ def _look(node: Node, inputs: Sequence[Source], group: int) -> list[View]:
             return [_through_rows(each, node.shape, group) for each in inputs]
         case Reach.ROW_AND_ALL:
             first, *rest = inputs
-            return [_through_rows(first, node.shape, group), *(_all_of(each.view) for each in rest)]
+            shape = (1, node.windows, 1) if node.is_layer and len(node.shape) == 3 else node.shape
+            return [_through_rows(first, shape, group), *(_all_of(each.view) for each in rest)]
         case Reach.LAST:
             inputs = [each.last() for each in inputs]
         case Reach.RANGES:

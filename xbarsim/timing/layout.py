@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.network import Network
+from xbarsim.network.stored import STORE, name_write
 from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
-from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, Part, Resources, number_resources
+from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, WRITER, Part, Resources, number_resources
 from xbarsim.timing.place import PORT, Packet, place_tiles
+from xbarsim.timing.program import write_cycles
 from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
 from xbarsim.timing.slots import Slot, place_replica, result_bits
 from xbarsim.timing.spread import is_aligned, share_tiles
@@ -73,6 +75,20 @@ class StepLayout(NamedTuple):
     """Tiles that need its operands."""
     edges: tuple[Edge, ...]
     """Streams to consumers."""
+    written_cycles: int = 0
+    """Cycles in which its operand is written into arrays; 0 for all other steps."""
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it writes an operand of a product into arrays."""
+        return self.step.kind == STORE
+
+    @property
+    def unit_work(self) -> int:
+        """Work of a window on its unit: values of a layer, operations of other steps, cycles of a write."""
+        if self.is_write:
+            return self.written_cycles
+        return self.step.values if self.layer is not None else self.step.operations
 
     @property
     def result_bits(self) -> int:
@@ -84,6 +100,8 @@ class StepLayout(NamedTuple):
         """Part of the home tile that works on its results; the ends of the network leave it alone."""
         if self.layer is not None:
             return ACTIVATION
+        if self.is_write:
+            return WRITER
         return POOLING if self.step.kind in POOLS else VECTOR
 
     def operand_bits(self, store_bits: int) -> int:
@@ -146,9 +164,10 @@ def lay_out(plan: Plan) -> Layout:
     """
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
     steps = _place_steps(plan, locate_tiles(plan), 0, fabric)
+    has_writers = any(each.is_write for each in steps)
     return Layout(
         steps=steps,
-        resources=number_resources(plan.hardware.timing, plan.tiles, tuple(fabric.ids)),
+        resources=number_resources(plan.hardware.timing, plan.tiles, tuple(fabric.ids), has_writers=has_writers),
         chip_links=frozenset(fabric.chip_links()),
         io_bits=plan.hardware.timing.io_bits * plan.hardware.chip.off_chip_share(plan.tiles_per_chip),
     )
@@ -197,12 +216,16 @@ class Spot(NamedTuple):
 
     step: Step
     sites: list[Site]
+    wanted: frozenset[int] = frozenset()
+    """Tiles of the arrays that it writes; none for other steps."""
 
     @property
     def tiles(self) -> frozenset[int]:
         """Tiles that need its operands."""
-        return frozenset(slot.tile for site in self.sites for slot in site.slots) or frozenset(
-            site.home for site in self.sites
+        return (
+            self.wanted
+            or frozenset(slot.tile for site in self.sites for slot in site.slots)
+            or frozenset(site.home for site in self.sites)
         )
 
 
@@ -216,6 +239,8 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
         for index, layer in layers.items()
     }
     shared, numbers = share_tiles(plan, flow, slots, bits), {place: tile for tile, place in enumerate(places)}
+    written = {flow.index[name_write(each.name)]: each for each in plan.layers if each.is_product}
+    wanted: dict[int, frozenset[int]] = {}
     sites: list[list[Site]] = []
     for index, step in enumerate(flow.steps):
         source = max((edge[0] for edge in step.edges), default=0)
@@ -227,11 +252,17 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
             first = numbers.get(sites[source][0].home, 0)
             ring = [places[(first + each) % plan.tiles_used] for each in range(shared[index].tiles)]
             sites.append([Site(home, ()) for home in ring])
+        elif index in written:
+            (own,) = slots[flow.index[written[index].name]]
+            sites.append([Site(own[0].tile, ())])
+            wanted[index] = frozenset(slot.tile for slot in own)
         elif source == 0 or step.kind == "output":
             sites.append([Site(port, ())])
         else:
             sites.append([Site(site.home, ()) for site in sites[source]])
-    spots = [Spot(step, each) for step, each in zip(flow.steps, sites)]
+    spots = [
+        Spot(step, each, wanted.get(index, frozenset())) for index, (step, each) in enumerate(zip(flow.steps, sites))
+    ]
     placed = []
     for index, spot in enumerate(spots):
         by_edge = [_list_targets(spot, spots[edge.consumer], edge, index in shared) for edge in edges[index]]
@@ -247,6 +278,7 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
                 replicas=replicas,
                 tiles=spot.tiles,
                 edges=edges[index],
+                written_cycles=write_cycles(plan, written[index]) if index in written else 0,
             )
         )
     return tuple(placed)
@@ -276,7 +308,10 @@ def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepR
 
 def _propagate_bits(plan: Plan, flow: Dataflow, layers: Mapping[int, LayerPlan]) -> Sequence[int]:
     """Return the bits of a value of every step: the most that any consumer takes, from the output backwards."""
-    key = (id(flow), plan.hardware.activation_bits, tuple([layer.activation_bits for layer in plan.layers]))
+    key = (
+        id(flow), plan.hardware.activation_bits, tuple([layer.activation_bits for layer in plan.layers]),
+        tuple([layer.weight_bits for layer in plan.layers if layer.is_product]),
+    )  # fmt: skip
     found = _BITS.get(key)
     return found if found is not None else _BITS.put(key, (flow,), _find_bits(plan, flow, layers))
 
@@ -288,7 +323,8 @@ def _find_bits(plan: Plan, flow: Dataflow, layers: Mapping[int, LayerPlan]) -> S
         wanted = layer.activation_bits if layer is not None else bits[index] or plan.hardware.activation_bits
         bits[index] = bits[index] or plan.hardware.activation_bits
         for source, _ in flow.steps[index].edges:
-            bits[source] = max(bits[source], wanted)
+            stored = layer is not None and flow.steps[source].kind == STORE
+            bits[source] = max(bits[source], layer.weight_bits if stored and layer is not None else wanted)
     return bits
 
 

@@ -26,7 +26,7 @@ from xbarsim.timing._kernels import (
 )
 from xbarsim.timing.busy import count_busy
 from xbarsim.timing.layout import Layout, lay_out
-from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, part_width
+from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, WRITER, part_width
 from xbarsim.timing.route import Tree
 from xbarsim.timing.slots import result_bits
 
@@ -140,16 +140,23 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
     _check_limits(arrays)
     for name in INDICES:
         arrays[name] = np.asarray(arrays[name], dtype=np.uint32)
-    return _pace_input(EventTables(**arrays)), layout
+    return _pace_input(EventTables(**arrays), layout), layout
 
 
-def _pace_input(machine: EventTables) -> EventTables:
-    """Let inputs enter at the pace of the busiest shared resource, but for those that the first windows wait for."""
+def _pace_input(machine: EventTables, layout: Layout) -> EventTables:
+    """Let inputs enter at the pace of the busiest shared resource, but for those that the first windows wait for.
+
+    Write drivers, which begin when a whole operand is there, do not count.
+    """
     if not machine.pipelined or machine.limited:
         return machine
     edges = np.flatnonzero(machine.edge_from == 0)
     lead = int(machine.need[machine.edge_need[edges]].max(initial=0)) + 2
-    return machine._replace(input_pace=int(count_busy(machine).max()) // int(machine.windows[0]), input_lead=lead)
+    busy = count_busy(machine)
+    for index, each in enumerate(layout.steps):
+        if each.is_write:
+            busy[layout.resources.part(WRITER, each.replicas[0].home, index)] = 0
+    return machine._replace(input_pace=int(busy.max()) // int(machine.windows[0]), input_lead=lead)
 
 
 def _cycles(work: int, width: int | Fraction) -> int:
@@ -185,7 +192,7 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
             work.append(_cycles(bits, layout.io_bits))
         else:
             kinds.append(LAYER_STEP if is_layer else DIGITAL_STEP)
-            work.append(_cycles(step.values if is_layer else step.operations, part_width(each.unit, timing)))
+            work.append(_cycles(each.unit_work, part_width(each.unit, timing)))
         writes.append(_cycles(bits, write_width))
     windows, replicas = [each.step.classes * images for each in layout.steps], [len(e.replicas) for e in layout.steps]
     columns = {
@@ -225,7 +232,8 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
         layer = each.layer
         if layer is None:
             is_input = each.step.kind == "input"
-            operands = 0 if is_input else _cycles(each.operand_bits(timing.operand_bits), reads)
+            moved = 0 if is_input else each.operand_bits(timing.operand_bits)
+            operands = _cycles(moved, min(reads, loads) if each.is_write else reads)
             sizes += [0 if is_input else 1] * len(each.replicas)
             tiles, bits = [] if is_input else [replica.home for replica in each.replicas], 0
             read += [operands] * len(tiles)
@@ -335,7 +343,7 @@ def _list_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arr
     shifts = [(edge, image * windows[source]) for source, edge in flat for image in range(images)]
     needs = [edge.need + shift if shift else edge.need for edge, shift in shifts]
     keeps = [edge.keep + shift for edge, shift in shifts] if limited else [np.zeros(len(flat), dtype=np.int32)]
-    sizes = _ints([steps[source].result_bits * steps[source].step.group for source, _ in flat])
+    sizes = _ints([max(1, steps[source].result_bits * steps[source].step.group) for source, _ in flat])
     arrays = {
         "first_out": _firsts([len(each.edges) for each in steps]),
         "in_edge": _ints(order),

@@ -21,8 +21,8 @@ class Part:
 
     name: str
     """Name in the names of resources, such as ``tile 3 bus``."""
-    width: str
-    """Key of ``timing`` for what one instance serves in a cycle."""
+    width: str | None
+    """Key of ``timing`` for what one instance serves in a cycle; None where work is given in cycles."""
     instances: str | None
     """Key of ``timing`` for the instances of a tile, which steps use in turn; None is one instance."""
 
@@ -33,6 +33,9 @@ BUS = Part(name="bus", width="bus_bits", instances=None)
 ACTIVATION = Part(name="activation", width="activation_lanes", instances=None)
 VECTOR = Part(name="vector", width="vector_lanes", instances=None)
 POOLING = Part(name="pooling", width="pooling_lanes", instances=None)
+
+WRITER = Part(name="write drivers", width=None, instances=None)
+"""Drivers that write operands of products into arrays; only machines with such products have them."""
 
 PARTS = (BUFFER_READ, BUFFER_WRITE, BUS, ACTIVATION, VECTOR, POOLING)
 """Parts of a tile. Offsets follow from the table; a further part may stand anywhere in it."""
@@ -60,7 +63,7 @@ def check_parts(parts: tuple[Part, ...]) -> None:
                 raise ValueError(f"tile part {part.name!r}: {field}: timing has no key {key!r}")
 
 
-check_parts(PARTS)
+check_parts((*PARTS, WRITER))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,9 @@ class Resources:
         return f"tile {tile} {name} {instance}" if instance else f"tile {tile} {name}"
 
 
-def number_resources(timing: Timing, tiles: int, links: tuple[tuple[Any, ...], ...]) -> Resources:
+def number_resources(
+    timing: Timing, tiles: int, links: tuple[tuple[Any, ...], ...], *, has_writers: bool = False
+) -> Resources:
     """Number the shared resources of a machine.
 
     Parameters
@@ -144,13 +149,16 @@ def number_resources(timing: Timing, tiles: int, links: tuple[tuple[Any, ...], .
         Tiles of all chips.
     links : tuple of tuple
         Links, by number.
+    has_writers : bool
+        Whether operands of products are written into arrays.
 
     Returns
     -------
     Resources
         Numbers and names.
     """
-    order, offsets = _order_parts(PARTS, tuple([_count_instances(part, timing) for part in PARTS]))
+    parts = (*PARTS, WRITER) if has_writers else PARTS
+    order, offsets = _order_parts(parts, tuple([_count_instances(part, timing) for part in parts]))
     return Resources(tiles=tiles, order=order, offsets=offsets, links=links)
 
 
@@ -181,7 +189,7 @@ def part_width(part: Part, timing: Timing) -> int:
     Returns
     -------
     int
-        Bits or values in a cycle.
+        Bits or values in a cycle; 1 for work that is given in cycles.
     """
-    width: int = getattr(timing, part.width)
+    width: int = 1 if part.width is None else getattr(timing, part.width)
     return width

@@ -11,6 +11,7 @@ Neglected: moving the weights from memory to the chip, and verification beyond `
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -32,14 +33,10 @@ def program_seconds(plan: Plan) -> list[float]:
     list of float, (turns,)
         By turn [s].
     """
-    chip = plan.hardware.chip
-    sizes = {
-        "array": 1, "core": chip.arrays_per_core, "tile": plan.arrays_per_tile,
-        "chip": plan.arrays_per_tile * plan.tiles_per_chip,
-    }  # fmt: skip
+    sizes = _driver_arrays(plan)
     seconds = []
     for turn in range(plan.turn_count):
-        layers = [layer for layer in plan.layers if layer.turn == turn]
+        layers = [layer for layer in plan.layers if layer.turn == turn and not layer.is_product]
         busy: dict[tuple[str, int], float] = {}
         for layer in layers:
             write = layer.hardware.device.write
@@ -54,6 +51,42 @@ def program_seconds(plan: Plan) -> list[float]:
                 busy[key] = busy.get(key, 0.0) + count * each
         seconds.append(max(busy.values(), default=0.0))
     return seconds
+
+
+def write_cycles(plan: Plan, product: LayerPlan) -> int:
+    """Return the cycles in which the operand of a product is written into one set of its arrays.
+
+    Every array takes as long as the fullest one, whose rows in use are written one after the other.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+    product : LayerPlan
+        A product of activations; its hardware has ``device.write``.
+
+    Returns
+    -------
+    int
+        Cycles, rounded up.
+    """
+    device, stripe = product.hardware.device, product.partition.stripe
+    assert device.write is not None
+    rows = max(end - begin for begin, end in itertools.pairwise(stripe.row_starts))
+    size, first = _driver_arrays(plan)[device.write.drivers], product.first_array
+    end = first + product.replica_arrays
+    most = max(min(end, (unit + 1) * size) - max(first, unit * size) for unit in range(first // size, -(-end // size)))
+    each = rows * row_pulses(device, stripe.columns.most_used) * device.write.pulse_s
+    return math.ceil(most * each * plan.hardware.clock_hz - 1e-9)
+
+
+def _driver_arrays(plan: Plan) -> dict[str, int]:
+    """Return the arrays that write drivers serve, by the unit that has its own (``device.write.drivers``)."""
+    chip = plan.hardware.chip
+    return {
+        "array": 1, "core": chip.arrays_per_core, "tile": plan.arrays_per_tile,
+        "chip": plan.arrays_per_tile * plan.tiles_per_chip,
+    }  # fmt: skip
 
 
 def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
@@ -82,7 +115,7 @@ def step_offsets(plan: Plan, names: list[str]) -> tuple[list[int], int]:
 
 
 def written_cells(layer: LayerPlan) -> int:
-    """Return the cells of a layer's arrays, weights or not.
+    """Return the cells that are written when a layer is: all of its arrays, weights or not, those in use of a product.
 
     Parameters
     ----------
@@ -92,6 +125,8 @@ def written_cells(layer: LayerPlan) -> int:
     Returns
     -------
     int
-        Cells of all replicas.
+        Cells of all replicas; of one set of arrays of a product.
     """
+    if layer.is_product:
+        return layer.used_cells // layer.sets * layer.polarities
     return layer.cells * layer.polarities

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xbarsim.errors import MappingError
 from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
+from xbarsim.network.stored import name_write
 from xbarsim.timing._kernels import DONE, HEAP_FULL, INPUT_STEP, LAYER_STEP, OUTPUT_STEP, run_class_events, run_events
 from xbarsim.timing._state import LoopState
 from xbarsim.timing.busy import count_resources
@@ -333,7 +334,7 @@ def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run)
 
     A pipeline with room for all results runs at the pace of its busiest resource. Arrays are fed by two input
     registers: a register is filled again only when its pass is over, so that two windows take no less than one
-    pass and one filling.
+    pass and one filling. Arrays into which an operand is written are held until it has been read (:func:`_list_held`).
 
     Parameters
     ----------
@@ -365,4 +366,24 @@ def find_interval(plan: Plan, machine: EventTables, layout: Layout, result: Run)
     if paces.size and paces.max() > best:
         worst = int(paces.argmax())
         best, name = int(paces[worst]), f"arrays of {layout.steps[int(steps[layers[worst]])].step.name}"
+    for product, cycles in _list_held(machine, layout, result):
+        if cycles > best:
+            best, name = cycles, f"arrays of {product} (written and read)"
     return best, name
+
+
+def _list_held(machine: EventTables, layout: Layout, result: Run) -> Iterator[tuple[str, int]]:
+    """Yield for every product of activations how long its arrays are held, over the sets that take turns.
+
+    A set is held from the beginning of its write to the end of the last read; the next inference may write it then.
+    """
+    index = {each.step.name: number for number, each in enumerate(layout.steps)}
+    for number, each in enumerate(layout.steps):
+        if each.layer is None or not each.layer.is_product:
+            continue
+        write = index[name_write(each.step.name)]
+        first, last = machine.first_window[number : number + 2].tolist()
+        slot = int(machine.first_slot[machine.first_replica[number]])
+        begin = int(result.start[machine.first_window[write]])
+        end = int(result.start[first:last].max()) + int(machine.slot_occupancy[slot])
+        yield each.step.name, -(-(end - begin) // each.layer.sets)

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xbarsim.network.kinds import activations, arithmetic, ends, layers, moves, normalisation, opaque, pools, windows
+from xbarsim.network.kinds import (
+    activations,
+    arithmetic,
+    ends,
+    layers,
+    moves,
+    normalisation,
+    opaque,
+    pools,
+    stored,
+    windows,
+)
 from xbarsim.network.kinds.record import (
     NO_LAYER,
     NO_TORCH,
+    NOT_ASKED,
     NOT_IN_YAML,
     REQUIRED,
     Codes,
@@ -89,6 +101,7 @@ KINDS = collect_kinds(
         *opaque.RECORDS,
         *ends.RECORDS,
         *windows.RECORDS,
+        *stored.RECORDS,
     )
 )
 """Kind of node -> its record."""
@@ -100,9 +113,15 @@ LAYER_RULES = {name: kind.layer for name, kind in KINDS.items() if kind.layer is
 """Kind of weight layer -> what it is to arrays."""
 
 LAYER_KINDS = tuple(LAYER_RULES)
-"""Kinds that hold weights in arrays."""
+"""Kinds that hold weights, or operands of products, in arrays."""
+
+
+def list_asked() -> tuple[str, ...]:
+    """Return the kinds of layer that may be asked for on their own, without a network."""
+    return tuple(name for name, rule in LAYER_RULES.items() if rule.query is not NOT_ASKED)
+
 
 __all__ = [
     "KINDS", "LAYER_KINDS", "LAYER_RULES", "NOT_IN_YAML", "NO_TORCH", "OPERATORS", "REQUIRED", "Codes", "Kind",
-    "LayerQuery", "LayerRule", "Setting", "TimingClass", "collect_kinds", "collect_readers",
+    "LayerQuery", "LayerRule", "Setting", "TimingClass", "collect_kinds", "collect_readers", "list_asked",
 ]  # fmt: skip

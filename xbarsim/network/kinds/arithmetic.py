@@ -103,14 +103,29 @@ def _multiplied_moments(inputs: Sequence[Moments]) -> Moments:
     return mean * other, (mean**2 + variance) * (other**2 + spread) - (mean * other) ** 2
 
 
-def _matmul_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
+def multiply_shapes(node: Node, inputs: Sequence[Shape]) -> Shape:
+    """Return the shape of a product of two stacks of matrices; ConfigError where they do not fit."""
     first, second = inputs
     if len(first) < 2 or len(first) != len(second) or first[:-2] != second[:-2] or first[-1] != second[-2]:
         raise ConfigError(f"node {node.name}: matmul cannot multiply shapes {first} and {second}")
     return (*first[:-1], second[-1])
 
 
-def _matmul(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+def multiply_matrices(node: Node, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Multiply two stacks of matrices.
+
+    Parameters
+    ----------
+    node : Node
+        The product.
+    inputs : sequence of ndarray
+        Matrices (..., M, K) and (..., K, N) [-].
+
+    Returns
+    -------
+    ndarray, (..., M, N)
+        Products [-].
+    """
     y: np.ndarray = np.matmul(np.ascontiguousarray(inputs[0]), np.ascontiguousarray(inputs[1]))
     return y
 
@@ -217,9 +232,9 @@ RECORDS = (
     Kind(
         name="matmul",
         inputs=TWO,
-        shape=_matmul_shape,
+        shape=multiply_shapes,
         sign=sign_of_inputs,
-        run=_matmul,
+        run=multiply_matrices,
         torch=lambda torch, node, inputs: inputs[0] @ inputs[1],
         codes=Codes.LOSES,
         moments=same_moments,

@@ -43,6 +43,8 @@ class TimingClass(enum.Enum):
     """The vector unit, a product of two activations: a step of its own."""
     VECTOR = "vector"
     """The vector unit, several passes over a vector: a step of its own."""
+    WRITE = "write"
+    """The write drivers of arrays, which hold an operand of a product: a step of its own."""
     VALUES = "values"
     """The activation unit, on single values: part of the step that produces them."""
     MOVE = "move"
@@ -251,6 +253,8 @@ TWO: tuple[int, int | None] = (2, 2)
 MANY: tuple[int, int | None] = (1, None)
 REQUIRED = object()
 """Default of a setting that must be given."""
+NOT_ASKED = LayerQuery(keys={}, describe=lambda node, source: {}, build=lambda shape: ({}, ()))
+"""Of a layer that is never asked for on its own."""
 NO_KERNEL: tuple[str, ...] = ()
 """Of a weight layer that multiplies vectors as they are."""
 NO_LAYER = None
