@@ -270,8 +270,9 @@ def write_section() -> tuple[str, bool]:
         "The files of `benchmarks/validation/data` describe published macros. Each one computes a layer that fills its "
         "arrays. The figures are those of the papers, as CiMLoop and ZigZag-IMC transcribe them. A point is an *input* "
         "if the file contains its value; all others are predicted. RAELLA (ISCA 2023) is missing: what could be read "
-        "of its paper and of its public model compares whole networks with other accelerators, and gives no figure of "
-        "a macro.\n"
+        "of its paper and of its public models (CiMLoop; AccelForge 1.0.467, `raella_isca_2023`) compares whole "
+        "networks with other accelerators, and speculation with none within the model, and gives no figure of a macro. "
+        "A ratio of two models would validate neither.\n"
     )  # fmt: skip
     parts, kept = [head], True
     for macro in MACROS:

@@ -1,5 +1,6 @@
 """docs/validation.md is what benchmarks/validation writes, and no claimed figure is missed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ def test_the_page_on_mnsim_is_up_to_date_and_its_crossbars_and_areas_are_reprodu
         (_, crossbars, area, _), (_, theirs, printed_area, _) = rows[number - 1], rows[number]
         assert crossbars == theirs
         assert float(area.replace(",", "")) == pytest.approx(float(printed_area.replace(",", "")), rel=0.01)
+    charged, error = re.search(r"is ([\d.]+) mJ, ([+-][\d.]+) % from MNSIM's", text).groups()
+    assert abs(float(error)) < 1  # conversions as MNSIM counts them explain the energy of its converters
+    assert float(charged) == pytest.approx(0.77 * 4.45, rel=0.01)
 
 
 @pytest.mark.parametrize(
