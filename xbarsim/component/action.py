@@ -68,6 +68,10 @@ def _count_buffered_bits(work: StepWork) -> int:
     return work.read_bits + work.result_bits * (work.windows + reread + work.arrivals)
 
 
+def _count_range_bits(work: StepWork) -> int:
+    return work.conversions * RANGE_BITS if work.hardware.adc.step_per == "column" else 0
+
+
 def _count_hop_bits(work: StepWork) -> int:
     return work.hop_bits
 
@@ -76,6 +80,8 @@ def _count_operations(work: StepWork, unit: str) -> int:
     return work.windows * work.operations if work.unit == unit and work.kind != OPAQUE else 0
 
 
+RANGE_BITS = 4
+"""Bits of the setting of a column's step: 0 to 8 binary places."""
 OFF_CHIP = "off_chip"
 """Action of off-chip I/O, whose components are not part of the core area."""
 OPAQUE = "opaque"
@@ -201,6 +207,12 @@ ACTIONS = tabulate_actions(
         unit="bits",
         counted="entries read from the index tables of epitomes",
         count=lambda work: work.windows * work.arrays.lookup_bits,
+    ),
+    Action(
+        name="column_range",
+        unit="bits",
+        counted="settings of the steps of columns, read for each conversion (`adc.step_per: column`)",
+        count=_count_range_bits,
     ),
     Action(
         name="write",

@@ -31,9 +31,9 @@ class Adc(Record):
     full_scale: Literal["whole", "calibrated", "quantile"] = "calibrated"
     """Range of the converter: ``whole`` covers every sum that can occur, ``calibrated`` uses the step with the least
     error in the layer's output on the calibration images, ``quantile`` covers the share ``quantile`` of their sums."""
-    step_per: Literal["layer", "slice", "read"] = "layer"
+    step_per: Literal["layer", "slice", "read", "column"] = "layer"
     """Where converter steps may differ, by powers of two: not within a layer (except for the read of a sign bit),
-    between weight slices, or between weight slices and input streams."""
+    between weight slices, between weight slices and input streams, or between columns."""
     quantile: Annotated[float, Field(gt=0.5, le=1)] | None = None
     """Share of the calibration sums that lie within the range; setting it implies ``full_scale: quantile`` [-]."""
     subtract: Literal["analog", "digital"] = "analog"

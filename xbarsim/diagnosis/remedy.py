@@ -155,6 +155,10 @@ _TABLE = (
         choose=_with_converter({"adc.step_per": "read"}), needs="any",
     ),
     Remedy(
+        name="a step for each column", about="converter steps differ between columns",
+        choose=_with_converter({"adc.step_per": "column"}), needs="any",
+    ),
+    Remedy(
         name="thresholds of least error", about="unequal steps with the least squared error of the calibration sums",
         choose=_with_converter({"adc.thresholds": "least_error"}), needs="any",
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.converter import AdcRange, SumSample, calibrate_range
+from xbarsim.mvm.steps import MatrixSums, choose_columns
 
 if TYPE_CHECKING:
     from xbarsim.mvm.engine import Engine
@@ -77,6 +79,11 @@ def share_range(
     if chosen:
         joined = np.concatenate(chosen, axis=2)
         parts = [(engine.suit_steps(joined), codes, window) for engine, codes, window in parts]
+        if parts[0][0].hardware.adc.step_per == "column":
+            matrices = [MatrixSums(own, engine.outputs) for own, (engine, *_) in zip(chosen, parts)]
+            first = parts[0][0]
+            steps = choose_columns(matrices, first.steps, first.hardware, first.streams, first.adc)
+            parts = [(replace(engine, steps=own), *rest) for own, (engine, *rest) in zip(steps, parts)]  # type: ignore[misc]
     ranges = [find_range(engine, codes, threads=threads, **window) for engine, codes, window in parts]
     samples = [engine.sample_sums(codes, **window) for engine, codes, window in parts]
     found = [sample for sample in samples if sample is not None]

@@ -33,6 +33,8 @@ class Recipe:
     """(row blocks, planes, outputs) columns whose codes have a negative weight; None without any."""
     units: NDArray[np.int64]
     """(row blocks, unit columns, outputs) weight of the code of a unit column."""
+    shifts: NDArray[np.int64] | None = None
+    """(planes, outputs) binary places by which the code of a column is shifted further; None: by none."""
 
     @property
     def planes(self) -> int:
@@ -44,8 +46,8 @@ class Recipe:
 
         Parameters
         ----------
-        places : ndarray of int, (planes,)
-            Binary places of the codes of a plane.
+        places : ndarray of int, (planes,) or (planes, outputs)
+            Binary places of the codes of a plane, or of each of its columns.
         most : int
             Largest of them.
 
@@ -54,11 +56,15 @@ class Recipe:
         Recipe
             Of a result whose unit is finer by ``most`` places.
         """
+        if places.ndim == 2:
+            return replace(self, shifts=most - places, units=self.units << most)
         return replace(self, columns=self.columns << (most - places), units=self.units << most)
 
     def plane_signs(self, r: int) -> NDArray[np.int64]:
         """Return the signed weight of every column of a row block: (planes, outputs)."""
         weights = np.repeat(self.columns[r][:, np.newaxis], self.outputs, axis=1)
+        if self.shifts is not None:
+            weights <<= self.shifts
         return weights if self.is_flipped is None else np.where(self.is_flipped[r], -weights, weights)
 
     def combine(self, codes: NDArray[Any], r: int) -> NDArray[Any]:
