@@ -75,7 +75,8 @@ def _fields(record: Any) -> dict[str, Any] | None:
     if record is Component:  # any law may price it
         laws = find_table("component_law")
         return {name: field.annotation for law in laws for name, field in laws[law].model_fields.items()}
-    if isinstance(record, type) and issubclass(record, BaseModel):
+    # Python 3.10 takes tuple[int, ...] for a class too
+    if isinstance(record, type) and not hasattr(record, "__origin__") and issubclass(record, BaseModel):
         return {field.alias or name: field.annotation for name, field in record.model_fields.items()}
     return None
 
