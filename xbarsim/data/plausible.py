@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.data.key_range import find_range_doubt
 from xbarsim.errors import ConfigError, PlausibilityWarning
 
 FEWEST = 4
@@ -134,8 +135,11 @@ def _calibration_scale(facts: Any) -> Finding | None:
     if min(len(test), len(known)) < FEWEST or test is known:
         return None
     spreads = [float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in (test, known)]
-    if min(spreads) == 0:
+    if spreads[0] == 0:
         return None
+    if not np.any(known != np.ravel(known)[0]):
+        same = f"{float(np.ravel(known)[0]):.4g}"
+        return Finding(text=f"calibration: its images hold nothing but {same}; give images like the test images")
     ratio = spreads[1] / spreads[0]
     text = (
         f"calibration: its images are {ratio:.3g} times as large as the test images (root mean square {spreads[1]:.3g} "
@@ -155,6 +159,24 @@ def _calibration_scale(facts: Any) -> Finding | None:
             f"deviation of {deviation:.3g}; normalise both in the same way"
         )
     return None
+
+
+def _reversed_brightness(facts: Any) -> Finding | None:
+    """Mean images tell where what is shown has its place in every image, which halves of the test images confirm."""
+    test, known = facts.images, facts.calibration
+    if test.ndim != 4 or test is known or min(len(test), len(known)) < 2 * FEWEST or test.shape[1:] != known.shape[1:]:
+        return None
+    half = len(test) // 2
+    parts = [np.mean(x, axis=0, dtype=np.float64).ravel() for x in (test[:half], test[half:], test, known)]
+    if min(float(np.ptp(part)) for part in parts) <= 0:
+        return None
+    agreed, found = float(np.corrcoef(parts[0], parts[1])[0, 1]), float(np.corrcoef(parts[2], parts[3])[0, 1])
+    if agreed < 0.8 or found > -0.8:
+        return None
+    return Finding(
+        text=f"calibration: the mean of its images is bright where that of the test images is dark (correlation "
+        f"{found:.2f}); take 1 - x where black and white are exchanged"
+    )
 
 
 def _labels_from_one(facts: Any) -> Finding | None:
@@ -241,10 +263,16 @@ def _price_unit(facts: Any) -> Finding | None:
             return Finding(text=text, certain=energy > 1e-2)
         if isinstance(area, (int, float)) and area > 1e-2:
             text = (
-                f"components.{name}.area_m2: {area:.4g} m2; {area:.4g} um2 is written {area:.4g}e-12, mm2 {area:.4g}e-6"
+                f"components.{name}.area_m2: {area:.4g} m2; {area:.4g} um2 is written {area * 1e-12:.4g}, "
+                f"mm2 {area * 1e-6:.4g}"
             )
             return Finding(text=text, certain=area > 1)
     return None
+
+
+def _key_range(facts: Any) -> Finding | None:
+    text = find_range_doubt(facts.hardware)
+    return Finding(text=text) if text else None
 
 
 def _clipped_share(facts: Any) -> Finding | None:
@@ -271,12 +299,14 @@ def _low_snr(facts: Any) -> Finding | None:
 DETECTORS: tuple[Detector, ...] = (
     Detector(name="range of pixels", needs=("pixels", "mean", "std"), look=_pixel_range),
     Detector(name="scale of calibration images", needs=("images", "calibration"), look=_calibration_scale),
+    Detector(name="calibration reversed in brightness", needs=("images", "calibration"), look=_reversed_brightness),
     Detector(name="labels off by one", needs=("labels", "outputs"), look=_labels_from_one),
     Detector(name="channels reversed", needs=("images", "labels", "outputs", "swap"), look=_reversed_channels),
     Detector(name="accuracy near chance", needs=("labels", "outputs"), look=_near_chance),
     Detector(name="unit of conductances", needs=("hardware",), look=_conductance_unit),
     Detector(name="unit of times", needs=("hardware",), look=_time_unit),
     Detector(name="unit of prices", needs=("hardware",), look=_price_unit),
+    Detector(name="ranges of keys", needs=("hardware",), look=_key_range),
     Detector(name="clipped conversions", needs=("layers",), look=_clipped_share),
     Detector(name="signal below its error", needs=("layers",), look=_low_snr),
 )

@@ -1,0 +1,28 @@
+"""Inputs that were written without looking at the detectors: at least 95 of 100 wrong ones are found, no right one."""
+
+import pytest
+from plausible_inputs import PLAUSIBLE_INPUTS, RIGHT_KEYS, SHIPPED, WRONG_KEYS, find_answer
+
+CHEAP = {*WRONG_KEYS, *RIGHT_KEYS, *(f"hardware {name}" for name in SHIPPED)}
+
+
+def test_there_are_a_hundred_of_each():
+    assert [sum(case.is_wrong is wrong for case in PLAUSIBLE_INPUTS) for wrong in (True, False)] == [100, 100]
+
+
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_units_of_keys_are_judged_right(is_wrong):
+    cases = [case for case in PLAUSIBLE_INPUTS if case.kind in CHEAP and case.is_wrong is is_wrong]
+    assert len(cases) > 20
+    answers = {case.kind: find_answer(case) for case in cases}
+    assert [kind for kind, answer in answers.items() if bool(answer) is not is_wrong] == []
+    assert all(len(answer) <= 420 and "\n" not in answer for answer in answers.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_wrong_inputs_are_found_and_right_ones_are_not_doubted(is_wrong):
+    cases = [case for case in PLAUSIBLE_INPUTS if case.kind not in CHEAP and case.is_wrong is is_wrong]
+    answers = {(case.kind, case.seed): find_answer(case) for case in cases}
+    judged = [each for each, answer in answers.items() if bool(answer) is not is_wrong]
+    assert len(judged) <= (5 if is_wrong else 0), judged
