@@ -1,5 +1,9 @@
 """Files that are there as a whole or not at all."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from xbarsim.errors import ConfigError
@@ -26,6 +30,20 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         write_file(path, "two")
     assert path.read_text() == "one"
     assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one_that_writes_there(tmp_path):
+    path, begun = tmp_path / "a.txt", "import os, signal, sys; from xbarsim.store import file; "
+    code = begun + "os.replace = lambda a, b: os.kill(os.getpid(), signal.SIGKILL); file.write_file(sys.argv[1], 'new')"
+    subprocess.run([sys.executable, "-c", code, str(path)])
+    left = next(tmp_path.iterdir())
+    assert left.read_text() == "new"
+    other = tmp_path / f"{left.name.rpartition('.')[0]}.{os.getppid()}"  # of a process that is still there
+    strange = tmp_path / ".a.txt.elsewhere.4194303"
+    for kept in (other, strange):
+        kept.write_text("another")
+    write_file(path, "mine")
+    assert {item.name for item in tmp_path.iterdir()} == {"a.txt", other.name, strange.name}
 
 
 def test_a_link_keeps_pointing_and_a_device_is_written_to(tmp_path):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 from xbarsim.errors import ConfigError
+from xbarsim.store.lock import identify_machine
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -59,7 +62,7 @@ def replace_file(path: Path, content: bytes) -> None:
         finally:
             os.close(descriptor)
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = name_beside(path)
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:
@@ -72,6 +75,49 @@ def replace_file(path: Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(beside)
+
+
+def name_beside(path: Path) -> Path:
+    """Name the file that holds what is not whole yet, and remove those that killed processes left.
+
+    Parameters
+    ----------
+    path : Path
+        What it will replace.
+
+    Returns
+    -------
+    Path
+        In the same folder, hidden, of this process alone.
+    """
+    start = f".{path.name}.{_identify_processes()}."
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path.parent):
+            number = entry.name[len(start) :]
+            if entry.name.startswith(start) and number.isdecimal() and not _is_running(int(number)):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+    return path.with_name(f"{start}{os.getpid()}")
+
+
+@functools.cache
+def _identify_processes() -> str:
+    """Name the processes that this one can see: others, of a container or machine, may have the same numbers."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{identify_machine()} {space}".encode()).hexdigest()[:8]
+
+
+def _is_running(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user
+        pass
+    return True
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import ConfigError
-from xbarsim.store.file import make_folder, replace_file, sync_folder
+from xbarsim.store.file import make_folder, name_beside, replace_file, sync_folder
 from xbarsim.store.tree import ALIGNMENT, RecordReader, RecordWriter
 
 EDITION = 1
@@ -150,7 +150,7 @@ def _write_arrays(folder: Path, arrays: list[NDArray[Any]], size: int) -> dict[s
     """Write all arrays as one .npy file of bytes; return its name, size and hash."""
     start = _npy_header(size)
     digest, written = hashlib.sha256(start), len(start)
-    beside = folder / f".arrays.{os.getpid()}"
+    beside = name_beside(folder / "arrays")
     try:
         with beside.open("wb") as file:
             file.write(start)
