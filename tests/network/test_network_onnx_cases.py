@@ -145,6 +145,19 @@ CASES = {
     "windows merged into the batch": (
         [node("Reshape", "x sh", "r"), node("MatMul", "r w", "a"), node("Softmax", "a", "o", axis=-1),
          node("Reshape", "o back")], {"sh": ints(-1, 2, 5), "w": floats(5, 4), "back": ints(-1, 6, 4)}, ("N", 6, 5)),
+    "entries picked by their place in the whole batch": (
+        [*BATCH_OF_X, node("Squeeze", "n i", "m"), node("Range", "c0 m c1", "b"), node("Mul", "b c5", "p"),
+         node("Unsqueeze", "p c1", "q"), node("Add", "q own", "k"), node("Reshape", "x flat", "r"),
+         node("Gather", "r k")],
+        {"i": ints(0), "c0": np.int64(0), "c1": np.int64(1), "c5": np.int64(5), "own": ints(4, 0, 2), "flat": ints(-1)},
+        VECTOR),
+    "entries picked by their place in a fixed batch": (
+        [node("Reshape", "x flat", "r"), node("Gather", "r k")],
+        {"flat": ints(-1), "k": ints(1, 4, 0)[None] + 5 * ints(0, 1, 2)[:, None]}, (3, 5)),
+    "a constant that rounds otherwise in a larger batch": (
+        [*BATCH_OF_X, node("Concat", "n one", "s", axis=0), node("Expand", "e s", "f"), node("MatMul", "f w", "g"),
+         node("Mul", "x g")],
+        {"i": ints(0), "one": ints(257), "e": floats(1, 257), "w": floats(257, 5)}, VECTOR),
     "a sum": ([node("ReduceSum", "x ax", keepdims=1)], {"ax": ints(1)}, VECTOR),
     "constants among the parts": ([node("Concat", "e x e", axis=1)], {"e": floats(1, 2, 8)}, (1, 9, 8)),
     "a slice of a linear layer over four axes": (
@@ -229,6 +242,8 @@ def test_codes_that_are_the_output_come_out_as_codes(tmp_path):
         ([node("Transpose", perm=[1, 0], output="t"), node("Reshape", "t s")], {"s": ints(-1, 5)}, VECTOR, "tears"),
         ([node("DynamicQuantizeLinear", "x", "q s z"), node("DequantizeLinear", "q s z")], {}, VECTOR, "all images"),
         ([node("Transpose", "x", "t", perm=[1, 0]), node("MatMul", "x t")], {}, VECTOR, "no single axis"),
+        ([node("Reshape", "x flat", "r"), node("Gather", "r k")],
+         {"flat": ints(-1), "k": ints(1, 4, 5, 9, 11, 14)}, (3, 5), "one for all images"),
         ([node("NonZero", "x", "i"), node("Cast", "i", to=1)], {}, VECTOR, "depend on values"),
         ([node("Gemm", "x w", transA=1)], {"w": floats(3, 4)}, (3, 5), "for a batch of 3 alone"),
         ([node("MatMul", "x w")], {"w": floats(3, 4)}, (3, 5), r"operands of shapes \(3, 5\), \(3, 4\)"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from xbarsim.network.onnx_layers import Mixing, Operator
-from xbarsim.network.onnx_value import BROADCASTS, SHAPE_INPUTS, GraphValue, settle_constant
+from xbarsim.network.onnx_value import BROADCASTS, SHAPE_INPUTS, GraphValue, is_same, settle_constant
 
 
 def fit_constants(
@@ -47,9 +47,13 @@ def fit_constants(
         If a value depends on the number of images, or on the place of an image in its batch.
     """
     sizes = {name for i, name in enumerate(operator.inputs) if i in SHAPE_INPUTS.get(operator.kind, ())}
+    places = _batch_places(operator, computed, given)
     if not is_fixed:
         for name, more in wide.items():
-            if name not in sizes and settle_constant(given[name], more, times) is None:
+            if name == places:
+                if _own_places(given[name], more, computed[operator.inputs[0]], times) is None:
+                    raise Mixing(f"its indices {name[:60]} pick entries of other images of a batch")
+            elif name not in sizes and settle_constant(given[name], more, times) is None:
                 raise Mixing(f"its operand {name[:60]} depends on the number of images in a batch")
         return {}
     batched = [each for each in computed.values() if each.batch is not None]
@@ -59,11 +63,39 @@ def fit_constants(
     for name, value in given.items():
         if name in sizes:
             fit = _fit_sizes(operator, batched[0], value, times)
+        elif name == places:
+            fit = _own_places(None, value, computed[operator.inputs[0]], times)
+            fit = value if fit is None else fit
         else:
             fit = _fit_values(operator, batched, name, value, times)
         if fit is not value:
             fitted[name] = fit
     return fitted
+
+
+def _batch_places(
+    operator: Operator, computed: Mapping[str, GraphValue], given: Mapping[str, np.ndarray]
+) -> str | None:
+    """Return the constant indices of a Gather along the axis that holds the images, None for other operators."""
+    if operator.kind != "Gather" or operator.inputs[0] not in computed or operator.inputs[1] not in given:
+        return None
+    tensor = computed[operator.inputs[0]]
+    axis = operator.attributes.get("axis", 0) % max(1, len(tensor.shape))
+    return operator.inputs[1] if axis == tensor.batch and tensor.inside == 1 else None
+
+
+def _own_places(one: np.ndarray | None, more: np.ndarray, tensor: GraphValue, times: int) -> np.ndarray | None:
+    """Return indices within one image, None where those of some image point into another or differ from the first's."""
+    assert tensor.batch is not None
+    size = tensor.shape[tensor.batch]
+    for axis in range(more.ndim):
+        if more.shape[axis] % times or (one is not None and one.shape[axis : axis + 1] == more.shape[axis : axis + 1]):
+            continue
+        first, *others = np.split(more, times, axis=axis)
+        fits = first.size and 0 <= first.min() and first.max() < size and (one is None or np.array_equal(one, first))
+        if fits and all(np.array_equal(first + place * size, part) for place, part in enumerate(others, 1)):
+            return first
+    return None
 
 
 def _fit_sizes(operator: Operator, tensor: GraphValue, sizes: np.ndarray, times: int) -> np.ndarray:
@@ -111,6 +143,6 @@ def _fit_values(operator: Operator, batched: list[GraphValue], name: str, value:
     if not 0 <= axis < value.ndim or value.shape[axis] != times:
         return value
     parts = np.split(value, times, axis=axis)
-    if any(not np.array_equal(part, parts[0]) for part in parts):
+    if any(not is_same(part, parts[0]) for part in parts):
         raise Mixing(f"its operand {name[:60]} differs by the place of an image in its batch of {times}")
     return parts[0]
