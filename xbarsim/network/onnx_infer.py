@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.errors import ConfigError
 from xbarsim.network.onnx_layers import Operator, Unfit, Unsupported
 from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS
 from xbarsim.network.onnx_value import FLOATS, GraphValue
@@ -20,6 +21,10 @@ _SAME = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinear
 _PAIRS = {"QLinearAdd", "QLinearMul"}
 RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
 """Operators that draw: never folded."""
+
+
+class Unknown(Unsupported):
+    """A node of whose result the definition gives no shape."""
 
 
 def read_operator(proto: Any) -> Operator:
@@ -82,6 +87,15 @@ def infer_outputs(
     dict
         Output -> element type and shape; Unsupported where a size depends on values, Unfit where operands do not fit.
     """
+    try:
+        return _infer_by_definition(proto, shapes, constants, opsets)
+    except Unknown:  # an operator of a vendor, or one whose definition says nothing of shapes
+        return _infer_by_running(proto, shapes, constants, opsets)
+
+
+def _infer_by_definition(
+    proto: Any, shapes: Mapping[str, tuple[int, tuple[int, ...]]], constants: Mapping[str, np.ndarray], opsets: Any
+) -> dict[str, tuple[int, tuple[int, ...]]]:
     import onnx
 
     if proto.domain in QONNX_DOMAINS and proto.op_type in QUANTISERS:
@@ -116,8 +130,10 @@ def infer_outputs(
 
 
 def _read_type(name: str, described: Any) -> tuple[int, tuple[int, ...]]:
+    if described.HasField("sequence_type"):
+        raise Unsupported("its result is a sequence of tensors")
     if not described.HasField("tensor_type") or not described.tensor_type.HasField("shape"):
-        raise Unsupported("the shape of its result is not known")
+        raise Unknown
     dims = described.tensor_type.shape.dim
     if not all(dim.HasField("dim_value") for dim in dims):
         raise Unsupported("sizes of its result depend on values")
@@ -131,16 +147,43 @@ def _infer_microsoft(proto: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[i
         return {proto.output[0]: given[0]}
     if proto.op_type in _PAIRS and given:
         return {proto.output[0]: (given[0][0], np.broadcast_shapes(*(shape for _, shape in given)))}
-    raise Unsupported("the shape of its result is not known")
+    raise Unknown
+
+
+def _infer_by_running(
+    proto: Any, shapes: Mapping[str, tuple[int, tuple[int, ...]]], constants: Mapping[str, np.ndarray], opsets: Any
+) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Let ONNX Runtime run a node on zeros and on ones; Unsupported where it cannot, or where sizes differ."""
+    import onnx
+
+    from xbarsim.network.kinds.opaque import run_session, start_session
+
+    tensors = {name: GraphValue(kind=kind, shape=shape, wide=shape) for name, (kind, shape) in shapes.items()}
+    names = [name for name in proto.output if name]
+    found: list[dict[str, tuple[int, tuple[int, ...]]]] = []
+    try:
+        model, fed = make_single(proto, names, tensors, constants, opsets, onnx.TensorProto.UNDEFINED)
+        session = start_session(model)
+        for value in (0, 1):
+            given = {name: np.full(each.shape, value, numpy_type(each.kind)) for name, each in tensors.items()}
+            results = map(np.asarray, run_session(session, names, given | fed))
+            kinds = ((onnx.helper.np_dtype_to_tensor_dtype(each.dtype), each.shape) for each in results)
+            each_type = [(FLOAT if kind in FLOATS else kind, shape) for kind, shape in kinds]
+            found.append(dict(zip(names, each_type, strict=True)))
+    except (ConfigError, ValueError, KeyError):
+        raise Unsupported("the shape of its result is not known, to ONNX Runtime neither") from None
+    if found[0] != found[1]:
+        raise Unsupported("sizes of its result depend on values")
+    return found[0]
 
 
 def make_single(
     proto: Any,
-    output: str,
+    outputs: Sequence[str],
     tensors: Mapping[str, GraphValue],
     constants: Mapping[str, np.ndarray],
     opsets: Any,
-    result: GraphValue,
+    kind: int,
 ) -> tuple[bytes, dict[str, np.ndarray]]:
     """Wrap a node in a model of its own.
 
@@ -148,7 +191,7 @@ def make_single(
     ----------
     proto : onnx.NodeProto
         The node.
-    output : str
+    outputs : sequence of str
         Which of its outputs the model gives.
     tensors : mapping
         Computed inputs in order -> what is known of them.
@@ -156,8 +199,8 @@ def make_single(
         Constant inputs; small ones become initializers.
     opsets : sequence of onnx.OperatorSetIdProto
         Versions.
-    result : GraphValue
-        What is known of the output.
+    kind : int
+        Element type of the outputs.
 
     Returns
     -------
@@ -180,7 +223,11 @@ def make_single(
         else:
             large[name] = value
             inputs.append(describe(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape))
-    graph = onnx.helper.make_graph([node], "one", inputs, [describe(output, result.kind, None)], small)
+    results = [
+        onnx.ValueInfoProto(name=name) if kind == onnx.TensorProto.UNDEFINED else describe(name, kind, None)
+        for name in outputs
+    ]
+    graph = onnx.helper.make_graph([node], "one", inputs, results, small)
     versions = [item for item in opsets if item.domain in DOMAINS]
     if node.domain and node.domain not in [item.domain for item in versions]:
         versions.append(onnx.helper.make_opsetid(node.domain, 1))
@@ -217,9 +264,13 @@ def count_operations(operator: Operator, inputs: Sequence[tuple[int, ...]], resu
         return 0
     if operator.kind in ("MatMul", "MatMulInteger", "QLinearMatMul", "FusedMatMul"):
         return size * inputs[0][-1]
-    if operator.kind in ("Gemm",):
+    if operator.kind == "MatMulNBits":
+        return size * int(operator.attributes["K"])
+    if operator.kind == "Attention":
+        return _count_attention(inputs, size)
+    if operator.kind == "Gemm":
         return size * inputs[0][0 if operator.attributes.get("transA", 0) else -1]
-    if operator.kind in ("Conv", "ConvInteger", "QLinearConv"):
+    if operator.kind in ("Conv", "FusedConv", "ConvInteger", "QLinearConv"):
         kernel = inputs[3] if operator.kind == "QLinearConv" else inputs[1]
         return size * math.prod(kernel[1:])
     if operator.kind == "ConvTranspose":
@@ -229,6 +280,14 @@ def count_operations(operator: Operator, inputs: Sequence[tuple[int, ...]], resu
     if operator.kind == "Einsum":
         return size * max((shape[-1] for shape in inputs if shape), default=1)
     return max([size, *map(math.prod, inputs)])
+
+
+def _count_attention(inputs: Sequence[tuple[int, ...]], size: int) -> int:
+    """Count the products of an attention; of com.microsoft's, whose second operand is a matrix, its projections too."""
+    if len(inputs[1]) == 2:
+        tokens = inputs[0][-2]
+        return math.prod(inputs[0]) * inputs[1][1] + 2 * size * tokens
+    return (math.prod(inputs[0]) + size) * inputs[1][-2]
 
 
 def numpy_type(kind: int) -> str:

@@ -331,7 +331,7 @@ class GraphReader(GraphState):
         constants = {name: self._constants[name] for name in reads if name in self._constants}
         tensors = {name: self.tensor(name) for name in reads if name not in constants}
         result = self._tensors[output]
-        model, fed = make_single(proto, output, tensors, constants, self._model.opset_import, result)
+        model, fed = make_single(proto, [output], tensors, constants, self._model.opset_import, result.kind)
         shapes = [tensors[name].shape if name in tensors else constants[name].shape for name in reads]
         attributes = {
             "operator": operator.kind, "model": model, "shape": result.value_shape, "constants": tuple(fed.items()),
@@ -361,7 +361,7 @@ class GraphReader(GraphState):
         shape : sequence of int
             Shape of the value for one image, every axis of the file's tensor.
         constants : mapping
-            Inputs of the operator behind the first.
+            Inputs of the operator behind the first; those behind them stay as they are.
         operations : int
             Operations of one inference that remain.
         """
@@ -369,7 +369,7 @@ class GraphReader(GraphState):
         self._sources[tensor] = self._sources.pop(operator.outputs[0])
         self._tensors[tensor] = dataclasses.replace(first, shape=tuple(shape), wide=(*first.wide[:-1], shape[-1]))
         self._constants |= constants
-        proto = remake_operator(operator, (tensor, *constants))
+        proto = remake_operator(operator, (tensor, *constants, *operator.inputs[1 + len(constants) :]))
         for index, output in enumerate(operator.outputs):
             if output and (self.reads[output] or index == 0):
                 self._add_opaque(read_operator(proto), proto, output, operations)

@@ -158,6 +158,8 @@ def _check_axes(operator: Operator, first: GraphValue | None) -> None:
         return
     if operator.kind == "DynamicQuantizeLinear":
         raise Mixing("its range covers all images of a batch")
+    if operator.kind in ("LSTM", "GRU", "RNN") and first.batch != 1 - operator.attributes.get("layout", 0):
+        raise Mixing("its steps are the images of the batch")
     if operator.kind in ALONG:
         axis = operator.attributes.get("axis", ALONG[operator.kind])
         if axis is not None and axis % len(first.shape) == first.batch:

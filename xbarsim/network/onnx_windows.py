@@ -85,19 +85,22 @@ def read_transposed(graph: GraphReader, op: Operator) -> None:
 
 
 def read_recurrent(graph: GraphReader, op: Operator) -> None:
-    """Read a recurrent layer: its input weights go to arrays, the recurrence runs in ONNX Runtime."""
+    """Read a recurrent layer: its input weights go to arrays, those of two directions side by side.
+
+    The recurrence runs in ONNX Runtime, on what the arrays give each direction.
+    """
     weight, state = graph.required(op, 1), graph.required(op, 2)
-    bias = graph.constant(op, 3)
-    tensor = graph.tensor(op.inputs[0])
-    if len(weight) != 1 or tensor.dropped != 1 or any(op.inputs[4:]) or op.attributes.get("layout", 0):
-        raise Unsupported("two directions, a given state, or images that are not axis 1")
-    gates, hidden = len(weight[0]), state.shape[-1]
-    given = np.zeros(2 * gates, np.float32) if bias is None else bias[0]
+    bias, tensor = graph.constant(op, 3), graph.tensor(op.inputs[0])
+    if (tensor.dropped != 1 and tensor.shape[1] != 1) or op.attributes.get("layout", 0) or op.inputs[1] in graph.grids:
+        raise Unsupported("images that are not axis 1, or codes")
+    ways, gates, hidden = weight.shape[0], weight.shape[1], state.shape[-1]
+    given = np.zeros((ways, 2 * gates), np.float32) if bias is None else bias
     mixed = f"{op.outputs[0]}::gates"
-    _add_linear(graph, op, op.inputs[0], weight[0], 0, given[:gates])
+    _add_linear(graph, op, op.inputs[0], weight.reshape(ways * gates, -1), 0, given[:, :gates].reshape(-1))
+    own = np.eye(ways * gates, dtype=np.float32).reshape(ways, gates, -1)
     constants: dict[str, Any] = {
-        f"{mixed}::w": np.eye(gates, dtype=np.float32)[None], f"{mixed}::r": state,
-        f"{mixed}::b": np.concatenate([np.zeros(gates, np.float32), given[gates:]])[None],
+        f"{mixed}::w": own, f"{mixed}::r": state,
+        f"{mixed}::b": np.concatenate([np.zeros((ways, gates), np.float32), given[:, gates:]], axis=1),
     }  # fmt: skip
-    operations = tensor.shape[0] * gates * hidden
-    graph.add_rest(op, mixed, (*tensor.shape[:2], gates), constants, operations)
+    operations = tensor.shape[0] * ways * gates * hidden
+    graph.add_rest(op, mixed, (*tensor.shape[:2], ways * gates), constants, operations)
