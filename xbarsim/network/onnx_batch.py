@@ -92,7 +92,7 @@ def _own_places(one: np.ndarray | None, more: np.ndarray, tensor: GraphValue, ti
         if more.shape[axis] % times or (one is not None and one.shape[axis : axis + 1] == more.shape[axis : axis + 1]):
             continue
         first, *others = np.split(more, times, axis=axis)
-        fits = first.size and 0 <= first.min() and first.max() < size and (one is None or np.array_equal(one, first))
+        fits = first.size and first.min() >= 0 and first.max() < size and (one is None or np.array_equal(one, first))
         if fits and all(np.array_equal(first + place * size, part) for place, part in enumerate(others, 1)):
             return first
     return None

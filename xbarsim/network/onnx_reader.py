@@ -34,6 +34,7 @@ from xbarsim.network.onnx_infer import (
 from xbarsim.network.onnx_input import read_inputs
 from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unfit, Unsupported, dequantize_constant
 from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS, expand_quantiser, quantize_constant
+from xbarsim.network.onnx_qoperator import EXPANDERS, expand_codes
 from xbarsim.network.onnx_reads import (
     all_reads,
     choose_outputs,
@@ -50,11 +51,6 @@ _MOVES = {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "S
 """Operators that only move values: they are read for any element type."""
 _CODE_MOVES = _MOVES | {"MaxPool", "Identity", "Concat"}
 """Operators that do to codes what they do to the values that the codes stand for."""
-READS_CODES = {
-    "DequantizeLinear", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool",
-    "QLinearConcat", "QLinearAveragePool", "QLinearSigmoid", "QLinearLeakyRelu", "QGemm",
-}  # fmt: skip
-"""Operators whose readers know codes."""
 _BROKEN = "attributes or inputs that violate the operator's definition"
 
 
@@ -221,9 +217,14 @@ class GraphReader(GraphState):
         self._place(operator, proto)
         if self._read_native(operator, proto):
             return
+        parts = []
         if proto.domain in QONNX_DOMAINS and operator.kind in QUANTISERS:
-            for each in expand_quantiser(self, operator):
-                self._read_node(each)
+            parts = expand_quantiser(self, operator)
+        elif proto.domain in DOMAINS and operator.kind in EXPANDERS:
+            parts = expand_codes(self, operator)
+        for each in parts:
+            self._read_node(each)
+        if parts:
             return
         for name in all_reads(proto):
             if name in self._codes:
@@ -296,7 +297,7 @@ class GraphReader(GraphState):
     def _fits_types(self, operator: Operator) -> bool:
         """Whether every computed input holds real values, or the operator only moves them."""
         computed = [name for name in operator.inputs if name in self._tensors]
-        if operator.kind in READS_CODES:
+        if operator.kind == "DequantizeLinear":
             return True
         if any(name in self._codes for name in computed):
             grids = [self._codes.get(name) for name in computed]

@@ -88,8 +88,8 @@ class GraphState:
             raise Unsupported(f"input {index} is missing")
         return value
 
-    def keep_constant(self, name: str, value: np.ndarray) -> None:
-        """Add a constant that the file does not hold.
+    def keep_constant(self, name: str, value: np.ndarray) -> str:
+        """Add a constant that the file does not hold, and return its name.
 
         Parameters
         ----------
@@ -99,6 +99,23 @@ class GraphState:
             The constant [-].
         """
         self._constants[name] = value
+        return name
+
+    def keep_codes(self, name: str, grid: CodeGrid, source: str) -> str:
+        """Add the real values of constant codes, and return their name.
+
+        Parameters
+        ----------
+        name : str
+            What operators read.
+        grid : CodeGrid
+            The codes.
+        source : str
+            Constant of the file that holds the codes.
+        """
+        self.grids[name] = grid
+        self._roots[name] = self._roots.get(source, "")
+        return self.keep_constant(name, grid.values())
 
     def is_constant(self, tensor: str) -> bool:
         """Whether a tensor is a constant."""

@@ -136,6 +136,8 @@ def place_output(
     sources = [each for each in inputs.values() if each.batch is not None]
     if times == 1 or not sources:
         return plain
+    if operator.kind == "DynamicQuantizeLinear":
+        raise Mixing("its range covers all images of a batch")
     axis = find_batch(operator, shape, wide, times)
     if axis is None:
         raise Mixing("its result is one for all images of a batch")
@@ -156,8 +158,6 @@ def place_output(
 def _check_axes(operator: Operator, first: GraphValue | None) -> None:
     if first is None:
         return
-    if operator.kind == "DynamicQuantizeLinear":
-        raise Mixing("its range covers all images of a batch")
     if operator.kind in ("LSTM", "GRU", "RNN") and first.batch != 1 - operator.attributes.get("layout", 0):
         raise Mixing("its steps are the images of the batch")
     if operator.kind in ALONG:
