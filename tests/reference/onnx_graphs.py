@@ -55,13 +55,13 @@ class GraphMaker:
         shape = self.values[name]
         moves = [self.single, self.linear, self.affine, self.join, self.alias, self.reshape, self.codes, self.integers,
                  self.softmax, self.shaped, self.double, self.select, self.split, self.clip,
-                 self.token]  # fmt: skip
+                 self.token, self.whole, self.places]  # fmt: skip
         if len(shape) == 1:
             moves += [self.gemm]
         if len(shape) > 1:
             moves += [self.swap, self.travel, self.mean, self.slice, self.concat, self.pad, self.squeeze, self.product]
         if len(shape) == 2:
-            moves += [self.line]
+            moves += [self.line, self.recurrent]
         if len(shape) == 3:
             moves += [self.convolve, self.pool, self.normalise, self.transposed]
         self.choose(moves)(name, shape)
@@ -201,6 +201,44 @@ class GraphMaker:
         kind = {6: np.int32, 7: np.int64}[self.nodes[-1].attribute[0].i]
         part = self.node(self.choose(["Add", "Mul", "Div", "Sub"]), whole, self.constant(kind(3)))
         self.keep(self.node("Cast", part, to=1), shape)
+
+    def whole(self, name: str, shape: tuple[int, ...]) -> None:
+        self.has_codes = True
+        scale, zero = self.constant(np.float32(0.0313)), self.constant(np.uint8(self.choose([0, 113])))
+        q = self.node("QuantizeLinear", name, scale, zero)
+        weight = self.constant(self.rng.integers(-127, 128, (shape[-1], 4)).astype(np.int8))
+        nothing = self.constant(np.int8(self.choose([0, 5])))
+        if self.choose([True, False]):
+            y = self.node("Cast", self.node("MatMulInteger", q, weight, zero, nothing), to=1)
+            y = self.node("Mul", y, self.constant(np.float32(0.0007)))
+        else:
+            scales = self.constant(np.float32(0.0117)), self.constant(np.float32(0.0731))
+            y = self.node("QLinearMatMul", q, scale, zero, weight, scales[0], nothing, scales[1], zero)
+            y = self.node("DequantizeLinear", y, scales[1], zero)
+        self.keep(y, (*shape[:-1], 4))
+
+    def places(self, name: str, shape: tuple[int, ...]) -> None:
+        count = int(np.prod(shape))
+        own = self.rng.integers(0, count, 3)
+        flat = self.node("Reshape", name, self.ints(-1))
+        if self.batch:
+            index = self.constant(own + count * np.arange(self.batch)[:, None])
+        else:
+            images = self.node("Gather", self.node("Shape", name), self.constant(np.int64(0)), axis=0)
+            limits = self.constant(np.int64(0)), self.constant(np.int64(1))
+            firsts = self.node("Mul", self.node("Range", limits[0], images, limits[1]), self.constant(np.int64(count)))
+            index = self.node("Add", self.node("Reshape", firsts, self.ints(-1, 1)), self.ints(*own))
+        self.keep(self.node("Gather", flat, index, axis=0), (3,))
+
+    def recurrent(self, name: str, shape: tuple[int, ...]) -> None:
+        kind = self.choose(["LSTM", "GRU", "RNN"])
+        gates, way = 3 * {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], self.choose(["forward", "reverse", "bidirectional"])
+        ways = 2 if way == "bidirectional" else 1
+        operands = [self.floats(ways, gates, shape[-1]), self.floats(ways, gates, 3)]
+        operands += self.choose([[], [self.floats(ways, 2 * gates)]])
+        steps = self.node("Transpose", name, perm=[1, 0, 2])
+        y = self.node(kind, steps, *operands, hidden_size=3, direction=way)
+        self.keep(self.node("Transpose", y, perm=[2, 0, 1, 3]), (shape[0], ways, 3))
 
     def softmax(self, name: str, shape: tuple[int, ...]) -> None:
         self.keep(self.node("Softmax", name, axis=self.choose([-1, len(shape), 1])), shape)
