@@ -1,8 +1,8 @@
 """Operators on integer codes (QOperator form), read as operators on the real values that the codes stand for.
 
 ``QLinearConv`` and its kin become DequantizeLinear, the operator on real values, QuantizeLinear, so that their weights
-go to arrays on the grid of the file. ``ConvInteger`` and ``MatMulInteger`` become products of whole numbers. A sum whose
-last bits decide between two codes may be rounded otherwise than by ONNX Runtime, which adds whole numbers.
+go to arrays on the grid of the file. ``ConvInteger`` and ``MatMulInteger`` become products of whole numbers. A sum
+whose last bits decide between two codes may be rounded otherwise than by ONNX Runtime, which adds whole numbers.
 """
 
 from __future__ import annotations
