@@ -64,8 +64,8 @@ def fit_constants(
         if name in sizes:
             fit = _fit_sizes(operator, batched[0], value, times)
         elif name == places:
-            fit = _own_places(None, value, computed[operator.inputs[0]], times)
-            fit = value if fit is None else fit
+            own = _own_places(None, value, computed[operator.inputs[0]], times)
+            fit = value if own is None else own
         else:
             fit = _fit_values(operator, batched, name, value, times)
         if fit is not value:
