@@ -15,6 +15,7 @@ import xbarsim
 from xbarsim.config.source import list_leaves, read_key
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.report import describe_column, plot_current_loss, plot_fidelity, plot_layer_error, plot_node_voltage
+from xbarsim.report.figures import share_errors
 from xbarsim.report.key_figure import answer_report
 from xbarsim.report.quantity import show_number
 from xbarsim.report.style import NARROW_INCH, PALETTE
@@ -185,7 +186,9 @@ def test_the_table_of_layers_begins_with_what_matters_and_small_screens_leave_th
     text = page.read_text()
     table = text[text.index('aria-label="layers"') :]
     headings = re.findall(r'<th scope="col"([^>]*)>([^<]*)</th>', table[: table.index("</thead>")])
-    assert [name for kind, name in headings if "minor" not in kind] == ["name", "energy [uJ]", "share [%]", "SNR [dB]"]
+    assert [name for kind, name in headings if "minor" not in kind] == [
+        "name", "energy [uJ]", "SNR [dB]", "error share [%]"
+    ]  # fmt: skip
     assert len(headings) > 6
 
 
@@ -288,3 +291,24 @@ def test_fidelity_draws_error_and_time_of_each_method():
 
 def test_no_error_figure_where_no_error_was_measured():
     assert plot_layer_error(make_cost_report().layers) is None
+
+
+def test_error_shares_are_reciprocal_ratios_of_signal_to_error():
+    import pandas as pd
+
+    layers = pd.DataFrame(
+        {"name": list("abcd"), "kind": ["conv2d", "linear", "linear", "relu"], "snr_db": [10.0, 20.0, None, None]}
+    )
+    shares = share_errors(layers)["error_share"].tolist()
+    assert shares[:3] == pytest.approx([0.1 / 0.11, 0.01 / 0.11, 0.0])  # the third layer has no error
+    assert np.isnan(shares[3])
+    assert "error_share" not in share_errors(layers.assign(snr_db=np.nan))
+    assert "error_share" not in share_errors(layers.drop(columns="snr_db"))
+
+
+def test_pages_of_simulations_say_that_error_shares_are_estimates(page, tmp_path):
+    text = page.read_text()
+    assert "error share [%]" in text
+    assert "is an estimate from its ratio of signal to error" in text
+    estimated = xbarsim.estimate("lenet5", "reference").to_html(tmp_path).read_text()
+    assert "error share" not in estimated

@@ -25,13 +25,15 @@ COST_COLUMNS = ("energy_joule", "busy_s", "area_m2")
 """What the cost figures show, where a table has it."""
 _ADDITIVE = (*COST_COLUMNS, "crossbars", "arrays", "macs")
 _SHARED = ("energy_joule", "area_m2")
-_LAYER_COLUMNS = ("energy_joule", "snr_db", "busy_s", "area_m2")
-_COLOURS = {**dict(zip(COST_COLUMNS, PALETTE)), "snr_db": PALETTE[5]}
+ERROR_SHARE = "error_share"
+"""Column that :func:`share_errors` adds."""
+_LAYER_COLUMNS = ("energy_joule", "snr_db", ERROR_SHARE, "busy_s", "area_m2")
+_COLOURS = {**dict(zip(COST_COLUMNS, PALETTE)), "snr_db": PALETTE[5], ERROR_SHARE: PALETTE[3]}
 _LONG_LIST = 32
 
 
 def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
-    """Draw energy, ratio of signal to error, busy time and area of each layer as bars, in the order of the network.
+    """Draw energy, ratio of signal to error, share of the error, busy time and area of each layer, in network order.
 
     Parameters
     ----------
@@ -44,10 +46,10 @@ def plot_cost_by_layer(layers: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         One panel for each quantity.
     """
-    rows = group_layers(layers)
+    rows = share_errors(group_layers(layers))
     totals = {name: float(rows[name].sum()) for name in _SHARED if name in rows}
     return _plot_bars(
-        rows[rows["kind"] != "chip"], "name", _present(layers, _LAYER_COLUMNS), by_size=False, totals=totals
+        rows[rows["kind"] != "chip"], "name", _present(rows, _LAYER_COLUMNS), by_size=False, totals=totals
     )
 
 
@@ -156,6 +158,32 @@ def group_layers(layers: pd.DataFrame) -> pd.DataFrame:
         if any(numbers.get(name, 0) > 0 for name in COST_COLUMNS):
             gathered.append({**numbers, "name": f"{len(rows)} x {kind}" if len(rows) > 1 else kind, "kind": kind})
     return pd.concat([layers[is_weight], pd.DataFrame(gathered)], ignore_index=True) if gathered else layers[is_weight]
+
+
+def share_errors(layers: pd.DataFrame) -> pd.DataFrame:
+    """Estimate the share of every weight layer in the error of the network from the ratios of signal to error.
+
+    Errors of layers that are independent, and that later layers pass on as they pass signals, add up at the output in
+    their ratios to the signal, so that the shares are those of the reciprocal ratios (D. Lin, S. Talathi and V. S.
+    Annapureddy, Fixed point quantization of deep convolutional networks, ICML 2016). Neglected: that activation
+    functions and pools keep some errors and drop others, and that answers depend on errors of some outputs alone.
+
+    Parameters
+    ----------
+    layers : pandas.DataFrame
+        One row a layer, with ``kind`` and, where errors were measured, ``snr_db``, empty for layers without error.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same with ``error_share``, empty for other rows than weight layers [-]; unchanged where no layer has an
+        error.
+    """
+    if "snr_db" not in layers or not layers["snr_db"].notna().any():
+        return layers
+    error = 10.0 ** (-layers["snr_db"].astype(float) / 10.0)
+    is_weight = layers["kind"].isin(LAYER_KINDS)
+    return layers.assign(**{ERROR_SHARE: (error.fillna(0.0) / error.sum()).where(is_weight)})
 
 
 def _present(table: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:

@@ -69,15 +69,20 @@ _LAYER_NOTE = (
     "overlap, so that busy times do not add up to the delay. Input and output are the transfers to and from the chip. "
     "The row named chip is what no layer owns: I/O, unused arrays and tiles, and what leaks there."
 )
+_SHARE_NOTE = (
+    "The error share of a layer is an estimate from its ratio of signal to error (SNR): its ratio of error to signal "
+    "over the sum of all layers, as if errors were independent and passed on like signals. Answers may depend more on "
+    "some layers than on others; xbarsim explain measures what each layer costs in points."
+)
 _FREE_NOTE = (
     "These actions are part of no energy above, since no component of the hardware file has a price for them. Give "
     "one, or say that they are meant to be free with components.ACTION.free: true."
 )
 _LAYER_COLUMNS = (
-    "name", "energy_joule", "share", "snr_db", "clipped_share", "busy_s", "area_m2", "arrays", "replication",
-    "utilization",
+    "name", "energy_joule", "share", "snr_db", figures.ERROR_SHARE, "clipped_share", "busy_s", "area_m2", "arrays",
+    "replication", "utilization",
 )  # fmt: skip
-_MINOR_COLUMNS = ("clipped_share", "busy_s", "area_m2", "arrays", "replication", "utilization")
+_MINOR_COLUMNS = ("share", "clipped_share", "busy_s", "area_m2", "arrays", "replication", "utilization")
 _ERROR_NOTE = (
     "Each layer's results on the arrays against exact integers for the same inputs; errors of earlier layers are left "
     "out. A low ratio of signal to error marks the layers to look at; a gain below 1 is current lost in the wires."
@@ -160,8 +165,8 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
 
 def _describe_layers(report: CostReport) -> str:
     text = (
-        "Energy, ratio of signal to error (SNR), busy time and area of each layer in the order of the network, then "
-        "everything else by its kind"
+        "Energy, ratio of signal to error (SNR), estimated share of the error, busy time and area of each layer in the "
+        "order of the network, then everything else by its kind"
     )
     layers = report.layers
     rest, total = layers["area_m2"][layers["kind"] == "chip"].sum(), layers["area_m2"].sum()
@@ -195,6 +200,7 @@ def render_page(report: CostReport, drawings: Mapping[str, Drawing]) -> str:
     )
     sections: list[str] = [
         lay_out_heading("By layer"), lay_out_figure(drawings, "cost_by_layer"), lay_out_text(_LAYER_NOTE),
+        *([lay_out_text(_SHARE_NOTE)] if figures.ERROR_SHARE in figures.share_errors(report.layers) else []),
         _layer_table(report),
     ]  # fmt: skip
     if isinstance(report, Report) and report.accuracy is not None:
@@ -250,7 +256,7 @@ def _list_sources(made: Mapping[str, Any]) -> list[Markup]:
 
 def _layer_table(report: CostReport) -> Markup:
     """Lay out what matters most of each layer, other rows by their kind, and all columns below, folded."""
-    rows = figures.group_layers(report.layers)
+    rows = figures.share_errors(figures.group_layers(report.layers))
     total = float(rows["energy_joule"].sum()) if "energy_joule" in rows else 0.0
     if total > 0:
         rows = rows.assign(share=rows["energy_joule"] / total)
