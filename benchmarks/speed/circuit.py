@@ -6,6 +6,7 @@ One run measures everything, best of several repeats, on one thread except where
   one right-hand side per column (factorisation and solves; the matrix is there already, and the faster of two column
   orders counts) and against ``badcrossbar`` from PyPI (one input vector per row; left out where it is not installed or
   the size before took long), with what the two differ from ours, and how time grows with size;
+* arrays of ``reference``, 128 x 128, programmed and solved as for inference, with the proven error;
 * the certificate of an operator against the operator;
 * the peak memory of a process that solves 512 x 512;
 * a stack of 256 arrays of 64 x 64 on two threads against one;
@@ -36,6 +37,7 @@ from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 from threadpoolctl import threadpool_limits
 
+from xbarsim import load_hardware
 from xbarsim.config.iv import Selector, Sinh
 from xbarsim.crossbar import (
     TOPOLOGIES,
@@ -46,8 +48,10 @@ from xbarsim.crossbar import (
     solve_reads,
     solve_transfer,
 )
+from xbarsim.crossbar.certificate import certify
 from xbarsim.crossbar.circuit import build_circuit
 from xbarsim.crossbar.nodal import solve_nodes
+from xbarsim.device import program_cells
 
 SIZES = (32, 64, 128, 256, 512)
 OHM = 2.5
@@ -216,6 +220,39 @@ def compare_certificates(sizes: tuple[int, ...], repeats: int) -> None:
             )
 
 
+def compare_inference(arrays: int, repeats: int) -> None:
+    """Print the CPU time of programming and of solving an array of ``reference`` as for inference."""
+    hardware = load_hardware("reference")
+    rows, cols, crossbar = hardware.crossbar.rows, hardware.crossbar.cols, hardware.crossbar
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, hardware.device.levels, (arrays // 2, 2, rows, cols)).astype(np.uint8)
+    sign = rng.random((arrays // 2, 1, rows, cols)) < 0.5
+    levels[np.concatenate([sign, ~sign], axis=1)] = 0  # one cell of a pair is off
+    ohms = {"r_wl_ohm": crossbar.r_wl_ohm, "r_bl_ohm": crossbar.r_bl_ohm}
+
+    def program() -> np.ndarray:
+        return program_cells(levels, hardware.device, seed=0, trial=0, layer="speed")
+
+    g = program()
+    solve_transfer(g[:1], **ohms, tol=1e-8, threads=1)
+    times = dict.fromkeys(("program", "quick", "full"), math.inf)
+    calls = {
+        "program": program,
+        "quick": lambda: solve_transfer(g, **ohms, threads=1, checked=1, tol=1e-8),
+        "full": lambda: solve_transfer(g, **ohms, threads=1, checked=1),
+    }
+    for _ in range(repeats):
+        for name, call in calls.items():
+            times[name] = min(times[name], best_of(1, call, time.process_time))
+    stack = g.reshape(-1, rows, cols)
+    proven = certify(stack, Wires(**ohms), solve_transfer(stack, **ohms, threads=1, checked=1, tol=1e-8)).bound.max()
+    program_ms, quick_ms, full_ms = (1e3 * times[name] / arrays for name in ("program", "quick", "full"))
+    print(
+        f"{arrays} arrays of reference, each: programmed in {program_ms:.2f} ms, solved to 1e-8 in {quick_ms:.2f} ms "
+        f"(proven error {proven:.0e}), to 5e-10 in {full_ms:.2f} ms: {quick_ms / full_ms:.2f}"
+    )
+
+
 def compare_threads(arrays: int, size: int, repeats: int) -> None:
     """Print what a second thread gains on a stack."""
     g = make_cells(arrays, size, size)
@@ -311,6 +348,7 @@ def main() -> None:
         compare_sizes(SIZES[:2] if options.quick else SIZES, repeats)
         report_memory(64 if options.quick else 512)
         compare_certificates(SIZES[:2] if options.quick else SIZES[1:4], repeats)
+        compare_inference(4 if options.quick else 64, repeats)
         compare_threads(16 if options.quick else 256, 64, repeats)
         compare_newton(16 if options.quick else 64, 64 if options.quick else 128, repeats)
         compare_topologies(20, 64 if options.quick else 128, repeats)

@@ -25,7 +25,7 @@ OHMS = {name: ohm for name, ohm in WIRES.items() if name != "r_sl_ohm"}
 def test_the_operator_of_a_passive_array_is_its_transfer_operator():
     g = sample_cells((2, 9, 7))
     found = solve_operator(g, Lines(wires=Wires(**OHMS)), topology="passive", method="auto", threads=None)
-    np.testing.assert_array_equal(found, solve_transfer(g, **OHMS))
+    np.testing.assert_array_equal(found, solve_transfer(g, **OHMS, tol=1e-8))
 
 
 @pytest.mark.parametrize("topology", [name for name, each in TOPOLOGIES.items() if each.response == "operator"])

@@ -100,3 +100,21 @@ def test_a_wrong_operator_fails_its_certificate_and_is_solved_again(monkeypatch)
 def test_the_number_of_arrays_to_check_is_a_whole_one(checked):
     with pytest.raises(ConfigError, match=r"^checked: .* is not a number of arrays of zero or more"):
         solve_transfer(np.ones((2, 2)), checked=checked)
+
+
+def test_an_elimination_of_more_than_minutes_is_refused_with_its_time(monkeypatch):
+    monkeypatch.setattr(_iteration, "MOST_PASSES", 3)
+    monkeypatch.setattr(transfer, "MOST_OPERATIONS", 1e6)
+    message = (
+        r"array 0: line iteration came to .* elimination of 40 x 60 cells would take about .* minutes and .* GB; give"
+    )
+    with pytest.raises(SolverError, match=message) as caught:
+        solve_transfer(make_cells("random", (40, 60)), r_wl_ohm=100.0, r_bl_ohm=100.0)
+    assert len(str(caught.value)) <= 400
+
+
+def test_an_operator_that_does_not_fit_the_memory_is_refused_before_work(monkeypatch):
+    monkeypatch.setattr("xbarsim.limits.find_memory", lambda: 100_000)
+    monkeypatch.setattr(transfer, "iterate_stack", lambda *_: pytest.fail("it began"))
+    with pytest.raises(ConfigError, match=r"g: the operator of 40 x 60 cells: needs at least 0.0 GB.*closed_form"):
+        solve_transfer(make_cells("random", (40, 60)), r_wl_ohm=1.0, r_bl_ohm=1.0)

@@ -6,7 +6,7 @@ import numpy as np
 from reference.kernel_case import KernelCase, plain
 from reference.two_rails import solve_column
 
-from xbarsim.crossbar import _kernels, _ladder
+from xbarsim.crossbar import _kernels, _ladder, _quick_kernels
 
 ROWS, COLS, LANES = 18, 20, 16
 R_WL, R_BL, R_SOURCE, R_SINK = 2.5, 1.5, 10.0, 5.0
@@ -181,6 +181,98 @@ def factor_inputs():
     return cells(), R_WL, R_BL, R_SOURCE, R_SINK, np.zeros((3, 2, ROWS, COLS))
 
 
+HIGH, WIDE, SIDE = ROWS, 24, _quick_kernels.SIDE
+
+
+def scaled_lines():
+    """Scaled ladders, padded to whole blocks of bit lines."""
+    scaled = np.zeros((5, HIGH, WIDE))
+    _quick_kernels.scale_lines(cells(), lines(), scaled)
+    return scaled
+
+
+def scale_lines(g, found, scaled):
+    """Solve lines with 1 V at their terminals for what they pass on; scaled values follow."""
+    rows, cols = g.shape
+    ends = np.zeros(rows), np.zeros(rows)
+    ends[1][-1] = 1.0 / (R_BL + R_SINK)
+    across = np.array([np.linalg.solve(line, np.eye(cols)[0] / (R_WL + R_SOURCE)) for line in word_lines(g)])
+    down = np.array([np.linalg.solve(line, ends[1]) for line in bit_lines(g)]).T
+    up = np.cumprod(np.vstack([np.ones(cols), found[2, 0, 1:]]), axis=0)
+    values = found[0, 1] / across**2, found[1, 1] / down**2, found[2, 1] / up**2, down * g * across, up * g * across
+    for place, value in enumerate(values):
+        scaled[place, :rows, :cols] = value
+    return min(across.min(), down.min(), up.min())
+
+
+def solve_blocks(allowed, weights, scaled, rounded, exact, field, lines_of, light, outs, found, t):
+    """Make the passes of all bit lines with dense matrices, and weigh them."""
+    passes, rounded_from = weights.shape[1], 1 if allowed > 0.0 else 2
+    currents = np.zeros((passes, ROWS, WIDE))
+    for first in range(0, COLS, LANES):
+        part = np.zeros((passes, ROWS * LANES))
+        make_passes(0, passes, first, True, cells(), None, None, None, None, part)
+        end = min(first + LANES, COLS)
+        currents[:, :, first:end] = part.reshape(passes, ROWS, LANES)[:, :, : end - first]
+    both = np.tensordot(weights, currents[:, :, :COLS], 1)
+    t[:] = both[0]
+    light_part = np.tensordot(weights[0, rounded_from:], currents[rounded_from:, :, :COLS], 1)
+    found[:] = np.abs(both[0]).max(), np.abs(both[0] - both[1]).max(), np.abs(light_part).max()
+
+
+def quick_fields():
+    """Coefficients, in float32 too, and the fields of both types."""
+    scaled = scaled_lines()
+    exact = np.zeros((HIGH + 2) * WIDE * SIDE)
+    exact[WIDE * SIDE : -WIDE * SIDE] = np.abs(normal(HIGH * WIDE * SIDE))
+    return scaled, scaled.astype(np.float32), exact, exact.astype(np.float32)
+
+
+def start_inputs():
+    return 8, np.triu(np.ones((SIDE, SIDE))).ravel(), scaled_lines(), np.zeros((HIGH + 2) * WIDE * SIDE)
+
+
+def turn_inputs():
+    scaled, rounded, exact, field = quick_fields()
+    current = np.zeros(2 * WIDE * SIDE)
+    out = np.zeros(HIGH * SIDE)
+    return scaled, rounded, exact, np.zeros(WIDE * SIDE), current, 0 * field, current.astype(np.float32), out
+
+
+def pairs_inputs():
+    _, rounded, _, field = quick_fields()
+    w, current, out = (np.zeros(count * SIDE, dtype=np.float32) for count in (WIDE, 2 * WIDE, HIGH))
+    return True, False, rounded, w, field, current, out
+
+
+def passes_sum_inputs():
+    others = normal(3, HIGH * SIDE).astype(np.float32)
+    return 16, 2, normal(2, 4), normal(5, HIGH, WIDE), normal(HIGH * SIDE), others, np.zeros(3), np.zeros((ROWS, COLS))
+
+
+def blocks_inputs(allowed=0.0):
+    weights = np.zeros((2, 4))
+    weights[0] = 1.0, 1.01, 1.02, 0.9
+    weights[1, :3] = 1.0, 1.02, 0.8
+    scaled, rounded, exact, field = quick_fields()
+    room = (HIGH + 3 * WIDE) * SIDE
+    light = np.zeros(3 * WIDE * SIDE, dtype=np.float32)
+    outs = np.zeros((3, HIGH * SIDE), dtype=np.float32)
+    return (
+        allowed,
+        weights,
+        scaled,
+        rounded,
+        0 * exact,
+        0 * field,
+        np.zeros(room),
+        light,
+        outs,
+        np.zeros(3),
+        np.zeros((ROWS, COLS)),
+    )
+
+
 def case(kernel, twin, inputs, outputs, rtol=RTOL):
     """Return the record of a kernel that Python can call."""
     return KernelCase(kernel=kernel, call=kernel, twin=twin, inputs=inputs, outputs=outputs, rtol=rtol)
@@ -198,5 +290,12 @@ CROSSBAR = (
     case(_kernels.weigh_passes, weigh_passes, lambda: (0.7, np.zeros(6)), (1,)),
     case(_kernels.sum_passes, sum_passes, sum_inputs, (7,)),
     case(_kernels.closed_form, closed_form, closed_inputs, (5,)),
+    case(_quick_kernels.scale_lines, scale_lines, lambda: (cells(), lines(), np.zeros((5, HIGH, WIDE))), (2,)),
+    case(_quick_kernels.start_block, plain(_quick_kernels.start_block), start_inputs, (3,)),
+    case(_quick_kernels.turn_block, plain(_quick_kernels.turn_block), turn_inputs, (5, 7), 1e-6),
+    case(_quick_kernels.sweep_pairs, plain(_quick_kernels.sweep_pairs), pairs_inputs, (4, 6), 1e-6),
+    case(_quick_kernels.add_passes, plain(_quick_kernels.add_passes), passes_sum_inputs, (6, 7)),
+    case(_quick_kernels.solve_blocks, solve_blocks, blocks_inputs, (9, 10), 1e-6),
+    case(_quick_kernels.solve_blocks, solve_blocks, lambda: blocks_inputs(1.0), (9, 10), 1e-6),
     case(_ladder.solve_ladders, solve_ladders, ladder_inputs, (9,)),
 )

@@ -63,6 +63,8 @@ class Schedule:
     slowest: float
     """Largest eigenvalue that is left, or a bound on it."""
     modes: Modes
+    largest: float = 0.0
+    """What the largest entry of the array is at least [S]."""
 
 
 class LineScratch:
@@ -157,7 +159,9 @@ def prepare_array(g: Floats, wires: Wires, tolerance: float, scratch: LineScratc
     # the largest rate that is left is about the smallest that was found
     highest = min(bound, 1.15 * float(modes.rates[LANES - kept + (kept - 1) // 4]))
     slowest = min(bound, 0.98 * float(modes.rates[-1]) + 0.02)
-    return Schedule(plan_passes(highest, slowest, tolerance), highest, slowest, modes)
+    t = np.empty_like(g)  # closed forms leave sneak paths out
+    _kernels.closed_form(*values, g, t)
+    return Schedule(plan_passes(highest, slowest, tolerance), highest, slowest, modes, float(t.max()))
 
 
 @lru_cache(maxsize=64)
@@ -272,7 +276,7 @@ def solve_block(
         largest, change = _kernels.sum_passes(
             count, first, weights, corrections, modes.driven, modes.sensed, scratch.outs, t
         )
-        error = _estimate(largest, change, schedule.slowest, weights[0])
+        error = _estimate(max(largest, schedule.largest), change, schedule.slowest, weights[0])
         if error <= tolerance or count == MOST_PASSES:
             return count, error
         count = min(count + 2, MOST_PASSES)

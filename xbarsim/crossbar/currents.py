@@ -204,7 +204,7 @@ def solve_currents_report(
     return CurrentReport(**{name: question.shape(values) for name, values in found.items()})
 
 
-def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, threads: int | None) -> Array:
+def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, threads: int | None, tol: float) -> Array:
     """Return the operator of an array driven at one end and sensed at one end: that of a passive array, turned.
 
     Parameters
@@ -215,7 +215,7 @@ def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, thre
         Resistances, even ones.
     layout : Topology
         One with the solver ``operator``.
-    method, threads
+    method, threads, tol
         As in :func:`~xbarsim.crossbar.solve_transfer`.
 
     Returns
@@ -228,14 +228,15 @@ def solve_turned(cells: Array, lines: Lines, layout: Topology, method: str, thre
         slice(None, None, -1 if layout.sense == "near" else 1),
         slice(None, None, -1 if layout.drive == "far" else 1),
     )
-    found: Array = solve_transfer(cells[turn], **vars(lines.wires), method=method, threads=threads, checked=1)[turn]
+    wires = vars(lines.wires)
+    found: Array = solve_transfer(cells[turn], **wires, method=method, threads=threads, checked=1, tol=tol)[turn]
     return found
 
 
 def _multiply_transfer(question: Question, threads: int | None) -> Array:
     """Linear passive array: one operator per array; blocks of vectors have a fixed size."""
     g, lines = question.g, question.lines
-    t = solve_turned(lines.open_cells(g), lines, question.topology, "auto", threads)
+    t = solve_turned(lines.open_cells(g), lines, question.topology, "auto", threads, TOLERANCE)
     vectors = question.vectors
     padded = np.zeros((-(-vectors // VECTOR_BLOCK) * VECTOR_BLOCK, t.shape[1]))
     out = np.empty((len(t), len(padded), t.shape[2]))

@@ -13,13 +13,14 @@ from xbarsim.config.iv import Curve
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.currents import solve_currents, solve_turned
 from xbarsim.crossbar.topology import Topology, find_topology
+from xbarsim.crossbar.transfer import COARSE
 from xbarsim.errors import ConfigError
 
 Floats = NDArray[np.float64]
 
 
 def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, method: str, threads: int | None) -> Floats:
-    """Solve arrays of ohmic cells for the operator of any topology that has one.
+    """Solve arrays of ohmic cells for the operator of any topology that has one, to 1e-8 of its largest entry.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
     if method == "ideal" or not (layout.is_linear or lines.has_losses(layout)):
         return cells
     if layout.solver == "operator" and not lines.uneven:
-        return solve_turned(cells, lines, layout, method, threads)
+        return solve_turned(cells, lines, layout, method, threads, COARSE)
     if not layout.is_linear:
         raise ConfigError(f"topology: {layout.name} depends on its inputs, so there is no operator for all inputs")
     if method == "closed_form":

@@ -7,6 +7,7 @@ circuit is linear, so one matrix for each programmed array determines the sensed
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,18 +16,32 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim._simd import LANES
 from xbarsim.crossbar import _kernels
 from xbarsim.crossbar._direct import solve_directly
 from xbarsim.crossbar._iteration import iterate_stack
+from xbarsim.crossbar._quick import solve_quickly
 from xbarsim.crossbar.certificate import Certificate, certify, estimate_error
 from xbarsim.crossbar.wires import Wires, check_conductance, check_threads
 from xbarsim.errors import ConfigError, SolverError
+from xbarsim.limits import check_memory
 
 METHODS = ("auto", "exact", "closed_form", "ideal")
 TOLERANCE = 5e-10
 """Error estimate that the exact operator has to reach, relative to its largest entry [-]."""
 EXACT = 1e-9
 """Error of an entry, relative to the largest, above which an operator is not considered exact [-]."""
+COARSE = 1e-8
+"""Tolerance from which on passes behind the first are made in float32 where wires are weak [-]."""
+SPREAD = 0.7
+"""What certificates see of an error that entries have by chance, relative to the largest entry's, over the root of the
+rows. Measured: 0.5 to 0.9 [-]."""
+MOST_OPERATIONS = 1e13
+"""Operations of a block elimination above which an array is refused: some minutes, at 1300 x 1300. Our choice [-]."""
+RATE_HZ = 2e10
+"""Operations of LAPACK in a second, for the time that messages name: one core with AVX-512. Our choice [1/s]."""
+CELL_BYTES = 16 + 8 * (3 * 2 + LANES)
+"""Memory for a cell: conductance, operator, eliminated lines, and a field of one worker [bytes]."""
 LARGEST = 1e100
 """Largest product of the conductance of a line and a resistance; arrays above it are refused [-]."""
 SHARED = 1 << 16
@@ -68,6 +83,7 @@ def solve_transfer(
     method: str = "auto",
     threads: int | None = None,
     checked: int | None = None,
+    tol: float = TOLERANCE,
 ) -> NDArray[np.float64]:
     """Compute the transfer operator of arrays of ohmic cells with resistive wires.
 
@@ -84,6 +100,9 @@ def solve_transfer(
     checked : int, optional
         Number of arrays, from the first one on, whose exact operator is checked by its certificate, and solved again by
         block elimination where that proves it wrong; all by default.
+    tol : float
+        Largest error of an entry, relative to the largest entry [-]. From 1e-8 on, weak wires are solved in a third of
+        the time, and a checked array whose bound is above it is solved again.
 
     Returns
     -------
@@ -95,16 +114,20 @@ def solve_transfer(
     ShapeError
         If ``g`` is not real, finite, zero or more and (..., rows, cols).
     ConfigError
-        If a resistance is negative or not finite, or the method is unknown.
+        If a resistance is negative or not finite, the method is unknown, or ``tol`` is not from 5e-10 to below
+        1; or if an array does not fit the memory of this machine.
     SolverError
-        If neither iteration nor elimination gives a physically possible result, or one that its certificate accepts.
+        If neither iteration nor elimination gives a physically possible result, or one that its certificate accepts,
+        or elimination of a large array would take more than minutes.
     """
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
     stack = _check(g, method, threads)
     if checked is not None and not (isinstance(checked, (int, np.integer)) and checked >= 0):
         raise ConfigError(f"checked: {checked!r} is not a number of arrays of zero or more")
+    if not (isinstance(tol, (int, float, np.number)) and TOLERANCE <= tol < 1):
+        raise ConfigError(f"tol: {tol!r} is not between {TOLERANCE:g} and 1")
     count = len(stack) if checked is None else min(int(checked), len(stack))
-    return _solve(stack, wires, method, threads or numba.get_num_threads(), count).t.reshape(np.shape(g))
+    return _solve(stack, wires, method, threads or numba.get_num_threads(), count, float(tol)).t.reshape(np.shape(g))
 
 
 def solve_transfer_report(
@@ -144,7 +167,7 @@ def solve_transfer_report(
     stack = _check(g, method, threads)
     shape = np.shape(g)
     threads = threads or numba.get_num_threads()
-    t, used, certificate, passes = _solve(stack, wires, method, threads, len(stack))
+    t, used, certificate, passes = _solve(stack, wires, method, threads, len(stack), TOLERANCE)
     certificate = certify(stack, wires, t, threads) if certificate is None else certificate
     errors = certificate.bound
     if used == "ideal" or (used == "closed_form" and wires.has_word_lines and wires.has_bit_lines):
@@ -179,8 +202,8 @@ class _Solved(NamedTuple):
     """Largest number of passes."""
 
 
-def _solve(g: Floats, wires: Wires, method: str, threads: int, checked: int) -> _Solved:
-    """Solve a stack, and check the first ``checked`` arrays; those that fail are solved again by block elimination."""
+def _solve(g: Floats, wires: Wires, method: str, threads: int, checked: int, tol: float) -> _Solved:
+    """Solve a stack, and check the first ``checked`` arrays; those that fail are solved again by a more exact way."""
     if method == "ideal":
         return _Solved(g.copy(), "ideal", None, 0)
     ohm = max(wires.r_wl_ohm + wires.r_source_ohm, wires.r_bl_ohm + wires.r_sink_ohm)
@@ -190,7 +213,29 @@ def _solve(g: Floats, wires: Wires, method: str, threads: int, checked: int) -> 
         )
     if method == "closed_form" or not (wires.has_word_lines and wires.has_bit_lines):
         return _Solved(_solve_closed_form(g, wires, threads), "closed_form", None, 0)
+    rows, cols = g.shape[1:]
+    check_memory(
+        rows * cols * CELL_BYTES, f"g: the operator of {rows} x {cols} cells",
+        "give smaller arrays, or method='closed_form', whose error solve_transfer_report estimates",
+    )  # fmt: skip
     t = np.empty_like(g)
+    if tol < COARSE:
+        return _iterate(g, wires, threads, checked, t)
+    each = tol / max(SPREAD * math.sqrt(g.shape[1]), 1.0)
+    passes, error = solve_quickly(g, wires, each, threads, t)
+    certificate = certify(g[:checked], wires, t[:checked], threads)
+    good = (error <= each) & _is_passive(g, t)
+    good[:checked] &= certificate.bound <= tol
+    rest = np.flatnonzero(~good)
+    if not len(rest):
+        return _Solved(t, "line_iteration", certificate, int(passes.max(initial=0)))
+    again = _iterate(g[rest], wires, threads, int(np.count_nonzero(rest < checked)), np.empty_like(g[rest]))
+    t[rest] = again.t
+    return _Solved(t, again.method, certify(g[:checked], wires, t[:checked], threads), again.passes)
+
+
+def _iterate(g: Floats, wires: Wires, threads: int, checked: int, t: Floats) -> _Solved:
+    """Solve a stack by line iteration to ``TOLERANCE``, and by block elimination where that fails."""
     passes, error = iterate_stack(g, wires, TOLERANCE, threads, t)
     failed = np.flatnonzero(~((error <= TOLERANCE) & _is_passive(g, t))).tolist()
     _eliminate(g, failed, wires, threads, t, error)
@@ -212,6 +257,15 @@ def _eliminate(g: Floats, chosen: list[int], wires: Wires, threads: int, t: Floa
     """Solve the ``chosen`` arrays by block elimination; ``error`` (arrays,) is what line iteration came to [-]."""
     if not chosen:
         return
+    short, long = sorted(g.shape[1:])
+    operations = long * short**2 * (7 / 3 * short + long)
+    if operations > MOST_OPERATIONS:
+        minutes, gigabytes = operations / RATE_HZ / 60, 40 * g[0].size / 1e9
+        raise SolverError(
+            f"g: array {chosen[0]}: line iteration came to {error[chosen[0]]:.0e} of the largest entry, and block "
+            f"elimination of {short} x {long} cells would take about {minutes:,.0f} minutes and {gigabytes:.1f} GB; "
+            "give arrays of up to 1300 x 1300, lower resistances, or method='closed_form'"
+        )
     solve_directly(g, chosen, wires, threads, t)
     for array, good in zip(chosen, _is_passive(g[chosen], t[chosen]), strict=True):
         if not good:
