@@ -137,15 +137,36 @@ def _pack(array: Any, index: Any, lanes: Any, marks: Any) -> Definition:
     return types.intp(array, types.intp, lanes, marks), generate
 
 
-def _pick_byte(x: Any, place: Any) -> Definition:
-    result = Lanes(types.int32, x.count)
+def _deal_bytes(array: Any, index: Any, x: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        stored = lane_vector(types.uint8, 8 * x.count)
+        places = [8 * lane + byte for byte in range(8) for lane in range(x.count)]
+        value = builder.bitcast(args[2], stored)
+        wanted = ir.Constant(lane_vector(types.int32, len(places)), places)
+        value = builder.shuffle_vector(value, ir.Constant(stored, ir.Undefined), wanted)
+        builder.store(value, builder.bitcast(array_place(context, builder, array, args), stored.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, x), generate
+
+
+def _load_bytes(array: Any, index: Any, like: Any) -> Definition:
+    result = Lanes(types.int32, like.count)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        shift = builder.mul(args[1], ir.IntType(64)(8))
-        bits = builder.trunc(builder.lshr(args[0], splat_lanes(builder, shift, x.vector)), result.vector)
-        return builder.and_(bits, ir.Constant(result.vector, [255] * x.count))
+        stored = lane_vector(types.uint8, like.count)
+        value = builder.load(builder.bitcast(array_place(context, builder, array, args), stored.as_pointer()))
+        value.align = 1
+        return builder.zext(value, result.vector)
 
-    return result(x, types.intp), generate
+    return result(array, types.intp, like), generate
+
+
+def _widen(x: Any, like: Any) -> Definition:
+    result = Lanes(like.dtype, x.count)
+    if x.dtype == like.dtype:
+        return result(x, like), lambda _, __, ___, args: args[0]
+    return result(x, like), lambda _, builder, __, args: builder.sext(args[0], result.vector)
 
 
 def _peek(array: Any, index: Any) -> Definition:
@@ -260,11 +281,12 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 
 CODE: dict[str, Callable[..., Definition]] = {
     "address": _address, "point": _point, "zeros": _zeros, "load": _load, "store": _store, "pack": _pack,
-    "pick_byte": _pick_byte, "peek": _peek, "poke": _poke, "lane_count": _lane_count, "fill": _fill,
-    "spread": _spread, "add": _binary("fadd", "add"), "add_clipped": _add_clipped, "multiply": _binary("fmul", "mul"),
+    "deal_bytes": _deal_bytes, "load_bytes": _load_bytes, "peek": _peek, "poke": _poke, "lane_count": _lane_count,
+    "fill": _fill, "spread": _spread, "add": _binary("fadd", "add"), "add_clipped": _add_clipped,
+    "multiply": _binary("fmul", "mul"),
     "divide": _divide, "scale": _scale, "multiply_add": _multiply_add, "shorten": _shorten,
     "round_even": _unary("rint"), "count_above": _count_above, "square_root": _unary("sqrt"), "smaller": _select("<"),
     "larger": _select(">"), "to_float": _convert(types.float32), "to_int32": _convert(types.int32),
-    "to_int64": _convert(types.int64),
+    "widen": _widen,
 }  # fmt: skip
 """Name of an operation -> types of its arguments to a signature and a generator of code."""

@@ -1,8 +1,9 @@
 """Extensions of Numba: compile flags, a cache of machine code, and a type for vector lanes.
 
-``kernel`` is for sequential code, ``parallel_kernel`` for code whose ``prange`` iterations write disjoint
-outputs, ``inlined`` for helpers of hot loops that must leave no call behind (a call spills vector registers, and
-counts a reference for every array that it is handed). All release the interpreter lock and cache machine code on disk.
+``kernel`` is for sequential code, ``separate_kernel`` for code that has the bits of NumPy, ``parallel_kernel`` for
+code whose ``prange`` iterations write disjoint outputs, ``inlined`` for helpers of hot loops that must leave no call
+behind (a call spills vector registers, and counts a reference for every array that it is handed). All release the
+interpreter lock and cache machine code on disk.
 Division by zero follows IEEE instead of raising, so kernels stay vectorisable; wrappers check inputs before they call.
 
 ``fastmath`` is off: it breaks ``isnan`` and lets the compiler reorder sums, so that the same input could
@@ -98,7 +99,7 @@ class KernelCache(FunctionCache):
         self._cache_file = KernelIndex(self._cache_path, self._impl.filename_base, stamp)
 
 
-def _make_decorator(**flags: bool) -> Callable[[Function], Function]:
+def _make_decorator(**flags: Any) -> Callable[[Function], Function]:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, **flags}
     decorate = numba.njit(**options)
 
@@ -113,6 +114,7 @@ def _make_decorator(**flags: bool) -> Callable[[Function], Function]:
 
 
 kernel = _make_decorator()
+separate_kernel = _make_decorator(fastmath=False)
 parallel_kernel = _make_decorator(parallel=True)
 inlined = _make_decorator(forceinline=True)
 

@@ -173,9 +173,14 @@ def count_above(x: Vector, y: Vector) -> int:
     return int(np.count_nonzero(x > y))
 
 
-def pick_byte(x: Vector, place: int) -> Vector:
-    """Return a byte of every lane of uint64, the lowest for place 0, as int32."""
-    return ((x >> np.uint64(8 * place)) & np.uint64(255)).astype(np.int32)
+def deal_bytes(array: Array, index: Index, x: Vector) -> None:
+    """Store the bytes of lanes of uint64 into an array of uint8: the lowest of all lanes, the next of all lanes, ..."""
+    store(array, index, x.view(np.uint8).reshape(-1, 8).T.ravel())
+
+
+def load_bytes(array: Array, index: Index, like: Vector) -> Vector:
+    """Load as many values of an array of uint8 as ``like`` has, as int32."""
+    return load(array, index, like).astype(np.int32)
 
 
 def to_float(x: Vector) -> Vector:
@@ -188,18 +193,18 @@ def to_int32(x: Vector) -> Vector:
     return x.astype(np.int32)
 
 
-def to_int64(x: Vector) -> Vector:
-    """Convert lanes to int64; floats are cut toward zero."""
-    return x.astype(np.int64)
+def widen(x: Vector, like: Vector) -> Vector:
+    """Convert integer lanes to the type of others, which has as many bits or more."""
+    return x.astype(like.dtype)
 
 
 # --- compiled ------------------------------------------------------------------------------------------------------
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     plain: CODE[plain.__name__]
     for plain in (
-        address, point, zeros, load, store, pack, pick_byte, peek, poke, lane_count, fill, spread, add, add_clipped,
-        multiply, divide, scale, multiply_add, shorten, round_even, count_above, square_root, smaller, larger,
-        to_float, to_int32, to_int64,
+        address, point, zeros, load, store, pack, deal_bytes, load_bytes, peek, poke, lane_count, fill, spread, add,
+        add_clipped, multiply, divide, scale, multiply_add, shorten, round_even, count_above, square_root, smaller,
+        larger, to_float, to_int32, widen,
     )
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""

@@ -155,7 +155,8 @@ def scratch(kind, is_noisy=True, total=None):
     entries = 8 * 256 * WIDE
     return FusedScratch(
         starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + LANES, dtype=np.int32),
-        words=np.zeros(LANES, dtype=np.uint64), places=np.arange(LANES, dtype=np.int32) * 256,
+        words=np.zeros(LANES, dtype=np.uint64), dealt=np.zeros(8 * LANES, dtype=np.uint8),
+        places=np.arange(LANES, dtype=np.int32) * 256,
         cells=np.zeros(16 * WIDE, dtype=kind), noise_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
         shot_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
         table=np.zeros(entries, dtype=kind),
@@ -172,7 +173,7 @@ def forgetful(kernel, place):
 
     def call(*arguments):
         kernel(*arguments)
-        for array in (arguments[place].starts, arguments[place].rows, arguments[place].words):
+        for array in (arguments[place].starts, arguments[place].rows, arguments[place].words, arguments[place].dealt):
             array[:] = 0
 
     return call

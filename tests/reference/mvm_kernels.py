@@ -176,13 +176,13 @@ def read_product_inputs():
     return reads(2), ADC, fine(), added, None, 1, WIDE, WIDE, weights()[1], values, memory.cells, memory, out()
 
 
-def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None):
+def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None, sums=np.int64):
     is_noisy = added is not None
     memory = scratch(kind, is_noisy, total)
-    unit_codes = np.zeros((2, VECTORS, UNITS), dtype=np.int64)
+    unit_codes = np.zeros((2, VECTORS, UNITS), dtype=sums)
     return (
         reads(dac_bits), given, cells(is_noisy), ADC, finer, added, seen, weights(), BLOCKS, unit_weights(), memory,
-        out(), unit_codes,
+        out().astype(sums), unit_codes,
     )  # fmt: skip
 
 
@@ -216,7 +216,8 @@ MVM = (
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(2, inputs(), np.int16, errors(), None, total=np.int16), (11, 12), multiply_call,
+        lambda: driver_inputs(2, inputs(), np.int16, errors(), None, total=np.int16, sums=np.int32), (11, 12),
+        multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,

@@ -7,7 +7,7 @@ from reference.kernel_case import KernelCase
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, address, zeros
-from xbarsim.network import _kernels, _scales
+from xbarsim.network import _codes, _kernels, _scales
 
 DEPTH, OUTPUTS, GROUPS, WINDOWS = 5, 6, 2, 27
 STEP = 100
@@ -120,7 +120,55 @@ def bins(*numbers):
     return (centres, rng().integers(1, 99, 50).astype(float), *numbers)
 
 
+def quantize_values(x, scale, zero_point, low, high, codes):
+    """Round value by value; NaN is any code."""
+    codes[:] = np.clip(np.nan_to_num(np.rint(x / scale) + zero_point), low, high)
+    return bool(np.isnan(x).any())
+
+
+def values_to_round(kind, *numbers):
+    """Values some of which are halfway between two codes, or beyond them."""
+    found = (np.arange(-40, 40) * 0.25).astype(np.float32)
+    return (found, np.float32(0.5), *map(np.float32, numbers), np.zeros(80, dtype=kind))
+
+
+def dequantize_sums(sums, strides, unit, taken, scale, bias, out):
+    """Compute value by value in float64."""
+    images, outputs, places = out.shape
+    for b in range(images):
+        for n in range(outputs):
+            for p in range(places):
+                total = float(sums[b * outputs * places + n * strides[0] + p * strides[1]])
+                out[b, n, p] = (total * unit - taken[n]) * scale[n] + bias[n]
+
+
+def sums_to_scale(kind, strides):
+    """Sums of two images, three outputs and 70 places."""
+    sums = rng().integers(-9999, 9999, 2 * 3 * 70).astype(kind)
+    taken, scale, bias = rng().normal(0.0, 9.0, (3, 3))
+    return sums, strides, 0.37, taken, scale, bias, np.zeros((2, 3, 70), dtype=np.float32)
+
+
 NETWORK = (
+    *(
+        KernelCase(
+            kernel=_codes.quantize_values, call=_codes.quantize_values, twin=quantize_values, inputs=inputs,
+            outputs=(5,), rtol=0,
+        )
+        for inputs in (
+            lambda: values_to_round(np.uint8, 3, 0, 15), lambda: values_to_round(np.int16, 0, -8, 7),
+        )
+    ),
+    *(
+        KernelCase(
+            kernel=_codes.dequantize_sums, call=_codes.dequantize_sums, twin=dequantize_sums, inputs=inputs,
+            outputs=(6,), rtol=0,
+        )
+        for inputs in (
+            lambda: sums_to_scale(np.int64, (70, 1)), lambda: sums_to_scale(np.int32, (1, 3)),
+            lambda: sums_to_scale(np.float64, (70, 1)),
+        )
+    ),
     *(
         KernelCase(
             kernel=_scales.sum_errors,
@@ -175,4 +223,4 @@ NETWORK = (
         )
         for inputs in (layer, scattered, lambda: layer(np.float64), lambda: layer(np.int64))
     ),
-)
+)  # fmt: skip

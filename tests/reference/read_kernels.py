@@ -21,7 +21,7 @@ def split_values(reads, codes, begin, end, values):
 
 def weighed_plain(reads, inputs, r, given, memory):
     """List rows, then count and add those of every read."""
-    loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
+    loops.list_rows(reads, inputs, r, memory.starts, memory.rows, together=1)
     for read in range(inputs.bases.size * reads.shifts.size):
         listed = memory.rows[memory.starts[read] : memory.starts[read + 1]]
         total = int(memory.bends.load_table[listed].sum())
@@ -38,7 +38,7 @@ def cleared(kernel):
         kernel(reads, inputs, r, *rest)
         memory = rest[-1]
         memory.rows[memory.starts[inputs.bases.size * reads.shifts.size] :] = 0
-        memory.words[:] = 0
+        memory.words[:] = memory.dealt[:] = 0
 
     return call
 

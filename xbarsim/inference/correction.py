@@ -62,7 +62,9 @@ class CorrectedMachine:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
         return self.machine.mean_level
 
-    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> NDArray[np.float64]:
+    def accumulate(
+        self, codes: Codes, *, first_image: int = 0, threads: int = 1, is_raw: bool = False
+    ) -> NDArray[np.float64]:
         """Return corrected results, float64 in units of the layer's ADC step; see :meth:`Machine.accumulate`."""
         shape = self.quantized.along_outputs
         acc = self.machine.accumulate(codes, first_image=first_image, threads=threads)

@@ -57,7 +57,7 @@ class EpitomeMachine:
         sizes = [engine.rows for engine in self.engines]
         return float(np.average([engine.programmed.mean_level for engine in self.engines], weights=sizes))
 
-    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1, is_raw: bool = False) -> Sums:
         """Multiply quantised inputs with the programmed epitome, round by round; see :meth:`Machine.accumulate`."""
         rounds = self.tables.round_count
         first = first_image * self.plan.windows * rounds

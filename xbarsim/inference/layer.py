@@ -62,12 +62,12 @@ class LayerMachine:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
         return float(np.mean([block.engine.programmed.mean_level for block in self.blocks]))
 
-    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1, is_raw: bool = False) -> Sums:
         """Multiply quantised inputs with the programmed weights; see :meth:`Machine.accumulate`."""
         first = first_image * self.plan.windows
         if not self.node.has_kernel:
             vectors = codes.reshape(-1, codes.shape[-1])
-            result = self.blocks[0].engine.multiply(vectors, first_vector=first, threads=threads)
+            result = self.blocks[0].engine.multiply(vectors, first_vector=first, threads=threads, is_raw=is_raw)
             return result.reshape(*codes.shape[:-1], -1)
         parts = [
             block.engine.convolve(
@@ -77,6 +77,7 @@ class LayerMachine:
                 row_order=self._row_order,
                 first_vector=first,
                 threads=threads,
+                is_raw=is_raw,
             )
             for block in self.blocks
         ]

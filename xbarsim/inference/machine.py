@@ -17,7 +17,7 @@ from xbarsim.mvm import Statistics
 from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
 
 Codes = NDArray[np.integer[Any]]
-Sums = NDArray[np.int64] | NDArray[np.float64]
+Sums = NDArray[np.int32] | NDArray[np.int64] | NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
 
 
@@ -48,7 +48,7 @@ class Machine(Protocol):
     def mean_level(self) -> float:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
 
-    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1) -> Sums:
+    def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1, is_raw: bool = False) -> Sums:
         """Multiply quantised inputs with the programmed weights.
 
         Parameters
@@ -59,6 +59,8 @@ class Machine(Protocol):
             Index of the first image within the run; it keys the noise of single reads, so that batches do not.
         threads : int
             Threads within the engine.
+        is_raw : bool
+            Whether int32 and any order in memory are returned where they save a copy.
 
         Returns
         -------
@@ -160,5 +162,5 @@ def run_machine(machine: Machine, x: Floats, *, first_image: int = 0, threads: i
         Output activations.
     """
     codes = quantize_input(machine.quantized, x)
-    sums = machine.accumulate(codes, first_image=first_image, threads=threads)
+    sums = machine.accumulate(codes, first_image=first_image, threads=threads, is_raw=True)
     return dequantize_output(machine.quantized, sums, machine.lsb)

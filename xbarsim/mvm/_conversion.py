@@ -30,7 +30,7 @@ from xbarsim._simd import (
     store,
     to_float,
     to_int32,
-    to_int64,
+    widen,
     zeros,
 )
 from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, Survey, SurveyPlaces
@@ -268,16 +268,17 @@ def convert(
 @inlined
 def shift_add(
     codes: Array, v: int, target: int, plane_weights: NDArray[np.int32], lanes: NDArray[np.int32],
-    out: NDArray[np.int64], padded: int,
+    out: Array, padded: int,
 ) -> None:  # fmt: skip
-    """Add weighted codes, int32 lanes, to the outputs of vector v."""
+    """Add weighted codes, int32 lanes, to the outputs of vector v, in their type."""
     quarter = zeros(plane_weights, LANES)
     store(lanes, 0, codes)
     output = target % padded
     for k in range(0, lane_count(codes), LANES):
         at = v * padded + output
-        part = multiply(to_int64(load(lanes, k, quarter)), to_int64(load(plane_weights, target + k, quarter)))
-        store(out, at, add(load(out, at, quarter), part))
+        held = load(out, at, quarter)
+        code, weight = load(lanes, k, quarter), load(plane_weights, target + k, quarter)
+        store(out, at, add(held, multiply(widen(code, held), widen(weight, held))))
         output += LANES
         if output == padded:
             output = 0

@@ -50,7 +50,18 @@ from xbarsim.mvm._conversion import (
 )  # fmt: skip
 from xbarsim.mvm._curves import bend_product, copy_own, multiply_parts, point_curves, sum_table, tabulate_own
 from xbarsim.mvm._reads import copy_noise, list_reads, multiply_rows, round_cells, split_values, weigh_values
-from xbarsim.mvm._records import MOST_TABLE_BITS, Cells, Errors, Fine, FusedScratch, Inputs, Range, Reads, Survey
+from xbarsim.mvm._records import (
+    MOST_TABLE_BITS,
+    TOGETHER,
+    Cells,
+    Errors,
+    Fine,
+    FusedScratch,
+    Inputs,
+    Range,
+    Reads,
+    Survey,
+)
 
 # --- tables ------------------------------------------------------------------------------------------------------
 
@@ -81,7 +92,7 @@ def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Arr
 def read_tables(
     reads: Reads, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int,
     target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, load_zero: Vector,
-    scratch: FusedScratch, out: NDArray[np.int64],
+    scratch: FusedScratch, out: Array,
 ) -> None:  # fmt: skip
     """Add table rows, convert and shift-add, for every vector."""
     width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
@@ -103,10 +114,13 @@ def read_tables(
                 continue
             x, variance = zero, noise_zero
             if fine is None:
-                for i in range(first, last):
-                    x = add(x, load(table, peek(rows, i) * width, zero))
-                    if has_variance:
-                        variance = add(variance, load(noise_table, peek(rows, i) * width, noise_zero))
+                i = first
+                while i < last:
+                    for k in range(TOGETHER):
+                        x = add(x, load(table, peek(rows, i + k) * width, zero))
+                        if has_variance:
+                            variance = add(variance, load(noise_table, peek(rows, i + k) * width, noise_zero))
+                    i += TOGETHER
                 y = to_float(x)
             else:
                 if has_variance:
@@ -132,7 +146,7 @@ def read_tables(
 def read_products(
     reads: Reads, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int,
     target: int, plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array, zero: Vector,
-    scratch: FusedScratch, out: NDArray[np.int64],
+    scratch: FusedScratch, out: Array,
 ) -> None:  # fmt: skip
     """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
     width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
@@ -185,7 +199,7 @@ def read_products(
 def tabulate_and_read(
     reads: Reads, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int,
     column: int, target: int, plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, load_zero: Vector,
-    scratch: FusedScratch, out: NDArray[np.int64],
+    scratch: FusedScratch, out: Array,
 ) -> None:  # fmt: skip
     """Tabulate some columns of one row block and read them for every vector."""
     begin, end = cells.row_starts[r], cells.row_starts[r + 1]
@@ -209,7 +223,7 @@ def tabulate_and_read(
 def multiply_tables(
     reads: Reads, inputs: Inputs, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None,
     survey: Survey | None, plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
-    scratch: FusedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
+    scratch: FusedScratch, out: Array, unit_codes: Array,
 ) -> None:  # fmt: skip
     """Multiply a block of vectors, as bit planes, by some columns of every row block.
 
@@ -244,7 +258,7 @@ def multiply_tables(
 def multiply_products(
     reads: Reads, codes: Array, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None,
     survey: Survey | None, plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
-    scratch: FusedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
+    scratch: FusedScratch, out: Array, unit_codes: Array,
 ) -> None:  # fmt: skip
     """As :func:`multiply_tables`, from plain codes and without tables."""
     zero = zeros(scratch.sums, WIDE)

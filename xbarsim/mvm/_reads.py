@@ -12,19 +12,20 @@ from xbarsim._simd import (
     Vector,
     add,
     address,
+    deal_bytes,
     fill,
     lane_count,
     load,
+    load_bytes,
     multiply,
     pack,
     peek,
-    pick_byte,
     poke,
     round_even,
     store,
     zeros,
 )
-from xbarsim.mvm._records import BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
+from xbarsim.mvm._records import TOGETHER, BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
 
 
 @inlined
@@ -38,12 +39,15 @@ def list_rows(reads: Reads, inputs: Inputs, r: int, scratch: FusedScratch) -> No
     """List, read by read, the table rows of the groups of row block r whose inputs are not all zero.
 
     A group is ``8 // dac_bits`` rows; bit k + b * (rows of a group) of its table row is bit b of the input of its
-    row k. Read (v, t) owns ``rows[starts[v * streams + t]]`` up to the next start.
+    row k. Read (v, t) owns ``rows[starts[v * streams + t]]`` up to the next start: ``TOGETHER`` or a multiple, filled
+    up with row 0, which holds zeros, so that few branches depend on their number.
     """
     planes, bases, offsets = address(inputs.planes), inputs.bases, address(inputs.offsets)
     shifts, widths, dac_bits = reads.shifts, reads.widths, reads.dac_bits
     words, places, starts = scratch.words, address(scratch.places), scratch.starts
-    rows, gathered, none = address(scratch.rows), address(words), zeros(words, LANES)
+    rows, dealt = address(scratch.rows), address(scratch.dealt)
+    gathered, none = address(words), zeros(words, LANES)
+    no_rows = zeros(scratch.places, LANES)
     members = 8 // dac_bits
     parts = 8 // members
     mask = (1 << members) - 1
@@ -62,10 +66,14 @@ def list_rows(reads: Reads, inputs: Inputs, r: int, scratch: FusedScratch) -> No
                 if held != word:
                     held = word
                     for q in range(begin, end):
-                        words[q - begin] = peek(planes, bases[v] + word + peek(offsets, q))
+                        poke(gathered, q - begin, peek(planes, bases[v] + word + peek(offsets, q)))
+                    for q in range(0, end - begin, LANES):
+                        deal_bytes(dealt, 8 * q, load(gathered, q, none))
                 for q in range(0, end - begin, LANES):
-                    entry_lanes = pick_byte(load(gathered, q, none), byte)
+                    entry_lanes = load_bytes(dealt, 8 * q + LANES * byte, none)
                     n += pack(rows, n, add(entry_lanes, load(places, q, entry_lanes)), entry_lanes)
+                store(rows, n, no_rows)
+                n = -(-n // TOGETHER) * TOGETHER
                 continue
             for q in range(begin, end):
                 for part in range(parts):
@@ -75,6 +83,8 @@ def list_rows(reads: Reads, inputs: Inputs, r: int, scratch: FusedScratch) -> No
                         entry |= ((byte_of_bit >> (part * members)) & mask) << (members * b)
                     scratch.rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
                     n += entry != 0
+            store(rows, n, no_rows)
+            n = -(-n // TOGETHER) * TOGETHER
     starts[read] = n
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 MOST_TABLE_BITS = 2
 """Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
+TOGETHER = 4
+"""Table rows that are added without a branch between them [-]."""
 
 
 class Reads(NamedTuple):
@@ -208,13 +210,15 @@ class BendScratch(NamedTuple):
 class FusedScratch(NamedTuple):
     """Working memory of one thread.
 
-    ``words`` and ``places`` hold the inputs and the first table rows of groups, in whole registers; ``total`` is empty
-    and has the type in which rows of ``table`` are added.
+    ``words`` and ``places`` hold the inputs and the first table rows of groups, in whole registers, ``dealt`` the bytes
+    of the inputs of ``LANES`` groups, bit by bit; ``total`` is empty and has the type in which rows of ``table`` are
+    added.
     """
 
     starts: NDArray[np.int64]
     rows: NDArray[np.int32]
     words: NDArray[np.uint64]
+    dealt: NDArray[np.uint8]
     places: NDArray[np.int32]
     cells: NDArray[Any]
     noise_cells: NDArray[np.float32]

@@ -76,7 +76,7 @@ def split_whole(
 def read_sums(
     adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int, target: int,
     plane_weights: NDArray[np.int32], values: NDArray[np.float32], spreads: NDArray[np.float32], part: Array,
-    zero: Vector, scratch: FusedScratch, totals: NDArray[np.float32], out: NDArray[np.int64],
+    zero: Vector, scratch: FusedScratch, totals: NDArray[np.float32], out: Array,
 ) -> None:  # fmt: skip
     """Multiply four inputs at a time by some columns, convert and shift-add."""
     width, padded, count = lane_count(zero), out.shape[1], out.shape[0]
@@ -126,7 +126,7 @@ def read_sums(
 def multiply_sums(
     inputs: WholeInputs, cells: Cells, adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None,
     plane_weights: NDArray[np.int32], blocks: NDArray[np.int64], unit_weights: NDArray[np.int32],
-    scratch: FusedScratch, own: SummedScratch, out: NDArray[np.int64], unit_codes: NDArray[np.int64],
+    scratch: FusedScratch, own: SummedScratch, out: Array, unit_codes: Array,
 ) -> None:  # fmt: skip
     """Multiply a block of inputs by some columns of every row block; as ``_kernels.multiply_products``."""
     zero, quarter = zeros(scratch.sums, WIDE), zeros(scratch.sums, LANES)

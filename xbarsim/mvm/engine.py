@@ -128,8 +128,9 @@ class Engine:
         )
 
     def multiply(
-        self, codes: ArrayLike, *, first_vector: int = 0, method: str = "auto", threads: int | None = None
-    ) -> NDArray[Any]:
+        self, codes: ArrayLike, *, first_vector: int = 0, method: str = "auto", threads: int | None = None,
+        is_raw: bool = False,
+    ) -> NDArray[Any]:  # fmt: skip
         """Multiply vectors by the matrix as the hardware does.
 
         Parameters
@@ -144,6 +145,8 @@ class Engine:
             nothing rounds, clips or adds).
         threads : int, optional
             Threads to use; the result does not depend on it.
+        is_raw : bool
+            Whether int32 is returned where it holds every result.
 
         Returns
         -------
@@ -164,7 +167,8 @@ class Engine:
         if chosen == "collapsed":
             result = self._take_off(multiply_collapsed(matrix, x))
             return result if self.adc.is_ideal else np.rint(result).astype(np.int64)
-        return self._take_off(multiply_fused(matrix, self._vectors(matrix, x), threads))
+        result = self._take_off(multiply_fused(matrix, self._vectors(matrix, x), threads))
+        return result if is_raw else np.ascontiguousarray(result, dtype=np.result_type(result, np.int64))
 
     def convolve(
         self,
@@ -179,6 +183,7 @@ class Engine:
         first_vector: int = 0,
         method: str = "auto",
         threads: int | None = None,
+        is_raw: bool = False,
     ) -> NDArray[Any]:
         """Convolve images with the kernels stored in the matrix.
 
@@ -195,6 +200,8 @@ class Engine:
             ``auto`` is the former for ``mapping.rows: packed``.
         first_vector, method, threads : int, str, int
             As in :meth:`multiply`; vectors are windows.
+        is_raw : bool
+            Whether int32 and any order in memory are returned where they save a copy.
 
         Returns
         -------
@@ -221,11 +228,13 @@ class Engine:
                         first_vector=first_vector + i * windows,
                         method=chosen,
                         threads=threads,
+                        is_raw=is_raw,
                     )
                     for i in range(0, max(len(x), 1), step)
                 ]
             )
-        return np.ascontiguousarray(result.reshape(len(x), height, width, self.outputs).transpose(0, 3, 1, 2))
+        result = result.reshape(len(x), height, width, self.outputs).transpose(0, 3, 1, 2)
+        return result if is_raw else np.ascontiguousarray(result, dtype=np.result_type(result, np.int64))
 
     def choose_method(self, method: str = "auto") -> str:
         """Return the method that :meth:`multiply` takes for ``method``."""

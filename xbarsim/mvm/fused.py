@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records, _summed
-from xbarsim.mvm._records import MOST_TABLE_BITS
+from xbarsim.mvm._records import MOST_TABLE_BITS, TOGETHER
 from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
@@ -112,6 +112,16 @@ class FusedMatrix:
         reads = vectors * len(self.streams)
         return 1.5 * self.entries + 1.5 * reads * self.groups < reads * self.most_rows
 
+    @cached_property
+    def sum_type(self) -> type[Any]:
+        """Type that holds every result: int32, or int64 where codes could add up to more."""
+        recipe, adc, errors = self.recipe, self.adc, self.errors
+        largest = max(-adc.lowest, adc.highest)
+        if errors is not None and errors.levels.counts.size:
+            largest = int(np.abs(errors.levels.counts).max())
+        codes = largest * int(np.abs(self.streams.weights).sum())
+        return np.int32 if codes * max(1, int(np.abs(recipe.columns).sum())) < 2**31 else np.int64
+
     @property
     def widest(self) -> int:
         """Columns that are read at a time through tables."""
@@ -140,7 +150,7 @@ class Task:
     blocks: NDArray[np.int64]
 
 
-def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], threads: int | None) -> NDArray[np.int64]:
+def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], threads: int | None) -> NDArray[Any]:
     """Multiply, convert and shift-add.
 
     Parameters
@@ -154,14 +164,16 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 
     Returns
     -------
-    ndarray of int64, (vectors, outputs)
-        Sums in units of the finest step.
+    ndarray of int32 or int64, (vectors, outputs)
+        Sums in units of the finest step; int32 where no result could be larger.
     """
     recipe = matrix.recipe
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
-    result = np.zeros((vectors, recipe.padded), dtype=np.int64)
+    kind = matrix.sum_type
+    result = np.zeros((vectors, recipe.padded), dtype=kind)
     units = recipe.unit_weights
     blocks = len(matrix.row_starts) - 1
+    shared = np.zeros((vectors, recipe.outputs) if units.size else 0, dtype=np.int64)
 
     workers = threads or numba.get_num_threads()
     tasks = _share(matrix, inputs, vectors, workers)
@@ -169,13 +181,14 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 
     def work(task: Task) -> None:
         part = task.vectors
-        unit_codes = np.zeros((blocks, part.stop - part.start, units.size), dtype=np.int64)
+        unit_codes = np.zeros((blocks, part.stop - part.start, units.size), dtype=kind)
         _call(matrix, inputs, task, None, result[part], unit_codes, spare)
         if units.size:
-            result[part, : recipe.outputs] += recipe.combine_units(unit_codes)
+            shared[part] += recipe.combine_units(unit_codes)
 
     _run(work, tasks, workers)
-    return np.ascontiguousarray(result[:, : recipe.outputs])
+    own = result[:, : recipe.outputs]
+    return own + shared if units.size else own
 
 
 def survey_fused(
@@ -215,8 +228,8 @@ def survey_fused(
             np.float32(bins_per_unit / matrix.grid.step),
             np.zeros(1, dtype=np.int64),
         )
-        out = np.zeros((size, matrix.recipe.padded), dtype=np.int64)
-        unit_codes = np.zeros((len(matrix.row_starts) - 1, size, units.size), dtype=np.int64)
+        out = np.zeros((size, matrix.recipe.padded), dtype=np.int32)
+        unit_codes = np.zeros((len(matrix.row_starts) - 1, size, units.size), dtype=np.int32)
         _call(matrix, inputs, task, survey, out, unit_codes, spare)
         surveys.append(survey)
 
@@ -235,8 +248,8 @@ def _call(
     inputs: PackedInputs | NDArray[Any],
     task: Task,
     survey: _records.Survey | None,
-    out: NDArray[np.int64],
-    unit_codes: NDArray[np.int64],
+    out: NDArray[Any],
+    unit_codes: NDArray[Any],
     spare: list[_records.FusedScratch],
 ) -> None:
     """Call the kernel of one task with working memory from ``spare``, and leave it there for the next one."""
@@ -284,8 +297,9 @@ def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _
     is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
     return _records.FusedScratch(
         starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
-        rows=np.empty(reads * matrix.groups + LANES if is_table else 0, dtype=np.int32),
+        rows=np.empty(reads * -(-matrix.groups // TOGETHER) * TOGETHER + LANES if is_table else 0, dtype=np.int32),
         words=_allocate(lanes if is_table else 0, np.uint64),
+        dealt=_allocate(8 * lanes if is_table else 0, np.uint8),
         places=np.arange(lanes if is_table else 0, dtype=np.int32) * 256,
         cells=_allocate(matrix.most_rows * WIDE, table_type),
         noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.float32),

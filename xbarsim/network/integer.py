@@ -6,10 +6,13 @@ order of additions has no effect. Between layers values are float32, as in the f
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from xbarsim.errors import ShapeError
-from xbarsim.network.codes import round_codes
+from xbarsim.network import _codes
+from xbarsim.network.codes import code_range, is_binary, round_codes
 from xbarsim.network.execute import Observer, Progress, run_network
 from xbarsim.network.graph import Node, rule_of
 from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork
@@ -36,14 +39,20 @@ def quantize_input(layer: QuantizedLayer, x: np.ndarray) -> np.ndarray:
     ShapeError
         If a value is NaN.
     """
-    steps: np.ndarray = np.divide(x, np.float32(layer.input_scale), dtype=np.float32)
-    steps = round_codes(steps, layer.input_zero_point, layer.activation_bits, layer.signed)
-    if np.isnan(steps).any():
-        raise ShapeError(f"layer {layer.name}: input holds NaN values")
     narrow = layer.activation_bits <= 8
-    if layer.signed:
-        return steps.astype(np.int16 if narrow else np.int32)
-    return steps.astype(np.uint8 if narrow else np.uint16)
+    kind = (np.int16 if narrow else np.int32) if layer.signed else (np.uint8 if narrow else np.uint16)
+    scale = np.float32(layer.input_scale)
+    if is_binary(layer.activation_bits, layer.signed):
+        steps = round_codes(np.divide(x, scale, dtype=np.float32), layer.input_zero_point, 1, layer.signed)
+        is_wrong, codes = bool(np.isnan(steps).any()), steps.astype(kind)
+    else:
+        values, codes = np.ascontiguousarray(x, dtype=np.float32), np.empty(x.shape, dtype=kind)
+        low, high = map(np.float32, code_range(layer.activation_bits, layer.signed))
+        zero_point = np.float32(layer.input_zero_point)
+        is_wrong = _codes.quantize_values(values.reshape(-1), scale, zero_point, low, high, codes.reshape(-1))
+    if is_wrong:
+        raise ShapeError(f"layer {layer.name}: input holds NaN values")
+    return codes
 
 
 def integer_layer(layer: QuantizedLayer, node: Node, codes: np.ndarray) -> np.ndarray:
@@ -84,13 +93,16 @@ def dequantize_output(layer: QuantizedLayer, acc: np.ndarray, lsb: float = 1.0) 
     ndarray of float32
         ``(acc * lsb - zero_point * weight_sum) * input_scale * weight_scale + bias``, computed in float64.
     """
-    shape = layer.along_outputs
-    y: np.ndarray = np.multiply(acc, lsb, dtype=np.float64)
-    if layer.input_zero_point:
-        y -= (layer.input_zero_point * layer.weight_sum).reshape(shape)
-    y *= (layer.input_scale * layer.weight_scale).reshape(shape)
-    y += layer.bias.reshape(shape)
-    return y.astype(np.float32)
+    outputs = layer.weight_sum.size
+    places = math.prod(acc.shape[2:]) if len(layer.along_outputs) > 1 else 1
+    out = np.empty((acc.size // (outputs * places), outputs, places), dtype=np.float32)
+    kept, strides = np.moveaxis(acc, 1, -1), (1, outputs)  # as arrays give them: outputs of one place side by side
+    if places == 1 or not kept.flags.c_contiguous:
+        kept, strides = np.ascontiguousarray(acc), (places, 1)
+    scale = np.broadcast_to(layer.input_scale * layer.weight_scale, outputs).astype(np.float64)
+    taken = (layer.input_zero_point * layer.weight_sum).astype(np.float64)
+    _codes.dequantize_sums(kept.reshape(-1), strides, lsb, taken, scale, layer.bias.astype(np.float64), out)
+    return out.reshape(acc.shape)
 
 
 def run_integer(
