@@ -58,12 +58,14 @@ def multiply_windows(
         ``out`` [-].
     """
     kind = values.dtype
-    flat = np.ascontiguousarray(weight, dtype=kind).reshape(len(weight), -1)
-    added = np.zeros(len(flat), kind) if bias is None else np.ascontiguousarray(bias, dtype=kind)
+    # arrays of one form, writable ones: the kernel would be compiled again for each other one
+    flat = np.require(weight, kind, ("C", "W")).reshape(len(weight), -1)
+    added = np.zeros(len(flat), kind) if bias is None else np.require(bias, kind, ("C", "W"))
+    read = np.require(values, kind, ("C", "W")).reshape(-1)
     panel, sums = np.zeros(windows.taps.size * LANES, kind), np.zeros(_kernels.ROWS * LANES, kind)
     _kernels.multiply_windows(
-        windows.groups, windows.group_step, windows.row_step, values, windows.pixels, windows.taps, flat, added,
-        windows.places, out, panel, sums,
+        windows.groups, windows.group_step, windows.row_step, read, windows.pixels, windows.taps, flat, added,
+        windows.places, out.reshape(-1), panel, sums,
     )  # fmt: skip
     return out
 
