@@ -60,7 +60,7 @@ def signature_parameters(function, is_method):
 def is_kernel(function):
     """Tell whether a function is compiled: its wrapper documents it."""
     names = {getattr(item, "id", getattr(getattr(item, "func", None), "id", "")) for item in function.decorator_list}
-    return bool(names & {"kernel", "parallel_kernel", "inlined"})
+    return bool(names & {"kernel", "separate_kernel", "parallel_kernel", "inlined"})
 
 
 def is_typer_command(path):

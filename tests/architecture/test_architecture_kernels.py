@@ -88,7 +88,7 @@ def written_kernels():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 names = {each.id for each in node.decorator_list if isinstance(each, ast.Name)}
-                if names & {"kernel", "parallel_kernel", "inlined"}:
+                if names & {"kernel", "separate_kernel", "parallel_kernel", "inlined"}:
                     found.add(f"{module}.{node.name}")
     return found
 
