@@ -7,27 +7,30 @@ Of the gradient search (``differentiable``, descent and exact search), the price
 points too. Prints a table: in how many seeds the optimum was found, and the largest gap. ResNet-20's array sizes on
 ``nax``, whose space is too large, are compared with the best of all runs and of all rules by stage, with 400 points.
 
-``--accuracy`` searches three spaces of the digits network for the least EDAP with a limit on accuracy, half-way between
-the median and the best of the space. Accuracies of a whole space are those of a surrogate that was fitted to 60 random
-designs, each simulated with 100 images. The gradient search descends the EDAP and leaves the limit to its exact search.
-Local search is also run with simulations, without and with a surrogate that it fits itself: the last table gives what
-both find, and the simulations. Answers are kept in the folder, so that an interrupted run goes on.
+``--accuracy`` searches three spaces of the digits network for the least EDAP with a limit on the accuracy that is lost.
+Every option of every layer is programmed, and the accuracy of every design is simulated, on the 500 test images (mean
+of three chips where cells vary; kept in FOLDER/spaces). Local search, evolution and random designs are told what
+designs cost and by how much they break the limit; the others have the surrogate for accuracy, which learns from the
+designs that they ask for. Local search is also run with the surrogate deciding what is simulated: a further row gives
+what it finds, and the simulations.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from whole_space import WholeSpace, check_designs, simulate_space
 
 import xbarsim as xs
-from xbarsim.rng import stream
 from xbarsim.search import (
     CostOracle,
     EvolutionSampler,
     LocalSampler,
+    ModelSampler,
     RandomSampler,
     make_search,
     make_space,
@@ -35,19 +38,18 @@ from xbarsim.search import (
 )
 from xbarsim.search.baseline import MOST, list_rules
 from xbarsim.search.descent import GradientSampler
-from xbarsim.search.evaluate import load_images, measure_design, weigh_metrics
-from xbarsim.search.run import evaluate_point
+from xbarsim.search.evaluate import load_images, weigh_metrics
 from xbarsim.search.space import Point, Space
 from xbarsim.search.surrogate import LayerOracle, Surrogate
 
 SHARE = 0.05
 """Points of a search, as a share of the space [-]."""
-SAMPLERS = {"local": LocalSampler, "evolution": EvolutionSampler, "random": RandomSampler}
+SAMPLERS = {
+    "local": LocalSampler, "model": ModelSampler, "evolution": EvolutionSampler, "random": RandomSampler,
+}  # fmt: skip
 GRADIENT = "differentiable"
-IMAGES = 100
-"""Test images of the searches with accuracy [-]."""
-TAUGHT = 60
-"""Designs that the surrogate of a space is fitted to [-]."""
+CHECKED = 3
+"""Designs of a space that are compared with ``simulate`` [-]."""
 
 SPACES: dict[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
     "LeNet-5, arrays and cell bits, nax": (
@@ -73,21 +75,22 @@ SPACES: dict[str, tuple[str, str, dict[str, dict[str, Any]]]] = {
 }  # fmt: skip
 
 
-ACCURACY_SPACES: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+VARIED = {"device.programming.distribution": "normal", "device.programming.sigma": 0.15}
+ACCURACY_SPACES: dict[str, tuple[float, dict[str, Any], dict[str, dict[str, Any]]]] = {
     "digits, arrays and converters, reference": (
-        {"hardware": "reference"},
+        0.01, {"hardware": "reference", "trials": 3},
         {"*": {"array": [32, 64, 128], "adc.bits": [3, 4, 6]}, "conv*": {"device.cell_bits": [1, 2]}},
     ),
     "digits, cell bits and converters, 15 % variation": (
-        {"hardware": "nax", "set": {"device.programming.distribution": "normal", "device.programming.sigma": 0.15}},
+        0.03, {"hardware": "nax", "trials": 3, "set": VARIED},
         {"*": {"device.cell_bits": [1, 2, 4], "adc.bits": [4, 5, 6, 7]}, "fc": {"array": [32, 64]}},
     ),
     "digits, arrays and inputs, nax": (
-        {"hardware": "nax"},
+        0.003, {"hardware": "nax"},
         {"*": {"array": [16, 32, 64, 128], "dac.bits": [1, 2, 4]}, "fc": {"adc.bits": [6, 7]}},
     ),
 }  # fmt: skip
-"""Name -> keys of a search file, and its space."""
+"""Name -> accuracy that designs may lose [-], keys of a search file, and its space."""
 
 
 def measure(space: Space, oracle: CostOracle, figure: str) -> Callable[[Point], float]:
@@ -122,47 +125,28 @@ def search(
     return float(best)
 
 
-def teach(plain: Any, space: Space, oracle: LayerOracle, images: Any) -> tuple[Surrogate, list[float]]:
-    """Return a surrogate of a space, fitted to random designs that have every option, and its errors on the last."""
-    surrogate = Surrogate(plain, space)
-    rng = stream(0, "searches.taught")
-    most = max(slot.count for slot in space.slots)
-    points = [tuple(index % slot.count for slot in space.slots) for index in range(most)]
-    points += [space.sample(rng) for _ in range(TAUGHT - most)]
-    for point in points:
-        design = space.design(point)
-        surrogate.learn(point, measure_design(plain, oracle, design, images), oracle.snr(plain, design, images))
-    return surrogate, surrogate.errors
-
-
-def search_accuracies(seeds: int, folder: str, most: int | None) -> None:
+def search_accuracies(seeds: int, folder: Path, most: int | None) -> None:
     """Search the spaces with accuracy and print a row for every method."""
     print(f"{'space':50s} {'points':>12s} {'method':14s} {'found':>8s} {'largest gap':>12s}")
-    for number, (name, (given, content)) in enumerate(list(ACCURACY_SPACES.items())[:most]):
-        keys = {
-            "network": "digits", "data": "digits", "images": IMAGES, "space": content, **given,
-            "objectives": {"cost.edap": "min"}, "constraints": {"accuracy.hardware": {"min": 0.0}},
-        }  # fmt: skip
-        plain = make_search({**keys, "method": "local"})
+    for number, (name, (loss, given, content)) in enumerate(list(ACCURACY_SPACES.items())[:most]):
+        plain = make_search({
+            "network": "digits", "data": "digits", "space": content, **given, "method": "local",
+            "objectives": {"cost.edap": "min"}, "constraints": {"accuracy.degradation": {"max": loss}},
+        })  # fmt: skip
         space, hardware = open_space(plain)
         oracle, images = LayerOracle(hardware, folder), load_images(plain)
-        surrogate, errors = teach(plain, space, oracle, images)
-        points = list(space)
-        told = dict(zip(points, map(float, surrogate.predict_all(points)[0])))
-        limit = (float(np.median(list(told.values()))) + max(told.values())) / 2
-        price = measure(space, oracle, "edap")
-
-        def ask(point: Point) -> tuple[tuple[float], float]:
-            return (price(point),), max(0.0, limit - told[point]) / limit  # noqa: B023
-
+        assert images is not None
+        whole = simulate_space(plain, space, hardware, images, folder / "spaces" / f"{number}.npz")
+        check_designs(plain, space, oracle, images, whole, CHECKED)
+        case = Case(plain, space, oracle, whole, measure(space, oracle, "edap"))
         budget = int(SHARE * space.count)
         rows = {
-            method: [search_limited(method, space, oracle, seed, budget, ask) for seed in range(seeds)]
+            method: [search_limited(method, case, seed, budget)[0] for seed in range(seeds)]
             for method in (*SAMPLERS, GRADIENT)
         }
-        optimum = min(price(point) for point in points if told[point] >= limit)
-        error = 100 * float(np.sqrt(np.mean(np.square(errors))))
-        print(f"limit {100 * limit:.1f} %; error of predictions while the surrogate was taught: {error:.1f} points")
+        kept = [point for point in space if whole.reference - whole.accuracies[point] <= loss]
+        optimum = min(map(case.price, kept))
+        print(f"{len(kept)} of {space.count} designs keep the limit; least EDAP {optimum:.4e} J s m2")
         for method, values in rows.items():
             hits = sum(value <= optimum * (1 + 1e-12) for value in values)
             print(
@@ -170,66 +154,62 @@ def search_accuracies(seeds: int, folder: str, most: int | None) -> None:
                 f"{100 * (max(values) / optimum - 1):10.2f} %",
                 flush=True,
             )
-        if number == 0:
-            limited = {**keys, "constraints": {"accuracy.hardware": {"min": round(limit, 3)}}, "method": "local"}
-            compare_surrogate(make_search(limited), space, oracle, images, budget)
+        ends = [search_limited("local", case, seed, budget, may_skip=True) for seed in range(seeds)]
+        hits = sum(best <= optimum * (1 + 1e-12) for best, _, _ in ends)
+        error = 100 * float(np.sqrt(np.mean(np.square([each for *_, errors in ends for each in errors]))))
+        print(
+            f"local with surrogate: {hits} of {seeds}, {np.mean([count for _, count, _ in ends]):.0f} of {budget} "
+            f"designs simulated, error of predictions {error:.1f} points",
+            flush=True,
+        )
 
 
-def compare_surrogate(search: Any, space: Space, oracle: LayerOracle, images: Any, points: int) -> None:
-    """Print what local search finds, and simulates, without and with a surrogate."""
-    for seed in range(2):
-        for has_surrogate in (False, True):
-            best, simulated, errors = search_simulated(search, space, oracle, images, seed, points, has_surrogate)
-            error = f", error {100 * float(np.sqrt(np.mean(np.square(errors)))):.1f} points" if errors else ""
-            print(
-                f"simulated, seed {seed}, {'with' if has_surrogate else 'without'} surrogate: EDAP {best:.4e}, "
-                f"{simulated} of {points} designs simulated{error}",
-                flush=True,
-            )
+class Case(NamedTuple):
+    """A space whose designs are all known."""
+
+    search: Any
+    space: Space
+    oracle: CostOracle
+    whole: WholeSpace
+    price: Callable[[Point], float]
 
 
 def search_limited(
-    method: str, space: Space, oracle: CostOracle, seed: int, points: int, ask: Callable[[Point], Any]
-) -> float:
-    """Return the smallest EDAP, of designs that keep the limit, that a sampler finds."""
-    first = [space.native(), *space.homogeneous().values()]
+    method: str, case: Case, seed: int, points: int, *, may_skip: bool = False
+) -> tuple[float, int, list[float]]:
+    """Return the least EDAP, of designs that keep the limit, that a method finds, its simulations and errors.
+
+    Only with ``may_skip`` designs take predicted accuracies.
+    """
+    space, surrogate = case.space, Surrogate(case.search, case.space)
     sampler: Any
     if method == GRADIENT:
-        sampler = GradientSampler(space, oracle, seed=seed, goals={"cost.edap": "min"}, constraints={})
+        sampler = GradientSampler(
+            space, case.oracle, seed=seed, goals=case.search.goals, constraints=case.search.constraints,
+            surrogate=surrogate,
+        )  # fmt: skip
         points -= sampler.model.queries
     else:
-        sampler = SAMPLERS[method](space, seed=seed, first=first)
-    best = np.inf
-    for _ in range(points):
-        point = sampler.ask()
-        if point is None:
-            break
-        values, violation = ask(point)
-        best = min(best, values[0]) if violation == 0 else best
-        sampler.tell(point, values, violation)
-    return float(best)
-
-
-def search_simulated(
-    search: Any, space: Space, oracle: LayerOracle, images: Any, seed: int, points: int, has_surrogate: bool
-) -> tuple[float, int, list[float]]:
-    """Return the smallest EDAP within the limit that local search finds, its simulations and errors of predictions."""
-    surrogate = Surrogate(search, space) if has_surrogate else None
-    sampler = LocalSampler(space, seed=seed, first=[space.native(), *space.homogeneous().values()])
+        sampler = SAMPLERS[method](space, seed=seed, first=[space.native(), *space.homogeneous().values()])
+    if isinstance(sampler, ModelSampler):
+        sampler.guide(chance=surrogate.chance)
+    learns = may_skip or method == GRADIENT or isinstance(sampler, ModelSampler)
     best, simulated = np.inf, 0
     for _ in range(points):
         point = sampler.ask()
         if point is None:
             break
-        found = evaluate_point(search, space, oracle, images, point, surrogate)
-        values, violation = weigh_metrics(search, found["metrics"])
-        if not found.get("predicted"):
+        cost = {"cost.edap": case.price(point)}
+        metrics = surrogate.skip(point, cost) if may_skip else None
+        if metrics is None:
             simulated += 1
-            best = min(best, values[0]) if violation == 0 else best
-            if surrogate is not None:
-                surrogate.learn(point, found["metrics"], found["snr_db"])
-        sampler.tell(point, values, violation)
-    return float(best), simulated, surrogate.errors if surrogate else []
+            metrics = {**cost, **case.whole.metrics(point)}
+            if learns:
+                surrogate.learn(point, metrics, case.whole.snr(space, point))
+            if weigh_metrics(case.search, metrics)[1] == 0:
+                best = min(best, metrics["cost.edap"])
+        sampler.tell(point, *weigh_metrics(case.search, metrics))
+    return float(best), simulated, surrogate.errors
 
 
 def main() -> None:
@@ -238,16 +218,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seeds, the smallest space only")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--figure", default="edap", help="field of a cost: edap, edap_core, energy_joule, ...")
-    parser.add_argument("--folder", default="auto", help="cache of costs")
+    parser.add_argument("--folder", type=Path, help="cache of costs and accuracies")
     parser.add_argument("--accuracy", action="store_true", help="spaces with accuracy in place of those of cost")
     args = parser.parse_args()
     seeds = 2 if args.quick else args.seeds
     if args.accuracy:
-        search_accuracies(seeds, args.folder, 1 if args.quick else None)
+        folder = args.folder or Path("searches")
+        search_accuracies(seeds, folder, 1 if args.quick else None)
         return
     print(f"{'space':60s} {'points':>6s} {'method':14s} {'found':>7s} {'largest gap':>12s}")
     for name, (network, hardware, content) in list(SPACES.items())[: 1 if args.quick else None]:
-        oracle = CostOracle(hardware, args.folder)
+        oracle = CostOracle(hardware, args.folder or "auto")
         space = make_space(content, xs.load_network(network), oracle.hardware)
         ask = measure(space, oracle, args.figure)
         budget = int(SHARE * space.count)
@@ -265,7 +246,7 @@ def main() -> None:
             )
     if args.quick:
         return
-    oracle = CostOracle("nax", args.folder)
+    oracle = CostOracle("nax", args.folder or "auto")
     space = make_space({"*": {"array": [16, 32, 64, 128]}}, xs.load_network("resnet20"), oracle.hardware)
     ask = measure(space, oracle, args.figure)
     rule = min(map(ask, list_rules(space)))

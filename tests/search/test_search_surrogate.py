@@ -9,7 +9,8 @@ import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.search import make_search, make_space, run_search
 from xbarsim.search import run as search_run
-from xbarsim.search.surrogate import FIRST, Surrogate, fit_process
+from xbarsim.search.process import fit_process
+from xbarsim.search.surrogate import FIRST, Surrogate
 
 CONTENT = {
     "network": "digits", "hardware": "reference", "data": "digits", "images": 60, "points": 24, "surrogate": True,
@@ -72,7 +73,7 @@ def test_only_designs_that_may_be_better_are_simulated(taught, space):
 def test_the_process_goes_through_smooth_values_and_is_unsure_far_away():
     x = np.linspace(-3, 0, 15)[:, None]
     y = 1 / (1 + np.exp(-2 * (x[:, 0] + 1.5)))
-    means, deviations = fit_process(x, y, np.array([[-1.1], [9.0]]))
+    means, deviations = fit_process(x, y).predict(np.array([[-1.1], [9.0]]))
     assert means[0] == pytest.approx(1 / (1 + np.exp(-0.8)), abs=0.01)
     assert deviations[1] > 10 * deviations[0]
 
@@ -114,3 +115,19 @@ def test_a_surrogate_is_refused_where_it_cannot_predict(tmp_path, changes, messa
     with pytest.raises(ConfigError, match=message) as error:
         run_search(make_search({**CONTENT, **changes}), tmp_path / "out", cache=None)
     assert "\n" not in str(error.value)
+
+
+def test_chances_of_keeping_a_limit_of_lost_accuracy_follow_the_designs(space):
+    limited = {**CONTENT, "constraints": {"accuracy.degradation": {"max": 0.05}}}
+    surrogate = Surrogate(make_search(limited), space)
+    assert not surrogate.is_taught
+    assert surrogate.chance([(0, 0, 0)])[0] == 0.5
+    rng = np.random.default_rng(0)
+    for point in [tuple([index] * 3) for index in range(6)] + [space.sample(rng) for _ in range(40)]:
+        surrogate.learn(point, *judge(space, point))
+    assert surrogate.is_taught
+    points = list(space)
+    kept = np.array([judge(space, point)[0]["accuracy.degradation"] <= 0.05 for point in points])
+    chances = surrogate.chance(points)
+    assert 0.05 < kept.mean() < 0.95
+    assert np.mean((chances > 0.5) == kept) > 0.95

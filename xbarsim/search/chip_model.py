@@ -123,6 +123,34 @@ class ChipModel:
         chances = [torch.eye(count)[index] for count, index in zip(self._counts, point)]
         return {name: float(value) for name, value in self.expect(chances).items()}
 
+    def predict_all(self, points: Sequence[Point]) -> dict[str, np.ndarray]:
+        """Return what the model says of many designs.
+
+        Parameters
+        ----------
+        points : sequence of tuple
+            Option of every slot.
+
+        Returns
+        -------
+        dict
+            As :meth:`predict`, an array (points,) each.
+        """
+        at = np.array(points, dtype=np.int64)
+        ends = np.array(self._counts) - 1
+        gone = self._rows[PACE].shape[1] - 1
+        is_gone = [(at[:, mates] == ends[mates]).any(axis=1) for mates in self._mates]
+        at = np.where(np.stack(is_gone, axis=1), gone, at)
+        rows = {name: row.numpy()[np.arange(len(ends)), at] for name, row in self._rows.items()}
+        sums = {name: row.sum(axis=1) + self._rest[name] for name, row in rows.items()}
+        pace = np.maximum(rows[PACE].max(axis=1), self._rest[PACE])
+        delay = sums["fill_s"] + pace if self._is_pipelined else sums["delay_s"]
+        core = sums["area_m2"] + self._added["core_area_m2"]
+        return {
+            "energy_joule": self._factor * sums["energy_joule"], "delay_s": delay + self._added["delay_s"],
+            "core_area_m2": core, "area_m2": core + self._io_m2 * sums["tiles"],
+        }  # fmt: skip
+
     def _expect_pace(self, shares: Tensor) -> Tensor:
         """Return the expected pace of the slowest layer [s]."""
         all_below = torch.einsum("sko,so->sk", self._below, shares).prod(0)

@@ -1,8 +1,12 @@
-"""Gradient search of costs: descent of the expected figures of a chip, then exact local search (extra ``torch``).
+"""Gradient search of costs: descent of the expected figures of a chip, then exact search (extra ``torch``).
 
 Probabilities of options follow the gradient of the expected objectives, which :mod:`xbarsim.search.chip_model` takes
 from prices of single layers. A price on their entropy, which rises in the second half, decides them. Slots that remain
 undecided are enumerated on whole chips, the most probable designs first, and local search goes on from the best one.
+
+With limits of accuracy, simulations come first: of designs that show every option once. The accuracy that
+:mod:`xbarsim.search.surrogate` takes from them, as a function of the expected noise of layers, is a price of the
+descent, and the search that follows it (:mod:`xbarsim.search.guided`) knows the chances of keeping the limits.
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.rng import stream
 from xbarsim.search.chip_model import FIGURES, LEAST, ChipModel
+from xbarsim.search.guided import ModelSampler
 from xbarsim.search.local import LocalSampler
 from xbarsim.search.oracle import CostOracle
+from xbarsim.search.sampler import Sampler
 from xbarsim.search.space import Point, Space
+from xbarsim.search.surrogate import LEAST_ERROR, LEAST_LOSS, LEAST_NOISE, Surrogate
 from xbarsim.search.task import Bound
 from xbarsim.train.torch_network import Tensor, torch, use_threads
 
@@ -37,6 +44,8 @@ SHARPEN = 0.1
 """Price of the mean entropy of a slot, relative to that of even chances, in the last step [-]."""
 EXCESS = 10.0
 """Price of breaking a limit by its own size [-]."""
+MOST_LIMITED = 8
+"""Largest number of likely designs where accuracy is limited: the search that follows knows more than the descent."""
 START = 0.1
 """Standard deviation of the first logarithms of probabilities [-]."""
 
@@ -119,7 +128,7 @@ def _list_likely(chance: np.ndarray) -> list[int]:
 
 
 class GradientSampler:
-    """Descent of expected costs, then exact local search from where it ends.
+    """Descent of expected costs, then exact search from where it ends.
 
     Parameters
     ----------
@@ -133,6 +142,8 @@ class GradientSampler:
         Metric -> ``min`` or ``max``; figures of a chip.
     constraints : mapping
         Metric -> limits.
+    surrogate : Surrogate, optional
+        Predicts accuracies; needed where they are limited. Whoever evaluates points teaches it.
 
     Raises
     ------
@@ -150,40 +161,72 @@ class GradientSampler:
         seed: int = 0,
         goals: Mapping[str, str],
         constraints: Mapping[str, Bound],
+        surrogate: Surrogate | None = None,
     ) -> None:
         self._goals = {_find_figure(name): 1.0 if way == "min" else -1.0 for name, way in goals.items()}
         known = {name.removeprefix("cost."): bound for name, bound in constraints.items()}
         self._bounds = {name: bound for name, bound in known.items() if name in FIGURES}
+        self._space, self._seed, self._surrogate = space, seed, surrogate
         with use_threads(1):
             self.model = ChipModel(space, oracle)
-            chances = self._descend(space, seed)
-        likely = list_likely(chances)
-        names = [slot.name for slot in space.slots]
-        self.extra: dict[str, Any] = {
-            "probabilities": {name: [round(float(p), 6) for p in chance] for name, chance in zip(names, chances)},
-            "undecided": find_undecided(space, chances),
-            "descent": space.options(likely[0]),
-            "layer_queries": self.model.queries,
-        }
+        self.extra: dict[str, Any] = {"layer_queries": self.model.queries}
         """What the descent found, for the results."""
-        self._local = LocalSampler(space, seed=seed, first=[*likely, *self.model.references])
+        self._exact: Sampler
+        self._guided: ModelSampler | None = None
+        if surrogate is None:
+            likely = self._find_likely(MOST_DESIGNS)
+            self._exact = LocalSampler(space, seed=seed, first=[*likely, *self.model.references])
+        else:
+            self._exact = self._guided = ModelSampler(space, seed=seed, first=self.model.references)
+            prior = self._predict if list(self._goals.values()) == [1.0] else None
+            self._guided.guide(prior=prior, chance=surrogate.chance, is_whole=surrogate.limits_alone)
 
     def ask(self) -> Point | None:
         """Return a point that was not asked for before; None where the search finds no more."""
-        return self._local.ask()
+        guided = self._guided
+        if guided is not None and "descent" not in self.extra:
+            assert self._surrogate is not None
+            if self._surrogate.is_taught and all(point in guided.known for point in guided.waiting):
+                guided.waiting = self._find_likely(MOST_LIMITED)
+        return self._exact.ask()
 
     def tell(self, point: Point, values: Sequence[float], violation: float) -> None:
         """Take note of a point, and decide what to ask for next."""
-        self._local.tell(point, values, violation)
+        self._exact.tell(point, values, violation)
+
+    def _find_likely(self, most: int) -> list[Point]:
+        """Descend, and return the most probable designs."""
+        space = self._space
+        with use_threads(1):
+            chances = self._descend(space, self._seed)
+        likely = list_likely(chances, most)
+        names = [slot.name for slot in space.slots]
+        self.extra |= {
+            "probabilities": {name: [round(float(p), 6) for p in chance] for name, chance in zip(names, chances)},
+            "undecided": find_undecided(space, chances),
+            "descent": space.options(likely[0]),
+        }
+        return likely
+
+    def _predict(self, points: Sequence[Point]) -> np.ndarray:
+        """Return the logarithm of the objective by the model of the chip, (points,)."""
+        found = self.model.predict_all(points)
+        names = FIGURES[next(iter(self._goals))]
+        total: np.ndarray = np.sum([np.log(np.maximum(found[name], LEAST)) for name in names], axis=0)
+        return total
 
     def _descend(self, space: Space, seed: int) -> list[np.ndarray]:
         """Return the probabilities of the options of every slot in the end."""
         rng = stream(seed, "search.descent")
         alphas = [torch.tensor(START * rng.standard_normal(slot.count), requires_grad=True) for slot in space.slots]
         optimizer = torch.optim.Adam(alphas, lr=RATE)
+        judge = None if self._surrogate is None else _ExpectedLoss(self._surrogate)
         for step in range(STEPS):
             chances = [alpha.softmax(0) for alpha in alphas]
-            loss = self._weigh(chances) + SHARPEN * rise(step / STEPS, 0.5, 1.0) * measure_entropy(chances)
+            loss = self._weigh(chances)
+            if judge is not None:
+                loss = loss + EXCESS * judge.weigh_excess(chances)
+            loss = loss + SHARPEN * rise(step / STEPS, 0.5, 1.0) * measure_entropy(chances)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -198,6 +241,30 @@ class GradientSampler:
                 if limit is not None and limit > 0:
                     found = found + EXCESS * (sign * (log - math.log(limit))).relu()
         return found
+
+
+class _ExpectedLoss:
+    """The surrogate's accuracy as a function of probabilities."""
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        process = surrogate.fit()
+        self._table = [
+            [(number, torch.tensor(noise)) for number, noise in rows] for rows in surrogate.tabulate_noise()
+        ]  # fmt: skip
+        self._options = [torch.tensor(rows) for rows in surrogate.option_features]
+        self._x, self._weights = torch.tensor(process.x), torch.tensor(process.weights)
+        self._centre, self._length = process.centre, process.length
+        self._whole, self._least = surrogate.allowed_loss
+
+    def weigh_excess(self, chances: Sequence[Tensor]) -> Tensor:
+        """Return the accuracy that is lost beyond the limit at the expected noise, relative to what may be lost [-]."""
+        sums = [torch.stack([(chances[number] * noise).sum() for number, noise in rows]).sum() for rows in self._table]
+        options = [chance @ rows for chance, rows in zip(chances, self._options)]
+        at = torch.cat([(torch.stack(sums) + LEAST_NOISE).log10(), *options])
+        kernel = (-(self._x - at).square().sum(1) / (2 * self._length**2)).exp()
+        told = 1 + LEAST_ERROR - 10 ** (self._centre + kernel @ self._weights)
+        allowed = max(self._whole - self._least, LEAST_LOSS)
+        return ((self._whole - told) / allowed - 1).relu()
 
 
 def rise(done: float, first: float, last: float) -> float:

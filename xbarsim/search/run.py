@@ -17,6 +17,7 @@ from xbarsim.search.baseline import MOST, ask_sampler, pick_points
 from xbarsim.search.cache import fingerprint_code
 from xbarsim.search.check import check_goals
 from xbarsim.search.evaluate import Images, load_images, measure_design, weigh_metrics
+from xbarsim.search.guided import ModelSampler
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.result import Entry, Result
 from xbarsim.search.sampler import SAMPLERS, Sampler
@@ -63,7 +64,9 @@ def open_space(search: Search) -> tuple[Space, api.Hardware]:
     return space, hardware
 
 
-def make_sampler(search: Search, space: Space, oracle: CostOracle | None = None) -> Sampler:
+def make_sampler(
+    search: Search, space: Space, oracle: CostOracle | None = None, surrogate: Surrogate | None = None
+) -> Sampler:
     """Return the sampler that a search file names, with uniform designs as its first points.
 
     Parameters
@@ -74,6 +77,8 @@ def make_sampler(search: Search, space: Space, oracle: CostOracle | None = None)
         What can be chosen.
     oracle : CostOracle, optional
         Who knows; one without a cache on disk if left out. Only for a differentiable search of costs.
+    surrogate : Surrogate, optional
+        Predicts accuracies, for methods that use it: ``model``, and a differentiable search with limits of accuracy.
 
     Returns
     -------
@@ -89,16 +94,20 @@ def make_sampler(search: Search, space: Space, oracle: CostOracle | None = None)
         from xbarsim.search.descent import GradientSampler
 
         oracle = oracle or CostOracle(api.load_hardware(search.hardware, search.set), cache=None)
-        return GradientSampler(space, oracle, seed=search.seed, goals=search.goals, constraints=search.constraints)
+        return GradientSampler(
+            space, oracle, seed=search.seed, goals=search.goals, constraints=search.constraints, surrogate=surrogate
+        )
     first = [space.native(), *space.homogeneous().values()]
     sampler: Sampler = SAMPLERS[search.method](space, seed=search.seed, first=first, **search.sampler_settings())
+    if isinstance(sampler, ModelSampler) and surrogate is not None:
+        sampler.guide(chance=surrogate.chance, is_whole=surrogate.limits_alone)
     return sampler
 
 
 def name_search(search: Search, space: Space, oracle: CostOracle) -> str:
     """Return a hash of everything that decides which points are asked for and what they are worth."""
     name = f"{search.hash()}-{space.network.hash}-{oracle.hash}-{fingerprint_code()}"
-    if search.needs_images or search.method == GRADIENT:
+    if search.needs_images or search.method in (GRADIENT, ModelSampler.name):
         name += f"-{hashlib.sha256(describe_target().encode()).hexdigest()[:16]}"
     plugins = select_plugins(search, names=_name_classes(search))
     return f"{name}-{hash_plugins(plugins)}" if plugins else name
@@ -140,7 +149,7 @@ def run_search(
     """
     space, hardware = open_space(search)
     images = load_images(search)
-    surrogate = Surrogate(search, space) if search.surrogate else None
+    surrogate = Surrogate(search, space) if search.predicts else None
     oracle = LayerOracle(hardware, cache) if surrogate else CostOracle(hardware, cache)
     if not (Path(folder) / LOG).exists():
         check_goals(search, space, oracle)
@@ -151,7 +160,7 @@ def run_search(
 
             result = run_gradient(search, space, oracle, images, store, progress)
         else:
-            sampler = make_sampler(search, space, oracle)
+            sampler = make_sampler(search, space, oracle, surrogate)
             entries = run_sampler(search, space, oracle, images, store, progress, sampler=sampler, surrogate=surrogate)
             traces = compare_baselines(search, space, oracle, images, entries, progress)
             extra = dict(getattr(sampler, "extra", {}))

@@ -21,6 +21,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.plugin import Table
 from xbarsim.rng import stream
+from xbarsim.search.guided import ModelSampler
 from xbarsim.search.local import LocalSampler
 from xbarsim.search.pareto import crowd_points, rank_points
 from xbarsim.search.space import Point, SearchSlot, Space
@@ -342,4 +343,5 @@ SAMPLERS = Table("sampler", methods=("ask", "tell"), check=lambda name, cls: che
 SAMPLERS.add("random", RandomSampler)
 SAMPLERS.add("evolution", EvolutionSampler)
 SAMPLERS.add("local", LocalSampler)
+SAMPLERS.add("model", ModelSampler)
 SAMPLERS.add("optuna", OptunaSampler)

@@ -3,7 +3,8 @@
 A simulation gives, beside the accuracy, the ratio of signal to noise of every layer with exact inputs, which depends on
 the layer's own choice alone. Once every choice of a design has been seen, in whatever designs, its layers' ratios are
 known without a simulation. Noise-to-signal ratios add up within groups of layers, and over all of them; a Gaussian
-process over the logarithms of these sums gives the accuracy, with a standard deviation.
+process over the logarithms of these sums, and over the options themselves, gives the logarithm of the error rate, with
+a standard deviation. Of equal noise, some kinds do more harm, which the options tell.
 
 A design is simulated if the prediction says that it may be better than all simulated ones, within a margin; the others
 take the predicted accuracy. What a search reports in the end, its front, has therefore been simulated.
@@ -14,7 +15,6 @@ network; a choice of the network's shape is refused.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,10 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.search.design import SHAPE_AXES, Design
 from xbarsim.search.evaluate import Images, weigh_limits, weigh_metrics
+from xbarsim.search.guided import describe_options, normal_cdf
 from xbarsim.search.local import list_groups
 from xbarsim.search.oracle import CostOracle
+from xbarsim.search.process import Process, fit_process
 from xbarsim.search.space import Point, Space
 from xbarsim.search.task import ACCURACY, Search
 
@@ -36,12 +38,12 @@ MARGIN = 2.0
 """Standard deviations by which an accuracy may be better than predicted [-]."""
 LEAST_NOISE = 1e-5
 """Noise-to-signal ratio that is added to every sum: 50 dB [-]."""
-LENGTHS = (0.5, 1.0, 2.0, 4.0)
-"""Length scales of the process that are tried, in decades of noise [-]."""
-NOISES = (1e-3, 1e-2, 1e-1)
-"""Variances of single accuracies that are tried, relative to that of the process [-]."""
-LEAST_VARIANCE = 1e-12
-"""Least variance of the process, where all accuracies are equal [-]."""
+LEAST_ERROR = 2e-3
+"""Error rate that is added to that of a design before its logarithm is predicted [-]."""
+LEAST_DEVIATION = 1e-3
+"""Least standard deviation of the logarithm of an error rate, from which chances are worked out [-]."""
+LEAST_LOSS = 1e-3
+"""Least loss of accuracy that a limit allows, where it is the unit of what is lost beyond it [-]."""
 MOST_FEATURES = 6
 """Largest number of groups of layers [-]."""
 PREDICTED = frozenset({ACCURACY, "accuracy.degradation"})
@@ -120,10 +122,13 @@ class Surrogate:
         ]
         self._choice_of = {layer: number for number, slot in enumerate(space.slots) for layer in slot.layers}
         self._noise: dict[tuple[str, int], float] = {}
+        self.option_features = [describe_options(slot) for slot in space.slots]
+        """(options, features) of every slot."""
         self._points: list[Point] = []
         self._values: list[float] = []
         self._front: list[Mapping[str, float]] = []
         self._gap = 0.0
+        self._fitted: Process | None = None
         self.errors: list[float] = []
         """Simulated minus predicted accuracies of designs that were predicted first [-]."""
 
@@ -150,6 +155,7 @@ class Surrogate:
         self._values.append(metrics[ACCURACY])
         self._front.append(metrics)
         self._gap = metrics[ACCURACY] + metrics["accuracy.degradation"]
+        self._fitted = None
 
     def predict(self, point: Point) -> tuple[float, float] | None:
         """Predict the accuracy of a design.
@@ -184,10 +190,82 @@ class Surrogate:
         tuple of ndarray, (points,)
             Accuracies and their standard deviations [-].
         """
-        known = np.array([self._describe(each) for each in self._points])
-        asked = np.array([self._describe(each) for each in points])
-        means, deviations = fit_process(known, np.array(self._values), asked)
-        return np.clip(means, 0.0, 1.0), deviations
+        logs, spreads = self.fit().predict(self._describe(points))
+        rates = 10.0**logs
+        return np.clip(1.0 + LEAST_ERROR - rates, 0.0, 1.0), math.log(10) * rates * spreads
+
+    def fit(self) -> Process:
+        """Fit the process to the simulations known: features of noise and of options, to logarithms of error rates."""
+        if self._fitted is None:
+            self._fitted = fit_process(self._describe(self._points), log_errors(np.array(self._values)))
+        return self._fitted
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether enough is known to predict every design."""
+        counts = [(layer, slot.count) for slot in self._space.slots for layer in slot.layers]
+        known = all((layer, index) in self._noise for layer, count in counts for index in range(count))
+        return known and len(self._values) >= FIRST
+
+    @property
+    def limits_alone(self) -> bool:
+        """Whether accuracy is limited and all other limits, if any, are left to the same predictions."""
+        return bool(self._search.constraints) and set(self._search.constraints) <= PREDICTED
+
+    @property
+    def allowed_loss(self) -> tuple[float, float]:
+        """Accuracy in float, and the least accuracy that the limits allow, 0 without any [-]."""
+        lowest = [0.0]
+        for name, bound in self._search.constraints.items():
+            if name == ACCURACY and bound.min is not None:
+                lowest.append(bound.min)
+            elif name == "accuracy.degradation" and bound.max is not None:
+                lowest.append(self._gap - bound.max)
+        return self._gap, max(lowest)
+
+    def chance(self, points: Sequence[Point]) -> np.ndarray:
+        """Predict whether designs keep the limits of accuracy.
+
+        Parameters
+        ----------
+        points : sequence of tuple
+            Option of every slot.
+
+        Returns
+        -------
+        ndarray, (points,)
+            Probabilities [-]; 0.5 where too few simulations, or not all choices, are known.
+        """
+        found = np.full(len(points), 0.5)
+        if len(self._values) < FIRST:
+            return found
+        is_known = self.is_taught or [all(key in self._noise for key in self._keys(point)) for point in points]
+        known = np.flatnonzero(np.broadcast_to(is_known, len(points)))
+        if len(known):
+            logs, spreads = self.fit().predict(self._describe([points[int(number)] for number in known]))
+            most = log_errors(np.array(self.allowed_loss[1]))
+            found[known] = normal_cdf((most - logs) / np.maximum(spreads, LEAST_DEVIATION))
+        return found
+
+    def tabulate_noise(self) -> list[list[tuple[int, np.ndarray]]]:
+        """Return the noise of every option, once all are known.
+
+        Returns
+        -------
+        list of list of (int, ndarray)
+            For each group of layers its slots, and noise-to-signal ratios of their options, (options,), summed over the
+            slot's layers in the group [-]. The first features are the logarithms of :data:`LEAST_NOISE` plus the sums
+            over slots; those of the options, :attr:`option_features`, follow.
+        """
+        table = []
+        for group in self._groups:
+            rows: dict[int, np.ndarray] = {}
+            for layer in group:
+                number = self._choice_of[layer]
+                noise = [self._noise[layer, index] for index in range(self._space.slots[number].count)]
+                rows[number] = rows.get(number, np.zeros(len(noise))) + noise
+            table.append(list(rows.items()))
+        return table
 
     def skip(self, point: Point, cost: Mapping[str, float]) -> dict[str, float] | None:
         """Decide whether a design needs no simulation.
@@ -248,42 +326,35 @@ class Surrogate:
     def _keys(self, point: Point) -> list[tuple[str, int]]:
         return [(layer, point[number]) for layer, number in self._choice_of.items()]
 
-    def _describe(self, point: Point) -> np.ndarray:
-        """Return the logarithm of the noise of every group, (groups,), the last one of all layers."""
-        noise = {layer: self._noise[layer, point[number]] for layer, number in self._choice_of.items()}
-        return np.log10([LEAST_NOISE + math.fsum(noise[layer] for layer in group) for group in self._groups])
+    def _describe(self, points: Sequence[Point]) -> np.ndarray:
+        """Return features, (points, features): noise of every group, the last one of all layers, and options."""
+        at = np.array(points, dtype=np.int64)
+        columns = []
+        for group in self._groups:
+            total = np.zeros(len(at))
+            for layer in group:
+                number = self._choice_of[layer]
+                count = self._space.slots[number].count
+                # an option that no point has is not looked up
+                noise = np.array([self._noise.get((layer, index), math.nan) for index in range(count)])
+                total += noise[at[:, number]]
+            columns.append(np.log10(LEAST_NOISE + total))
+        options = [rows[at[:, number]] for number, rows in enumerate(self.option_features)]
+        return np.concatenate([np.stack(columns, axis=1), *options], axis=1)
 
 
-def fit_process(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a Gaussian process, with the length scale and the noise that make the data most probable.
+def log_errors(accuracies: np.ndarray) -> np.ndarray:
+    """Return the decimal logarithms of error rates, :data:`LEAST_ERROR` added to each.
 
     Parameters
     ----------
-    x : ndarray, (points, features)
-        Where values are known.
-    y : ndarray, (points,)
-        Values.
-    at : ndarray, (queries, features)
-        Where they are asked for.
+    accuracies : ndarray, (...)
+        Shares of right answers [-].
 
     Returns
     -------
-    tuple of ndarray, (queries,)
-        Means and standard deviations of the values, in the unit of ``y``.
+    ndarray, (...)
+        Logarithms.
     """
-    centre = float(np.mean(y))
-    squared = np.square(x[:, None] - x[None]).sum(axis=2)
-    to_points = np.square(x[:, None] - at[None]).sum(axis=2)
-    best, found = -math.inf, (np.full(len(at), centre), np.zeros(len(at)))
-    for length, share in itertools.product(LENGTHS, NOISES):
-        kernel = np.exp(-squared / (2 * length**2)) + share * np.eye(len(x))
-        factor = np.linalg.cholesky(kernel)
-        weights = np.linalg.solve(factor.T, np.linalg.solve(factor, y - centre))
-        scale = max(float((y - centre) @ weights) / len(x), LEAST_VARIANCE)
-        likelihood = -0.5 * len(x) * math.log(scale) - float(np.log(np.diag(factor)).sum())
-        if likelihood > best:
-            cross = np.exp(-to_points / (2 * length**2))
-            left = np.linalg.solve(factor, cross)
-            variance = scale * np.maximum(1.0 + share - np.square(left).sum(axis=0), 0.0)
-            best, found = likelihood, (centre + cross.T @ weights, np.sqrt(variance))
+    found: np.ndarray = np.log10(np.maximum(1.0 - accuracies, 0.0) + LEAST_ERROR)
     return found

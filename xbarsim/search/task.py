@@ -155,8 +155,9 @@ class Search(Record):
     space: dict[str, dict[str, Any]]
     """Layer or glob -> axis -> list of values; the axes are listed in docs/keys/search.md."""
     method: str = "local"
-    """Search method: ``local`` (moves of groups of layers, with restarts), ``evolution``, ``random``, ``optuna``,
-    ``differentiable``, or a registered sampler. ``evolution`` if left out where its settings are given."""
+    """Search method: ``local`` (moves of groups of layers, with restarts), ``model`` (the largest expected improvement,
+    by Gaussian processes over what is known; few points suffice where limits leave little), ``evolution``, ``random``,
+    ``optuna``, ``differentiable``, or a registered sampler. ``evolution`` if left out where its settings are given."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Settings of a registered sampler: arguments of its class."""
     points: Annotated[int, Field(ge=1, le=LIMITS["points"].most)] = 100
@@ -217,8 +218,15 @@ class Search(Record):
 
     @property
     def trains(self) -> bool:
-        """Whether the search trains; a differentiable one with objectives and without images is one of costs alone."""
-        return self.method == GRADIENT and not (self.objectives and self.train is None and self.data is None)
+        """Whether the search trains; a differentiable one of costs, with limits of accuracy or without, does not."""
+        is_limited = self.needs_images and all(name.startswith("cost.") for name in self.goals)
+        is_untrained = self.objectives and self.train is None and (self.data is None or is_limited)
+        return self.method == GRADIENT and not is_untrained
+
+    @property
+    def predicts(self) -> bool:
+        """Whether accuracies are predicted; a differentiable search that does not train has no other way to know."""
+        return self.surrogate or (self.method == GRADIENT and not self.trains and self.needs_images)
 
     @property
     def added(self) -> tuple[str, ...]:
@@ -306,7 +314,7 @@ def make_search(content: dict[str, Any], origin: str = "") -> Search:
         missing = "train" if search.train is None else "data"
         raise ConfigError(
             f"{missing}: missing; a differentiable search needs training and test images, or objectives of cost "
-            f"alone and neither{where}"
+            f"alone, with limits of accuracy or without images{where}"
         )
     if not search.space:
         raise ConfigError(f"space: empty; name a layer or glob and its axes{where}")
@@ -324,9 +332,9 @@ def _check_method(search: Search, where: str) -> None:
             raise ConfigError(f"baselines: {name!r}: unknown{suggest_or_list(name, [*RULES, *SAMPLERS])}{where}")
     if search.surrogate and search.trains:
         raise ConfigError(f"surrogate: a differentiable search that trains takes none; leave it out{where}")
-    if search.baselines and search.trains:
+    if search.baselines and search.method == GRADIENT and (search.trains or search.needs_images):
         raise ConfigError(
-            f"baselines: a differentiable search that trains has no points to compare; choose a sampler{where}"
+            f"baselines: a differentiable search that trains or limits accuracy takes none; choose a sampler{where}"
         )
     if not search.settings:
         return
