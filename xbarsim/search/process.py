@@ -97,4 +97,5 @@ def fit_process(x: np.ndarray, y: np.ndarray, noises: Sequence[float] = NOISES) 
 
 def _square_distances(x: np.ndarray, at: np.ndarray) -> np.ndarray:
     found: np.ndarray = np.square(x).sum(axis=1)[:, None] + np.square(at).sum(axis=1) - 2 * x @ at.T
-    return np.maximum(found, 0.0)
+    np.maximum(found, 0.0, out=found)  # rounding errors may be below 0
+    return found
