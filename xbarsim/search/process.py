@@ -21,7 +21,7 @@ LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Process:
+class GaussianProcess:
     """A fitted process with a kernel of squared distances."""
 
     x: np.ndarray
@@ -60,7 +60,7 @@ class Process:
         return self.centre + cross.T @ self.weights, np.sqrt(variance)
 
 
-def fit_process(x: np.ndarray, y: np.ndarray, noises: Sequence[float] = NOISES) -> Process:
+def fit_process(x: np.ndarray, y: np.ndarray, noises: Sequence[float] = NOISES) -> GaussianProcess:
     """Fit a process, with the length scale and the noise that make the data most probable.
 
     Parameters
@@ -74,7 +74,7 @@ def fit_process(x: np.ndarray, y: np.ndarray, noises: Sequence[float] = NOISES) 
 
     Returns
     -------
-    Process
+    GaussianProcess
         The most probable one.
     """
     centre = float(np.mean(y))
@@ -88,7 +88,7 @@ def fit_process(x: np.ndarray, y: np.ndarray, noises: Sequence[float] = NOISES) 
         likelihood = -0.5 * len(x) * math.log(scale) - float(np.log(np.diag(factor)).sum())
         if found is None or likelihood > best:
             best = likelihood
-            found = Process(
+            found = GaussianProcess(
                 x=x, weights=weights, factor=factor, centre=centre, length=length, scale=scale, share=share
             )  # fmt: skip
     assert found is not None

@@ -28,7 +28,7 @@ from xbarsim.search.evaluate import Images, weigh_limits, weigh_metrics
 from xbarsim.search.guided import describe_options, normal_cdf
 from xbarsim.search.local import list_groups
 from xbarsim.search.oracle import CostOracle
-from xbarsim.search.process import Process, fit_process
+from xbarsim.search.process import GaussianProcess, fit_process
 from xbarsim.search.space import Point, Space
 from xbarsim.search.task import ACCURACY, Search
 
@@ -128,7 +128,7 @@ class Surrogate:
         self._values: list[float] = []
         self._front: list[Mapping[str, float]] = []
         self._gap = 0.0
-        self._fitted: Process | None = None
+        self._fitted: GaussianProcess | None = None
         self.errors: list[float] = []
         """Simulated minus predicted accuracies of designs that were predicted first [-]."""
 
@@ -194,7 +194,7 @@ class Surrogate:
         rates = 10.0**logs
         return np.clip(1.0 + LEAST_ERROR - rates, 0.0, 1.0), math.log(10) * rates * spreads
 
-    def fit(self) -> Process:
+    def fit(self) -> GaussianProcess:
         """Fit the process to the simulations known: features of noise and of options, to logarithms of error rates."""
         if self._fitted is None:
             self._fitted = fit_process(self._describe(self._points), log_errors(np.array(self._values)))
