@@ -238,7 +238,18 @@ def expect_improvement(gain: np.ndarray, deviation: np.ndarray) -> np.ndarray:
 
 
 def normal_cdf(z: np.ndarray) -> np.ndarray:
-    """Return the probability that a standard normal number is below z, element by element [-]."""
+    """Return the probability that a standard normal number is below a value.
+
+    Parameters
+    ----------
+    z : ndarray, (...)
+        Values [-].
+
+    Returns
+    -------
+    ndarray, (...)
+        Probabilities [-].
+    """
     from scipy.special import ndtr
 
     found: np.ndarray = ndtr(z)
