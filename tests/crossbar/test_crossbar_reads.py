@@ -158,7 +158,7 @@ def test_a_sharp_selector_behind_a_transistor_is_left_to_nodal_analysis():
     assert (found.error_ampere <= 1e-7 * found.full_ampere).all()
 
 
-@pytest.mark.parametrize("seed", [108, 1137, 2374])
+@pytest.mark.parametrize("seed", [108, 1137, 2374, 3500, 6472])
 def test_sharp_selectors_behind_a_resistance_in_floating_lines_are_solved(seed):
     circuits = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "validation" / "circuits.py"))
     assert circuits["judge"](circuits["draw_circuit"](seed)) == "right"

@@ -118,13 +118,15 @@ def draw(law: CellLaw, lines: LineSet, n: int, k: int, u: Vector, o: Vector) -> 
             ratio, one = lines.closed_ohm * g, spread(1.0, v)
             w = scale(1.0 / (1.0 + ratio * lines.closed_slope), v)
             h, t = bend(law.kind, law.coefs, w)
-            for _ in range(lines.closed):
+            for step in range(lines.closed):
                 y = multiply_add(-1.0, v, multiply_add(ratio, h, w))
-                w = multiply_add(-1.0, divide(y, multiply_add(ratio, t, one)), w)
-                h, t = bend(law.kind, law.coefs, w)
+                y = divide(y, multiply_add(ratio, t, one))
+                w = multiply_add(-1.0, y, w)
+                if step < lines.closed - 1:
+                    h, t = bend(law.kind, law.coefs, w)
+                else:  # what is left of the last step is below rounding
+                    h = multiply_add(-1.0, multiply(t, y), h)
             t = divide(t, multiply_add(ratio, t, one))
-            if ratio > 1.0:  # nearly all of the voltage is that of the gate
-                h = scale(1.0 / ratio, multiply_add(-1.0, w, v))
             rest = multiply_add(-1.0, x, one)
             f = add(multiply(rest, scale(lines.sign * g, h)), f)
             s = add(multiply(rest, scale(g, t)), s)

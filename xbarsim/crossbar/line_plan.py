@@ -31,6 +31,8 @@ OCTAVES = 23
 """Octaves of products of resistance and conductance below the largest one that these steps serve [-]."""
 INNER_CHANGE = 1e-8
 """Last step by which that voltage may change, relative to the swing; what is left is about its square [-]."""
+GATE_CHANGE = 1e-7
+"""The same of a closed gate, for equal resistances; a cell of less resistance counts less in the current [-]."""
 SHORT = 5e-5
 """Tolerance from which on float32 serves [-]."""
 MOST_SHORT = 8.0
@@ -272,7 +274,8 @@ def count_inner_steps(iv: Curve, swing: float, ratio: float, slope: float = 0.0,
         w -= move
         if not np.isfinite(w).all():
             return None
-        if (np.abs(move) <= INNER_CHANGE * swing).all():
+        allowed = GATE_CHANGE * np.sqrt(np.maximum(products, 1.0)) if slope else INNER_CHANGE
+        if (np.abs(move) <= allowed * swing).all():
             return steps + 1
     return None
 

@@ -35,11 +35,16 @@ STALLED = 100.0
 """Residual at which a vector counts as solved where no step improves it, relative to the one that is asked for [-]."""
 LEAK = 16 * np.finfo(np.float64).eps
 """Leak to ground of the nodes of a matrix that is singular in rounding, relative to their conductance [-]."""
-LEAKS = (1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-16, 1e-18)
-"""Conductances parallel to cells that help Newton's steps where slopes vanish, in turn, relative to the cells [-]."""
+MOST_LEAK, LEAST_LEAK = 1e-4, 1e-18
+"""Conductance parallel to cells that helps Newton's steps where slopes vanish, at first and at last, relative to the
+cells [-]."""
+FASTEST, SLOWEST = 0.01, 0.8
+"""Factors by which that conductance shrinks from solution to solution: at best, and where the solver gives up [-]."""
 SOFTEST, NARROWING = 0.25, 0.7
 """Width of a softened selector's step to begin with, relative to its threshold, and its factor from solution to
 solution [-]."""
+STIFFER = (0.0, LEAK, 64 * LEAK, 4096 * LEAK)
+"""Leaks of nodes of a matrix, relative to their conductance, in turn, until a step leads downhill [-]."""
 FILL = (12.0, -112.0)
 """Entries of the factors for each node of a line, by the binary logarithm of the number of cells. Measured from
 128 x 128 to 512 x 512 [-]."""
@@ -137,7 +142,7 @@ def check_nodal_memory(rows: int, cols: int) -> None:
     )  # fmt: skip
 
 
-def factor_matrix(incidence: csc_matrix, siemens: Array) -> SuperLU:
+def factor_matrix(incidence: csc_matrix, siemens: Array, leak: float = 0.0) -> SuperLU:
     """Factor the conductance matrix of free nodes, which is symmetric and diagonally dominant.
 
     Where parts hang together by conductances that vanish beside those of wires, a leak below rounding is added.
@@ -148,6 +153,8 @@ def factor_matrix(incidence: csc_matrix, siemens: Array) -> SuperLU:
         Ends of branches.
     siemens : ndarray, (branches,)
         Their conductances [S].
+    leak : float
+        Leak to ground of every node, relative to its conductance [-].
 
     Returns
     -------
@@ -158,6 +165,8 @@ def factor_matrix(incidence: csc_matrix, siemens: Array) -> SuperLU:
     from scipy.sparse.linalg import splu
 
     matrix = csc_matrix(incidence.T @ diags_array(siemens) @ incidence)
+    if leak:
+        matrix = csc_matrix(matrix + diags_array(leak * matrix.diagonal()))
     options = {"SymmetricMode": True}
     try:
         return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
@@ -257,14 +266,19 @@ def _solve_curved(
     width = SOFTEST * iv.threshold_volt if isinstance(iv, Selector) else 0.0
     while isinstance(iv, Selector) and width > iv.width_volt:
         softer, width = iv.model_copy(update={"width_volt": width}), width * NARROWING
-        part = _solve_newton(equations, g, at, softer, max_iterations, LEAKS[0])
+        part = _solve_newton(equations, g, at, softer, max_iterations, MOST_LEAK)
         at, taken = part.volt, taken + part.steps
-    for leak in (*LEAKS, 0.0):
-        part = _solve_newton(equations, g, at, iv, max_iterations, leak)
+    leak, factor = MOST_LEAK / FASTEST, FASTEST
+    while leak > LEAST_LEAK and factor < SLOWEST:
+        part = _solve_newton(equations, g, at, iv, max_iterations, factor * leak)
         taken += part.steps
-        if not part.is_solved:
-            break
-        at = part.volt
+        if part.is_solved:
+            at, leak, factor = part.volt, factor * leak, max(factor * factor, FASTEST)
+        else:
+            factor = math.sqrt(factor)
+    part = _solve_newton(equations, g, at, iv, max_iterations, 0.0)
+    if part.is_solved:
+        return part.volt, taken + part.steps
     found = _solve_newton(equations, g, at, iv, 0, 0.0)
     if found.residual <= STALLED * TOLERANCE:
         return found.volt, taken
@@ -321,8 +335,11 @@ def _solve_newton(
         if step == max_iterations:
             break
         move = np.zeros_like(volt)
-        move[free] = -factor_matrix(inner, slope).solve(excess)
-        slant = float(excess @ move[free])
+        for stiffer in STIFFER:
+            move[free] = -factor_matrix(inner, slope, stiffer).solve(excess)
+            slant = float(excess @ move[free])
+            if slant < 0.0:
+                break
         share = 1.0
         for _ in range(40):
             trial = np.clip(volt + share * move, low, high)
