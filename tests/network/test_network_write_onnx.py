@@ -84,6 +84,73 @@ def test_inputs_without_an_onnx_type_are_refused(tmp_path):
         write_onnx(network, tmp_path / "net.onnx")
 
 
+WRITTEN = [
+    "a convolution of a volume", "a transposed convolution that overlaps", "nearest neighbours", "long short-term memory",
+    "two directions of a recurrent layer", "operators without a record", "codes that are clipped",
+    "embedded tokens", "a gate of another vendor", "a convolution along a line", "half precision inside",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_operators_of_a_file_survive_the_way_through_another(case, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    samples = pytest.importorskip("onnx_samples")
+    network = load_onnx(samples.write_model(tmp_path / "first.onnx", *samples.CASES[case]))
+    path = write_onnx(network, tmp_path / "second.onnx")
+    again = load_onnx(path)
+    assert [node.name for node in again.layers] == [node.name for node in network.layers]
+    images = np.random.default_rng(0).normal(size=(3, *network.input_shape)).astype(np.float32)
+    expected = run_network(network, images)
+    np.testing.assert_allclose(run_network(again, images), expected, atol=1e-6 * np.abs(expected).max(), rtol=0)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"input": images})
+    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max(), rtol=0)
+
+
+def test_two_valued_inputs_survive_the_way_through_a_file(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    given = {"scale": 0.5, "zero_point": 0, "bits": 2, "signed": True}
+    nodes = (
+        Node(name="signs", kind="bipolar", attributes=given),
+        make_linear("fc", 6, 3, inputs=("signs",), weight=np.random.default_rng(0).standard_normal((3, 6))),
+    )
+    network = Network(name="signs", nodes=nodes, input_shape=(6,))
+    path = write_onnx(network, tmp_path / "net.onnx")
+    again = load_onnx(path)
+    assert [(node.kind, node.attributes.get("scale")) for node in again.nodes] == [("bipolar", 0.5), ("linear", None)]
+    images = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    images[0, 0] = 0
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"input": images})
+    np.testing.assert_allclose(found, run_network(network, images), atol=1e-6)
+
+
+def test_layers_of_the_same_name_but_for_a_number_keep_it(tmp_path):
+    weight = np.random.default_rng(0).standard_normal((4, 4))
+    nodes = tuple(
+        make_linear(f"query_{place}", 4, 4, inputs=(source,), weight=weight, bias=weight[0])
+        for place, source in ((1, "input"), (2, "query_1"))
+    )
+    network = Network(name="tokens", nodes=nodes, input_shape=(5, 4))
+    again = load_onnx(write_onnx(network, tmp_path / "net.onnx"))
+    assert [node.name for node in again.layers] == ["query_1", "query_2"]
+
+
+def test_an_operator_of_another_opset_is_written_only_where_it_stays_the_same(tmp_path):
+    samples = pytest.importorskip("onnx_samples")
+    nodes = [samples.node("Upsample", "x k", mode="linear")]
+    constants = {"k": np.array([1, 1, 2, 2], np.float32)}
+    network = load_onnx(samples.write_model(tmp_path / "m.onnx", nodes, constants, samples.SMALL, opset=9))
+    with pytest.raises(ConfigError, match="Upsample of opset 9 cannot be written in opset 17; way out: export"):
+        write_onnx(network, tmp_path / "net.onnx")
+
+
+def test_an_operator_with_graphs_of_its_own_is_not_written(tmp_path):
+    samples = pytest.importorskip("onnx_samples")
+    network = load_onnx(samples.write_model(tmp_path / "m.onnx", *samples.CASES["a loop of three steps"]))
+    with pytest.raises(ConfigError, match="Loop holds graphs of its own and cannot be written as ONNX; keep"):
+        write_onnx(network, tmp_path / "net.onnx")
+
+
 def make_token_network():
     """Return a network of tokens: a class token, layers with and without bias, layer norms, both GELUs, a mean."""
     rng = np.random.default_rng(6)

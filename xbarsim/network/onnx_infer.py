@@ -100,7 +100,7 @@ def _infer_by_definition(
 
     if proto.domain in QONNX_DOMAINS and proto.op_type in QUANTISERS:
         return {proto.output[0]: shapes[proto.input[0]]}
-    if proto.domain == FUNCTIONS and proto.op_type in BODIES:
+    if (proto.domain, proto.op_type) in BODIES:
         kind, shape = shapes[proto.input[0]]
         return {proto.output[0]: (kind, (*shape[:-1], 1))}  # every function of this package reduces the last axis
     if proto.domain == "com.microsoft":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.network.window_places import window_places
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -18,6 +20,10 @@ WEIGHT_BITS = "xbarsim.weight_bits"
 """Metadata of a model: JSON, layer -> bits of its weights where their type is wider."""
 FUNCTIONS = "xbarsim"
 """Domain of the functions in a file whose bodies other tools run."""
+QONNX = "qonnx.custom_op.general"
+"""Domain of quantisers of QONNX."""
+FOLD_OPSET = 18
+"""First opset with Col2Im."""
 AXES_ARE_INPUTS = 18
 """First opset whose reductions take their axes as an input."""
 GELU_OPSET = 20
@@ -42,9 +48,10 @@ def write_linear(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     if len(node.shape) != 1:
         turned = graph.add("Transpose", node, [weight], output=f"{node.name}.transposed", perm=[1, 0])
         product = f"{node.name}.matmul" if node.bias is not None else None
-        values = graph.add("MatMul", node, [*inputs, turned], output=product)
+        values = graph.add("MatMul", node, [*inputs, turned], output=product, label=node.name)
         if node.bias is not None:
-            graph.add("Add", node, [values, graph.constant(f"{node.name}.bias", node.bias)])
+            bias = graph.constant(f"{node.name}.bias", node.bias)
+            graph.add("Add", node, [values, bias], label=f"{node.name}.add")
         return
     bias = graph.constant(f"{node.name}.bias", np.zeros(node.columns) if node.bias is None else node.bias)
     graph.add("Gemm", node, [*inputs, weight, bias], transB=1)
@@ -180,6 +187,87 @@ def write_outputs(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None
     graph.add("Concat", node, flat, axis=1)
 
 
+def write_bipolar(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write a quantiser to two values as that of QONNX, with a function for tools that do not know it."""
+    scale = graph.constant(f"{node.name}.scale", node.attributes["scale"])
+    graph.add("BipolarQuant", node, [*inputs, scale], domain=QONNX)
+
+
+def write_unfold(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write windows laid out as vectors: entries of the padded image, picked by their places."""
+    a, name = node.attributes, node.name
+    windows, numbers = node.shape
+    axes, taps = len(a["kernel"]), math.prod(a["kernel"])
+    sides = [0, 0, *a["padding"][:axes], 0, 0, *a["padding"][axes:]]
+    padded = graph.add("Pad", node, [*inputs, graph.constant(f"{name}.pads", sides, np.int64)], output=f"{name}.padded")
+    size = graph.shapes[inputs[0]][1:]
+    held = [size[i] + a["padding"][i] + a["padding"][axes + i] for i in range(axes)]
+    places = window_places(held, a).reshape(-1)
+    flat = graph.constant(f"{name}.flat", [0, 0, -1], np.int64)
+    pixels = graph.add("Reshape", node, [padded, flat], output=f"{name}.pixels")
+    picked = [pixels, graph.constant(f"{name}.places", places, np.int64)]
+    picked = [graph.add("Gather", node, picked, output=f"{name}.picked", axis=2)]
+    split = graph.constant(f"{name}.split", [0, 0, windows, taps], np.int64)
+    parts = graph.add("Reshape", node, [*picked, split], output=f"{name}.parts")
+    turned = graph.add("Transpose", node, [parts], output=f"{name}.turned", perm=[0, 2, 1, 3])
+    graph.add("Reshape", node, [turned, graph.constant(f"{name}.shape", [0, windows, numbers], np.int64)])
+
+
+def write_fold(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write windows that are added where they overlap."""
+    a, name = node.attributes, node.name
+    graph.raise_opset(FOLD_OPSET)
+    behind = [
+        max(0, (count - 1) * step + spread * (kernel - 1) + 1 - before - size)
+        for count, step, spread, kernel, before, size in zip(
+            a["windows"], a["stride"], a["dilation"], a["kernel"], a["padding"], a["size"], strict=True
+        )
+    ]
+    columns = graph.add("Transpose", node, inputs, output=f"{name}.columns", perm=[0, 2, 1])
+    sizes = [graph.constant(f"{name}.{key}", a[key], np.int64) for key in ("size", "kernel")]
+    graph.add(
+        "Col2Im", node, [columns, *sizes], dilations=a["dilation"], strides=a["stride"], pads=[*a["padding"], *behind]
+    )
+
+
+def write_opaque(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
+    """Write an operator of the file that a network was read from as a Scan over the images of a batch."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    given, name = node.attributes, node.name
+    single = graph.convert(node).graph
+    if any(item.HasField("g") or item.graphs for each in single.node for item in each.attribute):
+        raise ConfigError(
+            f"{name}: {given['operator']} holds graphs of its own and cannot be written as ONNX; keep the network in "
+            "Python, or quantise it without this part"
+        )
+    first, nodes, entries = f"{name}::", [], []
+    constants = [numpy_helper.from_array(np.asarray(value), first + key) for key, value in given["constants"]]
+    for tensor in single.initializer:
+        tensor.name = first + tensor.name
+    float_ = TensorProto.FLOAT
+    for place, (key, kind, shape) in enumerate(given["feeds"]):
+        entry, whole = f"{name}:{place}", first + key if kind == "float32" else f"{name}:{place}.whole"
+        entries.append(helper.make_tensor_value_info(entry, float_, graph.shapes[inputs[place]]))
+        constants.append(numpy_helper.from_array(np.array(shape, np.int64), f"{entry}.shape"))
+        nodes.append(helper.make_node("Reshape", [entry, f"{entry}.shape"], [whole]))
+        if kind != "float32":
+            nodes.append(
+                helper.make_node("Cast", [whole], [first + key], to=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+            )
+    for each in single.node:
+        each.input[:] = [key and first + key for key in each.input]
+        each.output[:] = [key and first + key for key in each.output]
+        each.name = first + each.name
+        nodes.append(each)
+    constants.append(numpy_helper.from_array(np.array(node.shape, np.int64), f"{name}:shape"))
+    nodes.append(helper.make_node("Cast", [first + single.output[0].name], [f"{name}:real"], to=float_))
+    nodes.append(helper.make_node("Reshape", [f"{name}:real", f"{name}:shape"], [f"{name}:out"]))
+    out = helper.make_tensor_value_info(f"{name}:out", float_, node.shape)
+    body = helper.make_graph(nodes, name, entries, [out], [*constants, *single.initializer])
+    graph.add("Scan", node, inputs, body=body, num_scan_inputs=len(inputs))
+
+
 def write_peak(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write the largest magnitude of every vector as a function."""
     graph.add("Peak", node, inputs, domain=FUNCTIONS)
@@ -203,8 +291,24 @@ def _peak_body(opset: int) -> list[Any]:
     ]
 
 
-BODIES = {"Peak": _peak_body}
-"""Function of a file -> what it consists of in an opset."""
+def _bipolar_body(opset: int) -> list[Any]:
+    """Return what other tools run for a quantiser to two values."""
+    from onnx import helper, numpy_helper
+
+    zero = numpy_helper.from_array(np.array(0, np.float32))
+    return [
+        helper.make_node("Constant", [], ["zero"], value=zero),
+        helper.make_node("GreaterOrEqual", ["x", "zero"], ["up"]),
+        helper.make_node("Neg", ["scale"], ["low"]),
+        helper.make_node("Where", ["up", "scale", "low"], ["y"]),
+    ]
+
+
+BODIES: dict[tuple[str, str], tuple[list[str], Callable[[int], list[Any]]]] = {
+    (FUNCTIONS, "Peak"): (["x"], _peak_body),
+    (QONNX, "BipolarQuant"): (["x", "scale"], _bipolar_body),
+}
+"""Domain and name of a function of a file -> its inputs, and what it consists of in an opset."""
 
 
 def write_layer_norm(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:

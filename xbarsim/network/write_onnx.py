@@ -7,7 +7,9 @@ has no type for in the model's metadata.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,14 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
 from xbarsim.network.kinds.ends import OUTPUTS
-from xbarsim.network.onnx_writers import AXES_ARE_INPUTS, BODIES, FUNCTIONS, WEIGHT_BITS
+from xbarsim.network.onnx_writers import AXES_ARE_INPUTS, BODIES, WEIGHT_BITS
 from xbarsim.store import write_file
 
 OPSET = 17
 """Opset of files whose operators need no newer one."""
 NARROW_OPSET = 21
 """First opset whose QuantizeLinear takes codes of 4 and 16 bits."""
-IR_VERSIONS = {17: 8, 20: 9, 21: 10}
+IR_VERSIONS = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
 """Opset -> version of the format that belongs to it."""
 
 
@@ -84,15 +86,9 @@ def build_model(network: Network, outputs: Mapping[str, str]) -> Any:
         raise ConfigError("writing ONNX needs the extra: pip install 'xbarsim[onnx]'") from None
     if not network.has_weights:
         raise ConfigError(f"network {network.name}: has no weights to write")
-    graph = GraphWriter()
-    for node in network.nodes:
-        if node.kind == OUTPUTS and node.name not in outputs.values():
-            continue
-        writer = KINDS[node.kind].onnx_write
-        if writer is None:
-            raise ConfigError(f"network {network.name}: {node.name}: a {node.kind} node cannot be written as ONNX")
-        writer(graph, node, node.inputs)
-
+    graph = _write_nodes(network, outputs, OPSET)
+    if graph.opset != OPSET:  # operators of a file are written in the opset of the whole
+        graph = _write_nodes(network, outputs, graph.opset)
     graph.name_outputs(outputs)
 
     def describe(names: Mapping[str, str]) -> list[Any]:
@@ -100,27 +96,61 @@ def build_model(network: Network, outputs: Mapping[str, str]) -> Any:
         return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
     functions = graph.close()
-    own = [helper.make_opsetid(FUNCTIONS, 1)] if functions else []
+    own = [helper.make_opsetid(domain, 1) for domain in sorted({each.domain for each in functions} | graph.domains)]
     model = helper.make_model(
         helper.make_graph(graph.nodes, network.name, describe({INPUT: INPUT}), describe(outputs), graph.constants),
         opset_imports=[helper.make_opsetid("", graph.opset), *own],
         producer_name="xbarsim",
         functions=functions,
     )
-    model.ir_version = min(model.ir_version, IR_VERSIONS[graph.opset])
+    model.ir_version = min(model.ir_version, IR_VERSIONS.get(graph.opset, model.ir_version))
     if graph.weight_bits:
         helper.set_model_props(model, {WEIGHT_BITS: json.dumps(graph.weight_bits)})
     onnx.checker.check_model(model)
     return model
 
 
-class GraphWriter:
-    """Nodes and constants of the file being written."""
+def _write_nodes(network: Network, outputs: Mapping[str, str], opset: int) -> GraphWriter:
+    shapes = {INPUT: network.input_shape} | {node.name: node.shape for node in network.nodes}
+    graph = GraphWriter(opset, shapes)
+    for node in network.nodes:
+        if node.kind == OUTPUTS and node.name not in outputs.values():
+            continue
+        writer = KINDS[node.kind].onnx_write
+        if writer is None:
+            raise ConfigError(f"network {network.name}: {node.name}: a {node.kind} node cannot be written as ONNX")
+        writer(graph, node, node.inputs)
+    return graph
 
-    def __init__(self) -> None:
+
+def _is_same(node: Node, model: Any) -> bool:
+    """Whether a model computes what an opaque node does: onnx converts some operators to others that do not."""
+    shape = [(2, math.prod(shape)) for _, _, shape in node.attributes["feeds"]]
+    values = [np.random.default_rng(0).integers(-2, 3, each).astype(np.float32) for each in shape]
+    other = dataclasses.replace(node, attributes={**node.attributes, "model": model.SerializeToString()})
+    try:
+        found, expected = (KINDS[node.kind].run(each, values) for each in (other, node))
+    except ConfigError:
+        return False
+    return np.allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max(), equal_nan=True)
+
+
+class GraphWriter:
+    """Nodes and constants of the file being written.
+
+    Parameters
+    ----------
+    opset : int
+        Fewest that the file has.
+    shapes : mapping
+        Node -> shape of its value, images apart.
+    """
+
+    def __init__(self, opset: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.opset = OPSET
+        self.opset, self.shapes = opset, shapes
+        self.domains: set[str] = set()
         self.weight_bits: dict[str, int] = {}
 
     def constant(self, name: str, values: Any, kind: Any = np.float32) -> str:
@@ -166,6 +196,27 @@ class GraphWriter:
         """Ask for an opset that is at least as new."""
         self.opset = max(self.opset, opset)
 
+    def convert(self, node: Node) -> Any:
+        """Return the model of an opaque node in the opset of the file."""
+        import onnx
+
+        model = onnx.load_from_string(node.attributes["model"])
+        self.domains |= {item.domain for item in model.opset_import if item.domain not in ("", "ai.onnx")}
+        version = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=OPSET)
+        self.raise_opset(version)
+        if version == self.opset:
+            return model
+        try:
+            converted = onnx.version_converter.convert_version(model, self.opset)
+        except Exception:  # its own errors, which differ by version
+            converted = None
+        if converted is None or not _is_same(node, converted):
+            raise ConfigError(
+                f"{node.name}: {node.attributes['operator']} of opset {version} cannot be written in opset "
+                f"{self.opset}; way out: export the network in opset {self.opset} before"
+            )
+        return converted
+
     def close(self) -> list[Any]:
         """Fit reductions to the opset, and return the functions that nodes call."""
         from onnx import helper
@@ -175,12 +226,12 @@ class GraphWriter:
             if self.opset >= AXES_ARE_INPUTS and node.op_type.startswith("Reduce") and axes is not None:
                 node.input.append(self.constant(f"{node.name}.axes", list(axes.ints), np.int64))
                 node.attribute.remove(axes)
-        called = {node.op_type for node in self.nodes if node.domain == FUNCTIONS}
+        called = {(node.domain, node.op_type) for node in self.nodes}
         opset = [helper.make_opsetid("", self.opset)]
         return [
-            helper.make_function(FUNCTIONS, name, ["x"], ["y"], write_body(self.opset), opset)
-            for name, write_body in BODIES.items()
-            if name in called
+            helper.make_function(domain, name, inputs, ["y"], write_body(self.opset), opset)
+            for (domain, name), (inputs, write_body) in BODIES.items()
+            if (domain, name) in called
         ]
 
     def weight(self, node: Node) -> str:
@@ -199,11 +250,38 @@ class GraphWriter:
         return name
 
     def add(
-        self, operator: str, node: Node, inputs: Sequence[str], *, output: str | None = None, **attributes: Any
+        self,
+        operator: str,
+        node: Node,
+        inputs: Sequence[str],
+        *,
+        output: str | None = None,
+        label: str | None = None,
+        **attributes: Any,
     ) -> str:
-        """Add an ONNX operator that computes a node, or a tensor of another name, and return the tensor's name."""
+        """Add an ONNX operator that computes a node, or a tensor of another name, and return the tensor's name.
+
+        Parameters
+        ----------
+        operator : str
+            The operator.
+        node : Node
+            What it belongs to.
+        inputs : sequence of str
+            Tensors that it reads.
+        output : str, optional
+            The tensor, if not the node's.
+        label : str, optional
+            Name of the operator, if not the tensor's: layers without a telling weight are called after it.
+        **attributes
+            Of the operator.
+
+        Returns
+        -------
+        str
+        """
         from onnx import helper
 
         name = output or node.name
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=label or name, **attributes))
         return name

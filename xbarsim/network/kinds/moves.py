@@ -15,7 +15,6 @@ from xbarsim.network.kinds.record import (
     NO_LAYER,
     NO_TORCH,
     NOT_IN_YAML,
-    NOT_WRITTEN,
     ONE,
     REQUIRED,
     Codes,
@@ -48,6 +47,7 @@ from xbarsim.network.onnx_operators import (
 )
 from xbarsim.network.onnx_qonnx import read_bipolar, read_quant, read_trunc
 from xbarsim.network.onnx_writers import (
+    write_bipolar,
     write_concat,
     write_flatten,
     write_pad,
@@ -347,6 +347,6 @@ RECORDS = (
         settings=NOT_IN_YAML,
         attributes=as_given,
         onnx_read={"BipolarQuant": read_bipolar},
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_bipolar,
     ),
 )

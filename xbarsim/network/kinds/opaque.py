@@ -21,7 +21,6 @@ from xbarsim.network.kinds.record import (
     NO_TORCH,
     NOT_IN_YAML,
     NOT_READ,
-    NOT_WRITTEN,
     Codes,
     Kind,
     Reach,
@@ -31,6 +30,7 @@ from xbarsim.network.kinds.record import (
 )
 from xbarsim.network.kinds.rule import always, count_operands, raster, same_moments, unknown_sign
 from xbarsim.network.kinds.setting import as_given
+from xbarsim.network.onnx_writers import write_opaque
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -194,6 +194,6 @@ RECORDS = (
         settings=NOT_IN_YAML,
         attributes=as_given,
         onnx_read=NOT_READ,
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_opaque,
     ),
 )

@@ -19,7 +19,6 @@ from xbarsim.network.kinds.record import (
     NO_LAYER,
     NOT_IN_YAML,
     NOT_READ,
-    NOT_WRITTEN,
     ONE,
     Codes,
     Kind,
@@ -30,6 +29,7 @@ from xbarsim.network.kinds.record import (
 )
 from xbarsim.network.kinds.rule import always, count_operands, no_work, raster, same_moments, sign_of_inputs
 from xbarsim.network.kinds.setting import as_given
+from xbarsim.network.onnx_writers import write_fold, write_unfold
 
 if TYPE_CHECKING:
     from xbarsim.network.graph import Node
@@ -167,7 +167,7 @@ RECORDS = (
         settings=NOT_IN_YAML,
         attributes=as_given,
         onnx_read=NOT_READ,
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_unfold,
     ),
     Kind(
         name="fold",
@@ -185,6 +185,6 @@ RECORDS = (
         settings=NOT_IN_YAML,
         attributes=as_given,
         onnx_read=NOT_READ,
-        onnx_write=NOT_WRITTEN,
+        onnx_write=write_fold,
     ),
 )
