@@ -85,9 +85,10 @@ def test_inputs_without_an_onnx_type_are_refused(tmp_path):
 
 
 WRITTEN = [
-    "a convolution of a volume", "a transposed convolution that overlaps", "nearest neighbours", "long short-term memory",
-    "two directions of a recurrent layer", "operators without a record", "codes that are clipped",
-    "embedded tokens", "a gate of another vendor", "a convolution along a line", "half precision inside",
+    "a convolution of a volume", "a transposed convolution that overlaps", "nearest neighbours",
+    "long short-term memory", "two directions of a recurrent layer", "operators without a record",
+    "codes that are clipped", "embedded tokens", "a gate of another vendor", "a convolution along a line",
+    "half precision inside",
 ]  # fmt: skip
 
 

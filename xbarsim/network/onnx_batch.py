@@ -10,6 +10,10 @@ import numpy as np
 from xbarsim.network.onnx_layers import Mixing, Operator
 from xbarsim.network.onnx_value import BROADCASTS, SHAPE_INPUTS, GraphValue, is_same, settle_constant
 
+RECURRENT = ("LSTM", "GRU", "RNN")
+RECURRENT_AXES: Mapping[int, int] = {4: 0, 5: 1, 6: 1}
+"""Input of a recurrent operator (lengths, states) -> its axis of images."""
+
 
 def fit_constants(
     operator: Operator,
@@ -131,6 +135,8 @@ def _target_axis(tensor: GraphValue, sizes: list[int], times: int) -> int | None
 
 def _fit_values(operator: Operator, batched: list[GraphValue], name: str, value: np.ndarray, times: int) -> np.ndarray:
     """Return one image's part of a constant that repeats it for every image of a fixed batch."""
+    if operator.kind in RECURRENT:
+        return _split_equal(name, value, RECURRENT_AXES.get(operator.inputs.index(name)), times)
     if operator.kind not in BROADCASTS and operator.kind not in ("Concat", "Gemm", "MatMul"):
         return value
     rank = max(len(each.shape) for each in batched)
@@ -140,7 +146,12 @@ def _fit_values(operator: Operator, batched: list[GraphValue], name: str, value:
     axis += rank - len(batched[0].shape)
     if operator.kind == "Gemm" and operator.inputs.index(name) != 2:
         return value
-    if not 0 <= axis < value.ndim or value.shape[axis] != times:
+    return _split_equal(name, value, axis, times)
+
+
+def _split_equal(name: str, value: np.ndarray, axis: int | None, times: int) -> np.ndarray:
+    """Return one image's part of a constant that holds a part for each along an axis, else the constant."""
+    if axis is None or not 0 <= axis < value.ndim or value.shape[axis] != times:
         return value
     parts = np.split(value, times, axis=axis)
     if any(not is_same(part, parts[0]) for part in parts):

@@ -17,6 +17,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.network import from_torch, run_network
 from xbarsim.rng import stream
 from xbarsim.train.form import PixelForm, PlainForm, WindowForm
+from xbarsim.train.recurrent import RECURRENT, RecurrentOnArrays, StepWeights
 from xbarsim.train.session import ArraySession, ArraySettings, norm_factor
 from xbarsim.train.torch_network import Tensor, nn, torch
 
@@ -113,7 +114,7 @@ LAYERS: dict[Any, type[OnArrays]] = {
     nn.ConvTranspose3d: ArrayConvTranspose3d,
 }  # fmt: skip
 """Class of a layer -> its class on arrays."""
-LAYER_NAMES = ", ".join(cls.__name__ for cls in LAYERS)
+LAYER_NAMES = ", ".join(cls.__name__ for cls in (*LAYERS, *RECURRENT))
 NORMS = {
     nn.BatchNorm1d: FoldedBatchNorm1d, nn.BatchNorm2d: FoldedBatchNorm2d, nn.BatchNorm3d: FoldedBatchNorm3d,
 }  # fmt: skip
@@ -129,6 +130,8 @@ class ArrayPlace:
     """Path of the module that computes it."""
     norm: str | None
     """Path of the batch normalisation that is folded into it."""
+    part: int = 0
+    """Which layer of a recurrent module it is."""
 
 
 def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike) -> Any:
@@ -155,13 +158,16 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
     images = np.asarray(given, dtype=np.float32)
     if images.ndim < 2 or not len(images):
         raise ShapeError("calibration: needs at least one image, (images, *input_shape)")
-    if not any(type(part) in LAYERS for path, part in module.named_modules() if path):
+    if not any(type(part) in LAYERS or type(part) in RECURRENT for path, part in module.named_modules() if path):
         raise ConfigError(f"module {name}: has nothing inside that could run on arrays: {LAYER_NAMES}")
     converted, plain = copy.deepcopy(module), copy.deepcopy(module)
     session = ArraySession(converted, plain, settings, images)
     parts = dict(converted.named_modules())
     for place in find_places(plain, images.shape[1:], name):
         layer = parts[place.layer]
+        if isinstance(layer, nn.RNNBase):
+            _add_recurrent(layer, session, place)
+            continue
         layer.__class__ = LAYERS[type(layer)]
         layer.session, layer.array_name = session, place.node
         layer.folded = () if place.norm is None else (parts[place.norm],)
@@ -170,6 +176,14 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
     _check_same(session, name)
     converted.refresh = session.refresh
     return converted
+
+
+def _add_recurrent(layer: Any, session: ArraySession, place: ArrayPlace) -> None:
+    """Let a layer of a recurrent module run on arrays."""
+    if not isinstance(layer, RecurrentOnArrays):
+        layer.__class__ = RECURRENT[type(layer)]
+        layer.session, layer.parts = session, tuple(StepWeights(layer, each) for each in range(layer.num_layers))
+    layer.parts[place.part].array_name = place.node
 
 
 def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlace]:
@@ -194,12 +208,18 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
     """
     marked = copy.deepcopy(plain)
     rng = stream(0, "convert.marks")
-    layers, norms = {}, {}
+    layers: dict[tuple[str, int], Any] = {}
+    norms = {}
     with torch.no_grad():
         for path, part in marked.named_modules():
             if path and type(part) in LAYERS:
                 part.weight.copy_(torch.tensor(rng.standard_normal(tuple(part.weight.shape))))
-                layers[path] = part
+                layers[path, 0] = part
+            elif path and type(part) in RECURRENT:
+                for label, values in part.named_parameters():
+                    if label.startswith("weight_ih"):
+                        values.copy_(torch.tensor(rng.standard_normal(tuple(values.shape))))
+                layers |= {(path, place): StepWeights(part, place) for place in range(part.num_layers)}
             elif path and type(part) in NORMS and part.running_var is not None:
                 part.running_var.copy_(torch.tensor(rng.uniform(0.3, 3.0, len(part.running_var))))
                 norms[path] = norm_factor(part)
@@ -208,14 +228,14 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
         assert node.weight is not None
         place = next(
             (
-                ArrayPlace(node=node.name, layer=path, norm=norm)
-                for path, layer in layers.items()
-                for norm, factor in {None: np.ones(1), **norms}.items()
+                ArrayPlace(node=node.name, layer=path, norm=norm, part=part)
+                for (path, part), layer in layers.items()
+                for norm, factor in {None: np.ones(1), **(norms if type(layer) in LAYERS else {})}.items()
                 if _is_folded(node.weight, layer, factor)
             ),
             None,
         )
-        if place is None or any(place.layer == other.layer for other in places):
+        if place is None or any((place.layer, place.part) == (other.layer, other.part) for other in places):
             raise ConfigError(
                 f"module {name}: layer {node.name} has weights for arrays, but is no module of {LAYER_NAMES} "
                 "that is called once; write it as one, or use simulate"
@@ -228,7 +248,7 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
 
 def _is_folded(weight: np.ndarray, layer: Any, factor: np.ndarray) -> bool:
     """Whether the weight of a network's layer is that of a module, times a factor (1,) or (channels,)."""
-    form = LAYERS[type(layer)].form
+    form = layer.form if isinstance(layer, StepWeights) else LAYERS[type(layer)].form
     own, factor = form.weight(layer.weight).detach().numpy(), form.spread(layer, factor)
     if own.size != weight.size or len(own) != len(weight) or len(factor) not in (1, len(own)):
         return False
