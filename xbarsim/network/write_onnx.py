@@ -21,6 +21,7 @@ from xbarsim.network.graph import INPUT, Network, Node
 from xbarsim.network.kinds import KINDS
 from xbarsim.network.kinds.ends import OUTPUTS
 from xbarsim.network.onnx_writers import AXES_ARE_INPUTS, BODIES, WEIGHT_BITS
+from xbarsim.rng import stream
 from xbarsim.store import write_file
 
 OPSET = 17
@@ -126,7 +127,8 @@ def _write_nodes(network: Network, outputs: Mapping[str, str], opset: int) -> Gr
 def _is_same(node: Node, model: Any) -> bool:
     """Whether a model computes what an opaque node does: onnx converts some operators to others that do not."""
     shape = [(2, math.prod(shape)) for _, _, shape in node.attributes["feeds"]]
-    values = [np.random.default_rng(0).integers(-2, 3, each).astype(np.float32) for each in shape]
+    rng = stream(0, "network.write_onnx")
+    values = [rng.integers(-2, 3, each).astype(np.float32) for each in shape]
     other = dataclasses.replace(node, attributes={**node.attributes, "model": model.SerializeToString()})
     try:
         found, expected = (KINDS[node.kind].run(each, values) for each in (other, node))
