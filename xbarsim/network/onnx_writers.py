@@ -217,12 +217,11 @@ def write_fold(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     """Write windows that are added where they overlap."""
     a, name = node.attributes, node.name
     graph.raise_opset(FOLD_OPSET)
-    behind = [
-        max(0, (count - 1) * step + spread * (kernel - 1) + 1 - before - size)
-        for count, step, spread, kernel, before, size in zip(
-            a["windows"], a["stride"], a["dilation"], a["kernel"], a["padding"], a["size"], strict=True
-        )
+    held = [
+        (count - 1) * a["stride"][axis] + a["dilation"][axis] * (a["kernel"][axis] - 1) + 1
+        for axis, count in enumerate(a["windows"])
     ]
+    behind = [max(0, each - a["padding"][axis] - a["size"][axis]) for axis, each in enumerate(held)]
     columns = graph.add("Transpose", node, inputs, output=f"{name}.columns", perm=[0, 2, 1])
     sizes = [graph.constant(f"{name}.{key}", a[key], np.int64) for key in ("size", "kernel")]
     graph.add(

@@ -25,8 +25,8 @@ def window_places(size: Sequence[int], a: Mapping[str, Any]) -> np.ndarray:
         Indices into the image in the order of memory.
     """
     starts = [
-        range(0, length - spread * (kernel - 1), step)
-        for length, kernel, step, spread in zip(size, a["kernel"], a["stride"], a["dilation"], strict=True)
+        range(0, length - a["dilation"][axis] * (a["kernel"][axis] - 1), a["stride"][axis])
+        for axis, length in enumerate(size)
     ]
     steps = [range(0, kernel * spread, spread) for kernel, spread in zip(a["kernel"], a["dilation"], strict=True)]
     first, more = (np.array(list(itertools.product(*each)), np.int64) for each in (starts, steps))
