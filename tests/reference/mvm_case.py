@@ -42,8 +42,8 @@ def rng():
 def reads(dac_bits):
     """Streams of a signed input; the last of two bits holds the sign."""
     if dac_bits == 1:
-        return Reads(np.arange(4), np.ones(4, dtype=np.int64), np.array([1, 2, 4, -8], dtype=np.int32), 1)
-    return Reads(np.array([0, 2]), np.array([2, 2]), np.array([1, 4], dtype=np.int32), 2)
+        return Reads(np.arange(4), np.ones(4, dtype=np.int64), np.array([1, 2, 4, -8], dtype=np.int32), 1, np.arange(5))
+    return Reads(np.array([0, 2]), np.array([2, 2]), np.array([1, 4], dtype=np.int32), 2, np.arange(3))
 
 
 def codes():

@@ -186,6 +186,16 @@ def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None, su
     )  # fmt: skip
 
 
+def bit_inputs():
+    """Streams of two bits, with a list of table rows for each bit."""
+    arguments = driver_inputs(1, inputs(), np.int16, None, None, total=np.int16, sums=np.int32)
+    return (arguments[0]._replace(weights=reads(2).weights, firsts=np.array([0, 2, 4])), *arguments[1:])
+
+
+def bits_plain(lists, *rest):
+    tables_plain(reads(2), *rest)
+
+
 multiply_call = forgetful(_kernels.multiply_tables, 10)
 
 MVM = (
@@ -223,6 +233,7 @@ MVM = (
         _kernels.multiply_tables, tables_plain,
         lambda: driver_inputs(1, inputs(), np.int16, None, survey(), total=np.int16), (6, 11, 12), multiply_call,
     ),
+    case(_kernels.multiply_tables, bits_plain, bit_inputs, (11, 12), multiply_call),
     case(
         _kernels.multiply_products, products_plain,
         lambda: driver_inputs(2, codes(), np.float32, errors(), None, fine()), (11, 12),

@@ -2,8 +2,9 @@
 
 Eight rows of an array make a byte per input bit. For every group of rows a table holds the column sums of every
 combination of their inputs, so that one read of an array is a sum of table rows: an eighth of the additions of the
-plain product, and none for groups whose inputs are all zero. Wide streams and few vectors take the plain product
-instead, four reads at a time.
+plain product, and none for groups whose inputs are all zero. Streams of two bits add the rows of both bits, where only
+sums are asked for; with noise or curves their tables have groups of four rows. Wide streams and few vectors take the
+plain product instead, four reads at a time.
 
 Cells lie on a power-of-two grid on which every sum is exact (``fused`` chooses it), so neither the order of additions
 nor the choice between tables and products changes a bit. Tables are int16, added in int16 or int32, or float32; all
@@ -97,6 +98,7 @@ def read_tables(
     """Add table rows, convert and shift-add, for every vector."""
     width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
     weights, starts, rows = address(reads.weights), address(scratch.starts), address(scratch.rows)
+    firsts, lists = address(reads.firsts), reads.shifts.size
     table, noise_table = address(scratch.table), address(scratch.noise_table)
     lanes, floats = address(scratch.lanes), address(scratch.floats)
     counts, result = address(plane_weights), address(out)
@@ -109,18 +111,22 @@ def read_tables(
         total = to_int32(zero)
         key = hash_vector(errors, v)
         for t in range(streams):
-            first, last = peek(starts, v * streams + t), peek(starts, v * streams + t + 1)
+            listed, end = v * lists + peek(firsts, t), v * lists + peek(firsts, t + 1)
+            first, last = peek(starts, listed), peek(starts, end)
             if first == last and survey is None and (errors is None or added.is_silent):
                 continue
             x, variance = zero, noise_zero
             if fine is None:
-                i = first
-                while i < last:
-                    for k in range(TOGETHER):
-                        x = add(x, load(table, peek(rows, i + k) * width, zero))
-                        if has_variance:
-                            variance = add(variance, load(noise_table, peek(rows, i + k) * width, noise_zero))
-                    i += TOGETHER
+                while end > listed:
+                    end -= 1
+                    x = add(x, x)
+                    i, last = peek(starts, end), peek(starts, end + 1)
+                    while i < last:
+                        for k in range(TOGETHER):
+                            x = add(x, load(table, peek(rows, i + k) * width, zero))
+                            if has_variance:
+                                variance = add(variance, load(noise_table, peek(rows, i + k) * width, noise_zero))
+                        i += TOGETHER
                 y = to_float(x)
             else:
                 if has_variance:

@@ -14,12 +14,16 @@ TOGETHER = 4
 
 
 class Reads(NamedTuple):
-    """How inputs are sent: one entry per stream."""
+    """How inputs are sent: weights of streams, and the lowest bit and the bits of each list of table rows.
+
+    Stream t has the lists from ``firsts[t]`` on, up to those of the next one: itself, or one list for each of its bits.
+    """
 
     shifts: NDArray[np.int64]
     widths: NDArray[np.int64]
     weights: NDArray[np.int32]
     dac_bits: int
+    firsts: NDArray[np.int64]
 
 
 class Inputs(NamedTuple):

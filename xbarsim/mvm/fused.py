@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records, _summed
-from xbarsim.mvm._records import MOST_TABLE_BITS, TOGETHER
+from xbarsim.mvm._records import MOST_TABLE_BITS
 from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
+from xbarsim.mvm.scratch import make_scratch
 from xbarsim.mvm.summed import make_own_scratch, take_whole
 
 TABLE_VECTORS = 1024
@@ -87,14 +88,36 @@ class FusedMatrix:
         return int(np.diff(self.row_starts).max())
 
     @cached_property
+    def is_noisy(self) -> bool:
+        """Whether cells add noise to reads."""
+        return self.errors is not None and self.programmed.noise.size > 0
+
+    @cached_property
+    def reads(self) -> _records.Reads:
+        """Streams."""
+        streams, weights = self.streams, self.streams.weights.astype(np.int32)
+        firsts = np.arange(len(streams) + 1)
+        return _records.Reads(streams.shifts, streams.widths, weights, streams.dac_bits, firsts)
+
+    @cached_property
+    def lists(self) -> _records.Reads:
+        """Streams with a list of table rows for each, or for each bit, whose tables are smaller, where sums suffice."""
+        streams, weights = self.streams, self.reads.weights
+        if self.shaped is not None or self.is_noisy or not 1 < streams.dac_bits <= MOST_TABLE_BITS:
+            return self.reads
+        firsts = np.r_[0, np.cumsum(streams.widths)]
+        bits = np.arange(firsts[-1]) - np.repeat(firsts[:-1] - streams.shifts, streams.widths)
+        return _records.Reads(bits, np.ones_like(bits), weights, 1, firsts)
+
+    @cached_property
     def groups(self) -> int:
         """Groups of rows of the largest row block."""
-        return -(-self.most_rows // 8) * 8 // (8 // self.streams.dac_bits)
+        return -(-self.most_rows // 8) * 8 // (8 // self.lists.dac_bits)
 
     @cached_property
     def entries(self) -> int:
         """Table rows of the largest row block."""
-        return self.groups << (self.streams.dac_bits * (8 // self.streams.dac_bits))
+        return self.groups << (self.lists.dac_bits * (8 // self.lists.dac_bits))
 
     def finer(self, t: int) -> NDArray[np.float64]:
         """Return how many times finer than the layer's the step of every column is in stream t, (columns,)."""
@@ -109,8 +132,8 @@ class FusedMatrix:
             return False
         if self.programmed.bend is not None and self.programmed.bend.amplitudes.size:
             return False  # sums of amplitudes are not exact, so that their order must be one
-        reads = vectors * len(self.streams)
-        return 1.5 * self.entries + 1.5 * reads * self.groups < reads * self.most_rows
+        rows = vectors * self.lists.shifts.size * self.groups
+        return 1.5 * self.entries + 1.5 * rows < vectors * len(self.streams) * self.most_rows
 
     @cached_property
     def sum_type(self) -> type[Any]:
@@ -254,7 +277,6 @@ def _call(
 ) -> None:
     """Call the kernel of one task with working memory from ``spare``, and leave it there for the next one."""
     streams, programmed, grid = matrix.streams, matrix.programmed, matrix.grid
-    reads = _records.Reads(streams.shifts, streams.widths, streams.weights.astype(np.int32), streams.dac_bits)
     scale = np.float32(1.0 / (matrix.adc.lsb * grid.step))
     adc = _records.Range(scale, np.float32(matrix.adc.lowest), np.float32(matrix.adc.highest))
     step = np.float32(grid.step)
@@ -264,7 +286,9 @@ def _call(
     if errors is not None:
         errors = errors._replace(first_vector=errors.first_vector + part.start)
     tail = (cells, adc, matrix.shaped, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
-    scratch = spare.pop() if spare else _make_scratch(matrix, inputs)
+    scratch = (
+        spare.pop() if spare else make_scratch(matrix, _most_reads(matrix, inputs), isinstance(inputs, PackedInputs))
+    )
     if streams.sent is not None:
         assert isinstance(inputs, np.ndarray)
         is_noisy = scratch.noise_cells.size > 0
@@ -273,72 +297,23 @@ def _call(
         _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
     elif isinstance(inputs, PackedInputs):
         planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
-        _kernels.multiply_tables(reads, planes, *tail, scratch, out, unit_codes)
+        _kernels.multiply_tables(matrix.lists, planes, *tail, scratch, out, unit_codes)
     else:
-        _kernels.multiply_products(reads, inputs[part], *tail, scratch, out, unit_codes)
+        _kernels.multiply_products(matrix.reads, inputs[part], *tail, scratch, out, unit_codes)
     spare.append(scratch)
 
 
 def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> int:
     """Return how many vectors a task may hold."""
     if isinstance(inputs, PackedInputs):
-        return max(TABLE_VECTORS, LISTED_GROUPS // (len(matrix.streams) * matrix.groups))
+        return max(TABLE_VECTORS, LISTED_GROUPS // (matrix.lists.shifts.size * matrix.groups))
     return max(16, PRODUCT_READS // len(matrix.streams))
 
 
-def _make_scratch(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> _records.FusedScratch:
-    """Allocate the working memory of one task of any size."""
-    is_table = isinstance(inputs, PackedInputs)
+def _most_reads(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> int:
+    """Return how many reads a task has, at most."""
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
-    reads = min(vectors, _most_vectors(matrix, inputs)) * len(matrix.streams)
-    table_type, total_type = matrix.grid.types if is_table else (np.float32, np.float32)
-    table = matrix.entries * matrix.widest if is_table else 0
-    lanes = -(-matrix.most_rows // (8 * LANES)) * LANES
-    is_noisy = matrix.errors is not None and matrix.programmed.noise.size > 0
-    return _records.FusedScratch(
-        starts=np.empty(reads + 1 if is_table else 0, dtype=np.int64),
-        rows=np.empty(reads * -(-matrix.groups // TOGETHER) * TOGETHER + LANES if is_table else 0, dtype=np.int32),
-        words=_allocate(lanes if is_table else 0, np.uint64),
-        dealt=_allocate(8 * lanes if is_table else 0, np.uint8),
-        places=np.arange(lanes if is_table else 0, dtype=np.int32) * 256,
-        cells=_allocate(matrix.most_rows * WIDE, table_type),
-        noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.float32),
-        shot_cells=_allocate(matrix.most_rows * WIDE if matrix.programmed.shot.size else 0, np.float32),
-        table=_allocate(table, table_type),
-        total=np.empty(0, dtype=total_type),
-        noise_table=_allocate(table if is_noisy else 0, np.uint16),
-        values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
-        lanes=np.empty(WIDE, dtype=np.int32),
-        floats=np.empty(WIDE, dtype=np.float32),
-        sums=_allocate(4 * WIDE, np.float32),
-        variances=_allocate(4 * WIDE, np.float32),
-        bends=_make_bend_scratch(matrix, reads + 3, is_table),
-    )
-
-
-def _make_bend_scratch(matrix: FusedMatrix, reads: int, is_table: bool) -> _records.BendScratch:
-    """Allocate the working memory of curves, where there are any, for the reads of a task."""
-    bend = matrix.programmed.bend
-    has_bend, cuts = bend is not None, 0 if bend is None else bend.cuts.size
-    own = 0 if bend is None or not bend.own.size else WIDE
-    return _records.BendScratch(
-        loads=np.empty(reads * has_bend, dtype=np.float32),
-        tilts=np.empty(reads * has_bend, dtype=np.float32),
-        ends=np.empty(reads * cuts * is_table, dtype=np.int64),
-        load_table=np.empty(matrix.entries * has_bend * is_table, dtype=np.int32),
-        own_cells=_allocate(matrix.most_rows * own, np.uint8),
-        own_table=_allocate(matrix.entries * min(own, matrix.widest) * is_table, np.uint8),
-        own_values=_allocate(matrix.most_rows * own, np.float32),
-        own_sums=_allocate(4 * WIDE, np.float32),
-        parts=_allocate(4 * WIDE * (cuts + 1) * has_bend, np.float32),
-    )
-
-
-def _allocate(count: int, kind: Any) -> NDArray[Any]:
-    """Allocate an array that begins with a cache line, so that no register is loaded from two."""
-    room = np.empty(count * np.dtype(kind).itemsize + 64, dtype=np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + count * np.dtype(kind).itemsize].view(kind)
+    return min(vectors, _most_vectors(matrix, inputs)) * len(matrix.streams)
 
 
 def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: int, workers: int) -> list[Task]:
