@@ -37,6 +37,7 @@ CASES = {
     "unequal steps": {"adc.kind": "ramp", "adc.bits": 5},
     "analog sum": {"dac.accumulate": "analog"},
     "step of a slice": {"adc.step_per": "slice", "adc.bits": 5},
+    "step of a column": {"adc.step_per": "column", "adc.bits": 5},
     "collapsed": {"device.programming.distribution": "none", "crossbar.method": "ideal", "adc.bits": "auto"},
     "corrected": {"adc.output_correction": True, "adc.bits": 5},
     "corrected from the hardware": {"adc.output_correction": True, "adc.correction_inputs": "hardware"},
