@@ -12,9 +12,11 @@ Scalars are those of the YAML 1.2 core schema, so that ``yes``, ``off``, ``1:30`
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import re
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -228,7 +230,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     Parameters
     ----------
     path : str or Path
-        File to read.
+        File to read; ``-`` is standard input.
 
     Returns
     -------
@@ -242,7 +244,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)  # bounded: the path may name a device
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None

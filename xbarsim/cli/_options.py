@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,6 +132,30 @@ Plugin = Annotated[
         help="Module or .py file to import first; it registers additional classes.",
     ),
 ]  # fmt: skip
+
+
+def print_schema(module: str, record: str) -> Callable[[bool], None]:
+    """Return what ``--schema`` of a command does: print the JSON schema of its file, and end.
+
+    Parameters
+    ----------
+    module : str
+        Module of the record, ``xbarsim.sweep.file``.
+    record : str
+        Name of the record.
+    """
+
+    def show(is_wanted: bool) -> None:
+        if is_wanted:
+            import importlib
+            import json
+
+            from xbarsim.config.schema import write_file_schema
+
+            typer.echo(json.dumps(write_file_schema(getattr(importlib.import_module(module), record)), indent=1))
+            raise typer.Exit
+
+    return show
 
 
 def parse_value(text: str) -> Any:

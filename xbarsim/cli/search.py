@@ -18,13 +18,25 @@ app = typer.Typer(help="Search for the best design of each layer.", no_args_is_h
 
 @app.command("nax")
 def search_nax(
-    file: Annotated[Path, typer.Argument(metavar="SEARCH.yaml", help="Search file: space, objectives and method.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="SEARCH.yaml", help="Search file: space, objectives and method; -: standard input."),
+    ],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted search is resumed.")
     ],
     cache: Annotated[
         str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            is_eager=True,
+            callback=_options.print_schema("xbarsim.search.task", "Search"),
+            help="Print the JSON schema of search files, for editors, and exit.",
+        ),
+    ] = False,
 ) -> None:
     """Search kernels, arrays, converters, widths and depth together."""
     from xbarsim.cli._progress import ProgressDisplay
@@ -50,7 +62,10 @@ def search_nax(
 @app.command("epitome")
 def search_epitome(
     file: Annotated[
-        Path, typer.Argument(metavar="SEARCH.yaml", help="Search file: layers, epitome shapes, budget and objectives.")
+        Path,
+        typer.Argument(
+            metavar="SEARCH.yaml", help="Search file: layers, epitome shapes, budget, objectives; -: standard input."
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted search is resumed.")
@@ -58,6 +73,15 @@ def search_epitome(
     cache: Annotated[
         str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            is_eager=True,
+            callback=_options.print_schema("xbarsim.search.epitome", "EpitomeSearch"),
+            help="Print the JSON schema of search files, for editors, and exit.",
+        ),
+    ] = False,
 ) -> None:
     """Search an epitome for each layer within a budget of arrays."""
     from xbarsim.cli._progress import ProgressDisplay

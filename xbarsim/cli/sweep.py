@@ -17,7 +17,9 @@ _GAP = 3
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="Sweep file: axes and metrics.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="SWEEP.yaml", help="Sweep file: axes and metrics; -: standard input.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the results; an interrupted sweep is resumed.")
     ],
@@ -30,6 +32,15 @@ def sweep(
     tls_key: _processes.TlsKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the points and estimate the time only.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Compute points again that have failed.")] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            is_eager=True,
+            callback=_options.print_schema("xbarsim.sweep.file", "Sweep"),
+            help="Print the JSON schema of sweep files, for editors, and exit.",
+        ),
+    ] = False,
 ) -> None:
     """Run a sweep over networks, hardware and keys."""
     _options.check_counts(workers=workers)

@@ -1,11 +1,13 @@
-"""The JSON schema of hardware files, for editors and for validators in other languages.
+"""JSON schemas of hardware, sweep and search files, for editors and for validators in other languages.
 
-The schema has no required keys, since any key may come from the file that ``base`` names.
+That of hardware files has no required keys, since any key may come from the file that ``base`` names.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from pydantic import BaseModel
 
 from xbarsim.config.hardware import Hardware
 from xbarsim.plugin import find_table
@@ -51,6 +53,23 @@ def write_whole_schema() -> dict[str, Any]:
             if "$ref" in key:  # left out by pydantic where it equals the description of the section
                 key.setdefault("description", parts[key["$ref"].rpartition("/")[2]]["description"])
     return {"$schema": DIALECT, **content}
+
+
+def write_file_schema(record: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of files whose content is one record.
+
+    Parameters
+    ----------
+    record : type
+        ``Sweep``, ``Search`` or that of another file.
+
+    Returns
+    -------
+    dict
+        JSON schema of draft 2020-12: keys, and kinds and ranges of values. Rules between keys, and names of metrics and
+        of hardware keys, are checked when a file is read.
+    """
+    return {"$schema": DIALECT, **record.model_json_schema()}
 
 
 def _describe_component(parts: dict[str, Any]) -> dict[str, Any]:

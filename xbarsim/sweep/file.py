@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, WithJsonSchema, field_validator
 
 from xbarsim.config.explain import explain_error
 from xbarsim.config.record import Record
@@ -27,9 +27,17 @@ OTHER_COLUMNS = (
     "network", "hardware", "status", "error", "point", "trials", "seed", "version", "network_hash", "hardware_hash",
 )  # fmt: skip
 """Columns of the table of points that are neither axes nor metrics."""
-Names = tuple[str, ...]
+Names = Annotated[
+    tuple[str, ...], WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]})
+]
 Numbers = float | tuple[float, ...]
 Size = Annotated[int, Field(ge=1)]
+
+
+def _accept_name(schema: dict[str, Any]) -> None:
+    """Let the schema of a design take its kind alone."""
+    schema.pop("default", None)
+    schema["anyOf"] = [{"enum": ["grid", "random", "latin_hypercube"]}, {"$ref": schema.pop("$ref")}]
 
 
 class Sweep(Record):
@@ -61,7 +69,7 @@ class Sweep(Record):
     """Overrides of layers for all points: glob -> dotted key -> value."""
     axes: dict[str, Any] = Field(default_factory=dict)
     """Axes: dotted key, or GLOB:dotted key -> list, range or ``same as KEY``."""
-    design: SweepDesign = SweepDesign()
+    design: Annotated[SweepDesign, Field(json_schema_extra=_accept_name)] = SweepDesign()
     """Grid, random draws or a Latin hypercube."""
     executor: str = "own"
     """What runs the float network, for its own accuracy and for activation ranges: ``own``, or ``onnxruntime``, whose
@@ -72,7 +80,7 @@ class Sweep(Record):
     """Seed of all random numbers of the simulations."""
     metrics: tuple[str, ...] = ()
     """Columns of the result: ``accuracy.hardware``, ``miou``, ``cost.edap``, ..."""
-    where: tuple[str, ...] = ()
+    where: Names = ()
     """Conditions of the question, all of which must hold: one or a list, such as ``accuracy.lost <= 0.01``."""
     minimize: str | None = None
     """Metric whose lowest value, among the points that meet ``where``, answers the question."""
