@@ -109,7 +109,7 @@ class BlockFolder:
             if path.exists():
                 check_origin(path, self._settings, work="simulation")
             else:
-                others = [each.name for each in self.folder.iterdir() if each.name != "lock"]
+                others = [each.name for each in self.folder.iterdir() if each.name != "lock" and each.name[0] != "."]
                 if others:
                     raise ConfigError(
                         f"checkpoint {self.folder}: holds {others[0]} and no simulation; choose an empty folder"

@@ -102,7 +102,7 @@ class TuningState:
         if head.exists():
             check_origin(head, self._about, work="training")
         else:
-            others = [path.name for path in self.folder.iterdir() if path.name != "lock"]
+            others = [path.name for path in self.folder.iterdir() if path.name != "lock" and path.name[0] != "."]
             if others:
                 raise ConfigError(
                     f"checkpoint {self.folder}: holds {others[0]} and no training; choose an empty folder, or a new one"
