@@ -20,7 +20,7 @@ Link = tuple[object, ...]
 """Identifier of a link; its name is made of its parts."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Noc:
     """The network between the tiles of one chip."""
 

@@ -28,8 +28,14 @@ _FAMILIES: dict[str, Callable[[], Network]] = {
 
 def list_networks() -> list[str]:
     """Return the names that :func:`load_network` knows, sorted."""
+    return list(_list_zoo())
+
+
+@functools.cache
+def _list_zoo() -> tuple[str, ...]:
+    """Return the same, read from the package once: searches name a network for every design."""
     files = (item.name for item in resources.files("xbarsim.network").joinpath("zoo").iterdir())
-    return sorted({*_FAMILIES, *(name[:-5] for name in files if name.endswith(".yaml"))})
+    return tuple(sorted({*_FAMILIES, *(name[:-5] for name in files if name.endswith(".yaml"))}))
 
 
 def load_network(
@@ -93,7 +99,7 @@ def _find(
         return load_onnx(name, input_shape, outputs, self_check)
     if suffix in (".yaml", ".yml"):
         return load_description(name)
-    if name not in list_networks():
+    if name not in _list_zoo():
         form = "" if suffix in ("", name) else ", and files end in .onnx or .yaml"
         names = suggest_or_list(name, list_networks())
         raise ConfigError(f"network {name!r}: not a network that ships{form}{names}")

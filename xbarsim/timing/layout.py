@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -216,17 +217,17 @@ class Spot(NamedTuple):
 
     step: Step
     sites: list[Site]
-    wanted: frozenset[int] = frozenset()
-    """Tiles of the arrays that it writes; none for other steps."""
+    tiles: frozenset[int]
+    """Tiles that need its operands."""
+    order: tuple[int, ...]
+    """The same in order."""
 
-    @property
-    def tiles(self) -> frozenset[int]:
-        """Tiles that need its operands."""
-        return (
-            self.wanted
-            or frozenset(slot.tile for site in self.sites for slot in site.slots)
-            or frozenset(site.home for site in self.sites)
-        )
+    @classmethod
+    def make(cls, step: Step, sites: list[Site], wanted: frozenset[int] | None = None) -> Spot:
+        """Collect the tiles of a step: those of the arrays that it writes where it does (``wanted``), else its own."""
+        slots = [slot.tile for site in sites for slot in site.slots]
+        tiles = wanted or frozenset(slots or [site.home for site in sites])
+        return cls(step, sites, tiles, tuple(sorted(tiles)))
 
 
 def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | None) -> tuple[StepLayout, ...]:
@@ -260,16 +261,12 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
             sites.append([Site(port, ())])
         else:
             sites.append([Site(site.home, ()) for site in sites[source]])
-    spots = [
-        Spot(step, each, wanted.get(index, frozenset())) for index, (step, each) in enumerate(zip(flow.steps, sites))
-    ]
+    spots = [Spot.make(step, each, wanted.get(index)) for index, (step, each) in enumerate(zip(flow.steps, sites))]
     placed = []
     for index, spot in enumerate(spots):
         by_edge = [_list_targets(spot, spots[edge.consumer], edge, index in shared) for edge in edges[index]]
-        replicas = tuple(
-            _route_replica(fabric, site, tuple(each[number] for each in by_edge))
-            for number, site in enumerate(spot.sites)
-        )
+        by_replica = zip(*by_edge) if by_edge else itertools.repeat(())
+        replicas = tuple([_route_replica(fabric, site, targets) for site, targets in zip(spot.sites, by_replica)])
         placed.append(
             StepLayout(
                 step=spot.step,
@@ -287,10 +284,11 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | 
 def _list_targets(producer: Spot, consumer: Spot, edge: Edge, is_shared: bool) -> list[tuple[int, ...]]:
     """Return the tiles that each replica sends to over an edge: none where shared rows stay in place, else all."""
     homes = [site.home for site in producer.sites]
-    others = [site.home for site in consumer.sites]
-    if is_shared and homes == others and is_aligned(producer.step, consumer.step, edge.need):
+    is_alike = is_shared and homes == [site.home for site in consumer.sites]
+    if is_alike and is_aligned(producer.step, consumer.step, edge.need):
         return [()] * len(homes)
-    return [tuple(sorted(consumer.tiles - {home})) for home in homes]
+    tiles, order = consumer.tiles, consumer.order
+    return [tuple([tile for tile in order if tile != home]) if home in tiles else order for home in homes]
 
 
 def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepReplica:
@@ -302,7 +300,8 @@ def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepR
             home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), targets=targets, result=NO_LINKS
         )  # fmt: skip
     gathers = tuple([fabric.tree(slot.tile, (home,)) if slot.tile != home else NO_LINKS for slot in slots])
-    result = fabric.tree(home, tuple(sorted(set().union(*targets))))
+    reached = targets[0] if len(targets) == 1 else tuple(sorted(set().union(*targets)))
+    result = fabric.tree(home, reached) if reached else NO_LINKS
     return StepReplica(home=home, slots=slots, gathers=gathers, targets=targets, result=result)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ LARGEST = 10**12
 Ints = NDArray[np.int64]
 Indices = NDArray[np.uint32]
 Arrays = dict[str, Any]
+Columns = Mapping[str, Sequence[int]]
 
 
 _EDGES: KeptResults[Arrays] = KeptResults(16)
@@ -95,11 +96,11 @@ class EventTables(NamedTuple):
     tree_cycles: Ints
 
 
-INDICES = (
+INDICES = frozenset((
     "first_window", "first_replica", "first_out", "first_in", "unit", "merge_unit", "first_slot", "first_tree",
     "last_tree", "first_dest", "slot_wires", "slot_buffer", "write_port", "gather_first", "gather_last", "in_edge",
     "edge_flag", "edge_need", "dest_first", "dest_last", "dest_tree", "tree_link",
-)  # fmt: skip
+))  # fmt: skip
 """Arrays that hold indices of others; unsigned, see the event loop."""
 
 
@@ -119,12 +120,14 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         Arrays for the event loop, and their meaning.
     """
     layout, timing = lay_out(plan), plan.hardware.timing
-    arrays: Arrays = {
-        **_tabulate_steps(layout, timing, images),
-        **_tabulate_replicas(layout, timing),
-        **_tabulate_slots(layout, timing),
-        **_tabulate_packets(layout, timing),
-    }
+    arrays = _columns(
+        {
+            **_tabulate_steps(layout, timing, images),
+            **_tabulate_replicas(layout, timing),
+            **_tabulate_slots(layout, timing),
+            **_tabulate_packets(layout, timing),
+        }
+    )
     limited = plan.pipelined and timing.stream_bits is not None
     arrays |= _tabulate_edges(layout, images, timing.stream_bits or 0, limited=limited)
     arrays |= {
@@ -138,8 +141,6 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         "most_slots": int(np.diff(arrays["first_slot"]).max()),
     }
     _check_limits(arrays)
-    for name in INDICES:
-        arrays[name] = np.asarray(arrays[name], dtype=np.uint32)
     return _pace_input(EventTables(**arrays), layout), layout
 
 
@@ -163,26 +164,30 @@ def _cycles(work: int, width: int | Fraction) -> int:
     return -(-work // width)
 
 
-def _ints(values: Sequence[int]) -> Ints:
-    if max(values, default=0) > LARGEST:
+def _firsts(sizes: Sequence[int]) -> list[int]:
+    """Return where each of consecutive runs begins, and where the last ends."""
+    return [0, *accumulate(sizes)]
+
+
+def _columns(rows: Columns) -> Arrays:
+    """Turn a list for each field into an array for each: parts of one, since most are short."""
+    flat = list(chain.from_iterable(rows.values()))
+    most = max(flat, default=0)
+    if most > LARGEST:
         raise MappingError(
-            f"timing: a count or a number of cycles is {float(max(values)):.3g}, above {LARGEST:.0e}; the clock or a "
+            f"timing: a count or a number of cycles is {float(most):.3g}, above {LARGEST:.0e}; the clock or a "
             "duration in timing, or a rate of a component, has the wrong unit"
         )
-    return np.array(values, dtype=np.int64)
+    ints = np.array(flat, dtype=np.int64)
+    indices, found, first = ints.astype(np.uint32), {}, 0
+    for name, values in rows.items():
+        last = first + len(values)
+        found[name] = (indices if name in INDICES else ints)[first:last]
+        first = last
+    return found
 
 
-def _firsts(sizes: Sequence[int]) -> Ints:
-    """Return where each of consecutive runs begins, and where the last ends."""
-    return np.array([0, *accumulate(sizes)], dtype=np.int64)
-
-
-def _columns(rows: Mapping[str, Sequence[int]]) -> Arrays:
-    """Turn a list for each field into an array for each."""
-    return {name: _ints(values) for name, values in rows.items()}
-
-
-def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
+def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Columns:
     kinds, work, writes = [], [], []
     write_width = part_width(BUFFER_WRITE, timing)
     for each in layout.steps:
@@ -195,32 +200,34 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
             work.append(_cycles(each.unit_work, part_width(each.unit, timing)))
         writes.append(_cycles(bits, write_width))
     windows, replicas = [each.step.classes * images for each in layout.steps], [len(e.replicas) for e in layout.steps]
-    columns = {
+    return {
         "kind": kinds, "windows": windows, "group": [each.step.group for each in layout.steps], "replicas": replicas,
-        "unit_cycles": work, "write_cycles": writes,
+        "unit_cycles": work, "write_cycles": writes, "first_replica": _firsts(replicas)[:-1],
+        "first_window": _firsts(windows),
     }  # fmt: skip
-    return _columns(columns) | {"first_replica": _firsts(replicas)[:-1], "first_window": _firsts(windows)}
 
 
-def _tabulate_replicas(layout: Layout, timing: Timing) -> Arrays:
+def _tabulate_replicas(layout: Layout, timing: Timing) -> Columns:
     resources, lanes = layout.resources, part_width(VECTOR, timing)
-    ends = {"input": resources.input, "output": resources.output}
+    ends, stride = {"input": resources.input, "output": resources.output}, resources.stride
     units: list[int] = []
     merge_units: list[int] = []
     ports: list[int] = []
     cycles: list[int] = []
     for index, each in enumerate(layout.steps):
-        end, part = ends.get(each.step.kind), each.unit
+        end, unit = ends.get(each.step.kind), resources.offset(each.unit, index)
+        vector, port = resources.offset(VECTOR, index), resources.offset(BUFFER_WRITE, index)
         for home, slots, *_ in each.replicas:
-            units.append(resources.part(part, home, index) if end is None else end)
-            merge_units.append(resources.part(VECTOR, home, index))
-            ports.append(resources.part(BUFFER_WRITE, home, index))
+            first = home * stride
+            units.append(first + unit if end is None else end)
+            merge_units.append(first + vector)
+            ports.append(first + port)
             merged = sum([slot.outputs for slot in slots if slot.tile != home]) if len(slots) > 1 else 0
-            cycles.append(_cycles(merged, lanes))
-    return _columns({"unit": units, "merge_unit": merge_units, "write_port": ports, "merge_cycles": cycles})
+            cycles.append(-(-merged // lanes))
+    return {"unit": units, "merge_unit": merge_units, "write_port": ports, "merge_cycles": cycles}
 
 
-def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
+def _tabulate_slots(layout: Layout, timing: Timing) -> Columns:
     """Tabulate slots; a digital step has one in its home tile, the input none."""
     sizes: list[int] = []
     columns: dict[str, list[int]] = {
@@ -235,7 +242,7 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
             moved = 0 if is_input else each.operand_bits(timing.operand_bits)
             operands = _cycles(moved, min(reads, loads) if each.is_write else reads)
             sizes += [0 if is_input else 1] * len(each.replicas)
-            tiles, bits = [] if is_input else [replica.home for replica in each.replicas], 0
+            tiles = [] if is_input else [replica.home for replica in each.replicas]
             read += [operands] * len(tiles)
             bus += [0] * len(tiles)
             occupancy = latency = 0
@@ -245,13 +252,15 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Arrays:
             slots = [slot for replica in each.replicas for slot in replica.slots]
             sizes += [len(replica.slots) for replica in each.replicas]
             tiles = [slot.tile for slot in slots]
-            read += [_cycles(slot.rows * bits, reads) for slot in slots]
-            bus += [_cycles(slot.rows * bits, loads) for slot in slots]
-        wires += [resources.part(BUS, tile, index) for tile in tiles]
-        ports += [resources.part(BUFFER_READ, tile, index) for tile in tiles]
+            read += [-(-slot.rows * bits // reads) for slot in slots]
+            bus += [-(-slot.rows * bits // loads) for slot in slots]
+        firsts = [tile * resources.stride for tile in tiles]
+        wire, port = resources.offset(BUS, index), resources.offset(BUFFER_READ, index)
+        wires += [first + wire for first in firsts]
+        ports += [first + port for first in firsts]
         occupied += [occupancy] * len(tiles)
         late += [latency] * len(tiles)
-    return _columns(columns) | {"first_slot": _firsts(sizes)}
+    return {**columns, "first_slot": _firsts(sizes)}
 
 
 class Packets:
@@ -261,14 +270,14 @@ class Packets:
         self.links: list[int] = []
         self.parents: list[int] = []
         self.cycles: list[int] = []
-        self._layout, self._width = layout, timing.link_bits
+        self._layout, self._width, self._base = layout, timing.link_bits, layout.resources.first_link
 
     def add(self, tree: Tree, bits: int) -> tuple[int, int]:
         """Add the links of one packet; return where they begin and end."""
-        first, layout = len(self.links), self._layout
+        first = len(self.links)
         if not tree.links:
             return first, first
-        base, between = layout.resources.first_link, layout.chip_links
+        layout, base, between = self._layout, self._base, self._layout.chip_links
         inside = _cycles(bits, self._width)
         self.links += [base + link for link in tree.links]
         self.parents += [first + parent if parent >= 0 else -1 for parent in tree.parents]
@@ -279,7 +288,7 @@ class Packets:
         return first, len(self.links)
 
 
-def _tabulate_packets(layout: Layout, timing: Timing) -> Arrays:
+def _tabulate_packets(layout: Layout, timing: Timing) -> Columns:
     """Number the links of all packets: by replica the partial sums of its slots, then its result."""
     packets = Packets(layout, timing)
     gather_first: list[int] = []
@@ -303,10 +312,10 @@ def _tabulate_packets(layout: Layout, timing: Timing) -> Arrays:
         "tree_link": packets.links, "tree_parent": packets.parents, "tree_cycles": packets.cycles,
         "gather_first": gather_first, "gather_last": gather_last, "first_tree": first_tree, "last_tree": last_tree,
     }  # fmt: skip
-    return _columns(columns) | _tabulate_targets(layout, first_tree)
+    return {**columns, **_tabulate_targets(layout, first_tree)}
 
 
-def _tabulate_targets(layout: Layout, first_tree: Sequence[int]) -> Arrays:
+def _tabulate_targets(layout: Layout, first_tree: Sequence[int]) -> Columns:
     """List where a replica's result leaves its links, by replica and edge."""
     first_dest: list[int] = []
     dest_first: list[int] = []
@@ -321,8 +330,7 @@ def _tabulate_targets(layout: Layout, first_tree: Sequence[int]) -> Arrays:
                 ends += [first_tree[number] + replica.result.ends[tile] for tile in targets]
                 dest_last.append(len(ends))
             number += 1
-    found = {"first_dest": first_dest, "dest_first": dest_first, "dest_last": dest_last, "dest_tree": ends}
-    return {name: _ints(values) for name, values in found.items()}
+    return {"first_dest": first_dest, "dest_first": dest_first, "dest_last": dest_last, "dest_tree": ends}
 
 
 def _tabulate_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arrays:
@@ -343,21 +351,21 @@ def _list_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arr
     shifts = [(edge, image * windows[source]) for source, edge in flat for image in range(images)]
     needs = [edge.need + shift if shift else edge.need for edge, shift in shifts]
     keeps = [edge.keep + shift for edge, shift in shifts] if limited else [np.zeros(len(flat), dtype=np.int32)]
-    sizes = _ints([max(1, steps[source].result_bits * steps[source].step.group) for source, _ in flat])
-    arrays = {
-        "first_out": _firsts([len(each.edges) for each in steps]),
-        "in_edge": _ints(order),
-        "first_in": np.searchsorted([flat[e][1].consumer for e in order], np.arange(len(steps) + 1)),
-        "edge_from": _ints([source for source, _ in flat]),
-        "edge_to": _ints([edge.consumer for _, edge in flat]),
-        "edge_flag": _firsts([windows[source] * images for source, _ in flat])[:-1],
-        "edge_need": _firsts([len(edge.need) * images for _, edge in flat])[:-1],
-        "need": np.concatenate(needs),
-        "keep": np.concatenate(keeps),
-        "capacity": room // sizes,
-        "value_bits": sizes,
-    }
-    return arrays | {name: np.asarray(arrays[name], dtype=np.uint32) for name in INDICES if name in arrays}
+    arrays = _columns(
+        {
+            "first_out": _firsts([len(each.edges) for each in steps]),
+            "in_edge": order,
+            "first_in": np.searchsorted([flat[e][1].consumer for e in order], np.arange(len(steps) + 1)).tolist(),
+            "edge_from": [source for source, _ in flat],
+            "edge_to": [edge.consumer for _, edge in flat],
+            "edge_flag": _firsts([windows[source] * images for source, _ in flat])[:-1],
+            "edge_need": _firsts([len(edge.need) * images for _, edge in flat])[:-1],
+            "value_bits": [max(1, steps[source].result_bits * steps[source].step.group) for source, _ in flat],
+        }
+    )
+    return {
+        **arrays, "need": np.concatenate(needs), "keep": np.concatenate(keeps), "capacity": room // arrays["value_bits"],
+    }  # fmt: skip
 
 
 def _check_limits(arrays: Arrays) -> None:

@@ -96,13 +96,35 @@ class Resources:
         int
             Number of the resource.
         """
+        return tile * self.stride + self.offset(part, step)
+
+    def offset(self, part: Part, step: int) -> int:
+        """Return what the number of the part that a step uses is above that of the first resource of its tile.
+
+        Parameters
+        ----------
+        part : Part
+            Record of :data:`PARTS`.
+        step : int
+            Number of the step; steps use the instances of a part in turn.
+
+        Returns
+        -------
+        int
+            Resources.
+        """
         offsets = self.offsets[part.name]
-        return tile * len(self.order) + offsets[step % len(offsets)]
+        return offsets[step % len(offsets)]
+
+    @property
+    def stride(self) -> int:
+        """Resources of a tile."""
+        return len(self.order)
 
     @property
     def first_link(self) -> int:
         """Number of the first link."""
-        return self.tiles * len(self.order)
+        return self.tiles * self.stride
 
     @property
     def input(self) -> int:
@@ -131,7 +153,7 @@ class Resources:
             return "off-chip input" if resource == self.input else "off-chip output"
         if resource >= self.first_link:
             return "link " + " ".join(str(part) for part in self.links[resource - self.first_link])
-        tile, offset = divmod(resource, len(self.order))
+        tile, offset = divmod(resource, self.stride)
         name, instance = self.order[offset]
         return f"tile {tile} {name} {instance}" if instance else f"tile {tile} {name}"
 

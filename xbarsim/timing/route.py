@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from xbarsim.config import Hardware
 from xbarsim.noc import Link, Noc, find_noc
@@ -100,23 +101,38 @@ class Fabric:
             Links, each once.
         """
         key = (source, targets)
-        if key not in self.trees:
-            links: list[int] = []
-            parents: list[int] = []
-            positions: dict[Link, int] = {}
-            ends: dict[int, int] = {}
-            for target in targets:
-                before = -1
-                for link in self.path(source, target):
-                    if link not in positions:
-                        positions[link] = len(links)
-                        links.append(self.ids.setdefault(link, len(self.ids)))
-                        parents.append(before)
-                    before = positions[link]
-                if before >= 0:
-                    ends[target] = before
-            self.trees[key] = Tree(tuple(links), tuple(parents), ends)
-        return self.trees[key]
+        found = self.trees.get(key)
+        if found is None:
+            links, parents, ends = _grow_tree(self.noc, self.tiles_per_chip, source, targets)
+            ids = self.ids
+            found = self.trees[key] = Tree(tuple([ids.setdefault(link, len(ids)) for link in links]), parents, ends)
+        return found
+
+
+class Branches(NamedTuple):
+    """A multicast tree before its links have numbers."""
+
+    links: tuple[Link, ...]
+    parents: tuple[int, ...]
+    ends: Mapping[int, int]
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _grow_tree(noc: Noc, size: int, source: int, targets: tuple[int, ...]) -> Branches:
+    parents: list[int] = []
+    positions: dict[Link, int] = {}
+    ends: dict[int, int] = {}
+    for target in targets:
+        before = -1
+        for link in _find_path(noc, size, source, target):
+            at = positions.get(link, -1)
+            if at < 0:
+                at = positions[link] = len(parents)
+                parents.append(before)
+            before = at
+        if before >= 0:
+            ends[target] = before
+    return Branches(tuple(positions), tuple(parents), ends)
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -10,7 +10,20 @@ from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing.rounds import share_rounds
 
-_SHARES: KeptResults[dict[tuple[int, int], tuple[int, int]]] = KeptResults(1024)
+
+
+class Cut(NamedTuple):
+    """What places of a layer's replicas have in common."""
+
+    size: int
+    """Physical arrays of a replica."""
+    polarities: int
+    """Physical arrays of a crossbar."""
+    shares: dict[tuple[int, int], tuple[int, int]]
+    """First crossbar and the one behind the last -> rows and outputs, as far as they were asked for."""
+
+
+_CUTS: KeptResults[Cut] = KeptResults(1024)
 
 
 class Slot(NamedTuple):
@@ -45,17 +58,16 @@ def place_replica(plan: Plan, layer: LayerPlan, replica: int, places: Sequence[i
     list of Slot
         One for each tile, in the order in which arrays fill tiles.
     """
-    each, per_tile = layer.polarities, plan.arrays_per_tile
-    size = layer.partition.crossbars * each
+    per_tile, key = plan.hardware.chip.arrays_per_tile, (id(layer.node), id(layer.hardware))
+    cut = _CUTS.get(key)
+    if cut is None:
+        cut = _CUTS.put(key, (layer.node, layer.hardware), Cut(layer.replica_arrays, layer.polarities, {}))
+    size, each, shares = cut
     first = layer.first_array + replica * size
-    key = (id(layer.node), id(layer.hardware))
-    shares = _SHARES.get(key)
-    if shares is None:
-        shares = _SHARES.put(key, (layer.node, layer.hardware), {})
     slots = []
     for tile in range(first // per_tile, (first + size - 1) // per_tile + 1):
-        begin = max(first, tile * per_tile) - first
-        end = min(first + size, (tile + 1) * per_tile) - first
+        before, behind = tile * per_tile - first, (tile + 1) * per_tile - first
+        begin, end = before if before > 0 else 0, behind if behind < size else size
         part = (begin // each, -(-end // each))
         share = shares.get(part)
         if share is None:
