@@ -33,8 +33,9 @@ class Noc:
     place: Callable[[int, int], tuple[int, int]]
     """``place(tiles, tile)``: column and row of a tile."""
     links: Literal["xy", "binary", "shared", "listed"]
-    """How the search for a placement counts the links of a packet's tree: rows and columns of ``place``, a binary tree
-    over the tiles, one link for all; ``listed`` looks up the paths of all pairs, which serves any network."""
+    """What is known of paths, for faster code: along the row of the source in ``place``, then along the column of the
+    target, with links from :func:`name_step`; a binary tree over the tiles; one link for all; ``listed`` is nothing,
+    which serves any network."""
 
 
 def _place_snake(tiles: int, tile: int) -> tuple[int, int]:
@@ -49,17 +50,22 @@ def _place_row(tiles: int, tile: int) -> tuple[int, int]:
     return tile, 0
 
 
+def name_step(chip: int, x: int, y: int, step_x: int, step_y: int) -> Link:
+    """Return the link of a mesh from a column and row of a chip to the place so many columns and rows further."""
+    return chip, x, y, x + step_x, y + step_y
+
+
 def _route_xy(chip: int, tiles: int, source: int, target: int) -> list[Link]:
     """Go along the row of the source, then along the column of the target."""
     (x, y), (to_x, to_y) = _place_snake(tiles, source), _place_snake(tiles, target)
     links: list[Link] = []
     while x != to_x:
         step = 1 if to_x > x else -1
-        links.append((chip, x, y, x + step, y))
+        links.append(name_step(chip, x, y, step, 0))
         x += step
     while y != to_y:
         step = 1 if to_y > y else -1
-        links.append((chip, x, y, x, y + step))
+        links.append(name_step(chip, x, y, 0, step))
         y += step
     return links
 

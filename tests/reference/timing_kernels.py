@@ -14,7 +14,7 @@ from reference.residual_networks import Builder
 from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, make_linear
-from xbarsim.timing import _heap, _kernels, _serve, _swaps, simulate
+from xbarsim.timing import _heap, _kernels, _serve, _swaps, _trees, simulate
 from xbarsim.timing.machine import build_machine
 
 READ, UNIT, WRITE = _kernels.READ, _kernels.UNIT, _kernels.WRITE
@@ -444,4 +444,59 @@ PLACEMENT = (
     ),
 )
 
-TIMING = (*EVENT_LOOP, *PLACEMENT)
+
+# --- trees ---------------------------------------------------------------------------------------------------------
+
+
+def walk(position, target, x, y):
+    """Yield the links of an XY path by their codes."""
+    column, row = int(x[position]), int(y[position])
+    while (column, row) != (x[target], y[target]):
+        step = (int(np.sign(x[target] - column)), 0) if column != x[target] else (0, int(np.sign(y[target] - row)))
+        yield 4 * (row * WIDTH + column) + _trees.DIRECTIONS.index(step)
+        column, row = column + step[0], row + step[1]
+
+
+def grow_tree(width, x, y, source, targets, numbers, known, marks, links, parents, ends, fresh):
+    """Join paths by a dictionary from links to the entries of the tree."""
+    entries, first = {}, known
+    for place, target in enumerate(targets):
+        ends[place] = -1
+        for code in walk(source, target, x, y):
+            if code not in entries:
+                parents[len(entries)] = ends[place]
+                entries[code] = len(entries)
+            ends[place] = entries[code]
+    for code, entry in entries.items():
+        if numbers[code] < 0:
+            fresh[known - first], numbers[code], known = code, known, known + 1
+        links[entry] = numbers[code]
+    return len(entries), known
+
+
+def tree_inputs():
+    numbers, scratch = np.full(4 * TILES, -1), [np.full(4 * TILES, -1) for _ in range(3)]
+    numbers[[12, 2, 22]] = 3, 1, 0
+    marks, ends, fresh = np.full(4 * TILES, -1), zeros(5), zeros(4 * TILES)
+    return WIDTH, *grid(), 4, np.array([0, 2, 4, 5, 8]), numbers, 4, marks, *scratch[:2], ends, fresh
+
+
+def pass_inputs(mark):
+    marks, links, parents = np.full(36, -1), np.full(36, -1), np.full(36, -1)
+    marks[7] = mark
+    return 7, 1, 3, marks, links, parents
+
+
+def take(code, before, count, marks, links, parents):
+    if marks[code] >= 0:
+        return marks[code], count
+    marks[code], links[count], parents[count] = count, code, before
+    return count, count + 1
+
+
+TREES = (
+    case(_trees.grow_mesh, grow_tree, tree_inputs, (5, 7, 8, 9, 10, 11)),
+    *(case(_trees._pass, take, functools.partial(pass_inputs, mark), (3, 4, 5)) for mark in (-1, 2)),
+)
+
+TIMING = (*EVENT_LOOP, *PLACEMENT, *TREES)

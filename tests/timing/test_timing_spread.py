@@ -38,8 +38,8 @@ def test_rows_of_attention_are_dealt_out_over_tiles_and_stay_there():
     assert sum(scores.windows_of(number) for number in range(len(homes))) == scores.step.windows
     assert max(map(scores.windows_of, range(len(homes)))) <= min(map(scores.windows_of, range(len(homes)))) + 48
     for each in (scores, weights):
-        assert all(not replica.result.links for replica in each.replicas)
-    assert all(replica.result.links or activity.plan.tiles_used == 1 for replica in mixed.replicas[1:])
+        assert all(not len(replica.result.links) for replica in each.replicas)
+    assert all(len(replica.result.links) or activity.plan.tiles_used == 1 for replica in mixed.replicas[1:])
 
 
 def test_keys_and_values_reach_every_tile_that_needs_them():

@@ -12,7 +12,7 @@ programming of a chip that holds all weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -214,16 +214,12 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
     share = plan.arrays_held / plan.arrays
     arrays: dict[int, float] = {id(each.hardware): 0 for each in lists}
     arrays[id(plan.hardware)] = plan.tiles * plan.arrays_per_tile - plan.arrays_held
-    for layer in plan.layers:
-        arrays[id(layer.hardware)] += _describe_shape(layer).arrays * share
+    for step, part in zip(activity.steps, parts):
+        if step.layer is not None:
+            arrays[id(step.layer.hardware)] += part.arrays * share
     held = [(arrays[id(each.hardware)], each.tags) for each in lists]
-    joules: dict[str, list[float]] = {}
-    areas: dict[str, list[float]] = {}
-    for part in parts:
-        for name, joule in part.energy_by_component.items():
-            joules.setdefault(name, []).append(joule)
-        for name, area in part.area_by_component.items():
-            areas.setdefault(name, []).append(area)
+    joules = [part.energy_by_component for part in parts]
+    areas = [part.area_by_component for part in parts if part.area_by_component]
     totals = activity.totals
     found = []
     for name, own in lists[0].tags.items():
@@ -232,7 +228,7 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
         else:
             shares = [(count, tags[name]) for count, tags in held]
         idle = math.fsum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
-        energy = math.fsum(joules.get(name, ()))
+        energy = _add_up(name, joules)
         found.append(
             ComponentCost(
                 component=name,
@@ -242,10 +238,10 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
                 action_energy_joule=max(0.0, energy - idle),
                 idle_energy_joule=idle,
                 energy_joule=energy,
-                area_m2=math.fsum(areas.get(name, ())),
+                area_m2=_add_up(name, areas),
             )
         )
-    energy = math.fsum(joules.get(PROGRAMMING, ()))
+    energy = _add_up(PROGRAMMING, joules)
     if energy:
         found.append(
             ComponentCost(
@@ -254,6 +250,11 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _add_up(component: str, parts: Sequence[Mapping[str, float]]) -> float:
+    """Return what the parts of a component sum to."""
+    return math.fsum([part[component] for part in parts if component in part])
 
 
 def _sum_up(bill: Bill) -> Cost:

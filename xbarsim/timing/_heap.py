@@ -32,8 +32,9 @@ def _sink(times: Ints, keys: Ints, count: int, time: int, key: int) -> None:
         if low >= count:
             break
         high = low + 1
-        if high < count and (times[high] < times[low] or (times[high] == times[low] and keys[high] < keys[low])):
-            low = high
+        if high < count:  # which of the two is first cannot be predicted: no branch depends on it
+            is_earlier, is_same = times[high] < times[low], times[high] == times[low]
+            low += is_earlier | (is_same & (keys[high] < keys[low]))
         if times[low] > time or (times[low] == time and keys[low] > key):
             break
         times[at], keys[at] = times[low], keys[low]

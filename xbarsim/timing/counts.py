@@ -78,21 +78,27 @@ def _count_step(plan: Plan, own: StepLayout) -> Counts:
 
 def _measure_moved(plan: Plan, own: StepLayout) -> Moved:
     """Add up what the replicas of a step move."""
-    layer, bits = own.layer, own.result_bits
-    partial = 0 if layer is None else result_bits(layer)
-    operands = own.operand_bits(plan.hardware.timing.operand_bits) if layer is None else 0
+    layer, step, replicas, bits = own.layer, own.step, own.replicas, own.result_bits
+    if layer is None:
+        partial, operands = 0, own.operand_bits(plan.hardware.timing.operand_bits)
+    else:
+        partial, each = result_bits(layer), layer.activation_bits
     read = bus = hops = sent = arrivals = 0
-    for number, replica in enumerate(own.replicas):
-        windows, targets = own.windows_of(number), len(replica.result.ends)
+    for number, (_, slots, gathers, _, result) in enumerate(replicas):
+        windows, targets = step.windows if len(replicas) == 1 else own.windows_of(number), len(result.ends)
+        links = len(result.links) * bits
         if layer is not None:
-            operands = sum([slot.rows for slot in replica.slots]) * layer.activation_bits
+            operands = sum([slot.rows for slot in slots]) * each
             bus += windows * (operands + bits)
+            if len(slots) > 1:
+                links += sum([slot.outputs * len(tree.links) for slot, tree in zip(slots, gathers)]) * partial
         elif own.is_write:
             bus += windows * operands
         read += windows * operands
-        hops += windows * (len(replica.result.links) * bits + replica.gathered_hops * partial)
-        sent += windows if targets else 0
-        arrivals += windows * targets
+        hops += windows * links
+        if targets:
+            sent += windows
+            arrivals += windows * targets
     return Moved(read, bus, hops, sent, arrivals)
 
 

@@ -44,11 +44,6 @@ class StepReplica(NamedTuple):
     result: Tree
     """Links of the result on its way to all consumers."""
 
-    @property
-    def gathered_hops(self) -> int:
-        """Outputs of every slot times the links that they take home, all slots together."""
-        return sum([slot.outputs * len(tree.links) for slot, tree in zip(self.slots, self.gathers)])
-
 
 class Edge(NamedTuple):
     """A stream of values from one step to another."""

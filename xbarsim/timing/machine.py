@@ -27,7 +27,7 @@ from xbarsim.timing._kernels import (
 from xbarsim.timing.busy import count_busy
 from xbarsim.timing.layout import Layout, lay_out
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, WRITER, part_width
-from xbarsim.timing.route import Tree
+from xbarsim.timing.route import NO_LINKS, Numbers, Tree
 from xbarsim.timing.slots import result_bits
 
 LARGEST = 10**12
@@ -120,14 +120,16 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         Arrays for the event loop, and their meaning.
     """
     layout, timing = lay_out(plan), plan.hardware.timing
+    packets, trees, sizes = _tabulate_packets(layout)
     arrays = _columns(
         {
             **_tabulate_steps(layout, timing, images),
             **_tabulate_replicas(layout, timing),
             **_tabulate_slots(layout, timing),
-            **_tabulate_packets(layout, timing),
+            **packets,
         }
     )
+    arrays |= _join_trees(layout, timing, trees, sizes)
     limited = plan.pipelined and timing.stream_bits is not None
     arrays |= _tabulate_edges(layout, images, timing.stream_bits or 0, limited=limited)
     arrays |= {
@@ -263,56 +265,63 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Columns:
     return {**columns, "first_slot": _firsts(sizes)}
 
 
-class Packets:
-    """Links on the way of packets, numbered through."""
+def _tabulate_packets(layout: Layout) -> tuple[Columns, list[Tree], list[int]]:
+    """Number the links of all packets: by replica the partial sums of its slots, then its result.
 
-    def __init__(self, layout: Layout, timing: Timing) -> None:
-        self.links: list[int] = []
-        self.parents: list[int] = []
-        self.cycles: list[int] = []
-        self._layout, self._width, self._base = layout, timing.link_bits, layout.resources.first_link
-
-    def add(self, tree: Tree, bits: int) -> tuple[int, int]:
-        """Add the links of one packet; return where they begin and end."""
-        first = len(self.links)
-        if not tree.links:
-            return first, first
-        layout, base, between = self._layout, self._base, self._layout.chip_links
-        inside = _cycles(bits, self._width)
-        self.links += [base + link for link in tree.links]
-        self.parents += [first + parent if parent >= 0 else -1 for parent in tree.parents]
-        if between:
-            self.cycles += [_cycles(bits, layout.io_bits) if link in between else inside for link in tree.links]
-        else:
-            self.cycles += [inside] * len(tree.links)
-        return first, len(self.links)
-
-
-def _tabulate_packets(layout: Layout, timing: Timing) -> Columns:
-    """Number the links of all packets: by replica the partial sums of its slots, then its result."""
-    packets = Packets(layout, timing)
+    Returned are the tables, the trees behind each other, and the bits of their packets.
+    """
     gather_first: list[int] = []
     gather_last: list[int] = []
     first_tree: list[int] = []
     last_tree: list[int] = []
+    trees: list[Tree] = []
+    sizes: list[int] = []
+    end = 0
     for each in layout.steps:
         partial, bits = result_bits(each.layer) if each.layer is not None else 0, each.result_bits
-        for replica in each.replicas:
-            for slot, tree in zip(replica.slots, replica.gathers):
-                first, last = packets.add(tree, slot.outputs * partial)
-                gather_first.append(first)
-                gather_last.append(last)
+        for _, slots, gathers, _, result in each.replicas:
+            for slot, tree in zip(slots, gathers):
+                gather_first.append(end)
+                if tree is not NO_LINKS:
+                    trees.append(tree)
+                    sizes.append(slot.outputs * partial)
+                    end += len(tree.links)
+                gather_last.append(end)
             if each.layer is None and each.step.kind != "input":  # the slot of a digital step
                 gather_first.append(0)
                 gather_last.append(0)
-            first, last = packets.add(replica.result, bits)
-            first_tree.append(first)
-            last_tree.append(last)
+            first_tree.append(end)
+            if result is not NO_LINKS:
+                trees.append(result)
+                sizes.append(bits)
+                end += len(result.links)
+            last_tree.append(end)
     columns = {
-        "tree_link": packets.links, "tree_parent": packets.parents, "tree_cycles": packets.cycles,
         "gather_first": gather_first, "gather_last": gather_last, "first_tree": first_tree, "last_tree": last_tree,
     }  # fmt: skip
-    return {**columns, **_tabulate_targets(layout, first_tree)}
+    return {**columns, **_tabulate_targets(layout, first_tree)}, trees, sizes
+
+
+def _join_trees(layout: Layout, timing: Timing, trees: Sequence[Tree], sizes: Sequence[int]) -> Arrays:
+    """Put trees behind each other, with the cycles that a packet of ``sizes`` bits takes on every link."""
+    lengths = [len(tree.links) for tree in trees]
+    ids, parents = _concatenate([tree.links for tree in trees]), _concatenate([tree.parents for tree in trees])
+    firsts, inside = _firsts(lengths)[:-1], [_cycles(bits, timing.link_bits) for bits in sizes]
+    table = _columns({"firsts": firsts, "inside": inside})
+    parents = np.where(parents < 0, -1, parents + np.repeat(table["firsts"], lengths))
+    cycles = np.repeat(table["inside"], lengths)
+    if layout.chip_links:
+        between = np.flatnonzero(np.isin(ids, list(layout.chip_links)))
+        owners = np.repeat(np.arange(len(lengths)), lengths)[between].tolist()
+        cycles[between] = _columns({"between": [_cycles(sizes[owner], layout.io_bits) for owner in owners]})["between"]
+    links = (ids + layout.resources.first_link).astype(np.uint32)
+    return {"tree_link": links, "tree_parent": parents, "tree_cycles": cycles}
+
+
+def _concatenate(parts: Sequence[Numbers]) -> Ints:
+    if all(isinstance(part, tuple) for part in parts):
+        return np.array(list(chain.from_iterable(parts)), dtype=np.int64)
+    return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
 
 
 def _tabulate_targets(layout: Layout, first_tree: Sequence[int]) -> Columns:
@@ -363,9 +372,8 @@ def _list_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arr
             "value_bits": [max(1, steps[source].result_bits * steps[source].step.group) for source, _ in flat],
         }
     )
-    return {
-        **arrays, "need": np.concatenate(needs), "keep": np.concatenate(keeps), "capacity": room // arrays["value_bits"],
-    }  # fmt: skip
+    arrays["capacity"] = room // arrays["value_bits"]
+    return {**arrays, "need": np.concatenate(needs), "keep": np.concatenate(keeps)}
 
 
 def _check_limits(arrays: Arrays) -> None:

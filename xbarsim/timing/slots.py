@@ -11,7 +11,6 @@ from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing.rounds import share_rounds
 
 
-
 class Cut(NamedTuple):
     """What places of a layer's replicas have in common."""
 
