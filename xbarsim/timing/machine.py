@@ -120,16 +120,16 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         Arrays for the event loop, and their meaning.
     """
     layout, timing = lay_out(plan), plan.hardware.timing
-    packets, trees, sizes = _tabulate_packets(layout)
+    places, packets = _tabulate_packets(layout)
     arrays = _columns(
         {
             **_tabulate_steps(layout, timing, images),
             **_tabulate_replicas(layout, timing),
             **_tabulate_slots(layout, timing),
-            **packets,
+            **places,
         }
     )
-    arrays |= _join_trees(layout, timing, trees, sizes)
+    arrays |= _join_trees(layout, timing, packets)
     limited = plan.pipelined and timing.stream_bits is not None
     arrays |= _tabulate_edges(layout, images, timing.stream_bits or 0, limited=limited)
     arrays |= {
@@ -265,17 +265,16 @@ def _tabulate_slots(layout: Layout, timing: Timing) -> Columns:
     return {**columns, "first_slot": _firsts(sizes)}
 
 
-def _tabulate_packets(layout: Layout) -> tuple[Columns, list[Tree], list[int]]:
+def _tabulate_packets(layout: Layout) -> tuple[Columns, list[tuple[Tree, int]]]:
     """Number the links of all packets: by replica the partial sums of its slots, then its result.
 
-    Returned are the tables, the trees behind each other, and the bits of their packets.
+    Returned are the tables, and the tree and the bits of every packet.
     """
     gather_first: list[int] = []
     gather_last: list[int] = []
     first_tree: list[int] = []
     last_tree: list[int] = []
-    trees: list[Tree] = []
-    sizes: list[int] = []
+    packets: list[tuple[Tree, int]] = []
     end = 0
     for each in layout.steps:
         partial, bits = result_bits(each.layer) if each.layer is not None else 0, each.result_bits
@@ -283,8 +282,7 @@ def _tabulate_packets(layout: Layout) -> tuple[Columns, list[Tree], list[int]]:
             for slot, tree in zip(slots, gathers):
                 gather_first.append(end)
                 if tree is not NO_LINKS:
-                    trees.append(tree)
-                    sizes.append(slot.outputs * partial)
+                    packets.append((tree, slot.outputs * partial))
                     end += len(tree.links)
                 gather_last.append(end)
             if each.layer is None and each.step.kind != "input":  # the slot of a digital step
@@ -292,28 +290,29 @@ def _tabulate_packets(layout: Layout) -> tuple[Columns, list[Tree], list[int]]:
                 gather_last.append(0)
             first_tree.append(end)
             if result is not NO_LINKS:
-                trees.append(result)
-                sizes.append(bits)
+                packets.append((result, bits))
                 end += len(result.links)
             last_tree.append(end)
     columns = {
         "gather_first": gather_first, "gather_last": gather_last, "first_tree": first_tree, "last_tree": last_tree,
     }  # fmt: skip
-    return {**columns, **_tabulate_targets(layout, first_tree)}, trees, sizes
+    return {**columns, **_tabulate_targets(layout, first_tree)}, packets
 
 
-def _join_trees(layout: Layout, timing: Timing, trees: Sequence[Tree], sizes: Sequence[int]) -> Arrays:
-    """Put trees behind each other, with the cycles that a packet of ``sizes`` bits takes on every link."""
-    lengths = [len(tree.links) for tree in trees]
-    ids, parents = _concatenate([tree.links for tree in trees]), _concatenate([tree.parents for tree in trees])
-    firsts, inside = _firsts(lengths)[:-1], [_cycles(bits, timing.link_bits) for bits in sizes]
+def _join_trees(layout: Layout, timing: Timing, packets: Sequence[tuple[Tree, int]]) -> Arrays:
+    """Put the trees of packets behind each other, with the cycles that the bits of each take on every link."""
+    lengths = [len(tree.links) for tree, _ in packets]
+    ids = _concatenate([tree.links for tree, _ in packets])
+    parents = _concatenate([tree.parents for tree, _ in packets])
+    firsts, inside = _firsts(lengths)[:-1], [_cycles(bits, timing.link_bits) for _, bits in packets]
     table = _columns({"firsts": firsts, "inside": inside})
     parents = np.where(parents < 0, -1, parents + np.repeat(table["firsts"], lengths))
     cycles = np.repeat(table["inside"], lengths)
     if layout.chip_links:
         between = np.flatnonzero(np.isin(ids, list(layout.chip_links)))
         owners = np.repeat(np.arange(len(lengths)), lengths)[between].tolist()
-        cycles[between] = _columns({"between": [_cycles(sizes[owner], layout.io_bits) for owner in owners]})["between"]
+        outside = [_cycles(packets[owner][1], layout.io_bits) for owner in owners]
+        cycles[between] = _columns({"outside": outside})["outside"]
     links = (ids + layout.resources.first_link).astype(np.uint32)
     return {"tree_link": links, "tree_parent": parents, "tree_cycles": cycles}
 
