@@ -18,11 +18,6 @@ DRIVES = 8
 SLOWEST = 0.6
 """Slowest eigenvalue of a pass, relative to its bound, that Chebyshev's steps are made for. Our choice: slower ones
 converge as well, and are rare."""
-ABOVE = 1.05
-"""The same, relative to that of an array of equal cells, where that is more. Measured: 22 passes for 256 x 256
-random cells of 1 to 100 uS, 27 with 1.2 and 30 with 0.93 [-]."""
-QUARTER = 0.25 * np.pi**2
-"""Square of the phase along a quarter of a wave [-]."""
 
 Floats = NDArray[np.float64]
 
@@ -125,12 +120,7 @@ def check_currents(
     ``found`` (3,) receives the largest difference, the largest sum of strays, and the largest current. ``factors``
     (2, 2, rows, cols), ``fields`` (3, rows * cols * DRIVES) and ``lines`` (3, cols * DRIVES) are scratch.
     """
-    most: float = eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
-    rows, cols = g.shape
-    mean = g.mean()
-    word, bit = mean * (ohms[0] * cols + 2.0 * ohms[2]) * cols, mean * (ohms[1] * rows + 2.0 * ohms[3]) * rows
-    even = word / (word + QUARTER) * bit / (bit + QUARTER)  # the slowest mode of equal cells
-    left = max(SLOWEST * most, min(ABOVE * even, most))
+    left = SLOWEST * eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
     share, weight = left / (2.0 - left), 1.0
     fields[0] = 0.0
     fields[1] = 0.0
