@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
 from reference.spice import needs_ngspice, read_currents, run_ngspice
+from scipy.optimize import brentq
 
 from xbarsim.config.iv import Selector, Sinh, cell_current
 from xbarsim.crossbar import solve_currents, solve_currents_report, solve_reads, write_netlist
@@ -162,3 +163,13 @@ def test_a_sharp_selector_behind_a_transistor_is_left_to_nodal_analysis():
 def test_sharp_selectors_behind_a_resistance_in_floating_lines_are_solved(seed):
     circuits = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "validation" / "circuits.py"))
     assert circuits["judge"](circuits["draw_circuit"](seed)) == "right"
+
+
+@pytest.mark.parametrize("volt", [0.09995, 0.1, 0.1002])
+def test_selectors_narrower_than_any_grid_of_voltages_are_solved_within_their_transition(volt):
+    iv = Selector(threshold_volt=0.1, width_volt=3.65e-5, off_ratio=1e-6)
+    g, access = 1.944e-6, 7071.0
+    across = brentq(lambda w: w + access * g * float(cell_current(iv, w)[0]) - volt, 0.0, volt, xtol=1e-16)
+    wires = {"r_wl_ohm": 1e-3, "r_bl_ohm": 1e-3}
+    found = solve_reads(np.full((2, 2), g), np.array([[volt, 0.0]]), iv=iv, r_access_ohm=access, **wires)
+    np.testing.assert_allclose(found.currents, g * float(cell_current(iv, across)[0]), rtol=1e-3)

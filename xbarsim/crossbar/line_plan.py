@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.config.iv import Curve, Polynomial, Selector, Sinh, cell_current, curve_shape
+from xbarsim.config.iv import CLOSED, Curve, Polynomial, Selector, Sinh, cell_current, curve_shape
 from xbarsim.crossbar import _cell
 from xbarsim.crossbar._line import CellLaw
 from xbarsim.crossbar._relaxation import Goal
@@ -265,8 +265,13 @@ def count_inner_steps(iv: Curve, swing: float, ratio: float, slope: float = 0.0,
     int or None
         Steps that serve every smaller voltage, and every product; None if ``MOST_INNER`` do not.
     """
-    v = np.linspace(-MARGIN * swing, MARGIN * swing, 129)
+    largest = MARGIN * swing
     products = ratio * 2.0 ** -np.arange(octaves + 1.0)[:, np.newaxis]
+    v = np.broadcast_to(np.linspace(-largest, largest, 129), (len(products), 129))
+    if isinstance(iv, Selector):  # even voltages step over a narrow transition: take those with the cell inside it
+        inside = iv.threshold_volt + iv.width_volt * np.linspace(-CLOSED, CLOSED, 161)
+        inside = np.concatenate((-inside, inside))
+        v = np.hstack((v, np.clip(inside + products * curve_shape(iv, inside)[0], -largest, largest)))
     w = v / (1.0 + products * slope)
     for steps in range(MOST_INNER + 1):
         f, s = curve_shape(iv, w)
