@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,15 +133,22 @@ Plugin = Annotated[
 ]  # fmt: skip
 
 
-def print_schema(module: str, record: str) -> Callable[[bool], None]:
-    """Return what ``--schema`` of a command does: print the JSON schema of its file, and end.
+def schema_option(module: str, record: str, files: str) -> Any:
+    """Return the option ``--schema`` of a command: print the JSON schema of its file, and end.
 
     Parameters
     ----------
     module : str
-        Module of the record, ``xbarsim.sweep.file``.
+        Module of the record, ``xbarsim.sweep.file``; it is imported when the option is given.
     record : str
         Name of the record.
+    files : str
+        What its files are called, ``sweep files``.
+
+    Returns
+    -------
+    object
+        Option for the annotation of a parameter.
     """
 
     def show(is_wanted: bool) -> None:
@@ -155,7 +161,8 @@ def print_schema(module: str, record: str) -> Callable[[bool], None]:
             typer.echo(json.dumps(write_file_schema(getattr(importlib.import_module(module), record)), indent=1))
             raise typer.Exit
 
-    return show
+    text = f"Print the JSON schema of {files}, for editors, and exit."
+    return typer.Option("--schema", is_eager=True, callback=show, help=text)
 
 
 def parse_value(text: str) -> Any:

@@ -28,15 +28,7 @@ def search_nax(
     cache: Annotated[
         str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema",
-            is_eager=True,
-            callback=_options.print_schema("xbarsim.search.task", "Search"),
-            help="Print the JSON schema of search files, for editors, and exit.",
-        ),
-    ] = False,
+    schema: Annotated[bool, _options.schema_option("xbarsim.search.task", "Search", "search files")] = False,
 ) -> None:
     """Search kernels, arrays, converters, widths and depth together."""
     from xbarsim.cli._progress import ProgressDisplay
@@ -73,15 +65,7 @@ def search_epitome(
     cache: Annotated[
         str, typer.Option(metavar="DIR", help="Cache folder; auto: the user's cache folder, none: memory only.")
     ] = "auto",
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema",
-            is_eager=True,
-            callback=_options.print_schema("xbarsim.search.epitome", "EpitomeSearch"),
-            help="Print the JSON schema of search files, for editors, and exit.",
-        ),
-    ] = False,
+    schema: Annotated[bool, _options.schema_option("xbarsim.search.epitome", "EpitomeSearch", "search files")] = False,
 ) -> None:
     """Search an epitome for each layer within a budget of arrays."""
     from xbarsim.cli._progress import ProgressDisplay

@@ -32,15 +32,7 @@ def sweep(
     tls_key: _processes.TlsKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the points and estimate the time only.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Compute points again that have failed.")] = False,
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema",
-            is_eager=True,
-            callback=_options.print_schema("xbarsim.sweep.file", "Sweep"),
-            help="Print the JSON schema of sweep files, for editors, and exit.",
-        ),
-    ] = False,
+    schema: Annotated[bool, _options.schema_option("xbarsim.sweep.file", "Sweep", "sweep files")] = False,
 ) -> None:
     """Run a sweep over networks, hardware and keys."""
     _options.check_counts(workers=workers)
