@@ -177,6 +177,10 @@ def test_what_cannot_be_written_is_refused_in_one_line():
     turns = ARRAYS.override({"mapping.reload": "turns", "chip.tiles": 1, "chip.count": 1, "chip.cores_per_tile": 2})
     with pytest.raises(ConfigError, match=r"contradicts mapping\.reload: turns"):
         xs.estimate(ATTENTION, turns)
+    with pytest.raises(
+        ConfigError, match=r"mapping\.replicas: 2 for scores contradicts mapping.dynamic_products: arrays"
+    ):
+        xs.estimate(ATTENTION, ARRAYS, layers={"scores": {"mapping.replicas": 2}})
     with pytest.raises(ConfigError, match=r"layers.scores: mapping.dynamic_products cannot differ"):
         xs.estimate(ATTENTION, ARRAYS, layers={"scores": {"mapping.dynamic_products": "digital"}})
     with pytest.raises(ConfigError, match=r"dynamic_products: arrays: values .* scores, are not simulated"):

@@ -77,7 +77,7 @@ def check_products(drafts: Sequence[LayerDraft], hardware: Hardware) -> None:
     Raises
     ------
     ConfigError
-        If ``device.write`` does not say what writing takes, or the arrays would take turns.
+        If ``device.write`` does not say what writing takes, replicas are asked for, or the arrays would take turns.
     """
     products = [draft for draft in drafts if draft.is_product]
     if not products:
@@ -87,6 +87,11 @@ def check_products(drafts: Sequence[LayerDraft], hardware: Hardware) -> None:
         if draft.hardware.device.write is None:
             raise ConfigError(
                 f"device.write: missing; {where} needs its volt and pulse_s for {draft.name}; set them, or take digital"
+            )
+        if (draft.hardware.mapping.replicas or 1) > 1:
+            raise ConfigError(
+                f"mapping.replicas: {draft.hardware.mapping.replicas} for {draft.name} contradicts {where}, where a "
+                "product has one replica; give replicas to other layers by name, or take double_arrays or digital"
             )
     slots = count_slots(hardware)
     if hardware.mapping.reload == "turns" and slots is not None and sum(draft.arrays for draft in drafts) > slots:
