@@ -82,7 +82,7 @@ def test_commands_simulate_estimate_and_explain_the_output_that_is_chosen(xbarsi
         ("estimate", ()),
         ("explain", ("--data", folder / "images.npz", "--threads", "1", "--parts", "causes", "--trials", "1")),
     ):
-        code, _, err = xbarsim_command(command, *ends, *options, "--json", tmp_path / "out.json")
+        code, _, err = xbarsim_command(command, *ends, *options, "--quiet", "--json", tmp_path / "out.json")
         assert (code, err) == (0, "")
         hashes.append(json.loads((tmp_path / "out.json").read_text())["provenance"]["network_hash"])
     assert hashes == [network.hash] * 3

@@ -138,10 +138,8 @@ def schema_option(module: str, record: str, files: str) -> Any:
 
     Parameters
     ----------
-    module : str
-        Module of the record, ``xbarsim.sweep.file``; it is imported when the option is given.
-    record : str
-        Name of the record.
+    module, record : str
+        Module of the record, which is imported when the option is given, and its name.
     files : str
         What its files are called, ``sweep files``.
 
@@ -161,8 +159,7 @@ def schema_option(module: str, record: str, files: str) -> Any:
             typer.echo(json.dumps(write_file_schema(getattr(importlib.import_module(module), record)), indent=1))
             raise typer.Exit
 
-    text = f"Print the JSON schema of {files}, for editors, and exit."
-    return typer.Option("--schema", is_eager=True, callback=show, help=text)
+    return typer.Option("--schema", is_eager=True, callback=show, help=f"Print the JSON schema of {files} and exit.")
 
 
 def parse_value(text: str) -> Any:
