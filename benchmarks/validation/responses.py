@@ -1,8 +1,8 @@
 """Errors of fitted responses on reads of a trained network that were kept back, in steps of the converters.
 
-Programs three layers of ResNet-20 or all of them, with the first images as calibration, and takes the errors that
-``report.layers`` shows; the network is then run on some images. Takes model and images from the folder named by
-XBARSIM_SHARED (a minute or two for each row):
+Programs ResNet-20 with the first images as calibration, and takes the errors that ``report.layers`` shows, of three
+layers and of all; the network is then run on some images. Each row asks for an error of its own. Takes model and images
+from the folder named by XBARSIM_SHARED (a minute or two for each row):
 
     XBARSIM_SHARED=... python benchmarks/validation/responses.py
     XBARSIM_SHARED=... python benchmarks/validation/responses.py --images 500 --only "nax 64"
@@ -28,17 +28,27 @@ SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
 SHARP = {"device.iv": {"kind": "sinh", "scale_volt": 0.05}}
 EQUAL = {"device.iv": {"kind": "sinh", "scale_volt": 0.05, "reference_volt": 0.2}}
 LARGE = {"crossbar.rows": 128, "crossbar.cols": 128}
-ROWS: dict[str, tuple[str, dict[str, Any]]] = {
-    "reference, gate-driven 1T1R": ("reference", {"crossbar.topology": "1t1r_gate", "crossbar.r_sl_ohm": 2.5}),
-    "reference, sinh 0.1 V": ("reference", SINH),
-    "reference, sinh 0.05 V": ("reference", SHARP),
-    "reference, sinh 0.05 V, currents as ohmic at 0.2 V": ("reference", EQUAL),
-    "nax 64, sinh 0.1 V": ("nax", SINH),
-    "nax 64, sinh 0.05 V": ("nax", SHARP),
-    "nax 128, sinh 0.1 V": ("nax", {**LARGE, **SINH}),
-    "nax 128, sinh 0.05 V": ("nax", {**LARGE, **SHARP}),
+
+
+class Row(NamedTuple):
+    """Arrays and cells of one row of the table."""
+
+    hardware: str
+    changes: dict[str, Any]
+    asked: float
+    """Error asked of the responses [level units]."""
+
+
+ROWS = {
+    "reference, gate-driven 1T1R": Row("reference", {"crossbar.topology": "1t1r_gate", "crossbar.r_sl_ohm": 2.5}, 0.02),
+    "reference, sinh 0.1 V": Row("reference", SINH, 0.04),
+    "reference, sinh 0.05 V": Row("reference", SHARP, 0.08),
+    "reference, sinh 0.05 V, currents as ohmic at 0.2 V": Row("reference", EQUAL, 0.04),
+    "nax 64, sinh 0.1 V": Row("nax", SINH, 0.04),
+    "nax 64, sinh 0.05 V": Row("nax", SHARP, 0.08),
+    "nax 128, sinh 0.1 V": Row("nax", {**LARGE, **SINH}, 0.07),
+    "nax 128, sinh 0.05 V": Row("nax", {**LARGE, **SHARP}, 0.14),
 }
-"""Hardware file and its changes."""
 LINEAR = ("device.iv", "crossbar.topology", "crossbar.r_sl_ohm")
 """Keys that are left out beside each row."""
 
@@ -57,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=64, help="images that the network is run on")
     parser.add_argument("--calibration", type=int, default=64)
+    parser.add_argument("--asked", type=float, help="crossbar.fit_error_levels of all rows; each its own if left out")
     parser.add_argument("--only", default="", help="run the rows whose name begins so")
     arguments = parser.parse_args()
     shared = Path(os.environ["XBARSIM_SHARED"])
@@ -77,12 +88,12 @@ def main() -> None:
 
     print("| arrays and cells | three layers: rms, largest [lsb] | all layers: rms, largest [lsb] | outside | ", end="")
     print("accuracy | run | set-up |\n|---|---|---|---|---|---|---|")
-    for title, (name, changes) in ROWS.items():
+    for title, (name, changes, asked) in ROWS.items():
         if not title.startswith(arguments.only):
             continue
         started = time.process_time()
         plain = simulate(name, {key: value for key, value in changes.items() if key not in LINEAR})
-        found = simulate(name, changes)
+        found = simulate(name, {**changes, "crossbar.fit_error_levels": arguments.asked or asked})
         fits = found.layers.dropna(subset=["fit_rms_lsb"]).set_index("name")
         some = fits.loc[list(LAYERS)]
         print(

@@ -93,6 +93,9 @@ def part_plain(part, bent, loads, r, given, scratch, out):
 
 def whole_plain(x, bent, loads, r, given, scratch, out):
     terms = given.terms[r][:, COLUMN : COLUMN + LANES]
+    if len(terms) == 2:
+        out[:] = x * (terms[0] + terms[1] * x)
+        return
     tilted = terms[4] * scratch.tilts[1] / 2 if len(given.cuts) else 0
     out[:] = bent + x * (terms[0] + terms[1] * x + terms[2] * loads - tilted) + terms[3] * loads
 
@@ -176,6 +179,7 @@ CURVES = (
     case(_curves.bend_part, part_plain, lambda: lane_inputs(curves(has_cut=True)), (6,), part_lanes),
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves(has_cut=True)), (6,), whole_lanes),
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves()), (6,), whole_lanes),
+    case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves(has_load=False)), (6,), whole_lanes),
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(None), (6,), sum_lanes),
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves(has_cut=True)), (6,), sum_lanes),
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves(has_cut=True, is_own=True)), (6,), sum_lanes),

@@ -108,22 +108,23 @@ def fine():
     return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32), True, None)
 
 
-def curves(has_cut=False, is_own=False):
+def curves(has_cut=False, is_own=False, has_load=True):
     """Curves of every column of both row blocks, in eighths, so that no product is rounded."""
     parts = np.array([8.0, 64.0, 64.0, 8.0, 16.0, 8.0, 64.0])[: 7 if has_cut else 4]
     terms = rng().integers(-3, 4, (2, len(parts), WEIGHTED + UNITS)) / parts[:, np.newaxis]
     terms[:, 0] += 1.0
+    terms = terms if has_load else terms[:, :2]
     own = rng().integers(0, 60, (20, WEIGHTED + UNITS) if is_own else (0, 0)).astype(np.uint8)
-    weights, tilts = rng().integers(1, 16, 20), np.where(np.r_[:13, :7] < 8, 1, -1)
+    weights, tilts = np.repeat(rng().integers(1, 16, 3), [8, 5, 7]), np.where(np.r_[:13, :7] < 8, 1, -1)
     return Curves(
         terms.astype(np.float32), weights.astype(np.int32), tilts.astype(np.int32), own, np.float32(255.0),
         np.array([8] if has_cut else [], dtype=np.int64), np.zeros(0, dtype=np.float32),
     )  # fmt: skip
 
 
-def bent(has_cut=False, is_own=False):
+def bent(has_cut=False, is_own=False, has_load=True):
     """The same steps, behind curves."""
-    return fine()._replace(curves=curves(has_cut, is_own))
+    return fine()._replace(curves=curves(has_cut, is_own, has_load))
 
 
 def bend_scratch():

@@ -174,6 +174,8 @@ def pack_groups(codes, words):
 def bend(x, parts, n, tilt, terms):
     """Return what a column senses for its sums over all rows and before each cut, and load and tilt of the read."""
     n = np.float32(n)
+    if len(terms) == 2:
+        return np.float32(x * (terms[0] + terms[1] * x))
     found = x * (terms[0] + terms[1] * x + terms[2] * n) + terms[3] * n
     if len(parts):
         found = found + terms[4] * tilt * (parts[len(parts) // 2] - x / 2)

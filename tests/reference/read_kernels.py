@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from reference import mvm_loops_fused as loops
-from reference.mvm_case import STARTS, bend_scratch, bent, case, codes, curves, inputs, reads, rng, scratch
+from reference.mvm_case import STARTS, VECTORS, bend_scratch, bent, case, codes, curves, inputs, reads, rng, scratch
 
 from xbarsim._numba import kernel
 from xbarsim._simd import address
@@ -57,11 +57,22 @@ def bit_plain(planes, group, bit):
 
 
 def bent_plain(reads, inputs, r, begin, end, given, memory):
-    if given is None:
-        loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
-    else:
+    if given is not None and (len(given.cuts) or reads.dac_bits > 1):
         loops.weigh_groups(reads.dac_bits, given, begin, end, memory.bends.load_table)
         weighed_plain(reads, inputs, r, given, memory)
+        return
+    loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
+    if given is not None and given.terms.shape[1] > 2 and not given.own.size:
+        add_plain(reads, inputs, r, begin, given, memory.bends.loads)
+
+
+def add_plain(reads, inputs, r, begin, given, loads):
+    """Add the weights of the rows that every read drives."""
+    rows = slice(begin, STARTS[r + 1])
+    digits = [(codes()[:, rows].astype(int) >> shift) & 1 for shift in reads.shifts]
+    loads[: digits[0].shape[0] * len(digits)] = (
+        np.stack(digits, axis=1).reshape(-1, rows.stop - begin) @ given.weights[rows]
+    )
 
 
 def reads_plain(reads, inputs, r, begin, end, fine, memory):
@@ -103,6 +114,15 @@ READS = (
     case(
         _reads.list_weighed, weighed_plain, lambda: weighed_inputs(2, 1, curves()), (4,),
         cleared(_reads.list_weighed),
+    ),
+    case(
+        _reads.add_loads, add_plain,
+        lambda: (reads(1), inputs(), 1, 13, curves(), np.zeros(VECTORS * 4 + 3, dtype=np.float32)), (5,),
+    ),
+    case(
+        _reads.list_bent, bent_plain,
+        lambda: (reads(1), inputs(), 0, *STARTS[:2], curves(has_cut=True), scratch(np.float32)), (6,),
+        cleared(_reads.list_bent),
     ),
     case(
         _reads.list_bent, bent_plain, lambda: (reads(1), inputs(), 1, *STARTS[1:], curves(), scratch(np.float32)), (6,),

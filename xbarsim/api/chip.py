@@ -29,6 +29,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import LayerError
 from xbarsim.inference.machine import Machine
 from xbarsim.inference.simulate import run_machines
+from xbarsim.mvm import map_columns
 from xbarsim.network import FloatRun, Network, QuantizedNetwork, find_executor, run_integer
 from xbarsim.network.execute import available_cores, check_images
 from xbarsim.notebook import Face, Shown, SmallTable, count_words
@@ -210,6 +211,35 @@ class Chip(Shown):
     def layers(self) -> pd.DataFrame:
         """Error of each layer on the calibration images, its converter step and what clips; units in column names."""
         return tabulate_records(self.programmed.errors)
+
+    def map_columns(self) -> pd.DataFrame:
+        """Return what each column of the arrays loses; :func:`xbarsim.report.plot_columns` draws it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a column of each row block: ``layer``, ``row_block``, ``column``, ``lost_share`` (share of the
+            current of ideal cells that it does not deliver [-]) and ``fit_rms_lsb`` (error of its fitted response,
+            NaN where none is fitted [lsb]).
+        """
+        import pandas as pd
+
+        found = []
+        for name, machine in self.programmed.machines.items():
+            first = 0
+            for engine in machine.engines:
+                columns = map_columns(engine)
+                blocks, count = columns.lost_share.shape
+                fit = np.full((blocks, count), np.nan) if columns.fit_rms_lsb is None else columns.fit_rms_lsb
+                row_block, column = np.indices((blocks, count))
+                found.append(
+                    pd.DataFrame({
+                        "layer": name, "row_block": row_block.ravel(), "column": first + column.ravel(),
+                        "lost_share": columns.lost_share.ravel(), "fit_rms_lsb": fit.ravel(),
+                    })
+                )  # fmt: skip
+                first += count
+        return pd.concat(found, ignore_index=True)
 
     def _show(self) -> Face:
         if self._state is None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from xbarsim.config.record import NonNegative, Record, check_name
+from xbarsim.config.record import NonNegative, Positive, Record, check_name
 from xbarsim.config.topology import TOPOLOGIES, Topology
 
 
@@ -59,6 +59,11 @@ class Crossbar(Record):
     ``fitted``: by an operator and a curve for each column, fitted to reads that are solved exactly. ``auto`` is exact
     where an operator holds, else fitted. ``closed_form`` solves each line once and ``ideal`` leaves the wires out; both
     take nonlinear cells for ohmic ones of the same current at ``device.read_volt``."""
+    fit_error_levels: Positive = 0.05
+    """Error asked of fitted responses: a layer takes the cheapest form whose root-mean-square error on reads kept back
+    is at most this, and whose largest error is at most ten times this, or else the best form; arrays where every form
+    is off ten times as far are fitted to more reads. Only where responses are fitted; the default is a sixth of what
+    rounding to whole steps does [level units]."""
 
     @property
     def has_losses(self) -> bool:

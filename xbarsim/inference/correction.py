@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xbarsim.inference.machine import Codes, Machine
 from xbarsim.mapping import LayerPlan
-from xbarsim.mvm import Statistics
+from xbarsim.mvm import Engine, Statistics
 from xbarsim.network import Node, QuantizedLayer
 from xbarsim.network.graph import rule_of
 
@@ -56,6 +56,11 @@ class CorrectedMachine:
     def adc_step(self) -> float:
         """ADC step of the layer, in level units of current [-]."""
         return self.machine.adc_step
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Its matrices on arrays."""
+        return self.machine.engines
 
     @property
     def mean_level(self) -> float:

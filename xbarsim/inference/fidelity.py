@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import ModelRangeWarning
 from xbarsim.inference.machine import Codes, Machine
+from xbarsim.mvm import map_columns
 
 _SAMPLE_IMAGES = 8
 POOR_FIT = 0.25
@@ -47,6 +48,11 @@ class LayerError:
     """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
     array_read_watt: float
     """Mean power of an array over the pulses of a read: of driven rows, with what lines take [W]."""
+    lost_share: float
+    """Share of the current of ideal cells that columns do not deliver, mean over them; below 0 where they deliver more
+    [-]."""
+    worst_lost_share: float
+    """That share in the column that loses most [-]."""
     fit_rms_lsb: float | None
     """Root-mean-square error of fitted responses on reads that were solved exactly and kept back, in steps of the
     converter; None where responses are not fitted [lsb]."""
@@ -104,6 +110,7 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
     power, noise = float(np.sum(signal**2)), float(np.sum((found - signal) ** 2))
     fits = [(part.fit, part.conversions) for part in seen if part.fit is not None]
     counts = [count for _, count in fits]
+    lost = np.concatenate([map_columns(engine).lost_share.ravel() for engine in machine.engines])
     fit_rms = float(np.sqrt(np.average([fit.rms_lsb**2 for fit, _ in fits], weights=counts))) if fits else None
     if fit_rms is not None and fit_rms > POOR_FIT:
         warnings.warn(
@@ -123,6 +130,8 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
         input_activity=machine.input_activity(sample),
         mean_level=machine.mean_level,
         array_read_watt=machine.measure_watt(codes),
+        lost_share=float(np.mean(lost)),
+        worst_lost_share=float(np.max(lost)),
         fit_rms_lsb=fit_rms,
         fit_max_lsb=max(fit.max_lsb for fit, _ in fits) if fits else None,
         fit_outside=float(np.average([fit.outside for fit, _ in fits], weights=counts)) if fits else None,

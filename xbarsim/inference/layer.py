@@ -58,6 +58,11 @@ class LayerMachine:
         return self.blocks[0].engine.adc.lsb
 
     @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Its matrices on arrays."""
+        return tuple(block.engine for block in self.blocks)
+
+    @property
     def mean_level(self) -> float:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
         return float(np.mean([block.engine.programmed.mean_level for block in self.blocks]))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.mapping import LayerPlan
-from xbarsim.mvm import Statistics
+from xbarsim.mvm import Engine, Statistics
 from xbarsim.network import Node, QuantizedLayer, dequantize_output, quantize_input
 
 Codes = NDArray[np.integer[Any]]
@@ -43,6 +43,10 @@ class Machine(Protocol):
     @property
     def adc_step(self) -> float:
         """ADC step of the layer, in level units of current [-]; ``lsb`` unless the digital side counts finer."""
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Its matrices on arrays."""
 
     @property
     def mean_level(self) -> float:

@@ -3,6 +3,7 @@
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.converter import stream_count
 from xbarsim.mvm.build import program_matrix
+from xbarsim.mvm.column_map import ColumnMap, map_columns
 from xbarsim.mvm.encoding import columns_per_weight, decode_weights, encode_weights
 from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.groups import ReadGroups
@@ -11,6 +12,7 @@ from xbarsim.mvm.statistics import Statistics
 from xbarsim.mvm.window import Geometry, make_geometry
 
 __all__ = [
-    "EncodedWeights", "Engine", "Geometry", "ReadGroups", "Statistics", "columns_per_weight", "decode_weights",
-    "encode_weights", "leave_out_errors", "make_geometry", "program_matrix", "stream_count",
+    "ColumnMap", "EncodedWeights", "Engine", "Geometry", "ReadGroups", "Statistics", "columns_per_weight",
+    "decode_weights", "encode_weights", "leave_out_errors", "make_geometry", "map_columns", "program_matrix",
+    "stream_count",
 ]  # fmt: skip

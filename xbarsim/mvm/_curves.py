@@ -27,7 +27,7 @@ from xbarsim._simd import (
     store,
     to_float,
 )
-from xbarsim.mvm._records import BendScratch, CurvePlaces, Curves, Fine
+from xbarsim.mvm._records import QUADRATIC, BendScratch, CurvePlaces, Curves, Fine
 
 TILTED, PARTED = 4, 5
 """Terms of the tilt and of the first partial sum."""
@@ -42,6 +42,7 @@ def point_terms(curves: Curves | None, r: int, scratch: BendScratch) -> Any:
         address(curves.terms[r]),
         curves.terms.shape[2],
         curves.cuts.size,
+        curves.terms.shape[1] > QUADRATIC,
         curves.own.size > 0,
         curves.limit,
         address(scratch.loads),
@@ -109,9 +110,11 @@ def bend_part(part: Vector, bent: Vector, loads: Vector, read: int, k: int, colu
 
 @inlined
 def bend_whole(x: Vector, bent: Vector, loads: Vector, read: int, column: int, curves: CurvePlaces) -> Vector:
-    """Add what the sum over all rows counts, and the load."""
+    """Add what the sum over all rows counts, and the load; without a load there is nothing to add to."""
     terms, stride = curves.terms, curves.stride
     factor = add(load(terms, column, x), multiply(load(terms, stride + column, x), x))
+    if not curves.has_load:
+        return multiply(x, factor)
     factor = add(factor, multiply(load(terms, 2 * stride + column, x), loads))
     if curves.cuts:
         tilt = fill(np.float32(-0.5) * peek(curves.tilts, read), x)

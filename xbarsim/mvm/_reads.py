@@ -25,7 +25,7 @@ from xbarsim._simd import (
     store,
     zeros,
 )
-from xbarsim.mvm._records import TOGETHER, BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
+from xbarsim.mvm._records import QUADRATIC, TOGETHER, BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
 
 
 @inlined
@@ -117,6 +117,34 @@ def weigh_groups(dac_bits: int, curves: Curves, begin: int, end: int, table: NDA
 
 
 @kernel
+def add_loads(reads: Reads, inputs: Inputs, r: int, begin: int, curves: Curves, loads: NDArray[np.float32]) -> None:
+    """Add up the loads of the reads of row block r, which begins with row ``begin``, where a read sends one bit.
+
+    A word holds eight bits of the eight rows of a group, which count alike: the ones of its bytes are counted side by
+    side, and added times the weight of the group in fields of 16 bits, which hold ``HEAVIEST`` times 4096 rows.
+    """
+    planes, offsets = address(inputs.planes), address(inputs.offsets)
+    ones, twos, fours = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+    fields = np.uint64(0x00FF00FF00FF00FF)
+    for v in range(inputs.bases.size):
+        held, even, odd = -1, np.uint64(0), np.uint64(0)
+        for t in range(reads.shifts.size):
+            word, byte = reads.shifts[t] // 8, reads.shifts[t] % 8
+            if held != word:
+                held, even, odd = word, np.uint64(0), np.uint64(0)
+                for q in range(inputs.group_starts[r], inputs.group_starts[r + 1]):
+                    x = peek(planes, inputs.bases[v] + word + peek(offsets, q))
+                    x -= (x >> np.uint64(1)) & ones
+                    x = (x & twos) + ((x >> np.uint64(2)) & twos)
+                    x = (x + (x >> np.uint64(4))) & fours
+                    weight = np.uint64(curves.weights[begin + 8 * (q - inputs.group_starts[r])])
+                    even += (x & fields) * weight
+                    odd += ((x >> np.uint64(8)) & fields) * weight
+            found = odd if byte % 2 else even
+            loads[v * reads.shifts.size + t] = (found >> np.uint64(16 * (byte // 2))) & np.uint64(0xFFFF)
+
+
+@kernel
 def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: FusedScratch) -> None:
     """List table rows as :func:`list_rows` does, find where the cuts divide them, and add up loads and tilts.
 
@@ -164,12 +192,16 @@ def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: 
 def list_bent(
     reads: Reads, inputs: Inputs, r: int, begin: int, end: int, curves: Curves | None, scratch: FusedScratch
 ) -> None:  # fmt: skip
-    """List table rows, and with curves what these need."""
+    """List table rows, and with curves what these need: without cuts no tilt, without a common load nothing."""
     if curves is None:
         list_rows(reads, inputs, r, scratch)
-    else:
+    elif curves.cuts.size or reads.dac_bits > 1:
         weigh_groups(reads.dac_bits, curves, begin, end, scratch.bends.load_table)
         list_weighed(reads, inputs, r, curves, scratch)
+    else:
+        list_rows(reads, inputs, r, scratch)
+        if curves.terms.shape[1] > QUADRATIC and not curves.own.size:
+            add_loads(reads, inputs, r, begin, curves, scratch.bends.loads)
 
 
 @kernel

@@ -12,6 +12,9 @@ MOST_TABLE_BITS = 2
 TOGETHER = 4
 """Table rows that are added without a branch between them [-]."""
 
+QUADRATIC = 2
+"""Terms of a curve without a load."""
+
 
 class Reads(NamedTuple):
     """How inputs are sent: weights of streams, and the lowest bit and the bits of each list of table rows.
@@ -93,7 +96,8 @@ class Curves(NamedTuple):
 
     With ``x`` the sum over all rows, ``p`` that over the rows before each of the ``cuts`` and ``n`` the load, it is
     ``x (t0 + t1 x + t2 n) + t3 n``, and with cuts also ``t4 m (p' - x / 2)`` for the middle one, where ``m`` is the
-    tilt of the read, and ``p (t5 + t6 n)`` for the first, and so on; ``terms`` is (row blocks, terms, columns).
+    tilt of the read, and ``p (t5 + t6 n)`` for the first, and so on; ``terms`` is (row blocks, terms, columns). With
+    two terms it is ``x (t0 + t1 x)``, whatever the load.
 
     The load adds up inputs by the ``weights`` of their rows, or where there are ``own`` ones by those of each column,
     up to ``limit``; the tilt by ``tilts``. ``amplitudes`` is what stands for each input where cells bend; empty where
@@ -115,6 +119,7 @@ class CurvePlaces(NamedTuple):
     terms: Any
     stride: int
     cuts: int
+    has_load: bool
     is_own: bool
     limit: np.float32
     loads: Any

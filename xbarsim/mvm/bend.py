@@ -10,7 +10,8 @@ column the currents flow, from the sums ``p`` over the rows before some cuts. So
 with the sum ``p'`` up to the middle and the tilt ``m``, the inputs of the first half less those of the second. The load
 of a column of its own counts each input also by the current of the column's cells in that row: for the difference of
 two columns that is the sum of both, since currents that are taken from each other still load their lines. The forms
-differ in how many cuts they have and in which load; a layer takes the first whose error on other reads is small.
+differ in how many cuts they have and in which load, the cheapest one has none: ``d (1 + c0 + c1 d)``. A layer takes the
+first whose error on other reads is small.
 
 Numbers are fitted by least squares to reads that were solved exactly. Where inputs are voltages of several heights,
 each counts by the current that it drives through a cell that bends. All in level units. Sums have a fixed order, and
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.iv import cell_current
-from xbarsim.mvm._records import MOST_TABLE_BITS, Curves
+from xbarsim.mvm._records import MOST_TABLE_BITS, QUADRATIC, Curves
 
 Floats = NDArray[np.float64]
 
@@ -36,16 +37,15 @@ HEAVIEST = 15
 DAMPING = 1e-5
 """What is added to the squares of terms, each relative to its largest value, so that columns without current have a
 fit. Our choice: far below the share of any term that matters."""
-ENOUGH = 0.25
-"""Largest root-mean-square error on reads that were kept back for which no more reads are taken [level units]."""
-GOOD = 0.025
-"""Largest root-mean-square error on reads that were kept back for which no dearer form is taken [level units]."""
+ENOUGH = 10.0
+"""Largest root-mean-square error on reads that were kept back for which no more reads are taken, over the error asked.
+Our choice: more reads gain little where a form is wrong."""
 LOAD_STEPS = 255
 """Largest load of a column of its own for inputs of few bits: sums of its cells are uint8."""
 LOAD_ROOM = 1.25
 """Largest load of a column of its own over the largest of the fit. Our choice: a quarter for denser reads."""
 ROW_UNIT = 8
-"""Cuts are at multiples of this many rows, which is a byte of a bit plane."""
+"""Cuts are at multiples of this many rows, which is a byte of a bit plane; rows of a byte count alike in loads."""
 
 
 class CurveForm(NamedTuple):
@@ -53,6 +53,8 @@ class CurveForm(NamedTuple):
 
     sections: int
     """Sections of rows, whose sums are told apart."""
+    has_load: bool
+    """Whether the load counts."""
     is_own: bool
     """Whether the load counts the cells of each column."""
 
@@ -62,7 +64,14 @@ class CurveForm(NamedTuple):
         return ends if (np.diff(np.r_[0, ends, rows]) > 0).all() else ends[:0]
 
 
-FORMS = (CurveForm(1, False), CurveForm(2, False), CurveForm(1, True), CurveForm(2, True), CurveForm(4, True))
+FORMS = (
+    CurveForm(1, False, False),
+    CurveForm(1, True, False),
+    CurveForm(2, True, False),
+    CurveForm(1, True, True),
+    CurveForm(2, True, True),
+    CurveForm(4, True, True),
+)
 """From the cheapest to the dearest."""
 
 
@@ -138,19 +147,22 @@ class Bend:
         tilt = (driven @ self.tilts[rows].astype(np.float64))[:, np.newaxis]
         terms = self.terms[r][:, columns].astype(np.float64)
         found: Floats = np.zeros_like(sums)
-        for c, each in zip(terms, list_terms(sums, parts, loads, tilt), strict=True):
+        listed = list_terms(sums, parts, loads if len(terms) > QUADRATIC else None, tilt)
+        for c, each in zip(terms, listed, strict=True):
             found = found + c * each
         return Sensed(sums + found, sums, loads)
 
     def curves(self, step: float) -> Curves:
         """Return the curves as kernels take them, for sums on a grid of ``1 / step`` level units."""
         c = self.terms
-        first = [1 + c[:, 0], c[:, 1] / np.float32(step), c[:, 2], c[:, 3] * np.float32(step)]
+        first = [1 + c[:, 0], c[:, 1] / np.float32(step)]
+        if c.shape[1] > QUADRATIC:
+            first += [c[:, 2], c[:, 3] * np.float32(step)]
         terms = np.ascontiguousarray(np.concatenate([np.stack(first, axis=1), c[:, 4:]], axis=1))
         return Curves(terms, self.weights, self.tilts, self.own, np.float32(self.limit), self.cuts, self.amplitudes)
 
 
-def list_terms(sums: Floats, parts: list[Floats], loads: Floats, tilt: Floats) -> list[Floats]:
+def list_terms(sums: Floats, parts: list[Floats], loads: Floats | None, tilt: Floats) -> list[Floats]:
     """Return what the numbers of a curve count, in their order.
 
     Parameters
@@ -159,15 +171,20 @@ def list_terms(sums: Floats, parts: list[Floats], loads: Floats, tilt: Floats) -
         Sums over all rows [level units].
     parts : list of ndarray, the same shape
         Sums over the rows before each cut [level units].
-    loads, tilt : ndarray, of shapes that go with it
-        Loads and tilts of the reads [-].
+    loads : ndarray, of a shape that goes with it, or None
+        Loads of the reads; None where they do not count [-].
+    tilt : ndarray, of a shape that goes with it
+        Tilts of the reads [-].
 
     Returns
     -------
     list of ndarray
         The terms, shape of ``sums``.
     """
-    found = [sums, sums * sums, sums * loads, np.broadcast_to(loads, sums.shape)]
+    found = [sums, sums * sums]
+    if loads is None:
+        return found
+    found += [sums * loads, np.broadcast_to(loads, sums.shape)]
     if parts:
         found.append(tilt * (parts[len(parts) // 2] - 0.5 * sums))
     for part in parts:
@@ -221,7 +238,8 @@ def amplify(inputs: NDArray[Any], amplitudes: NDArray[np.float32]) -> Floats:
 def weigh_rows(hardware: Hardware, row_starts: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return what an input of each row counts in a load: how much its current costs the other rows of a column.
 
-    That is the resistance that its path along the column shares with theirs, mean over all rows.
+    That is the resistance that its path along the column shares with theirs, mean over all rows. Rows of a byte count
+    alike.
 
     Parameters
     ----------
@@ -244,6 +262,7 @@ def weigh_rows(hardware: Hardware, row_starts: NDArray[np.int64]) -> NDArray[np.
         shared = shared + crossbar.r_source_ohm
         shared = shared + crossbar.r_sl_ohm * segments.get(layout.drive, np.ones_like(near))
     mean = shared.mean(axis=0)
+    mean = np.repeat([mean[i : i + ROW_UNIT].mean() for i in range(0, len(mean), ROW_UNIT)], ROW_UNIT)[: len(mean)]
     weights = np.rint(HEAVIEST * (mean / mean.max() if mean.max() > 0 else np.ones(crossbar.rows)))
     starts = np.repeat(row_starts[:-1], np.diff(row_starts))
     found: NDArray[np.int32] = np.maximum(1, weights).astype(np.int32)[np.arange(int(row_starts[-1])) - starts]
@@ -266,7 +285,7 @@ def tilt_rows(rows: int, row_starts: NDArray[np.int64]) -> NDArray[np.int32]:
         1 for rows before the cut of two halves, -1 for the others.
     """
     place = np.arange(int(row_starts[-1])) - np.repeat(row_starts[:-1], np.diff(row_starts))
-    halves = CurveForm(2, False).cut(rows)
+    halves = CurveForm(2, True, False).cut(rows)
     found: NDArray[np.int32] = np.where(place < (halves[0] if halves.size else rows), 1, -1).astype(np.int32)
     return found
 

@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.mvm.bend import GOOD, Bend, CurveForm, find_amplitudes, find_limit, tilt_rows, weigh_rows
-from xbarsim.mvm.fit import ColumnFit, RowPlaces
+from xbarsim.mvm.bend import Bend, CurveForm, find_amplitudes, find_limit, tilt_rows, weigh_rows
+from xbarsim.mvm.fit import ChunkFits, RowPlaces, list_forms
 from xbarsim.mvm.place import Chunk, Sheet
 from xbarsim.mvm.probe import Probes
+
+PEAK = 10.0
+"""Largest error over the root mean square that is asked, beyond which a form is not good. Our choice: a form that errs
+alike everywhere stays below half of this; without a load, single dense reads are further off."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -25,14 +29,17 @@ class _FormCurves:
     heaviest: NDArray[np.float32]
 
     def measure(self) -> float:
-        """Return the root-mean-square error on reads kept back, columns without cells left out [level units]."""
+        """Return the error on reads kept back: the root mean square, or the largest one over ``PEAK`` if more.
+
+        Columns without cells are left out [level units].
+        """
         error = self.error[:, :, (self.highest > 0).any(axis=0)]
         error = error[np.isfinite(error)].astype(np.float64)
-        return float(np.sqrt(np.mean(np.square(error)))) if error.size else 0.0
+        return max(float(np.sqrt(np.mean(np.square(error)))), float(np.abs(error).max()) / PEAK) if error.size else 0.0
 
 
 class CollectedCurves:
-    """The curves of every form while those of arrays are added.
+    """The solved reads of a layer's arrays while they are added, and the curves that are fitted to them.
 
     Parameters
     ----------
@@ -51,39 +58,52 @@ class CollectedCurves:
         self._shape = len(row_starts) - 1, max(len(each) for each in probes.kept_back)
         self._weights = weigh_rows(hardware, row_starts)
         self._tilts = tilt_rows(hardware.crossbar.rows, row_starts)
-        self._forms: dict[CurveForm, _FormCurves] = {}
+        self._chunks: list[ChunkFits] = []
 
     def rows(self, chunk: Chunk) -> RowPlaces:
         """Return what inputs of the rows of a chunk count."""
         return RowPlaces(self._weights[chunk.begin : chunk.end], self._tilts[chunk.begin : chunk.end])
 
-    def add(self, chunk: Chunk, fits: dict[CurveForm, list[ColumnFit]]) -> None:
-        """Put the curves of some arrays in logical order."""
-        for form, found in fits.items():
-            if form not in self._forms:
-                self._forms[form] = self._make(len(found[0].terms), form)
-            curves = self._forms[form]
-            for p, fit in enumerate(found):
-                column = chunk.target + p * chunk.stride
-                curves.terms[chunk.row_block][:, column] = fit.terms
-                curves.error[chunk.row_block][: len(fit.error), column] = fit.error
-                curves.highest[chunk.row_block, column] = fit.highest
-                curves.heaviest[chunk.row_block, column] = fit.heaviest
-                if form.is_own:
-                    curves.own[chunk.begin : chunk.end, column] = fit.own.T
+    def add(self, fits: ChunkFits) -> None:
+        """Add the solved reads of some arrays."""
+        self._chunks.append(fits)
 
     def finish(self) -> Bend:
-        """Return the curves of the cheapest form that is good, or of the best one."""
-        errors = {form: curves.measure() for form, curves in self._forms.items()}
-        form = next((form for form, error in errors.items() if error <= GOOD), min(errors, key=errors.__getitem__))
+        """Return the curves of the cheapest form that is good, or of the best one; dearer ones are not fitted."""
+        curves: dict[CurveForm, _FormCurves] = {}
+        errors: dict[CurveForm, float] = {}
+        for form in list_forms(self._hardware):
+            curves[form] = self._put_in_order(form)
+            errors[form] = curves[form].measure()
+            if errors[form] <= self._hardware.crossbar.fit_error_levels:
+                break
+        form = min(errors, key=errors.__getitem__)
         return Bend(
-            **vars(self._forms[form]),
+            **vars(curves[form]),
             weights=self._weights,
             tilts=self._tilts,
             limit=find_limit(self._hardware),
             cuts=form.cut(self._hardware.crossbar.rows),
             amplitudes=find_amplitudes(self._hardware),
         )
+
+    def _put_in_order(self, form: CurveForm) -> _FormCurves:
+        """Return the curves of one form, columns in logical order."""
+        curves: _FormCurves | None = None
+        for fits in self._chunks:
+            chunk = fits.chunk
+            for p, fit in enumerate(fits.fit(form)):
+                column = chunk.target + p * chunk.stride
+                if curves is None:
+                    curves = self._make(len(fit.terms), form)
+                curves.terms[chunk.row_block][:, column] = fit.terms
+                curves.error[chunk.row_block][: len(fit.error), column] = fit.error
+                curves.highest[chunk.row_block, column] = fit.highest
+                curves.heaviest[chunk.row_block, column] = fit.heaviest
+                if form.is_own:
+                    curves.own[chunk.begin : chunk.end, column] = fit.own.T
+        assert curves is not None
+        return curves
 
     def _make(self, terms: int, form: CurveForm) -> _FormCurves:
         """Allocate room for the columns of a layer."""

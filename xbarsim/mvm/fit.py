@@ -19,10 +19,14 @@ from xbarsim.mvm.bend import (
     list_terms,
     weigh_cells,
 )
+from xbarsim.mvm.place import Chunk
 from xbarsim.mvm.probe import Probes
 from xbarsim.mvm.respond import ChunkArrays, ColumnPart
 
 Floats = NDArray[np.float64]
+
+LOAD = 3
+"""Place of the load among the terms of a curve."""
 
 
 class ColumnFit(NamedTuple):
@@ -52,7 +56,7 @@ class SolvedColumns(NamedTuple):
 
     driven: Floats
     """(reads, rows) amplitudes of the inputs."""
-    cells: Floats
+    cells: NDArray[np.float32]
     """(columns, rows) operator [level units]."""
     sensed: Floats
     """(columns, reads) what exact solves give [level units]."""
@@ -61,19 +65,89 @@ class SolvedColumns(NamedTuple):
         self, form: CurveForm, rows: int, place: RowPlaces, own: NDArray[np.uint8], limit: float
     ) -> list[Floats]:
         """Return the terms of a form, (columns, reads), for an array of ``rows`` rows."""
-        if form.is_own:
-            loads = np.minimum(_sum(own.astype(np.float64), self.driven), limit)
-        else:
-            loads = (self.driven @ place.weights.astype(np.float64))[np.newaxis]
-        parts = [_sum(self.cells[:, :cut], self.driven[:, :cut]) for cut in form.cut(rows).tolist()]
+        cells = self.cells.astype(np.float64)
+        loads = self.find_loads(form, place, own, limit) if form.has_load else None
+        parts = [_sum(cells[:, :cut], self.driven[:, :cut]) for cut in form.cut(rows).tolist()]
         tilt = (self.driven @ place.tilts.astype(np.float64))[np.newaxis]
-        return list_terms(_sum(self.cells, self.driven), parts, loads, tilt)
+        return list_terms(_sum(cells, self.driven), parts, loads, tilt)
+
+    def find_loads(self, form: CurveForm, place: RowPlaces, own: NDArray[np.uint8], limit: float) -> Floats:
+        """Return the loads of the reads, (columns, reads), or (1, reads) where they are the same for all columns."""
+        if form.is_own:
+            return np.minimum(_sum(own.astype(np.float64), self.driven), limit)
+        found: Floats = (self.driven @ place.weights.astype(np.float64))[np.newaxis]
+        return found
 
 
-def fit_columns(
-    arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, place: RowPlaces
-) -> dict[CurveForm, list[ColumnFit]]:
-    """Fit a curve of every form for every column of a chunk, on more reads where the first are too few.
+class SolvedPart(NamedTuple):
+    """What is known of the columns of one part of a chunk."""
+
+    load: NDArray[np.float32]
+    """(columns, rows) current of all cells that load a column's lines [level units]."""
+    known: SolvedColumns
+    """Reads to fit."""
+    other: SolvedColumns
+    """Reads to check."""
+
+
+class ChunkFits:
+    """The fits of the columns of a chunk to reads that were solved, each form when it is asked for.
+
+    Parameters
+    ----------
+    chunk : Chunk
+        Places of the columns.
+    parts : list of SolvedPart
+        Solved reads of each part.
+    place : RowPlaces
+        What an input of each row counts.
+    hardware : Hardware
+        Array size and drivers.
+    """
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        parts: list[SolvedPart],
+        place: RowPlaces,
+        hardware: Hardware,
+    ) -> None:
+        self.chunk, self._parts = chunk, parts
+        self._place, self._hardware = place, hardware
+        self._found: dict[CurveForm, list[ColumnFit]] = {}
+
+    def fit(self, form: CurveForm) -> list[ColumnFit]:
+        """Return the curves of one form, by part; columns in the order of the chunk's places."""
+        if form not in self._found:
+            self._found[form] = [self._fit_part(form, part) for part in self._parts]
+        return self._found[form]
+
+    def _fit_part(self, form: CurveForm, part: SolvedPart) -> ColumnFit:
+        """Fit curves of one form to known reads, and check them on others."""
+        known, other, place = part.known, part.other, self._place
+        size, limit = self._hardware.crossbar.rows, find_limit(self._hardware)
+        own = np.zeros((0, 0), dtype=np.uint8)
+        if form.is_own:
+            own = weigh_cells(part.load.astype(np.float64), place.weights, known.driven, limit)
+        listed = known.list_terms(form, size, place, own, limit)
+        terms = fit_terms(listed, known.sensed - listed[0])
+        checked = other.list_terms(form, size, place, own, limit)
+        found: Floats = np.zeros_like(checked[0])
+        for c, each in zip(terms, checked, strict=True):
+            found = found + c[:, np.newaxis] * each
+        error = (checked[0] + found - other.sensed).T
+        loads = listed[LOAD] if form.has_load else known.find_loads(form, place, own, limit)
+        heaviest = np.broadcast_to(loads.max(axis=1), len(terms.T))
+        return ColumnFit(terms, error, np.abs(listed[0]).max(axis=1), heaviest, own)
+
+
+def list_forms(hardware: Hardware) -> list[CurveForm]:
+    """Return the forms that arrays of this size have, from the cheapest to the dearest."""
+    return [form for form in FORMS if form.sections == 1 or form.cut(hardware.crossbar.rows).size]
+
+
+def solve_columns(arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, place: RowPlaces) -> ChunkFits:
+    """Solve reads of a chunk to fit curves to, and more where no form is near the error that is asked.
 
     Parameters
     ----------
@@ -88,55 +162,34 @@ def fit_columns(
 
     Returns
     -------
-    dict of list of ColumnFit
-        By form and part, columns in the order of the chunk's places.
+    ChunkFits
+        Solved reads, and fits to them.
     """
-    chunk = arrays.chunk
+    chunk, hardware = arrays.chunk, arrays.hardware
     at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
-    cells = [part.response[at][:, :rows].astype(np.float32).astype(np.float64) for part in parts]
-    truth = arrays.sense(probes.kept_back[r])
-    amplitudes, size = find_amplitudes(arrays.hardware), arrays.hardware.crossbar.rows
-    checked = amplify(probes.kept_back[r], amplitudes)
-    fits: dict[CurveForm, list[ColumnFit]] = {}
-    for reads in (probes.fitted[r], probes.refined[r]):
-        driven, solved = amplify(reads, amplitudes), arrays.sense(reads)
-        fits = {form: [] for form in FORMS if form.sections == 1 or form.cut(size).size}
-        for p, part in enumerate(parts):
-            own = weigh_cells(part.load[at][:, :rows], place.weights, driven, find_limit(arrays.hardware))
-            known, other = (
-                SolvedColumns(driven, cells[p], solved[p][at]),
-                SolvedColumns(checked, cells[p], truth[p][at]),
-            )
-            for form, found in fits.items():
-                found.append(_fit_form(form, known, other, place, own, arrays.hardware))
-        best = min(np.mean([np.square(fit.error).mean() for fit in found]) for found in fits.values())
-        if np.sqrt(best) <= ENOUGH or len(probes.refined[r]) == len(reads):
-            break
-    return fits
+    most, amplitudes = ENOUGH * hardware.crossbar.fit_error_levels, find_amplitudes(hardware)
+    cells = [part.response[at][:, :rows].astype(np.float32) for part in parts]
+
+    def solve(reads: NDArray[np.int64]) -> list[SolvedColumns]:
+        driven, sensed = amplify(reads, amplitudes), arrays.sense(reads)
+        return [SolvedColumns(driven, cells[p], found[at]) for p, found in enumerate(sensed)]
+
+    def fit(reads: NDArray[np.int64]) -> ChunkFits:
+        known = solve(reads)
+        loads = (part.load[at][:, :rows].astype(np.float32) for part in parts)
+        return ChunkFits(chunk, [SolvedPart(load, known[p], other[p]) for p, load in enumerate(loads)], place, hardware)
+
+    other = solve(probes.kept_back[r])
+    fits = fit(probes.fitted[r])
+    errors = (_measure(fits.fit(form)) for form in list_forms(hardware))
+    if len(probes.refined[r]) == len(probes.fitted[r]) or any(error <= most for error in errors):
+        return fits
+    return fit(probes.refined[r])
 
 
-def _fit_form(
-    form: CurveForm,
-    known: SolvedColumns,
-    other: SolvedColumns,
-    place: RowPlaces,
-    own: NDArray[np.uint8],
-    hardware: Hardware,
-) -> ColumnFit:
-    """Fit curves of one form to known reads, and check them on others."""
-    size, limit = hardware.crossbar.rows, find_limit(hardware)
-    listed = known.list_terms(form, size, place, own, limit)
-    terms = fit_terms(listed, known.sensed - listed[0])
-    checked = other.list_terms(form, size, place, own, limit)
-    found: Floats = np.zeros_like(checked[0])
-    for c, each in zip(terms, checked, strict=True):
-        found = found + c[:, np.newaxis] * each
-    found = checked[0] + found
-    heaviest = np.abs(listed[3]).max(axis=1)
-    none = np.zeros((0, 0), dtype=np.uint8)
-    return ColumnFit(
-        terms, (found - other.sensed).T, np.abs(listed[0]).max(axis=1), heaviest, own if form.is_own else none
-    )
+def _measure(fits: list[ColumnFit]) -> float:
+    """Return the root-mean-square error of the columns of a chunk [level units]."""
+    return float(np.sqrt(np.mean([np.square(fit.error).mean() for fit in fits])))
 
 
 def _sum(cells: Floats, driven: Floats) -> Floats:

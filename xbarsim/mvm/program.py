@@ -24,7 +24,7 @@ from xbarsim.config.encoding import EncodedWeights
 from xbarsim.device import load_measured
 from xbarsim.mvm.bend import Bend
 from xbarsim.mvm.collect import CollectedCurves
-from xbarsim.mvm.fit import fit_columns
+from xbarsim.mvm.fit import solve_columns
 from xbarsim.mvm.groups import ReadGroups
 from xbarsim.mvm.layout import ColumnLayout
 from xbarsim.mvm.place import Chunk, Sheet, array_width, make_sheet, place_digits
@@ -126,7 +126,7 @@ def program_arrays(
         if hardware.response == "exact":
             kept.append(arrays)
         if probes is not None and curves is not None:
-            curves.add(chunk, fit_columns(arrays, parts, probes, curves.rows(chunk)))
+            curves.add(solve_columns(arrays, parts, probes, curves.rows(chunk)))
     return ProgrammedMatrix(
         matrix=collected.matrix,
         noise=collected.noise,

@@ -11,8 +11,12 @@ from xbarsim.errors import ShapeError
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PLACES = 64
+"""Places of a layer in a map of columns. Our choice: as many as a figure shows."""
 
 
 def plot_current_loss(g: Any, t: Any) -> Figure:
@@ -74,6 +78,53 @@ def plot_node_voltage(v_wl: Any, v_bl: Any) -> Figure:
         _draw_map(figure, right, v_bl, "voltage [V]", cmap="viridis")
         right.set_title("bit lines")
     return figure
+
+
+def plot_columns(columns: pd.DataFrame) -> Figure:
+    """Draw which layers and columns lose most, from :meth:`xbarsim.Chip.map_columns`.
+
+    Parameters
+    ----------
+    columns : pandas.DataFrame
+        One row a column of each row block, with ``layer``, ``column``, ``lost_share`` and ``fit_rms_lsb``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A map of the current that columns do not deliver, layers from top to bottom and columns from left to right, 64
+        places a layer; and where responses are fitted, one of their errors. Each place shows its worst column.
+
+    Raises
+    ------
+    ShapeError
+        If the table has no row.
+    """
+    if columns.empty:
+        raise ShapeError("columns: no column is given; take those of Chip.map_columns()")
+    layers = list(dict.fromkeys(columns["layer"]))
+    shown = {"lost_share": ("current lost [%]", 100.0)}
+    if columns["fit_rms_lsb"].notna().any():
+        shown["fit_rms_lsb"] = ("fit error, rms [lsb]", 1.0)
+    with style():
+        figure, (grid,) = new_figure(WIDTH_INCH, max(2.2, 1.1 + 0.17 * len(layers)), cols=len(shown))
+        for axes, (name, (label, unit)) in zip(grid, shown.items()):
+            worst = columns.groupby(["layer", "column"], sort=False)[name].max() * unit
+            rows = np.stack([_sample_places(worst[layer].to_numpy()) for layer in layers])
+            image = axes.imshow(
+                rows, cmap="magma_r", aspect="auto", interpolation="nearest", extent=(0, 100, len(layers), 0)
+            )
+            axes.set(xlabel="columns of the layer [%]")
+            axes.set_yticks(np.arange(len(layers)) + 0.5, layers if axes is grid[0] else [""] * len(layers))
+            axes.grid(visible=False)
+            figure.colorbar(image, ax=axes, label=label).outline.set_edgecolor(INK)
+    return figure
+
+
+def _sample_places(values: np.ndarray) -> np.ndarray:
+    """Return the worst value of the columns at each place of a map, (places,)."""
+    first = np.arange(PLACES) * len(values) // PLACES
+    last = np.maximum(first + 1, (np.arange(PLACES) + 1) * len(values) // PLACES)
+    return np.array([values[begin:end].max() for begin, end in zip(first, last)])
 
 
 def plot_fidelity(errors: Mapping[str, Any], sizes: Any, seconds: Mapping[str, Any] | None = None) -> Figure:

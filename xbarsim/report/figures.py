@@ -120,15 +120,18 @@ def plot_layer_error(layers: pd.DataFrame) -> Figure | None:
     ----------
     layers : pandas.DataFrame
         One row a layer, with ``name`` and some of ``snr_db`` (signal to error), ``gain`` (share of the exact signal
-        that is left), ``clipped_share`` (conversions that hit an end of the ADC) and ``range_used_share`` (part of
-        the ADC's codes that occurred).
+        that is left), ``worst_lost_share`` (current that the column that loses most does not deliver), ``fit_rms_lsb``
+        (error of fitted responses), ``clipped_share`` (conversions that hit an end of the ADC) and
+        ``range_used_share`` (part of the ADC's codes that occurred).
 
     Returns
     -------
     matplotlib.figure.Figure or None
         One panel for each quantity; None where the table has none of them.
     """
-    columns = _present(layers, ("snr_db", "gain", "clipped_share", "range_used_share"))
+    columns = _present(
+        layers, ("snr_db", "gain", "worst_lost_share", "fit_rms_lsb", "clipped_share", "range_used_share")
+    )
     if not columns:
         return None
     measured = layers[layers["kind"].isin(LAYER_KINDS)]
