@@ -250,6 +250,8 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except ValueError:  # a zero character
         raise ConfigError(f"{str(path)!r}: not a path") from None
+    if not content and str(path) == "-":
+        raise ConfigError("-: standard input is empty, or has been read already; only one file can come from it")
     if len(content) > LARGEST_FILE:
         raise ConfigError(f"{path}: larger than {LARGEST_FILE >> 20} MiB, the most for a YAML file")
     try:

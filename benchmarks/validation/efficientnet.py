@@ -69,7 +69,7 @@ HEAD = (
 )
 BLOCK = 25
 """Images whose outputs are kept together."""
-TRIED = ("output and gain correction", "one group a read, *", "weights that fill their cells", "write and verify")
+TRIED = ("output and gain correction", "one group per read, *", "weights that fill the cells", "write and verify")
 """Remedies that ``--explain`` tries, alone and put together."""
 END = "<!-- end of table -->"
 SEED = 0

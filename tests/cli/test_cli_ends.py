@@ -1,5 +1,6 @@
 """``--outputs`` and ``--input-shape``, and the same keys of sweep and search files: what an .onnx file leaves open."""
 
+import io
 import json
 
 import numpy as np
@@ -125,3 +126,34 @@ def test_sweeps_and_searches_choose_outputs_of_the_files_that_they_name(folder):
     assert list(both.output_shapes) == ["map", "logits"]
     with pytest.raises(ConfigError, match="input_shape"):
         make_sweep({"network": file, "input_shape": [3, 0]})
+
+
+def test_hardware_and_networks_come_from_standard_input(xbarsim_command, tmp_path, monkeypatch):
+    """The files of a pipe give the costs of the same content in a file; a second file is refused in one line."""
+
+    def pipe(text, *arguments):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return xbarsim_command(*arguments)
+
+    hardware = "base: reference\nname: mine\nadc: {bits: 6}\n"
+    network = "input_shape: [1, 8, 8]\nlayers:\n  - {name: conv, kind: conv2d, channels: 4, kernel: 3}\n"
+    (tmp_path / "mine.yaml").write_text(hardware)
+    costs = []
+    for name in ("-", str(tmp_path / "mine.yaml")):
+        code, _, error = pipe(hardware, "estimate", "digits", "--hardware", name, "--json", tmp_path / "cost.json")
+        assert code == 0, error
+        costs.append(json.loads((tmp_path / "cost.json").read_text())["cost"])
+    assert costs[0] == costs[1]
+    assert pipe(hardware, "hardware", "check", "-")[1].startswith("given: ok (mine")
+    assert pipe(network, "network", "show", "-")[0] == 0
+    for arguments, part in (
+        (("estimate", "-", "--hardware", "-"), "read already"),
+        (("oracle", "--hardware", "-"), "standard input carries the queries"),
+    ):
+        code, _, error = pipe(network, *arguments)
+        assert code == 2
+        assert part in error
+        assert error.count("\n") == 1
+    code, _, error = pipe("base: reference\nadc: {bit: 6}", "hardware", "check", "-")
+    assert code == 2
+    assert "adc.bit: unknown key" in error

@@ -30,7 +30,7 @@ def make_explanation(layers=60):
             for i in range(layers)
         ),
         gains=tuple(RemedyGain(remedy=name, points=36.0, low=-10.0, high=50.0, **ratios) for name in gains),
-        refused={"one bit a cell": "device.cell_bits: 1 is not allowed here"},
+        refused={"one bit per cell": "device.cell_bits: 1 is not allowed here"},
         orders=6,
         layer_images=20,
         provenance=make_provenance(),
@@ -51,8 +51,8 @@ def test_everything_fits_in_80_columns(found, capsys):
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     for part in (
-        "200 images", "48.00", "variation", "-30.2 to -10.5", "means over 6 orders", "36 more that take less",
-        "+36.00", "12.35", "one bit a cell: does not apply: device.cell_bits",
+        "200 images", "48.00", "variation", "-30.2 to -10.5", "means over 6 orders", "36 more with smaller shares",
+        "+36.00", "12.35", "one bit per cell: does not apply: device.cell_bits",
     ):  # fmt: skip
         assert part in text
     order = [text.index(part) for part in ("float", "Causes", "Layers", "Remedies")]

@@ -89,7 +89,7 @@ def test_what_bounds_layers_counts_every_layer_once():
     ]
     rows.append({"name": "input", "resource": "off-chip input", "busy_cycles": 1, "share": 1e-6})
     lines = draw(_tables.bound_table(rows)).splitlines()[3:]
-    assert lines[0].split() == ["arrays", "100.0", "%", "layer0", "and", "1", "more"]
+    assert lines[0].split() == ["arrays", "100.0", "%", "layer0,", "1", "more"]
     assert lines[-1].split()[:4] == ["<30.0", "%", "4", "more"]
     assert len(lines) == _tables.LONGEST_BOUNDS + 1
     alone = draw(_tables.bound_table(rows[-1:])).splitlines()[-1]

@@ -50,31 +50,31 @@ def test_no_attempt_leaves_the_hardware_as_it_is(hardware):
 def test_what_is_there_already_is_not_tried_again():
     found = names(make_subject(changes={"adc.output_correction": True, "device.cell_bits": 1}))
     assert "output correction" not in found
-    assert "one bit a cell" not in found
+    assert "one bit per cell" not in found
     assert "gain correction" in found
 
 
 def test_remedies_for_grouped_layers_signed_inputs_and_stuck_cells_need_them():
-    assert "one group a read" not in names(make_subject())
-    assert {"one group a read", "groups in small arrays"} <= set(names(make_subject("mobilenetv2")))
+    assert "one group per read" not in names(make_subject())
+    assert {"one group per read", "groups in small arrays"} <= set(names(make_subject("mobilenetv2")))
     wide = {"dac.bits": 4}
     assert "signs in two's complement" not in names(make_subject("resnet20"))
     assert "signs in two's complement" in names(make_subject("resnet20", changes=wide))
-    assert "columns in another order" in names(make_subject(changes={"device.stuck.off_rate": 0.01}))
+    assert "columns reordered" in names(make_subject(changes={"device.stuck.off_rate": 0.01}))
 
 
 def test_converters_that_are_ideal_get_no_more_bits():
     found = names(make_subject(changes={"adc.bits": "ideal"}))
-    assert not {"one ADC bit more", "range of 99.5 %", "calibrated range"} & set(found)
+    assert not {"one more ADC bit", "range of 99.5 %", "calibrated range"} & set(found)
 
 
 def test_a_remedy_that_does_not_fit_says_why():
     tiles = xs.estimate("resnet20", "reference").cost.tiles
     subject = make_subject("resnet20", changes={"chip.count": 1, "chip.tiles": tiles})
     attempts = list_attempts(subject)
-    assert "one bit a cell" in attempts.refused
-    assert "arrays" in attempts.refused["one bit a cell"]
-    assert "\n" not in attempts.refused["one bit a cell"]
+    assert "one bit per cell" in attempts.refused
+    assert "arrays" in attempts.refused["one bit per cell"]
+    assert "\n" not in attempts.refused["one bit per cell"]
     assert "output correction" in [attempt.name for attempt in attempts.found]
 
 
@@ -82,11 +82,11 @@ def test_a_remedy_that_does_not_fit_says_why():
     ("name", "changes", "reason"),
     [
         ("output correction", {"adc.output_correction": True}, "the hardware has it already"),
-        ("one group a read", {}, "no grouped layers"),
+        ("one group per read", {}, "no grouped layers"),
         ("signs and magnitudes", {"dac.bits": 4}, "no layer has signed inputs"),
-        ("two ADC bits more", {"adc.bits": 15}, "adc.bits: 15 and 2 more are above 16"),
+        ("two more ADC bits", {"adc.bits": 15}, "adc.bits: 15 and 2 more are above 16"),
         ("range of 99.5 %", {"adc.bits": "ideal"}, "converters are ideal"),
-        ("columns in another order", {}, "no cell is stuck"),
+        ("columns reordered", {}, "no cell is stuck"),
         ("arrays of half the size", {"crossbar.rows": 8, "crossbar.cols": 8}, "8 x 8 cells"),
     ],
 )
@@ -105,9 +105,9 @@ def test_a_remedy_that_is_named_and_does_not_apply_says_why(name, changes, reaso
 def test_remedies_that_change_different_keys_can_be_joined():
     subject = make_subject()
     by_name = {attempt.name: attempt for attempt in list_attempts(subject).found}
-    first, other = by_name["output and gain correction"], by_name["one bit a cell"]
+    first, other = by_name["output and gain correction"], by_name["one bit per cell"]
     both = join_attempts(subject, first, other)
-    assert both.name == "output and gain correction + one bit a cell"
+    assert both.name == "output and gain correction + one bit per cell"
     assert both.hardware.adc.output_correction
     assert both.hardware.adc.gain_correction
     assert both.hardware.device.cell_bits == 1
@@ -117,8 +117,13 @@ def test_remedies_that_change_different_keys_can_be_joined():
 def test_remedies_are_added_to_the_best_while_they_help_and_cost_little(monkeypatch):
     subject = make_subject()
     bench = SimpleNamespace(subject=subject)
-    worth = {"output correction": 5.0, "gain correction": 3.0, "one bit a cell": 4.0, "thresholds of least error": -1.0}
-    worth |= {"write and verify": 2.0, "a step for each read": 1.0}
+    worth = {
+        "output correction": 5.0,
+        "gain correction": 3.0,
+        "one bit per cell": 4.0,
+        "thresholds of least error": -1.0,
+    }
+    worth |= {"write and verify": 2.0, "one step per read": 1.0}
     tried = []
 
     def pretend(bench, attempt, measure):
@@ -134,7 +139,7 @@ def test_remedies_are_added_to_the_best_while_they_help_and_cost_little(monkeypa
     assert tried[len(worth) :] == [
         "output correction + gain correction",
         "output correction + write and verify",
-        "output correction + write and verify + a step for each read",
+        "output correction + write and verify + one step per read",
     ]
     assert [gains[0].remedy, gains[0].points] == [tried[-1], 8.0]
     assert [row.points for row in gains] == sorted((row.points for row in gains), reverse=True)
@@ -152,9 +157,9 @@ def test_remedies_are_added_to_the_best_while_they_help_and_cost_little(monkeypa
 )
 def test_weights_get_the_bits_that_their_cells_have_room_for(changes, bits):
     hardware = xs.load_hardware("reference", changes)
-    found = REMEDIES["weights that fill their cells"].choose(hardware)
+    found = REMEDIES["weights that fill the cells"].choose(hardware)
     if bits is None:
-        assert "fill their cells already" in found
+        assert "already fill their cells" in found
     else:
         assert found == {"weight_bits": bits}
         assert xs.estimate("resnet20", hardware.override(found)).arrays == xs.estimate("resnet20", hardware).arrays
@@ -168,7 +173,7 @@ def test_weights_that_a_file_put_into_integers_are_left_alone():
     fixed = xs.quantize(network, data, weight_bits=8, activation_bits=8, method="nearest")
     offered = {attempt.name for attempt in list_attempts(make_subject(network)).found}
     left = {attempt.name for attempt in list_attempts(make_subject(fixed)).found}
-    assert offered - left == {"weights that fill their cells", "weights clipped at 70 %"}
+    assert offered - left == {"weights that fill the cells", "weights clipped at 70 %"}
 
 
 def test_every_remedy_is_described():

@@ -39,13 +39,16 @@ Hardware = RatedHardware
 """Public name of the record that :func:`load_hardware` returns."""
 
 
-def load_hardware(name: str | Path | config.Hardware, overrides: Mapping[str, Any] | None = None) -> RatedHardware:
+def load_hardware(
+    name: str | Path | Mapping[str, Any] | config.Hardware, overrides: Mapping[str, Any] | None = None
+) -> RatedHardware:
     """Load a hardware description.
 
     Parameters
     ----------
-    name : str, Path or Hardware
-        A name that ships (``reference``, ``isaac``, ``puma``, ...), the path of a YAML file, or a record.
+    name : str, Path, mapping or Hardware
+        A name that ships (``reference``, ``isaac``, ``puma``, ...), the path of a YAML file, the content of such a
+        file (paths in it are relative to the current folder), or a record.
     overrides : mapping, optional
         Dotted key -> value; override the values in the file.
 

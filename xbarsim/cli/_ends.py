@@ -76,7 +76,7 @@ def load_model(network: str, outputs: str | None, input_shape: list[str], *, lik
     Parameters
     ----------
     network : str
-        Name or path.
+        Name or path; ``-`` is a network in YAML on standard input.
     outputs : str or None
         What ``--outputs`` says.
     input_shape : list of str
@@ -96,4 +96,36 @@ def load_model(network: str, outputs: str | None, input_shape: list[str], *, lik
     from xbarsim import api
 
     ends = parse_ends(outputs, input_shape)
+    if network == "-":
+        from xbarsim.network.describe import load_description
+
+        return api.load_network(load_description(network), **ends)
     return api.load_network(network, **({} if like and not network.lower().endswith(".onnx") else ends))
+
+
+def load_hardware(name: str, changes: dict[str, Any]) -> Any:
+    """Load hardware as the options say.
+
+    Parameters
+    ----------
+    name : str
+        Name or path; ``-`` is YAML on standard input, with paths relative to the current folder.
+    changes : dict
+        Dotted key -> value, applied last.
+
+    Returns
+    -------
+    Hardware
+
+    Raises
+    ------
+    ConfigError
+        If the file, a key or a value is wrong.
+    """
+    from xbarsim import api
+
+    if name != "-":
+        return api.load_hardware(name, changes)
+    from xbarsim.yaml_file import load_yaml
+
+    return api.load_hardware(load_yaml(name), changes)

@@ -29,14 +29,14 @@ Network = Annotated[
     str,
     typer.Argument(
         metavar="NETWORK", autocompletion=complete_network,
-        help="An .onnx or .yaml file, or a name (xbarsim network list).",
+        help="An .onnx or .yaml file, -: YAML from standard input, or a name (xbarsim network list).",
     ),
 ]  # fmt: skip
 Hardware = Annotated[
     str,
     typer.Option(
         "--hardware", metavar="HW", autocompletion=complete_hardware,
-        help="A .yaml file, or a name (xbarsim hardware list).",
+        help="A .yaml file, -: standard input, or a name (xbarsim hardware list).",
     ),
 ]  # fmt: skip
 Set = Annotated[

@@ -65,7 +65,7 @@ def new_table(title: str, columns: Iterable[tuple[str, str]]) -> Table:
     columns = list(columns)
     table = Table(
         title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False,
-        show_header=any(heading for heading, _ in columns), padding=(0, 1), pad_edge=False,
+        show_header=any(heading for heading, _ in columns), padding=(0, 1), pad_edge=False, min_width=len(title),
     )  # fmt: skip
     for heading, side in columns:
         table.add_column(heading, justify=side, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
@@ -241,10 +241,10 @@ def bound_table(bounds: Sequence[dict[str, Any]]) -> Table:
     groups: dict[tuple[str, float], list[str]] = {}
     for row in rows:
         groups.setdefault((row["resource"], row["share"]), []).append(row["name"])
-    table = new_table("What bounds each layer", [("busiest resource", "left"), ("busy", "right"), ("of", "left")])
+    table = new_table("What bounds each layer", [("busiest resource", "left"), ("busy", "right"), ("layers", "left")])
     shown = list(groups.items())[:LONGEST_BOUNDS]
     for (resource, share), names in shown:
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        others = f", {len(names) - 1} more" if len(names) > 1 else ""
         busy = "<0.1 %" if share < 0.0005 else f"{100 * share:.1f} %"
         table.add_row(resource, busy, f"{shorten(names[0])}{others}")
     rest = sum(len(names) for _, names in list(groups.items())[LONGEST_BOUNDS:])

@@ -57,7 +57,7 @@ Quiet = Annotated[
     bool,
     typer.Option(
         "--quiet", "-q", is_eager=True, expose_value=False, callback=_be_quiet,
-        help="Show results and errors alone: no progress, no warnings, no list of files.",
+        help="Show only results and errors: no progress, no warnings, no list of files.",
     ),
 ]  # fmt: skip
 Verbose = Annotated[

@@ -41,7 +41,7 @@ def estimate(
 
     model = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     result = api.estimate(
-        model, api.load_hardware(hardware, changes), layers=layers or None, weight_bits=weight_bits,
+        model, _ends.load_hardware(hardware, changes), layers=layers or None, weight_bits=weight_bits,
         activation_bits=activation_bits,
     )  # fmt: skip
     written = write_outputs(result, json, report)

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LONGEST_LIST = 24
-"""Layers shown; the ones that take least of a longer list are left out."""
+"""Layers shown; those of a longer list with the smallest shares are left out."""
+_CAUSE_NOTE = """\
+alone: loss with this cause only; share: {orders} of enabling the causes,
+below 0 where a cause offsets others; removed: recovered without this cause
+"""
+_REMEDY_NOTE = """\
+energy, area, delay: relative to the hardware as it is
+agree: images with the prediction of the float network [%]
+"""
 _PARTS = ("causes", "layers", "remedies")
 
 
@@ -75,11 +83,11 @@ def explain(
     if checkpoint is not None:
         _options.check_folder(checkpoint, "--checkpoint")
 
-    from xbarsim import api, diagnosis
+    from xbarsim import diagnosis
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli._tables import make_console
 
-    loaded, model = api.load_hardware(hardware, changes), _ends.load_model(network, outputs, input_shape)
+    loaded, model = _ends.load_hardware(hardware, changes), _ends.load_model(network, outputs, input_shape)
     model.require_weights()
     test = load_images(data, model, scale, count=images, metric=metric)
     known = None if calibration is None else load_images(calibration, model, scale, for_calibration=True).images
@@ -108,7 +116,7 @@ def show_explanation(console: Console, found: Any) -> None:
     if found.shares:
         console.print(_cause_table(found), "")
         orders = f"means over {found.orders} orders" if found.orders else "means over all orders"
-        console.print(f"share: {orders} of adding causes; below 0: gives back what others take\n")
+        console.print(_CAUSE_NOTE.format(orders=orders))
     if found.layer_shares:
         show = found.whole.show_points
         rows = sorted(found.layer_shares, key=lambda row: -row.cosine_points)[:LONGEST_LIST]
@@ -120,14 +128,20 @@ def show_explanation(console: Console, found: Any) -> None:
         for row in found.layer_shares:
             if row in rows:
                 ratio = "-" if row.snr_db is None else f"{row.snr_db:.1f}"
-                table.add_row(shorten(row.layer, 40), show(row.share_points), f"{row.cosine_points:.2f}", ratio)
+                table.add_row(shorten(row.layer, 40), show(row.share_points), _write_points(row.cosine_points), ratio)
         if len(found.layer_shares) > len(rows):
-            table.add_row(f"{len(found.layer_shares) - len(rows)} more that take less (--report)", "", "", "")
+            table.add_row(f"{len(found.layer_shares) - len(rows)} more with smaller shares (--report)", "", "", "")
         console.print(table, "")
     if found.gains:
         console.print(_remedy_table(found), "")
+        console.print(_REMEDY_NOTE)
     for name, reason in found.refused.items():
         console.print(f"{name}: does not apply: {reason}")
+
+
+def _write_points(points: float) -> str:
+    text = f"{points:.2f}"
+    return "0.00" if text == "-0.00" else text
 
 
 def _cause_table(found: Any) -> Any:
@@ -146,23 +160,24 @@ def _cause_table(found: Any) -> Any:
             show(row.share_points),
             f"{show(row.low, decimals=1)} to {show(row.high, decimals=1)}",
             show(row.removed_points),
-            f"{cosine[row.cause]:.2f}",
+            _write_points(cosine[row.cause]),
         )
     return table
 
 
 def _remedy_table(found: Any) -> Any:
-    from xbarsim.cli._tables import new_table, shorten
+    from xbarsim.cli._tables import new_table
 
     headings = ("points", "energy", "area", "delay", "agree", "cosine")
     table = new_table(
         f"Remedies, gain in {found.whole.quantity}", [("remedy", "left"), *((name, "right") for name in headings)]
     )
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
     for row in found.gains:
         agreement = "-" if row.agreement is None else f"{row.agreement:.1f}"
         ratios = (f"{value:.2f}" for value in (row.energy_ratio, row.area_ratio, row.delay_ratio))
         table.add_row(
-            shorten(row.remedy, 28),
+            row.remedy,
             found.whole.show_points(row.points, sign=True),
             *ratios,
             agreement,

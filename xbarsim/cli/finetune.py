@@ -76,7 +76,7 @@ def finetune(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder that keeps the training while it runs; the same command goes on from there.  "
+            help="Folder for checkpoints; the same command resumes the training.  "
             "[default: FILE.training, removed at the end]",
         ),
     ] = None,
@@ -89,7 +89,7 @@ def finetune(
     """Train a network for its hardware (extra torch).
 
     Every training step uses a model of the crossbars with randomly drawn errors. Their law and strength are chosen with
-    a tenth of the training images. A run that was stopped goes on from there when the command is given again.
+    a tenth of the training images. An interrupted run is resumed when the command is given again.
     """
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     epitomes = _options.parse_epitomes(epitome)
@@ -111,7 +111,7 @@ def finetune(
     from xbarsim.data import load_data, normalize_images
     from xbarsim.network.write_onnx import write_onnx
 
-    record = api.load_hardware(hardware).override(changes)
+    record = _ends.load_hardware(hardware, {}).override(changes)
     before = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     training = load_data(data, "train").take(images)
     training.check(before.input_shape, before.output_shape[0])

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _ends, _options
 from xbarsim.cli._volume import take_json
 
 app = typer.Typer(help="List, show, check or compare hardware files; print their schema.", rich_markup_mode=None)
@@ -15,7 +15,7 @@ _Name = Annotated[
     str,
     typer.Argument(
         metavar="HW", autocompletion=_options.complete_hardware,
-        help="A .yaml file, or a name (xbarsim hardware list).",
+        help="A .yaml file, -: standard input, or a name (xbarsim hardware list).",
     ),
 ]  # fmt: skip
 
@@ -41,12 +41,13 @@ def list_() -> None:
 
 @app.command()
 def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer copies it)
-    """Show all keys of a hardware file, including inherited and default values."""
+    """Show all keys of a hardware file.
+
+    Inherited and default values are included.
+    """
     import yaml
 
-    from xbarsim import api
-
-    hardware = api.load_hardware(name, _options.parse_set(set_))
+    hardware = _ends.load_hardware(name, _options.parse_set(set_))
     content = _without_empty(hardware.model_dump(mode="json"))
     typer.echo(yaml.safe_dump(content, sort_keys=False, width=78, allow_unicode=True), nl=False)
     for title, rating in (("tile", hardware.tile), ("chip", hardware.peak)):
@@ -61,11 +62,11 @@ def show(name: _Name, set_: _options.Set = []) -> None:  # noqa: B006 (typer cop
 @app.command()
 def check(name: _Name) -> None:
     """Check a hardware file; print 'ok' if it is valid."""
-    from xbarsim.config import Hardware, hash_hardware, load_hardware
+    from xbarsim.config import hash_hardware
     from xbarsim.data.plausible import Facts, check_plausible
     from xbarsim.device import load_levels
 
-    hardware: Hardware = load_hardware(name)
+    hardware = _ends.load_hardware(name, {})
     if hardware.device.levels_file is not None:
         load_levels(hardware.device)
     check_plausible(Facts(hardware=hardware))
@@ -79,14 +80,16 @@ def diff(
     set_: _options.Set = [],  # noqa: B006 (typer copies it)
     json: _options.Json = None,
 ) -> None:
-    """Show the keys in which two hardware files differ; --set applies to both."""
-    from xbarsim import api
+    """Compare the keys of two hardware files.
+
+    Overrides (--set) apply to both.
+    """
     from xbarsim.cli._tables import make_console, new_table
     from xbarsim.config import compare_hardware
 
     _options.check_outputs(json, None)
     changes = _options.parse_set(set_)
-    one, two = (api.load_hardware(name, changes) for name in (first, second))
+    one, two = (_ends.load_hardware(name, changes) for name in (first, second))
     found = compare_hardware(one, two)
     if json is not None:
         from xbarsim.store import encode_json, write_file
@@ -109,8 +112,9 @@ def diff(
         console.print(f"A: {one.name} ({one.origin})\nB: {two.name} ({two.origin})\n", table)
         for title, ratings in (("tile", (one.tile, two.tile)), ("chip", (one.peak, two.peak))):
             if all(ratings):
-                shown = [f"{r.tops:.4g} TOPS, {r.power_watt:.4g} W, {r.area_m2 * 1e6:.4g} mm2" for r in ratings if r]
-                console.print(f"{title}: {' | '.join(shown)}")
+                for letter, r in zip("AB", ratings):
+                    shown = f"peak {r.tops:.4g} TOPS, {r.power_watt:.4g} W, {r.area_m2 * 1e6:.4g} mm2"
+                    console.print(f"{title} of {letter}: {shown}")
     _options.show_written([] if json is None else [json])
 
 
@@ -134,7 +138,10 @@ def keys(
         str, typer.Argument(metavar="[GLOB]", help="Keys to print, such as 'adc.*'; all if left out.")
     ] = "*",
 ) -> None:
-    """Print keys of hardware files with their values, default, unit and meaning."""
+    """Print the keys of hardware files.
+
+    Every key has its values, default, unit and meaning.
+    """
     from xbarsim.cli._tables import make_console, new_table
     from xbarsim.config.keys import list_sections
     from xbarsim.config.schema import write_whole_schema

@@ -31,7 +31,11 @@ def list_() -> None:
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NETWORK", help="An .onnx or .yaml file, or a name (xbarsim network list).")
+        str,
+        typer.Argument(
+            metavar="NETWORK",
+            help="An .onnx or .yaml file, -: YAML from standard input, or a name (xbarsim network list).",
+        ),
     ],
     outputs: _ends.Outputs = None,
     input_shape: _ends.InputShape = [],  # noqa: B006

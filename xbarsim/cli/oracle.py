@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from xbarsim.cli import _options
+from xbarsim.errors import ConfigError
 
 _CHUNK_BYTES = 1 << 16
 
@@ -26,6 +27,8 @@ def oracle(
     order.
     """
     changes = _options.parse_set(set_)
+    if hardware == "-":
+        raise ConfigError("--hardware -: standard input carries the queries; name a file")
 
     from xbarsim.search import CostOracle, answer_lines
 

@@ -56,7 +56,7 @@ def simulate(
     tls_key: _processes.TlsKey = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for finished blocks; an interrupted simulation continues there."),
+        typer.Option(metavar="DIR", help="Folder for finished blocks; an interrupted simulation is resumed."),
     ] = None,
     json: _options.Json = None,
     report: _options.ReportFolder = None,
@@ -81,7 +81,7 @@ def simulate(
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.cli._tables import make_console, show_report
 
-    loaded = api.load_hardware(hardware, changes)
+    loaded = _ends.load_hardware(hardware, changes)
     model = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     model.require_weights()
     origin = None if reference is None else _ends.load_model(reference, outputs, input_shape, like=True)

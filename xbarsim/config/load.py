@@ -7,6 +7,7 @@ cell from one; overrides use dotted keys.
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import json
@@ -29,6 +30,8 @@ from xbarsim.yaml_file import load_yaml
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
 
+_NO_FILE = "given"
+"""Name, and place in messages, of hardware whose content is given without a file."""
 _CONTENTS: dict[int, tuple[str, PluginSources]] = {}
 """Identity of a record in use -> its content as JSON, and the sources of the plug-ins that it names."""
 
@@ -59,12 +62,14 @@ def find_hardware(name: str | Path, beside: Path | None = None) -> Path:
     return path
 
 
-def read_hardware_tree(path: Path, _seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Read a hardware file and everything it inherits from, merged key by key."""
+def read_hardware_tree(
+    path: Path, _seen: tuple[Path, ...] = (), content: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Read a hardware file (its ``content``, where that is given) and everything it inherits, merged key by key."""
     path = path.resolve()
     if path in _seen:
         raise ConfigError(f"{_shown(path)}: base: the file inherits from itself; name another file")
-    content = load_yaml(path)
+    content = load_yaml(path) if content is None else copy.deepcopy(dict(content))
     base = content.pop("base", None)
     content.setdefault("name", path.stem)
     below = None if base is None else _find_base("base", base, path)
@@ -135,7 +140,7 @@ def load_device(name: str | Path) -> Device:
 
 
 def load_hardware(
-    name: str | Path,
+    name: str | Path | Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     record: type[HardwareT] = Hardware,  # type: ignore[assignment]
 ) -> HardwareT:
@@ -143,8 +148,9 @@ def load_hardware(
 
     Parameters
     ----------
-    name : str or Path
-        A shipped name (see :func:`list_hardware`) or the path of a YAML file.
+    name : str, Path or mapping
+        A shipped name (see :func:`list_hardware`), the path of a YAML file, or the content of such a file, whose
+        paths are relative to the current folder.
     overrides : mapping, optional
         Dotted key -> value, applied last.
     record : type, optional
@@ -160,8 +166,9 @@ def load_hardware(
     ConfigError
         If a file, key or value is wrong; one line.
     """
-    path = find_hardware(name)
-    tree, given = read_hardware_tree(path), dict(overrides or {})
+    content = name if isinstance(name, Mapping) else None
+    path = find_hardware(name) if not isinstance(name, Mapping) else Path(_NO_FILE)
+    tree, given = read_hardware_tree(path, content=content), dict(overrides or {})
     replaced: dict[str, Any] = {}
     if given:
         try:
@@ -341,5 +348,7 @@ def _package_folder() -> Path:
 
 def _shown(path: Path) -> str:
     """Shorten the path of a shipped file to hwconfigs/NAME.yaml."""
+    if path in (Path(_NO_FILE), Path(_NO_FILE).resolve()):
+        return _NO_FILE
     path = path.resolve()
     return f"hwconfigs/{path.relative_to(_package_folder())}" if path.is_relative_to(_package_folder()) else str(path)

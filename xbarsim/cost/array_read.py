@@ -248,18 +248,18 @@ def describe_reads(hardware: Hardware, images: int | None = None) -> str | None:
     if not any(isinstance(law, CostLaw) and law.reads_arrays for law in hardware.components.values()):
         return None
     circuit, activity = describe_circuit(hardware), hardware.activity
-    found = f"rows in use, measured on programmed arrays with {images} calibration images"
+    found = f"measured on the programmed arrays with {images} calibration images, for the rows in use"
     if images is None:
         kind = "mean square" if hardware.dac.power == 2 else "mean"
         found = (
-            f"rows in use, assumed: random levels (mean {hardware.assumed_level:g} of all cells with weights) and "
-            f"random inputs ({kind} {activity.input_activity:g})"
+            f"assumes random levels (mean {hardware.assumed_level:g} of all cells with weights) and random inputs "
+            f"({kind} {activity.input_activity:g}), for the rows in use"
         )
     if circuit.is_ideal:
-        return f"{found}; lines have no resistance"
+        return f"{found}; the lines have no resistance"
     if circuit.has_first_order:
-        return f"{found}; lines to first order, from solved reads where they take more than {FIRST_ORDER:.0%}"
-    return f"{found}; losses in lines and transistors from solved reads"
+        return f"{found}; losses in lines to first order, or solved where they exceed {FIRST_ORDER:.0%}"
+    return f"{found}; losses in lines and transistors are taken from solved reads"
 
 
 def assume_layer_watt(layer: LayerPlan, reads: AssumedReads) -> float:

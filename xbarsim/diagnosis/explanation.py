@@ -61,7 +61,8 @@ class Whole:
     def show_points(self, points: float, *, decimals: int = 2, sign: bool = False) -> str:
         """Write points, of a share with some decimals, of another metric with significant digits."""
         text = f"{points:.{decimals}f}" if self.unit == "%" else show_number(points, decimals + 1)
-        return f"+{text}" if sign and points >= 0 else text
+        text = text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+        return f"+{text}" if sign and not text.startswith("-") else text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The table of remedies: changes of the hardware that recover accuracy without training.
 
 A remedy is a set of overrides. Remedies that the hardware already has, or that do not apply to it, are left out unless
-they are asked for by name; those that the configuration refuses are listed with the reason.
+they are requested by name; those that the configuration refuses are listed with the reason.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Remedy:
     choose: Callable[[Hardware], Changes | str]
     """Function of the hardware that returns overrides, or the reason why the remedy does not apply."""
     needs: Literal["any", "groups", "signs", "floats"]
-    """Layers that it is for: any, grouped (depthwise) ones, those with signed inputs, or those whose weights the
-    network's file has not put into integers."""
+    """Layers that it is for: any, grouped (depthwise) ones, those with signed inputs, or those whose weights are
+    not integers in the network's file."""
 
 
 NEEDS: Mapping[str, str] = {
     "any": "the network has no weight layers",
     "groups": "the network has no grouped layers",
     "signs": "no layer has signed inputs",
-    "floats": "the network's file has put the weights into integers",
+    "floats": "the weights are integers in the network's file",
 }
 """Layers that a remedy is for -> why it does not apply where there are none."""
 
@@ -77,13 +77,13 @@ def _fill_cells(hardware: Hardware) -> Changes | str:
     count, bits, cell_bits = ENCODINGS[hardware.encoding].count_slices, hardware.weight_bits, hardware.device.cell_bits
     while bits < MOST_WEIGHT_BITS and count(bits + 1, cell_bits) == count(bits, cell_bits):
         bits += 1
-    return {"weight_bits": bits} if bits > hardware.weight_bits else f"weights of {bits} bits fill their cells already"
+    return {"weight_bits": bits} if bits > hardware.weight_bits else f"weights of {bits} bits already fill their cells"
 
 
 def _halve_arrays(hardware: Hardware) -> Changes | str:
     rows, cols = hardware.crossbar.rows, hardware.crossbar.cols
     if min(rows, cols) < 16:
-        return f"arrays of {rows} x {cols} cells are small already"
+        return f"arrays of {rows} x {cols} cells are already small"
     return {"crossbar.rows": rows // 2, "crossbar.cols": cols // 2}
 
 
@@ -92,7 +92,7 @@ def _verify(hardware: Hardware) -> Changes | str:
     if write is None:
         return "device.write: missing"
     if write.verify is not None:
-        return "device.write.verify: given already"
+        return "device.write.verify: already given"
     if programming.distribution == "none" or programming.sigma <= 0 or programming.sigma_siemens:
         return "device.programming: has no standard deviation relative to the conductance"
     verify = {"tolerance": programming.sigma / 2, "relative_to": programming.relative_to, "max_pulses": 20}
@@ -118,7 +118,7 @@ _TABLE = (
         choose=_always({"adc.gain_correction": True}), needs="any",
     ),
     Remedy(
-        name="output correction on the chip", about="output correction fitted to the inputs of each layer on this chip",
+        name="on-chip output correction", about="output correction fitted to the inputs of each layer on this chip",
         choose=_always({"adc.output_correction": True, "adc.correction_inputs": "hardware"}), needs="any",
     ),
     Remedy(
@@ -127,7 +127,7 @@ _TABLE = (
         choose=_always({"mapping.weight_range": 0.7}), needs="floats",
     ),
     Remedy(
-        name="weights that fill their cells", about="as many bits of a weight as the cells hold that it takes anyway",
+        name="weights that fill the cells", about="as many bits per weight as its cells can hold",
         choose=_fill_cells, needs="floats",
     ),
     Remedy(
@@ -147,15 +147,15 @@ _TABLE = (
         choose=_with_converter({"adc.full_scale": "quantile", "adc.quantile": 0.995}), needs="any",
     ),
     Remedy(
-        name="a step for each slice", about="converter steps differ between weight slices",
+        name="one step per slice", about="converter steps differ between weight slices",
         choose=_with_converter({"adc.step_per": "slice"}), needs="any",
     ),
     Remedy(
-        name="a step for each read", about="converter steps differ between weight slices and input streams",
+        name="one step per read", about="converter steps differ between weight slices and input streams",
         choose=_with_converter({"adc.step_per": "read"}), needs="any",
     ),
     Remedy(
-        name="a step for each column", about="converter steps differ between columns",
+        name="one step per column", about="converter steps differ between columns",
         choose=_with_converter({"adc.step_per": "column"}), needs="any",
     ),
     Remedy(
@@ -163,13 +163,13 @@ _TABLE = (
         choose=_with_converter({"adc.thresholds": "least_error"}), needs="any",
     ),
     Remedy(
-        name="one ADC bit more", about="twice as many codes", choose=_add_bits(1), needs="any",
+        name="one more ADC bit", about="twice as many codes", choose=_add_bits(1), needs="any",
     ),
     Remedy(
-        name="two ADC bits more", about="four times as many codes", choose=_add_bits(2), needs="any",
+        name="two more ADC bits", about="four times as many codes", choose=_add_bits(2), needs="any",
     ),
     Remedy(
-        name="digital subtraction", about="both columns of a pair are converted",
+        name="digital subtraction", about="both columns of a pair are converted and subtracted digitally",
         choose=_with_pairs({"adc.subtract": "digital"}), needs="any",
     ),
     Remedy(
@@ -181,15 +181,15 @@ _TABLE = (
         choose=_always({"encoding": "differential"}), needs="any",
     ),
     Remedy(
-        name="one bit a cell", about="more cells for a weight, each with two levels",
+        name="one bit per cell", about="more cells for a weight, each with two levels",
         choose=_always({"device.cell_bits": 1}), needs="any",
     ),
     Remedy(
-        name="one input bit a read", about="more reads, each with two voltages",
+        name="one input bit per read", about="more reads, each with two voltages",
         choose=_always({"dac.bits": 1}), needs="any",
     ),
     Remedy(
-        name="signs in two's complement", about="signed inputs: low bits, then the sign bit in a read of its own",
+        name="signs in two's complement", about="signed inputs: the low bits, then the sign bit in a separate read",
         choose=_with_wide_reads({"dac.signed": "twos_complement"}), needs="signs",
     ),
     Remedy(
@@ -201,11 +201,11 @@ _TABLE = (
         choose=_halve_arrays, needs="any",
     ),
     Remedy(
-        name="one group a read", about="only the rows of one group are driven at a time, in more reads",
+        name="one group per read", about="only the rows of one group are driven at a time, in more reads",
         choose=_always({"mapping.groups": "serial"}), needs="groups",
     ),
     Remedy(
-        name="one group a read, both corrections", about="and gains of columns and outputs corrected",
+        name="one group per read, both corrections", about="the same, with output and gain correction",
         choose=_always({"mapping.groups": "serial", "adc.output_correction": True, "adc.gain_correction": True}),
         needs="groups",
     ),
@@ -214,7 +214,7 @@ _TABLE = (
         choose=_always({"mapping.groups": "stripes", "mapping.group_array": {"rows": 36, "cols": 32}}), needs="groups",
     ),
     Remedy(
-        name="column of off cells", about="off-currents are taken away as an own column measures them",
+        name="column of off cells", about="off-currents are measured by a column of off cells and subtracted",
         choose=_take_off_column, needs="any",
     ),
     Remedy(
@@ -222,7 +222,7 @@ _TABLE = (
         choose=_verify, needs="any",
     ),
     Remedy(
-        name="columns in another order", about="columns are placed where stuck cells change them least",
+        name="columns reordered", about="columns are placed where stuck cells change them least",
         choose=_move_columns, needs="any",
     ),
 )  # fmt: skip

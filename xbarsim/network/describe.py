@@ -42,7 +42,7 @@ def load_description(path: str | Path) -> Network:
     Parameters
     ----------
     path : str or Path
-        The file.
+        The file; ``-`` is standard input.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def load_description(path: str | Path) -> Network:
     path = Path(path)
     content = load_yaml(path)
     try:
-        network = _describe(path.stem, content)
+        network = _describe("given" if str(path) == "-" else path.stem, content)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     return load_weights(network, path.parent / content["weights"]) if content.get("weights") else network
