@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from xbarsim.errors import ConfigError
-from xbarsim.store import hold_file, make_folder, write_file
+from xbarsim.store import hold_file, make_file, make_folder, write_file
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
@@ -79,3 +79,30 @@ def test_json_of_ours_is_strict():
     for name in ("NaN", "Infinity", "-Infinity"):
         with pytest.raises(ValueError, match="not JSON"):
             decode_json(f'{{"a": {name}}}')
+
+
+def test_of_two_that_make_a_file_one_succeeds_and_its_content_stays(tmp_path):
+    path = tmp_path / "a.log"
+    assert make_file(path, b"first")
+    assert not make_file(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.log"]
+
+
+def test_a_file_is_made_once_where_there_are_no_links_too(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("xbarsim.store.file.os.link", refuse)
+    test_of_two_that_make_a_file_one_succeeds_and_its_content_stays(tmp_path)
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "link"])
+def test_a_file_that_could_not_be_made_is_not_there(step, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"xbarsim.store.file.os.{step}", fail)
+    with pytest.raises(OSError, match="No space left"):
+        make_file(tmp_path / "a.log", b"first")
+    assert list(tmp_path.iterdir()) == []

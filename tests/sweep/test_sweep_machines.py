@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -193,6 +194,27 @@ def test_each_machine_appends_to_a_log_of_its_own(tmp_path, monkeypatch, undistu
     assert len(keys_of(tmp_path / f"points-{ELSEWHERE}.log")) == 40
     assert tables_of(tmp_path) == tables_of(undisturbed)
     assert run_sweep(make_plan(), tmp_path, backend=cheap_backend()).computed == 0
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "link"])
+def test_a_process_killed_while_it_makes_its_log_leaves_none_behind(call, tmp_path):
+    plan = make_plan(axes={"adc.bits": [5]})
+    child = os.fork()
+    if not child:
+        begin = store_module.make_file
+
+        def make_file(*rest):
+            setattr(os, call, lambda *rest: os.kill(os.getpid(), signal.SIGKILL))
+            return begin(*rest)
+
+        store_module.make_file = make_file
+        store_module.SweepStore(tmp_path, plan).__enter__()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    with store_module.SweepStore(tmp_path, plan):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.endswith(".log")) == ["points.log"]
+    assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
 
 
 @pytest.mark.slow

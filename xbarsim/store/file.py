@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from xbarsim.errors import ConfigError
 from xbarsim.store.lock import identify_machine
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Errors of file systems without hard links."""
 
 
 def make_folder(folder: str | Path) -> Path:
@@ -64,17 +68,50 @@ def replace_file(path: Path, content: bytes) -> None:
         return
     beside = name_beside(path)
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        try:
-            _write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _write_new(beside, content, os.O_TRUNC)
         os.replace(beside, path)
         sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(beside)
+
+
+def make_file(path: Path, content: bytes) -> bool:
+    """Write a file that does not exist yet atomically: of several processes that try, one succeeds.
+
+    Parameters
+    ----------
+    path : Path
+        New file; nobody sees it without its content.
+    content : bytes
+        What it shall hold.
+
+    Returns
+    -------
+    bool
+        Whether this call made it; False where the file exists.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; there is no such file then.
+    """
+    beside = name_beside(path)
+    try:
+        _write_new(beside, content, os.O_TRUNC)
+        try:
+            os.link(beside, path)  # unlike a rename, refused where the file exists
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _write_new(path, content, os.O_EXCL)
+        sync_folder(path.parent)
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+    return True
 
 
 def name_beside(path: Path) -> Path:
@@ -118,6 +155,15 @@ def _is_running(number: int) -> bool:
     except OSError:  # of another user
         pass
     return True
+
+
+def _write_new(path: Path, content: bytes, flag: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, 0o666)
+    try:
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -11,7 +11,6 @@ file, even if the lock fails, and a point that both have computed has the same r
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,16 @@ from typing import Any
 
 from xbarsim.errors import ConfigError, SolverError
 from xbarsim.fleet.task import TaskResult
-from xbarsim.store import Lock, Log, identify_machine, make_folder, read_records, replace_file
+from xbarsim.store import (
+    Lock,
+    Log,
+    encode_record,
+    identify_machine,
+    make_file,
+    make_folder,
+    read_records,
+    replace_file,
+)  # fmt: skip
 from xbarsim.sweep.plan import SweepPlan
 
 FORMAT = 1
@@ -188,10 +196,9 @@ def _open_log(folder: Path) -> Log:
     machine = identify_machine()
     path = folder / LOG
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))  # of two machines one succeeds
-    except FileExistsError:
-        first = next(iter(read_records(path)[0]), {})
-        path = path if first.get("machine") == machine else folder / f"points-{machine}.log"
+        if path.exists() or not make_file(path, encode_record({"machine": machine})):  # of two machines one makes it
+            first = next(iter(read_records(path)[0]), {})
+            path = path if first.get("machine") == machine else folder / f"points-{machine}.log"
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from None
     log = Log(path)
