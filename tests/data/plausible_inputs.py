@@ -55,13 +55,13 @@ def find_answer(case: PlausibleInput) -> str:
     return next((f"warned: {each.message}" for each in caught if issubclass(each.category, known)), "")
 
 
-def _draw(seed: int) -> np.random.Generator:
+def draw(seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=seed))
 
 
-def _photos(seed: int, count: int = 16, level: float = 0.5) -> np.ndarray:
+def draw_photos(seed: int, count: int = 16, level: float = 0.5) -> np.ndarray:
     """Smooth colour pictures, (count, 3, 32, 32), uint8: a base colour, a few waves, and noise."""
-    rng = _draw(seed)
+    rng = draw(seed)
     y, x = np.mgrid[0:32, 0:32] / 32
     base = rng.uniform(level - 0.3, level + 0.3, (count, 3, 1, 1))
     waves = sum(
@@ -78,22 +78,22 @@ def _digits(split: str = "digits") -> tuple[np.ndarray, np.ndarray]:
     return normalize_images(data.images), np.asarray(data.labels)
 
 
-def _some_digits(seed: int, count: int = IMAGES, split: str = "digits") -> tuple[np.ndarray, np.ndarray]:
+def some_digits(seed: int, count: int = IMAGES, split: str = "digits") -> tuple[np.ndarray, np.ndarray]:
     images, labels = _digits(split)
-    chosen = _draw(seed).permutation(len(images))[:count]
+    chosen = draw(seed).permutation(len(images))[:count]
     return images[chosen], labels[chosen]
 
 
-def _simulate(images, labels, calibration=None, network="digits", hardware="reference", changes=None) -> object:
+def simulate(images, labels, calibration=None, network="digits", hardware="reference", changes=None) -> object:
     return xs.simulate(
         network, xs.load_hardware(hardware, changes or {}), images, labels, calibration=calibration, threads=1
     )
 
 
 @functools.cache
-def _colours(seed: int) -> tuple[Network, np.ndarray, np.ndarray]:
+def colour_pictures(seed: int) -> tuple[Network, np.ndarray, np.ndarray]:
     """A network that names the colour of a picture, with pictures, (90, 3, 8, 8) from 0 to 1, and labels."""
-    rng = _draw(1000 + seed)
+    rng = draw(1000 + seed)
     tones = np.array(
         [[0.8, 0.2, 0.2], [0.2, 0.2, 0.8], [0.2, 0.8, 0.2], [0.8, 0.8, 0.2], [0.2, 0.8, 0.8], [0.6, 0.5, 0.4]]
     )
@@ -116,7 +116,7 @@ def _colours(seed: int) -> tuple[Network, np.ndarray, np.ndarray]:
 
 def _wrong_pixels() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(4):
-        photos = _photos(seed)
+        photos = draw_photos(seed)
         unit = photos / np.float32(255)
         mean, std = (np.array(each, np.float32).reshape(3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_STD))
         wide = photos.astype(np.float32)
@@ -132,41 +132,41 @@ def _wrong_pixels() -> Iterator[tuple[str, int, Callable[[], object]]]:
 
 def _wrong_calibration() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(4):
-        images, labels = _some_digits(seed)
-        other = _some_digits(seed + 50, 40, "digits-train")[0]
-        yield "calibration to 255", seed, lambda i=images, n=labels, o=other: _simulate(i, n, o * 255)
-        yield "test images to 255", seed, lambda i=images, n=labels, o=other: _simulate(i * 255, n, o)
-        yield "calibration without a picture", seed, lambda i=images, n=labels, o=other: _simulate(i, n, 0 * o)
-        yield "calibration reversed in brightness", seed, lambda i=images, n=labels, o=other: _simulate(i, n, 1 - o)
-        yield "calibration at -1 to 1", seed, lambda i=images, n=labels, o=other: _simulate(i, n, 2 * o - 1)
+        images, labels = some_digits(seed)
+        other = some_digits(seed + 50, 40, "digits-train")[0]
+        yield "calibration to 255", seed, lambda i=images, n=labels, o=other: simulate(i, n, o * 255)
+        yield "test images to 255", seed, lambda i=images, n=labels, o=other: simulate(i * 255, n, o)
+        yield "calibration without a picture", seed, lambda i=images, n=labels, o=other: simulate(i, n, 0 * o)
+        yield "calibration reversed in brightness", seed, lambda i=images, n=labels, o=other: simulate(i, n, 1 - o)
+        yield "calibration at -1 to 1", seed, lambda i=images, n=labels, o=other: simulate(i, n, 2 * o - 1)
 
 
 def _wrong_labels() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(3):
-        images, labels = _some_digits(seed + 10)
-        mixed = _draw(seed).permutation(labels)
-        names = np.argsort(np.argsort(_draw(seed + 1).permutation(10)))  # classes in another order
-        yield "labels from 1", seed, lambda i=images, n=labels: _simulate(i, n + 1)
-        yield "labels from -1", seed, lambda i=images, n=labels: _simulate(i, n - 1)
-        yield "one-hot labels", seed, lambda i=images, n=labels: _simulate(i, np.eye(10)[n])
-        yield "labels of other images", seed, lambda i=images, n=mixed: _simulate(i, n)
-        yield "classes in another order", seed, lambda i=images, n=names[labels]: _simulate(i, n)
+        images, labels = some_digits(seed + 10)
+        mixed = draw(seed).permutation(labels)
+        names = np.argsort(np.argsort(draw(seed + 1).permutation(10)))  # classes in another order
+        yield "labels from 1", seed, lambda i=images, n=labels: simulate(i, n + 1)
+        yield "labels from -1", seed, lambda i=images, n=labels: simulate(i, n - 1)
+        yield "one-hot labels", seed, lambda i=images, n=labels: simulate(i, np.eye(10)[n])
+        yield "labels of other images", seed, lambda i=images, n=mixed: simulate(i, n)
+        yield "classes in another order", seed, lambda i=images, n=names[labels]: simulate(i, n)
 
 
 def _wrong_images() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(3):
-        images, labels = _some_digits(seed + 20)
-        net, pictures, tones = _colours(seed)
+        images, labels = some_digits(seed + 20)
+        net, pictures, tones = colour_pictures(seed)
         last = np.moveaxis(pictures, 1, -1)
-        yield "channels last", seed, lambda i=last, n=tones, w=net: _simulate(i, n, network=w)
-        yield "one channel, last", seed, lambda i=np.moveaxis(images, 1, -1), n=labels: _simulate(i, n)
-        yield "blue first", seed, lambda i=pictures[:, ::-1].copy(), n=tones, w=net: _simulate(i, n, network=w)
-        yield "reversed in brightness", seed, lambda i=1 - images, n=labels: _simulate(i, n)
-        yield "random weights", seed, lambda i=images, n=labels, s=seed: _simulate(i, n, network=_untrained(s))
+        yield "channels last", seed, lambda i=last, n=tones, w=net: simulate(i, n, network=w)
+        yield "one channel, last", seed, lambda i=np.moveaxis(images, 1, -1), n=labels: simulate(i, n)
+        yield "blue first", seed, lambda i=pictures[:, ::-1].copy(), n=tones, w=net: simulate(i, n, network=w)
+        yield "reversed in brightness", seed, lambda i=1 - images, n=labels: simulate(i, n)
+        yield "random weights", seed, lambda i=images, n=labels, s=seed: simulate(i, n, network=_untrained(s))
 
 
 def _untrained(seed: int) -> Network:
-    weight = _draw(seed).normal(0, 0.1, (10, 64)).astype(np.float32)
+    weight = draw(seed).normal(0, 0.1, (10, 64)).astype(np.float32)
     shapes = NetworkBuilder("untrained", (1, 8, 8))
     shapes.add("flatten", "flat")
     last = make_linear("fc", 64, 10, inputs=("flat",), weight=weight)
@@ -222,13 +222,13 @@ WRONG_RESULTS = {
 
 def _wrong_results() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for kind, changes in WRONG_RESULTS.items():
-        images, labels = _some_digits(30)
+        images, labels = some_digits(30)
         given = {key: value for key, value in changes.items() if key != "calibration"}
         scale = changes.get("calibration")
         yield (
             kind,
             0,
-            lambda i=images, n=labels, g=given, s=scale: _simulate(
+            lambda i=images, n=labels, g=given, s=scale: simulate(
                 i, n, None if s is None else i[:40] * np.float32(s), changes=g
             ),
         )
@@ -236,7 +236,7 @@ def _wrong_results() -> Iterator[tuple[str, int, Callable[[], object]]]:
 
 def _right_pixels() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(4):
-        photos = _photos(seed + 100)
+        photos = draw_photos(seed + 100)
         unit = photos / np.float32(255)
         mean, std = (np.array(each, np.float32).reshape(3, 1, 1) for each in (IMAGENET_MEAN, IMAGENET_STD))
         yield "bytes under a preset", seed, lambda p=photos: normalize_images(p, "imagenet")
@@ -245,52 +245,52 @@ def _right_pixels() -> Iterator[tuple[str, int, Callable[[], object]]]:
         yield (
             "dark bytes under a preset",
             seed,
-            lambda p=_photos(seed + 200, level=0.15): normalize_images(p, "imagenet"),
+            lambda p=draw_photos(seed + 200, level=0.15): normalize_images(p, "imagenet"),
         )
-        yield "bright bytes, own mean", seed, lambda p=_photos(seed + 300, level=0.9): normalize_images(p, 0.5, 0.5)
+        yield "bright bytes, own mean", seed, lambda p=draw_photos(seed + 300, level=0.9): normalize_images(p, 0.5, 0.5)
         yield (
             "floats to 255, mean of 0 to 255",
             seed,
             lambda w=unit * 255: normalize_images(w, [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
         )
-        scan = _draw(seed).gamma(2.0, 400.0, (8, 1, 16, 16)).clip(0, 4095).astype(np.float32)
+        scan = draw(seed).gamma(2.0, 400.0, (8, 1, 16, 16)).clip(0, 4095).astype(np.float32)
         yield "scans of 12 bits", seed, lambda c=scan: normalize_images(c, 800.0, 560.0)
-        trace = _draw(seed).normal(0, 0.4, (8, 1, 180)).astype(np.float32)
+        trace = draw(seed).normal(0, 0.4, (8, 1, 180)).astype(np.float32)
         yield "signals around 0", seed, lambda t=trace: normalize_images(t, 0.0, 0.4)
 
 
 def _right_calibration() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(4):
-        images, labels = _some_digits(seed + 60)
-        other = _some_digits(seed + 70, 40, "digits-train")[0]
-        noisy = np.clip(other + _draw(seed).normal(0, 0.08, other.shape), 0, 1).astype(np.float32)
+        images, labels = some_digits(seed + 60)
+        other = some_digits(seed + 70, 40, "digits-train")[0]
+        noisy = np.clip(other + draw(seed).normal(0, 0.08, other.shape), 0, 1).astype(np.float32)
         level = np.float32((0.85, 0.93, 1.07, 1.15)[seed])
-        yield "calibration of training images", seed, lambda i=images, n=labels, o=other: _simulate(i, n, o)
-        yield "eight calibration images", seed, lambda i=images, n=labels, o=other: _simulate(i, n, o[:8])
-        yield "calibration with noise", seed, lambda i=images, n=labels, o=noisy: _simulate(i, n, o)
-        yield "calibration of other brightness", seed, lambda i=images, n=labels, o=other * level: _simulate(i, n, o)
+        yield "calibration of training images", seed, lambda i=images, n=labels, o=other: simulate(i, n, o)
+        yield "eight calibration images", seed, lambda i=images, n=labels, o=other: simulate(i, n, o[:8])
+        yield "calibration with noise", seed, lambda i=images, n=labels, o=noisy: simulate(i, n, o)
+        yield "calibration of other brightness", seed, lambda i=images, n=labels, o=other * level: simulate(i, n, o)
 
 
 def _right_labels() -> Iterator[tuple[str, int, Callable[[], object]]]:
     for seed in range(3):
-        images, labels = _some_digits(seed + 80, 300)
+        images, labels = some_digits(seed + 80, 300)
         few = labels > 0
-        rare = (labels < 3) | (_draw(seed).uniform(size=len(labels)) < 0.1)
+        rare = (labels < 3) | (draw(seed).uniform(size=len(labels)) < 0.1)
         two = np.isin(labels, [3, 8])
         last = labels == 9
-        yield "no image of class 0", seed, lambda i=images[few], n=labels[few]: _simulate(i, n)
-        yield "rare classes", seed, lambda i=images[rare], n=labels[rare]: _simulate(i, n)
-        yield "two classes of ten", seed, lambda i=images[two], n=labels[two]: _simulate(i, n)
-        yield "one class", seed, lambda i=images[last], n=labels[last]: _simulate(i, n)
-        rough = np.clip(images[:120] + _draw(seed).normal(0, 0.35, (120, 1, 8, 8)), 0, 1).astype(np.float32)
-        yield "hard images", seed, lambda i=rough, n=labels[:120]: _simulate(i, n)
-        net, pictures, tones = _colours(seed)
-        yield "red first", seed, lambda i=pictures, n=tones, w=net: _simulate(i, n, network=w)
+        yield "no image of class 0", seed, lambda i=images[few], n=labels[few]: simulate(i, n)
+        yield "rare classes", seed, lambda i=images[rare], n=labels[rare]: simulate(i, n)
+        yield "two classes of ten", seed, lambda i=images[two], n=labels[two]: simulate(i, n)
+        yield "one class", seed, lambda i=images[last], n=labels[last]: simulate(i, n)
+        rough = np.clip(images[:120] + draw(seed).normal(0, 0.35, (120, 1, 8, 8)), 0, 1).astype(np.float32)
+        yield "hard images", seed, lambda i=rough, n=labels[:120]: simulate(i, n)
+        net, pictures, tones = colour_pictures(seed)
+        yield "red first", seed, lambda i=pictures, n=tones, w=net: simulate(i, n, network=w)
         grey = np.repeat(pictures.mean(axis=1, keepdims=True), 3, axis=1)
-        yield "grey pictures", seed, lambda i=grey, n=_answers(net, grey), w=net: _simulate(i, n, network=w)
+        yield "grey pictures", seed, lambda i=grey, n=name_classes(net, grey), w=net: simulate(i, n, network=w)
 
 
-def _answers(net: Network, images: np.ndarray) -> np.ndarray:
+def name_classes(net: Network, images: np.ndarray) -> np.ndarray:
     """Return what a network says, so that labels are right by construction."""
     node = net.node("fc")
     return np.argmax(images.reshape(len(images), -1) @ node.weight.T + node.bias, axis=1)
@@ -343,12 +343,16 @@ def _make() -> Iterator[PlausibleInput]:
 PLAUSIBLE_INPUTS = tuple(_make())
 
 
-if __name__ == "__main__":
+def print_answers(inputs: tuple[PlausibleInput, ...], is_whole: bool) -> None:
+    """Print how many inputs were judged right, and what was said to the others, or to all."""
     for is_wrong in (True, False):
-        cases = [case for case in PLAUSIBLE_INPUTS if case.is_wrong == is_wrong]
-        answers = {id(case): find_answer(case) for case in cases}
-        found = [case for case in cases if answers[id(case)]]
-        print(f"{'wrong' if is_wrong else 'right'}: {len(found)} of {len(cases)} refused or warned of")
-        for case in cases:
-            if bool(answers[id(case)]) != is_wrong or "-v" in sys.argv:
-                print(f"  {case.kind}, {case.seed}: {answers[id(case)][:170] or 'passes'}")
+        cases = [case for case in inputs if case.is_wrong == is_wrong]
+        answers = [find_answer(case) for case in cases]
+        print(f"{'wrong' if is_wrong else 'right'}: {sum(map(bool, answers))} of {len(cases)} refused or warned of")
+        for case, answer in zip(cases, answers, strict=True):
+            if bool(answer) != is_wrong or is_whole:
+                print(f"  {case.kind}, {case.seed}: {answer[:400] or 'passes'}", flush=True)
+
+
+if __name__ == "__main__":
+    print_answers(PLAUSIBLE_INPUTS, "-v" in sys.argv)
