@@ -218,7 +218,9 @@ SINH = {"kind": "sinh", "scale_volt": 0.1}
     ],
 )
 def test_contradictory_keys_of_a_crossbar_are_refused_with_a_way_out(changes, parts):
-    assert len(refuse(lambda: load_hardware("reference").override(changes), *parts)) <= 400
+    message = refuse(lambda: load_hardware("reference").override(changes), *parts)
+    assert len(message) <= 400
+    assert message.startswith("crossbar.")
 
 
 def test_a_crossbar_takes_topologies_with_what_they_need():

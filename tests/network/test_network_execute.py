@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import naive_network
 
+import xbarsim as xs
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.network import Network, Node, load_network, make_conv2d, run_network
 from xbarsim.network.convolve import convolve, pool_max, pool_mean
@@ -97,11 +98,21 @@ def test_a_value_is_dropped_after_its_last_reader():
         (np.zeros((2, 1, 32, 32), np.uint8), "uint8 pixels"),
         (np.full((2, 1, 32, 32), np.nan), "NaN or infinite"),
         (np.full((2, 1, 32, 32), "a"), "expected numbers"),
+        ((np.zeros((2, 1, 32, 32)), np.zeros(2)), "entries of different shapes; .* labels as an argument of their own"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(images, message):
     with pytest.raises(ShapeError, match=message):
         run_network(load_network("lenet5", weights="random"), images)
+
+
+def test_calibration_images_that_do_not_fit_are_called_so():
+    images = np.zeros((2, 1, 8, 8), np.float32)
+    for wrong in (images[:, 0], images.astype(np.uint8), (images, images[0])):
+        with pytest.raises(ShapeError, match=r"^calibration: "):
+            xs.program("digits", "reference", calibration=wrong)
+        with pytest.raises(ShapeError, match=r"^calibration: "):
+            xs.simulate("digits", "reference", images, calibration=wrong)
 
 
 def test_shapes_without_weights_are_not_run():

@@ -31,7 +31,7 @@ from xbarsim.inference.machine import Machine
 from xbarsim.inference.simulate import run_machines
 from xbarsim.mvm import map_columns
 from xbarsim.network import FloatRun, Network, QuantizedNetwork, find_executor, run_integer
-from xbarsim.network.execute import available_cores, check_images
+from xbarsim.network.execute import available_cores, check_images, read_array
 from xbarsim.notebook import Face, Shown, SmallTable, count_words
 from xbarsim.plugin import find_table, list_plugins
 from xbarsim.report import Provenance
@@ -131,7 +131,7 @@ class Chip(Shown):
         if state is None:
             state = self._program(images)
         net = state.quantized.network
-        x = check_images(net, np.asarray(images))
+        x = check_images(net, images)
         outputs = np.empty((len(x), *net.output_shape), np.float32)
         if len(x):
             run_machines(
@@ -144,14 +144,14 @@ class Chip(Shown):
     def quantized(self, images: ArrayLike, *, threads: int | None = None) -> Outputs:
         """Return the outputs of the integer network on ideal hardware for images (images, *input_shape)."""
         return self.network.split_outputs(
-            run_integer(self.programmed.quantized, np.asarray(images), threads=threads or self._threads)
+            run_integer(self.programmed.quantized, read_array(images, "images"), threads=threads or self._threads)
         )
 
     def reference(self, images: ArrayLike, *, threads: int | None = None) -> Outputs:
         """Return the outputs of the float network for images (images, *input_shape)."""
         run = find_executor("own").run
         how = FloatRun(threads=threads or self._threads)
-        return self.network.split_outputs(run(self.network, np.asarray(images), how))
+        return self.network.split_outputs(run(self.network, read_array(images, "images"), how))
 
     def save(self, folder: str | Path) -> Path:
         """Write the chip to a folder: JSON and one .npy file, readable by every machine with the same version.
@@ -258,7 +258,7 @@ class Chip(Shown):
         )
 
     def _program(self, images: ArrayLike) -> Programmed:
-        x = np.asarray(images)
+        x = read_array(images, "images")
         if not len(x):
             raise ShapeError("images: none given, and the chip is to be calibrated on the first ones")
         assert self._make is not None

@@ -71,7 +71,7 @@ class Job:
     def choose_calibration(self, images: np.ndarray | None, calibration: ArrayLike | None) -> np.ndarray | None:
         """Return the calibration images, (images, *input_shape) float32: those given, or the first of ``images``."""
         if calibration is not None:
-            return check_images(self.network, np.asarray(calibration))
+            return check_images(self.network, calibration, "calibration")
         return None if images is None else images[:CALIBRATION_IMAGES]
 
     def quantize(self, known: np.ndarray | None, threads: int | None, keep: Shared | None = None) -> QuantizedNetwork:

@@ -92,15 +92,14 @@ def program(
     check_size(job.plan, 0)
     check_plausible(Facts(hardware=job.hardware))
 
-    def make(images: np.ndarray) -> Programmed:
-        known = check_images(job.network, images)
+    def make(known: np.ndarray) -> Programmed:
         made = program_job(job, known, trial=int(trial), seed=seed, threads=threads, progress=progress)
         check_plausible(Facts(layers=made.errors))
         return made
 
     if calibration is None:
-        return Chip(None, lambda images: make(images[:CALIBRATION_IMAGES]), threads)
-    known = np.asarray(calibration)
+        return Chip(None, lambda images: make(check_images(job.network, images[:CALIBRATION_IMAGES])), threads)
+    known = check_images(job.network, calibration, "calibration")
     if not len(known):
         raise ShapeError("calibration: holds no images")
     return Chip(make(known), threads=threads)

@@ -38,7 +38,7 @@ from xbarsim.data.stream import is_sliced
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import simulate_network
 from xbarsim.network import FloatRun, Network, find_executor, load_network, run_integer
-from xbarsim.network.execute import check_images
+from xbarsim.network.execute import check_images, read_array
 from xbarsim.report import CostReport, Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
 from xbarsim.rng import check_seed
@@ -267,7 +267,7 @@ def _is_in_memory(images: Any) -> bool:
 def _open(images: Any, shape: tuple[int, ...]) -> Stream:
     """Open a stream; pixels are scaled to 0..1 where they come from files or a Dataset, and refused elsewhere."""
     if _is_in_memory(images):
-        images = np.asarray(images)
+        images = read_array(images, "images")
     if is_sliced(images) and tuple(images.shape[1:]) != shape:
         expected = ", ".join(("images", *map(str, shape)))
         raise ShapeError(f"images: expected shape ({expected}), given {tuple(images.shape)}")
@@ -286,7 +286,7 @@ def _run_array(
 ) -> tuple[Found, dict[str, Any]]:
     """Run an array (images, *input_shape) chip by chip; see :func:`~xbarsim.api.flow.run_stream`."""
     threads, progress, runner = options.threads, options.progress, find_executor(job.executor)
-    x = check_images(job.network, np.asarray(images))
+    x = check_images(job.network, images)
     if not len(x):
         raise ShapeError("images: none given")
     check_size(job.plan, options.trials * len(x))

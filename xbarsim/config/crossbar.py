@@ -79,7 +79,7 @@ class Crossbar(Record):
     @model_validator(mode="after")
     def _check_keys(self) -> Crossbar:
         for message in self._contradictions():
-            raise PydanticCustomError("crossbar", "{message}", {"message": message})
+            raise PydanticCustomError("kind", "{message}", {"message": message})
         return self
 
     def _contradictions(self) -> list[str]:

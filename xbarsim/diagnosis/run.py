@@ -131,7 +131,7 @@ def explain(
         images=images,
         labels=None if truth is None else judge.check(truth, len(images), net.output_shapes or net.output_shape),
         judge=judge,
-        calibration=None if calibration is None else check_images(net, np.asarray(calibration)),
+        calibration=None if calibration is None else check_images(net, calibration, "calibration"),
         layers=layers or {},
         trials=trials,
         seed=seed,

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from xbarsim.errors import ShapeError, explain_shape
 from xbarsim.network.graph import INPUT, Network, Node
@@ -92,15 +93,45 @@ def run_network(
     return outputs
 
 
-def check_images(network: Network, images: np.ndarray) -> np.ndarray:
+def read_array(given: ArrayLike, what: str) -> np.ndarray:
+    """Return an array_like as an array.
+
+    Parameters
+    ----------
+    given : array_like, (...)
+        Entries of one shape.
+    what : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    ndarray, (...)
+        The same values.
+
+    Raises
+    ------
+    ShapeError
+        If entries have different shapes.
+    """
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise ShapeError(
+            f"{what}: entries of different shapes; give one array (images, ...), and labels as an argument of their own"
+        ) from None
+
+
+def check_images(network: Network, images: ArrayLike, what: str = "images") -> np.ndarray:
     """Check images and return them as float32.
 
     Parameters
     ----------
     network : Network
         Its ``input_shape`` is what an image must have.
-    images : ndarray of numbers, (images, *input_shape)
+    images : array_like of numbers, (images, *input_shape)
         Normalised images.
+    what : str
+        Name of the argument, for messages.
 
     Returns
     -------
@@ -112,18 +143,18 @@ def check_images(network: Network, images: np.ndarray) -> np.ndarray:
     ShapeError
         If the shape differs, the values are raw uint8 pixels or no numbers, or one is NaN or infinite.
     """
-    x = np.asarray(images)
+    x = read_array(images, what)
     expected = ", ".join(("images", *map(str, network.input_shape)))
     if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape:
         hint = explain_shape(x.shape[1:], network.input_shape)
-        raise ShapeError(f"images: expected shape ({expected}) for network {network.name}, given {x.shape}{hint}")
+        raise ShapeError(f"{what}: expected shape ({expected}) for network {network.name}, given {x.shape}{hint}")
     if x.dtype == np.uint8:
-        raise ShapeError("images: uint8 pixels; divide by 255 and normalise them first (data.normalize_images)")
+        raise ShapeError(f"{what}: uint8 pixels; divide by 255 and normalise them first (data.normalize_images)")
     if x.dtype.kind not in "fiub":
-        raise ShapeError(f"images: expected numbers, given {x.dtype}")
+        raise ShapeError(f"{what}: expected numbers, given {x.dtype}")
     x = x.astype(np.float32, copy=False)
     if not np.isfinite(x).all():
-        raise ShapeError("images: hold NaN or infinite values")
+        raise ShapeError(f"{what}: hold NaN or infinite values")
     return x
 
 

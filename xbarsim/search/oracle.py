@@ -20,6 +20,7 @@ from xbarsim.cost import Cost, price_layer
 from xbarsim.cost.layer import LayerContext, check_shape
 from xbarsim.inference import Accuracy
 from xbarsim.network import Network
+from xbarsim.network.execute import read_array
 from xbarsim.notebook import Face, Shown
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.report import Report
@@ -304,8 +305,8 @@ class CostOracle(Shown):
         """Return what a simulation depends on, and a function that runs it unless it was the last one."""
         design = self.design(network, layers)
         net, choices = design.network, design.layers
-        x, truth = np.asarray(images), np.asarray(labels)
-        known = None if calibration is None else np.asarray(calibration)
+        x, truth = read_array(images, "images"), np.asarray(labels)
+        known = None if calibration is None else read_array(calibration, "calibration")
         data = [None if part is None else hash_array(part) for part in (x, truth, known)]
         plain = {key: value for key, value in settings.items() if key != "threads" and value is not None}
         key = [net.hash, list(choices.items()), data, plain, describe_target()]

@@ -20,7 +20,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.limits import check_count
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, from_torch, load_network
-from xbarsim.network.execute import check_images
+from xbarsim.network.execute import check_images, read_array
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.rng import check_seed
 from xbarsim.store import hash_arrays
@@ -191,7 +191,7 @@ def tune(
     ConfigError, ShapeError
         If an input is wrong.
     """
-    x = np.asarray(images, dtype=np.float32)
+    x = read_array(images, "images")
     net = load_network(network) if isinstance(network, (Network, str, Path)) else from_torch(network, x.shape[1:])
     x = check_images(net, x)
     truth = _check_labels(labels, len(x), net)
@@ -202,7 +202,7 @@ def tune(
     record = api.load_hardware(hardware)
     records = [record] if times is None else [record.override({"device.drift.time_s": float(t)}) for t in times]
     choices = {"layers": layers, "weight_bits": weight_bits, "activation_bits": activation_bits}
-    known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, np.asarray(calibration, np.float32))
+    known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, calibration, "calibration")
 
     from xbarsim.train.hardware_model import is_left_to_chance
     from xbarsim.train.resume import TuningState

@@ -99,7 +99,7 @@ def quantize(
     require_float(net)
     if token_scales:
         net = net.with_token_scales("*" if token_scales is True else token_scales)
-    images = check_images(net, np.asarray(calibration))
+    images = check_images(net, calibration, "calibration")
     if not len(images):
         raise ShapeError("calibration: no images given")
     nearest = quantize_network(net, images, weight_bits=weight_bits, activation_bits=activation_bits, layers=layers)

@@ -83,7 +83,7 @@ class ArraySession:
         self.module, self.plain, self.settings = module, plain, settings
         self.hardware = api.load_hardware(settings.hardware)
         self.network = from_torch(plain, calibration.shape[1:])
-        self.calibration = check_images(self.network, calibration)
+        self.calibration = check_images(self.network, calibration, "calibration")
         self.computes: dict[str, Compute] = {}
         self.seen: dict[str, int] = {}
         self.state: tuple[Any, ...] = ()
