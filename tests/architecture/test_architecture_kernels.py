@@ -21,8 +21,8 @@ SQUARE = """
 import numpy as np
 from xbarsim.crossbar import _kernels
 out = np.zeros(16)
-_kernels.multiply(np.arange(16.0), np.eye(16).ravel(), out)
-print(int(out[3]), sum(_kernels.multiply.stats.cache_hits.values()))
+_kernels.multiply_square(np.arange(16.0), np.eye(16).ravel(), out)
+print(int(out[3]), sum(_kernels.multiply_square.stats.cache_hits.values()))
 """
 CONSTANT = """
 from xbarsim import constants

@@ -92,7 +92,7 @@ def add_products(x, f, gram):
     gram += (x.reshape(-1, LANES).T @ f.reshape(-1, LANES)).ravel()
 
 
-def multiply(a, b, c):
+def multiply_square(a, b, c):
     """Use matrix products."""
     c[:] = (a.reshape(-1, LANES) @ b.reshape(LANES, LANES)).ravel()
 
@@ -154,7 +154,7 @@ def modes_inputs():
 
 def seed_inputs():
     field = np.zeros((ROWS + 2) * COLS * LANES)
-    return cells(), lines()[2], normal(COLS, LANES), normal(ROWS, LANES), field
+    return cells(), lines()[2], normal(COLS * LANES), normal(ROWS * LANES), field
 
 
 def sum_inputs():
@@ -242,7 +242,31 @@ def turn_inputs():
 def pairs_inputs():
     _, rounded, _, field = quick_fields()
     w, current, out = (np.zeros(count * SIDE, dtype=np.float32) for count in (WIDE, 2 * WIDE, HIGH))
-    return True, False, rounded, w, field, current, out
+    return True, False, SIDE, rounded, w, field, current, out
+
+
+def exact_pairs_inputs():
+    scaled, _, field, _ = quick_fields()
+    return False, False, LANES, scaled, np.zeros(WIDE * SIDE), field, np.zeros(2 * WIDE * SIDE), np.zeros(HIGH * LANES)
+
+
+def make_pairs(count, first, reached, scaled, field, w, current, outs):
+    """Make the passes with dense matrices."""
+    make_passes(0, count, first, True, cells(), None, None, None, None, outs)
+
+
+def make_pairs_inputs(first):
+    field, w, current = (np.zeros(rows * WIDE * SIDE) for rows in (HIGH + 2, 1, 2))
+    return (
+        3,
+        first,
+        np.triu(np.ones((SIDE, SIDE))).ravel(),
+        scaled_lines(),
+        field,
+        w,
+        current,
+        np.zeros((3, HIGH * LANES)),
+    )
 
 
 def passes_sum_inputs():
@@ -286,14 +310,17 @@ CROSSBAR = (
     case(_kernels.seed_modes, plain(_kernels.seed_modes), seed_inputs, (4,)),
     case(_kernels.add_products, add_products, lambda: (normal(80), normal(80), normal(256)), (2,)),
     case(_kernels.sweep_modes, plain(_kernels.sweep_modes), modes_inputs, (4, 7, 8)),
-    case(_kernels.multiply, multiply, lambda: (normal(48), normal(256), np.zeros(48)), (2,)),
+    case(_kernels.multiply_square, multiply_square, lambda: (normal(48), normal(256), np.zeros(48)), (2,)),
     case(_kernels.weigh_passes, weigh_passes, lambda: (0.7, np.zeros(6)), (1,)),
     case(_kernels.sum_passes, sum_passes, sum_inputs, (7,)),
     case(_kernels.closed_form, closed_form, closed_inputs, (5,)),
     case(_quick_kernels.scale_lines, scale_lines, lambda: (cells(), lines(), np.zeros((5, HIGH, WIDE))), (2,)),
     case(_quick_kernels.start_block, plain(_quick_kernels.start_block), start_inputs, (3,)),
     case(_quick_kernels.turn_block, plain(_quick_kernels.turn_block), turn_inputs, (5, 7), 1e-6),
-    case(_quick_kernels.sweep_pairs, plain(_quick_kernels.sweep_pairs), pairs_inputs, (4, 6), 1e-6),
+    case(_quick_kernels.sweep_pairs, plain(_quick_kernels.sweep_pairs), pairs_inputs, (5, 7), 1e-6),
+    case(_quick_kernels.sweep_pairs, plain(_quick_kernels.sweep_pairs), exact_pairs_inputs, (5, 7)),
+    case(_quick_kernels.make_pairs, make_pairs, lambda: make_pairs_inputs(0), (7,)),
+    case(_quick_kernels.make_pairs, make_pairs, lambda: make_pairs_inputs(16), (7,)),
     case(_quick_kernels.add_passes, plain(_quick_kernels.add_passes), passes_sum_inputs, (6, 7)),
     case(_quick_kernels.solve_blocks, solve_blocks, blocks_inputs, (9, 10), 1e-6),
     case(_quick_kernels.solve_blocks, solve_blocks, lambda: blocks_inputs(1.0), (9, 10), 1e-6),

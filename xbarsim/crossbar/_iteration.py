@@ -7,6 +7,7 @@ an operator ``s`` whose eigenvalues lie in [0, 1), and the answer is the sum ove
 
 * A sweep walks the rows in one direction, finishes the bit-line solve of the pass before and starts its own, so that
   the field is read and written once per pass; the next sweep walks back.
+* Lines are scaled by what their ladders pass on (``_quick_kernels``), unless that is too little: nodes cost less so.
 * Only outputs are combined, never fields: the sum is cut after a few passes, and weights from a Chebyshev polynomial
   make up for the rest. The few slow, smooth eigenvectors are found once per array by subspace iteration and summed to
   infinity exactly; by reciprocity their share in a driven bit line is its sensor current, so that this costs
@@ -25,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._simd import LANES
-from xbarsim.crossbar import _kernels
+from xbarsim.crossbar import _kernels, _quick_kernels
+from xbarsim.crossbar._quick_kernels import SIDE
 from xbarsim.crossbar.wires import Wires
 
 STRONG = 0.9
@@ -36,6 +38,12 @@ WAVES = 24
 """Half waves along a line that trial modes are picked from [-]."""
 CUTOFF = 1e-13
 """Directions in which trial modes differ by less than this are left out, relative, squared [-]."""
+
+SMALLEST = 1e-60
+"""Share of a voltage that a ladder passes on below which lines are not scaled: its square stays in the range of numbers
+[-]."""
+REACHED = np.triu(np.ones((SIDE, SIDE))).ravel()
+"""1 where a current into the bit line of a lane (second axis) flows past the node of another on a word line [-]."""
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +70,8 @@ class Schedule:
     """End of the interval on which the polynomial is small."""
     slowest: float
     """Largest eigenvalue that is left, or a bound on it."""
+    is_scaled: bool
+    """Whether passes are made on scaled lines."""
     modes: Modes
     largest: float = 0.0
     """What the largest entry of the array is at least [S]."""
@@ -75,7 +85,11 @@ class LineScratch:
         self.field = np.zeros((rows + 2) * cols * LANES)
         self.line = np.empty(cols * LANES)
         self.current = np.empty(cols * LANES)
-        self.outs = np.empty((MOST_PASSES, rows * LANES))
+        high, wide = rows + rows % 2, -(-cols // SIDE) * SIDE
+        self.scaled = np.zeros((5, high, wide))
+        self.pairs = np.zeros((high + 2) * wide * SIDE)
+        self.row = np.empty(3 * wide * SIDE)
+        self.outs = np.zeros((MOST_PASSES, high * LANES))
 
 
 def iterate_stack(
@@ -111,18 +125,18 @@ def iterate_stack(
     scratches = [LineScratch(rows, cols) for _ in range(workers)]
     queue = iter(range(arrays))
 
-    def solve_blocks(array: int, schedule: Schedule, scratch: LineScratch, lines: Floats, parts: range) -> None:
+    def solve_blocks(array: int, schedule: Schedule, scratch: LineScratch, own: LineScratch, parts: range) -> None:
         for block in parts:
             if not error[array].max() <= tolerance:
                 return  # some block has failed
             passes[array, block], error[array, block] = solve_block(
-                g[array], schedule, scratch, lines, block * LANES, tolerance, t[array]
+                g[array], schedule, scratch, own, block * LANES, tolerance, t[array]
             )
 
     def solve_queue(scratch: LineScratch) -> None:
         for array in queue:
             schedule = prepare_array(g[array], wires, tolerance, scratch)
-            solve_blocks(array, schedule, scratch, scratch.lines, range(blocks))
+            solve_blocks(array, schedule, scratch, scratch, range(blocks))
 
     if workers == 1:
         solve_queue(scratches[0])
@@ -135,7 +149,7 @@ def iterate_stack(
                 schedule = prepare_array(g[array], wires, tolerance, scratches[0])
                 jobs = [
                     pool.submit(
-                        solve_blocks, array, schedule, scratches[worker], scratches[0].lines,
+                        solve_blocks, array, schedule, scratches[0], scratches[worker],
                         range(worker, blocks, workers),
                     )
                     for worker in range(workers)
@@ -150,18 +164,19 @@ def prepare_array(g: Floats, wires: Wires, tolerance: float, scratch: LineScratc
     rows, cols = g.shape
     values = wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm
     bound: float = _kernels.factor_lines(g, *values, scratch.lines)
+    is_scaled: bool = _quick_kernels.scale_lines(g, scratch.lines, scratch.scaled) >= SMALLEST
     passes = plan_passes(bound, bound, tolerance)
     blocks = -(-cols // LANES)
     if min(rows, cols) < LANES or (passes - 4) * blocks <= 12:
-        return Schedule(passes, bound, bound, _no_modes(rows, cols))
+        return Schedule(passes, bound, bound, is_scaled, _no_modes(rows, cols))
     modes = find_modes(g, wires, 1 if bound < STRONG else 3, scratch)
     kept = max(1, int(np.count_nonzero(modes.rates)))
     # the largest rate that is left is about the smallest that was found
     highest = min(bound, 1.15 * float(modes.rates[LANES - kept + (kept - 1) // 4]))
     slowest = min(bound, 0.98 * float(modes.rates[-1]) + 0.02)
-    t = np.empty_like(g)  # closed forms leave sneak paths out
-    _kernels.closed_form(*values, g, t)
-    return Schedule(plan_passes(highest, slowest, tolerance), highest, slowest, modes, float(t.max()))
+    # what pass 0 comes to leaves sneak paths out
+    largest = float(scratch.scaled[3].max()) if is_scaled else 0.0
+    return Schedule(plan_passes(highest, slowest, tolerance), highest, slowest, is_scaled, modes, largest)
 
 
 @lru_cache(maxsize=64)
@@ -188,12 +203,12 @@ def find_modes(g: Floats, wires: Wires, rounds: int, scratch: LineScratch) -> Mo
         turn = _orthonormalise(gram)
         if done + 1 < rounds:
             inside = field[len(line) : -len(line)]
-            _kernels.multiply(inside, _pad(turn), inside)
+            _kernels.multiply_square(inside, _pad(turn), inside)
     rates, vectors = np.linalg.eigh(turn.T @ (0.5 * (image + image.T)) @ turn)
     full = _pad(turn @ vectors)
     driven = np.empty(outs.shape[1])
-    _kernels.multiply(outs[0], full, driven)
-    _kernels.multiply(line, full, line)
+    _kernels.multiply_square(outs[0], full, driven)
+    _kernels.multiply_square(line, full, line)
     sensed = line.reshape(cols, LANES) / (wires.r_bl_ohm + wires.r_sink_ohm)
     padded = np.zeros(LANES)
     padded[LANES - len(rates) :] = np.clip(rates, 0.0, 1.0 - 1e-15)
@@ -201,7 +216,7 @@ def find_modes(g: Floats, wires: Wires, rounds: int, scratch: LineScratch) -> Mo
 
 
 def _pick_modes(g: Floats, wires: Wires) -> tuple[Floats, Floats]:
-    """Choose the slowest products of half-wave sines of a uniform array: (cols, modes) and (rows, modes)."""
+    """Choose the slowest products of half-wave sines of a uniform array: (cols * modes) and (rows * modes)."""
     rows, cols = g.shape
     mean = float(g.mean())
     load_word = mean * (wires.r_wl_ohm * cols + 2.0 * wires.r_source_ohm) * cols
@@ -211,7 +226,7 @@ def _pick_modes(g: Floats, wires: Wires) -> tuple[Floats, Floats]:
     along = (load_bit / (load_bit + squares))[: min(rows, WAVES)]
     picked = np.argsort(-(across * along), axis=None, kind="stable")[:LANES]
     high, long = np.divmod(picked, along.size)
-    return np.ascontiguousarray(_sines(cols)[:, high]), np.ascontiguousarray(_sines(rows)[::-1, long])
+    return _sines(cols)[:, high].ravel(), _sines(rows)[::-1, long].ravel()
 
 
 @lru_cache(maxsize=64)
@@ -255,26 +270,31 @@ def tail_ratio(slowest: float) -> float:
 
 
 def solve_block(
-    g: Floats, schedule: Schedule, scratch: LineScratch, lines: Floats, first: int, tolerance: float, t: Floats
+    g: Floats, schedule: Schedule, prepared: LineScratch, own: LineScratch, first: int, tolerance: float, t: Floats
 ) -> tuple[int, float]:
     """Solve the bit lines from ``first`` on; return passes and estimated relative error.
 
+    ``prepared`` holds the eliminated lines of :func:`prepare_array`; everything else is written to ``own`` scratch.
     The error is estimated from what the last pass changed. Where the passes planned were not enough more are made,
     from the start, up to MOST_PASSES.
     """
     count = schedule.passes
     modes = schedule.modes
+    length = prepared.scaled.shape[2] * SIDE
     while True:
-        _kernels.make_passes(
-            0, count, first, True, g, lines, scratch.field, scratch.line, scratch.current, scratch.outs
-        )
+        if schedule.is_scaled:
+            _quick_kernels.make_pairs(
+                count, first, REACHED, prepared.scaled, own.pairs, own.row[:length], own.row[length:], own.outs
+            )
+        else:
+            _kernels.make_passes(0, count, first, True, g, prepared.lines, own.field, own.line, own.current, own.outs)
         weights = np.zeros((2, count))
         _kernels.weigh_passes(schedule.highest, weights[0])
         _kernels.weigh_passes(schedule.highest, weights[1, :-1])
         powers = modes.rates[:, np.newaxis] ** np.arange(count)
         corrections = 1.0 / (1.0 - modes.rates) - weights @ powers.T
         largest, change = _kernels.sum_passes(
-            count, first, weights, corrections, modes.driven, modes.sensed, scratch.outs, t
+            count, first, weights, corrections, modes.driven, modes.sensed, own.outs, t
         )
         error = _estimate(max(largest, schedule.largest), change, schedule.slowest, weights[0])
         if error <= tolerance or count == MOST_PASSES:

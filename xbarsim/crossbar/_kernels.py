@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._numba import kernel
-from xbarsim._simd import LANES, load, multiply_add, scale, store, zeros
+from xbarsim._simd import LANES, load, multiply, multiply_add, scale, store, zeros
 
 # LANES is the number of driven bit lines, or of trial modes, that are worked on side by side
 SQUARE = LANES * LANES
@@ -154,16 +154,17 @@ def make_passes(
 def seed_modes(g: Floats, up: Floats, across: Floats, along: Floats, field: Floats) -> None:
     """Inject the currents ``g across along`` and eliminate the bit lines upwards.
 
-    ``across`` (cols, modes) and ``along`` (rows, modes) are the shapes of the trial modes.
+    ``across`` (cols * modes) and ``along`` (rows * modes), flat, are the shapes of the trial modes.
     """
     rows, cols = g.shape
+    zero = zeros(field, LANES)
     for i in range(rows - 1, -1, -1):
         before = min(i + 1, rows - 1)
+        shape = load(along, i * LANES, zero)
         for k in range(cols):
             base = ((i + 1) * cols + k) * LANES
-            for m in range(LANES):
-                x = g[i, k] * along[i, m] * across[k, m]
-                field[base + m] = x + up[0, before, k] * field[base + cols * LANES + m]
+            x = scale(g[i, k], multiply(shape, load(across, k * LANES, zero)))
+            store(field, base, multiply_add(up[0, before, k], load(field, base + cols * LANES, zero), x))
 
 
 @kernel
@@ -227,7 +228,7 @@ def sweep_modes(
 
 
 @kernel
-def multiply(a: Floats, b: Floats, c: Floats) -> None:
+def multiply_square(a: Floats, b: Floats, c: Floats) -> None:
     """Write ``a b`` to ``c``; ``b`` is square, all are flat and LANES wide; ``c`` may be ``a``."""
     zero = zeros(c, LANES)
     for r in range(0, len(a), LANES):

@@ -1,4 +1,4 @@
-"""Kernels of the quick operator (see ``_quick``): passes of line iteration in float32 behind a first one in float64.
+"""Kernels of line iteration on scaled lines: in float64 (``_iteration``), or float32 from some pass on (``_quick``).
 
 Voltages and currents of a line are scaled by what its ladder passes on from its terminal, so that a node costs two
 multiply-adds: from the far end, the scaled current ``C += m w``, and from the terminal the scaled voltage ``U += h C``.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim._numba import kernel
-from xbarsim._simd import address, load, multiply, multiply_add, peek, store, zeros
+from xbarsim._simd import LANES, address, load, multiply, multiply_add, peek, store, zeros
 
 SIDE = 8
 """Driven bit lines that are worked on side by side: with more, their fields leave the cache. Our choice [-]."""
@@ -136,18 +136,20 @@ def turn_block(
 
 @kernel
 def sweep_pairs(
-    upwards: bool, is_last: bool, rounded: Singles, w: Singles, field: Singles, current: Singles, out: Singles
-) -> None:
-    """Make one pass in float32: finish the bit lines of the pass before, solve word lines, start bit lines.
+    upwards: bool, is_last: bool, apart: int, scaled: Floats | Singles, w: Floats | Singles, field: Floats | Singles,
+    current: Floats | Singles, out: Floats | Singles,
+) -> None:  # fmt: skip
+    """Make one pass: finish the bit lines of the pass before, solve word lines, start bit lines.
 
-    The arguments are those of :func:`turn_block`, in float32. The last pass is wanted for the currents of drivers.
+    The arguments are those of :func:`turn_block`, of one type; rows of ``out`` lie ``apart`` values from one another.
+    The last pass is wanted for the currents of drivers.
     """
-    rows, cols = rounded.shape[1:]
+    rows, cols = scaled.shape[1:]
     width, way = cols * SIDE, -1 if upwards else 1
     ahead, along = way * width, way * cols
     zero = zeros(field, SIDE)
-    h_word, h_bit = address(rounded[0]), address(rounded[1 if upwards else 2])
-    m_bit, m_word = address(rounded[3 if upwards else 4]), address(rounded[4 if upwards else 3])
+    h_word, h_bit = address(scaled[0]), address(scaled[1 if upwards else 2])
+    m_bit, m_word = address(scaled[3 if upwards else 4]), address(scaled[4 if upwards else 3])
     kept, volt, flow, driver = address(field), address(w), address(current), address(out)
     for k in range(cols):
         store(volt, k * SIDE, zero)
@@ -163,8 +165,8 @@ def sweep_pairs(
             store(volt, k * SIDE, y)
             store(flow, 2 * k * SIDE, c)
             store(flow, (2 * k + 1) * SIDE, d)
-        store(driver, i * SIDE, c)
-        store(driver, (i + way) * SIDE, d)
+        store(driver, i * apart, c)
+        store(driver, (i + way) * apart, d)
         if is_last:
             continue
         u, v = zero, zero
@@ -174,6 +176,25 @@ def sweep_pairs(
             x = multiply_add(peek(m_word, at + k), u, load(kept, here - ahead + k * SIDE, zero))
             store(kept, here + k * SIDE, x)
             store(kept, here + ahead + k * SIDE, multiply_add(peek(m_word, at + along + k), v, x))
+
+
+@kernel
+def make_pairs(
+    count: int, first: int, reached: Floats, scaled: Floats, field: Floats, w: Floats, current: Floats, outs: Floats
+) -> None:
+    """Make ``count`` passes in float64 for LANES bit lines from ``first`` on, SIDE after SIDE.
+
+    ``outs[n]`` (rows, LANES) receives the driver currents of pass ``n``; the other arguments are those of
+    :func:`start_block` and :func:`sweep_pairs`.
+    """
+    rows, cols = scaled.shape[1:]
+    for part in range(0, min(LANES, cols - first), SIDE):
+        start_block(first + part, reached, scaled, field)
+        for i in range(rows):
+            for lane in range(SIDE):
+                outs[0, i * LANES + part + lane] = scaled[3, i, first + part + lane]
+        for n in range(1, count):
+            sweep_pairs(n % 2 == 0, n == count - 1, LANES, scaled, w, field, current, outs[n, part:])
 
 
 @kernel
@@ -240,7 +261,7 @@ def solve_blocks(
             start_block(first, reached_light, rounded, field)
         for n in range(rounded_from, passes):
             sweep_pairs(
-                n % 2 == 0, n == passes - 1, rounded, light[2 * width :], field, light[: 2 * width], outs[n - 1]
+                n % 2 == 0, n == passes - 1, SIDE, rounded, light[2 * width :], field, light[: 2 * width], outs[n - 1]
             )
         before = found[2]
         add_passes(first, rounded_from, weights, scaled, lines[3 * width :], outs, found, t)

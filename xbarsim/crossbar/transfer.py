@@ -21,6 +21,7 @@ from xbarsim.crossbar import _kernels
 from xbarsim.crossbar._direct import solve_directly
 from xbarsim.crossbar._iteration import iterate_stack
 from xbarsim.crossbar._quick import solve_quickly
+from xbarsim.crossbar._quick_kernels import SIDE
 from xbarsim.crossbar.certificate import Certificate, certify, estimate_error
 from xbarsim.crossbar.wires import Wires, check_conductance, check_threads
 from xbarsim.errors import ConfigError, SolverError
@@ -40,8 +41,8 @@ MOST_OPERATIONS = 1e13
 """Operations of a block elimination above which an array is refused: some minutes, at 1300 x 1300. Our choice [-]."""
 RATE_HZ = 2e10
 """Operations of LAPACK in a second, for the time that messages name: one core with AVX-512. Our choice [1/s]."""
-CELL_BYTES = 16 + 8 * (3 * 2 + LANES)
-"""Memory for a cell: conductance, operator, eliminated lines, and a field of one worker [bytes]."""
+CELL_BYTES = 16 + 8 * (3 * 2 + LANES + 5 + SIDE)
+"""Memory for a cell: conductance, operator, eliminated and scaled lines, and two fields of one worker [bytes]."""
 LARGEST = 1e100
 """Largest product of the conductance of a line and a resistance; arrays above it are refused [-]."""
 SHARED = 1 << 16
