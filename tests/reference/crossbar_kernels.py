@@ -127,7 +127,7 @@ def solve_ladders(alpha, ohm, fixed_ohm, every, g, leak, share, volt, ones, out)
         for lane in range(LANES):
             opening = share[block].reshape(rows, LANES)[:, lane]
             for k in range(cols):
-                column = (opening * g[k] + leak[k])[::-1]
+                column = (opening * g[k] + leak[k])[::-1] / ohm
                 out[block, k * LANES + lane] = solve_column(column, volt[block, lane], r_sl, r_bl, ends, 0.0)
 
 
@@ -167,9 +167,9 @@ def ladder_inputs():
     alpha = r_sl / (r_sl + r_bl)
     fixed = 7.0 + r_sl + r_bl + (rows - 1) * alpha * r_bl
     rng = np.random.default_rng(2)
-    g, share = rng.uniform(1e-5, 1e-3, (3, rows)), rng.uniform(0.0, 1.0, (blocks, rows * LANES))
+    g, share = 3.0 * rng.uniform(1e-5, 1e-3, (3, rows)), rng.uniform(0.0, 1.0, (blocks, rows * LANES))
     volt = rng.uniform(0.1, 1.0, (blocks, LANES))
-    leak = rng.uniform(1e-6, 1e-5, (3, rows))
+    leak = 3.0 * rng.uniform(1e-6, 1e-5, (3, rows))
     return alpha, r_sl + r_bl, fixed, 3, g, leak, share, volt, np.ones(LANES), np.zeros((blocks, 3 * LANES))
 
 

@@ -8,10 +8,11 @@ one ladder of segments
 at the two ends where source line and bit line are connected at opposite ends, all of it at one end otherwise. Its
 impedances are ratios of continuants, which a recurrence of positive terms yields without cancellation:
 
-    D' = D + R N,  N' = N + x g D'      from D = 1, N = 0   (and K, M alike from K = -R, M = 1)
-    I = V N / (N k + alpha^2 D + 2 alpha beta + beta^2 M)
+    D' = D + N,  N' = N + R x g D'      from D = 1, N = 0   (and K, M alike from K = -R, M = R)
+    I = V N / (N k + R (alpha^2 D + 2 alpha beta) + beta^2 M)
 
-with k the resistance of drivers, sensors and the common part. Continuants grow without bound, so that they are
+with k the resistance of drivers, sensors and the common part; R is a factor of N and M, so that a sum in each pair of
+steps needs no product. Continuants grow without bound, so that they are
 scaled down together every few rows.
 """
 
@@ -38,9 +39,9 @@ def solve_ladders(
     """Write the column currents of blocks of ``LANES`` vectors to ``out`` (blocks, cols * LANES).
 
     ``g`` (cols, rows) what an open gate adds, its rows counted from the end away from the drivers, ``leak`` (cols,
-    rows) what cells conduct behind closed gates (0, 0 where nothing), ``share`` (blocks, rows * LANES) opening of
-    the gates, ``volt`` (blocks, LANES) read voltage of a vector, ``ohm`` both segments, ``fixed_ohm`` all else in
-    series, ``every`` rows between two scalings, ``ones`` (LANES,).
+    rows) what cells conduct behind closed gates (0, 0 where nothing), both times ``ohm``, the resistance of both
+    segments, more than zero; ``share`` (blocks, rows * LANES) opening of the gates, ``volt`` (blocks, LANES) read
+    voltage of a vector, ``fixed_ohm`` all else in series, ``every`` rows between two scalings, ``ones`` (LANES,).
     """
     blocks = len(share)
     cols, rows = g.shape
@@ -51,12 +52,12 @@ def solve_ladders(
         zero = zeros(ones, LANES)
         v = load(volt[block], 0, zero)
         one = load(ones, 0, zero)
-        start = scale(-ohm, one)
+        start, end = scale(-ohm, one), scale(ohm, one)
         j = 0
         while j < cols:
             other = min(j + 1, cols - 1)  # two columns side by side keep the arithmetic units busy
-            d, n, k, m, s = one, zero, start, one, one
-            e, p, q, r, u = one, zero, start, one, one
+            d, n, k, m, s = one, zero, start, end, one
+            e, p, q, r, u = one, zero, start, end, one
             i = 0
             while i < rows:
                 stop = min(i + every, rows)
@@ -67,13 +68,13 @@ def solve_ladders(
                     if leaks:
                         left = add(left, spread(leak[j, i], one))
                         right = add(right, spread(leak[other, i], one))
-                    d = multiply_add(ohm, n, d)
+                    d = add(n, d)
                     n = add(multiply(left, d), n)
-                    k = multiply_add(ohm, m, k)
+                    k = add(m, k)
                     m = add(multiply(left, k), m)
-                    e = multiply_add(ohm, p, e)
+                    e = add(p, e)
                     p = add(multiply(right, e), p)
-                    q = multiply_add(ohm, r, q)
+                    q = add(r, q)
                     r = add(multiply(right, q), r)
                     i += 1
                 if i < rows:
@@ -85,11 +86,11 @@ def solve_ladders(
                     e, p = add(multiply(down, e), zero), add(multiply(down, p), zero)
                     q, r = add(multiply(down, q), zero), add(multiply(down, r), zero)
                     u = add(multiply(down, u), zero)
-            total = multiply_add(fixed_ohm, n, scale(alpha * alpha, d))
-            total = multiply_add(beta * beta, m, multiply_add(2.0 * alpha * beta, s, total))
+            total = multiply_add(fixed_ohm, n, scale(ohm * alpha * alpha, d))
+            total = multiply_add(beta * beta, m, multiply_add(2.0 * ohm * alpha * beta, s, total))
             store(out[block], j * LANES, divide(add(multiply(v, n), zero), total))
-            total = multiply_add(fixed_ohm, p, scale(alpha * alpha, e))
-            total = multiply_add(beta * beta, r, multiply_add(2.0 * alpha * beta, u, total))
+            total = multiply_add(fixed_ohm, p, scale(ohm * alpha * alpha, e))
+            total = multiply_add(beta * beta, r, multiply_add(2.0 * ohm * alpha * beta, u, total))
             store(out[block], other * LANES, divide(add(multiply(v, p), zero), total))
             j += 2
 

@@ -66,7 +66,7 @@ class Lines:
 
     def open_cells(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the conductance of ohmic cells behind open transistors, shape of ``g`` [S]."""
-        return g / (1.0 + self.r_access_ohm * g)
+        return g / (1.0 + self.r_access_ohm * g) if self.r_access_ohm else g
 
     def closed_cells(self, g: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the conductance of ohmic cells behind closed transistors, shape of ``g`` [S]."""

@@ -27,6 +27,8 @@ from xbarsim.crossbar.transfer import solve_transfer
 from xbarsim.crossbar.wires import check_threads
 
 Array = NDArray[np.float64]
+LEAST_OHM = 1e-30
+"""What stands for segments of 0 ohm in continuants, which are multiples of it: below rounding for any cells [ohm]."""
 VECTOR_BLOCK = 64
 """Vectors of one matrix product: a fixed number, so that bits do not depend on how many are given [-]."""
 
@@ -265,18 +267,19 @@ def _solve_columns(question: Question, threads: int | None) -> Array:
         alpha = lines.r_sl_ohm / ohm
         fixed += (rows - 1) * alpha * wires.r_bl_ohm
     every = _ladder.rows_between_scalings(ohm, float(g.max(initial=0.0)))
+    ohm = max(ohm, LEAST_OHM)
     out = np.empty((len(g), blocks, cols * width))
     with limit_threads(threads):
         for array in range(len(g)):
             if array == 0 or len(question.v_in) > 1:
                 share, volt = _place_gates(question, array, away, blocks)
-            down, closed = np.ascontiguousarray(g[array, away].T), np.zeros((0, 0))
+            down, closed = np.multiply(g[array, away].T, ohm, order="C"), np.zeros((0, 0))
             if lines.g_leak_siemens:
-                closed = np.ascontiguousarray(lines.closed_cells(question.g[array, away]).T)
+                closed = np.multiply(lines.closed_cells(question.g[array, away]).T, ohm, order="C")
                 down -= closed
             _ladder.solve_ladders(alpha, ohm, fixed, every, down, closed, share, volt, np.ones(width), out[array])
     out = out.reshape(len(g), blocks, cols, width).transpose(0, 1, 3, 2).reshape(len(g), blocks * width, cols)
-    return np.where(question.sensed, out[:, :vectors], 0.0)
+    return out[:, :vectors] if question.sensed.all() else np.where(question.sensed, out[:, :vectors], 0.0)
 
 
 def _place_gates(question: Question, array: int, away: slice, blocks: int) -> tuple[Array, Array]:
