@@ -229,7 +229,7 @@ def edit(folder, **changes):
         (lambda folder: (folder / "chip.json").unlink(), "holds no chip"),
         (lambda folder: (folder / "chip.json").write_text("[]"), "is not the header of a chip"),
         (lambda folder: (folder / "chip.json").write_text('{"a": ' * 9), "damaged: not JSON"),
-        (lambda folder: edit(folder, edition=0), "edition 0, this version reads 1; make it anew"),
+        (lambda folder: edit(folder, edition=0), "edition 0, this version reads 1; create it again"),
         (lambda folder: edit(folder, trial=7), "damaged: its content differs"),
     ],
 )
@@ -243,7 +243,7 @@ def test_a_damaged_or_foreign_folder_is_refused_in_one_line(copy, harm, rule):
 
 def test_a_chip_of_another_version_is_refused(saved, monkeypatch):
     monkeypatch.setattr("xbarsim.api.chip.__version__", "9.9")
-    with pytest.raises(ConfigError, match=r"programmed by version 0\..*, this is 9\.9; program it anew"):
+    with pytest.raises(ConfigError, match=r"programmed by version 0\..*, this is 9\.9; program it again"):
         xs.load_chip(saved)
 
 

@@ -144,7 +144,7 @@ def test_a_worker_that_dies_too_often_on_a_block_ends_the_simulation():
 
 
 def test_workers_and_a_cluster_contradict_each_other(data):
-    with pytest.raises(ConfigError, match="workers: not together with cluster"):
+    with pytest.raises(ConfigError, match="workers: cannot be combined with cluster"):
         xs.simulate("digits", "nax", *data, workers=2, cluster="tcp://127.0.0.1:1")
     with pytest.raises(ConfigError, match="workers: 0"):
         xs.simulate("digits", "nax", *data, workers=0)

@@ -199,7 +199,7 @@ def test_labels_given_twice_or_of_another_number_are_refused(data, hardware):
         xs.simulate("digits", hardware, blocks(images, labels), labels)
     with pytest.raises(ShapeError, match="does not match 90 images"):
         xs.simulate("digits", hardware, np.broadcast_to(images, images.shape), labels[:5], workers=1)
-    with pytest.raises(ConfigError, match="labels: given apart, but the items of the data have labels of their own"):
+    with pytest.raises(ConfigError, match="labels: given separately, but the items of the data have their own"):
         list(open_stream(blocks(images, labels), labels).blocks((1, 8, 8), 10))
     with pytest.raises(ShapeError, match=r"item 0: labels of shape \(5,\) for 17 images"):
         list(open_stream((x for x, _ in blocks(images, labels)), labels[:5]).blocks((1, 8, 8), 10))
@@ -221,9 +221,9 @@ def test_the_first_images_of_a_stream_can_be_taken(data):
     stream = open_stream(blocks(*data), normalize=False).take(50)
     sizes = [len(block.images) for block in stream.blocks((1, 8, 8), 20)]
     assert sizes == [20, 20, 10]
-    with pytest.raises(ConfigError, match="100 images asked for, but it has 90"):
+    with pytest.raises(ConfigError, match="100 images requested, but it has 90"):
         list(open_stream(blocks(*data)).take(100).blocks((1, 8, 8), 20))
-    with pytest.raises(ConfigError, match="100 images asked for, but it has 90"):
+    with pytest.raises(ConfigError, match="100 images requested, but it has 90"):
         open_stream(data[0]).take(100)
 
 

@@ -232,7 +232,7 @@ def test_a_signal_ends_a_sweep_with_what_is_kept_said(number, tmp_path):
     assert running.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     last = err.splitlines()[-1]
     assert last.startswith(("xbarsim: interrupted; out: ", "xbarsim: terminated; out: "))
-    assert "finished points are kept; the same command goes on from there" in last
+    assert "finished points are kept; the same command resumes it" in last
     assert (tmp_path / "out" / "points.csv").exists()
 
 

@@ -31,7 +31,7 @@ def test_a_folder_of_shards_is_a_stream(xbarsim_command, calls, tmp_path):
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        (["--workers", "2", "--dask", "tcp://127.0.0.1:1"], "--workers: not together with --dask"),
+        (["--workers", "2", "--dask", "tcp://127.0.0.1:1"], "--workers: cannot be combined with --dask"),
         (["--tls-ca", "ca.pem"], "--tls-ca, --tls-cert, --tls-key: only together with --dask"),
         (["--workers", "0"], "--workers 0: should be 1 or more"),
     ],

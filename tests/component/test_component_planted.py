@@ -238,8 +238,8 @@ def test_a_ramp_takes_a_step_for_every_code(bits):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rate_hz": 1e6}, r"components\.adc\.rate_hz: not together with kind: ramp.*give step_hz"),
-        ({"energy_joule": 1e-12}, r"components\.adc\.energy_joule: not together with kind: ramp"),
+        ({"rate_hz": 1e6}, r"components\.adc\.rate_hz: cannot be combined with kind: ramp.*give step_hz"),
+        ({"energy_joule": 1e-12}, r"components\.adc\.energy_joule: cannot be combined with kind: ramp"),
         ({"action": "dac"}, r"components\.adc\.action: 'dac'; kind: ramp prices conversions"),
         ({"step_hz": 0}, r"components\.adc\.step_hz: 0 is not allowed"),
     ],

@@ -67,7 +67,7 @@ def test_the_clock_follows_its_supply_and_times_with_it():
         ({"volt": 0.85, "measured_rate": {0.9: 1, 1.0: 2}}, 0.95, "components.own.supply.volt: 0.85 V lies outside"),
         ({"volt": 0.85, "threshold_volt": 0.7}, 0.65, "0.65 V is not above components.own.supply.threshold_volt"),
         ({"volt": 0.85, "threshold_volt": 0.9}, 0.85, "supply.threshold_volt: 0.9 V is not below"),
-        ({"volt": 0.85, "threshold_volt": 0.3, "measured_rate": {0.8: 1, 1: 2}}, 0.85, "not together with"),
+        ({"volt": 0.85, "threshold_volt": 0.3, "measured_rate": {0.8: 1, 1: 2}}, 0.85, "cannot be combined with"),
         ({"volt": 0.85, "measured_energy": {0.85: 1}}, 0.85, "measured_energy"),
         ({"exponent": 2}, 0.85, "components.own.supply.volt: missing"),
     ],
@@ -129,7 +129,7 @@ def test_a_compound_is_charged_as_its_parts_apart():
     [
         ({"components.own.parts.bias.action": "dac"}, r"components\.own\.parts\.bias\.action: 'dac'; parts act with"),
         ({"components.own.parts.bias.per": "chip"}, r"components\.own\.parts\.bias\.per: 'chip'"),
-        ({"components.own.energy_joule": 1e-12}, r"components\.own\.energy_joule: not together with parts"),
+        ({"components.own.energy_joule": 1e-12}, r"components\.own\.energy_joule: cannot be combined with parts"),
         ({"components.own.parts.bias.watt": 1}, r"components\.own\.parts\.bias\.watt: unknown key"),
         ({"components.own.parts": {}}, r"components\.own\.parts"),
         ({"components.own.action": "adc_convert"}, r"components\.own\.action: 'adc_convert' is not counted"),

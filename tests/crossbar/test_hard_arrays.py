@@ -72,7 +72,9 @@ def test_numbers_that_overflow_are_refused(method):
 def test_an_operator_that_no_network_can_have_is_refused_with_how_far_it_came(monkeypatch):
     monkeypatch.setattr(_iteration, "MOST_PASSES", 3)
     monkeypatch.setattr(transfer, "solve_directly", lambda g, chosen, wires, threads, t: t.fill(1.0))
-    with pytest.raises(SolverError, match=r"array 0: line iteration came to \d\.\de[+-]\d+ of the largest entry"):
+    with pytest.raises(
+        SolverError, match=r"array 0: line iteration ended at an error of \d\.\de[+-]\d+ of the largest entry"
+    ):
         solve_transfer(make_cells("random", (40, 40)), r_wl_ohm=100.0, r_bl_ohm=100.0)
 
 
@@ -105,9 +107,7 @@ def test_the_number_of_arrays_to_check_is_a_whole_one(checked):
 def test_an_elimination_of_more_than_minutes_is_refused_with_its_time(monkeypatch):
     monkeypatch.setattr(_iteration, "MOST_PASSES", 3)
     monkeypatch.setattr(transfer, "MOST_OPERATIONS", 1e6)
-    message = (
-        r"array 0: line iteration came to .* elimination of 40 x 60 cells would take about .* minutes and .* GB; give"
-    )
+    message = r"array 0: line iteration ended at an error of .* elimination of 40 x 60 cells would take about .* minutes and .* GB; give"
     with pytest.raises(SolverError, match=message) as caught:
         solve_transfer(make_cells("random", (40, 60)), r_wl_ohm=100.0, r_bl_ohm=100.0)
     assert len(str(caught.value)) <= 400

@@ -32,7 +32,7 @@ def test_an_npz_is_read(tmp_path):
     np.savez(path, images=IMAGES / 255)
     data = load_data(path)
     assert (data.labels, data.classes, data.images.dtype) == (None, None, np.float32)
-    with pytest.raises(ConfigError, match="7 images asked for, but it has 6"):
+    with pytest.raises(ConfigError, match="7 images requested, but it has 6"):
         data.take(7)
 
 

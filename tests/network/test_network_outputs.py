@@ -93,7 +93,7 @@ def test_a_simulation_hands_outputs_out_by_name_and_a_function_judges_them_toget
 
 
 def test_a_metric_of_one_output_asks_for_a_choice(both):
-    with pytest.raises(ConfigError, match=r"metric top1: judges one output, and the network has map, logits; choose"):
+    with pytest.raises(ConfigError, match=r"metric top1: takes one output, and the network has map, logits; choose"):
         xs.simulate(both, "reference", IMAGES, LABELS, threads=1)
 
 

@@ -162,7 +162,7 @@ def test_layers_take_the_grids_and_widths_of_the_file(tmp_path):
 def test_widths_that_differ_from_the_file_are_refused_with_a_way_out(tmp_path):
     network = xs.load_network(few_bits(tmp_path)[0])
     with pytest.raises(
-        ConfigError, match=r"w: weight_bits: 8 bits are asked for, .* to 4; way out: layers=network.file_bits"
+        ConfigError, match=r"w: weight_bits: 8 bits are asked for, .* to 4; try: layers=network.file_bits"
     ):
         quantize_network(network, None, weight_bits=8, activation_bits=8)
 

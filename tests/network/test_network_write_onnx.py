@@ -141,7 +141,7 @@ def test_an_operator_of_another_opset_is_written_only_where_it_stays_the_same(tm
     nodes = [samples.node("Upsample", "x k", mode="linear")]
     constants = {"k": np.array([1, 1, 2, 2], np.float32)}
     network = load_onnx(samples.write_model(tmp_path / "m.onnx", nodes, constants, samples.SMALL, opset=9))
-    with pytest.raises(ConfigError, match="Upsample of opset 9 cannot be written in opset 17; way out: export"):
+    with pytest.raises(ConfigError, match="Upsample of opset 9 cannot be written in opset 17; try: export"):
         write_onnx(network, tmp_path / "net.onnx")
 
 

@@ -173,7 +173,7 @@ def test_the_command_line_counts_runs_goes_on_and_draws(tmp_path, command):
         ("network: digits\naxes: {adc.bitz: [1]}\n", (), "axes.adc.bitz: adc.bitz: unknown key; did you mean bits?"),
         ("network: digits\ntrails: 2\n", (), "trails: unknown key; did you mean trials?"),
         (SWEEP, ("--workers", 0), "--workers 0: should be 1 or more"),
-        (SWEEP, ("--workers", 2, "--dask", "tcp://x:1"), "--workers: not together with --dask"),
+        (SWEEP, ("--workers", 2, "--dask", "tcp://x:1"), "--workers: cannot be combined with --dask"),
         (SWEEP, ("--tls-ca", "x.pem"), "only together with --dask"),
     ],
 )  # fmt: skip

@@ -69,7 +69,7 @@ def test_keys_of_points_depend_on_what_is_measured():
         (["accuracy.hardware", "top5.reference"], "compares one metric with the float network, here top1; name top5"),
         (["miou", "top5.degradation"], "here miou"),
         (["top5.hardwear"], "did you mean top5.hardware"),
-        (["error"], "name of another column; say error.hardware"),
+        (["error"], "name of another column; write error.hardware"),
         (["miou"], "metric miou: outputs of shape"),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_metric_is_the_mean_over_chips_and_must_be_a_number():
         ({"network": "digits", "metrics": ["margin"]}, "margin needs images"),
         ({**CONTENT, "metrics": ["margni"]}, "did you mean margin"),
         ({**CONTENT, "metrics": ["status"]}, "name of another column"),
-        ({**CONTENT, "axes": {"weight_bits": [4, 8]}, "metrics": ["weight_bits"]}, "say weight_bits.hardware"),
+        ({**CONTENT, "axes": {"weight_bits": [4, 8]}, "metrics": ["weight_bits"]}, "write weight_bits.hardware"),
     ],
 )
 def test_a_sweep_refuses_a_metric_that_it_cannot_have(content, message):

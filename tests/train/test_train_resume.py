@@ -149,5 +149,5 @@ def test_a_signal_ends_a_training_with_what_is_kept_said(number, tmp_path):
     assert running.wait() == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     last = err.splitlines()[-1]
     assert last.startswith(("xbarsim: interrupted; a.onnx.training: ", "xbarsim: terminated; a.onnx.training: "))
-    assert last.endswith("steps of training are kept; the same command goes on from there")
+    assert last.endswith("steps of training are kept; the same command resumes it")
     assert state.exists()

@@ -304,7 +304,7 @@ def _check_header(folder: Path, about: Mapping[str, Any]) -> None:
     """Refuse a chip of another version, or one whose plug-ins are not at hand."""
     if about.get("version") != __version__:
         raise ConfigError(
-            f"{folder}: programmed by version {str(about.get('version'))[:20]}, this is {__version__}; program it anew"
+            f"{folder}: programmed by version {str(about.get('version'))[:20]}, this is {__version__}; program it again"
         )
     here = list_plugins()
     for name, source in about.get("plugins", {}).items():

@@ -122,7 +122,7 @@ def prepare_job(
     if products:
         raise ConfigError(
             f"mapping.dynamic_products: {record.mapping.dynamic_products}: values of products on arrays, such as "
-            f"{products[0]}, are not simulated, only their cost (estimate); take digital to simulate"
+            f"{products[0]}, are not simulated, only their cost (estimate); choose digital to simulate"
         )
     for layer in plan.layers:  # files of measured levels are read before anything runs
         if layer.hardware.device.levels_file is not None:

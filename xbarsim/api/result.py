@@ -124,7 +124,7 @@ def check_truth(judge: Judge, labels: ArrayLike | None, images: int, job: Job) -
     if labels is not None:
         return judge.check(labels, images, job.network.output_shapes or job.network.output_shape)
     if judge.name != USUAL_METRIC:
-        raise ConfigError(f"labels: metric {judge.name} needs them; pass labels, one entry an image")
+        raise ConfigError(f"labels: metric {judge.name} needs them; pass labels, one entry per image")
     return None
 
 

@@ -232,7 +232,7 @@ def simulate(
     check_seed(seed)
     check_counts(trials=trials, batch_size=batch_size, threads=threads, workers=workers)
     if workers is not None and cluster is not None:
-        raise ConfigError("workers: not together with cluster, which has its own workers; leave one of them out")
+        raise ConfigError("workers: cannot be combined with cluster, which has its own workers; leave one of them out")
     started, judge = time.perf_counter(), choose_judge(metric)
     job = prepare_job(
         network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor

@@ -116,9 +116,9 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("standard output: closed by its reader; files are complete", 3)
     except OSError as error:  # a disk or a device
         _drop_output()
-        return _fail(f"{error.filename or 'output'}: {error.strerror or error}; what was finished is kept", 3)
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}; finished work is kept", 3)
     except MemoryError:
-        return _fail("out of memory; use fewer images, trials or workers; what was finished is kept", 3)
+        return _fail("out of memory; use fewer images, trials or workers; finished work is kept", 3)
 
 
 def _invoke(arguments: Sequence[str]) -> int:

@@ -43,7 +43,7 @@ def check_processes(workers: int | None, dask: str | None, *tls: Path | None) ->
     """
     if dask is not None and workers is not None:
         raise ConfigError(
-            "--workers: not together with --dask, since the cluster has its own workers; leave one of them out"
+            "--workers: cannot be combined with --dask, since the cluster has its own workers; leave one of them out"
         )
     if dask is None and any(item is not None for item in tls):
         raise ConfigError("--tls-ca, --tls-cert, --tls-key: only together with --dask")

@@ -165,7 +165,7 @@ class ArrayReadLaw(CostLaw):
         """Check the action, and that the energy has one origin; ValueError where it is not so."""
         CostLaw.check(self, name, hardware)
         if self.survey:
-            raise ValueError(f"components.{name}.survey: not together with from_device")
+            raise ValueError(f"components.{name}.survey: cannot be combined with from_device")
 
     def rate(self, at: OperatingPoint) -> Rating:
         """Return the file's numbers (or its table's) with the energy of one read; see :class:`Rated`."""
@@ -216,7 +216,7 @@ class RampLaw(CostLaw):
         CostLaw.check(self, name, hardware)
         for key in ("rate_hz", "energy_joule", "table"):
             if getattr(self, key) is not None:
-                given = f"components.{name}.{key}: not together with kind: ramp"
+                given = f"components.{name}.{key}: cannot be combined with kind: ramp"
                 raise ValueError(f"{given}, whose conversions take 2**bits steps; give step_hz and step_joule")
         if (self.action or name) != "adc":
             raise ValueError(f"components.{name}.action: {self.action or name!r}; kind: ramp prices conversions (adc)")
@@ -261,7 +261,7 @@ class CompoundLaw(CostLaw):
         check_action(f"components.{name}.action", self.action or name)
         for key in ("power_watt", "area_m2", "rate_hz", "energy_joule", "leakage_watt", "table", "process"):
             if getattr(self, key):
-                raise ValueError(f"components.{name}.{key}: not together with parts; give it to one of the parts")
+                raise ValueError(f"components.{name}.{key}: cannot be combined with parts; give it to one of the parts")
         for each, part in self.parts.items():
             if part.action is not None:
                 key = f"components.{name}.parts.{each}.action"

@@ -23,7 +23,8 @@ class ChipSize(Record):
     """Number of chips; ``auto``: as many as needed. A number rejects networks that do not fit."""
     full_tiles: Annotated[int, Field(ge=1)] | None = None
     """Tiles of a full chip, for which ``timing.io_bits`` and components charged for ``off_chip`` are given: a chip of
-    fewer tiles has its share of width, static power and area. None: ``tiles``; if that is auto, any chip has all."""
+    fewer tiles has its share of width, static power and area. None: ``tiles``; if this is auto, every chip has the
+    whole link."""
 
     def off_chip_share(self, tiles: int) -> fractions.Fraction:
         """Return the share of a full chip's off-chip I/O that a chip of so many tiles has.

@@ -29,8 +29,8 @@ class Dac(Record):
     need one voltage only and longer reads average the noise of cells."""
 
     accumulate: Literal["digital", "analog"] = "digital"
-    """Where the reads of an input are added up: every one is converted, and codes are shifted and added; or an
-    integrator adds their currents, weighed by what they count, and one conversion follows for each slice of weights."""
+    """Where the reads of an input are added. ``digital``: every read is converted, and the codes are shifted and added.
+    ``analog``: an integrator adds the currents of the reads, multiplied by their factors, before one conversion."""
 
     @property
     def pulses(self) -> int:

@@ -258,11 +258,11 @@ def check_encoding(name: str, weight_bits: int, cell_bits: int, subtract: str) -
     if name == "signed" and weight_bits > cell_bits:
         raise ValueError(
             f"weight_bits: {weight_bits} bits do not fit a cell of device.cell_bits: {cell_bits}, which encoding: "
-            "signed needs; lower weight_bits, or take encoding: offset"
+            "signed needs; lower weight_bits, or choose encoding: offset"
         )
     if name == "signed" and subtract == "digital":
         raise ValueError("adc.subtract: digital contradicts encoding: signed, whose reference has no converter")
     if weight_bits == 1 and name in ("signed", "twos_complement"):
         raise ValueError(
-            f"weight_bits: 1 contradicts encoding: {name}, which has no code for 1; take differential, offset or flip"
+            f"weight_bits: 1 contradicts encoding: {name}, which has no code for 1; choose differential, offset or flip"
         )

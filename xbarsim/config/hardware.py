@@ -175,7 +175,7 @@ class Hardware(Shown, Record):
         if self.mapping.groups == "serial" and self.response != "operator":
             raise ValueError(
                 f"mapping.groups: serial contradicts {self._why_no_operator}, whose response is fitted to whole reads; "
-                "take mapping.groups: dense or stripes"
+                "choose mapping.groups: dense or stripes"
             )
         if (total := device.stuck.on_rate + device.stuck.off_rate) > 1:
             raise ValueError(

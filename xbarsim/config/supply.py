@@ -39,7 +39,7 @@ class Supply(Record):
     def _check_laws(self) -> Supply:
         if self.threshold_volt is not None:
             if self.measured_rate is not None:
-                raise ValueError("supply.measured_rate: not together with threshold_volt; give one of them")
+                raise ValueError("supply.measured_rate: cannot be combined with threshold_volt; give one of them")
             if self.threshold_volt >= self.volt:
                 raise ValueError(
                     f"supply.threshold_volt: {self.threshold_volt:g} V is not below supply.volt: {self.volt:g} V"
@@ -69,7 +69,7 @@ class Supply(Record):
                 if table is not None and not min(table) <= value <= max(table):
                     span = f"{min(table):g} to {max(table):g} V"
                     raise ValueError(
-                        f"{what}: {value:g} V lies outside {key}.{name}, {span}; take a voltage inside, or add a point"
+                        f"{what}: {value:g} V lies outside {key}.{name}, {span}; choose one within it, or add a point"
                     )
         if self.threshold_volt is not None and volt <= self.threshold_volt:
             raise ValueError(

@@ -23,7 +23,7 @@ Index = NDArray[np.int64]
 
 
 Ohms: TypeAlias = "float | NDArray[np.float64]"
-"""One resistance for all, or an array with one a line or one a segment [ohm]."""
+"""One resistance for all, or an array with one a line or one per segment [ohm]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +49,7 @@ class Lines:
     g_leak_siemens: float = 0.0
     """Conductance of a cell's closed transistor, in series with it; 0 is an ideal switch."""
     uneven: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Arrays that stand for one of the others, by name: one resistance a line, or one a segment."""
+    """Arrays that stand for one of the others, by name: one resistance per line, or one per segment."""
 
     def __post_init__(self) -> None:
         """Refuse negative and infinite resistances."""
@@ -92,8 +92,8 @@ class Lines:
         ohm = self.uneven[name]
         if ohm.shape not in ((lines,), (lines, nodes + 1)):
             raise ConfigError(
-                f"{name}: shape {ohm.shape} is neither ({lines},), one resistance a line, nor ({lines}, {nodes + 1}), "
-                "one a segment"
+                f"{name}: shape {ohm.shape} is neither ({lines},), one resistance per line"
+                f", nor ({lines}, {nodes + 1}), one per segment"
             )
         return np.array(np.broadcast_to(ohm.reshape(lines, -1), (lines, nodes + 1)))
 
@@ -102,7 +102,7 @@ class Lines:
             return np.full(1, getattr(self.wires, name))
         ohm = self.uneven[name]
         if ohm.shape != (lines,):
-            raise ConfigError(f"{name}: shape {ohm.shape} is not ({lines},), one resistance a line")
+            raise ConfigError(f"{name}: shape {ohm.shape} is not ({lines},), one resistance per line")
         return ohm
 
 

@@ -283,8 +283,8 @@ def _solve_curved(
     if found.residual <= STALLED * TOLERANCE:
         return found.volt, taken
     raise SolverError(
-        f"v_in: vector {vector}: Newton came to a residual of {found.residual:.1e} of the largest line current in "
-        f"{max_iterations} steps; {TOLERANCE:g} is needed"
+        f"v_in: vector {vector}: Newton steps ended at a residual of {found.residual:.1e} of the largest line "
+        f"current in {max_iterations} steps; {TOLERANCE:g} is needed"
     )
 
 

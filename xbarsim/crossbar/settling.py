@@ -133,7 +133,7 @@ def solve_settling(
     question = check_question(g, v_in, lines, topology, None, read_volt, None)
     if len(question.g) != 1 or question.vectors != 1:
         raise ConfigError(
-            f"g: {len(question.g)} arrays with {question.vectors} vectors; settling is that of one of each"
+            f"g: {len(question.g)} arrays with {question.vectors} vectors; settling takes one array and one vector"
         )
     check_nodal_memory(*question.g.shape[1:])
     transient = _Transient(question, c_wl_farad, c_bl_farad)

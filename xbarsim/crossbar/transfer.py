@@ -247,7 +247,7 @@ def _iterate(g: Floats, wires: Wires, threads: int, checked: int, t: Floats) -> 
         certificate = certify(g[:checked], wires, t[:checked], threads)
         for array in np.flatnonzero(certificate.proven > EXACT).tolist():
             raise SolverError(
-                f"g: array {array}: line iteration and block elimination miss sensed currents: some entry is off by "
+                f"g: array {array}: line iteration and block elimination failed: an entry is wrong by "
                 f"{certificate.proven[array]:.1e} of the largest or more"
             )
     used = "block_elimination" if failed or doubtful else "line_iteration"
@@ -263,15 +263,16 @@ def _eliminate(g: Floats, chosen: list[int], wires: Wires, threads: int, t: Floa
     if operations > MOST_OPERATIONS:
         minutes, gigabytes = operations / RATE_HZ / 60, 40 * g[0].size / 1e9
         raise SolverError(
-            f"g: array {chosen[0]}: line iteration came to {error[chosen[0]]:.0e} of the largest entry, and block "
-            f"elimination of {short} x {long} cells would take about {minutes:,.0f} minutes and {gigabytes:.1f} GB; "
+            f"g: array {chosen[0]}: line iteration ended at an error of {error[chosen[0]]:.0e} of the largest entry, "
+            f"and block elimination of {short} x {long} cells would take about {minutes:,.0f} minutes and "
+            f"{gigabytes:.1f} GB; "
             "give arrays of up to 1300 x 1300, lower resistances, or method='closed_form'"
         )
     solve_directly(g, chosen, wires, threads, t)
     for array, good in zip(chosen, _is_passive(g[chosen], t[chosen]), strict=True):
         if not good:
             raise SolverError(
-                f"g: array {array}: line iteration came to {error[array]:.1e} of the largest entry, "
+                f"g: array {array}: line iteration ended at an error of {error[array]:.1e} of the largest entry, "
                 "and block elimination lost all digits"
             )
 

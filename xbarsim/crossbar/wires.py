@@ -113,7 +113,7 @@ def check_ohms(name: str, value: ArrayLike) -> NDArray[np.float64]:
         ohms = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise ConfigError(
-            f"{name}: not an array of numbers; give one resistance, one a line, or one a segment"
+            f"{name}: not an array of numbers; give one resistance, one per line, or one per segment"
         ) from None
     if not (np.isfinite(ohms) & (ohms >= 0)).all():
         raise ConfigError(

@@ -62,7 +62,7 @@ class Dataset(Shown):
         if count is None:
             return self
         if not 1 <= count <= len(self):
-            raise ConfigError(f"{self.name}: {count} images asked for, but it has {len(self)}")
+            raise ConfigError(f"{self.name}: {count} images requested, but it has {len(self)}")
         labels = None if self.labels is None else self.labels[:count]
         return dataclasses.replace(self, images=self.images[:count], labels=labels)
 
@@ -245,7 +245,7 @@ def _by_channel(key: str, given: float | Sequence[float] | None, shape: tuple[in
     try:
         values = np.atleast_1d(np.asarray(default if given is None else given, dtype=np.float32))
     except (TypeError, ValueError):
-        raise ConfigError(f"{key}: {given!r} is not a number, or one number a channel") from None
+        raise ConfigError(f"{key}: {given!r} is not a number, or one number per channel") from None
     if values.ndim != 1 or len(values) not in (1, channels):
         raise ConfigError(f"{key}: {len(values)} numbers for {channels} channels")
     if not np.isfinite(values).all():

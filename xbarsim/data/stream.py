@@ -95,7 +95,7 @@ class Stream:
         if self.labels is not None and self.count is None and total != len(self.labels):
             raise ShapeError(f"labels: {len(self.labels)} entries for {total} images of {self.name}")
         if self.count is not None and total < self.count:
-            raise ConfigError(f"{self.name}: {self.count} images asked for, but it has {total}")
+            raise ConfigError(f"{self.name}: {self.count} images requested, but it has {total}")
         if waiting:
             yield _join(held)
 
@@ -104,7 +104,7 @@ class Stream:
         if count is None:
             return self
         if self.count is not None and count > self.count:
-            raise ConfigError(f"{self.name}: {count} images asked for, but it has {self.count}")
+            raise ConfigError(f"{self.name}: {count} images requested, but it has {self.count}")
         return replace(self, count=count)
 
     def _read(self, piece: Piece, shape: tuple[int, ...], number: int, first: int) -> ImageBlock:
@@ -122,7 +122,7 @@ class Stream:
         if self.labels is not None:
             if labels is not None:
                 raise ConfigError(
-                    "labels: given apart, but the items of the data have labels of their own; leave one out"
+                    "labels: given separately, but the items of the data have their own labels; leave one out"
                 )
             labels = self.labels[first : first + len(images)]
         if labels is not None and (labels.ndim < 1 or len(labels) != len(images)):

@@ -131,7 +131,7 @@ def run_dask(
             yield result or TaskResult(key=task.key, error=f"its worker was lost {ATTEMPTS} times")
     except (OSError, asyncio.TimeoutError) as error:  # not an OSError before Python 3.11
         said = " ".join(str(error).split()) or type(error).__name__
-        raise SolverError(f"the cluster was lost ({said}); what was finished is kept") from None
+        raise SolverError(f"the cluster was lost ({said}); finished work is kept") from None
 
 
 def pack_workload(factory: str, workload: Any) -> bytes:

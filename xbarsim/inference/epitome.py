@@ -215,7 +215,7 @@ def program_epitome(
     assert tables is not None
     assert epitome is not None
     if not np.isin(epitome.row_starts, plan.row_starts).all():
-        raise MappingError(f"layer {node.name}: its epitome was quantised for arrays that end at other rows")
+        raise MappingError(f"layer {node.name}: its epitome was quantised for arrays with other row blocks")
     engines = []
     ends = np.minimum(plan.row_starts[1:], tables.used_rows)
     for block, (low, high) in enumerate(zip(plan.row_starts[:-1], ends)):

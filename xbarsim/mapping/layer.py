@@ -298,7 +298,7 @@ def _cut_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
         at_rest = "padding" if draft.epitome is None else "rows at rest of an epitome"
         raise ConfigError(
             f"layer {node.name}: dac.signed: {coding} has codes for inputs of -1 and 1 (activation_bits: 1), none for "
-            f"{at_rest}; take {others} for this layer"
+            f"{at_rest}; choose {others} for this layer"
         )
     return draft
 

@@ -42,7 +42,7 @@ def settle_pulse(hardware: HardwareT, where: str) -> HardwareT:
         return hardware
     nominal = nominal_range(hardware)
     if nominal.is_ideal:
-        raise ConfigError(f"{where}: timing.pulse_s: settled means half a step of converters; adc.bits: ideal has none")
+        raise ConfigError(f"{where}: timing.pulse_s: settled needs the step of a converter; adc.bits: ideal has none")
     crossbar, device = hardware.crossbar, hardware.device
     ohms = {
         "r_wl_ohm": crossbar.r_wl_ohm, "r_bl_ohm": crossbar.r_bl_ohm, "r_source_ohm": crossbar.r_source_ohm,

@@ -86,18 +86,18 @@ def check_products(drafts: Sequence[LayerDraft], hardware: Hardware) -> None:
     for draft in products:
         if draft.hardware.device.write is None:
             raise ConfigError(
-                f"device.write: missing; {where} needs its volt and pulse_s for {draft.name}; set them, or take digital"
+                f"device.write: missing; {where} needs its volt and pulse_s for {draft.name}; set them, or use digital"
             )
         if (draft.hardware.mapping.replicas or 1) > 1:
             raise ConfigError(
                 f"mapping.replicas: {draft.hardware.mapping.replicas} for {draft.name} contradicts {where}, where a "
-                "product has one replica; give replicas to other layers by name, or take double_arrays or digital"
+                "product has one replica; give replicas to other layers by name, or choose double_arrays or digital"
             )
     slots = count_slots(hardware)
     if hardware.mapping.reload == "turns" and slots is not None and sum(draft.arrays for draft in drafts) > slots:
         raise ConfigError(
-            f"{where} contradicts mapping.reload: turns where the network does not fit at once; take digital, or give "
-            "more tiles"
+            f"{where} contradicts mapping.reload: turns where the network does not fit at once; choose digital, or "
+            "give more tiles"
         )
 
 

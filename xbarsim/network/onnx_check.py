@@ -89,7 +89,7 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, outputs: Se
         output = outputs[differences.index(difference)]
         raise ConfigError(
             f"output {output!r} differs from ONNX Runtime by {difference:.2g} of its largest value on random images; "
-            "this is a fault of the importer, or the file computes something else for every batch; way out: export "
+            "this is a fault of the importer, or the file computes something else for every batch; try: export "
             "with a fixed batch of one, or self_check=False to use the network all the same"
         )
 

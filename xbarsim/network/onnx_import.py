@@ -106,10 +106,10 @@ def _describe_external(graph: Any, folder: Path) -> str:
     names = dict.fromkeys(place["location"] for place in places if place.get("location"))
     missing = [name for name in names if not is_place(folder / name, file=True)]
     if missing:
-        return f"external data cannot be read: {missing[0][:60]} is missing; way out: put it beside the file"
+        return f"external data cannot be read: {missing[0][:60]} is missing; try: put it beside the file"
     return (
         f"external data cannot be read: {', '.join(names)[:60]} is shorter than the file says, or lies outside its "
-        "folder; way out: export both anew"
+        "folder; try: export both anew"
     )
 
 

@@ -111,7 +111,7 @@ def _read_sizes(value: Any, asked: Any) -> tuple[tuple[int, ...], int | None]:
         sizes = given
     elif len(given) < 2:
         raise ConfigError(
-            f"input {value.name} needs a batch axis and at least one other; input_shape= names all axes else"
+            f"input {value.name} needs a batch axis and at least one other; otherwise name all axes with input_shape="
         )
     else:
         batch, sizes = given[0], given[1:]
@@ -122,9 +122,7 @@ def _read_sizes(value: Any, asked: Any) -> tuple[tuple[int, ...], int | None]:
         size = size or None
         if wanted is not None:
             if size is not None and size != wanted[axis]:
-                raise ConfigError(
-                    f"input_shape: {wanted}: the file fixes {size} in its place {axis} (input {value.name})"
-                )
+                raise ConfigError(f"input_shape: {wanted}: the file fixes axis {axis} to {size} (input {value.name})")
             size = wanted[axis]
         if size is None or size < 1:
             free = ", ".join(str(each or "?") for each in sizes)

@@ -106,7 +106,7 @@ class GraphReader(GraphState):
             except Exception:  # errors of NumPy and onnx, by element type
                 raise ConfigError(
                     f"initializer {tensor.name[:60]} cannot be read: its data do not fill the shape "
-                    f"{tuple(tensor.dims)}, or its element type is unknown; way out: write the file anew"
+                    f"{tuple(tensor.dims)}, or its element type is unknown; try: write the file again"
                 ) from None
             self._roots[tensor.name] = tensor.name
 
@@ -114,7 +114,7 @@ class GraphReader(GraphState):
         try:
             operator = read_operator(proto)
         except (TypeError, ValueError):
-            raise ConfigError(f"{proto.op_type} (node {proto.name[:60]}): {_BROKEN}; way out: export it anew") from None
+            raise ConfigError(f"{proto.op_type} (node {proto.name[:60]}): {_BROKEN}; try: export it again") from None
         tensors = [tensor for tensor in operator.inputs if tensor]
         try:
             if not self._unknown.isdisjoint(tensors):

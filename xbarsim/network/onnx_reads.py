@@ -63,7 +63,7 @@ def describe_problems(problems: Sequence[tuple[str, str, str]]) -> str:
     others = ", ".join(f"{kind} {count} times" if count > 1 else kind for kind, count in counts.most_common(5))
     more = f"; further on: {others}" if others else ""
     return (
-        f"{kind} (node {name[:60]}): {reason[:120]}{more}; way out: export with fixed sizes (input_shape=) or leave "
+        f"{kind} (node {name[:60]}): {reason[:120]}{more}; try: export with fixed sizes (input_shape=) or leave "
         "this part to code around the network (outputs=)"
     )
 
@@ -72,7 +72,7 @@ def choose_outputs(graph: Any, asked: str | Sequence[str] | None) -> tuple[str, 
     """Return the outputs of a graph that names or globs stand for, the first where none are given."""
     names = [value.name for value in graph.output]
     if not names:
-        raise ConfigError("has no output; way out: export it anew")
+        raise ConfigError("has no output; try: export it again")
     globs = [names[0]] if asked is None else [asked] if isinstance(asked, str) else list(asked)
     found: dict[str, None] = {}
     for glob in globs:

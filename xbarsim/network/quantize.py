@@ -304,5 +304,5 @@ def _check_given(layer: str, key: str, given: int, asked: int) -> None:
     if given != asked:
         raise ConfigError(
             f"layer {layer}: {key}: {asked} bits are asked for, but the file quantises this layer to {given}; "
-            f"way out: layers=network.file_bits, or {{{layer!r}: {{{key!r}: {given}}}}}"
+            f"try: layers=network.file_bits, or {{{layer!r}: {{{key!r}: {given}}}}}"
         )

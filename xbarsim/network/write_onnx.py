@@ -215,7 +215,7 @@ class GraphWriter:
         if converted is None or not _is_same(node, converted):
             raise ConfigError(
                 f"{node.name}: {node.attributes['operator']} of opset {version} cannot be written in opset "
-                f"{self.opset}; way out: export the network in opset {self.opset} before"
+                f"{self.opset}; try: export the network in opset {self.opset} before"
             )
         return converted
 

@@ -77,7 +77,7 @@ class Judge:
         Parameters
         ----------
         labels : array_like, (images, ...), or sequence
-            What the outputs should be, one entry an image.
+            What the outputs should be, one entry per image.
         images : int
             Number of images.
         shape : tuple of int or mapping
@@ -106,7 +106,7 @@ class Judge:
             return given
         if isinstance(shape, Mapping):
             raise ConfigError(
-                f"metric {self.name}: judges one output, and the network has {', '.join(shape)[:200]}; choose one by "
+                f"metric {self.name}: takes one output, and the network has {', '.join(shape)[:200]}; choose one by "
                 f"load_network(outputs=...) or --outputs, or give a function (outputs, labels) of all"
             )
         return check(given, shape)

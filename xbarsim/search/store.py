@@ -61,7 +61,7 @@ class SearchStore:
         try:
             self._log.append(point)
         except OSError as error:
-            kept = f"{self.count:,} points are kept; the same command goes on from there"
+            kept = f"{self.count:,} points are kept; the same command resumes it"
             where = f"{self._log.path}: cannot be written: {error.strerror or error}"
             raise SolverError(f"{where}; {kept}") from None
         self.count += 1
@@ -83,7 +83,7 @@ class SearchStore:
         """Release the folder for other runs; after a signal, say what is kept."""
         self.close()
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            raise Interrupted(f"{self.folder}: {self.count:,} points are kept; the same command goes on from there")
+            raise Interrupted(f"{self.folder}: {self.count:,} points are kept; the same command resumes it")
 
     def _begin(self, name: str, about: dict[str, Any]) -> None:
         head = self.folder / DOCUMENT

@@ -107,12 +107,12 @@ class Surrogate:
         wanted = [name for name in (*search.goals, *search.constraints) if not name.startswith("cost.")]
         if not wanted or not set(wanted) <= PREDICTED:
             known = " and ".join(sorted(PREDICTED))
-            raise ConfigError(f"surrogate: predicts {known} alone, not {wanted or 'costs'}; leave it out")
+            raise ConfigError(f"surrogate: predicts only {known}, not {wanted or 'costs'}; leave it out")
         for slot in (*space.slots, *space.fixed):
             if slot.can_vanish or any(axis in slot.axes for axis in SHAPE_AXES):
                 raise ConfigError(
-                    f"surrogate: space.{slot.name}: an axis changes the network, whose accuracy layers alone do not "
-                    "tell; leave the surrogate or the axis out"
+                    f"surrogate: space.{slot.name}: an axis changes the network, so its accuracy does not "
+                    "follow from the errors of layers; leave the surrogate or the axis out"
                 )
         self._search, self._space = search, space
         groups = next((g for g in reversed(list_groups(space)) if len(g) <= MOST_FEATURES), list_groups(space)[0])

@@ -228,7 +228,7 @@ def check_file(path: str | Path, where: str) -> None:
     except OSError as error:
         raise ConfigError(f"{where} {given}: cannot be written: {error.strerror or error}") from None
     except RuntimeError:  # links that refer to each other
-        raise ConfigError(f"{where} {given}: cannot be written: its links refer to each other") from None
+        raise ConfigError(f"{where} {given}: cannot be written: its symbolic links form a loop") from None
 
 
 def check_folder(path: str | Path, where: str) -> None:
@@ -256,7 +256,7 @@ def check_folder(path: str | Path, where: str) -> None:
     except OSError as error:
         raise ConfigError(f"{where} {given}: cannot be written: {error.strerror or error}") from None
     except RuntimeError:
-        raise ConfigError(f"{where} {given}: cannot be written: its links refer to each other") from None
+        raise ConfigError(f"{where} {given}: cannot be written: its symbolic links form a loop") from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -143,7 +143,7 @@ def load_snapshot(
         raise ConfigError(f"{folder}: cannot be read: {error.strerror or error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ImportError, RecursionError) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:100]
-        raise ConfigError(f"{folder}: not a {kind} of this version ({said}); make it anew") from None
+        raise ConfigError(f"{folder}: not a {kind} of this version ({said}); create it again") from None
 
 
 def _write_arrays(folder: Path, arrays: list[NDArray[Any]], size: int) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _map_arrays(folder: Path, part: Mapping[str, Any], verify: bool) -> NDArray[
     path = folder / _plain_name(part["name"])
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size != part["bytes"]:
-            raise ConfigError(f"{path}: damaged: its size is not {part['bytes']} bytes; make it anew")
+            raise ConfigError(f"{path}: damaged: its size is not {part['bytes']} bytes; create it again")
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -200,7 +200,7 @@ def _map_arrays(folder: Path, part: Mapping[str, Any], verify: bool) -> NDArray[
             digest.update(view[at : at + _HASHED])
         view.release()
         if digest.hexdigest() != part["sha256"]:
-            raise ConfigError(f"{path}: damaged: its hash differs from the header's; make it anew")
+            raise ConfigError(f"{path}: damaged: its hash differs from the header's; create it again")
     if dtype != np.uint8 or shape != (len(memory) - start,):
         raise ValueError("not an array of bytes")
     return np.frombuffer(memory, np.uint8, offset=start)
@@ -216,15 +216,15 @@ def _read_header(folder: Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError):
-        raise ConfigError(f"{path}: damaged: not JSON; make it anew") from None
+        raise ConfigError(f"{path}: damaged: not JSON; create it again") from None
     if not isinstance(about, dict) or about.get("kind") != kind:
         raise ConfigError(f"{path}: is not the header of a {kind}; give the folder that it was saved to")
     if about.get("edition") != EDITION:
         raise ConfigError(
-            f"{path}: edition {str(about.get('edition'))[:20]}, this version reads {EDITION}; make it anew"
+            f"{path}: edition {str(about.get('edition'))[:20]}, this version reads {EDITION}; create it again"
         )
     if _seal({key: value for key, value in about.items() if key != "sha256"}) != about.get("sha256"):
-        raise ConfigError(f"{path}: damaged: its content differs from its hash; make it anew")
+        raise ConfigError(f"{path}: damaged: its content differs from its hash; create it again")
     return about
 
 
@@ -232,7 +232,7 @@ def _read_part(folder: Path, part: Mapping[str, Any]) -> bytes:
     path = folder / _plain_name(part["name"])
     content = path.read_bytes()
     if _hash(content) != part["sha256"]:
-        raise ConfigError(f"{path}: damaged: its hash differs from the header's; make it anew")
+        raise ConfigError(f"{path}: damaged: its hash differs from the header's; create it again")
     return content
 
 

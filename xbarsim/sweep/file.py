@@ -213,7 +213,7 @@ def _check_metrics(sweep: Sweep, where: str) -> None:
         if name not in list_metrics():
             raise ConfigError(f"metrics: {name!r} is unknown{suggest(name, list_metrics())}{where}")
         if name in OTHER_COLUMNS or name in sweep.axes:
-            raise ConfigError(f"metrics: {name!r} is the name of another column; say {name}.hardware{where}")
+            raise ConfigError(f"metrics: {name!r} is the name of another column; write {name}.hardware{where}")
         base, _, part = name.partition(".")
         if part in COMPARED and base in METRICS and base != choose_metric(sweep.metrics):
             raise ConfigError(
@@ -227,7 +227,7 @@ def _check_metrics(sweep: Sweep, where: str) -> None:
 def _check_question(sweep: Sweep, where: str) -> None:
     """Refuse a question that is incomplete, asks for unknown metrics, or needs images where there are none."""
     if sweep.minimize is not None and sweep.maximize is not None:
-        raise ConfigError(f"minimize, maximize: a question has one of them; leave one out{where}")
+        raise ConfigError(f"minimize, maximize: give only one of them{where}")
     if sweep.where and sweep.question is None:
         raise ConfigError(f"where: needs minimize or maximize, such as 'minimize: cost.edap'{where}")
     if sweep.question is None:

@@ -110,7 +110,7 @@ def run_sweep(
     ConfigError
         If the folder cannot be used, or every point failed.
     SolverError
-        If a result cannot be stored or no worker starts; what was finished is kept.
+        If a result cannot be stored or no worker starts; finished work is kept.
     """
     run = backend or (lambda points, workload: run_local(points, workload, workers=workers, factory=FACTORY))
     started = time.perf_counter()
@@ -141,7 +141,7 @@ def run_sweep(
             with contextlib.suppress(XbarsimError):  # the first problem is the one to tell
                 write_tables(store, document)
             if isinstance(error, KeyboardInterrupt):
-                kept = f"{len(store.results):,} finished points are kept; the same command goes on from there"
+                kept = f"{len(store.results):,} finished points are kept; the same command resumes it"
                 raise Interrupted(f"{store.folder}: {kept}") from None
             raise
         write_tables(store, document)

@@ -110,7 +110,7 @@ class SweepStore:
         try:
             self._log.append(_describe(result))
         except OSError as error:
-            kept = f"{len(self.results):,} finished points are kept; the same command goes on from there"
+            kept = f"{len(self.results):,} finished points are kept; the same command resumes it"
             where = f"{self._log.path}: cannot be written: {error.strerror or error}"
             raise SolverError(f"{where}; {kept}") from None
         self.results[result.key] = result

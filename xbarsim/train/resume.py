@@ -71,7 +71,7 @@ class TuningState:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             tried = f"{len(self.tried)} choices and " if self.tried else ""
             raise Interrupted(
-                f"{self.folder}: {tried}{self._steps:,} steps of training are kept; the same command goes on from there"
+                f"{self.folder}: {tried}{self._steps:,} steps of training are kept; the same command resumes it"
             )
 
     def add(self, recipe: dict[str, Any], loss: float) -> None:
@@ -129,7 +129,7 @@ class TuningState:
         except OSError as error:
             raise SolverError(
                 f"{self.folder / STATE}: cannot be written: {error.strerror or error}; the last state is kept, the "
-                "same command goes on from there"
+                "same command resumes it"
             ) from None
         self._saved = time.monotonic()
         self._pause_s = max(INTERVAL_S, (self._saved - started) / SHARE)

@@ -79,7 +79,7 @@ def start_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
     except Exception as error:  # whatever it raises is about the model
         reason = "lacks an operator" if type(error).__name__ == "NotImplemented" else "finds an operator broken"
         raise ConfigError(
-            f"ONNX Runtime {onnxruntime.__version__} {reason}{_quote_node(error)}; way out: another version of "
+            f"ONNX Runtime {onnxruntime.__version__} {reason}{_quote_node(error)}; try: another version of "
             "onnxruntime, or outputs= before this part"
         ) from None
 
@@ -113,7 +113,7 @@ def run_session(session: Any, outputs: Sequence[str] | None, feeds: Mapping[str,
             raise
         reason = str(error).rsplit(" : ", 1)[-1].rsplit("Status Message: ", 1)[-1]
         raise ConfigError(
-            f"ONNX Runtime stops{_quote_node(error)}: {' '.join(reason.split())[:150]}; way out: give values that the "
+            f"ONNX Runtime stops{_quote_node(error)}: {' '.join(reason.split())[:150]}; try: give values that the "
             "operator takes"
         ) from None
 
