@@ -141,7 +141,7 @@ def test_nothing_settles_at_once_without_capacitance_or_conductance():
         ({"c_wl_farad": -1e-15}, ConfigError, "c_wl_farad"),
         ({"c_bl_farad": float("nan")}, ConfigError, "c_bl_farad"),
         ({"tol_ampere": 0.0}, ConfigError, "tol_ampere"),
-        ({"v_in": np.ones((2, 3))}, ConfigError, "settling is that of one"),
+        ({"v_in": np.ones((2, 3))}, ConfigError, "settling takes one array"),
         ({"v_in": np.ones(4)}, ShapeError, "v_in"),
     ],
 )

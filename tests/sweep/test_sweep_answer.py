@@ -74,7 +74,7 @@ def test_a_sweep_prints_and_writes_its_answer(tmp_path):
         ({"where": "cost.edapp < 1", "minimize": "cost.edap"}, "did you mean cost.edap"),
         ({"where": "cost.edap < 1..2", "minimize": "cost.edap"}, "is not a condition"),
         ({"where": "cost.edap < 1"}, "where: needs minimize or maximize"),
-        ({"minimize": "cost.edap", "maximize": "cost.tops"}, "leave one out"),
+        ({"minimize": "cost.edap", "maximize": "cost.tops"}, "give only one of them"),
         ({"minimize": "edap"}, "minimize: 'edap': unknown metric"),
         ({"minimize": "cost.edap", "where": "accuracy.lost < 1"}, "needs images"),
     ],
