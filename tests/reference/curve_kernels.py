@@ -56,6 +56,11 @@ def sum_lanes(first, last, rows, table, given, scratch, out):
 
 
 @kernel
+def row_lanes(first, last, rows, table, out):
+    store(out, 0, _curves.sum_rows(first, last, address(rows), address(table), zeros(table, LANES)))
+
+
+@kernel
 def multiply_lanes(rows, values, cells, given, scratch):
     zero = zeros(scratch.own_sums, LANES)
     _curves.multiply_parts(rows, address(values), 0, address(cells), given, scratch, zero)
@@ -100,6 +105,10 @@ def whole_plain(x, bent, loads, r, given, scratch, out):
     out[:] = bent + x * (terms[0] + terms[1] * x + terms[2] * loads - tilted) + terms[3] * loads
 
 
+def rows_plain(first, last, rows, table, out):
+    out[:] = table.reshape(-1, LANES)[rows[first:last]].sum(axis=0, dtype=np.int64)
+
+
 def sum_plain(first, last, rows, table, given, scratch, out):
     listed = [table.reshape(-1, LANES)[row].astype(np.int64) for row in rows[first:last]]
     own = [scratch.own_table.reshape(-1, LANES)[row].astype(np.int64) for row in rows[first:last]]
@@ -110,7 +119,8 @@ def sum_plain(first, last, rows, table, given, scratch, out):
     part = sum(listed[: scratch.ends[1] - first])
     for j in range(LANES):
         terms, x = given.terms[0, :, COLUMN + j], np.float32(sum(listed)[j])
-        out[j] = loops.bend(x, [np.float32(part[j])], loads[j], scratch.tilts[1], terms)
+        parts = [np.float32(part[j])] if len(given.cuts) else []
+        out[j] = loops.bend(x, parts, loads[j], scratch.tilts[1], terms)
 
 
 def multiply_plain(rows, values, cells, given, scratch):
@@ -154,7 +164,7 @@ def sum_inputs(given):
     bends.own_table[:] = rng().integers(0, 90, bends.own_table.size)
     bends.ends[1] = 4
     table = rng().integers(-40, 40, 9 * LANES).astype(np.int16)
-    return 2, 7, np.arange(1, 9, dtype=np.int32), table, given, bends, np.zeros(LANES, dtype=np.float32)
+    return 2, 10, np.arange(10, dtype=np.int32) % 8 + 1, table, given, bends, np.zeros(LANES, dtype=np.float32)
 
 
 def product_inputs(given):
@@ -180,7 +190,13 @@ CURVES = (
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves(has_cut=True)), (6,), whole_lanes),
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves()), (6,), whole_lanes),
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves(has_load=False)), (6,), whole_lanes),
+    case(
+        _curves.sum_rows, rows_plain, lambda: (*sum_inputs(None)[:4], np.zeros(LANES, dtype=np.float32)), (4,),
+        row_lanes,
+    ),
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(None), (6,), sum_lanes),
+    case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves()), (6,), sum_lanes),
+    case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves(is_own=True)), (6,), sum_lanes),
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves(has_cut=True)), (6,), sum_lanes),
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves(has_cut=True, is_own=True)), (6,), sum_lanes),
     case(_curves.multiply_parts, multiply_plain, lambda: product_inputs(curves(True, True)), (4,), multiply_lanes),

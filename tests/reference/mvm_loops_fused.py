@@ -81,7 +81,7 @@ def decode(inputs, row_starts, bits, vectors):
     return codes
 
 
-def list_rows(reads, inputs, r, starts, rows, together=4):
+def list_rows(reads, inputs, r, starts, rows):
     """List the table rows of groups whose inputs are not all zero, filled up with row 0 to a multiple."""
     members = 8 // reads.dac_bits
     groups = 8 * (inputs.group_starts[r + 1] - inputs.group_starts[r]) // members
@@ -101,7 +101,7 @@ def list_rows(reads, inputs, r, starts, rows, together=4):
                 if entry:
                     rows[n] = (group << (reads.dac_bits * members)) + entry
                     n += 1
-            while n % together:
+            while n % 4:
                 rows[n] = 0
                 n += 1
     starts[inputs.bases.size * reads.shifts.size] = n

@@ -21,14 +21,15 @@ def split_values(reads, codes, begin, end, values):
 
 def weighed_plain(reads, inputs, r, given, memory):
     """List rows, then count and add those of every read."""
-    loops.list_rows(reads, inputs, r, memory.starts, memory.rows, together=1)
+    loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
     for read in range(inputs.bases.size * reads.shifts.size):
         listed = memory.rows[memory.starts[read] : memory.starts[read + 1]]
         total = int(memory.bends.load_table[listed].sum())
         memory.bends.tilts[read], memory.bends.loads[read] = divmod(total, 65536)
         for k, cut in enumerate(given.cuts):
             bound = cut * reads.dac_bits * 32
-            memory.bends.ends[read * len(given.cuts) + k] = memory.starts[read] + (listed < bound).sum()
+            before = ((listed > 0) & (listed < bound)).sum()
+            memory.bends.ends[read * len(given.cuts) + k] = memory.starts[read] + before
 
 
 def cleared(kernel):

@@ -27,7 +27,7 @@ from xbarsim._simd import (
     store,
     to_float,
 )
-from xbarsim.mvm._records import QUADRATIC, BendScratch, CurvePlaces, Curves, Fine
+from xbarsim.mvm._records import QUADRATIC, TOGETHER, BendScratch, CurvePlaces, Curves, Fine
 
 TILTED, PARTED = 4, 5
 """Terms of the tilt and of the first partial sum."""
@@ -124,17 +124,32 @@ def bend_whole(x: Vector, bent: Vector, loads: Vector, read: int, column: int, c
 
 
 @inlined
+def sum_rows(first: int, last: int, rows: NDArray[np.int32], table: Array, zero: Vector) -> Vector:
+    """Add the table rows of a read, ``TOGETHER`` at a time, which lists of reads are filled up to."""
+    width = lane_count(zero)
+    x = zero
+    while first < last:
+        for k in range(TOGETHER):
+            x = add(x, load(table, peek(rows, first + k) * width, zero))
+        first += TOGETHER
+    return to_float(x)
+
+
+@inlined
 def sum_table(
     first: int, last: int, read: int, column: int, rows: NDArray[np.int32], table: Array,
     curves: CurvePlaces | None, zero: Vector, load_zero: Vector,
 ) -> Vector:  # fmt: skip
     """Add the table rows of a read, ``rows[first:last]``, and return what columns sense, in float32."""
+    if curves is None:
+        return sum_rows(first, last, rows, table, zero)
+    if not curves.cuts and not curves.is_own:
+        whole = sum_rows(first, last, rows, table, zero)
+        return bend_whole(
+            whole, fill(np.float32(0.0), whole), fill(peek(curves.loads, read), whole), read, column, curves
+        )
     width = lane_count(zero)
     x = zero
-    if curves is None:
-        for i in range(first, last):
-            x = add(x, load(table, peek(rows, i) * width, zero))
-        return to_float(x)
     own, at = load_zero, first
     for k in range(curves.cuts + 1):
         end = peek(curves.ends, read * curves.cuts + k) if k < curves.cuts else last

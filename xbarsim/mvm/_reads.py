@@ -154,6 +154,7 @@ def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: 
     members, begin, end = 8 // dac_bits, inputs.group_starts[r], inputs.group_starts[r + 1]
     starts, rows, ends = address(scratch.starts), address(scratch.rows), address(scratch.bends.ends)
     table, planes, offsets = address(scratch.bends.load_table), address(inputs.planes), address(inputs.offsets)
+    no_rows = zeros(scratch.places, LANES)
     n, read = 0, 0
     for v in range(inputs.bases.size):
         for t in range(shifts.size):
@@ -185,6 +186,8 @@ def list_weighed(reads: Reads, inputs: Inputs, r: int, curves: Curves, scratch: 
             scratch.bends.loads[read] = total & 0xFFFF
             scratch.bends.tilts[read] = total >> 16
             read += 1
+            store(rows, n, no_rows)
+            n = -(-n // TOGETHER) * TOGETHER
     poke(starts, read, n)
 
 
