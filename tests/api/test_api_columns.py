@@ -46,3 +46,17 @@ def test_a_map_has_a_panel_of_fits_only_where_responses_are_fitted(images):
     assert len(plot_columns(columns.assign(fit_rms_lsb=0.1)).axes) == 4
     with pytest.raises(ShapeError, match=r"columns: no column is given"):
         plot_columns(columns[:0])
+
+
+def test_a_report_keeps_the_worst_columns_of_each_place_and_its_page_draws_them(images, tmp_path):
+    hardware = xs.load_hardware("reference", SMALL)
+    columns = xs.program("digits", hardware, images).map_columns()
+    report = xs.simulate("digits", hardware, images)
+    worst = columns.groupby("layer")["lost_share"].max()
+    kept = report.columns.groupby("layer")["lost_share"]
+    assert (kept.size() == 64).all()
+    np.testing.assert_allclose(kept.max()[worst.index], worst)
+    assert "the worst column at each of 64 places" in report.to_html(tmp_path).read_text()
+    assert (tmp_path / "figures" / "columns.svg").exists()
+    ideal = xs.load_hardware("reference", {**SMALL, "crossbar.method": "ideal"})
+    assert not xs.simulate("digits", ideal, images).columns["lost_share"].any()

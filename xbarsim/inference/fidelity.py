@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xbarsim.errors import ModelRangeWarning
 from xbarsim.inference.machine import Codes, Machine
-from xbarsim.mvm import map_columns
+from xbarsim.mvm import map_columns, sample_worst
 
 _SAMPLE_IMAGES = 8
 POOR_FIT = 0.25
@@ -53,11 +53,16 @@ class LayerError:
     [-]."""
     worst_lost_share: float
     """That share in the column that loses most [-]."""
+    lost_places: tuple[float, ...]
+    """That share at 64 places along the columns, in the column that loses most at each [-]."""
     fit_rms_lsb: float | None
     """Root-mean-square error of fitted responses on reads that were solved exactly and kept back, in steps of the
     converter; None where responses are not fitted [lsb]."""
     fit_max_lsb: float | None
     """Largest of these errors [lsb]."""
+    fit_places: tuple[float, ...] | None
+    """Root-mean-square error at 64 places along the columns, of the column that is furthest off at each; None where
+    responses are not fitted [lsb]."""
     fit_outside: float | None
     """Share of conversions whose sums lie beyond those that responses were fitted on [-]."""
 
@@ -79,7 +84,8 @@ class LayerError:
         for field in fields(cls):
             found = [value for record in records if (value := getattr(record, field.name)) is not None]
             if field.name != "name":
-                means[field.name] = float(np.mean(found)) if found else None
+                mean = np.mean(found, axis=0).tolist() if found else None
+                means[field.name] = tuple(mean) if isinstance(mean, list) else mean
         return replace(records[0], **means)
 
 
@@ -110,7 +116,8 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
     power, noise = float(np.sum(signal**2)), float(np.sum((found - signal) ** 2))
     fits = [(part.fit, part.conversions) for part in seen if part.fit is not None]
     counts = [count for _, count in fits]
-    lost = np.concatenate([map_columns(engine).lost_share.ravel() for engine in machine.engines])
+    columns = [map_columns(engine) for engine in machine.engines]
+    lost = np.concatenate([each.lost_share.ravel() for each in columns])
     fit_rms = float(np.sqrt(np.average([fit.rms_lsb**2 for fit, _ in fits], weights=counts))) if fits else None
     if fit_rms is not None and fit_rms > POOR_FIT:
         warnings.warn(
@@ -132,7 +139,14 @@ def measure_layer(machine: Machine, codes: Codes, exact: NDArray[np.int64], *, t
         array_read_watt=machine.measure_watt(codes),
         lost_share=float(np.mean(lost)),
         worst_lost_share=float(np.max(lost)),
+        lost_places=_place_worst([each.lost_share for each in columns]),
         fit_rms_lsb=fit_rms,
         fit_max_lsb=max(fit.max_lsb for fit, _ in fits) if fits else None,
+        fit_places=_place_worst([each.fit_rms_lsb for each in columns if each.fit_rms_lsb is not None]) or None,
         fit_outside=float(np.average([fit.outside for fit, _ in fits], weights=counts)) if fits else None,
     )
+
+
+def _place_worst(values: Sequence[NDArray[np.float64]]) -> tuple[float, ...]:
+    """Return the worst of the columns of some engines at each place, from (row blocks, columns) of each."""
+    return tuple(sample_worst(np.concatenate([each.max(axis=0) for each in values])).tolist()) if values else ()

@@ -3,7 +3,7 @@
 from xbarsim.config.encoding import EncodedWeights
 from xbarsim.converter import stream_count
 from xbarsim.mvm.build import program_matrix
-from xbarsim.mvm.column_map import ColumnMap, map_columns
+from xbarsim.mvm.column_map import ColumnMap, map_columns, sample_worst
 from xbarsim.mvm.encoding import columns_per_weight, decode_weights, encode_weights
 from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.groups import ReadGroups
@@ -14,5 +14,5 @@ from xbarsim.mvm.window import Geometry, make_geometry
 __all__ = [
     "ColumnMap", "EncodedWeights", "Engine", "Geometry", "ReadGroups", "Statistics", "columns_per_weight",
     "decode_weights", "encode_weights", "leave_out_errors", "make_geometry", "map_columns", "program_matrix",
-    "stream_count",
+    "sample_worst", "stream_count",
 ]  # fmt: skip

@@ -154,10 +154,19 @@ def sum_table(
     for k in range(curves.cuts + 1):
         end = peek(curves.ends, read * curves.cuts + k) if k < curves.cuts else last
         if curves.is_own:
+            while at + TOGETHER <= end:
+                for more in range(TOGETHER):
+                    place = peek(rows, at + more) * width
+                    x, own = add(x, load(table, place, zero)), add_clipped(own, load(curves.own, place, load_zero))
+                at += TOGETHER
             for i in range(at, end):
                 place = peek(rows, i) * width
                 x, own = add(x, load(table, place, zero)), add_clipped(own, load(curves.own, place, load_zero))
         else:
+            while at + TOGETHER <= end:
+                for more in range(TOGETHER):
+                    x = add(x, load(table, peek(rows, at + more) * width, zero))
+                at += TOGETHER
             for i in range(at, end):
                 x = add(x, load(table, peek(rows, i) * width, zero))
         at = end

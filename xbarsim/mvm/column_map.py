@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from xbarsim.mvm.engine import Engine
 
+PLACES = 64
+"""Places of a layer in a map of columns. Our choice: as many as a figure shows."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ColumnMap:
@@ -45,3 +48,21 @@ def map_columns(engine: Engine) -> ColumnMap:
         squares = np.where(known, error, 0.0) ** 2
         fit = np.sqrt(squares.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     return ColumnMap(lost_share=lost, fit_rms_lsb=fit)
+
+
+def sample_worst(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest value at each place of a map.
+
+    Parameters
+    ----------
+    values : ndarray, (columns,)
+        One value a column.
+
+    Returns
+    -------
+    ndarray, (64,)
+        The largest of the columns of each place; a column lies at several places where there are fewer than 64.
+    """
+    first = np.arange(PLACES) * len(values) // PLACES
+    last = np.maximum(first + 1, (np.arange(PLACES) + 1) * len(values) // PLACES)
+    return np.array([values[begin:end].max() for begin, end in zip(first, last, strict=True)])

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import ShapeError
+from xbarsim.mvm import sample_worst
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-PLACES = 64
-"""Places of a layer in a map of columns. Our choice: as many as a figure shows."""
 
 
 def plot_current_loss(g: Any, t: Any) -> Figure:
@@ -81,7 +79,7 @@ def plot_node_voltage(v_wl: Any, v_bl: Any) -> Figure:
 
 
 def plot_columns(columns: pd.DataFrame) -> Figure:
-    """Draw which layers and columns lose most, from :meth:`xbarsim.Chip.map_columns`.
+    """Draw which layers and columns lose most, from :meth:`xbarsim.Chip.map_columns` or a report's ``columns``.
 
     Parameters
     ----------
@@ -100,7 +98,7 @@ def plot_columns(columns: pd.DataFrame) -> Figure:
         If the table has no row.
     """
     if columns.empty:
-        raise ShapeError("columns: no column is given; take those of Chip.map_columns()")
+        raise ShapeError("columns: no column is given; take those of Chip.map_columns() or of a report")
     layers = list(dict.fromkeys(columns["layer"]))
     shown = {"lost_share": ("current lost [%]", 100.0)}
     if columns["fit_rms_lsb"].notna().any():
@@ -109,7 +107,7 @@ def plot_columns(columns: pd.DataFrame) -> Figure:
         figure, (grid,) = new_figure(WIDTH_INCH, max(2.2, 1.1 + 0.17 * len(layers)), cols=len(shown))
         for axes, (name, (label, unit)) in zip(grid, shown.items()):
             worst = columns.groupby(["layer", "column"], sort=False)[name].max() * unit
-            rows = np.stack([_sample_places(worst[layer].to_numpy()) for layer in layers])
+            rows = np.stack([sample_worst(worst[layer].to_numpy()) for layer in layers])
             image = axes.imshow(
                 rows, cmap="magma_r", aspect="auto", interpolation="nearest", extent=(0, 100, len(layers), 0)
             )
@@ -118,13 +116,6 @@ def plot_columns(columns: pd.DataFrame) -> Figure:
             axes.grid(visible=False)
             figure.colorbar(image, ax=axes, label=label).outline.set_edgecolor(INK)
     return figure
-
-
-def _sample_places(values: np.ndarray) -> np.ndarray:
-    """Return the worst value of the columns at each place of a map, (places,)."""
-    first = np.arange(PLACES) * len(values) // PLACES
-    last = np.maximum(first + 1, (np.arange(PLACES) + 1) * len(values) // PLACES)
-    return np.array([values[begin:end].max() for begin, end in zip(first, last)])
 
 
 def plot_fidelity(errors: Mapping[str, Any], sizes: Any, seconds: Mapping[str, Any] | None = None) -> Figure:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from xbarsim.report import figures, time_figures
+from xbarsim.report import array_figures, figures, time_figures
 from xbarsim.report.csv_table import encode_frame
 from xbarsim.report.differences import describe_changes, lay_out_provenance, lay_out_record, list_changes
 from xbarsim.report.document import COST_FIELDS, describe_accuracy, write_json
@@ -160,6 +160,12 @@ def draw_figures(report: CostReport) -> dict[str, tuple[Figure, str]]:
     error = figures.plot_layer_error(report.layers) if isinstance(report, Report) else None
     if error is not None:
         drawn["layer_error"] = (error, "How well each layer keeps its signal, on its own")
+    if isinstance(report, Report) and len(report.columns) and report.columns["lost_share"].any():
+        drawn["columns"] = (
+            array_figures.plot_columns(report.columns),
+            "Where current is lost, and how far fitted responses are off: layers from top to bottom, their columns "
+            "from left to right, the worst column at each of 64 places",
+        )
     return drawn
 
 
@@ -217,6 +223,8 @@ def render_page(report: CostReport, drawings: Mapping[str, Drawing]) -> str:
     if "layer_error" in drawings:
         sections += [lay_out_heading("Error by layer"), lay_out_text(_ERROR_NOTE)]
         sections += [lay_out_figure(drawings, "layer_error")]
+    if "columns" in drawings:
+        sections += [lay_out_figure(drawings, "columns")]
     sections += _list_sources(made)
     times: list[tuple[str, str]] = []
     if isinstance(report, Report):

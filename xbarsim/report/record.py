@@ -231,6 +231,19 @@ class Report(CostReport):
         """One row for each layer, with cost and error; units in the column names."""
         return tabulate_records(self.layer_rows)
 
+    @functools.cached_property
+    def columns(self) -> pd.DataFrame:
+        """Worst columns at 64 places of each weight layer: ``layer``, ``column`` (place), ``lost_share`` (share of the
+        current that it does not deliver [-]) and ``fit_rms_lsb`` (error of its fitted response, None without [lsb]);
+        :func:`xbarsim.report.plot_columns` draws it.
+        """
+        rows = []
+        for each in map(describe_record, self.errors):
+            lost = each.get("lost_places", ())
+            for place, values in enumerate(zip(lost, each.get("fit_places") or (None,) * len(lost), strict=True)):
+                rows.append({"layer": each["name"], "column": place, "lost_share": values[0], "fit_rms_lsb": values[1]})
+        return tabulate_records(rows)
+
 
 def describe_record(record: Any) -> dict[str, Any]:
     """Return a record as a plain dictionary, fields in their order.
