@@ -45,7 +45,7 @@ def test_mean_iou_is_the_mean_over_classes_that_occur_and_leaves_void_places_out
         both = (chosen == number) & (labels == number)
         ratios.append(both.sum() / either.sum())
     assert measure("miou", outputs, labels) == pytest.approx(np.mean(ratios), rel=1e-12)
-    assert math.isnan(measure("miou", outputs, np.full_like(labels, 255)))
+    assert math.isnan(choose_judge("miou").measure(outputs, np.full_like(labels, 255)))
 
 
 def test_perplexity_of_logits_and_of_their_probabilities_is_the_same():
@@ -85,11 +85,21 @@ def test_error_is_the_root_of_the_mean_square_without_what_is_nan():
         ("error", (2,), np.full((2, 2), np.inf), "infinite"),
         ("error", (2,), np.array([["a", "b"]] * 2), "not a type of numbers"),
         ("error", (2,), np.zeros((3, 2)), "does not match 2 images"),
+        ("error", (2,), np.full((2, 2), np.nan), "all are marked as left out, so that metric error has nothing"),
+        ("miou", (3, 4, 4), np.full((2, 4, 4), 255), "all are marked as left out"),
+        ("perplexity", (5, 9), np.full((2, 5), -100), "all are marked as left out"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(name, shape, labels, message):
     with pytest.raises(ShapeError, match=message):
         choose_judge(name).check(labels, 2, shape)
+
+
+def test_a_part_of_the_labels_may_be_left_out_altogether():
+    labels = np.full((2, 2), np.nan)
+    assert np.isnan(choose_judge("error").check(labels, 2, (2,), part=True)).all()
+    labels[1, 0] = 3.0
+    assert choose_judge("error").check(labels, 2, (2,))[1, 0] == 3.0
 
 
 @pytest.mark.parametrize(("metric", "message"), [("tpo1", "did you mean top1"), (3, "neither a name nor a function")])

@@ -89,7 +89,7 @@ class _Labels:
         if block.labels is None:
             return None
         self.parts.append(block.labels)
-        return check_truth(self.judge, block.labels, len(block.images), self.job)
+        return check_truth(self.judge, block.labels, len(block.images), self.job, part=True)
 
     def join(self, images: int) -> np.ndarray | None:
         if self.apart is not None:

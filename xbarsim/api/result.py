@@ -97,7 +97,9 @@ def write_report(
     )
 
 
-def check_truth(judge: Judge, labels: ArrayLike | None, images: int, job: Job) -> np.ndarray | None:
+def check_truth(
+    judge: Judge, labels: ArrayLike | None, images: int, job: Job, *, part: bool = False
+) -> np.ndarray | None:
     """Return labels as the metric takes them.
 
     Parameters
@@ -110,6 +112,8 @@ def check_truth(judge: Judge, labels: ArrayLike | None, images: int, job: Job) -
         Number of images.
     job : Job
         Its network has the outputs that labels stand beside.
+    part : bool
+        Whether more labels follow.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def check_truth(judge: Judge, labels: ArrayLike | None, images: int, job: Job) -
         If labels are missing or do not fit.
     """
     if labels is not None:
-        return judge.check(labels, images, job.network.output_shapes or job.network.output_shape)
+        return judge.check(labels, images, job.network.output_shapes or job.network.output_shape, part=part)
     if judge.name != USUAL_METRIC:
         raise ConfigError(f"labels: metric {judge.name} needs them; pass labels, one entry per image")
     return None

@@ -71,7 +71,9 @@ class Judge:
         low, high = getattr(self.metric, "bounds", (-math.inf, math.inf))
         return float(low), float(high)
 
-    def check(self, labels: Any, images: int, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]) -> np.ndarray:
+    def check(
+        self, labels: Any, images: int, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]], *, part: bool = False
+    ) -> np.ndarray:
         """Return labels as the metric takes them.
 
         Parameters
@@ -82,6 +84,8 @@ class Judge:
             Number of images.
         shape : tuple of int or mapping
             Shape of the network's output for one image; by name where it has several.
+        part : bool
+            Whether more labels follow, so that these may be left out altogether.
 
         Returns
         -------
@@ -109,7 +113,14 @@ class Judge:
                 f"metric {self.name}: takes one output, and the network has {', '.join(shape)[:200]}; choose one by "
                 f"load_network(outputs=...) or --outputs, or give a function (outputs, labels) of all"
             )
-        return check(given, shape)
+        truth = check(given, shape)
+        counted = getattr(self.metric, "counted", None)
+        if counted is not None and not part and not counted(truth, shape).any():
+            raise ShapeError(
+                f"labels: all are marked as left out, so that metric {self.name} has nothing to judge; "
+                "pass the true labels"
+            )
+        return truth
 
     def measure(self, outputs: Outputs, labels: np.ndarray) -> float:
         """Return the value of outputs (images, ...) beside labels (images, ...); ConfigError if it is no number."""

@@ -9,7 +9,7 @@
   ``combine(totals)``, which makes values (...) of sums over images (..., n). Both spare calls where the interval is
   estimated;
 * optionally ``check(labels, shape) -> labels``, which refuses labels that do not fit outputs of ``shape``, the axis of
-  images left out; ``bounds``, the least and the greatest value; ``unit``, ``"%"`` for shares; ``class_axis``, the axis
+  images left out; ``counted(labels, shape) -> ndarray of bool``, which labels are not left out; ``bounds``, the least and the greatest value; ``unit``, ``"%"`` for shares; ``class_axis``, the axis
   of classes of outputs without the axis of images, where outputs choose a class at each of many places (0 of (classes,
   height, width)): :func:`xbarsim.explain` then counts the places that agree with the float network, and whole images
   otherwise; None where outputs are no classes.
@@ -88,12 +88,17 @@ class MeanIou:
         _check_range(labels, shape[0], masked=labels == VOID if shape[0] <= VOID else np.zeros(1, bool))
         return labels.astype(np.int64)
 
+    def counted(self, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Tell which labels (...) of outputs (classes, ...) are classes, shape (...)."""
+        found: np.ndarray = (labels >= 0) & (labels < shape[0])
+        return found
+
     def sums(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Count intersections, then unions, for outputs (images, classes, ...), shape (images, 2 * classes)."""
         classes = outputs.shape[1]
         found = np.empty((len(outputs), 2 * classes))
         for row, (image, truth) in zip(found, zip(outputs, labels)):
-            counts = (truth >= 0) & (truth < classes)
+            counts = self.counted(truth, image.shape)
             chosen, wanted = image.argmax(axis=0)[counts], truth[counts]
             both = np.bincount(wanted[wanted == chosen], minlength=classes)
             row[:classes] = both
@@ -128,11 +133,16 @@ class Perplexity:
         _check_range(labels, shape[-1], masked=np.zeros(1, bool))
         return labels.astype(np.int64)
 
+    def counted(self, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Tell which labels (...) are tokens, shape (...)."""
+        found: np.ndarray = labels >= 0
+        return found
+
     def sums(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Sum the cross entropy and count tokens for outputs (images, tokens, vocabulary), shape (images, 2)."""
         found = np.empty((len(outputs), 2))
         for row, (image, truth) in zip(found, zip(outputs, labels)):
-            counts = truth >= 0
+            counts = self.counted(truth, image.shape)
             wanted = truth[counts]
             values = np.asarray(image, np.float64)[counts]
             row[:] = _sum_entropy(values, wanted), len(wanted)
@@ -163,9 +173,14 @@ class RootMeanSquare:
             raise ShapeError("labels: hold infinite values; NaN marks what should be left out")
         return labels.astype(np.float64)
 
+    def counted(self, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Tell which labels (...) are numbers, shape (...)."""
+        found: np.ndarray = ~np.isnan(labels)
+        return found
+
     def sums(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Sum squares and count outputs (images, ...), shape (images, 2)."""
-        counts = ~np.isnan(labels)
+        counts = self.counted(labels, outputs.shape[1:])
         squares = np.where(counts, outputs - labels, 0.0) ** 2
         axes = tuple(range(1, labels.ndim))
         return np.stack([squares.sum(axis=axes), counts.sum(axis=axes)], axis=1).astype(np.float64)
