@@ -33,7 +33,10 @@ TYPES: Mapping[str, Any] = {
     },
 }  # fmt: skip
 _TOLERANCE, _HALF = 1e-3, 2e-2
-"""Largest difference relative to the largest result: of float32; of float16, which the network computes in float32."""
+"""Largest difference relative to the largest result: of float32; of float16 and bfloat16, which the network computes in
+float32."""
+_HALVES = (10, 16)
+"""Element types float16 and bfloat16."""
 _SHIFT, _TRIALS = 1e-5, 6
 """Relative change that stands for another order of sums, a hundred times what sums really differ by, and how often it
 is tried: a value that ONNX Runtime rounds the other way moves in one trial of two, in none of six with 1.6 %."""
@@ -43,7 +46,18 @@ _BLOCK = 1 << 18
 """Numbers that are compared at a time."""
 
 
-def check_network(network: Network, path: Path, inputs: GraphInputs, outputs: Sequence[str]) -> None:
+def find_tolerance(model: Any) -> float:
+    """Return by how much results of an ``onnx.ModelProto`` may differ, relative to the largest."""
+    graph = model.graph
+    kinds = {each.data_type for each in graph.initializer}
+    kinds |= {each.type.tensor_type.elem_type for each in (*graph.input, *graph.value_info, *graph.output)}
+    kinds |= {each.i for node in graph.node if node.op_type == "Cast" for each in node.attribute if each.name == "to"}
+    return _TOLERANCE if kinds.isdisjoint(_HALVES) else _HALF
+
+
+def check_network(
+    network: Network, path: Path, inputs: GraphInputs, outputs: Sequence[str], tolerance: float = _TOLERANCE
+) -> None:
     """Compare a network with its file.
 
     Parameters
@@ -56,6 +70,8 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, outputs: Se
         What the file takes.
     outputs : sequence of str
         The file's outputs that the network computes.
+    tolerance : float
+        Difference that is allowed, relative to the largest result, of :func:`find_tolerance`.
 
     Raises
     ------
@@ -63,7 +79,7 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, outputs: Se
         If results differ.
     """
     rng = stream(0, "network.onnx_check")
-    count, kinds = inputs.times, {}
+    count, allowed = inputs.times, tolerance
     try:
         session = start_session(str(path), keeps_memory=False)
         kinds = {entry.name: entry.type for entry in session.get_inputs()}
@@ -82,7 +98,6 @@ def check_network(network: Network, path: Path, inputs: GraphInputs, outputs: Se
     ends = np.cumsum([value.shape[1] for value in expected])[:-1]
     differences = list(map(_compare, np.split(found, ends, axis=1), expected))
     difference = max(differences)
-    allowed = _HALF if "tensor(float16)" in kinds.values() else _TOLERANCE
     if allowed < difference < math.inf:
         allowed += 2 * _measure_rounding(network, x, moves.reshape(x.shape), found, ends, rng)
     if difference > allowed:

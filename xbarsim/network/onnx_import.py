@@ -19,6 +19,7 @@ import numpy as np
 from xbarsim.errors import ConfigError, show_value
 from xbarsim.names import is_place
 from xbarsim.network.graph import Network
+from xbarsim.network.onnx_check import check_network, find_tolerance
 from xbarsim.network.onnx_reader import GraphReader
 from xbarsim.network.onnx_writers import WEIGHT_BITS
 
@@ -149,15 +150,14 @@ def import_model(
     try:
         with np.errstate(all="ignore"):  # values that are not finite are refused by the network
             notes = {item.key: item.value for item in model.metadata_props}
+            tolerance = find_tolerance(model)
             reader = GraphReader(model, name, input_shape, outputs)
             del model
             network = _narrow_weights(reader.read(), notes)
             inputs, names = reader.inputs, reader.outputs
             del reader  # the file and its constants go before ONNX Runtime reads them again
             if check is not None:
-                from xbarsim.network.onnx_check import check_network
-
-                check_network(network, check, inputs, names)
+                check_network(network, check, inputs, names, tolerance)
             return network
     except ConfigError as error:
         text = str(error)
