@@ -9,10 +9,11 @@
   ``combine(totals)``, which makes values (...) of sums over images (..., n). Both spare calls where the interval is
   estimated;
 * optionally ``check(labels, shape) -> labels``, which refuses labels that do not fit outputs of ``shape``, the axis of
-  images left out; ``counted(labels, shape) -> ndarray of bool``, which labels are not left out; ``bounds``, the least and the greatest value; ``unit``, ``"%"`` for shares; ``class_axis``, the axis
-  of classes of outputs without the axis of images, where outputs choose a class at each of many places (0 of (classes,
-  height, width)): :func:`xbarsim.explain` then counts the places that agree with the float network, and whole images
-  otherwise; None where outputs are no classes.
+  images left out; ``counted(labels, shape) -> ndarray of bool``, which labels are not left out; ``bounds``, the least
+  and the greatest value; ``unit``, ``"%"`` for shares; ``class_axis``, the axis of classes of outputs without the axis
+  of images, where outputs choose a class at each of many places (0 of (classes, height, width)):
+  :func:`xbarsim.explain` then counts the places that agree with the float network, and whole images otherwise; None
+  where outputs are no classes.
 """
 
 from __future__ import annotations
