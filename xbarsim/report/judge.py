@@ -18,7 +18,7 @@ import numpy as np
 
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.interval import spread_share, widen_interval
-from xbarsim.report.outputs import METRICS
+from xbarsim.report.outputs import METRICS, require_labels
 from xbarsim.report.result import MetricResult
 from xbarsim.rng import stream
 
@@ -114,12 +114,8 @@ class Judge:
                 f"load_network(outputs=...) or --outputs, or give a function (outputs, labels) of all"
             )
         truth = check(given, shape)
-        counted = getattr(self.metric, "counted", None)
-        if counted is not None and not part and not counted(truth, shape).any():
-            raise ShapeError(
-                f"labels: all are marked as left out, so that metric {self.name} has nothing to judge; "
-                "pass the true labels"
-            )
+        if not part:
+            require_labels(self.metric, self.name, truth, shape)
         return truth
 
     def measure(self, outputs: Outputs, labels: np.ndarray) -> float:

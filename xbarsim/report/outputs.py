@@ -193,6 +193,32 @@ class RootMeanSquare:
         return value
 
 
+def require_labels(metric: Any, name: str, labels: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse labels (images, ...) that are all left out.
+
+    Parameters
+    ----------
+    metric : object
+        One of a class of :data:`METRICS`.
+    name : str
+        Its name.
+    labels : ndarray, (images, ...)
+        As its ``check`` returned them.
+    shape : tuple of int
+        Shape of the outputs for one image.
+
+    Raises
+    ------
+    ShapeError
+        If the metric says which labels count, and none does.
+    """
+    counted = getattr(metric, "counted", None)
+    if counted is not None and not counted(labels, shape).any():
+        raise ShapeError(
+            f"labels: all are marked as left out, so that metric {name} has nothing to judge; pass the true labels"
+        )
+
+
 def _sum_entropy(values: np.ndarray, wanted: np.ndarray) -> float:
     """Return the sum of -ln p of the wanted columns of logits or probabilities (tokens, vocabulary)."""
     chosen = np.take_along_axis(values, wanted[:, None], axis=1)[:, 0]
