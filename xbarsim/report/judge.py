@@ -114,9 +114,7 @@ class Judge:
                 f"load_network(outputs=...) or --outputs, or give a function (outputs, labels) of all"
             )
         truth = check(given, shape)
-        if not part:
-            require_labels(self.metric, self.name, truth, shape)
-        return truth
+        return truth if part else require_labels(self.metric, self.name, truth, shape)
 
     def measure(self, outputs: Outputs, labels: np.ndarray) -> float:
         """Return the value of outputs (images, ...) beside labels (images, ...); ConfigError if it is no number."""

@@ -193,8 +193,8 @@ class RootMeanSquare:
         return value
 
 
-def require_labels(metric: Any, name: str, labels: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Refuse labels (images, ...) that are all left out.
+def require_labels(metric: Any, name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return labels (images, ...), of which one at least is not left out.
 
     Parameters
     ----------
@@ -207,6 +207,11 @@ def require_labels(metric: Any, name: str, labels: np.ndarray, shape: tuple[int,
     shape : tuple of int
         Shape of the outputs for one image.
 
+    Returns
+    -------
+    ndarray, (images, ...)
+        The labels.
+
     Raises
     ------
     ShapeError
@@ -217,6 +222,7 @@ def require_labels(metric: Any, name: str, labels: np.ndarray, shape: tuple[int,
         raise ShapeError(
             f"labels: all are marked as left out, so that metric {name} has nothing to judge; pass the true labels"
         )
+    return labels
 
 
 def _sum_entropy(values: np.ndarray, wanted: np.ndarray) -> float:
