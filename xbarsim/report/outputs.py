@@ -135,7 +135,7 @@ class Perplexity:
         return labels.astype(np.int64)
 
     def counted(self, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Tell which labels (...) are tokens, shape (...)."""
+        """Tell which labels (images, tokens) are tokens, shape (images, tokens)."""
         found: np.ndarray = labels >= 0
         return found
 
@@ -175,7 +175,7 @@ class RootMeanSquare:
         return labels.astype(np.float64)
 
     def counted(self, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """Tell which labels (...) are numbers, shape (...)."""
+        """Tell which labels (images, ...) are numbers, shape (images, ...)."""
         found: np.ndarray = ~np.isnan(labels)
         return found
 
