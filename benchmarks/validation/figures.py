@@ -37,7 +37,7 @@ class Figure:
 
 def write_table(figures: Iterable[Figure]) -> str:
     """Write figures as a Markdown table."""
-    lines = ["| figure | published | ours | ours / published | verdict | note |", "|---|---|---|---|---|---|"]
+    lines = ["| figure | published | xbarsim | ratio | verdict | note |", "|---|---|---|---|---|---|"]
     for figure in figures:
         numbers = f"{figure.published:.5g} | {figure.ours:.5g} | {figure.ratio:.4f}"
         lines.append(f"| {figure.what} | {numbers} | {figure.verdict} | {figure.why} |")

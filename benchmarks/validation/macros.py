@@ -253,7 +253,7 @@ def write_macro(macro: Macro, points: list[Point]) -> str:
         lines.append(f"| {sweep} | {len(own)} | {given} | {row} |")
     short = [p for p in points if sum(other.sweep == p.sweep for other in points) <= LONGEST]
     if short:
-        lines += ["", "| figure | at | published | ours | error |", "|---|---|---|---|---|"]
+        lines += ["", "| figure | at | published | xbarsim | error |", "|---|---|---|---|---|"]
         for p in short:
             error = "input" if p.is_input else f"{100 * p.error:+.1f} %"
             lines.append(f"| {p.sweep} | {p.at} | {p.published:.4g} | {p.ours:.4g} | {error} |")
@@ -269,10 +269,10 @@ def write_section() -> tuple[str, bool]:
     head = (
         "The files of `benchmarks/validation/data` describe published macros. Each one computes a layer that fills its "
         "arrays. The figures are those of the papers, as CiMLoop and ZigZag-IMC transcribe them. A point is an *input* "
-        "if the file contains its value; all others are predicted. RAELLA (ISCA 2023) is missing: what could be read "
-        "of its paper and of its public models (CiMLoop; AccelForge 1.0.467, `raella_isca_2023`) compares whole "
-        "networks with other accelerators, and speculation with none within the model, and gives no figure of a macro. "
-        "A ratio of two models would validate neither.\n"
+        "if the file contains its value; all others are predicted. RAELLA (ISCA 2023) is not included. The parts of "
+        "its paper that were accessible, and its public models (CiMLoop; AccelForge 1.0.467, `raella_isca_2023`), give "
+        "no figures of a macro: they compare whole networks with other accelerators, and speculation with none within "
+        "the model. A ratio of two models would validate neither.\n"
     )  # fmt: skip
     parts, kept = [head], True
     for macro in MACROS:

@@ -50,7 +50,7 @@ def collect() -> list[Figure]:
                 )
             )  # fmt: skip
     area = hardware.crossbar.cols * rate_component("adc", hardware).area_m2 + rate_component("array", hardware).area_m2
-    why = "published total quoted from memory, not checked against the paper; ours is the sum of published parts"
+    why = "published total quoted from memory, not checked against the paper; xbarsim adds up the published parts"
     found.append(Figure(what="macro [um2]", published=3200, ours=area * 1e12, within=None, why=why))
     return found
 

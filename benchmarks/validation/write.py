@@ -15,10 +15,10 @@ from macros import TITLE, write_section
 SOURCES = ("isaac", "puma", "neurram", "sram", "converters", "counts")
 HEAD = """# Validation
 
-Published figures compared with results of xbarsim. The verdicts are: *met*, the deviation is within the limit that
-the file claims (2 %, or none for exact counts); *missed*, it is larger, and the note gives the reason; *lead*, the
-figure is shown but no agreement is claimed. The page is written by `python benchmarks/validation/write.py`, from one
-file for each source in that folder.
+Published figures compared with results of xbarsim. The verdicts are: *met*, the deviation is within the limit of
+the source (2 %; exact counts allow none); *missed*, it is larger, and the note gives the reason; *lead*, the figure is
+shown, but no agreement is claimed. *Ratio* is the result of xbarsim over the published figure. The page is written by
+`python benchmarks/validation/write.py`, from one file for each source in that folder.
 """
 TAIL = """## Designs that do not ship
 

@@ -67,12 +67,12 @@ _BOUND_NOTE = (
 _LAYER_NOTE = (
     "Busy time is how long the arrays of a layer, or the unit of an operation, work during one inference; layers "
     "overlap, so that busy times do not add up to the delay. Input and output are the transfers to and from the chip. "
-    "The row named chip is what no layer owns: I/O, unused arrays and tiles, and what leaks there."
+    "The row named chip contains what belongs to no layer: I/O, unused arrays and tiles, and their leakage."
 )
 _SHARE_NOTE = (
     "The error share of a layer is an estimate from its ratio of signal to error (SNR): its ratio of error to signal "
-    "over the sum of all layers, as if errors were independent and passed on like signals. Answers may depend more on "
-    "some layers than on others; xbarsim explain measures what each layer costs in points."
+    "over the sum of all layers, as if errors were independent and propagated like signals. Predictions may depend "
+    "more on some layers than on others; xbarsim explain measures the loss due to each layer in points."
 )
 _FREE_NOTE = (
     "These actions are part of no energy above, since no component of the hardware file has a price for them. Give "

@@ -56,7 +56,7 @@ _NOTES = {
     "heat": "The two parameters that move the metrics most; mean over everything else.",
     "front": "Every point; the marked ones are beaten by no other in both directions.",
     "sensitivity": "How much of a metric's variance each parameter's mean effect explains, and between which values it "
-    "moves the mean. What is missing to 100 % is interaction between parameters and noise.",
+    "moves the mean. The rest to 100 % is due to interactions between parameters, and to noise.",
 }
 
 
@@ -172,7 +172,7 @@ def render_sweep(stored: Stored, table: pd.DataFrame, factors: list[Factor], dra
     answer = answer_question(document, values)
     if answer is not None:
         sections += [lay_out_heading("Answer"), lay_out_text(answer[1])]
-    for title, prefix in (("What moves it", "sensitivity"), ("Along the parameters", "lines"),
+    for title, prefix in (("Sensitivity", "sensitivity"), ("Along the parameters", "lines"),
                           ("Two parameters together", "heat"), ("What it costs", "front")):  # fmt: skip
         found = [lay_out_figure(drawings, name) for name in drawings if name.startswith(prefix)]
         sections += [lay_out_heading(title), *found] if found else []
