@@ -7,12 +7,13 @@ STAMPS := $(VENV)/stamps
 SPREAD := -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test test-all test-wheel lint bench data docs dist clean
+.PHONY: help demo install test test-all test-wheel test-lowest lint bench data docs dist clean
 
 help:
 	@echo "make demo   install the package in .venv and run its main job on the embedded network and images"
 	@echo "make test   install what the tests need and run them (install: without running; test-all: the slow ones too)"
 	@echo "make test-wheel  twelve tasks of users, from a wheel in an empty environment (.venv-wheel)"
+	@echo "make test-lowest  the tests with the oldest libraries that are allowed (.venv-lowest); needs Python 3.10"
 	@echo "make lint   ruff, mypy and the import rules"
 	@echo "make bench  every speed benchmark; each prints a table"
 	@echo "make data   say where networks and images come from that do not ship, and which are there"
@@ -54,13 +55,20 @@ test-wheel: dist $(STAMPS)/test
 	wheel=$$(ls dist/*.whl) && $(BIN)/python -m pip --python .venv-wheel/bin/python install -q "$$wheel[onnx,torch,cluster]" jsonschema nbclient ipykernel
 	XBARSIM_TASK_PYTHON=$(CURDIR)/.venv-wheel/bin/python $(BIN)/python -m pytest -m slow tests/tasks
 
+# The oldest libraries have no wheels for newer interpreters. Kernels are compiled into a cache of their own.
+test-lowest:
+	test -x .venv-lowest/bin/python || $(or $(PYTHON),python3.10) -m venv .venv-lowest
+	.venv-lowest/bin/python packaging/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install -q --disable-pip-version-check -r .venv-lowest/lowest.txt
+	NUMBA_CACHE_DIR=$(CURDIR)/.venv-lowest/numba PYTHONPATH=$(CURDIR) .venv-lowest/bin/python -m pytest $(SPREAD) $(TESTS)
+
 docs: $(STAMPS)/docs
 	$(BIN)/python benchmarks/validation/key_pages.py
 	$(BIN)/python benchmarks/validation/result_page.py
 	$(BIN)/python -m sphinx -W -q -b html docs build/site
 
 clean:
-	rm -rf $(VENV) .venv-wheel build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-wheel .venv-lowest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The newest interpreter that is 3.10 or newer. A Python without ensurepip borrows its own pip.
 $(BIN)/python:

@@ -128,10 +128,14 @@ def test_reversed_channels_are_found_where_the_network_tells(seed):
     images = preset(draw_pixels(seed, 200))
     labels, low = draw_answers(seed, 0.4)
     outputs = draw_answers(seed, 0.9)[1]
-    found = judge(lambda: check_plausible(Facts(images=images, labels=labels, outputs=low, swap=lambda: outputs[:128])))
+    found = judge(
+        lambda: check_plausible(Facts(images=images, labels=labels, outputs=low, rerun=lambda x: outputs[:128]))
+    )
     assert "BGR in place of RGB" in found
-    assert judge(lambda: check_plausible(Facts(images=images, labels=labels, outputs=outputs, swap=lambda: low))) == ""
-    same = judge(lambda: check_plausible(Facts(images=images, labels=labels, outputs=low, swap=lambda: low[:128])))
+    assert (
+        judge(lambda: check_plausible(Facts(images=images, labels=labels, outputs=outputs, rerun=lambda x: low))) == ""
+    )
+    same = judge(lambda: check_plausible(Facts(images=images, labels=labels, outputs=low, rerun=lambda x: low[:128])))
     assert "BGR" not in same
 
 

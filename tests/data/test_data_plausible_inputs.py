@@ -1,7 +1,9 @@
 """Inputs that were written without looking at the detectors: at least 95 of 100 wrong ones are found, no right one."""
 
+import plausible_second
 import pytest
 from plausible_inputs import PLAUSIBLE_INPUTS, RIGHT_KEYS, SHIPPED, WRONG_KEYS, find_answer
+from plausible_second import SECOND_INPUTS
 
 CHEAP = {*WRONG_KEYS, *RIGHT_KEYS, *(f"hardware {name}" for name in SHIPPED)}
 
@@ -25,4 +27,26 @@ def test_wrong_inputs_are_found_and_right_ones_are_not_doubted(is_wrong):
     cases = [case for case in PLAUSIBLE_INPUTS if case.kind not in CHEAP and case.is_wrong is is_wrong]
     answers = {(case.kind, case.seed): find_answer(case) for case in cases}
     judged = [each for each, answer in answers.items() if bool(answer) is not is_wrong]
+    assert len(judged) <= (5 if is_wrong else 0), judged
+
+
+def test_the_second_set_has_more_than_eighty_of_each():
+    assert [sum(case.is_wrong is wrong for case in SECOND_INPUTS) for wrong in (True, False)] == [129, 88]
+
+
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_units_of_more_keys_are_judged_right(is_wrong):
+    kinds = plausible_second.WRONG_KEYS if is_wrong else plausible_second.RIGHT_KEYS
+    answers = {case.kind: find_answer(case) for case in SECOND_INPUTS if case.kind in kinds}
+    assert len(answers) == len(kinds) > 30
+    assert [kind for kind, answer in answers.items() if bool(answer) is not is_wrong] == []
+    assert all(len(answer) <= 420 and "\n" not in answer for answer in answers.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_the_rest_of_the_second_set_is_judged_right(is_wrong):
+    kinds = {*plausible_second.WRONG_KEYS, *plausible_second.RIGHT_KEYS}
+    cases = [case for case in SECOND_INPUTS if case.kind not in kinds and case.is_wrong is is_wrong]
+    judged = [(case.kind, case.seed) for case in cases if bool(find_answer(case)) is not is_wrong]
     assert len(judged) <= (5 if is_wrong else 0), judged

@@ -196,7 +196,7 @@ def test_each_machine_appends_to_a_log_of_its_own(tmp_path, monkeypatch, undistu
     assert run_sweep(make_plan(), tmp_path, backend=cheap_backend()).computed == 0
 
 
-@pytest.mark.parametrize("call", ["write", "fsync", "link"])
+@pytest.mark.parametrize("call", ["write", "fsync", "link", "unlink"])
 def test_a_process_killed_while_it_makes_its_log_leaves_none_behind(call, tmp_path):
     plan = make_plan(axes={"adc.bits": [5]})
     child = os.fork()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,8 +30,6 @@ from xbarsim.timing import plan_pipeline
 Layers = Mapping[str, Mapping[str, Any]]
 Progress = Callable[[str, int, int], None]
 
-CHECKED_IMAGES = 128
-"""Images that are run with reversed channels where accuracy is low."""
 WATCHED_IMAGES = 512
 """First images of a stream, whose labels are compared with the float network's answers."""
 CALIBRATION_IMAGES = 64
@@ -204,11 +201,12 @@ def check_answers(job: Job, images: np.ndarray, labels: np.ndarray, outputs: np.
     threads : int or None
         Threads.
     """
-    runner, some = find_executor(job.executor), images[:CHECKED_IMAGES]
-    swap = None
-    if images.ndim == 4 and images.shape[1] == 3:
-        swap = functools.partial(runner.run, job.network, some[:, ::-1], FloatRun(threads=threads))
-    check_plausible(Facts(images=images, labels=labels, outputs=outputs, swap=swap))
+    runner = find_executor(job.executor)
+
+    def rerun(turned: np.ndarray) -> np.ndarray:
+        return runner.run(job.network, turned, FloatRun(threads=threads))
+
+    check_plausible(Facts(images=images, labels=labels, outputs=outputs, rerun=rerun))
 
 
 class AnswerWatch:

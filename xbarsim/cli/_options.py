@@ -114,14 +114,14 @@ ReportFolder = Annotated[
 ]
 
 
-def load_plugins(specs: list[str]) -> list[str]:
+def load_plugins(specs: Any) -> list[str]:  # a list; typer 0.16 takes list[str] for a class, which fails on Python 3.10
     """Import what ``--plugin`` names, before the command itself begins; ConfigError where that fails."""
     if specs:
         from xbarsim.plugin import load_plugin
 
         for spec in specs:
             load_plugin(spec)
-    return specs
+    return list(specs)
 
 
 Plugin = Annotated[

@@ -161,17 +161,17 @@ def factor_matrix(incidence: csc_matrix, siemens: Array, leak: float = 0.0) -> S
     SuperLU
         Its ``solve`` turns injected currents [A] into voltages [V].
     """
-    from scipy.sparse import csc_matrix, diags_array
+    from scipy.sparse import csc_matrix, diags  # diags_array is newer than SciPy 1.11
     from scipy.sparse.linalg import splu
 
-    matrix = csc_matrix(incidence.T @ diags_array(siemens) @ incidence)
+    matrix = csc_matrix(incidence.T @ diags(siemens) @ incidence)
     if leak:
-        matrix = csc_matrix(matrix + diags_array(leak * matrix.diagonal()))
+        matrix = csc_matrix(matrix + diags(leak * matrix.diagonal()))
     options = {"SymmetricMode": True}
     try:
         return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
     except RuntimeError:  # exactly singular
-        matrix = csc_matrix(matrix + diags_array(LEAK * matrix.diagonal()))
+        matrix = csc_matrix(matrix + diags(LEAK * matrix.diagonal()))
         return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
 
 

@@ -19,6 +19,8 @@ from xbarsim.errors import ConfigError, PlausibilityWarning
 
 FEWEST = 4
 """Images that a comparison of sets needs."""
+CHECKED_IMAGES = 128
+"""Images that are tried in other orders."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,8 +41,8 @@ class Facts:
     """Class of each image, (images,) int64; None where labels are something else."""
     outputs: np.ndarray | None = None
     """Outputs of the float network, (images, classes)."""
-    swap: Callable[[], np.ndarray] | None = None
-    """Outputs of the float network for the images with their channels in reverse order; where there are three."""
+    rerun: Callable[[np.ndarray], np.ndarray] | None = None
+    """Images -> outputs of the float network."""
     hardware: Any = None
     """A Hardware record."""
     layers: Sequence[Any] | None = None
@@ -107,27 +109,44 @@ def find_doubts(facts: Facts) -> list[Finding]:
 
 def _pixel_range(facts: Any) -> Finding | None:
     x, mean, std = facts.pixels, float(np.max(facts.mean)), float(np.max(facts.std))
-    if not x.size or (x.dtype.kind in "iu" and x.dtype != np.uint8):
+    if not x.size:
         return None
     low, high = float(x.min()), float(x.max())
     is_scaled, shown = (0 < mean < 1 and std < 1), f"{low:.4g} to {high:.4g}"
     if x.dtype == np.uint8:
-        if mean > 2:
-            text = f"mean: {mean:.4g} is for pixels of 0..255, but uint8 pixels are divided by 255 first"
+        if max(mean, std) > 2:
+            name, value = ("mean", mean) if mean > 2 else ("std", std)
+            text = f"{name}: {value:.4g} is for pixels of 0..255, but uint8 pixels are divided by 255 first"
             return Finding(text=f"{text}; divide mean and std by 255", certain=True)
-        return None
-    if is_scaled and high > 20:
-        way = "store uint8 pixels, or divide by 255"
+        if high == 1:
+            way = "keep them as 0..255, or give floats of 0..1"
+            return Finding(text=f"images: uint8 values of {shown}, which are divided by 255 all the same; {way}")
+    elif is_scaled and high > 20:
+        way = "store uint8 pixels, or divide by " + ("65535" if x.dtype.kind in "iu" and high > 4095 else "255")
         return Finding(text=f"images: values of {shown}, but mean and std are for pixels of 0..1; {way}", certain=True)
-    if is_scaled and low < -0.2:
+    elif is_scaled and low < -0.2:
         way = "leave mean, std or the preset out if the images are normalised already"
         return Finding(text=f"images: values of {shown} before mean and std for pixels of 0..1; {way}")
-    if mean > 2 and high <= 1.001 and low >= 0:
+    elif mean > 2 and high <= 1.001 and low >= 0:
         return Finding(
             text=f"mean: {mean:.4g} is for pixels of 0..255, but the images hold {shown}; divide it by 255",
             certain=True,
         )
-    return None
+    elif is_scaled and 0 < high < 1.1 / 255:
+        return Finding(text=f"images: values of {shown}, for a mean and std of 0..1; divided by 255 twice?")
+    return _wide_pixels(facts, high) if is_scaled else None
+
+
+def _wide_pixels(facts: Any, high: float) -> Finding | None:
+    """Pixels of 0..1, of which even black or white pages have a deviation below 3 under the usual presets."""
+    x = facts.pixels.astype(np.float32) / np.float32(255 if facts.pixels.dtype == np.uint8 else 1)
+    size = float(np.sqrt(np.mean(np.square((x - facts.mean) / facts.std, dtype=np.float64))))
+    if size <= 3 or high > 255:
+        return None
+    return Finding(
+        text=f"std: normalised images have a root mean square of {size:.3g}, where 1 is usual; give the deviation, "
+        "not the variance, of pixels of 0..1"
+    )
 
 
 def _calibration_scale(facts: Any) -> Finding | None:
@@ -149,6 +168,13 @@ def _calibration_scale(facts: Any) -> Finding | None:
         return Finding(text=text, certain=True)
     if not 0.4 < ratio < 2.5:
         return Finding(text=text)
+    below = [float(np.quantile(x[:256], 0.05)) / spread for x, spread in zip((test, known), spreads, strict=True)]
+    least = [float(x.min()) for x in (test, known)]
+    if (least[0] >= 0 and below[1] < -0.3) or (least[1] >= 0 and below[0] < -0.3):
+        return Finding(
+            text=f"calibration: its values begin at {least[1]:.3g}, those of the test images at {least[0]:.3g}; "
+            "normalise both in the same way"
+        )
     means, deviation = (
         [float(np.mean(x, dtype=np.float64)) for x in (test, known)],
         float(np.std(test, dtype=np.float64)),
@@ -196,23 +222,57 @@ def _labels_from_one(facts: Any) -> Finding | None:
     return None
 
 
-def _reversed_channels(facts: Any) -> Finding | None:
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """Another order of the values of images, in which files or libraries may have given them."""
+
+    what: str
+    """What is told where it suits the labels better."""
+    channels: int | None = None
+    """Channels that images must have; None: any."""
+    apply: Callable[[np.ndarray], np.ndarray]
+    """Images, (images, channels, height, width) -> the same in the order of the network."""
+
+
+ARRANGEMENTS = (
+    Arrangement(what="with their channels reversed; they seem to be BGR in place of RGB", channels=3,
+                apply=lambda x: x[:, ::-1]),
+    Arrangement(what="with their first two channels exchanged; check their order", channels=3,
+                apply=lambda x: x[:, [1, 0, 2]]),
+    Arrangement(what="with their last two channels exchanged; check their order", channels=3,
+                apply=lambda x: x[:, [0, 2, 1]]),
+    Arrangement(what="with their channels moved on by one; check their order", channels=3,
+                apply=lambda x: x[:, [1, 2, 0]]),
+    Arrangement(what="with their channels moved back by one; check their order", channels=3,
+                apply=lambda x: x[:, [2, 0, 1]]),
+    Arrangement(what="upside down; reverse their rows", apply=lambda x: x[:, :, ::-1]),
+    Arrangement(what="with rows and columns exchanged; swap their last two axes", apply=lambda x: x.swapaxes(2, 3)),
+)  # fmt: skip
+"""What is tried where few images are classified as labelled."""
+
+
+def _other_order(facts: Any) -> Finding | None:
+    """The order in which most images are classified as labelled, if it is another than that given."""
     labels, outputs, images = facts.labels, facts.outputs, facts.images
-    if outputs.ndim != 2 or images.ndim != 4 or images.shape[1] != 3 or len(labels) < 32:
+    if outputs.ndim != 2 or images.ndim != 4 or len(labels) < 32:
         return None
-    own = outputs.argmax(axis=1) == labels
-    if own.mean() > 0.85:
+    right = outputs.argmax(axis=1) == labels
+    if right.mean() > 0.85:
         return None
-    other = facts.swap().argmax(axis=1)
-    own = own[: len(other)]
-    swapped = other == labels[: len(other)]
-    gained, lost = int(np.sum(swapped & ~own)), int(np.sum(own & ~swapped))
-    if gained - lost > 4 * np.sqrt(gained + lost + 1):
-        return Finding(
-            text=f"images: {100 * own.mean():.1f} % of them are classified as labelled, and "
-            f"{100 * swapped.mean():.1f} % with their channels reversed; they seem to be BGR in place of RGB"
-        )
-    return None
+    some, gains = images[:CHECKED_IMAGES], []
+    for each in ARRANGEMENTS:
+        if each.channels not in (None, images.shape[1]) or (turned := each.apply(some)).shape != some.shape:
+            continue
+        other = facts.rerun(np.ascontiguousarray(turned)).argmax(axis=1) == labels[: len(some)]
+        gained, lost = int(np.sum(other & ~right[: len(some)])), int(np.sum(right[: len(some)] & ~other))
+        if gained - lost > 4 * np.sqrt(gained + lost + 1):
+            gains.append((gained - lost, f"{100 * other.mean():.1f} % {each.what}"))
+    if not gains:
+        return None
+    return Finding(
+        text=f"images: {100 * right.mean():.1f} % of them are classified as labelled, and "
+        + max(gains, key=lambda each: each[0])[1]
+    )
 
 
 def _near_chance(facts: Any) -> Finding | None:
@@ -232,7 +292,7 @@ def _near_chance(facts: Any) -> Finding | None:
 
 def _conductance_unit(facts: Any) -> Finding | None:
     g_on = float(facts.hardware.device.g_on_siemens)
-    if g_on <= 0.1:
+    if g_on <= 0.03:
         return None
     text = f"device.g_on_siemens: {g_on:.4g} S is the conductance of a wire; {g_on:.4g} uS is written {g_on * 1e-6:.4g}"
     return Finding(text=text, certain=g_on > 10)
@@ -301,7 +361,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(name="scale of calibration images", needs=("images", "calibration"), look=_calibration_scale),
     Detector(name="calibration reversed in brightness", needs=("images", "calibration"), look=_reversed_brightness),
     Detector(name="labels off by one", needs=("labels", "outputs"), look=_labels_from_one),
-    Detector(name="channels reversed", needs=("images", "labels", "outputs", "swap"), look=_reversed_channels),
+    Detector(name="order of channels and rows", needs=("images", "labels", "outputs", "rerun"), look=_other_order),
     Detector(name="accuracy near chance", needs=("labels", "outputs"), look=_near_chance),
     Detector(name="unit of conductances", needs=("hardware",), look=_conductance_unit),
     Detector(name="unit of times", needs=("hardware",), look=_time_unit),

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, PlausibilityWarning
 from xbarsim.names import suggest
 from xbarsim.report.judge import Judge, choose_judge, count_chips, pick, rate_chips
 from xbarsim.report.metric import REPORT_METRICS, Metric, read_path
@@ -93,6 +94,44 @@ def bound_metric(name: str) -> tuple[float, float]:
     if name.startswith("accuracy."):
         return (-1.0, 1.0) if part == "degradation" else (0.0, 1.0)
     return (0.0, math.inf) if name.startswith("cost.") else (-math.inf, math.inf)
+
+
+DOUBTED_LIMITS = {
+    "cost.area_m2": (1.0, "mm2", 1e-6), "cost.core_area_m2": (1.0, "mm2", 1e-6), "cost.energy_joule": (1.0, "uJ", 1e-6),
+    "cost.delay_s": (100.0, "us", 1e-6), "cost.power_watt": (1e5, "mW", 1e-3),
+}  # fmt: skip
+"""Metric -> largest limit that is not doubted, and the unit in which it was probably meant, with its size."""
+
+
+def check_limit(name: str, limit: float, origin: str = "") -> None:
+    """Refuse a limit that no value of a metric can reach, and warn of one that is probably in another unit.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric.
+    limit : float
+        Least or largest value asked for.
+    origin : str
+        What the message begins with: key or condition.
+
+    Raises
+    ------
+    ConfigError
+        If the metric ends before the limit.
+    """
+    low, high = bound_metric(name)
+    if not low <= limit <= high:
+        way = f"; {limit:g} % is written {limit / 100:g}" if 1 < limit <= 100 and high == 1 else ""
+        raise ConfigError(f"{origin}: {name} lies between {low:g} and {high:g}{way}")
+    text = ""
+    if limit == high and name.partition(".")[2] == "degradation":
+        text = f"every loss meets a limit of {limit:g}; 1 % is written 0.01"
+    most, unit, size = DOUBTED_LIMITS.get(name, (math.inf, "", 1.0))
+    if limit > most:
+        text = f"a limit of {limit:g} for {name}; {limit:g} {unit} is written {limit * size:g}"
+    if text:
+        warnings.warn(f"{origin}: {text}", PlausibilityWarning, stacklevel=3)
 
 
 def measure_outputs(name: str, outputs: np.ndarray | Mapping[str, np.ndarray], labels: np.ndarray) -> float | None:

@@ -14,6 +14,7 @@ from xbarsim.config.record import Record
 from xbarsim.errors import ConfigError
 from xbarsim.limits import LIMITS
 from xbarsim.names import is_place, suggest, suggest_or_list
+from xbarsim.report.catalogue import check_limit
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
 from xbarsim.search.sampler import SAMPLERS, check_settings
@@ -307,6 +308,10 @@ def make_search(content: dict[str, Any], origin: str = "") -> Search:
             known = [*(name for name, record in REPORT_METRICS.items() if record.is_searched), *METRICS]
             if metric not in known:
                 raise ConfigError(f"{section}.{metric}: unknown metric{suggest(metric, known)}{where}")
+    for metric, bound in search.constraints.items():
+        for limit in (bound.min, bound.max):
+            if limit is not None:
+                check_limit(metric, limit, f"constraints.{metric}")
     _check_method(search, where)
     if search.needs_images and search.data is None:
         raise ConfigError(f"data: missing; accuracy and metrics of outputs need test images, such as digits{where}")

@@ -97,6 +97,8 @@ def make_file(path: Path, content: bytes) -> bool:
         If it cannot be written; there is no such file then.
     """
     beside = name_beside(path)
+    if path.exists():
+        return False
     try:
         _write_new(beside, content, os.O_TRUNC)
         try:

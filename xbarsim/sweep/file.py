@@ -14,7 +14,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.limits import LIMITS
 from xbarsim.names import is_place, suggest
 from xbarsim.network.executor import EXECUTORS
-from xbarsim.report.catalogue import COMPARED, find_metric, find_output_metrics, list_metrics
+from xbarsim.report.catalogue import COMPARED, check_limit, find_metric, find_output_metrics, list_metrics
 from xbarsim.report.judge import USUAL_METRIC
 from xbarsim.report.metric import REPORT_METRICS
 from xbarsim.report.outputs import METRICS
@@ -233,7 +233,10 @@ def _check_question(sweep: Sweep, where: str) -> None:
     if sweep.question is None:
         return
     way, goal = sweep.question
-    limits = [("where", parse_condition(text, where).metric) for text in sweep.where]
+    conditions = [parse_condition(text, where) for text in sweep.where]
+    for each in conditions:
+        check_limit(each.metric, each.limit, f"where: {each.text}")
+    limits = [("where", each.metric) for each in conditions]
     for key, name in [(way, name_metric(goal, way, where)), *limits]:
         if find_metric(name).needs != "cost" and sweep.data is None:
             raise ConfigError(f"{key}: {name} needs images; give them under data, for example digits{where}")

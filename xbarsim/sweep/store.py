@@ -196,7 +196,7 @@ def _open_log(folder: Path) -> Log:
     machine = identify_machine()
     path = folder / LOG
     try:
-        if path.exists() or not make_file(path, encode_record({"machine": machine})):  # of two machines one makes it
+        if not make_file(path, encode_record({"machine": machine})):  # of two machines one makes it
             first = next(iter(read_records(path)[0]), {})
             path = path if first.get("machine") == machine else folder / f"points-{machine}.log"
     except OSError as error:
