@@ -19,6 +19,15 @@ SLOWEST = 0.6
 """Slowest eigenvalue of a pass, relative to its bound, that Chebyshev's steps are made for. Our choice: slower ones
 converge as well, and are rare."""
 
+ABOVE, BELOW = 1.05, 0.8
+"""The same where an array of equal cells has more: relative to its slowest eigenvalue, or to what this lacks of 1 where
+that is less. Measured: 22 passes for 256 x 256 random cells of 1 to 100 uS, 27 with 1.2 and 30 with 0.93 [-]."""
+ROUNDING = 1e-16
+"""Strays, relative to the conductance of all cells times the largest voltage, from which on no step goes beyond what
+lines come to. Measured: with Chebyshev's steps, rounding leaves 0.1e-16 to 0.5e-16 for equal cells [-]."""
+QUARTER = 0.25 * np.pi**2
+"""Square of the phase along a quarter of a wave [-]."""
+
 Floats = NDArray[np.float64]
 
 
@@ -120,19 +129,25 @@ def check_currents(
     ``found`` (3,) receives the largest difference, the largest sum of strays, and the largest current. ``factors``
     (2, 2, rows, cols), ``fields`` (3, rows * cols * DRIVES) and ``lines`` (3, cols * DRIVES) are scratch.
     """
-    left = SLOWEST * eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
-    share, weight = left / (2.0 - left), 1.0
+    most: float = eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
+    rows, cols = g.shape
+    mean = g.mean()
+    word, bit = mean * (ohms[0] * cols + 2.0 * ohms[2]) * cols, mean * (ohms[1] * rows + 2.0 * ohms[3]) * rows
+    even = word / (word + QUARTER) * bit / (bit + QUARTER)  # the slowest mode of equal cells
+    left = max(SLOWEST * most, min(ABOVE * even, 1.0 - BELOW * (1.0 - even), most))
+    share, weight, step, momentum = left / (2.0 - left), 1.0, 2.0 / (2.0 - left), 0.0
+    floor = max(8.0 * least, ROUNDING * g.sum() * np.abs(v).max())
     fields[0] = 0.0
     fields[1] = 0.0
     stray, flow = lines[2], lines[1]
-    now = 0
+    now, is_near = 0, False
     for n in range(limit):
-        if n > 0:
+        if n > 0 and not is_near:
             weight = 1.0 / (1.0 - 0.25 * share * share * (2.0 if n == 1 else weight))
+            step, momentum = weight * 2.0 / (2.0 - left), weight - 1.0
         relax_drives(
-            g, factors[0], factors[1], weight * 2.0 / (2.0 - left), weight - 1.0, v, fields[now], fields[1 - now],
-            fields[2], lines[0], flow, stray,
-        )  # fmt: skip
+            g, factors[0], factors[1], step, momentum, v, fields[now], fields[1 - now], fields[2], lines[0], flow, stray
+        )
         now = 1 - now
         found[:] = 0.0
         for m in range(DRIVES):
@@ -142,4 +157,6 @@ def check_currents(
             found[2] = max(found[2], abs(flow[k]))
         if found[1] <= max(enough * found[0], least):
             return n + 1
+        if found[1] <= floor:  # steps beyond would feed on rounding
+            is_near, step, momentum = True, 1.0, 0.0
     return 0
