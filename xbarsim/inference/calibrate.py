@@ -6,7 +6,9 @@ layer is run on calibration inputs with decreasing steps, starting from the one 
 compared with the exact integers. This includes the error of steps that coincide with the spacing of level sums, where
 IR drop makes many sums round in the same direction.
 
-Part of the calibration images is used. A step is never finer than one level step of current.
+Where slices, reads or columns have steps of their own, they are refined by the same error, beginning with equal steps
+and with those that suit their sums; the better result is taken. Part of the calibration images is used. A step is never
+finer than one level step of current.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from numpy.typing import NDArray
 from xbarsim.converter import needs_sums
 from xbarsim.inference.correction import correct_outputs
 from xbarsim.inference.machine import AdjustableMachine, Codes, Machine
+from xbarsim.inference.refine import refine_steps
+from xbarsim.network.graph import rule_of
+
+Floats = NDArray[np.float64]
 
 STEP_RATIO = 2**-0.25
 """Ratio of neighbouring steps; the square root of it in the second pass. Our choice: 19 % changes the error of
@@ -64,14 +70,31 @@ def _set_range(machine: AdjustableMachine, codes: Codes, exact: NDArray[np.int64
     images = _choose_images(len(codes), machine.plan.windows)
     part, truth = codes[images], exact[images]
 
-    def error_of(lsb: float) -> float:
-        candidate: Machine = held.with_lsb(lsb)
+    def difference_of(candidate: Machine) -> Floats:
         if candidate.plan.hardware.adc.output_correction:
             candidate = correct_outputs(candidate, part, truth, threads=threads)
-        difference = candidate.accumulate(part, threads=threads) * candidate.lsb - truth
-        return float(np.mean(np.square(difference)))
+        squares: Floats = np.square(candidate.accumulate(part, threads=threads) * candidate.lsb - truth)
+        return squares
 
-    return held.with_lsb(_find_step(held.adc_step, error_of))
+    def error_of(candidate: Machine) -> float:
+        return float(np.mean(difference_of(candidate)))
+
+    def errors_of(candidate: Machine) -> Floats:
+        squares = difference_of(candidate)
+        axis = rule_of(candidate.node).output_axis % squares.ndim
+        means: Floats = squares.mean(axis=tuple(each for each in range(squares.ndim) if each != axis))
+        return means
+
+    if adc.step_per == "layer":
+        return _with_best_step(held, error_of)
+    even = machine.calibrate(codes, is_even=True, threads=threads)
+    begun = [_with_best_step(each, error_of) for each in (held, even)]
+    return _with_best_step(min((refine_steps(each, errors_of) for each in begun), key=error_of), error_of)
+
+
+def _with_best_step(machine: AdjustableMachine, error_of: Callable[[Machine], float]) -> AdjustableMachine:
+    """Return a layer with the step of least error, up to the one that it has."""
+    return machine.with_lsb(_find_step(machine.adc_step, lambda lsb: error_of(machine.with_lsb(lsb))))
 
 
 def _choose_images(count: int, windows: int) -> slice:

@@ -7,7 +7,7 @@ driven word line count. Rows and columns that no round uses are left empty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -78,24 +78,28 @@ class EpitomeMachine:
         shape = (len(codes), *self.node.shape[1:], -1)
         return np.ascontiguousarray(result.reshape(shape).transpose(0, 3, 1, 2))
 
-    def calibrate(self, codes: Codes, *, threads: int = 1) -> EpitomeMachine:
+    def calibrate(self, codes: Codes, *, is_even: bool = False, threads: int = 1) -> EpitomeMachine:
         """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
         parts: Any = [(engine, lines, {}) for _, engine, lines in self._lines(codes)]
-        return replace(self, engines=tuple(share_range(parts, threads=threads)))
+        return self.with_engines(share_range(parts, is_even=is_even, threads=threads))
 
     def with_lsb(self, lsb: float) -> EpitomeMachine:
         """Return the layer with another ADC step [level units]."""
-        return replace(self, engines=tuple(engine.with_lsb(lsb) for engine in self.engines))
+        return self.with_engines([engine.with_lsb(lsb) for engine in self.engines])
+
+    def with_engines(self, engines: Sequence[Engine]) -> EpitomeMachine:
+        """Return the layer with other matrices, row block by row block."""
+        return replace(self, engines=tuple(engines))
 
     def leave_out(self) -> EpitomeMachine:
         """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out."""
-        return replace(self, engines=tuple(leave_out_errors(engine) for engine in self.engines))
+        return self.with_engines([leave_out_errors(engine) for engine in self.engines])
 
     def solve_reads(self) -> EpitomeMachine:
         """Return the layer with every read solved; see :meth:`AdjustableMachine.solve_reads`."""
         if self.plan.hardware.response != "exact":
             return self
-        return replace(self, engines=tuple(replace(each, solves=True) for each in self.engines))
+        return self.with_engines([replace(engine, solves=True) for engine in self.engines])
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each row block do on quantised inputs."""

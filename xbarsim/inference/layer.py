@@ -6,7 +6,7 @@ stripe is one matrix in the MVM engine, a *block* of the machine. All blocks hav
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +67,11 @@ class LayerMachine:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
         return float(np.mean([block.engine.programmed.mean_level for block in self.blocks]))
 
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Matrices of the blocks."""
+        return tuple(block.engine for block in self.blocks)
+
     def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1, is_raw: bool = False) -> Sums:
         """Multiply quantised inputs with the programmed weights; see :meth:`Machine.accumulate`."""
         first = first_image * self.plan.windows
@@ -88,27 +93,28 @@ class LayerMachine:
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def calibrate(self, codes: Codes, *, threads: int = 1) -> LayerMachine:
+    def calibrate(self, codes: Codes, *, is_even: bool = False, threads: int = 1) -> LayerMachine:
         """Return the layer with its ADC range set; see :meth:`AdjustableMachine.calibrate`."""
         parts = [(block.engine, args[0], window) for block, args, window in self._parts(codes)]
-        engines = share_range(parts, threads=threads)
-        return replace(self, blocks=tuple(replace(each, engine=new) for each, new in zip(self.blocks, engines)))
+        return self.with_engines(share_range(parts, is_even=is_even, threads=threads))
 
     def with_lsb(self, lsb: float) -> LayerMachine:
         """Return the layer with another ADC step [level units]."""
-        return replace(self, blocks=tuple(replace(each, engine=each.engine.with_lsb(lsb)) for each in self.blocks))
+        return self.with_engines([engine.with_lsb(lsb) for engine in self.engines])
+
+    def with_engines(self, engines: Sequence[Engine]) -> LayerMachine:
+        """Return the layer with other matrices, block by block."""
+        return replace(self, blocks=tuple(replace(each, engine=new) for each, new in zip(self.blocks, engines)))
 
     def leave_out(self) -> LayerMachine:
         """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out."""
-        return replace(self, blocks=tuple(replace(each, engine=leave_out_errors(each.engine)) for each in self.blocks))
+        return self.with_engines([leave_out_errors(engine) for engine in self.engines])
 
     def solve_reads(self) -> LayerMachine:
         """Return the layer with every read solved; see :meth:`AdjustableMachine.solve_reads`."""
         if self.plan.hardware.response != "exact":
             return self
-        return replace(
-            self, blocks=tuple(replace(each, engine=replace(each.engine, solves=True)) for each in self.blocks)
-        )
+        return self.with_engines([replace(engine, solves=True) for engine in self.engines])
 
     def survey(self, codes: Codes, *, threads: int = 1) -> list[Statistics]:
         """Return what the converters of each block do on quantised inputs; see :meth:`Machine.survey`."""

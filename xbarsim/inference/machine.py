@@ -7,6 +7,7 @@ corrects the results of one of the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -120,13 +121,15 @@ class Machine(Protocol):
 class AdjustableMachine(Machine, Protocol):
     """A machine whose ADC range can still be set; none of its results depends on an earlier one."""
 
-    def calibrate(self, codes: Codes, *, threads: int = 1) -> AdjustableMachine:
+    def calibrate(self, codes: Codes, *, is_even: bool = False, threads: int = 1) -> AdjustableMachine:
         """Return the layer with its ADC range set from the quantised inputs of calibration images.
 
         Parameters
         ----------
         codes : ndarray of int
             Quantised inputs, axes as in :meth:`accumulate`.
+        is_even : bool
+            Whether all reads have one step, but for that of a sign bit, whatever ``adc.step_per`` says.
         threads : int
             Threads within the engine.
 
@@ -138,6 +141,13 @@ class AdjustableMachine(Machine, Protocol):
 
     def with_lsb(self, lsb: float) -> AdjustableMachine:
         """Return the layer with another ADC step [level units]."""
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Its matrices, in the order of their outputs; those of an epitome, row block by row block."""
+
+    def with_engines(self, engines: Sequence[Engine]) -> AdjustableMachine:
+        """Return the layer with other matrices, in the order of ``engines``."""
 
     def leave_out(self) -> AdjustableMachine:
         """Return the layer without what ``adc.clips`` and ``adc.rounds`` leave out, its range set before."""

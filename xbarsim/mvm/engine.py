@@ -89,9 +89,10 @@ class Engine:
         placed = place_levels(self.hardware.adc, replace(adc, levels=None), sample)
         return replace(self, adc=placed, tables=self.bank.tabulate(placed))
 
-    def suit_steps(self, sums: NDArray[np.float64]) -> Engine:
-        """Return an engine whose steps of reads suit ``sums``, (streams, planes, samples) [level units]."""
-        return replace(self, steps=choose_steps(sums, self.hardware, self.streams, self.recipe, self.adc))
+    def suit_steps(self, sums: NDArray[np.float64], is_even: bool = False) -> Engine:
+        """Return an engine whose steps suit ``sums``, (streams, planes, samples) [level units], or even ones."""
+        per = "layer" if is_even else self.hardware.adc.step_per
+        return replace(self, steps=choose_steps(sums, self.hardware, self.streams, self.recipe, self.adc, per))
 
     def calibrate(self, codes: ArrayLike, *, threads: int | None = None, **window: Any) -> Engine:
         """Return an engine whose ADC range calibration inputs ask for: :func:`~xbarsim.mvm.ranges.find_range`.

@@ -58,7 +58,7 @@ def find_range(engine: Engine, codes: ArrayLike, *, threads: int | None = None, 
 
 
 def share_range(
-    parts: Sequence[tuple[Engine, ArrayLike, dict[str, Any]]], *, threads: int | None = None
+    parts: Sequence[tuple[Engine, ArrayLike, dict[str, Any]]], *, is_even: bool = False, threads: int | None = None
 ) -> list[Engine]:
     """Give the matrices of a layer one ADC range: the widest that any of them needs.
 
@@ -66,6 +66,8 @@ def share_range(
     ----------
     parts : sequence of (Engine, array_like of int, dict)
         Every matrix, its calibration inputs, and the keywords of :func:`find_range` that cut them into windows.
+    is_even : bool
+        Whether all reads have one step, but for that of a sign bit, whatever ``adc.step_per`` says.
     threads : int, optional
         Threads.
 
@@ -78,8 +80,8 @@ def share_range(
     chosen = [each for each in sums if each is not None]
     if chosen:
         joined = np.concatenate(chosen, axis=2)
-        parts = [(engine.suit_steps(joined), codes, window) for engine, codes, window in parts]
-        if parts[0][0].hardware.adc.step_per == "column":
+        parts = [(engine.suit_steps(joined, is_even), codes, window) for engine, codes, window in parts]
+        if parts[0][0].hardware.adc.step_per == "column" and not is_even:
             matrices = [MatrixSums(own, engine.outputs) for own, (engine, *_) in zip(chosen, parts)]
             first = parts[0][0]
             steps = choose_columns(matrices, first.steps, first.hardware, first.streams, first.adc)

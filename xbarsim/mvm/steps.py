@@ -7,7 +7,8 @@ The read of a sign bit has one of its own in any case where others hold several 
 
 The steps are chosen on calibration sums. With ``adc.full_scale: quantile`` the range of a group covers that share of
 its sums; otherwise its step has the least squared error of its sums, weighted as in shift-add. Neglected: errors of
-converters and noise, which affect all steps similarly. The step of the layer itself is chosen afterwards.
+converters and noise, which affect all steps similarly. The step of the layer itself is chosen afterwards; where it is
+that of least error in the output, the others are then changed by the same measure (:mod:`xbarsim.inference.refine`).
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ class Steps:
         planes = np.minimum(self.planes, room)
         columns = None if self.columns is None else np.minimum(self.columns, room)
         return Steps(streams=np.minimum(self.streams, room - planes.max()), planes=planes, columns=columns)
+
+    def widen(self) -> Steps:
+        """Return the places of the same steps for a step of the layer twice as large; none beyond the most."""
+        columns = None if self.columns is None else np.minimum(self.columns + 1, MOST_PLACES)
+        return Steps(streams=self.streams, planes=np.minimum(self.planes + 1, MOST_PLACES), columns=columns)
+
+    def by_column(self, outputs: int) -> Steps:
+        """Return the same steps as those of single columns of a matrix with so many outputs."""
+        columns = np.repeat(self.planes[:, np.newaxis], outputs, axis=1) if self.columns is None else self.columns
+        return Steps(streams=self.streams, planes=self.planes, columns=columns)
 
     @property
     def places(self) -> Ints:
@@ -133,7 +144,7 @@ def nominal_steps(hardware: Hardware, streams: Streams, planes: int) -> Steps:
     return Steps(streams=places, planes=np.zeros(planes, dtype=np.int64))
 
 
-def choose_steps(sums: Floats, hardware: Hardware, streams: Streams, recipe: Recipe, adc: AdcRange) -> Steps:
+def choose_steps(sums: Floats, hardware: Hardware, streams: Streams, recipe: Recipe, adc: AdcRange, per: str) -> Steps:
     """Choose the steps of streams and planes.
 
     Parameters
@@ -141,20 +152,21 @@ def choose_steps(sums: Floats, hardware: Hardware, streams: Streams, recipe: Rec
     sums : ndarray, (streams, planes, samples)
         Column sums of calibration inputs [level units].
     hardware : Hardware
-        ``adc.step_per``, ``adc.full_scale`` and ``adc.quantile``.
+        ``adc.full_scale`` and ``adc.quantile``.
     streams : Streams
         What streams count.
     recipe : Recipe
         What planes count.
     adc : AdcRange
         Codes of a converter.
+    per : str
+        As ``adc.step_per``.
 
     Returns
     -------
     Steps
         At least one stream and one plane have the step of the layer.
     """
-    per = hardware.adc.step_per
     of_stream = np.arange(len(streams)) if per == "read" else streams.is_narrow.astype(np.int64)
     of_plane = np.arange(recipe.planes) if per in ("slice", "read") else np.zeros(recipe.planes, dtype=np.int64)
     top = float(np.abs(sums).max())
