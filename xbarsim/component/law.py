@@ -143,12 +143,9 @@ class SurveyLaw(CostLaw):
             energy = converter_energy(bits, self.rate_hz, process.supply_volt, self.quantile)
             area = converter_area(bits, self.quantile)
         rating = Rating.model_construct(
-            power_watt=energy * self.rate_hz + self.leakage_watt,
-            area_m2=area,
-            rate_hz=self.rate_hz,
-            energy_joule=energy,
-            leakage_watt=self.leakage_watt,
-        )
+            power_watt=energy * self.rate_hz + self.leakage_watt, area_m2=area, rate_hz=self.rate_hz,
+            energy_joule=energy, leakage_watt=self.leakage_watt,
+        )  # fmt: skip
         scale = _cell_scale(self, at.hardware)
         return scale_rating(rating, scale, scale)
 
@@ -203,6 +200,15 @@ class PerValueLaw(CostLaw):
         return scale_rating(fit_rating(self, self, at.hardware), scale, scale)
 
 
+class ColumnStepsLaw(CostLaw):
+    """A memory of the steps of columns: it costs nothing unless ``adc.step_per`` is ``column``."""
+
+    def rate(self, at: OperatingPoint) -> Rating:
+        """Return the file's numbers where columns have steps of their own, else zeros; see :class:`Rated`."""
+        scale = float(at.hardware.adc.step_per == "column")
+        return scale_rating(fit_rating(self, self, at.hardware), scale, scale)
+
+
 class RampLaw(CostLaw):
     """A counting converter: a conversion takes ``2**bits`` steps of its ramp, each with its time and energy."""
 
@@ -225,12 +231,10 @@ class RampLaw(CostLaw):
         """Return rate and energy of whole conversions; see :class:`Rated`."""
         steps = 2 ** _count_bits("adc", at.hardware)
         rating = Rating.model_construct(
-            power_watt=self.power_watt,
-            area_m2=self.area_m2,
-            rate_hz=self.step_hz / steps,
+            power_watt=self.power_watt, area_m2=self.area_m2, rate_hz=self.step_hz / steps,
             energy_joule=None if self.step_joule is None else self.step_joule * steps,
             leakage_watt=self.leakage_watt,
-        )
+        )  # fmt: skip
         return fit_rating(rating, self, at.hardware)
 
 
@@ -345,12 +349,9 @@ def scale_rating(rating: Rating, energy_scale: float, area_scale: float) -> Rati
 
 def _with_energy(rating: Rating, energy_joule: float) -> Rating:
     return Rating.model_construct(
-        power_watt=rating.power_watt,
-        area_m2=rating.area_m2,
-        rate_hz=rating.rate_hz,
-        energy_joule=energy_joule,
-        leakage_watt=rating.leakage_watt,
-    )
+        power_watt=rating.power_watt, area_m2=rating.area_m2, rate_hz=rating.rate_hz,
+        energy_joule=energy_joule, leakage_watt=rating.leakage_watt,
+    )  # fmt: skip
 
 
 def _look_up(component: Component, at: OperatingPoint) -> Rating:
@@ -386,6 +387,7 @@ for _name, _law in {
     "array_read": ArrayReadLaw,
     "write": WriteLaw,
     "per_value": PerValueLaw,
+    "column_steps": ColumnStepsLaw,
     "ramp": RampLaw,
     "compound": CompoundLaw,
 }.items():
