@@ -67,11 +67,6 @@ class LayerMachine:
         """Mean level of the cells that hold weights, as a fraction of the highest [-]."""
         return float(np.mean([block.engine.programmed.mean_level for block in self.blocks]))
 
-    @property
-    def engines(self) -> tuple[Engine, ...]:
-        """Matrices of the blocks."""
-        return tuple(block.engine for block in self.blocks)
-
     def accumulate(self, codes: Codes, *, first_image: int = 0, threads: int = 1, is_raw: bool = False) -> Sums:
         """Multiply quantised inputs with the programmed weights; see :meth:`Machine.accumulate`."""
         first = first_image * self.plan.windows

@@ -47,7 +47,7 @@ class Machine(Protocol):
 
     @property
     def engines(self) -> tuple[Engine, ...]:
-        """Its matrices on arrays."""
+        """Its matrices on arrays, in the order of their outputs; those of an epitome, row block by row block."""
 
     @property
     def mean_level(self) -> float:
@@ -141,10 +141,6 @@ class AdjustableMachine(Machine, Protocol):
 
     def with_lsb(self, lsb: float) -> AdjustableMachine:
         """Return the layer with another ADC step [level units]."""
-
-    @property
-    def engines(self) -> tuple[Engine, ...]:
-        """Its matrices, in the order of their outputs; those of an epitome, row block by row block."""
 
     def with_engines(self, engines: Sequence[Engine]) -> AdjustableMachine:
         """Return the layer with other matrices, in the order of ``engines``."""
