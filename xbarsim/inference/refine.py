@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,13 +93,13 @@ def _move_stream(steps: Steps, stream: int, shift: int) -> Steps:
 
 def _keep(old: AdjustableMachine, new: AdjustableMachine, is_better: Bools) -> AdjustableMachine:
     """Return a layer with the new steps of the columns of some outputs, and the old ones of all others."""
-    ends = np.cumsum([0, *(engine.outputs for engine in old.engines)])
+    ends = np.cumsum([engine.outputs for engine in old.engines])
     steps = []
-    for (first, end), before, after in zip(pairwise(ends), old.engines, new.engines):
-        assert before.steps.columns is not None
-        assert after.steps.columns is not None
-        columns = np.where(is_better[first:end], after.steps.columns, before.steps.columns)
-        steps.append(replace(after.steps, columns=columns))
+    for number, chosen in enumerate(np.split(is_better, ends[:-1])):
+        before, after = old.engines[number].steps, new.engines[number].steps
+        assert before.columns is not None
+        assert after.columns is not None
+        steps.append(replace(after, columns=np.where(chosen, after.columns, before.columns)))
     return _with_steps(old, steps)
 
 
