@@ -48,7 +48,7 @@ def test_a_map_has_a_panel_of_fits_only_where_responses_are_fitted(images):
         plot_columns(columns[:0])
 
 
-def test_a_report_keeps_the_worst_columns_of_each_place_and_its_page_draws_them(images, tmp_path):
+def test_a_report_keeps_the_worst_columns_of_each_place(images):
     hardware = xs.load_hardware("reference", SMALL)
     columns = xs.program("digits", hardware, images).map_columns()
     report = xs.simulate("digits", hardware, images)
@@ -56,7 +56,12 @@ def test_a_report_keeps_the_worst_columns_of_each_place_and_its_page_draws_them(
     kept = report.columns.groupby("layer")["lost_share"]
     assert (kept.size() == 64).all()
     np.testing.assert_allclose(kept.max()[worst.index], worst)
-    assert "the worst column at each of 64 places" in report.to_html(tmp_path).read_text()
-    assert (tmp_path / "figures" / "columns.svg").exists()
     ideal = xs.load_hardware("reference", {**SMALL, "crossbar.method": "ideal"})
     assert not xs.simulate("digits", ideal, images).columns["lost_share"].any()
+
+
+@pytest.mark.slow  # pages draw every figure
+def test_a_page_draws_the_worst_columns_of_each_place(images, tmp_path):
+    report = xs.simulate("digits", xs.load_hardware("reference", SMALL), images)
+    assert "the worst column at each of 64 places" in report.to_html(tmp_path).read_text()
+    assert (tmp_path / "figures" / "columns.svg").exists()
