@@ -62,7 +62,7 @@ LAWS = [
     ({"device.g_off_siemens": 1}, "device.g_off_siemens: 1 is not below device.g_on_siemens"),
     (
         {"mapping.groups": "serial", "crossbar.method": "fitted"},
-        "mapping.groups: serial contradicts crossbar.method: fitted, whose response.*take mapping.groups",
+        "mapping.groups: serial contradicts crossbar.method: fitted, whose response.*choose mapping.groups",
     ),
     ({"device.read_noise.exponent": -1}, "device.read_noise.exponent: -1 is not allowed"),
 ]

@@ -209,13 +209,13 @@ def test_reports_say_where_the_energy_of_array_reads_comes_from(tmp_path):
     network = xs.load_network("lenet5", weights="random")
     assumed = xs.estimate(network, "reference")
     said = assumed.provenance.settings["array_energy"]
-    assert "assumed" in said
+    assert "assumes" in said
     assert "mean 0.25 of all cells" in said
     assert "first order" in said
     images = np.random.default_rng(0).random((3, *network.input_shape)).astype(np.float32)
     measured = xs.simulate(network, "mnsim", images)
     said = measured.provenance.settings["array_energy"]
-    assert "measured on programmed arrays with 3 calibration images" in said
+    assert "measured on the programmed arrays with 3 calibration images" in said
     assert "no resistance" in said
     measured.to_html(tmp_path)
     assert said in (tmp_path / "index.html").read_text()

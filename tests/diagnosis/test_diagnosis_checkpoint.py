@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_written_is_named(data, tmp_path):
 
 
 def test_remedies_are_tried_by_name_or_glob(data):
-    found = explain(data, parts=["remedies"], remedies=["output corr*"]).remedies
+    found = explain(data, parts=["remedies"], remedies=["*output corr*"]).remedies
     assert set(found["remedy"]) == {"output correction", "on-chip output correction"}
     with pytest.raises(xs.ConfigError, match="remedies: 'outputs'"):
         explain(data, parts=["remedies"], remedies=["outputs"])

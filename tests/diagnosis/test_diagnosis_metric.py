@@ -187,10 +187,15 @@ def test_the_page_and_the_terminal_show_a_metric_in_its_own_unit(tmp_path, capsy
 
 
 def test_a_metric_that_is_not_finite_is_refused_before_anything_is_simulated(monkeypatch):
-    network, images, _ = make_task("perplexity")
+    network, images, labels = make_task("perplexity")
     monkeypatch.setattr(Bench, "run", None)
-    with pytest.raises(ConfigError, match="metric: perplexity is nan for the float network"):
-        xs.explain(network, "reference", images, np.full((14, 5), -1), metric="perplexity", threads=1)
+
+    def unknown(outputs, labels):
+        return math.nan
+
+    unknown.higher_is_better = True
+    with pytest.raises(ConfigError, match="metric: unknown is nan for the float network"):
+        xs.explain(network, "reference", images, labels, metric=unknown, threads=1)
 
 
 def test_what_is_infinite_on_hardware_is_told_and_not_hidden(tmp_path):

@@ -66,7 +66,7 @@ def test_an_offset_has_no_code_for_padding():
     net = NetworkBuilder("padded", (4, 6, 6))
     net.add("conv2d", "first", settings={"channels": 4, "kernel": 3, "padding": 1})
     network = net.build()
-    with pytest.raises(ConfigError, match=r"layer first: dac.signed: offset .* none for padding; take twos_comp"):
+    with pytest.raises(ConfigError, match=r"layer first: dac.signed: offset .* none for padding; choose twos_comp"):
         xs.estimate(network, "reference", activation_bits=1, layers={"first": {"dac.signed": "offset"}})
     assert xs.estimate(network, "reference", layers={"first": {"dac.signed": "offset"}}).cost.energy_joule > 0
 

@@ -105,7 +105,7 @@ def test_a_search_with_a_surrogate_simulates_less_finds_the_same_and_resumes(tmp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objectives": {"cost.edap": "min"}, "constraints": {}}, "surrogate: predicts accuracy"),
+        ({"objectives": {"cost.edap": "min"}, "constraints": {}}, "surrogate: predicts only accuracy"),
         ({"constraints": {"accuracy.quantized": {"min": 0.9}}}, "not .*accuracy.quantized"),
         ({"network": "resnet20", "weights": "random", "space": {"layer1*": {"zero": True}}}, "an axis changes"),
         ({"method": "differentiable", "train": "digits"}, "takes none"),

@@ -62,7 +62,7 @@ def test_a_training_that_was_stopped_anywhere_ends_with_the_same_bits(digits, tm
     monkeypatch.setattr(xs.train.trainer.TrainingRun, "_step", lambda self, *a: stopping(self, *a))
     for at in (1, 5, 3):  # before anything is done, between choices, and in the last run
         stopping.count, stopping.at = 0, at
-        with pytest.raises(Interrupted, match=r"steps of training are kept; the same command goes on"):
+        with pytest.raises(Interrupted, match=r"steps of training are kept; the same command resumes it"):
             train(digits, tmp_path / "kept")
     stopping.at = 0
     again = train(digits, tmp_path / "kept")

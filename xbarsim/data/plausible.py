@@ -114,8 +114,8 @@ def _pixel_range(facts: Any) -> Finding | None:
     low, high = float(x.min()), float(x.max())
     is_scaled, shown = (0 < mean < 1 and std < 1), f"{low:.4g} to {high:.4g}"
     if x.dtype == np.uint8:
-        if max(mean, std) > 2:
-            name, value = ("mean", mean) if mean > 2 else ("std", std)
+        if max(mean, std) > 5:
+            name, value = ("mean", mean) if mean > 5 else ("std", std)
             text = f"{name}: {value:.4g} is for pixels of 0..255, but uint8 pixels are divided by 255 first"
             return Finding(text=f"{text}; divide mean and std by 255", certain=True)
         if high == 1:

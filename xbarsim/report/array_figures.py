@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarsim.errors import ShapeError
-from xbarsim.mvm import sample_worst
 from xbarsim.report.style import INK, PALETTE, WIDTH_INCH, new_figure, style
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ def plot_columns(columns: pd.DataFrame) -> Figure:
     ShapeError
         If the table has no row.
     """
+    from xbarsim.mvm import sample_worst  # here, so that results are read without what simulates
+
     if columns.empty:
         raise ShapeError("columns: no column is given; take those of Chip.map_columns() or of a report")
     layers = list(dict.fromkeys(columns["layer"]))
