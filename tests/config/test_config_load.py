@@ -201,6 +201,17 @@ def test_the_hash_of_a_record_is_worked_out_once_and_forgotten_with_it(monkeypat
     assert len(load._CONTENTS) == kept
 
 
+def test_a_file_that_is_named_again_gives_the_same_record_until_it_changes(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: reference\nweight_bits: 7\n")
+    first = load_hardware(path)
+    assert load_hardware(path) is first
+    assert load_hardware(path, {"weight_bits": 7}) is not first
+    path.write_text("base: reference\nweight_bits: 6\n")
+    assert load_hardware(path).weight_bits == 6
+    assert load_hardware({"base": "reference"}) is not load_hardware("reference")
+
+
 SINH = {"kind": "sinh", "scale_volt": 0.1}
 
 

@@ -25,6 +25,7 @@ from xbarsim.config.hardware import Hardware
 from xbarsim.config.kind import PluginSources, find_sources, list_kinds, stamp_kinds
 from xbarsim.config.source import list_leaves, mark_change, read_key
 from xbarsim.errors import ConfigError
+from xbarsim.kept import KeptResults
 from xbarsim.names import is_place, suggest, suggest_or_list
 from xbarsim.yaml_file import load_yaml
 
@@ -34,6 +35,8 @@ _NO_FILE = "given"
 """Name, and place in messages, of hardware whose content is given without a file."""
 _CONTENTS: dict[int, tuple[str, PluginSources]] = {}
 """Identity of a record in use -> its content as JSON, and the sources of the plug-ins that it names."""
+_LOADED: KeptResults[Hardware] = KeptResults(16)
+"""Class, file and what it says -> record: a file that is named again gives the record for which plans are known."""
 
 
 def list_hardware() -> list[str]:
@@ -175,8 +178,22 @@ def load_hardware(
             replaced = {key: read_key(record.model_validate(tree), key) for key in given}
         except ValidationError:  # an override may complete a file
             replaced = {key: read_key(tree, key) for key in given}
+    elif content is None:
+        return _load_unchanged(record, tree, path)
     _set_all(tree, given, record, _shown(path))
     return _validate(record, tree, _shown(path), given, replaced)
+
+
+def _load_unchanged(record: type[HardwareT], tree: dict[str, Any], path: Path) -> HardwareT:
+    """Return the record of a file, the same one while neither the file nor a plug-in changes."""
+    key = record, path.resolve(), repr(tree)
+    known = _LOADED.get(key)
+    if isinstance(known, record):
+        return known
+    hardware = _validate(record, tree, _shown(path), {}, {})
+    if not hardware.device.files:  # those are read anew
+        _LOADED.put(key, (), hardware)
+    return hardware
 
 
 def override_record(hardware: Hardware, changes: Mapping[str, Any], record: type[HardwareT]) -> HardwareT:
