@@ -146,7 +146,7 @@ def test_a_signal_ends_a_training_with_what_is_kept_said(number, tmp_path):
         time.sleep(0.01)
     running.send_signal(number)
     err = running.stderr.read().decode()
-    assert running.wait() == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert running.wait() == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], err
     last = err.splitlines()[-1]
     assert last.startswith(("xbarsim: interrupted; a.onnx.training: ", "xbarsim: terminated; a.onnx.training: "))
     assert last.endswith("steps of training are kept; the same command resumes it")

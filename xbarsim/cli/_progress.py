@@ -163,7 +163,7 @@ def _open_place() -> Any:
     """Return a place below the cell whose content can be replaced."""
     from IPython.display import display
 
-    return display(_Markup(""), display_id=True)
+    return display(_Markup(""), display_id=True)  # type: ignore[no-untyped-call, unused-ignore]  # by installed version
 
 
 def format_duration(seconds: float) -> str:
