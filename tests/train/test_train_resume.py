@@ -1,5 +1,6 @@
 """Training that is stopped, killed or started again ends with the bits of an undisturbed run."""
 
+import io
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import xbarsim as xs
 import xbarsim.cli
 from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError, Interrupted
-from xbarsim.train import resume, tune, tuning
+from xbarsim.train import resume, torch_network, tune, tuning
 
 COMMAND = ["finetune", "digits", "--set", "device.programming.sigma=0.3", "--images", "300", "--epochs", "3"]
 
@@ -88,6 +89,20 @@ def test_a_folder_of_another_training_is_refused(digits, tmp_path):
     (tmp_path / "full" / "thesis.tex").write_text("")
     with pytest.raises(ConfigError, match=r"holds thesis\.tex and no training; choose an empty folder"):
         train(digits, tmp_path / "full", **settings)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 12])
+def test_a_signal_in_the_middle_of_a_state_stays_one(calls, monkeypatch):
+    class Stopped(io.BytesIO):
+        def write(self, content):
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls == calls:
+                raise KeyboardInterrupt
+            return super().write(content)
+
+    monkeypatch.setattr(torch_network.io, "BytesIO", Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        torch_network.write_state({"a": torch_network.torch.zeros(9)})
 
 
 def test_the_command_removes_its_own_folder_and_keeps_a_given_one(tmp_path, capsys):

@@ -35,7 +35,7 @@ from xbarsim.search.supernet import SuperNetwork
 from xbarsim.search.table import TERMS, tabulate_options
 from xbarsim.search.task import Search
 from xbarsim.train.batches import iterate_batches
-from xbarsim.train.torch_network import Tensor, functional, torch
+from xbarsim.train.torch_network import Tensor, functional, torch, write_state
 
 CALIBRATION_IMAGES = 16
 SCORED_IMAGES = 256
@@ -250,9 +250,7 @@ class GradientSearch:
             "generator": self.generator.get_state(), "history": self.history,
             "arrays": None if self.arrays is None else self.arrays.save(),
         }  # fmt: skip
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        return buffer.getvalue()
+        return write_state(state)
 
     def load(self, content: bytes) -> None:
         """Go on from what :meth:`save` returned."""

@@ -17,7 +17,7 @@ from typing import Any
 from xbarsim.errors import ConfigError, Interrupted, SolverError
 from xbarsim.network import Network
 from xbarsim.store import Lock, check_origin, make_folder, replace_file, write_file
-from xbarsim.train.torch_network import torch
+from xbarsim.train.torch_network import torch, write_state
 from xbarsim.train.trainer import TrainingRun
 
 DOCUMENT, STATE = "finetune.json", "state.pt"
@@ -122,10 +122,9 @@ class TuningState:
             return
         started = time.monotonic()
         self._lock.check()
-        buffer = io.BytesIO()
-        torch.save({"tried": self.tried, "run": self._run}, buffer)
+        content = write_state({"tried": self.tried, "run": self._run})
         try:
-            replace_file(self.folder / STATE, buffer.getvalue())
+            replace_file(self.folder / STATE, content)
         except OSError as error:
             raise SolverError(
                 f"{self.folder / STATE}: cannot be written: {error.strerror or error}; the last state is kept, the "

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -29,6 +31,7 @@ except ImportError as error:
 
 __all__ = [
     "OPERATIONS", "LayerFunction", "Tensor", "TorchNetwork", "functional", "nn", "run_layer", "torch", "use_threads",
+    "write_state",
 ]  # fmt: skip
 
 LayerFunction = Callable[[Node, Tensor, Tensor, Tensor], Tensor]
@@ -185,3 +188,15 @@ OPERATIONS: dict[str, Operation] = {
     name: functools.partial(kind.torch, torch) for name, kind in KINDS.items() if kind.torch is not NO_TORCH
 }
 """Kind of node -> what it computes; the records of kinds hold the functions."""
+
+
+def write_state(state: Mapping[str, Any]) -> bytes:
+    """Return what ``torch.save`` writes of a mapping; a signal that interrupts it stays a KeyboardInterrupt."""
+    buffer = io.BytesIO()
+    try:
+        torch.save(state, buffer)
+    except RuntimeError as error:  # PyTorch ends the archive in any case, which fails in the middle of an entry
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    return buffer.getvalue()
