@@ -197,8 +197,8 @@ def main() -> int:
     times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in options.only}
     for run in range(options.runs):
         for which, folder in enumerate((options.old.resolve(), ROOT)):
-            for name, seconds in run_child(folder, options.only).items():
-                times[name][which].append(seconds)
+            for name in options.only:
+                times[name][which].append(run_child(folder, [name])[name])
         print(f"run {run + 1} of {options.runs}", file=sys.stderr)
     slower = 0
     print(f"{'workload':36s} {'old':>10s} {'new':>10s} {'ratio':>6s}")
