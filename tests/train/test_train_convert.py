@@ -367,6 +367,12 @@ def test_what_cannot_be_converted_is_refused_in_one_line(module, shape, words):
     assert len(str(caught.value)) <= 400
 
 
+@pytest.mark.parametrize("wrong", [np.full((2, 4), 9, np.uint8), [np.ones(4), np.ones(3)]])
+def test_calibration_images_are_checked_as_those_of_simulate(wrong):
+    with pytest.raises(ShapeError, match=r"^calibration: "):
+        xs.nn.convert(nn.Sequential(nn.Linear(4, 3)), "reference", wrong)
+
+
 def test_images_of_another_size_are_refused(converted):
     with torch.no_grad(), pytest.raises(ShapeError, match="size of the calibration images"):
         converted.eval()(torch.ones(2, 1, 8, 10))

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.network import from_torch, run_network
+from xbarsim.network.execute import read_array
 from xbarsim.rng import stream
 from xbarsim.train.form import PixelForm, PlainForm, WindowForm
 from xbarsim.train.recurrent import RECURRENT, RecurrentOnArrays, StepWeights
@@ -155,7 +156,7 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
         raise ConfigError(f"convert: {type(module).__name__} is not a torch.nn.Module")
     name = type(module).__name__
     given = calibration.detach().cpu() if isinstance(calibration, Tensor) else calibration
-    images = np.asarray(given, dtype=np.float32)
+    images = read_array(given, "calibration")
     if images.ndim < 2 or not len(images):
         raise ShapeError("calibration: needs at least one image, (images, *input_shape)")
     if not any(type(part) in LAYERS or type(part) in RECURRENT for path, part in module.named_modules() if path):

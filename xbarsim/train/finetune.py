@@ -263,4 +263,4 @@ def _check_settings(
 def _check_labels(labels: ArrayLike, count: int, network: Network) -> np.ndarray:
     if not count:
         raise ShapeError("images: none given")
-    return check_labels(np.asarray(labels), count, network.output_shape[-1]).astype(np.int64)
+    return check_labels(read_array(labels, "labels"), count, network.output_shape[-1]).astype(np.int64)
