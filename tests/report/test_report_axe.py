@@ -108,6 +108,23 @@ def test_pages_are_whole_on_small_screens_and_ask_nothing_of_the_network(browser
 
 @needs_browser
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 600, 760])
+def test_no_table_scrolls_sideways_on_small_screens(browser, page, width):
+    browser.use("light")
+    browser.resize(width)
+    browser.open(page)
+    browser.run("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    browser.run("new Promise(done => setTimeout(done, 300))")
+    found = browser.run(
+        "[...document.querySelectorAll('.wide')].map(each => "
+        "[each.getAttribute('aria-label'), each.scrollWidth - each.clientWidth])"
+    )
+    assert found
+    assert [each for each in found if each[1] > 0] == []
+
+
+@needs_browser
+@pytest.mark.slow
 def test_pages_print_without_cutting_tables_or_figures(browser, page):
     browser.use("dark", "print")
     browser.resize(794, 1123)

@@ -17,6 +17,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.report import describe_column, plot_current_loss, plot_fidelity, plot_layer_error, plot_node_voltage
 from xbarsim.report.figures import share_errors
 from xbarsim.report.key_figure import answer_report
+from xbarsim.report.markup import fit_table, lay_out_table
 from xbarsim.report.quantity import show_number
 from xbarsim.report.style import NARROW_INCH, PALETTE
 
@@ -110,7 +111,7 @@ def test_the_page_holds_the_whole_hardware_record(tmp_path):
     shown = [key for key, value in values.items() if value is not None and key.split(".")[-1] not in ("name", "source")]
     assert len(shown) > 100
     assert [key for key in shown if f">{key}</td>" not in text] == []
-    assert '<td>adc.bits</td><td class="text">6</td>' in text
+    assert re.search(r'<td>adc.bits</td><td class="text"[^>]*>6</td>', text)
     assert "8 bits, one converter for each array" not in text
 
 
@@ -190,6 +191,49 @@ def test_the_table_of_layers_begins_with_what_matters_and_small_screens_leave_th
         "name", "energy [uJ]", "SNR [dB]", "error share [%]"
     ]  # fmt: skip
     assert len(headings) > 6
+
+
+def list_components(text):
+    table = text[text.index('aria-label="components"') :]
+    return re.findall(r"<tr><td[^>]*>([^<]*)</td>", table[: table.index("</table>")])
+
+
+def test_the_page_leaves_out_components_that_do_nothing_and_take_no_area(tmp_path):
+    text = xbarsim.estimate("lenet5", "reference").to_html(tmp_path / "layer").read_text()
+    assert "adc" in list_components(text)
+    assert "column_range" not in list_components(text)
+    assert "column_range" in (tmp_path / "layer" / "components.csv").read_text()
+    hardware = xbarsim.load_hardware("reference", {"adc.step_per": "column"})
+    assert "column_range" in list_components(xbarsim.estimate("lenet5", hardware).to_html(tmp_path / "own").read_text())
+
+
+def test_what_is_free_is_shown_where_it_is_counted(tmp_path):
+    text = xbarsim.estimate("lenet5", "sram_7nm").to_html(tmp_path).read_text()
+    assert "buffer" in list_components(text)  # free, and counted
+    assert "column_range" not in list_components(text)
+
+
+@pytest.mark.parametrize(
+    ("cells", "texts", "minor", "classes"),
+    [
+        (["conv1", "1.0"], (), (), ""),
+        (["conv1", *["1.234"] * 10], (), (), "rows-44"),
+        (["conv1", *["1.234"] * 7], (), (), "rows-30"),
+        (["conv1", *["1.234"] * 7], (), (3, 4), "brief-30"),
+        (["conv1", *["1.234"] * 20], (), range(3, 21), "brief-59"),
+        (["conv1", "a sentence that goes on and on, and wraps"], (1,), (), ""),
+        (["a_name_that_no_browser_breaks_since_it_has_no_space", "1.0"], (), (), "rows-44"),
+    ],
+)  # fmt: skip
+def test_tables_change_their_layout_where_the_page_is_narrower_than_they(cells, texts, minor, classes):
+    assert fit_table(["x"] * len(cells), [cells], texts, minor) == classes
+
+
+def test_cells_of_a_table_that_becomes_lists_bear_their_heading():
+    table = lay_out_table(["name", "energy", "area"], [["a" * 20, "1" * 20, "2"]])
+    assert '<table class="rows-30">' in table
+    assert '<td data-label="energy">' + "1" * 20 in table
+    assert "data-label" not in lay_out_table(["name", "energy"], [["a", "1"]])
 
 
 def test_the_same_report_gives_the_same_page(page, tmp_path):

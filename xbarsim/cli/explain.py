@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 LONGEST_LIST = 24
 """Layers shown; those of a longer list with the smallest shares are left out."""
-_CAUSE_NOTE = """\
-alone: loss with this cause only; share: {orders} of enabling the causes,
-below 0 where a cause offsets others; removed: recovered without this cause
-"""
+_CAUSE_NOTE = (
+    "alone: loss with this cause only; share: {orders} of enabling the causes, below 0 where a cause offsets others; "
+    "removed: recovered without this cause\n"
+)
 _REMEDY_NOTE = """\
 energy, area, delay: relative to the hardware as it is
 agree: images with the prediction of the float network [%]

@@ -57,7 +57,10 @@
       row.insertCell().append(button);
       row.addEventListener("mouseenter", () => point(each.id));
       data.columns.forEach((column, at) => {
-        if (column.kind === "metric") row.insertCell().textContent = data.shown[each.id][at];
+        if (column.kind !== "metric") return;
+        const cell = row.insertCell();
+        cell.textContent = data.shown[each.id][at];
+        cell.dataset.label = column.heading;
       });
     }
     document.getElementById("explore-count").textContent =

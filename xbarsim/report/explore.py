@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from xbarsim.report.best import name_design
 from xbarsim.report.catalogue import describe_metric
-from xbarsim.report.markup import render_template
+from xbarsim.report.markup import fit_table, render_template
 from xbarsim.report.quantity import Column
 from xbarsim.report.style import PALETTE
 
@@ -82,7 +82,7 @@ def lay_out_exploration(explored: Explored) -> Exploration:
     rows, columns = [explored.rows[number] for number in picked], explored.columns
     names = [*explored.settings, *explored.metrics]
     cut = f" The page holds {len(rows):,} of {len(explored.rows):,} designs." if len(rows) < len(explored.rows) else ""
-    data = {
+    data: dict[str, Any] = {
         "columns": [
             {"heading": columns[name].heading, "factor": columns[name].factor,
              "kind": "metric" if name in explored.metrics else "setting"} for name in names
@@ -96,10 +96,13 @@ def lay_out_exploration(explored: Explored) -> Exploration:
         "hint": _HINT,
         "specs": [_draw_chart(explored, names, pair) for pair in explored.pairs],
     }  # fmt: skip
+    metrics = [at for at, name in enumerate(names) if name in explored.metrics]
+    headings = [columns[name].heading for name in explored.metrics]
+    cells = [[name, *(shown[at] for at in metrics)] for name, shown in zip(data["names"], data["shown"])]
     section = render_template(
         "explore.html", cut=cut, filters=_list_filters(rows, names, columns),
         charts=[{"title": f"{columns[y].title} against {columns[x].title}"} for x, y in explored.pairs],
-        headings=[columns[name].heading for name in explored.metrics], data=_embed_json(data),
+        headings=headings, fit=fit_table(["design", *headings], cells), data=_embed_json(data),
     )  # fmt: skip
     return Exploration(
         section=section, styles=_read("explore.css"), scripts=(_read("vega/vega.min.js"), _read("explore.js"))

@@ -6,7 +6,8 @@ The pieces are Jinja2 templates that escape every text; what these functions ret
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 _LONG_TEXT = 40
 _NAMED_CHANGES = 2
+_WIDTHS = (22, 30, 44, 59)
+"""Widths between which the layout of tables changes [rem]: that of a screen of 390 pixels, and up to a whole page."""
+_CHARACTER_REM = 0.53
+"""Width of a digit in a table [rem], of a broad font."""
+_PADDING_REM = 0.8
+"""Space at both sides of a cell [rem], between those of small and of large screens."""
+_WRAPPED = 18
+"""Characters in a line that a column of text, which wraps, should have at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +85,7 @@ def render_frame(
     page: str = _templates().get_template("page.html").render(
         title=head.title, short_title=short, subtitle=head.subtitle, changes=head.changes, changes_lead=head.lead,
         cards=[Markup(card) for card in cards], sections=[Markup(part) for part in sections if part],
-        styles=Markup(styles), scripts=[Markup(script) for script in scripts],
+        styles=Markup(styles), widths=reversed(_WIDTHS), scripts=[Markup(script) for script in scripts],
     )  # fmt: skip
     return page
 
@@ -195,6 +204,8 @@ def lay_out_table(
 ) -> Markup:
     """Return a table; the columns of ``text_columns`` are set as text, the others as numbers.
 
+    Where the page is narrower than the table, every row becomes a list of its cells with their headings.
+
     Parameters
     ----------
     headings : iterable of str
@@ -219,9 +230,53 @@ def lay_out_table(
         names = ["text"] * (number in texts) + ["minor"] * (number in small) + ["long"] * (len(text) > _LONG_TEXT)
         return " ".join(names)
 
-    cells = [[{"text": text, "kind": kind(number, text)} for number, text in enumerate(row)] for row in rows]
+    rows = [list(row) for row in rows]
+    fit = fit_table(headings, rows, texts, small)
+    labels = headings if fit else [""] * len(headings)
+    cells = [
+        [{"text": text, "kind": kind(number, text), "label": labels[number] if number else ""}
+         for number, text in enumerate(row)] for row in rows
+    ]  # fmt: skip
     kinds = [kind(number) for number in range(len(headings))]
-    return _piece("table", headings if any(headings) else [], cells, kinds, label)
+    return _piece("table", headings if any(headings) else [], cells, kinds, label, fit)
+
+
+def fit_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], texts: Container[int] = (), minor: Container[int] = ()
+) -> str:
+    """Return the classes of a table that say below which width of the page its layout changes.
+
+    Parameters
+    ----------
+    headings : sequence of str
+        Heading of each column.
+    rows : sequence of sequences of str
+        Cells, row by row.
+    texts, minor : container of int
+        Positions of the columns that hold text, and of those that are left out where the table is too broad.
+
+    Returns
+    -------
+    str
+        ``brief-W``: below W rem, minor columns are left out; ``rows-W``: rows become lists. Neither where the table
+        fits a screen of 390 pixels.
+    """
+    needs = []
+    for at, heading in enumerate(headings):
+        texts_of = [str(row[at]) for row in rows]
+        longest = max(map(len, texts_of), default=0)
+        wraps = at == 0 or at in texts or longest > _LONG_TEXT
+        whole = [heading, *(texts_of if at == 0 else ())]  # words that the browser does not break
+        words = max((len(word) for text in whole for word in text.split()), default=0)
+        needs.append(_CHARACTER_REM * max(words, min(longest, _WRAPPED) if wraps else longest) + _PADDING_REM)
+    shown = [need for at, need in enumerate(needs) if at not in minor]
+    named = {"brief": math.fsum(needs) if len(shown) < len(needs) else 0.0, "rows": math.fsum(shown)}
+    return " ".join(f"{name}-{_find_width(need)}" for name, need in named.items() if need > _WIDTHS[0])
+
+
+def _find_width(need: float) -> int:
+    """Return the smallest width that a table fits [rem], or the largest one."""
+    return next((width for width in _WIDTHS if width >= need), _WIDTHS[-1])
 
 
 def lay_out_fold(title: str, *parts: str) -> Markup:

@@ -214,7 +214,7 @@ def render_page(report: CostReport, drawings: Mapping[str, Drawing]) -> str:
     elif isinstance(report, Report) and report.metric is not None:
         sections += [lay_out_heading("Metric of the outputs"), _metric_table(report.metric)]
     sections += [lay_out_heading("By component"), lay_out_figure(drawings, "cost_by_component")]
-    sections += [_table(report.components, "components"), *_list_free(report)]
+    sections += [_component_table(report), *_list_free(report)]
     sections += [lay_out_heading("Cost of one inference"), _cost_table(report)]
     if report.activity is not None and report.bounds is not None:
         sections += [lay_out_heading("Time of one inference"), lay_out_figure(drawings, "gantt")]
@@ -271,6 +271,13 @@ def _layer_table(report: CostReport) -> Markup:
     kept = [name for name in _LAYER_COLUMNS if name in rows and rows[name].notna().any()]
     whole = lay_out_fold("All layers and operations with all columns", _table(report.layers, "all columns of layers"))
     return _table(rows[kept], "layers", minor=_MINOR_COLUMNS) + whole
+
+
+def _component_table(report: CostReport) -> Markup:
+    """Lay out the components but those that count no action, take no area and spend nothing."""
+    rows = report.components
+    amounts = [name for name in ("actions", "energy_joule", "area_m2") if name in rows]
+    return _table(rows[(rows[amounts].fillna(0) != 0).any(axis=1)], "components")
 
 
 def _accuracy_table(report: Report) -> Markup:
