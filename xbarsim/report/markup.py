@@ -230,12 +230,12 @@ def lay_out_table(
         names = ["text"] * (number in texts) + ["minor"] * (number in small) + ["long"] * (len(text) > _LONG_TEXT)
         return " ".join(names)
 
-    rows = [list(row) for row in rows]
-    fit = fit_table(headings, rows, texts, small)
+    texts_of_rows = [list(row) for row in rows]
+    fit = fit_table(headings, texts_of_rows, texts, small)
     labels = headings if fit else [""] * len(headings)
     cells = [
         [{"text": text, "kind": kind(number, text), "label": labels[number] if number else ""}
-         for number, text in enumerate(row)] for row in rows
+         for number, text in enumerate(row)] for row in texts_of_rows
     ]  # fmt: skip
     kinds = [kind(number) for number in range(len(headings))]
     return _piece("table", headings if any(headings) else [], cells, kinds, label, fit)
