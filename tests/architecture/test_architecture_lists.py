@@ -18,6 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 INDEPENDENT = {
     "report/best.py: choose_best": "every design has every column that tells designs apart",
     "report/explore.py: _list_filters": "every design has every column",
+    "report/markup.py: fit_table": "headings belong to columns, rows are lists of cells",
     "report/markup.py: lay_out_table": "headings belong to columns, rows are lists of cells",
     "diagnosis/run.py: explain": "which tables to make and which remedies to try are separate choices",
     "report/markup.py: render_frame": "cards and sections are separate parts of a page",
