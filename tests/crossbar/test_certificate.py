@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference.nodal_solve import solve_nodal_transfer
 
-from xbarsim.crossbar import Wires, certificate, solve_transfer, solve_transfer_report
+from xbarsim.crossbar import Wires, _check, certificate, solve_transfer, solve_transfer_report
 from xbarsim.crossbar._direct import solve_direct
 from xbarsim.crossbar.certificate import certify, sense_currents
 
@@ -60,6 +60,32 @@ def test_sensed_currents_are_known_within_their_bound():
         currents, stray = sense_currents(g[np.newaxis], Wires(**wires), v)
         missed = np.abs(currents[0] - v.T @ solve_nodal_transfer(g, *wires.values())).sum(axis=1)
         assert (missed <= stray[0] + 1e-12 * np.abs(currents[0]).sum(axis=1)).all()
+
+
+def sense_word_currents(g, r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm):
+    """Return the currents of sensors, (rows * cols, cols), for 1 A into each word-line node, by a dense matrix."""
+    word = np.arange(g.size).reshape(g.shape)
+    bit = word + g.size
+    a = np.zeros((2 * g.size, 2 * g.size))
+    pairs = [(word[:, :-1], word[:, 1:], 1 / r_wl_ohm), (bit[:-1], bit[1:], 1 / r_bl_ohm), (word, bit, g)]
+    for one, other, siemens in pairs:
+        for i, j, y in np.broadcast(one, other, siemens):
+            a[[i, j], [i, j]] += y
+            a[[i, j], [j, i]] -= y
+    a[word[:, 0], word[:, 0]] += 1 / (r_wl_ohm + r_source_ohm)
+    a[bit[-1], bit[-1]] += 1 / (r_bl_ohm + r_sink_ohm)
+    return np.linalg.inv(a)[: g.size, bit[-1]] / (r_bl_ohm + r_sink_ohm)
+
+
+def test_no_sensor_receives_more_of_a_word_lines_current_than_its_bound():
+    rng = np.random.default_rng(11)
+    ratios = []
+    for _ in range(40):
+        g, wires = draw_case(rng, 9)
+        share = _check.eliminate_lines(g, *wires.values(), *np.empty((2, 2, *g.shape)))[1]
+        ratios.append(sense_word_currents(g, **wires).max() / share)
+    assert max(ratios) <= 1 + 1e-9
+    assert max(ratios) > 0.5
 
 
 def test_one_wrong_entry_is_seen():

@@ -34,14 +34,18 @@ Floats = NDArray[np.float64]
 @kernel
 def eliminate_lines(
     g: Floats, r_wl: float, r_bl: float, r_source: float, r_sink: float, word: Floats, bit: Floats
-) -> float:
-    """Eliminate word lines from their far ends and bit lines from row 0; return a bound on what a pass leaves.
+) -> tuple[float, float]:
+    """Eliminate word lines from their far ends and bit lines from row 0; return bounds.
 
     ``word`` and ``bit`` (2, rows, cols) receive the factors ``a`` and ``b`` of every node. If all bit lines rise by
-    1 V, no word line rises by more than the first share, and the reverse: a pass leaves at most their product.
+    1 V, no word line rises by more than the first share, and the reverse: a pass leaves at most their product, the
+    first bound. A single bit line raises word lines by at most ``R g / (1 + R g)`` of its voltage, ``R`` the
+    resistance to the driver. If one sensor rises by 1 V, no word line rises by more than this over 1 minus the
+    product, or than the first share; by reciprocity no larger part of a current into a word line reaches that sensor,
+    the second bound.
     """
     rows, cols = g.shape
-    most_word, most_bit = 0.0, 0.0
+    most_word, most_bit, single = 0.0, 0.0, 0.0
     for i in range(rows):
         y, left = 0.0, 1.0
         for k in range(cols - 1, -1, -1):
@@ -52,6 +56,7 @@ def eliminate_lines(
             word[1, i, k] = r * a
             y *= a
             left *= a
+            single = max(single, g[i, k] * (r_source + (k + 1) * r_wl))
         most_word = max(most_word, 1.0 - left)
     load_of, left_of = np.zeros(cols), np.ones(cols)
     for i in range(rows):
@@ -65,7 +70,9 @@ def eliminate_lines(
             left_of[k] *= a
     for k in range(cols):
         most_bit = max(most_bit, 1.0 - left_of[k])
-    return most_word * most_bit
+    most = most_word * most_bit
+    picked = min(most_word, single / (1.0 + single) / (1.0 - most)) if most < 1.0 else most_word
+    return most, picked
 
 
 @kernel
@@ -124,19 +131,20 @@ def check_currents(
 ) -> int:  # fmt: skip
     """Solve one array for the drives ``v`` (rows * DRIVES,) until their strays are small; return the passes, 0 if not.
 
-    Strays are small when they add up to ``enough`` times the largest difference from the currents ``claimed``
-    (cols * DRIVES,), or to ``least`` [A]. ``ohms`` are segments of word lines and of bit lines, drivers and sensors.
-    ``found`` (3,) receives the largest difference, the largest sum of strays, and the largest current. ``factors``
-    (2, 2, rows, cols), ``fields`` (3, rows * cols * DRIVES) and ``lines`` (3, cols * DRIVES) are scratch.
+    Strays are small when what of them can reach a sensor is ``enough`` times the largest difference from the currents
+    ``claimed`` (cols * DRIVES,), or ``least`` [A]. ``ohms`` are segments of word lines and of bit lines, drivers and
+    sensors. ``found`` (3,) receives the largest difference, what of strays can reach a sensor, and the largest
+    current. ``factors`` (2, 2, rows, cols), ``fields`` (3, rows * cols * DRIVES) and ``lines`` (3, cols * DRIVES) are
+    scratch.
     """
-    most: float = eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
+    most, picked = eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
     rows, cols = g.shape
     mean = g.mean()
     word, bit = mean * (ohms[0] * cols + 2.0 * ohms[2]) * cols, mean * (ohms[1] * rows + 2.0 * ohms[3]) * rows
     even = word / (word + QUARTER) * bit / (bit + QUARTER)  # the slowest mode of equal cells
     left = max(SLOWEST * most, min(ABOVE * even, 1.0 - BELOW * (1.0 - even), most))
     share, weight, step, momentum = left / (2.0 - left), 1.0, 2.0 / (2.0 - left), 0.0
-    floor = max(8.0 * least, ROUNDING * g.sum() * np.abs(v).max())
+    floor = max(8.0 * least, picked * ROUNDING * g.sum() * np.abs(v).max())
     fields[0] = 0.0
     fields[1] = 0.0
     stray, flow = lines[2], lines[1]
@@ -151,7 +159,7 @@ def check_currents(
         now = 1 - now
         found[:] = 0.0
         for m in range(DRIVES):
-            found[1] = max(found[1], stray[m])
+            found[1] = max(found[1], picked * stray[m])
         for k in range(len(claimed)):
             found[0] = max(found[0], abs(claimed[k] - flow[k]))
             found[2] = max(found[2], abs(flow[k]))

@@ -5,7 +5,8 @@ side by side: word lines and bit lines are relaxed in turn, with Chebyshev's ste
 lines then take their cells to carry obey Kirchhoff's current law there; what word lines take them to carry beyond that
 is a stray current. A current that is injected into a network of resistors leaves it through drivers and sensors, and no
 sensor receives more than was injected. The sum of the errors of all sensed currents is therefore at most the sum of the
-stray currents, however the voltages were found. Wires of zero ohm need no special treatment.
+stray currents, however the voltages were found; of currents into word lines, a single sensor receives no more than
+a share that follows from the loads of the lines. Wires of zero ohm need no special treatment.
 
 Several groups of rows at once, with which approximate operators are compared, and arrays whose relaxation takes too
 long, are solved by conjugate gradients.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,7 +211,7 @@ def certify(g: Floats, wires: Wires, t: Floats, threads: int = 1) -> Certificate
         Threads to use; the result does not depend on it.
     """
     arrays, rows, cols = g.shape
-    v = stream(0, "crossbar.certificate").choice([-1.0, 1.0], size=(rows, DRIVES))
+    v = _draw_drives(rows)
     volt, ohms = v.ravel(), np.array([wires.r_wl_ohm, wires.r_bl_ohm, wires.r_source_ohm, wires.r_sink_ohm])
     found, largest = np.empty((arrays, 3)), _largest(t)
     queue = iter(range(arrays))
@@ -239,6 +241,12 @@ def certify(g: Floats, wires: Wires, t: Floats, threads: int = 1) -> Certificate
         proven=(difference - stray - rounding) / (largest * rows),
         bound=(difference + stray + rounding) / largest + LEAST,
     )
+
+
+@lru_cache(maxsize=64)
+def _draw_drives(rows: int) -> Floats:
+    """Return random drives of +1 V and -1 V, (rows, DRIVES)."""
+    return stream(0, "crossbar.certificate").choice([-1.0, 1.0], size=(rows, DRIVES))
 
 
 def estimate_error(g: Floats, wires: Wires, t: Floats) -> Floats:
