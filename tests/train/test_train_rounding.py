@@ -11,6 +11,7 @@ from xbarsim.data import load_data, normalize_images
 from xbarsim.network import INPUT, quantize_network, run_integer, run_network
 from xbarsim.network.refit import refit_network
 from xbarsim.train.rounding import cut_network, learn_rounding
+from xbarsim.train.torch_network import torch
 
 
 @pytest.mark.parametrize("name", ["digits", "resnet20", "mobilenetv2", "vgg8", "mixed"])
@@ -76,3 +77,59 @@ def test_progress_counts_pieces():
     learn_rounding(nearest, images, iterations=2, batch=4, progress=lambda *state: seen.append(state))
     pieces = len(cut_network(network))
     assert seen == [("learned rounding", done, pieces) for done in range(1, pieces + 1)]
+
+
+@pytest.fixture
+def threads():
+    """PyTorch's number of threads, restored afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_integers_do_not_depend_on_threads(threads):
+    train = normalize_images(load_data("digits-train").images)[:64]
+    found = []
+    for count in (1, 2):
+        threads(count)
+        found.append(
+            xs.quantize("digits", train, weight_bits=3, activation_bits=4, iterations=40, batch=32, threads=count)
+        )
+        assert torch.get_num_threads() == count
+    for one, other in zip(found[0].nodes, found[1].nodes, strict=True):
+        assert np.array_equal(one.weight, other.weight) if one.is_layer else one.attributes == other.attributes
+        assert np.array_equal(one.bias, other.bias) if one.is_layer else True
+
+
+def test_learning_that_stops_restores_the_threads(threads):
+    threads(2)
+    network = make_mixed_network()
+    images = np.random.default_rng(0).random((8, *network.input_shape), dtype=np.float32)
+    nearest = quantize_network(network, images, weight_bits=4, activation_bits=8)
+
+    def stop(*_):
+        assert torch.get_num_threads() == 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn_rounding(nearest, images, iterations=2, batch=4, progress=stop)
+    assert torch.get_num_threads() == 2
+
+
+def test_layers_beside_operators_of_onnx_runtime_are_learned(tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    from onnx_samples import floats, node, write_model
+
+    steps = [
+        node("Conv", "x u", "a"), node("Sin", "a", "s"), node("Conv", "s v", "b"), node("Add", "a b", "c"),
+        node("GlobalAveragePool", "c", "p"), node("Flatten", "p", "f"), node("MatMul", "f w"),
+    ]  # fmt: skip
+    weights = {"u": floats(6, 3, 1, 1), "v": floats(6, 6, 1, 1), "w": floats(6, 4)}
+    network = xs.load_network(write_model(tmp_path / "net.onnx", steps, weights, ("N", 3, 6, 6)))
+    assert "opaque" in {part.kind for part in network.nodes}
+    images, held_back = np.random.default_rng(0).standard_normal((2, 128, 3, 6, 6), dtype=np.float32)
+    nearest = quantize_network(network, images, weight_bits=3, activation_bits=8)
+    found = learn_rounding(nearest, images, iterations=200, batch=32)
+    exact = run_network(network, held_back)
+    errors = [np.mean((run_integer(part, held_back) - exact) ** 2) for part in (refit_network(nearest, images), found)]
+    assert errors[1] < 0.8 * errors[0]

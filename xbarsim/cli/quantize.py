@@ -49,7 +49,7 @@ def quantize(
         int, typer.Option(metavar="N", help="Training steps of 'learned' for each block.", show_default=True)
     ] = 400,
     seed: _options.Seed = 0,
-    threads: _options.TorchThreads = 1,
+    threads: _options.Threads = None,
 ) -> None:
     """Quantise a trained network to few bits, without labels."""
     layers, scale = _options.parse_layers(layer), _options.parse_scale(mean, std, normalize)

@@ -10,7 +10,7 @@ correction of Nagel et al., "Data-Free Quantization Through Weight Equalization 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def refit_network(
     network = quantized.network
     x = check_images(network, images)
     layers = refit_nodes(
-        network.nodes, quantized.layers, {INPUT: x}, {INPUT: x}, keep=network.output, progress=progress
+        network.nodes, quantized.layers, {INPUT: x}, {INPUT: x}, keep={network.output}, progress=progress
     )
     return dataclasses.replace(quantized, layers=layers)
 
@@ -59,7 +59,7 @@ def refit_nodes(
     exact: dict[str, np.ndarray],
     rounded: dict[str, np.ndarray],
     *,
-    keep: str,
+    keep: Collection[str],
     progress: Progress | None = None,
 ) -> dict[str, QuantizedLayer]:
     """Run a part of a network in float and in integers, and fit its layers one after the other.
@@ -74,8 +74,8 @@ def refit_nodes(
         Name -> values in float and in integers, (images, *shape) float32, of what the part reads; changed in place:
         values of the part are added, those that it reads no more are dropped, but for ``keep``. What ``exact`` holds
         already is not computed again.
-    keep : str
-        Node whose values are kept.
+    keep : collection of str
+        Nodes whose values are kept.
     progress : callable, optional
         ``(done, total)`` weight layers.
 
@@ -102,7 +102,7 @@ def refit_nodes(
             else:
                 run_float(node, rounded)
             for source in dict.fromkeys(node.inputs):
-                if last[source] == index and source != keep:
+                if last[source] == index and source not in keep:
                     del exact[source], rounded[source]
     return fitted
 

@@ -33,7 +33,7 @@ class QuantizationMethod:
     """Value of ``method``."""
     choose: Callable[[QuantizedNetwork, np.ndarray, Mapping[str, int], Progress | None], QuantizedNetwork]
     """Network rounded to nearest, normalised calibration images (images, *input_shape) [-], settings (``iterations``,
-    ``batch``, ``seed``, ``threads``) and progress -> network with chosen integers."""
+    ``batch``, ``seed``) and progress -> network with chosen integers."""
 
 
 def quantize(
@@ -48,7 +48,7 @@ def quantize(
     iterations: int = 400,
     batch: int = 32,
     seed: int = 0,
-    threads: int = 1,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Network:
     """Quantise a trained network on calibration images.
@@ -75,8 +75,9 @@ def quantize(
         For ``learned``: training steps for each piece of the network, and images in a step.
     seed : int
         For ``learned``: seed of all random numbers.
-    threads : int
-        For ``learned``: threads of PyTorch; sums in another number of threads may differ in their last bits.
+    threads : int, optional
+        Number of threads for the calibration images, all cores if left out; does not change results. Learning takes
+        one.
     progress : callable, optional
         ``(stage, done, total)``.
 
@@ -102,8 +103,10 @@ def quantize(
     images = check_images(net, calibration, "calibration")
     if not len(images):
         raise ShapeError("calibration: no images given")
-    nearest = quantize_network(net, images, weight_bits=weight_bits, activation_bits=activation_bits, layers=layers)
-    settings = {"iterations": iterations, "batch": batch, "seed": seed, "threads": threads}
+    nearest = quantize_network(
+        net, images, weight_bits=weight_bits, activation_bits=activation_bits, layers=layers, threads=threads
+    )
+    settings = {"iterations": iterations, "batch": batch, "seed": seed}
     return fix_grids(METHODS[method].choose(nearest, images, settings, progress))
 
 

@@ -7,6 +7,10 @@ network. Every weight moves between its two neighbouring codes along a stretched
 end (Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020; blocks: Li et al.,
 "BRECQ", ICLR 2021). Randomly chosen inputs are not rounded, which reduces overfitting to the rounding of single images
 (Wei et al., "QDrop", ICLR 2022). No labels are needed, and the graph is unchanged.
+
+PyTorch runs on one thread: it adds in another order on another number of threads, and the smallest difference changes
+which neighbour some weights end at. In pieces with operators that PyTorch does not compute (those that ONNX Runtime
+runs), the layers are learned one by one, each against its own output.
 """
 
 from __future__ import annotations
@@ -45,7 +49,6 @@ def learn_rounding(
     iterations: int,
     batch: int,
     seed: int = 0,
-    threads: int = 1,
     progress: Progress | None = None,
 ) -> QuantizedNetwork:
     """Learn the rounding of all weights, the steps of all inputs and the biases.
@@ -61,8 +64,6 @@ def learn_rounding(
         Steps for each piece, and images of a step.
     seed : int
         Seed of the order of images and of the inputs that stay unrounded.
-    threads : int
-        Threads of PyTorch; sums in another number of threads may differ in their last bits.
     progress : callable, optional
         ``("learned rounding", done, total)`` pieces.
 
@@ -75,20 +76,24 @@ def learn_rounding(
     generator = torch.Generator().manual_seed(seed)
     found: dict[str, QuantizedLayer] = {}
     pieces = cut_network(network)
+    last = {source: index for index, node in enumerate(network.nodes) for source in node.inputs}
     exact, rounded = {INPUT: images}, {INPUT: images}
-    before = INPUT
-    with use_threads(threads):
+    done = 0
+    with use_threads(1):
         for index, piece in enumerate(pieces):
-            last = piece[-1].name
-            layers = {n.name: _RoundedLayer(n, quantized.layers[n.name], generator) for n in piece if n.is_layer}
-            for node in piece:
-                run_float(node, exact)
-            if layers:
-                given, wanted = (torch.tensor(values) for values in (rounded[before], exact[last]))
-                _train(piece, layers, given, wanted, iterations, batch, generator)
-            settled = {name: layer.settle() for name, layer in layers.items()}
-            found.update(refit_nodes(piece, settled, exact, rounded, keep=last))
-            before = last
+            for part in _split_piece(piece):
+                for node in part:
+                    run_float(node, exact)
+                layers = {n.name: _RoundedLayer(n, quantized.layers[n.name], generator) for n in part if n.is_layer}
+                if layers:
+                    inside = {node.name for node in part}
+                    source = next(name for node in part for name in node.inputs if name not in inside)
+                    given, wanted = torch.tensor(rounded[source]), torch.tensor(exact[part[-1].name])
+                    _train(part, layers, given, wanted, iterations, batch, generator)
+                settled = {name: layer.settle() for name, layer in layers.items()}
+                done += len(part)
+                later = {part[-1].name} | {source for source, reader in last.items() if reader >= done}
+                found.update(refit_nodes(part, settled, exact, rounded, keep=later))
             if progress is not None:
                 progress("learned rounding", index + 1, len(pieces))
     return dataclasses.replace(quantized, layers=found)
@@ -122,6 +127,13 @@ def cut_network(network: Network) -> list[list[Node]]:
                 pieces.append(current)
             current = []
     return pieces
+
+
+def _split_piece(piece: list[Node]) -> list[list[Node]]:
+    """Return a piece that PyTorch computes as it is, any other node by node."""
+    if all(node.is_layer or node.kind in OPERATIONS for node in piece):
+        return [piece]
+    return [[node] for node in piece]
 
 
 class _RoundedLayer(nn.Module):
