@@ -15,6 +15,8 @@ from xbarsim._simd import address, larger, load, multiply_add, peek, scale, stor
 
 DRIVES = 8
 """Random drives of a certificate, side by side [-]."""
+SIDE = 4
+"""Word lines that are eliminated side by side. Measured: 3.5 ns a cell, 7.7 with one, 8 with eight at 256 x 256 [-]."""
 SLOWEST = 0.6
 """Slowest eigenvalue of a pass, relative to its bound, that Chebyshev's steps are made for. Our choice: slower ones
 converge as well, and are rare."""
@@ -46,18 +48,24 @@ def eliminate_lines(
     """
     rows, cols = g.shape
     most_word, most_bit, single = 0.0, 0.0, 0.0
-    for i in range(rows):
-        y, left = 0.0, 1.0
+    y, left = np.empty(SIDE), np.empty(SIDE)
+    for first in range(0, rows, SIDE):  # several lines at a time, since divisions of one wait for one another
+        y[:] = 0.0
+        left[:] = 1.0
         for k in range(cols - 1, -1, -1):
-            y += g[i, k]
+            far = r_source + (k + 1) * r_wl
             r = r_wl + (r_source if k == 0 else 0.0)
-            a = 1.0 / (1.0 + r * y)
-            word[0, i, k] = a
-            word[1, i, k] = r * a
-            y *= a
-            left *= a
-            single = max(single, g[i, k] * (r_source + (k + 1) * r_wl))
-        most_word = max(most_word, 1.0 - left)
+            for i in range(first, min(first + SIDE, rows)):
+                n = i - first
+                y[n] += g[i, k]
+                a = 1.0 / (1.0 + r * y[n])
+                word[0, i, k] = a
+                word[1, i, k] = r * a
+                y[n] *= a
+                left[n] *= a
+                single = max(single, g[i, k] * far)
+        for n in range(min(SIDE, rows - first)):
+            most_word = max(most_word, 1.0 - left[n])
     load_of, left_of = np.zeros(cols), np.ones(cols)
     for i in range(rows):
         r = r_bl + (r_sink if i == rows - 1 else 0.0)
