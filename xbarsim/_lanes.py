@@ -17,8 +17,10 @@ from xbarsim._numba import (
     Lanes,
     array_place,
     array_values,
+    deal_registers,
     has_feature,
     lane_vector,
+    pack_halves,
     round_up_bits,
     splat_lanes,
     take_lanes,
@@ -127,6 +129,8 @@ def _pack(array: Any, index: Any, lanes: Any, marks: Any) -> Definition:
             packed = builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [values, values, chosen])
             builder.store(packed, builder.bitcast(place, lanes.vector.as_pointer())).align = 4
             return builder.zext(builder.ctpop(builder.bitcast(chosen, ir.IntType(count))), wide)
+        if has_feature(context, "avx2") and count == 16:
+            return pack_halves(builder, values, builder.bitcast(chosen, ir.IntType(count)), place)
         total = wide(0)
         for i in range(count):
             at = ir.IntType(32)(i)
@@ -142,8 +146,11 @@ def _deal_bytes(array: Any, index: Any, x: Any) -> Definition:
         stored = lane_vector(types.uint8, 8 * x.count)
         places = [8 * lane + byte for byte in range(8) for lane in range(x.count)]
         value = builder.bitcast(args[2], stored)
-        wanted = ir.Constant(lane_vector(types.int32, len(places)), places)
-        value = builder.shuffle_vector(value, ir.Constant(stored, ir.Undefined), wanted)
+        if not has_feature(context, "avx512f") and x.count == 16:
+            value = deal_registers(builder, value)
+        else:
+            wanted = ir.Constant(lane_vector(types.int32, len(places)), places)
+            value = builder.shuffle_vector(value, ir.Constant(stored, ir.Undefined), wanted)
         builder.store(value, builder.bitcast(array_place(context, builder, array, args), stored.as_pointer())).align = 1
         return context.get_dummy_value()
 

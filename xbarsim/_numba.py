@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import register_model
@@ -195,3 +196,51 @@ def take_lanes(builder: Any, value: Any, places: range) -> Any:
 def round_up_bits(builder: Any, value: Any, wide: ir.VectorType) -> Any:
     """Add half of the last binary digit of a bfloat16 to the bits of float32 lanes."""
     return builder.add(builder.bitcast(value, wide), ir.Constant(wide, [0x8000] * wide.count))
+
+
+def pack_halves(builder: Any, values: Any, mask: Any, place: Any) -> Any:
+    """Store the int32 lanes of two registers of eight whose bit of a mask is set side by side; return how many.
+
+    AVX2 moves lanes, but compresses none: a table has the lanes that each of the 256 masks of a register keeps.
+    """
+    byte, wide, half = ir.IntType(8), ir.IntType(64), ir.VectorType(ir.IntType(32), 8)
+    row = ir.VectorType(byte, 8)
+    table = builder.module.globals.get("kept_lanes")
+    if table is None:
+        kept = [[k for k in range(8) if mark >> k & 1] for mark in range(256)]
+        rows = [ir.Constant(row, lanes + [0] * (8 - len(lanes))) for lanes in kept]
+        kind = ir.ArrayType(row, 256)
+        table = ir.GlobalVariable(builder.module, kind, "kept_lanes")
+        table.linkage, table.global_constant, table.initializer = "internal", True, ir.Constant(kind, rows)
+    move_type = ir.FunctionType(half, [half, half])
+    move = cgutils.get_or_insert_function(builder.module, move_type, "llvm.x86.avx2.permd")
+    total = wide(0)
+    for first in (0, 8):
+        mark = builder.trunc(builder.lshr(mask, mask.type(first)), byte)
+        lanes = builder.load(builder.gep(table, [wide(0), builder.zext(mark, wide)], inbounds=True))
+        packed = builder.call(move, [take_lanes(builder, values, range(first, first + 8)), builder.zext(lanes, half)])
+        builder.store(packed, builder.bitcast(builder.gep(place, [total]), half.as_pointer())).align = 4
+        total = builder.add(total, builder.zext(builder.ctpop(mark), wide))
+    return total
+
+
+def deal_registers(builder: Any, value: Any) -> Any:
+    """Reorder the bytes of sixteen words to the lowest of all, the next of all, ...: four times the halves are
+    interleaved, byte by byte, as registers of 128 bits do in one instruction."""
+    size = 16
+    parts = [take_lanes(builder, value, range(at, at + size)) for at in range(0, value.type.count, size)]
+    for _ in range(4):
+        pairs = list(zip(parts[: len(parts) // 2], parts[len(parts) // 2 :], strict=True))
+        parts = [_interleave(builder, low, high, first) for low, high in pairs for first in (0, size // 2)]
+    while len(parts) > 1:
+        count = 2 * parts[0].type.count
+        whole = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(count)))
+        parts = [builder.shuffle_vector(a, b, whole) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _interleave(builder: Any, low: Any, high: Any, first: int) -> Any:
+    """Interleave half of the lanes of two vectors, from a lane on."""
+    count = low.type.count
+    places = [place + k * count for place in range(first, first + count // 2) for k in (0, 1)]
+    return builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(ir.IntType(32), count), places))

@@ -42,12 +42,16 @@ def time_blas(shapes: list[list[int]], repeats: int) -> float:
 
 
 def measure_blas(shapes: list[list[int]], repeats: int, core: str | None) -> float:
-    """Time BLAS in a process of its own: the kernel is chosen when the library loads."""
+    """Time BLAS in a process of its own: the kernel is chosen when the library loads; inf where it cannot run here."""
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     if core:
         environment["OPENBLAS_CORETYPE"] = core
     command = [sys.executable, __file__, "--blas", json.dumps([shapes, repeats])]
-    return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if core and answer.returncode < 0:  # it has instructions that this processor lacks
+        return float("inf")
+    answer.check_returncode()
+    return float(answer.stdout)
 
 
 def main() -> None:
@@ -81,7 +85,8 @@ def main() -> None:
         for layer in plan.layers
     ]
     flop = 2 * sum(a * b * c * count for a, b, c, count in shapes)
-    blas = {str(core or "default"): measure_blas(shapes, repeats, core) for core in CORE_TYPES}
+    timed = {str(core or "default"): measure_blas(shapes, repeats, core) for core in CORE_TYPES}
+    blas = {core: seconds for core, seconds in timed.items() if seconds < float("inf")}
     best = min(blas, key=blas.__getitem__)
     print(f"{network.name} on {hardware.name}, {images_count} images, best of {repeats}")
     for core, seconds in blas.items():
