@@ -185,7 +185,14 @@ def check_counts(**given: int | None) -> None:
         check_count(name, value)
 
 
-def check_answers(job: Job, images: np.ndarray, labels: np.ndarray, outputs: np.ndarray, threads: int | None) -> None:
+def check_answers(
+    job: Job,
+    images: np.ndarray,
+    labels: np.ndarray,
+    outputs: np.ndarray,
+    threads: int | None,
+    calibration: np.ndarray | None = None,
+) -> None:
     """Warn of labels and images that do not fit a network whose float outputs are known.
 
     Parameters
@@ -200,13 +207,18 @@ def check_answers(job: Job, images: np.ndarray, labels: np.ndarray, outputs: np.
         Outputs of the float network.
     threads : int or None
         Threads.
+    calibration : ndarray of float32, (images, *input_shape), optional
+        Calibration images that were given apart.
     """
     runner = find_executor(job.executor)
 
     def rerun(turned: np.ndarray) -> np.ndarray:
         return runner.run(job.network, turned, FloatRun(threads=threads))
 
-    check_plausible(Facts(images=images, labels=labels, outputs=outputs, rerun=rerun))
+    facts = Facts(images=images, labels=labels, outputs=outputs, rerun=rerun)
+    check_plausible(facts)
+    if calibration is not None:
+        check_plausible(Facts(calibration=calibration, labels=labels, outputs=outputs, rerun=rerun))
 
 
 class AnswerWatch:

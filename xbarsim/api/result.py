@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from xbarsim import config
 from xbarsim.api.prepare import CALIBRATION_IMAGES, Job, write_provenance
 from xbarsim.cost import Cost, Measured, describe_reads, price
+from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.errors import ConfigError
 from xbarsim.inference import LayerError, measure_accuracy
 from xbarsim.mapping import Plan
@@ -81,6 +82,7 @@ def write_report(
         measured = compare_outputs(judge, floats, codes, chips, found.labels, runs=found.runs, seed=seed)
         if metric == USUAL_METRIC:
             accuracy = measure_accuracy(found.reference, found.quantized, found.hardware, found.labels, runs=found.runs)
+            check_plausible(Facts(accuracy=accuracy, classes=found.reference.shape[-1]))
     counted = {"trials": len(found.hardware), "images": len(found.reference)}
     images = min(settings["calibration_images"], CALIBRATION_IMAGES)
     ran = {"executor": find_executor(job.executor).describe(), **describe_array_reads(job.hardware, images)}

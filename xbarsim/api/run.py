@@ -300,7 +300,7 @@ def _run_array(
         lambda: runner.run(origin, x, FloatRun(threads=threads, progress=_stage(progress, "float reference"))),
     )
     if truth is not None and judge.name == USUAL_METRIC:
-        check_answers(job, x, truth, exact, threads)
+        check_answers(job, x, truth, exact, threads, None if calibration is None else known)
     integers = keep.recall(
         ("integer reference", *job.key),
         lambda: run_integer(quantized, x, threads=threads, progress=_stage(progress, "integer reference")),

@@ -211,7 +211,10 @@ def normalize_images(
         If a preset is unknown, or numbers are not one or one a channel, or a deviation is not above 0, or the values
         of the images are certainly of another range than the mean.
     """
-    x = np.asarray(images)
+    try:
+        x = np.asarray(images)
+    except ValueError:
+        raise ShapeError("images: entries of different shapes; give one array (images, channels, ...)") from None
     if x.ndim < 2:
         raise ShapeError(f"images: expected shape (images, ...), given {x.shape}")
     if x.dtype.kind not in "iuf":

@@ -14,13 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.data.doubt_answers import (
+    find_accuracy_doubt,
+    find_exchanged_classes,
+    find_one_class,
+    find_other_order,
+    find_output_doubt,
+)
+from xbarsim.data.doubt_images import find_calibration_doubt, find_pixel_doubt
 from xbarsim.data.key_range import find_range_doubt
+from xbarsim.data.key_relation import find_relation_doubt
 from xbarsim.errors import ConfigError, PlausibilityWarning
 
 FEWEST = 4
 """Images that a comparison of sets needs."""
-CHECKED_IMAGES = 128
-"""Images that are tried in other orders."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +54,10 @@ class Facts:
     """A Hardware record."""
     layers: Sequence[Any] | None = None
     """Errors of layers on hardware: ``name``, ``snr_db``, ``clipped_share``."""
+    accuracy: Any = None
+    """Accuracies in float, in integers and on hardware: ``reference``, ``quantized``, ``hardware``, ``images``."""
+    classes: int | None = None
+    """Classes of the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,59 +233,6 @@ def _labels_from_one(facts: Any) -> Finding | None:
     return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arrangement:
-    """Another order of the values of images, in which files or libraries may have given them."""
-
-    what: str
-    """What is told where it suits the labels better."""
-    channels: int | None = None
-    """Channels that images must have; None: any."""
-    apply: Callable[[np.ndarray], np.ndarray]
-    """Images, (images, channels, height, width) -> the same in the order of the network."""
-
-
-ARRANGEMENTS = (
-    Arrangement(what="with their channels reversed; they seem to be BGR in place of RGB", channels=3,
-                apply=lambda x: x[:, ::-1]),
-    Arrangement(what="with their first two channels exchanged; check their order", channels=3,
-                apply=lambda x: x[:, [1, 0, 2]]),
-    Arrangement(what="with their last two channels exchanged; check their order", channels=3,
-                apply=lambda x: x[:, [0, 2, 1]]),
-    Arrangement(what="with their channels moved on by one; check their order", channels=3,
-                apply=lambda x: x[:, [1, 2, 0]]),
-    Arrangement(what="with their channels moved back by one; check their order", channels=3,
-                apply=lambda x: x[:, [2, 0, 1]]),
-    Arrangement(what="upside down; reverse their rows", apply=lambda x: x[:, :, ::-1]),
-    Arrangement(what="with rows and columns exchanged; swap their last two axes", apply=lambda x: x.swapaxes(2, 3)),
-)  # fmt: skip
-"""What is tried where few images are classified as labelled."""
-
-
-def _other_order(facts: Any) -> Finding | None:
-    """The order in which most images are classified as labelled, if it is another than that given."""
-    labels, outputs, images = facts.labels, facts.outputs, facts.images
-    if outputs.ndim != 2 or images.ndim != 4 or len(labels) < 32:
-        return None
-    right = outputs.argmax(axis=1) == labels
-    if right.mean() > 0.85:
-        return None
-    some, gains = images[:CHECKED_IMAGES], []
-    for each in ARRANGEMENTS:
-        if each.channels not in (None, images.shape[1]) or (turned := each.apply(some)).shape != some.shape:
-            continue
-        other = facts.rerun(np.ascontiguousarray(turned)).argmax(axis=1) == labels[: len(some)]
-        gained, lost = int(np.sum(other & ~right[: len(some)])), int(np.sum(right[: len(some)] & ~other))
-        if gained - lost > 4 * np.sqrt(gained + lost + 1):
-            gains.append((gained - lost, f"{100 * other.mean():.1f} % {each.what}"))
-    if not gains:
-        return None
-    return Finding(
-        text=f"images: {100 * right.mean():.1f} % of them are classified as labelled, and "
-        + max(gains, key=lambda each: each[0])[1]
-    )
-
-
 def _near_chance(facts: Any) -> Finding | None:
     labels, outputs = facts.labels, facts.outputs
     if outputs.ndim != 2 or outputs.shape[1] < 2 or len(labels) < 50:
@@ -295,7 +253,7 @@ def _conductance_unit(facts: Any) -> Finding | None:
     if g_on <= 0.03:
         return None
     text = f"device.g_on_siemens: {g_on:.4g} S is the conductance of a wire; {g_on:.4g} uS is written {g_on * 1e-6:.4g}"
-    return Finding(text=text, certain=g_on > 10)
+    return Finding(text=text, certain=g_on > 1)
 
 
 def _time_unit(facts: Any) -> Finding | None:
@@ -330,9 +288,9 @@ def _price_unit(facts: Any) -> Finding | None:
     return None
 
 
-def _key_range(facts: Any) -> Finding | None:
-    text = find_range_doubt(facts.hardware)
-    return Finding(text=text) if text else None
+def _say(look: Callable[[Any], str]) -> Callable[[Any], Finding | None]:
+    """Turn what returns one line, or nothing, into what a detector looks with; the finding is no certain one."""
+    return lambda facts: Finding(text=text) if (text := look(facts)) else None
 
 
 def _clipped_share(facts: Any) -> Finding | None:
@@ -358,16 +316,30 @@ def _low_snr(facts: Any) -> Finding | None:
 
 DETECTORS: tuple[Detector, ...] = (
     Detector(name="range of pixels", needs=("pixels", "mean", "std"), look=_pixel_range),
+    Detector(name="mean, deviation and layout of pixels", needs=("pixels", "mean", "std"),
+             look=_say(find_pixel_doubt)),
     Detector(name="scale of calibration images", needs=("images", "calibration"), look=_calibration_scale),
     Detector(name="calibration reversed in brightness", needs=("images", "calibration"), look=_reversed_brightness),
+    Detector(name="content of calibration images", needs=("images", "calibration"),
+             look=_say(find_calibration_doubt)),
+    Detector(name="calibration images of one class", needs=("calibration", "outputs", "labels", "rerun"),
+             look=_say(find_one_class)),
     Detector(name="labels off by one", needs=("labels", "outputs"), look=_labels_from_one),
-    Detector(name="order of channels and rows", needs=("images", "labels", "outputs", "rerun"), look=_other_order),
+    Detector(name="order and scale of images", needs=("images", "labels", "outputs", "rerun"),
+             look=_say(find_other_order)),
+    Detector(name="exchanged classes", needs=("labels", "outputs"), look=_say(find_exchanged_classes)),
+    Detector(name="outputs of the float network", needs=("outputs",), look=_say(find_output_doubt)),
     Detector(name="accuracy near chance", needs=("labels", "outputs"), look=_near_chance),
     Detector(name="unit of conductances", needs=("hardware",), look=_conductance_unit),
     Detector(name="unit of times", needs=("hardware",), look=_time_unit),
     Detector(name="unit of prices", needs=("hardware",), look=_price_unit),
-    Detector(name="ranges of keys", needs=("hardware",), look=_key_range),
+    Detector(name="ranges of keys", needs=("hardware",), look=_say(lambda facts: find_range_doubt(facts.hardware))),
+    Detector(
+        name="relations of keys", needs=("hardware",),
+        look=_say(lambda facts: find_relation_doubt(facts.hardware)),
+    ),
     Detector(name="clipped conversions", needs=("layers",), look=_clipped_share),
     Detector(name="signal below its error", needs=("layers",), look=_low_snr),
-)
+    Detector(name="accuracy lost", needs=("accuracy", "classes"), look=_say(find_accuracy_doubt)),
+)  # fmt: skip
 """All detectors, in the order in which they are asked."""

@@ -93,12 +93,16 @@ def bound_metric(name: str) -> tuple[float, float]:
         return choose_judge(base).bounds
     if name.startswith("accuracy."):
         return (-1.0, 1.0) if part == "degradation" else (0.0, 1.0)
+    if name == "cost.utilization":
+        return (0.0, 1.0)
     return (0.0, math.inf) if name.startswith("cost.") else (-math.inf, math.inf)
 
 
 DOUBTED_LIMITS = {
     "cost.area_m2": (1.0, "mm2", 1e-6), "cost.core_area_m2": (1.0, "mm2", 1e-6), "cost.energy_joule": (1.0, "uJ", 1e-6),
     "cost.delay_s": (100.0, "us", 1e-6), "cost.power_watt": (1e5, "mW", 1e-3),
+    "cost.edap": (1.0, "pJ ms mm2", 1e-21), "cost.edap_core": (1.0, "pJ ms mm2", 1e-21),
+    "cost.tops_per_watt": (1e6, "GOPS/W", 1e-3), "cost.tops": (1e8, "GOPS", 1e-3),
 }  # fmt: skip
 """Metric -> largest limit that is not doubted, and the unit in which it was probably meant, with its size."""
 

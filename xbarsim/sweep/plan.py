@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,8 @@ import numpy as np
 from xbarsim import __version__, api
 from xbarsim.config import Hardware, hash_hardware
 from xbarsim.data import load_data, normalize_images
-from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.data.plausible import Facts, find_doubts
+from xbarsim.errors import ConfigError, PlausibilityWarning, ShapeError
 from xbarsim.limits import check_limit
 from xbarsim.names import match_names
 from xbarsim.network import Network, find_executor, hash_network
@@ -31,6 +33,8 @@ from xbarsim.sweep.design import combine_axes
 from xbarsim.sweep.file import Sweep, choose_metric
 from xbarsim.target import describe_target
 
+DOUBTED_POINTS = 200
+"""Points, spread evenly, whose hardware is looked at for doubtful values."""
 WIDTH_KEYS = ("weight_bits", "activation_bits")
 """Keys that change how a network is quantised."""
 
@@ -141,6 +145,7 @@ def plan_sweep(sweep: Sweep) -> SweepPlan:
     )
     _check_layers(rows, workload)
     _check_axes(rows, workload)
+    _check_doubts(rows, workload)
     common = {**common, "network_hash": networks, "hardware_hash": hardware}
     return SweepPlan(sweep=sweep, workload=workload, points=points, axes=keys, common=common)
 
@@ -261,6 +266,27 @@ def _check_axes(rows: list[dict[str, Any]], workload: Workload) -> None:
                 holders = (row for row in rows if repr(row[key]) == shown)
                 if all(_try(record, row) is not None for row in holders):
                     raise ConfigError(f"axes.{key}: {error}")
+
+
+def _check_doubts(rows: list[dict[str, Any]], workload: Workload) -> None:
+    """Refuse points that cannot be meant, and warn once of a key that is doubted, before anything is simulated."""
+    chosen = {int(place) for place in np.linspace(0, len(rows) - 1, min(len(rows), DOUBTED_POINTS))}
+    told: set[str] = set()
+    for record in workload.hardware.values():
+        for place in sorted(chosen):
+            changes, layers = split_settings(rows[place])
+            for more in ({}, *layers.values()):
+                try:
+                    found = find_doubts(Facts(hardware=record.override({**changes, **more})))
+                except ConfigError:  # told of where the point is run
+                    continue
+                for doubt in found:
+                    key = doubt.text.partition(":")[0]
+                    if doubt.certain:
+                        raise ConfigError(f"sweep: point {place + 1}: {doubt.text}")
+                    if key not in told:
+                        warnings.warn(f"sweep: point {place + 1}: {doubt.text}", PlausibilityWarning, stacklevel=3)
+                    told.add(key)
 
 
 def _check_layers(rows: list[dict[str, Any]], workload: Workload) -> None:
