@@ -2,8 +2,7 @@
 
 They were written without looking at the detectors, which had been finished before (as of 417e3d5), from the keys of
 the reference pages and mistakes that users make. These found 78 of the 129 wrong ones and doubted none of the 88 right
-ones. The kinds that had passed were given detectors afterwards, so that this set is no blind test any more. One input
-passes: colours to 255, their calibration images too, where a network still classifies many of them.
+ones. The kinds that had passed were given detectors afterwards, so that this set is no blind test any more.
 ``python tests/data/plausible_second.py`` prints which are not found, ``-v`` what each is told.
 """
 # ruff: noqa: B008

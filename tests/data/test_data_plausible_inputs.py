@@ -3,9 +3,11 @@
 from functools import partial
 
 import plausible_second
+import plausible_third
 import pytest
 from plausible_inputs import PLAUSIBLE_INPUTS, RIGHT_KEYS, SHIPPED, WRONG_KEYS, PlausibleInput, find_answer
 from plausible_second import SECOND_INPUTS
+from plausible_third import THIRD_INPUTS
 
 import xbarsim as xs
 from xbarsim.data.plausible import Facts, check_plausible
@@ -41,10 +43,11 @@ def test_the_second_set_has_more_than_eighty_of_each():
 
 @pytest.mark.parametrize("is_wrong", [True, False])
 def test_units_of_more_keys_are_judged_right(is_wrong):
-    kinds = plausible_second.WRONG_KEYS if is_wrong else plausible_second.RIGHT_KEYS
+    kinds = dict(plausible_third.WRONG_KEYS if is_wrong else plausible_third.RIGHT_KEYS)
+    kinds |= plausible_second.WRONG_KEYS if is_wrong else plausible_second.RIGHT_KEYS
     inputs = [PlausibleInput(kind=kind, seed=0, is_wrong=is_wrong, run=partial(check, kinds[kind])) for kind in kinds]
     answers = {each.kind: find_answer(each) for each in inputs}
-    assert len(answers) > 30
+    assert len(answers) > 100
     assert [kind for kind, answer in answers.items() if bool(answer) is not is_wrong] == []
     assert all(len(answer) <= 420 and "\n" not in answer for answer in answers.values())
 
@@ -60,3 +63,15 @@ def test_the_second_set_is_judged_right(is_wrong):
     cases = [case for case in SECOND_INPUTS if case.is_wrong is is_wrong]
     judged = [(case.kind, case.seed) for case in cases if bool(find_answer(case)) is not is_wrong]
     assert len(judged) <= (5 if is_wrong else 0), judged
+
+
+def test_the_third_set_has_more_than_ninety_of_each():
+    assert [sum(case.is_wrong is wrong for case in THIRD_INPUTS) for wrong in (True, False)] == [126, 96]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_the_third_set_is_judged_right(is_wrong):
+    cases = [case for case in THIRD_INPUTS if case.is_wrong is is_wrong]
+    judged = [(case.kind, case.seed) for case in cases if bool(find_answer(case)) is not is_wrong]
+    assert judged == ([("weights of two bits", 0)] if is_wrong else [])

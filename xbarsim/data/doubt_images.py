@@ -41,7 +41,7 @@ def find_pixel_doubt(facts: Any) -> str:
         return f"images: shape {x.shape}, whose channels seem to be last; transpose images by (0, 3, 1, 2)"
     if low >= 0 and mean.min() < 0:
         return f"mean: {mean.min():.4g}, but the images hold {shown}; the mean is subtracted, so it is written above 0"
-    if x.dtype.kind == "f" and 0 <= low and high <= 1.001 and std.max() > 20:
+    if x.dtype.kind == "f" and low >= 0 and high <= 1.001 and std.max() > 20:
         return f"std: {std.max():.4g} is for pixels of 0..255, but the images hold {shown}; divide it by 255"
     if len(x) >= 2 and low == high:
         return f"images: hold nothing but {low:.4g}; check how they were read"

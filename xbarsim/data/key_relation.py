@@ -173,7 +173,7 @@ def _read_time(hardware: Any) -> str:
             "read of an array; cycles are no time, and 100 MHz is written 100e6"
         )
     pulse = timing.pulse_s
-    if isinstance(pulse, float) and pulse < 1e-4 * read:
+    if isinstance(pulse, float) and pulse < 1e-6 * read:
         return (
             f"timing.pulse_s: {pulse:.4g} s, where one read takes {read:.4g} s (read_cycles / clock_hz); "
             "10 ns is written 10e-9"
