@@ -14,4 +14,4 @@ class AssumedActivity(Record):
     [-]."""
     input_activity: Fraction = 0.5
     """Mean squared word-line voltage relative to full scale squared, or the mean fraction of pulses with ``dac.coding``
-    ``width`` or ``count``. Where dac.bits is 1 it is the fraction of ones [-]."""
+    ``width`` or ``count``. With ``dac.bits: 1`` it is the fraction of ones [-]."""

@@ -32,7 +32,7 @@ class Rating(Record):
     rate_hz: Positive | None = None
     """Actions per second at that power [Hz]."""
     energy_joule: Positive | None = None
-    """Energy of one action; None: (power - leakage) / rate [J]."""
+    """Energy of one action; None: ``(power_watt - leakage_watt) / rate_hz`` [J]."""
     leakage_watt: NonNegative = 0.0
     """Static part of the power [W]."""
 

@@ -23,9 +23,9 @@ class Supply(Record):
     volt: Positive
     """Supply voltage for which the numbers of the file hold [V]."""
     exponent: NonNegative = 2.0
-    """Energy of an action goes with this power of the voltage; 2: charged capacitors [-]."""
+    """Energy of an action is proportional to the voltage to this power; 2: capacitors that are charged [-]."""
     leakage_exponent: NonNegative = 1.0
-    """Static power goes with this power of the voltage; 1: constant leakage current [-]."""
+    """Static power is proportional to the voltage to this power; 1: constant leakage current [-]."""
     threshold_volt: NonNegative | None = None
     """Threshold voltage of the alpha-power law of the rate; None: the rate does not depend on the voltage [V]."""
     alpha: Annotated[float, Field(ge=1, le=2)] = 1.3

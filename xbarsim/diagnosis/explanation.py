@@ -35,7 +35,7 @@ class Whole:
     """``%`` for shares, which are in per cent, and whose points are per cent; nothing for other metrics, whose values
     and points are in the metric's own unit."""
     higher_is_better: bool
-    """Direction."""
+    """Whether higher values are better."""
     reference: float
     """Float network."""
     integers: float

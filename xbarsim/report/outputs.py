@@ -117,7 +117,7 @@ class MeanIou:
 
 
 class Perplexity:
-    """Exponential of the mean cross entropy of the next token: how many tokens the network hesitates between.
+    """Exponential of the mean cross entropy of the next token: the number of equally likely tokens with this cross entropy.
 
     Outputs are logits, or probabilities where all are at least 0 and sum to 1 over the vocabulary.
     """

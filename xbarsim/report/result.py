@@ -28,9 +28,9 @@ class MetricResult:
     interval: tuple[float, float]
     """95 % confidence interval of ``hardware`` over images and chips."""
     higher_is_better: bool
-    """Direction."""
+    """Whether higher values are better."""
     unit: str
-    """``%`` for shares, which are fractions here and are shown in per cent; nothing else."""
+    """``%`` for shares, which are stored as fractions and displayed in per cent; empty for other metrics."""
 
     @property
     def degradation(self) -> float:

@@ -39,9 +39,9 @@ class Bound(Record):
     """Limits of one metric."""
 
     min: float | None = None
-    """Least value."""
+    """Smallest allowed value, in the unit of the metric."""
     max: float | None = None
-    """Largest value."""
+    """Largest allowed value, in the unit of the metric."""
 
     @model_validator(mode="after")
     def _check(self) -> Bound:
@@ -53,10 +53,10 @@ class Bound(Record):
 
 
 class EvolutionSettings(Record):
-    """Settings of ``method: evolution``."""
+    """Settings of the evolutionary search."""
 
     population: Annotated[int, Field(ge=2, le=LIMITS["points"].most)] = 32
-    """Points that survive."""
+    """Number of points that survive a generation."""
 
 
 class OptunaSettings(Record):
@@ -90,15 +90,15 @@ class GradientSettings(Record):
     """Learning rate of the fine-tuning; ``rate`` if left out."""
     gate_rate: Positive = 1.0
     """Learning rate of the architecture parameters, the logarithms of the options' chances (plain gradient steps). At 1
-    a layer is decided within some hundred steps; much more, and the noise of the first batches decides it."""
+    a layer is decided within some hundred steps; at much larger rates the noise of the first batches decides it."""
     zero_chance: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """First probability of a zero operator [-]; as likely as any other option if left out. Lower keeps a trained
-    backbone whole while its kernels learn: paths that miss several branches at once teach it little."""
+    """Initial probability of a zero operator [-]; that of any other option if left out. With a trained backbone, use a
+    lower one: paths without several of their branches at once give gradients that are of little use."""
     weight_decay: NonNegative = 1e-4
     """Decay of the weights: the lambda of |w|^2."""
     objective: Literal["edap", "edap_core", "layers"] | None = None
-    """What the price in the loss is: the logarithm of the chip's expected EDAP, with or without off-chip I/O, or sums
-    over layers, as in NAX. ``layers`` if left out where ``latency``, ``energy`` or ``area`` is given, else ``edap``."""
+    """Price in the loss: the logarithm of the chip's expected EDAP, with or without off-chip I/O, or sums over
+    layers, as in NAX. ``layers`` if left out where ``latency``, ``energy`` or ``area`` is given, else ``edap``."""
     price: NonNegative = 0.1
     """Lambda of the logarithm of the expected EDAP [-]; with 0.1, a tenth less EDAP is worth 0.01 of cross-entropy."""
     anneal: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -107,14 +107,15 @@ class GradientSettings(Record):
     """Lambda of the mean entropy of the probabilities, relative to even chances, in the last step; it rises from 0 in
     the second half of the architecture steps."""
     polish: Annotated[int, Field(ge=0, le=LIMITS["points"].most)] = 50
-    """Designs of the local search that follows, undecided layers enumerated first: with their whole EDAP and
-    cross-entropy on images held back, or, with a single objective, as samplers evaluate them."""
+    """Number of designs that the following local search evaluates; it first enumerates the options of undecided
+    layers. With a single objective designs are evaluated as by samplers, else by the EDAP of the whole chip and the
+    cross-entropy on images held back."""
     latency: NonNegative = 0.1
     """Lambda of the expected latency, relative to that of the most expensive uniform network; for ``layers``."""
     energy: NonNegative = 0.1
-    """Lambda of the expected energy, likewise."""
+    """Lambda of the expected energy, relative to that of the most expensive uniform network; for ``layers``."""
     area: NonNegative = 0.0
-    """Lambda of the expected area, likewise; 0 in NAX."""
+    """Lambda of the expected area, relative to that of the most expensive uniform network; for ``layers``. 0 in NAX."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Fraction of the training images for architecture steps [-]."""
     refresh: Count = 1
@@ -197,7 +198,7 @@ class Search(Record):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all random numbers."""
     surrogate: bool = False
-    """Whether accuracies are predicted from the signal-to-noise ratios of layers, fitted as the search goes; designs
+    """Whether accuracies are predicted from the signal-to-noise ratios of layers, fitted during the search; designs
     that may be better than all simulated ones are simulated. Not with axes that change the network."""
     evolution: EvolutionSettings = EvolutionSettings()
     """Settings of the evolutionary search."""

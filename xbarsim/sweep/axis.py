@@ -34,7 +34,8 @@ class Span(Record):
     stop: Annotated[float, Field(alias="to")]
     """Last value."""
     count: Annotated[int, Field(ge=1)] | None = None
-    """Number of values, spread evenly (on a logarithmic scale with ``scale: log``)."""
+    """Number of values, spread evenly (on a logarithmic scale with ``scale: log``). Only one of ``count``, ``step`` and
+    ``factor`` may be given."""
     step: Annotated[float, Field(gt=0)] | None = None
     """Distance between two values."""
     factor: Annotated[float, Field(gt=1)] | None = None

@@ -15,13 +15,13 @@ class StepBound:
     """The resource that limits one step."""
 
     name: str
-    """Step."""
+    """Name of the layer or operation, ``input`` or ``output``."""
     resource: str
     """Its busiest resource; ``arrays`` for the arrays of a layer."""
     busy_cycles: int
     """Cycles that the resource is busy in one inference, for all steps that share it."""
     share: float
-    """The same over the cycles between two inferences: 1 is the bottleneck [-]."""
+    """``busy_cycles`` as a fraction of the cycles between two inferences; 1 at the bottleneck [-]."""
 
 
 def find_bounds(activity: Activity) -> tuple[StepBound, ...]:
