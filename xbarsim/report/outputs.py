@@ -117,7 +117,7 @@ class MeanIou:
 
 
 class Perplexity:
-    """Exponential of the mean cross entropy of the next token: the number of equally likely tokens with this cross entropy.
+    """Exponential of the mean cross entropy of the next token: as many equally likely tokens have this cross entropy.
 
     Outputs are logits, or probabilities where all are at least 0 and sum to 1 over the vocabulary.
     """
