@@ -65,6 +65,7 @@ test-lowest:
 docs: $(STAMPS)/docs
 	$(BIN)/python benchmarks/validation/key_pages.py
 	$(BIN)/python benchmarks/validation/result_page.py
+	$(BIN)/python benchmarks/validation/constants.py
 	$(BIN)/python -m sphinx -W -q -b html docs build/site
 
 clean:

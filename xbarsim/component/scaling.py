@@ -18,8 +18,10 @@ from bisect import bisect_left
 from xbarsim.config.process import Process
 
 NODES_NM = (7, 10, 14, 16, 20, 32, 45, 65, 90, 130)
+"""Technology nodes of the equations [nm]. Source: Stillmaker and Baas, Integration 58 (2017) 74-81."""
 AREAS = (0.0092, 0.016, 0.027, 0.03, 0.033, 0.072, 0.16, 0.23, 0.44, 1.0)
-"""Area of the same circuit at each node, relative to 130 nm [-]."""
+"""Area of the same circuit at each node, relative to 130 nm [-]. Source: Stillmaker and Baas, Integration 58 (2017)
+74-81."""
 ENERGIES = (
     (0.1776, -0.09097, 0.02447),
     (0.2068, -0.09311, 0.02375),

@@ -18,11 +18,13 @@ from functools import lru_cache
 from xbarsim.errors import ModelRangeWarning
 
 BEST_DB = 180.14159078904734
-"""Figure of merit at low rates [dB]."""
+"""Figure of merit at low rates [dB]. Source: B. Murmann, ADC Performance Survey, fit of the Accelergy ADC plug-in."""
 FALL_DB, START_DB = -6.460790934271676, 302.7387019052544
-"""Figure of merit at high rates: change for each factor e of the rate, and its value at 1 Hz [dB]."""
+"""Figure of merit at high rates: change for each factor e of the rate, and its value at 1 Hz [dB].
+Source: B. Murmann, ADC Performance Survey, fit of the Accelergy ADC plug-in."""
 HIGHEST_HZ = math.exp(23.495854559186192)
-"""Highest rate of the fit (16 GHz) [Hz]."""
+"""Highest rate of the fit (16 GHz) [Hz].
+Source: B. Murmann, ADC Performance Survey, fit of the Accelergy ADC plug-in."""
 LEAST_BITS, MOST_BITS = 4, 16
 """Range of resolutions for which the fit is used; our limits."""
 

@@ -37,10 +37,10 @@ ROUNDINGS = 32
 GOAL = 1e-26
 """Power that is left unbalanced where conjugate gradients stop, relative to what first-order currents have [-]."""
 MOST_STEPS = 2000
+"""Steps of conjugate gradients after which an array is given up [-]."""
 CHUNK = 1 << 20
 """Numbers in one field that is worked on at a time [-]."""
-ROOM = 1.1
-COARSE = 1.4
+ROOM, COARSE = 1.1, 1.4
 """Factors that error estimates leave above what was found, and above the mean of a group of rows [-]."""
 
 Floats = NDArray[np.float64]

@@ -40,7 +40,7 @@ rows. Measured: 0.5 to 0.9 [-]."""
 MOST_OPERATIONS = 1e13
 """Operations of a block elimination above which an array is refused: some minutes, at 1300 x 1300. Our choice [-]."""
 RATE_HZ = 2e10
-"""Operations of LAPACK in a second, for the time that messages name: one core with AVX-512. Our choice [1/s]."""
+"""Operations of LAPACK in a second, for the time that messages name: one core with AVX-512. Our choice [Hz]."""
 CELL_BYTES = 16 + 8 * (3 * 2 + LANES + 5 + SIDE)
 """Memory for a cell: conductance, operator, eliminated and scaled lines, and two fields of one worker [bytes]."""
 LARGEST = 1e100

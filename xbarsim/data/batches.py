@@ -22,6 +22,8 @@ from xbarsim.errors import ConfigError
 
 CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CIFAR_RECORD = 1 + 3 * 32 * 32
+"""Size of an image with its label in the files of CIFAR-10 [bytes]. Source: A. Krizhevsky, Learning multiple layers of
+features from tiny images, 2009."""
 _IDX_TYPES: dict[int, np.dtype[Any]] = {
     8: np.dtype("u1"), 9: np.dtype("i1"), 11: np.dtype(">i2"), 12: np.dtype(">i4"), 13: np.dtype(">f4"),
     14: np.dtype(">f8"),

@@ -18,6 +18,7 @@ from xbarsim.data.images import Dataset, make_dataset
 from xbarsim.errors import ConfigError
 
 TRAINING_IMAGES = 1297
+"""Images of the digits of scikit-learn for training and calibration; the other 500 are for tests. Our choice."""
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from xbarsim.inference.machine import Codes, Machine
 from xbarsim.mvm import map_columns, sample_worst
 
 _SAMPLE_IMAGES = 8
+"""Calibration images on which the errors of layers are measured. Our choice."""
 POOR_FIT = 0.25
 """Error of fitted responses above which a warning is given: rounding itself is off by 0.29 [lsb]."""
 

@@ -31,7 +31,9 @@ from xbarsim.network.executor import EXECUTORS, Executor, FloatRun
 from xbarsim.network.graph import Network
 
 _CANDIDATES = np.geomspace(0.05, 1.0, 120)
+"""Ends of the range that are compared, relative to the largest value [-]. Our choice."""
 _BINS = 1 << 16
+"""Bins of a histogram of float32 values: their upper 16 bits."""
 _CENTRES = ((np.arange(_BINS, dtype=np.uint32) << 16) + np.uint32(0x8000)).view(np.float32)
 _BIN_WIDTH = 2.0**-7
 """Widest bin relative to its value."""

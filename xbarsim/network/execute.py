@@ -27,7 +27,9 @@ Observer = Callable[[str, np.ndarray], None]
 Progress = Callable[[int, int], None]
 
 _FLOAT_BLOCK_BYTES = 8 << 20
+"""Values of a block of images in the float network, at most [bytes]. Our choice."""
 _LAYER_BLOCK_BYTES = 32 << 20
+"""Values of a block of images of one layer, at most [bytes]. Our choice."""
 
 
 def run_network(

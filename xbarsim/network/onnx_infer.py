@@ -15,6 +15,7 @@ from xbarsim.network.onnx_value import FLOATS, GraphValue
 from xbarsim.network.onnx_writers import BODIES, FUNCTIONS
 
 FLOAT = 1
+"""Element type float32 in ONNX. Source: onnx.proto, TensorProto.DataType."""
 DOMAINS = ("", "ai.onnx", "com.microsoft", FUNCTIONS)
 _SAME = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinearLeakyRelu", "SkipLayerNormalization"}
 """Operators of com.microsoft, of which onnx knows no shapes, whose output has the shape of their first input."""

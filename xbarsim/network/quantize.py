@@ -26,7 +26,10 @@ from xbarsim.network.sign import find_quantizer, input_is_signed
 from xbarsim.notebook import Face, Shown
 
 _SEARCH_BELOW_BITS = 6
+"""Bits of weights below which the scale of least squared error is searched for; at more, the largest weight sets it.
+Our choice."""
 _WEIGHT_FRACTIONS = np.linspace(0.3, 1.0, 36)
+"""Scales that are compared, relative to the one that clips no weight [-]. Our choice."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -22,6 +22,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.epitome import EpitomeSampler, LayerEpitome
 
 _FRACTIONS = np.linspace(1.0, 0.3, 36)
+"""Scales that are compared, relative to the one that clips no weight [-]. Our choice."""
 _SHIFTS = 3
 """Binary orders of magnitude by which scales of the row blocks of one column may differ."""
 

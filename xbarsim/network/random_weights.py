@@ -16,6 +16,7 @@ from xbarsim.network.kinds import KINDS
 from xbarsim.rng import stream
 
 _BIAS_DEVIATION = 0.05
+"""Standard deviation of random biases [-]. Our choice."""
 
 
 def with_random_weights(network: Network, seed: int = 0) -> Network:

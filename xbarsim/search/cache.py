@@ -25,7 +25,7 @@ from xbarsim.store import hold_file
 FILE = "oracle.sqlite"
 """Name of the file in its folder."""
 LIMIT_BYTES = 1 << 30
-"""Largest size of the file; a larger one is replaced when it is next opened."""
+"""Largest size of the file [bytes]; a larger one is replaced when it is next opened."""
 WAIT_S = 30.0
 """Longest time that a process waits while another writes [s]."""
 

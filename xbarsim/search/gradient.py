@@ -38,6 +38,7 @@ from xbarsim.train.batches import iterate_batches
 from xbarsim.train.torch_network import Tensor, functional, torch, write_state
 
 CALIBRATION_IMAGES = 16
+"""Training images on which activation scales and converter ranges are set. Our choice."""
 SCORED_IMAGES = 256
 """Largest number of images held back on which designs are compared after the search [-]."""
 UNLIKELY = 1e-30

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 BINS = 8
 """Parts of equal count that a continuous axis is cut into."""
 _MOST_LEVELS = 24
+"""Values of an axis up to which every value is a group of its own. Our choice."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,7 @@ TABLE_INTERVAL_S = 30.0
 START_S = 1.5
 """About what worker processes take to start, tables to be written [s]."""
 _PROBE_IMAGES = 16
+"""Images on which the time of a point is measured. Our choice."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -32,6 +32,7 @@ from xbarsim.store import (
 from xbarsim.sweep.plan import SweepPlan
 
 FORMAT = 1
+"""Version of the form of a sweep's folder."""
 LOG, DOCUMENT = "points.log", "sweep.json"
 
 

@@ -23,6 +23,7 @@ from xbarsim.train.session import ArraySession, ArraySettings, norm_factor
 from xbarsim.train.torch_network import Tensor, nn, torch
 
 CHECK_IMAGES = 2
+"""Images on which a converted module is compared with the original. Our choice."""
 SAME = 1e-3
 """Relative difference up to which two float32 results are considered equal."""
 

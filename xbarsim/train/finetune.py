@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 CALIBRATION_IMAGES = 64
+"""Training images on which scales and converter ranges are set. Our choice."""
 
 
 def finetune(

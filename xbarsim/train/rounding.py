@@ -39,7 +39,11 @@ SHARPNESS = (20.0, 2.0)
 DROPPED = 0.5
 """Probability that an input value is not rounded during training."""
 STRETCH = 0.1
-"""Extension of the sigmoid beyond 0 and 1, so that weights can reach both ends."""
+"""Extension of the sigmoid beyond 0 and 1, so that weights can reach both ends.
+Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020.
+Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020.
+Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020.
+Source: Wei et al., QDrop, ICLR 2022."""
 
 
 def learn_rounding(

@@ -39,6 +39,7 @@ MOST_TRIED = 1 / 3
 HELD = 0.1
 """Share of the images that choose."""
 MOST_HELD = 512
+"""Images that choose, at most. Our choice."""
 CHECKED_CHIP = 1_000_000
 """Number of the first chip that choices are tried on; far above those of training."""
 
