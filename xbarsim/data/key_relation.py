@@ -34,6 +34,7 @@ CELL_RANGES = (
 )
 """Ranges of sizes, relative to the conductance or resistance of a cell in the on state."""
 _TARGETS = np.linspace(0, 1, 11)
+"""Targets, relative to the range of conductances, at which the polynomials of laws are evaluated [-]. Our choice."""
 LSB_KEYS = (
     "adc.offset_sigma_lsb", "adc.noise_lsb", "adc.inl_lsb", "adc.settings.offset_sigma_lsb",
     "adc.settings.comparator_sigma_lsb",
