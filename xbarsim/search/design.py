@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from xbarsim.errors import ConfigError, ShapeError
-from xbarsim.kept import KeptResults
 from xbarsim.names import match_names
 from xbarsim.network import Epitome, Network, Node, load_network
 from xbarsim.network.kinds import LAYER_RULES
@@ -34,8 +33,6 @@ SPECIAL = (*SHAPE_AXES, ZERO, "array")
 """Axes that are no keys of the hardware."""
 
 Choice = Mapping[str, Any]
-
-_ABLE: KeptResults[Sequence[str]] = KeptResults(1024)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +281,7 @@ def check_value(where: str, axis: str, value: Any) -> None:
         raise ConfigError(f"{where}: {value!r} is not true or false")
 
 
-def find_able(network: Network, branches: Mapping[str, Any], glob: str, axis: str, where: str) -> Sequence[str]:
+def find_able(network: Network, branches: Mapping[str, Any], glob: str, axis: str, where: str) -> list[str]:
     """Return the layers of a glob that can use an axis.
 
     Parameters
@@ -302,7 +299,7 @@ def find_able(network: Network, branches: Mapping[str, Any], glob: str, axis: st
 
     Returns
     -------
-    sequence of str
+    list of str
         At least one layer.
 
     Raises
@@ -310,10 +307,6 @@ def find_able(network: Network, branches: Mapping[str, Any], glob: str, axis: st
     ConfigError
         If no layer of the glob, or not the layer that is named, can use it.
     """
-    key = (id(network), glob, axis)
-    found = _ABLE.get(key)
-    if found is not None:
-        return found
     names = [node.name for node in network.layers]
     matched = match_names(glob, names, where)
     able = [name for name in matched if _can_take(network, branches, name, axis)]
@@ -325,7 +318,7 @@ def find_able(network: Network, branches: Mapping[str, Any], glob: str, axis: st
             "width": "its channels are fixed by an addition, by groups or by the output of the network",
         }[axis]
         raise ConfigError(f"{where}.{axis}: {matched[0]} cannot use this axis: {reason}")
-    return _ABLE.put(key, (network,), able)
+    return able
 
 
 def with_epitomes(network: Network, epitomes: Mapping[str, Any]) -> Network:

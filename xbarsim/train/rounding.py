@@ -33,17 +33,17 @@ RATES = {"rounding": 2e-2, "bias": 1e-3, "step": 1e-2}
 PENALTY = 0.05
 """Weight of the penalty on undecided weights, relative to the error over the output's variance."""
 WARM_UP = 0.2
-"""Share of the iterations without a penalty."""
+"""Share of the iterations without a penalty.
+Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020."""
 SHARPNESS = (20.0, 2.0)
-"""Exponent of the penalty at its start and at its end."""
+"""Exponent of the penalty at its start and at its end.
+Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020."""
 DROPPED = 0.5
-"""Probability that an input value is not rounded during training."""
+"""Probability that an input value is not rounded during training.
+Source: Wei et al., QDrop: Randomly Dropping Quantization, ICLR 2022."""
 STRETCH = 0.1
 """Extension of the sigmoid beyond 0 and 1, so that weights can reach both ends.
-Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020.
-Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020.
-Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020.
-Source: Wei et al., QDrop, ICLR 2022."""
+Source: Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020."""
 
 
 def learn_rounding(
