@@ -41,7 +41,7 @@ _CONDUCTANCE = "{value} S; {value} S is less than any cell is read at: uS is wri
 _FACTORS = {
     "value": 1.0, "hundred": 1e2, "percent": 1e-2, "kilo": 1e3, "milli": 1e-3, "micro": 1e-6, "nano": 1e-9,
     "pico": 1e-12, "femto": 1e-15, "atto": 1e-18, "mega": 1e6, "giga": 1e9, "years": 1 / 31557600,
-    "charge": 1.602177e-19,
+    "square_cm": 1e-4,
 }  # fmt: skip
 KEY_RANGES = (
     KeyRange(key="device.g_on_siemens", least=1e-10, way=_CONDUCTANCE),
@@ -95,7 +95,7 @@ KEY_RANGES = (
     KeyRange(key="adc.saturation_ampere", least=1e-12, most=0.1,
              way="{value} A; {value} uA is written {micro}, mA {milli}"),
     KeyRange(key="mapping.area_budget_m2", least=1e-9, most=0.1,
-             way="{value} m2; {value} mm2 is written {micro}, cm2 {value}e-4"),
+             way="{value} m2; {value} mm2 is written {micro}, cm2 {square_cm}"),
     KeyRange(key="mapping.weight_range", least=0.1, way="{value}: weights above {hundred} % of the largest clip"),
     KeyRange(key="timing.clock_hz", most=3e10, way="{value} Hz; a clock of 1 GHz is written 1e9"),
     KeyRange(key="timing.pulse_s", least=1e-12, most=2e-3, way=_SECONDS),

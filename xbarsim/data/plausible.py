@@ -260,14 +260,12 @@ def _time_unit(facts: Any) -> Finding | None:
     timing, write = facts.hardware.timing, facts.hardware.device.write
     clock = float(timing.clock_hz)
     if clock < 1e5:
-        text = (
-            f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock:.4g}e6, {clock:.4g} GHz {clock:.4g}e9"
-        )
+        text = f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock * 1e6:.4g}, GHz {clock * 1e9:.4g}"
         return Finding(text=text, certain=clock < 5e3)
     pulses = {"timing.pulse_s": timing.pulse_seconds, "device.write.pulse_s": getattr(write, "pulse_s", None)}
     for key, value in pulses.items():
         if isinstance(value, float) and value > 1e-2:
-            text = f"{key}: {value:.4g} s; {value:.4g} ns is written {value:.4g}e-9"
+            text = f"{key}: {value:.4g} s; {value:.4g} ns is written {value * 1e-9:.4g}"
             return Finding(text=text, certain=value > 0.5)
     return None
 
@@ -277,7 +275,7 @@ def _price_unit(facts: Any) -> Finding | None:
         energy, area = getattr(component, "energy_joule", None), getattr(component, "area_m2", None)
         if isinstance(energy, (int, float)) and energy > 1e-6:
             key = f"components.{name}.energy_joule"
-            text = f"{key}: {energy:.4g} J for one action; {energy:.4g} pJ is written {energy:.4g}e-12"
+            text = f"{key}: {energy:.4g} J for one action; {energy:.4g} pJ is written {energy * 1e-12:.4g}"
             return Finding(text=text, certain=energy > 1e-2)
         if isinstance(area, (int, float)) and area > 1e-2:
             text = (

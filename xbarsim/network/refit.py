@@ -10,7 +10,8 @@ correction of Nagel et al., "Data-Free Quantization Through Weight Equalization 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def refit_nodes(
     exact: dict[str, np.ndarray],
     rounded: dict[str, np.ndarray],
     *,
-    keep: Collection[str],
+    keep: AbstractSet[str],
     progress: Progress | None = None,
 ) -> dict[str, QuantizedLayer]:
     """Run a part of a network in float and in integers, and fit its layers one after the other.
@@ -74,7 +75,7 @@ def refit_nodes(
         Name -> values in float and in integers, (images, *shape) float32, of what the part reads; changed in place:
         values of the part are added, those that it reads no more are dropped, but for ``keep``. What ``exact`` holds
         already is not computed again.
-    keep : collection of str
+    keep : set of str
         Nodes whose values are kept.
     progress : callable, optional
         ``(done, total)`` weight layers.
