@@ -7,7 +7,9 @@ chips can be shared out among processes. Figures go to a file, from which the ta
     XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --images 200 --trials 3 --only "verified, both" \
         --keep enet --results enet.json --page docs/remedies.md
     XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --images 200 --only "as it" --keep enet --chip 2
-    XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --explain causes,remedies --images 25 --keep enet \
+    XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --explain causes --images 200 --trials 3 \
+        --keep enet --page docs/remedies.md
+    XBARSIM_SHARED=... python benchmarks/validation/efficientnet.py --explain remedies --images 25 --keep enet \
         --page docs/remedies.md
 
 Agreement is the share of images whose highest output is that of the float network; the cosine is that of all outputs of
@@ -127,29 +129,32 @@ class Bench:
             self.network, self.plain, self.images, calibration=self.calibration, trials=len(self.chips), seed=SEED,
             threads=self.threads, parts=parts, remedies=TRIED, checkpoint=self.keep / "explain",
         )  # fmt: skip
-        lines = []
+        tables = {}
         if found.shares:
             cosine = {row.cause: row.share_points for row in found.shares["cosine"]}
-            lines += [
+            tables["causes"] = [
                 "| cause | alone | share | 95 % interval | switched off | share of cosine |",
                 "|---|" + 5 * "---|",
+                *(
+                    f"| {row.cause} | {row.alone_points:.1f} | {row.share_points:.1f} | {row.low:.1f} to "
+                    f"{row.high:.1f} | {row.removed_points:+.1f} | {cosine[row.cause]:.1f} |"
+                    for row in found.shares["agreement"]
+                ),
             ]
-            lines += [
-                f"| {row.cause} | {row.alone_points:.1f} | {row.share_points:.1f} | {row.low:.1f} to {row.high:.1f} | "
-                f"{row.removed_points:+.1f} | {cosine[row.cause]:.1f} |"
-                for row in found.shares["agreement"]
-            ]
-            lines.append("")
         if found.gains:
-            lines += ["| remedy | points | agreement | cosine | energy | area | delay |", "|---|" + 6 * "---|"]
-            lines += [
-                f"| {row.remedy} | {row.points:+.1f} | {row.agreement:.0f}% | {row.cosine:.3f} | "
-                f"{row.energy_ratio:.2f} | {row.area_ratio:.2f} | {row.delay_ratio:.2f} |"
-                for row in found.gains
+            tables["remedies"] = [
+                "| remedy | points | agreement | cosine | energy | area | delay |",
+                "|---|" + 6 * "---|",
+                *(
+                    f"| {row.remedy} | {row.points:+.1f} | {row.agreement:.0f}% | {row.cosine:.3f} | "
+                    f"{row.energy_ratio:.2f} | {row.area_ratio:.2f} | {row.delay_ratio:.2f} |"
+                    for row in found.gains
+                ),
             ]
-        print("\n".join(lines), flush=True)
-        if page is not None:
-            write_table(page, "explained", lines)
+        for part, lines in tables.items():
+            print("\n".join(lines), flush=True)
+            if page is not None:
+                write_table(page, part, lines)
 
     def run(self, name: str, chip: int) -> NDArray[np.float32]:
         """Return outputs of all images on a chip, (images, classes); blocks that are kept are not computed again."""
