@@ -9,6 +9,14 @@ helper, numpy_helper, TYPES = onnx.helper, onnx.numpy_helper, onnx.TensorProto
 RNG = np.random.default_rng(3)
 
 
+def open_session(path):
+    """Open a file in ONNX Runtime, integer products without saturation whatever the CPU."""
+    pytest.importorskip("onnxruntime")
+    from xbarsim.network.kinds.opaque import start_session
+
+    return start_session(str(path))
+
+
 def floats(*shape):
     return RNG.standard_normal(shape).astype(np.float32)
 

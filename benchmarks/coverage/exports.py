@@ -65,6 +65,7 @@ def check_file(path: Path, hardware: str, simulate: bool) -> dict[str, Any]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as in xbarsim: no saturated sums
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (entry,) = session.get_inputs()

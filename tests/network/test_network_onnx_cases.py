@@ -17,6 +17,7 @@ from onnx_samples import (
     ints,
     node,
     numpy_helper,
+    open_session,
     write_model,
 )
 
@@ -25,12 +26,12 @@ from xbarsim.errors import ConfigError
 from xbarsim.network import load_onnx, run_network
 
 onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 
 def run_both(path, kind=np.float32, shape=None):
     """Return the network's results and ONNX Runtime's, image by image where the file fixes a batch of one."""
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     entry = session.get_inputs()[0]
     step = entry.shape[0] if isinstance(entry.shape[0], int) else 5
     count = 5 if step == 1 else step
@@ -158,7 +159,7 @@ def test_several_inputs_are_packed_and_an_output_is_picked(tmp_path):
     path = str(tmp_path / "m.onnx")
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     a, b = floats(4, 3), floats(4, 2)
-    expected = ort.InferenceSession(path).run(None, {"a": a, "b": b})
+    expected = open_session(path).run(None, {"a": a, "b": b})
     for name, want in zip((None, "z"), expected, strict=True):
         found = run_network(xs.load_network(path, outputs=name), np.concatenate([a, b], axis=1))
         np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
@@ -193,7 +194,7 @@ def test_values_inside_a_branch_have_readers_and_a_result_may_be_one_number(tmp_
     constants = {"c": np.array(True), "k": ints(2, 3), "w": floats(2, 4)}
     path, x = write_model(tmp_path / "m.onnx", nodes, constants, (1, 5)), floats(1, 5)
     network = xs.load_network(path, input_shape=(1, 5))
-    np.testing.assert_allclose(run_network(network, x), ort.InferenceSession(path).run(None, {"x": x})[0], 1e-5)
+    np.testing.assert_allclose(run_network(network, x), open_session(path).run(None, {"x": x})[0], 1e-5)
     assert xs.estimate(network, "reference").energy_joule > 0
 
 
@@ -235,7 +236,7 @@ def test_what_the_order_of_sums_makes_of_a_rounding_is_no_difference(tmp_path):
     constants = {"w": floats(3000, 64), "k": np.float32(30000), "t": np.int32(2)}
     path = write_model(tmp_path / "m.onnx", nodes, constants, ("N", 3000))
     network, x = xs.load_network(path), floats(1, 3000)
-    assert (run_network(network, x) != ort.InferenceSession(path).run(None, {"x": x})[0]).any()
+    assert (run_network(network, x) != open_session(path).run(None, {"x": x})[0]).any()
 
 
 def test_a_file_that_was_written_anew_is_compared_with_itself(tmp_path):
@@ -262,9 +263,7 @@ def test_all_of_a_fixed_batch_is_one_image_where_every_axis_is_given(tmp_path):
     path = write_model(tmp_path / "m.onnx", [node("Gemm", "x w c")], {"w": floats(5, 4), "c": floats(4)}, (3, 5))
     network, x = xs.load_network(path, input_shape=(3, 5)), floats(3, 5)
     assert [each.kind for each in network.nodes] == ["linear"]
-    np.testing.assert_allclose(
-        run_network(network, x[None])[0], ort.InferenceSession(path).run(None, {"x": x})[0], 1e-5
-    )
+    np.testing.assert_allclose(run_network(network, x[None])[0], open_session(path).run(None, {"x": x})[0], 1e-5)
 
 
 def test_reading_a_file_takes_little_more_memory_than_the_file(tmp_path):

@@ -323,6 +323,7 @@ def compare_graph(maker: GraphMaker, path: str) -> str:
 
     onnx.save(maker.model(), path)
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as in xbarsim: no saturated sums
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

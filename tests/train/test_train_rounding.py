@@ -118,13 +118,15 @@ def test_learning_that_stops_restores_the_threads(threads):
 
 def test_layers_beside_operators_of_onnx_runtime_are_learned(tmp_path):
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    from onnx_samples import floats, node, write_model
+    from onnx_samples import node, write_model
 
     steps = [
         node("Conv", "x u", "a"), node("Sin", "a", "s"), node("Conv", "s v", "b"), node("Add", "a b", "c"),
         node("GlobalAveragePool", "c", "p"), node("Flatten", "p", "f"), node("MatMul", "f w"),
     ]  # fmt: skip
-    weights = {"u": floats(6, 3, 1, 1), "v": floats(6, 6, 1, 1), "w": floats(6, 4)}
+    shapes = {"u": (6, 3, 1, 1), "v": (6, 6, 1, 1), "w": (6, 4)}
+    rng = np.random.default_rng(3)
+    weights = {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
     network = xs.load_network(write_model(tmp_path / "net.onnx", steps, weights, ("N", 3, 6, 6)))
     assert "opaque" in {part.kind for part in network.nodes}
     images, held_back = np.random.default_rng(0).standard_normal((2, 128, 3, 6, 6), dtype=np.float32)

@@ -21,6 +21,8 @@ LARGEST_RATIO = 1e9
 """Largest ratio of on to off conductance; floating gates reach 1e8."""
 SMALLEST_RATIO = 1.02
 """Smallest such ratio; magnetic junctions have 1.5 to 3."""
+LONGEST_READ_S = 1e6
+"""Longest read that is doubted [s]; hardware with longer ones is refused for its cycles. Our choice."""
 _SIEMENS = "{value} S, more than a cell conducts; {value} uS is written {micro}, nS {nano}"
 _SERIES = "{value} ohm, many times the resistance of a cell; {value} mohm is written {milli}"
 CELL_RANGES = (
@@ -168,6 +170,8 @@ def _saturation(hardware: Any) -> str:
 def _read_time(hardware: Any) -> str:
     timing = hardware.timing
     read = timing.read_cycles / timing.clock_hz
+    if read > LONGEST_READ_S:
+        return ""
     if read > 2e-3:
         return (
             f"timing.read_cycles: {timing.read_cycles} cycles of {timing.clock_hz:.4g} Hz are {read:.4g} s for one "

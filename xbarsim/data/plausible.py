@@ -260,7 +260,10 @@ def _time_unit(facts: Any) -> Finding | None:
     timing, write = facts.hardware.timing, facts.hardware.device.write
     clock = float(timing.clock_hz)
     if clock < 1e5:
-        text = f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock * 1e6:.4g}, GHz {clock * 1e9:.4g}"
+        text = (
+            f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock * 1e6:.4g}, {clock:.4g} GHz "
+            f"{clock * 1e9:.4g}"
+        )
         return Finding(text=text, certain=clock < 5e3)
     pulses = {"timing.pulse_s": timing.pulse_seconds, "device.write.pulse_s": getattr(write, "pulse_s", None)}
     for key, value in pulses.items():
