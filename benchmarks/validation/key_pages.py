@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 
 from xbarsim.config.keys import Section, list_sections, show_value
-from xbarsim.config.schema import write_whole_schema
+from xbarsim.config.schema import write_file_schema, write_whole_schema
 from xbarsim.converter import CONVERTERS
 from xbarsim.network.kinds import KINDS, NOT_IN_YAML, REQUIRED
 from xbarsim.search.epitome import EpitomeSearch
@@ -96,7 +96,7 @@ def list_hardware_sections() -> list[Section]:
 
 def list_axis_sections() -> list[Section]:
     """Return the section of a range of a sweep's axis."""
-    (section,) = list_sections(Span.model_json_schema())
+    (section,) = list_sections(write_file_schema(Span))
     keys = tuple(key._replace(name=f"axes.KEY.{key.name}") for key in section.keys)
     return [Section("axes.KEY, a range", section.about, keys)]
 
@@ -148,11 +148,11 @@ def write_page(name: str) -> str:
     if name == "hardware.md":
         keys = write_sections(list_hardware_sections(), WHOLE)
     elif name == "sweep.md":
-        keys = write_sections([*list_sections(Sweep.model_json_schema()), *list_axis_sections()], "The file")
+        keys = write_sections([*list_sections(write_file_schema(Sweep)), *list_axis_sections()], "The file")
     else:
         parts = {"`search nax`": Search, "`search epitome`": EpitomeSearch}
         keys = "\n\n".join(
-            write_sections(list_sections(record.model_json_schema()), title) for title, record in parts.items()
+            write_sections(list_sections(write_file_schema(record)), title) for title, record in parts.items()
         )
     return f"{before}{mark}\n\n{keys}\n"
 

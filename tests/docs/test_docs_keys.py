@@ -90,6 +90,21 @@ def test_a_key_whose_name_ends_with_a_unit_has_this_unit():
             assert key.unit == UNITS[ending], key
 
 
+def test_keys_of_widths_and_times_in_cycles_have_units():
+    endings = {"bits": "bits", "cycles": "cycles"}
+    found = [
+        key for key in hardware_keys() if re.split(r"[._]", key.name)[-1] in endings and "settings" not in key.name
+    ]
+    assert len(found) > 12
+    assert [key for key in found if key.unit != endings[re.split(r"[._]", key.name)[-1]]] == []
+
+
+def test_descriptions_call_an_absent_value_as_files_do():
+    keys = [key for key in hardware_keys() if "null" in key.values]
+    assert sum("``null``" in key.meaning for key in keys) > 15
+    assert [key.name for key in hardware_keys() if re.search(r"\bNone\b", key.meaning)] == []
+
+
 def test_every_key_of_the_files_that_ship_stands_in_the_list():
     known = {key.name for key in hardware_keys()}
     # names of components, of sources and of table entries are free; laws and settings have keys of their own

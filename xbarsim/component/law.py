@@ -192,7 +192,7 @@ class PerValueLaw(CostLaw):
     """A digital component that processes values: power, area and energy are proportional to ``activation_bits``."""
 
     value_bits: Annotated[int, Field(ge=1)]
-    """Bits of a value for which the numbers are given."""
+    """Bits of a value for which the numbers are given [bits]."""
 
     def rate(self, at: OperatingPoint) -> Rating:
         """Return the file's numbers in proportion to the bits of a value; see :class:`Rated`."""

@@ -27,7 +27,7 @@ class Adc(Record):
     """Saturation current S of the sense amplifier before the converter, which delivers S tanh(I / S) for a column
     current I above that of off cells; None is a linear amplifier [A]."""
     bits: Annotated[int, Field(ge=1, le=16)] | Literal["auto", "ideal"] = 8
-    """Resolution; ``auto`` has a code for every sum that can occur, ``ideal`` neither rounds nor clips."""
+    """Resolution; ``auto`` has a code for every sum that can occur, ``ideal`` neither rounds nor clips [bits]."""
     full_scale: Literal["whole", "calibrated", "quantile"] = "calibrated"
     """Range of the converter: ``whole`` covers every sum that can occur, ``calibrated`` uses the step with the least
     error in the layer's output on the calibration images, ``quantile`` covers the share ``quantile`` of their sums."""

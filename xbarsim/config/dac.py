@@ -14,7 +14,7 @@ class Dac(Record):
     """Word-line drivers."""
 
     bits: Annotated[int, Field(ge=1, le=8)] = 1
-    """Input bits applied in one array read; wider inputs take several reads, lowest bits first."""
+    """Input bits applied in one array read; wider inputs take several reads, lowest bits first [bits]."""
     signed: CodingName = "auto"
     """Coding of signed inputs. ``twos_complement``: the low bits, then the sign bit in a read with a converter step of
     its own. ``sign_magnitude``: positive inputs, then the magnitudes of negative ones. ``offset``: half of the range is

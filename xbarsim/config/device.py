@@ -172,7 +172,7 @@ class Device(Record):
     g_off_siemens: NonNegative
     """Conductance of the lowest level [S]."""
     cell_bits: Annotated[int, Field(ge=1, le=8)] = 1
-    """Bits stored in one cell; the levels are equally spaced in conductance."""
+    """Bits stored in one cell; the levels are equally spaced in conductance [bits]."""
     read_volt: Positive = 0.2
     """Voltage of a full-scale input [V]."""
     programming: Programming = Programming()

@@ -58,7 +58,7 @@ class Timing(Record):
     supply: Supply | None = None
     """Dependence of the clock frequency on ``process.supply_volt``; None: none."""
     read_cycles: Annotated[int, Field(ge=1)]
-    """Cycles of one array read (drive, settle, sample)."""
+    """Time of one array read (drive, settle, sample) [cycles]."""
     read_rows: Annotated[int, Field(ge=1)] | None = None
     """Number of rows for which ``read_cycles`` is given; the time is proportional to the rows. None: no scaling."""
     pulse_s: Annotated[float, Field(gt=0, le=1)] | Literal["settled"] | None = None
@@ -72,24 +72,25 @@ class Timing(Record):
     pipelined: bool = True
     """Whether layers run as a pipeline over windows, or one after another."""
     buffer_bits: Annotated[int, Field(ge=1)] = 256
-    """Bits that a bank of a tile buffer can read, and can write, in a cycle."""
+    """Bits that a bank of a tile buffer can read, and can write, in a cycle [bits]."""
     buffer_banks: Annotated[int, Field(ge=1, le=64)] = 1
     """Banks of a tile buffer, which work in parallel; they are assigned to layers and operations in turn."""
     bus_bits: Annotated[int, Field(ge=1)] = 256
-    """Bits that a tile bus transfers in a cycle."""
+    """Bits that a tile bus transfers in a cycle [bits]."""
     noc: NocName = "mesh"
     """Network between the tiles of a chip: a name of :data:`xbarsim.noc.NOCS`."""
     link_bits: Annotated[int, Field(ge=1)] = 32
-    """Bits that a link between tiles transfers in a cycle."""
+    """Bits that a link between tiles transfers in a cycle [bits]."""
     hop_cycles: Annotated[int, Field(ge=0)] = 1
-    """Cycles of one router hop."""
+    """Time of one router hop [cycles]."""
     io_bits: Annotated[int, Field(ge=1)] = 64
-    """Bits that the off-chip link of a full chip transfers in a cycle in each direction; see ``chip.full_tiles``."""
+    """Bits that the off-chip link of a full chip transfers in a cycle in each direction; see ``chip.full_tiles``
+    [bits]."""
     stream_bits: Annotated[int, Field(ge=1)] | None = None
     """Input buffer of a layer or operation for each of its inputs; None: as large as needed [bits]."""
     operand_bits: Annotated[int, Field(ge=0)] = 0
     """Bits that the vector unit of each tile keeps of the operands of a product of activations. What it does not keep
-    is read from the buffer again for every row of the result."""
+    is read from the buffer again for every row of the result [bits]."""
     activation_lanes: Annotated[int, Field(ge=1)] = 16
     """Values that the activation unit of a tile processes in a cycle."""
     vector_lanes: Annotated[int, Field(ge=1)] = 16
@@ -113,9 +114,10 @@ class Hardware(Shown, Record):
     encoding: EncodingName = "differential"
     """Encoding of signed weights in cells."""
     weight_bits: Annotated[int, Field(ge=1, le=16)] | Literal[32] = 8
-    """Bits of a weight, including the sign; 1: -1 and 1; 32: floats stored bit by bit (cost estimates only)."""
+    """Bits of a weight, including the sign; 1: -1 and 1; 32: floats stored bit by bit (cost estimates only)
+    [bits]."""
     activation_bits: Annotated[int, Field(ge=1, le=16)] = 8
-    """Bits of an input."""
+    """Bits of an input [bits]."""
     device: Device
     """The memory cell."""
     crossbar: Crossbar

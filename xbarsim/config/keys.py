@@ -45,7 +45,7 @@ def list_sections(schema: Schema) -> list[Section]:
     Parameters
     ----------
     schema : mapping
-        JSON schema of the file, from ``write_schema`` or ``model_json_schema`` of a record.
+        JSON schema of the file, from ``write_schema`` or ``write_file_schema``.
 
     Returns
     -------

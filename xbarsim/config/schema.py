@@ -5,6 +5,7 @@ That of hardware files has no required keys, since any key may come from the fil
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -52,6 +53,7 @@ def write_whole_schema() -> dict[str, Any]:
         for key in part.get("properties", {}).values():
             if "$ref" in key:  # left out by pydantic where it equals the description of the section
                 key.setdefault("description", parts[key["$ref"].rpartition("/")[2]]["description"])
+    _say_null(content)
     return {"$schema": DIALECT, **content}
 
 
@@ -69,7 +71,21 @@ def write_file_schema(record: type[BaseModel]) -> dict[str, Any]:
         JSON schema of draft 2020-12: keys, and kinds and ranges of values. Rules between keys, and names of metrics and
         of hardware keys, are checked when a file is read.
     """
-    return {"$schema": DIALECT, **record.model_json_schema()}
+    content = record.model_json_schema()
+    _say_null(content)
+    return {"$schema": DIALECT, **content}
+
+
+def _say_null(node: Any) -> None:
+    """Write None, as docstrings call it, as ``null``, which is what stands in a file."""
+    if isinstance(node, dict):
+        if isinstance(node.get("description"), str):
+            node["description"] = re.sub(r"\bNone\b", "``null``", node["description"])
+        for part in node.values():
+            _say_null(part)
+    elif isinstance(node, list):
+        for part in node:
+            _say_null(part)
 
 
 def _describe_component(parts: dict[str, Any]) -> dict[str, Any]:
