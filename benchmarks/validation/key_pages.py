@@ -72,6 +72,39 @@ SETTINGS = {
     "epsilon": "added to the variance",
 }
 """Setting of a layer -> meaning."""
+MEANINGS = {
+    "conv2d": "convolution; of one dimension with a height of 1",
+    "linear": "product with a matrix of weights, along the last axis",
+    "relu": "max(x, 0)",
+    "clip": "x, limited to `min` and `max`",
+    "leaky_relu": "x above 0, `alpha` x below",
+    "sigmoid": "1 / (1 + exp(-x))",
+    "hard_sigmoid": "`alpha` x + `beta`, from 0 to 1",
+    "tanh": "hyperbolic tangent",
+    "hard_swish": "x times the hard sigmoid of x, with 1/6 and 1/2",
+    "erf": "error function",
+    "sqrt": "square root",
+    "gelu": "x times the normal distribution function of x",
+    "max_pool": "largest value of each window",
+    "avg_pool": "mean of each window",
+    "global_avg_pool": "mean of each channel",
+    "mean": "mean along axes",
+    "add": "sum, element by element; smaller inputs are repeated",
+    "sub": "first input less the others, element by element",
+    "mul": "product, element by element",
+    "div": "first input divided by the others, element by element",
+    "matmul": "product of two activations as matrices",
+    "concat": "inputs behind one another along an axis",
+    "pad": "input with a constant around it",
+    "slice": "part of the input",
+    "flatten": "all axes as one",
+    "reshape": "the same values in another shape",
+    "transpose": "the same values with the axes in another order",
+    "softmax": "exp(x) divided by its sum along an axis",
+    "peak": "largest magnitude along the last axis, by which tokens are scaled",
+    "layer_norm": "x less its mean, divided by its standard deviation, over the axes from `axis` on",
+}
+"""Kind of a layer -> meaning."""
 
 
 def list_settings() -> list[Section]:
@@ -159,7 +192,7 @@ def write_page(name: str) -> str:
 
 def write_kinds() -> str:
     """Return the tables of kinds of layers and of their settings."""
-    rows = ["| kind | inputs | settings and defaults |", "|---|---|---|"]
+    rows = ["| kind | inputs | settings and defaults | meaning |", "|---|---|---|---|"]
     readers: dict[str, str] = {}
     for kind in (kind for kind in KINDS.values() if kind.settings is not NOT_IN_YAML):
         least, most = kind.inputs
@@ -171,7 +204,7 @@ def write_kinds() -> str:
                 named.append(f"`{name}`")
             else:
                 named.append(f"`{name}: {show_value(setting.default)}`")
-        rows.append(f"| `{kind.name}` | {count} | {', '.join(named)} |")
+        rows.append(f"| `{kind.name}` | {count} | {', '.join(named)} | {MEANINGS[kind.name]} |")
     meanings = ["| setting | values | meaning |", "|---|---|---|"]
     meanings += [f"| `{name}` | {rule} | {SETTINGS[name]} |" for name, rule in readers.items()]
     return "\n".join(rows) + "\n\nSettings without a default are required.\n\n" + "\n".join(meanings)
