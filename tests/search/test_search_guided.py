@@ -8,11 +8,10 @@ import pytest
 import xbarsim as xs
 from xbarsim.errors import ConfigError
 from xbarsim.search import CostOracle, ModelSampler, RandomSampler, make_search, make_space, run_search
-from xbarsim.search.chip_model import ChipModel
-from xbarsim.search.descent import GradientSampler
 from xbarsim.search.guided import describe_options, expect_improvement, list_spread
 from xbarsim.search.surrogate import Surrogate
 
+SKIP = {"reason": "the extra torch is not installed"}
 AXES = {"*": {"array": [32, 64, 128], "adc.bits": [3, 4, 6]}}
 
 
@@ -112,6 +111,9 @@ def test_expected_improvement_is_the_mean_over_draws():
 
 
 def test_the_model_of_a_chip_tells_many_designs_as_it_tells_one():
+    pytest.importorskip("torch", **SKIP)
+    from xbarsim.search.chip_model import ChipModel
+
     network, hardware = xs.load_network("resnet20"), xs.load_hardware("nax")
     content = {"layer1*": {"array": [16, 64], "zero": True}, "layer2*": {"array": [32, 64]}}
     mixed = make_space(content, network, hardware)
@@ -125,6 +127,9 @@ def test_the_model_of_a_chip_tells_many_designs_as_it_tells_one():
 
 def test_the_gradient_search_keeps_a_limit_of_accuracy(space):
     """Of made-up accuracies; costs are those of the chip."""
+    pytest.importorskip("torch", **SKIP)
+    from xbarsim.search.descent import GradientSampler
+
     search = make_search({
         "network": "digits", "hardware": "reference", "data": "digits", "space": AXES, "method": "differentiable",
         "objectives": {"cost.edap": "min"}, "constraints": {"accuracy.degradation": {"max": 0.2}},
@@ -157,6 +162,7 @@ def test_the_gradient_search_keeps_a_limit_of_accuracy(space):
 
 @pytest.mark.slow
 def test_a_gradient_search_with_a_limit_of_accuracy_runs_from_a_file_and_resumes(tmp_path):
+    pytest.importorskip("torch", **SKIP)
     content = {
         "network": "digits", "hardware": "reference", "data": "digits", "images": 60, "points": 24, "space": AXES,
         "method": "differentiable", "objectives": {"cost.edap": "min"},

@@ -16,6 +16,7 @@ that is named must have the axis.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -175,7 +176,7 @@ class Space(Shown):
 
     def __iter__(self) -> Iterator[Point]:
         """Run through all points in order."""
-        yield from (tuple(map(int, index)) for index in np.ndindex(*(slot.count for slot in self.slots)))
+        yield from itertools.product(*(range(slot.count) for slot in self.slots))
 
     def _own(self, slot: SearchSlot, wanted: Option) -> Option | str:
         if not slot.axes:
