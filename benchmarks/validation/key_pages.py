@@ -7,12 +7,14 @@ writes the tables of docs/keys/hardware.md, sweep.md, search.md and network.md.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
+from xbarsim.config.docstring import read_descriptions
 from xbarsim.config.keys import Section, list_sections, show_value
 from xbarsim.config.schema import write_file_schema, write_whole_schema
 from xbarsim.converter import CONVERTERS
@@ -111,9 +113,11 @@ def list_settings() -> list[Section]:
     """Return the settings of the converters that ship, by ``adc.kind``."""
     found = []
     for kind in CONVERTERS:
-        cls: Any = CONVERTERS[kind]
-        cls.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
-        (section,) = list_sections(TypeAdapter(cls).json_schema())
+        cls = CONVERTERS[kind]
+        schema = TypeAdapter(cls).json_schema()
+        for name, text in read_descriptions(cls).items():
+            schema["properties"][name]["description"] = text
+        (section,) = list_sections({**schema, "description": inspect.getdoc(cls)})
         keys = tuple(key._replace(name=f"adc.settings.{key.name}") for key in section.keys)
         if keys:
             found.append(Section(f"adc.settings (adc.kind: {kind})", section.about, keys))
