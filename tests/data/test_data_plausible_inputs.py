@@ -5,6 +5,7 @@ from functools import partial
 import plausible_second
 import plausible_third
 import pytest
+from plausible_fourth import FOURTH_INPUTS
 from plausible_inputs import PLAUSIBLE_INPUTS, RIGHT_KEYS, SHIPPED, WRONG_KEYS, PlausibleInput, find_answer
 from plausible_second import SECOND_INPUTS
 from plausible_third import THIRD_INPUTS
@@ -75,3 +76,23 @@ def test_the_third_set_is_judged_right(is_wrong):
     cases = [case for case in THIRD_INPUTS if case.is_wrong is is_wrong]
     judged = [(case.kind, case.seed) for case in cases if bool(find_answer(case)) is not is_wrong]
     assert judged == ([("weights of two bits", 0)] if is_wrong else [])
+
+
+MISSED = {
+    "calibration of photographs, test images of digits", "digits from 0 to 255",
+    "digits from 0 to 16 (scikit-learn's raw digits)", "random weights, never trained",
+}  # fmt: skip
+"""Of the fourth set. Scaled digits keep 98 % of their classes and photographs have the range of digits, so that nothing
+tells them apart; six random rows of weights sometimes guess better than chance."""
+
+
+def test_the_fourth_set_has_more_than_a_hundred_of_each():
+    assert [sum(case.is_wrong is wrong for case in FOURTH_INPUTS) for wrong in (True, False)] == [112, 111]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_the_fourth_set_is_judged_right(is_wrong):
+    cases = [case for case in FOURTH_INPUTS if case.is_wrong is is_wrong]
+    judged = {case.kind for case in cases if bool(find_answer(case)) is not is_wrong}
+    assert judged == (MISSED if is_wrong else set())

@@ -97,7 +97,7 @@ KEY_RANGES = (
     KeyRange(key="mapping.area_budget_m2", least=1e-9, most=0.1,
              way="{value} m2; {value} mm2 is written {micro}, cm2 {square_cm}"),
     KeyRange(key="mapping.weight_range", least=0.1, way="{value}: weights above {hundred} % of the largest clip"),
-    KeyRange(key="timing.clock_hz", most=3e10, way="{value} Hz; a clock of 1 GHz is written 1e9"),
+    KeyRange(key="timing.clock_hz", most=1e11, way="{value} Hz; a clock of 1 GHz is written 1e9"),
     KeyRange(key="timing.pulse_s", least=1e-12, most=2e-3, way=_SECONDS),
     KeyRange(key="timing.hop_cycles", most=1e3, way="{value} cycles for one hop; cycles are no time"),
     KeyRange(key="timing.supply.volt", least=0.15, most=6.0, way=_SUPPLY),

@@ -213,7 +213,8 @@ def _rating(hardware: Any) -> str:
     for key, rating, _ in find_ratings(hardware):
         power, area, leakage = rating.power_watt, rating.area_m2, rating.leakage_watt
         rate, energy = rating.rate_hz, rating.energy_joule
-        if area and power / area > LARGEST_DENSITY:
+        is_rated = not vars(rating).get("from_device")  # else the power is that of the cells
+        if is_rated and area and power / area > LARGEST_DENSITY:
             return (
                 f"{key}.power_watt: {power:.4g} W on {area:.4g} m2 are {power / area * 1e-6:.4g} W/mm2; mW is written "
                 "e-3, um2 e-12, mm2 e-6"

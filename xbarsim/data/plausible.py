@@ -259,7 +259,7 @@ def _conductance_unit(facts: Any) -> Finding | None:
 def _time_unit(facts: Any) -> Finding | None:
     timing, write = facts.hardware.timing, facts.hardware.device.write
     clock = float(timing.clock_hz)
-    if clock < 1e5:
+    if clock < 3e4:  # a watch crystal has 32,768 Hz
         text = (
             f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock * 1e6:.4g}, {clock:.4g} GHz "
             f"{clock * 1e9:.4g}"
