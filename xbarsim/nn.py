@@ -28,9 +28,10 @@ def convert(
     """Return a copy of a PyTorch module whose linear layers and convolutions run on arrays.
 
     ``Linear``, ``Conv1d``, ``Conv2d``, ``Conv3d``, ``ConvTranspose1d``, ``ConvTranspose2d`` and ``ConvTranspose3d``
-    keep their parameters and names, so that state dicts, optimisers and hooks work as before. So do ``LSTM`` and
-    ``GRU``, whose input weights run on arrays, as in files that are read; the recurrence is PyTorch's. All other
-    modules are unchanged, also transposed convolutions and convolutions along three axes that have groups.
+    keep their parameters and names, so that state dicts, optimisers and hooks work as before. So do ``LSTM``,
+    ``GRU`` and ``RNN``, whose input weights run on arrays, as in files that are read; the recurrence is PyTorch's.
+    Packed sequences are padded to the length of those of the calibration. All other modules are unchanged, also
+    transposed convolutions and convolutions along three axes that have groups.
 
     In training mode a layer computes with rounded inputs and weights, what the arrays of some drawn chips add to the
     weights, and noise on its outputs, as :func:`xbarsim.train.finetune` does; gradients pass straight through. Batch

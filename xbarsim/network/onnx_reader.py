@@ -18,7 +18,7 @@ import numpy as np
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network
 from xbarsim.network.kinds import OPERATORS
-from xbarsim.network.onnx_batch import fit_constants
+from xbarsim.network.onnx_batch import RECURRENT, fit_constants
 from xbarsim.network.onnx_infer import (
     DOMAINS,
     RANDOM,
@@ -296,7 +296,9 @@ class GraphReader(GraphState):
 
     def _fits_types(self, operator: Operator) -> bool:
         """Whether every computed input holds real values, or the operator only moves them."""
-        computed = [name for name in operator.inputs if name in self._tensors]
+        lengths = 4 if operator.kind in RECURRENT else None  # whole numbers, one an image
+        inputs = (name for place, name in enumerate(operator.inputs) if place != lengths)
+        computed = [name for name in inputs if name in self._tensors]
         if operator.kind == "DequantizeLinear":
             return True
         if any(name in self._codes for name in computed):

@@ -9,6 +9,10 @@ from typing import Any
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_import import import_model
+from xbarsim.network.torch_recurrent import recurrent_translations
+
+CAUSE = 200
+"""Most characters of what PyTorch says about a module that it cannot export. Our choice."""
 
 
 def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
@@ -51,10 +55,22 @@ def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            program: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
+            program: Any = torch.onnx.export(
+                module, (example,), dynamo=True, verbose=False, custom_translation_table=recurrent_translations()
+            )
     except Exception as error:  # the exporter raises many kinds
-        raise ConfigError(f"module {name}: cannot be exported: {(str(error) or repr(error)).splitlines()[0]}") from None
+        raise ConfigError(
+            f"module {name}: cannot be exported: {_first_cause(error)}; torch.export.export must take the module, "
+            "without sizes that depend on values"
+        ) from None
     finally:
         module.train(training)
     network = import_model(program.model_proto, name, f"module {name}")
     return restore_epitomes(network, epitomes)
+
+
+def _first_cause(error: BaseException) -> str:
+    """Return the first line of what an error was raised from in the first place."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error) or repr(error)).splitlines()[0][:CAUSE]
