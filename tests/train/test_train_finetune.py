@@ -13,6 +13,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.mapping import plan_network
 from xbarsim.network import quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
+from xbarsim.store import hash_arrays
 from xbarsim.train import finetune
 from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
 from xbarsim.train.measure import find_weights
@@ -188,6 +189,22 @@ def test_finetuning_helps_repeats_itself_and_follows_its_seed(digits):
     one, two, other = (finetune(network, hardware, images, labels, seed=seed, **settings) for seed in (0, 0, 1))
     assert one.hash == two.hash != other.hash
     assert loss(one) < 0.9 * loss(network)
+
+
+def test_finetuning_does_not_depend_on_threads(digits):
+    images, labels = digits[0][:256], digits[1][:256]
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)  # one_thread restores it
+        tuned = finetune(
+            "digits", "reference", images, labels, epochs=2, rate=4e-3, law="measured", strength=1.0, threads=threads
+        )
+        assert torch.get_num_threads() == threads
+        chip = draw_chip(tuned, xs.load_hardware("reference"), images[:32], seed=5)
+        found.append((tuned.hash, hash_arrays([layer.shift.numpy() for layer in chip.layers.values()])))
+    assert found[0] == found[1]
+    with pytest.raises(ConfigError, match="threads"):
+        finetune("digits", "reference", images, labels, threads=0)
 
 
 def test_a_torch_module_can_be_finetuned(digits):

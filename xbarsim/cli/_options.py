@@ -93,9 +93,6 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", help="Number of threads; does not change results.  [default: all]"),
 ]
-TorchThreads = Annotated[
-    int, typer.Option("--threads", metavar="N", help="Number of threads of PyTorch.", show_default=True)
-]
 WeightBits = Annotated[
     int | None,
     typer.Option(

@@ -84,7 +84,7 @@ def finetune(
         int, typer.Option(metavar="T", help="Number of chips to simulate for --test.", show_default=True)
     ] = 3,
     seed: _options.Seed = 0,
-    threads: _options.TorchThreads = 1,
+    threads: _options.Threads = None,
 ) -> None:
     """Train a network for its hardware (extra torch).
 

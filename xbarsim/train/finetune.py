@@ -20,7 +20,7 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.limits import check_count
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, from_torch, load_network
-from xbarsim.network.execute import check_images, read_array
+from xbarsim.network.execute import check_images, read_array, single_threaded_blas
 from xbarsim.plugin import hash_plugins, select_plugins
 from xbarsim.rng import check_seed
 from xbarsim.store import hash_arrays
@@ -59,7 +59,7 @@ def finetune(
     times: Sequence[float] | None = None,
     checkpoint: str | Path | None = None,
     seed: int = 0,
-    threads: int = 1,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Network:
     """Train a network with a model of the crossbars that injects the errors of the hardware.
@@ -115,8 +115,9 @@ def finetune(
         killed, and ends with the same network, bit for bit.
     seed : int
         Seed of chips, order and noise.
-    threads : int
-        Threads of PyTorch; sums in another number of threads may differ in their last bits.
+    threads : int, optional
+        Number of threads for the calibration images, all cores if left out; does not change results. Training takes
+        one, because PyTorch adds in another order on another number of threads.
     progress : callable, optional
         ``(stage, done, total)``.
 
@@ -162,7 +163,7 @@ def tune(
     times: Sequence[float] | None = None,
     checkpoint: str | Path | None = None,
     seed: int = 0,
-    threads: int = 1,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> TunedNetwork:
     """Train a network as :func:`finetune` does, and return what was chosen as well.
@@ -198,7 +199,8 @@ def tune(
     truth = _check_labels(labels, len(x), net)
     given = {"rate": rate, "soft": soft, "clip": clip, "law": law, "strength": strength}
     given = {name: value for name, value in given.items() if value is not None}
-    _check_settings({"epochs": epochs, "batch": batch, "refresh": refresh, "shift": shift}, given, weight_decay, times)
+    counts = {"epochs": epochs, "batch": batch, "refresh": refresh, "shift": shift, "threads": threads}
+    _check_settings(counts, given, weight_decay, times)
     check_seed(seed)
     record = api.load_hardware(hardware)
     records = [record] if times is None else [record.override({"device.drift.time_s": float(t)}) for t in times]
@@ -214,18 +216,18 @@ def tune(
     task = TuningTask(
         network=net, hardwares=records, is_random=any(is_left_to_chance(net, each, layers) for each in records),
         calibration=known, choices=choices, batch=batch, weight_decay=weight_decay, refresh=refresh, shift=shift,
-        flip=flip, seed=seed,
+        flip=flip, seed=seed, threads=threads,
     )  # fmt: skip
     settings = {
         "epochs": epochs, "batch": batch, "weight_decay": weight_decay, "refresh": refresh, "shift": shift,
-        "flip": bool(flip), "seed": seed, "threads": threads, **given,
+        "flip": bool(flip), "seed": seed, **given,
     }  # fmt: skip
     about = {
         "version": __version__, "torch": torch.__version__, "target": describe_target(), "network": net.hash,
         "images": hash_arrays([x, truth, known]), "hardware": _hash_layers(net, records, choices),
         "plugins": hash_plugins(select_plugins(records)), **settings,
     }  # fmt: skip
-    with use_threads(threads):
+    with use_threads(1), single_threaded_blas():
         tuning = Tuning(task, x, truth, epochs=epochs, given=given)
         with TuningState(checkpoint, about) as state:
             return tuning.run(state, progress)

@@ -25,7 +25,7 @@ from xbarsim.network import Network, Node, QuantizedLayer, QuantizedNetwork, qua
 from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.integer import quantize_input
 from xbarsim.train.measure import expand_cells, measure_layer
-from xbarsim.train.torch_network import Tensor, run_layer, torch
+from xbarsim.train.torch_network import Tensor, run_layer, torch, use_threads
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +108,7 @@ def visit_layers(
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    threads: int | None = None,
 ) -> QuantizedNetwork:
     """Quantise a network and visit its weight layers in order, with their inputs behind quantised layers.
 
@@ -119,6 +120,8 @@ def visit_layers(
         Calibration images.
     visit : callable
         ``(node, layer, plan, inputs (images, ...))``.
+    threads : int, optional
+        Number of threads for the calibration images, all cores if left out; does not change results.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def visit_layers(
     )
     quantized = quantize_network(
         network, calibration, weight_bits=plan.hardware.weight_bits, activation_bits=plan.hardware.activation_bits,
-        layers={part.name: part.quantization for part in plan.layers},
+        layers={part.name: part.quantization for part in plan.layers}, threads=threads,
     )  # fmt: skip
 
     def compute(node: Node, x: np.ndarray) -> np.ndarray:
@@ -138,7 +141,7 @@ def visit_layers(
         visit(node, layer, plan.layer(node.name), x)
         weight = torch.tensor(layer.weight * _along(layer.weight_scale, layer.weight), dtype=torch.float32)
         codes = quantize_input(layer, x).astype(np.float32) - np.float32(layer.input_zero_point)
-        with torch.no_grad():
+        with torch.no_grad(), use_threads(1):  # PyTorch adds in another order on another number of threads
             clean = torch.tensor(codes * np.float32(layer.input_scale))
             y: np.ndarray = run_layer(node, clean, weight, torch.tensor(layer.bias, dtype=torch.float32)).numpy()
             return y

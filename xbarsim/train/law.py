@@ -100,7 +100,8 @@ def measure_law(
     seed : int
         Seed of the device's random streams.
     **choices
-        ``layers``, ``weight_bits`` and ``activation_bits`` of :func:`~xbarsim.train.hardware_model.visit_layers`.
+        ``layers``, ``weight_bits``, ``activation_bits`` and ``threads`` of
+        :func:`~xbarsim.train.hardware_model.visit_layers`.
 
     Returns
     -------

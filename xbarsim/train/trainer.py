@@ -82,12 +82,15 @@ class TuningTask:
     """Whether images are mirrored."""
     seed: int
     """Seed of chips, order and noise."""
+    threads: int | None
+    """Threads for calibration images; training takes one."""
 
     def measure(self, network: Network, trial: int) -> NetworkLaw:
         """Measure the noise of chips from a number on, programmed with the weights of a network."""
         trials = range(trial, trial + (CHIPS if self.is_random else 1))
         return measure_law(
-            network, self.hardwares, self.calibration, trials=trials, seed=self.seed, **self.choices
+            network, self.hardwares, self.calibration, trials=trials, seed=self.seed, threads=self.threads,
+            **self.choices,
         )  # fmt: skip
 
 
