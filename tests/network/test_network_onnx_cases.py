@@ -277,3 +277,24 @@ def test_reading_a_file_takes_little_more_memory_than_the_file(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert int(result.stdout) <= 4 * path.stat().st_size + 200e6
+
+
+@pytest.mark.parametrize("opset", [17, 21])
+def test_sums_that_saturate_in_onnx_runtime_do_not_refuse_a_right_file(opset, tmp_path):
+    # on CPUs without VNNI; its remedy for them knows QLinearMatMul of opset 10 alone
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"), node("QLinearMatMul", "q s z w ws wz s2 z2", "p"),
+        node("DequantizeLinear", "p s2 z2"),
+    ]  # fmt: skip
+    weight = np.where(np.arange(40).reshape(8, 5) % 3, 127, -127).astype(np.int8)
+    constants = {
+        "s": np.float32(0.001), "z": np.uint8(3), "w": weight, "ws": np.float32(0.01), "wz": np.int8(5),
+        "s2": np.float32(0.02), "z2": np.uint8(100),
+    }  # fmt: skip
+    path = write_model(tmp_path / "m.onnx", nodes, constants, ("N", 8), opset=opset)
+    network = load_onnx(path)
+    x = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
+    codes = np.clip(np.rint(x / np.float32(0.001)) + 3, 0, 255) - 3
+    sums = codes @ (weight.astype(float) - 5) * (0.001 * 0.01 / 0.02)
+    expected = (np.clip(np.rint(sums) + 100, 0, 255) - 100) * np.float32(0.02)
+    np.testing.assert_allclose(run_network(network, x), expected, atol=1e-6)

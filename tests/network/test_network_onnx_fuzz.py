@@ -12,7 +12,7 @@ from reference.onnx_graphs import compare_graph, make_graph
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_random_graph_equals_onnx_runtime(data, tmp_path_factory):
+def test_a_random_graph_equals_onnx_runtime_and_is_written_and_read_back(data, tmp_path_factory):
     maker = make_graph(lambda choices: data.draw(st.sampled_from(list(choices))))
     path = tmp_path_factory.mktemp("graph") / "m.onnx"
-    assert compare_graph(maker, str(path)) == ""
+    assert compare_graph(maker, str(path), writes=True) == ""

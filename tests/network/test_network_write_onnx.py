@@ -145,6 +145,20 @@ def test_an_operator_of_another_opset_is_written_only_where_it_stays_the_same(tm
         write_onnx(network, tmp_path / "net.onnx")
 
 
+def test_an_operator_that_becomes_several_in_another_opset_is_written(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    samples = pytest.importorskip("onnx_samples")
+    nodes = [samples.node("Softmax", "x", axis=1)]  # over all axes from this one on, up to opset 12
+    network = load_onnx(samples.write_model(tmp_path / "m.onnx", nodes, {}, samples.SMALL, opset=12))
+    path = write_onnx(network, tmp_path / "net.onnx")
+    images = np.random.default_rng(0).normal(size=(3, *network.input_shape)).astype(np.float32)
+    expected = run_network(network, images)
+    np.testing.assert_allclose(expected.reshape(3, -1).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(run_network(load_onnx(path), images), expected)
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"input": images})
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_an_operator_with_graphs_of_its_own_is_not_written(tmp_path):
     samples = pytest.importorskip("onnx_samples")
     network = load_onnx(samples.write_model(tmp_path / "m.onnx", *samples.CASES["a loop of three steps"]))

@@ -16,6 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 Choose = Callable[[Sequence[Any]], Any]
 
+PRODUCTS = {"MatMulInteger": (1, 3), "QLinearMatMul": (3, 5)}
+"""Product of codes -> its weights of int8 and their zero point, both constant."""
+
 
 class GraphMaker:
     """Adds one random operator after the other to a graph whose values have the batch in front."""
@@ -311,8 +314,10 @@ def make_graph(choose: Choose) -> GraphMaker:
     return maker
 
 
-def compare_graph(maker: GraphMaker, path: str) -> str:
+def compare_graph(maker: GraphMaker, path: str, *, writes: bool = False) -> str:
     """Return what is wrong with a graph, nothing where the network equals ONNX Runtime.
+
+    With ``writes`` the network is also written as ONNX and read back, and has to compute the same.
 
     Where a graph rounds, a value between two codes may take the other one: one of three draws has to be equal.
     """
@@ -321,13 +326,13 @@ def compare_graph(maker: GraphMaker, path: str) -> str:
     from xbarsim.errors import XbarsimError
     from xbarsim.network import load_onnx, run_network
 
-    onnx.save(maker.model(), path)
+    model = maker.model()
+    onnx.save(model, path)
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.x64quantprecision", "1")  # as in xbarsim: no saturated sums
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(lift_weights(model), options, providers=["CPUExecutionProvider"])
         session.run(None, {"x": np.zeros((maker.batch or 2, *maker.values["x"]), np.float32)})
     except Exception:  # not every random graph runs
         return ""
@@ -335,7 +340,9 @@ def compare_graph(maker: GraphMaker, path: str) -> str:
         network = load_onnx(path, self_check=False)
     except XbarsimError as error:
         return f"refused: {error}"
-    wrong = ""
+    wrong = compare_written(maker, network, path) if writes else ""
+    if wrong:
+        return wrong
     for seed in range(3 if maker.has_codes else 1):
         count = 4 if maker.batch == 1 else maker.batch or 4
         x = np.random.default_rng(seed).normal(size=(count, *maker.values["x"])).astype(np.float32)
@@ -350,3 +357,42 @@ def compare_graph(maker: GraphMaker, path: str) -> str:
             return ""
         wrong = f"differs by {difference:.1e}"
     return wrong
+
+
+def lift_weights(model: Any) -> bytes:
+    """Return a model whose integer products have weights of uint8, 128 above those of int8, which computes the same.
+
+    On CPUs without VNNI, ONNX Runtime adds products of uint8 and int8 with saturation at 16 bits.
+    """
+    stored = {each.name: each for each in model.graph.initializer}
+    lifted = onnx.ModelProto()
+    lifted.CopyFrom(model)
+    for node in lifted.graph.node:
+        for place in PRODUCTS.get(node.op_type, ()):
+            codes = onnx.numpy_helper.to_array(stored[node.input[place]]).astype(np.int16) + 128
+            name = f"{node.output[0]}:{place}"
+            lifted.graph.initializer.append(onnx.numpy_helper.from_array(codes.astype(np.uint8), name))
+            node.input[place] = name
+    result: bytes = lifted.SerializeToString()
+    return result
+
+
+def compare_written(maker: GraphMaker, network: Any, path: str) -> str:
+    """Return what is wrong with a network that is written as ONNX and read back, nothing where it computes the same."""
+    from xbarsim.errors import XbarsimError
+    from xbarsim.network import load_onnx, run_network
+    from xbarsim.network.write_onnx import write_onnx
+
+    written = f"{path}.written.onnx"
+    try:
+        again = load_onnx(write_onnx(network, written), self_check=False)
+    except XbarsimError as error:
+        return f"not written and read back: {error}"
+    if [layer.name for layer in again.layers] != [layer.name for layer in network.layers]:
+        return f"written with layers {[layer.name for layer in again.layers]}"
+    x = np.random.default_rng(0).normal(size=(4, *network.input_shape)).astype(np.float32)
+    expected, found = (run_network(each, x, threads=1).reshape(4, -1) for each in (network, again))
+    if found.shape != expected.shape:
+        return f"written with shape {found.shape} in place of {expected.shape}"
+    difference = np.abs(found - expected).max() / max(1e-3, np.abs(expected).max())
+    return "" if difference < 1e-6 else f"written, differs by {difference:.1e}"

@@ -254,10 +254,10 @@ def write_opaque(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
             nodes.append(
                 helper.make_node("Cast", [whole], [first + key], to=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
             )
-    for each in single.node:
+    for number, each in enumerate(single.node):
         each.input[:] = [key and first + key for key in each.input]
         each.output[:] = [key and first + key for key in each.output]
-        each.name = first + each.name
+        each.name = f"{first}{number}"  # the names of nodes made by a change of opset are empty
         nodes.append(each)
     constants.append(numpy_helper.from_array(np.array(node.shape, np.int64), f"{name}:shape"))
     nodes.append(helper.make_node("Cast", [first + single.output[0].name], [f"{name}:real"], to=float_))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +114,43 @@ def _separate_constants(model: bytes | str) -> bytes:
                 used.add(name)
     written: bytes = proto.SerializeToString()
     return written
+
+
+def lift_weights(path: Path) -> bytes | None:
+    """Return a model whose products of codes have weights of uint8, 128 above those of int8, which computes the same.
+
+    ONNX Runtime does so itself where sums would saturate, but not for QLinearMatMul as opset 21 defines it.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file.
+
+    Returns
+    -------
+    bytes or None
+        A serialised ``onnx.ModelProto``; None where there is nothing to lift.
+    """
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    if not any(node.op_type == "QLinearMatMul" for node in model.graph.node):
+        return None
+    onnx.load_external_data_for_model(model, str(path.parent))
+    stored = {each.name: each for each in model.graph.initializer if each.data_type == onnx.TensorProto.INT8}
+    lifted: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type != "QLinearMatMul" or not {node.input[3], node.input[5]} <= stored.keys():
+            continue
+        for place in (3, 5):  # weights and their zero point
+            name = f"{node.input[place]}:uint8"
+            if name not in lifted:
+                codes = onnx.numpy_helper.to_array(stored[node.input[place]]).astype(np.int16) + 128
+                model.graph.initializer.append(onnx.numpy_helper.from_array(codes.astype(np.uint8), name))
+                lifted.add(name)
+            node.input[place] = name
+    written: bytes = model.SerializeToString()
+    return written if lifted else None
 
 
 def run_session(session: Any, outputs: Sequence[str] | None, feeds: Mapping[str, np.ndarray]) -> list[Any]:
