@@ -10,7 +10,7 @@ correction of Nagel et al., "Data-Free Quantization Through Weight Equalization 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -93,11 +93,13 @@ def refit_nodes(
                 run_float(node, exact)
             if node.is_layer:
                 layer, x = layers[node.name], rounded[node.inputs[0]]
-                gain, offset = fit_channels(_run_layer(layer, node, x), exact[node.name], len(layer.weight))
-                fitted[node.name] = layer = dataclasses.replace(
+                found = _run_layer(layer, node, x)
+                gain, offset = fit_channels(found, exact[node.name], len(layer.weight))
+                fitted[node.name] = dataclasses.replace(
                     layer, weight_scale=layer.weight_scale * gain, bias=layer.bias * gain + offset
                 )
-                rounded[node.name] = _run_layer(layer, node, x)
+                _scale_channels(found, gain.reshape(layer.along_outputs), offset.reshape(layer.along_outputs))
+                rounded[node.name] = found
                 if progress is not None:
                     progress(len(fitted), len(layers))
             else:
@@ -132,16 +134,26 @@ def fit_channels(given: np.ndarray, wanted: np.ndarray, channels: int) -> tuple[
     gain, offset : ndarray of float64, (channels,)
         Of least squared error of ``gain * given + offset``; the gain is 1 where a channel does not vary.
     """
-    axis = 1 if given.ndim == 4 else -1
-    rows = [np.moveaxis(part, axis, 0).reshape(channels, -1).astype(np.float64) for part in (given, wanted)]
-    means = [part.mean(axis=1, keepdims=True) for part in rows]
-    spread = [part - mean for part, mean in zip(rows, means, strict=True)]
-    power = np.einsum("cn,cn->c", spread[0], spread[0])
-    product = np.einsum("cn,cn->c", spread[0], spread[1])
+    count = given.size // channels
+    means = [sum(part.sum(axis=(0, 2)) for part in _split_channels(y, channels)) / count for y in (given, wanted)]
+    power, product = np.zeros(channels), np.zeros(channels)
+    for found, exact in zip(_split_channels(given, channels), _split_channels(wanted, channels), strict=True):
+        found -= means[0][:, None]
+        exact -= means[1][:, None]
+        power += np.einsum("ncp,ncp->c", found, found)
+        product += np.einsum("ncp,ncp->c", found, exact)
     gain = np.ones(channels)
     np.divide(product, power, out=gain, where=power > 0)
     gain = np.clip(gain, LEAST_GAIN, LARGEST_GAIN)
-    return gain, means[1][:, 0] - gain * means[0][:, 0]
+    return gain, means[1] - gain * means[0]
+
+
+def _split_channels(y: np.ndarray, channels: int) -> Iterator[np.ndarray]:
+    """Yield outputs of a layer block by block as (n, channels, places) float64, which may be changed."""
+    for start in range(0, len(y), _BLOCK):
+        part = y[start : start + _BLOCK]
+        shape = (len(part), channels, -1) if y.ndim == 4 else (-1, channels, 1)
+        yield part.reshape(shape).astype(np.float64)
 
 
 def _run_layer(layer: QuantizedLayer, node: Node, x: np.ndarray) -> np.ndarray:
@@ -149,3 +161,10 @@ def _run_layer(layer: QuantizedLayer, node: Node, x: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [dequantize_output(layer, integer_layer(layer, node, quantize_input(layer, part))) for part in blocks]
     )
+
+
+def _scale_channels(found: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> None:
+    """Give outputs the gain and the offset of their channel in place, as the layer with its new scales would."""
+    for start in range(0, len(found), _BLOCK):
+        part = found[start : start + _BLOCK]
+        part[...] = part * gain + offset
