@@ -162,6 +162,7 @@ def test_random_numbers_come_from_named_streams(path):
 
 
 def test_rooms_import_only_rooms_below_them():
+    pytest.importorskip("importlinter", reason="import-linter is not installed")
     result = subprocess.run(
         [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"], cwd=ROOT, capture_output=True, text=True
     )
