@@ -84,8 +84,7 @@ class Timing(Record):
     hop_cycles: Annotated[int, Field(ge=0)] = 1
     """Time of one router hop [cycles]."""
     io_bits: Annotated[int, Field(ge=1)] = 64
-    """Bits that the off-chip link of a full chip transfers in a cycle in each direction; see ``chip.full_tiles``
-    [bits]."""
+    """Bits that the off-chip link of a full chip (``chip.full_tiles``) transfers in a cycle and direction [bits]."""
     stream_bits: Annotated[int, Field(ge=1)] | None = None
     """Input buffer of a layer or operation for each of its inputs; None: as large as needed [bits]."""
     operand_bits: Annotated[int, Field(ge=0)] = 0
@@ -114,8 +113,7 @@ class Hardware(Shown, Record):
     encoding: EncodingName = "differential"
     """Encoding of signed weights in cells."""
     weight_bits: Annotated[int, Field(ge=1, le=16)] | Literal[32] = 8
-    """Bits of a weight, including the sign; 1: -1 and 1; 32: floats stored bit by bit (cost estimates only)
-    [bits]."""
+    """Bits of a weight, with its sign; 1: -1 and 1; 32: floats stored bit by bit (cost estimates only) [bits]."""
     activation_bits: Annotated[int, Field(ge=1, le=16)] = 8
     """Bits of an input [bits]."""
     device: Device
