@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xbarsim import errors
+from xbarsim._aligned import LINE_BYTES, aligned_zeros
 from xbarsim.rng import stream, stream_key
 from xbarsim.units import format_si
 
@@ -44,3 +45,22 @@ def test_every_error_is_an_xbarsim_error():
         assert issubclass(getattr(errors, name), errors.XbarsimError)
     assert issubclass(errors.ConfigError, ValueError)
     assert issubclass(errors.SolverError, RuntimeError)
+
+
+@pytest.mark.parametrize("shape", [5, (3, 7), (4, 129, 16)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_scratch_begins_with_a_line_of_the_cache(shape, dtype):
+    kept = [aligned_zeros(shape, dtype) for _ in range(20)]
+    for made in kept:
+        assert made.ctypes.data % LINE_BYTES == 0
+        assert made.shape == (shape if isinstance(shape, tuple) else (shape,))
+        assert made.dtype == dtype
+        assert made.flags.c_contiguous
+        assert made.flags.writeable
+        assert not made.any()
+    kept[0][...] = 1
+    assert not any(made.any() for made in kept[1:])
+
+
+def test_scratch_may_be_empty():
+    assert aligned_zeros((2, 0)).shape == (2, 0)

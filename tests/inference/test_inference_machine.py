@@ -9,12 +9,15 @@ import pytest
 
 import xbarsim.inference
 from xbarsim.config import load_hardware
+from xbarsim.inference.calibrate import calibrate_machine
 from xbarsim.inference.correction import CorrectedMachine
 from xbarsim.inference.epitome import EpitomeMachine
+from xbarsim.inference.fidelity import measure_layer
 from xbarsim.inference.layer import LayerMachine, program_layer
 from xbarsim.inference.machine import AdjustableMachine, Machine, run_machine
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, make_conv2d, quantize_network, run_integer
+from xbarsim.network.integer import integer_layer, quantize_input
 
 FOLDER = Path(xbarsim.inference.__file__).parent
 
@@ -58,3 +61,28 @@ def test_a_corrected_machine_runs_like_the_one_that_it_corrects(groups):
     found = run_machine(neutral, images)
     assert np.array_equal(found, run_machine(machine, images))
     assert np.array_equal(found, run_integer(quantized, images))
+
+
+def test_where_every_read_is_solved_results_are_measured_on_one_image():
+    rng = np.random.default_rng(6)
+    node = make_conv2d("conv", 2, 3, 3, weight=rng.normal(size=(3, 2, 3, 3)))
+    images = rng.random((3, 2, 5, 5)).astype(np.float32)
+    network = Network(name="one", nodes=(node,), input_shape=(2, 5, 5))
+    bent = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}, "crossbar.r_bl_ohm": 20.0, "crossbar.rows": 32}
+    found = {}
+    for method in ("exact", "fitted"):
+        plan = plan_network(network, load_hardware("reference").override({**bent, "crossbar.method": method}))
+        layer = plan.layers[0]
+        quantized = quantize_network(
+            network, images, weight_bits=8, activation_bits=8, layers={"conv": layer.quantization}
+        ).layers["conv"]
+        codes = quantize_input(quantized, images)
+        exact = integer_layer(quantized, layer.node, codes)
+        machine = program_layer(layer.node, quantized, layer, seed=0, trial=0, codes=codes)
+        machine = calibrate_machine(machine, codes, exact)
+        found[method] = [measure_layer(machine, codes[:count], exact[:count]) for count in (1, 3)]
+    one, three = found["exact"]
+    assert (one.snr_db, one.gain) == (three.snr_db, three.gain)
+    assert one.array_read_watt != three.array_read_watt
+    one, three = found["fitted"]
+    assert one.snr_db != three.snr_db

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._aligned import aligned_zeros
 from xbarsim._simd import LANES
 from xbarsim.crossbar import _kernels, _quick_kernels
 from xbarsim.crossbar._quick_kernels import SIDE
@@ -81,15 +82,15 @@ class LineScratch:
     """What one worker writes to."""
 
     def __init__(self, rows: int, cols: int) -> None:
-        self.lines = np.empty((3, 2, rows, cols))
-        self.field = np.zeros((rows + 2) * cols * LANES)
-        self.line = np.empty(cols * LANES)
-        self.current = np.empty(cols * LANES)
+        self.lines = aligned_zeros((3, 2, rows, cols))
+        self.field = aligned_zeros((rows + 2) * cols * LANES)
+        self.line = aligned_zeros(cols * LANES)
+        self.current = aligned_zeros(cols * LANES)
         high, wide = rows + rows % 2, -(-cols // SIDE) * SIDE
-        self.scaled = np.zeros((5, high, wide))
-        self.pairs = np.zeros((high + 2) * wide * SIDE)
-        self.row = np.empty(3 * wide * SIDE)
-        self.outs = np.zeros((MOST_PASSES, high * LANES))
+        self.scaled = aligned_zeros((5, high, wide))
+        self.pairs = aligned_zeros((high + 2) * wide * SIDE)
+        self.row = aligned_zeros(3 * wide * SIDE)
+        self.outs = aligned_zeros((MOST_PASSES, high * LANES))
 
 
 def iterate_stack(

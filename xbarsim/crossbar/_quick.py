@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._aligned import aligned_zeros
 from xbarsim.crossbar import _kernels, _quick_kernels
 from xbarsim.crossbar._iteration import MOST_PASSES, plan_passes, tail_ratio
 from xbarsim.crossbar._quick_kernels import SIDE
@@ -34,14 +35,14 @@ class QuickScratch:
 
     def __init__(self, rows: int, cols: int) -> None:
         high, wide = rows + rows % 2, -(-cols // SIDE) * SIDE
-        self.lines = np.empty((3, 2, rows, cols))
-        self.scaled = np.zeros((5, high, wide))
-        self.rounded = np.empty((5, high, wide), dtype=np.float32)
-        self.exact = np.zeros((high + 2) * wide * SIDE)
-        self.field = np.zeros((high + 2) * wide * SIDE, dtype=np.float32)
-        self.wide = np.empty((3 * wide + high) * SIDE)
-        self.light = np.empty(3 * wide * SIDE, dtype=np.float32)
-        self.outs = np.empty((MOST_PASSES, high * SIDE), dtype=np.float32)
+        self.lines = aligned_zeros((3, 2, rows, cols))
+        self.scaled = aligned_zeros((5, high, wide))
+        self.rounded = aligned_zeros((5, high, wide), np.float32)
+        self.exact = aligned_zeros((high + 2) * wide * SIDE)
+        self.field = aligned_zeros((high + 2) * wide * SIDE, np.float32)
+        self.wide = aligned_zeros((3 * wide + high) * SIDE)
+        self.light = aligned_zeros(3 * wide * SIDE, np.float32)
+        self.outs = aligned_zeros((MOST_PASSES, high * SIDE), np.float32)
 
 
 def solve_quickly(

@@ -21,6 +21,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._aligned import aligned_zeros
 from xbarsim.crossbar._check import DRIVES, check_currents
 from xbarsim.crossbar.wires import Wires
 from xbarsim.rng import stream
@@ -217,8 +218,8 @@ def certify(g: Floats, wires: Wires, t: Floats, threads: int = 1) -> Certificate
     queue = iter(range(arrays))
 
     def work(_: int) -> None:
-        factors, fields = np.empty((2, 2, rows, cols)), np.empty((3, rows * cols * DRIVES))
-        lines = np.empty((3, cols * DRIVES))
+        factors, fields = aligned_zeros((2, 2, rows, cols)), aligned_zeros((3, rows * cols * DRIVES))
+        lines = aligned_zeros((3, cols * DRIVES))
         for array in queue:
             claimed = t[array].T @ v
             if not check_currents(

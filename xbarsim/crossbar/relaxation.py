@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim._aligned import aligned_zeros
 from xbarsim.crossbar._line import WIDTH, LineSet
 from xbarsim.crossbar._relaxation import DONE, relax_block
 from xbarsim.crossbar.line_plan import ArrayPlan, Stage, make_plan, plan_stages
@@ -50,14 +51,14 @@ class Workspace:
     """What one thread writes to."""
 
     def __init__(self, rows: int, cols: int, keeps: bool, dtype: type[np.floating[Any]]) -> None:
-        self.fields = np.zeros((4, rows * stride_rows(cols) * WIDTH), dtype=dtype)
-        self.kept = np.zeros((WIDTH, 2, rows * stride_rows(cols) if keeps else 0), dtype=dtype)
-        self.scratch = np.empty((4, max(rows, cols) * WIDTH), dtype=dtype)
-        self.state = np.zeros((10, WIDTH), dtype=dtype)
-        self.sums = np.empty((2, cols * WIDTH), dtype=dtype)
-        self.totals = np.empty((4, WIDTH), dtype=dtype)
-        self.sensed = np.empty(cols * WIDTH, dtype=dtype)
-        self.found = np.empty((5 + cols, WIDTH), dtype=dtype)
+        self.fields = aligned_zeros((4, rows * stride_rows(cols) * WIDTH), dtype)
+        self.kept = aligned_zeros((WIDTH, 2, rows * stride_rows(cols) if keeps else 0), dtype)
+        self.scratch = aligned_zeros((4, max(rows, cols) * WIDTH), dtype)
+        self.state = aligned_zeros((10, WIDTH), dtype)
+        self.sums = aligned_zeros((2, cols * WIDTH), dtype)
+        self.totals = aligned_zeros((4, WIDTH), dtype)
+        self.sensed = aligned_zeros(cols * WIDTH, dtype)
+        self.found = aligned_zeros((5 + cols, WIDTH), dtype)
 
 
 def relax_all(question: Question, tolerance: float, limit: int, threads: int, volt: Array | None = None) -> ReadReport:
