@@ -107,7 +107,7 @@ KEY_RANGES = (
 )  # fmt: skip
 """All ranges. The sizes of conductances, times and prices that cannot be meant have detectors of their own."""
 RATING_RANGES = (
-    KeyRange(key="rate_hz", least=3e4, most=1e13, way="{value} Hz; {value} MHz is written {mega}, GHz {giga}"),
+    KeyRange(key="rate_hz", least=200.0, most=1e13, way="{value} Hz; {value} MHz is written {mega}, GHz {giga}"),
     KeyRange(key="step_hz", least=3e4, most=1e12, way="{value} Hz; {value} MHz is written {mega}, GHz {giga}"),
     KeyRange(key="energy_joule", least=1e-20, most=1e-7,
              way="{value} J for one action; {value} pJ is written {pico}, fJ {femto}, nJ {nano}"),

@@ -259,15 +259,18 @@ def _conductance_unit(facts: Any) -> Finding | None:
 def _time_unit(facts: Any) -> Finding | None:
     timing, write = facts.hardware.timing, facts.hardware.device.write
     clock = float(timing.clock_hz)
-    if clock < 3e4:  # a watch crystal has 32,768 Hz
+    if clock < 2e4:  # printed circuits and watch crystals have 30 kHz
         text = (
             f"timing.clock_hz: {clock:.4g} Hz; {clock:.4g} MHz is written {clock * 1e6:.4g}, {clock:.4g} GHz "
             f"{clock * 1e9:.4g}"
         )
         return Finding(text=text, certain=clock < 5e3)
-    pulses = {"timing.pulse_s": timing.pulse_seconds, "device.write.pulse_s": getattr(write, "pulse_s", None)}
-    for key, value in pulses.items():
-        if isinstance(value, float) and value > 1e-2:
+    pulses = {
+        "timing.pulse_s": (timing.pulse_seconds, 1e-2),
+        "device.write.pulse_s": (getattr(write, "pulse_s", None), 0.045),  # interface cells are written in 40 ms
+    }
+    for key, (value, longest) in pulses.items():
+        if isinstance(value, float) and value > longest:
             text = f"{key}: {value:.4g} s; {value:.4g} ns is written {value * 1e-9:.4g}"
             return Finding(text=text, certain=value > 0.5)
     return None
