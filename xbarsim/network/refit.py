@@ -134,8 +134,7 @@ def fit_channels(given: np.ndarray, wanted: np.ndarray, channels: int) -> tuple[
     gain, offset : ndarray of float64, (channels,)
         Of least squared error of ``gain * given + offset``; the gain is 1 where a channel does not vary.
     """
-    count = given.size // channels
-    means = [sum(part.sum(axis=(0, 2)) for part in _split_channels(y, channels)) / count for y in (given, wanted)]
+    means = [_average_channels(y, channels) for y in (given, wanted)]
     power, product = np.zeros(channels), np.zeros(channels)
     for found, exact in zip(_split_channels(given, channels), _split_channels(wanted, channels), strict=True):
         found -= means[0][:, None]
@@ -146,6 +145,13 @@ def fit_channels(given: np.ndarray, wanted: np.ndarray, channels: int) -> tuple[
     np.divide(product, power, out=gain, where=power > 0)
     gain = np.clip(gain, LEAST_GAIN, LARGEST_GAIN)
     return gain, means[1] - gain * means[0]
+
+
+def _average_channels(y: np.ndarray, channels: int) -> np.ndarray:
+    total = np.zeros(channels)
+    for part in _split_channels(y, channels):
+        total += part.sum(axis=(0, 2))
+    return total / (y.size // channels)
 
 
 def _split_channels(y: np.ndarray, channels: int) -> Iterator[np.ndarray]:
