@@ -3,7 +3,7 @@
     XBARSIM_SHARED=FOLDER python benchmarks/validation/quantisation.py --page docs/quantisation.md
 
 The folder holds ``models/resnet20_cifar10.onnx`` and the CIFAR-10 images of ``data``. All layers have the stated bits
-on ideal hardware; 512 lossless training images calibrate, without labels. The table, also as Markdown with ``--page``
+on ideal hardware; 2,048 lossless training images calibrate, without labels. The table, also as Markdown with ``--page``
 between the page's markers, has accuracy and agreement with the float network on 500 lossless test images, accuracy on
 5,000 images from JPEG files, and the CPU time of :func:`xbarsim.quantize` on one thread.
 """
@@ -24,7 +24,7 @@ from xbarsim.network import quantize_network, run_integer, run_network
 
 WIDTHS = ((8, 8), (4, 8), (4, 4), (3, 8))
 METHODS = ("nearest", "least_squares", "learned")
-CALIBRATED, LOSSY = 512, 5000
+CALIBRATED, LOSSY = 2048, 5000
 MARKERS = ("<!-- table -->", "<!-- end of table -->")
 
 

@@ -45,8 +45,8 @@ def quantize(
     method: str = "learned",
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     token_scales: bool | str | Sequence[str] = False,
-    iterations: int = 400,
-    batch: int = 32,
+    iterations: int = 600,
+    batch: int = 16,
     seed: int = 0,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -58,8 +58,8 @@ def quantize(
     network : Network, str or Path
         In float, with weights.
     calibration : array_like of float, (images, *input_shape)
-        Normalised images; 512 are enough, and labels are not used. The images and the activations of one piece of the
-        network are held in memory.
+        Normalised images; 512 are enough, 2,048 are better where activations have 4 bits or fewer, and labels are not
+        used. The images and the activations of one piece of the network are held in memory.
     weight_bits, activation_bits : int
         Widths of all layers, 2..16 and 1..16.
     method : str
