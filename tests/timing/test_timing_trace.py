@@ -30,6 +30,12 @@ def test_every_window_is_a_slice_and_slices_of_one_track_do_not_overlap(tmp_path
     assert last <= activity.delay_s * 1e6 + 1e-9
 
 
+def test_replicas_without_a_window_leave_no_slice(tmp_path):
+    activity, events = load_trace(tmp_path / "trace.json", **{"mapping.replicas": 3})
+    assert any(len(each.replicas) > each.step.classes for each in activity.layout.steps)
+    assert sum(event["ph"] == "X" for event in events) == sum(step.windows for step in activity.steps)
+
+
 def test_tracks_carry_the_names_of_layers_and_tiles(tmp_path):
     activity, events = load_trace(tmp_path / "trace.json")
     names = {event["args"]["name"] for event in events if event["ph"] == "M"}

@@ -25,9 +25,12 @@ from xbarsim.data.doubt_images import find_calibration_doubt, find_pixel_doubt
 from xbarsim.data.key_range import find_range_doubt
 from xbarsim.data.key_relation import find_relation_doubt
 from xbarsim.errors import ConfigError, PlausibilityWarning
+from xbarsim.kept import KeptResults
 
 FEWEST = 4
 """Images that a comparison of sets needs."""
+
+_KEPT: KeptResults[tuple[Finding | None]] = KeptResults(1024)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,7 +118,18 @@ def find_doubts(facts: Facts) -> list[Finding]:
         In the order of :data:`DETECTORS`.
     """
     known = (each for each in DETECTORS if all(getattr(facts, name) is not None for name in each.needs))
-    return [finding for each in known if (finding := each.look(facts)) is not None]
+    return [finding for each in known if (finding := _look(each, facts)) is not None]
+
+
+def _look(detector: Detector, facts: Facts) -> Finding | None:
+    """Let a detector look at facts; what it finds in hardware alone is kept, since searches ask for each design."""
+    if detector.needs != ("hardware",):
+        return detector.look(facts)
+    key = (detector.name, id(facts.hardware))
+    found = _KEPT.get(key)
+    if found is None:
+        found = _KEPT.put(key, (facts.hardware,), (detector.look(facts),))
+    return found[0]
 
 
 def _pixel_range(facts: Any) -> Finding | None:

@@ -69,7 +69,7 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
                 if is_layer
                 else machine.unit_cycles[index] * machine.group[index]
             )
-            joined = -(-len(own) // most)
+            joined = max(1, -(-len(own) // most))  # a replica has no window where there are more replicas
             for first in range(0, len(own), joined):
                 last = min(first + joined, len(own)) - 1
                 begin, end = ((replica + place * len(homes)) * group for place in (first, last))
