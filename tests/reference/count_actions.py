@@ -57,3 +57,10 @@ def last_operands(height, width, attributes, out_height, out_width):
                         seen.append(row * width + col)
             last.append(max(seen))
     return last
+
+
+def list_reached(activity, index):
+    """Return the tiles that the result of each replica of a step is sent to."""
+    sites, first = activity.layout.sites, int(activity.machine.first_replica[index])
+    replicas = range(first, first + len(activity.layout.steps[index].homes))
+    return [sites.reached[sites.first_reached[each] : sites.first_reached[each + 1]].tolist() for each in replicas]

@@ -457,28 +457,33 @@ def walk(position, target, x, y):
         column, row = column + step[0], row + step[1]
 
 
-def grow_tree(width, x, y, source, targets, numbers, known, marks, links, parents, ends, fresh):
-    """Join paths by a dictionary from links to the entries of the tree."""
-    entries, first = {}, known
-    for place, target in enumerate(targets):
-        ends[place] = -1
-        for code in walk(source, target, x, y):
-            if code not in entries:
-                parents[len(entries)] = ends[place]
-                entries[code] = len(entries)
-            ends[place] = entries[code]
-    for code, entry in entries.items():
-        if numbers[code] < 0:
-            fresh[known - first], numbers[code], known = code, known, known + 1
-        links[entry] = numbers[code]
-    return len(entries), known
+def grow_trees(width, x, y, sources, first_target, targets, numbers, known, marks, links, parents, ends, behind, fresh):
+    """Join the paths of each tree by a dictionary from links to the entries of the tree."""
+    count, first = 0, known
+    for tree, source in enumerate(sources):
+        entries = {}
+        for place in range(first_target[tree], first_target[tree + 1]):
+            ends[place] = -1
+            for code in walk(source, targets[place], x, y):
+                if code not in entries:
+                    parents[count + len(entries)] = ends[place]
+                    entries[code] = count + len(entries)
+                ends[place] = entries[code]
+        for code, entry in entries.items():
+            if numbers[code] < 0:
+                fresh[known - first], numbers[code], known = code, known, known + 1
+            links[entry] = numbers[code]
+        count += len(entries)
+        behind[tree] = count
+    return count, known
 
 
 def tree_inputs():
     numbers, scratch = np.full(4 * TILES, -1), [np.full(4 * TILES, -1) for _ in range(3)]
     numbers[[12, 2, 22]] = 3, 1, 0
-    marks, ends, fresh = np.full(4 * TILES, -1), zeros(5), zeros(4 * TILES)
-    return WIDTH, *grid(), 4, np.array([0, 2, 4, 5, 8]), numbers, 4, marks, *scratch[:2], ends, fresh
+    marks, fresh = np.full(4 * TILES, -1), zeros(4 * TILES)
+    asked = np.array([4, 1]), np.array([0, 5, 7]), np.array([0, 2, 4, 5, 8, 0, 7])
+    return WIDTH, *grid(), *asked, numbers, 4, marks, *scratch[:2], zeros(7), zeros(2), fresh
 
 
 def pass_inputs(mark):
@@ -495,7 +500,7 @@ def take(code, before, count, marks, links, parents):
 
 
 TREES = (
-    case(_trees.grow_mesh, grow_tree, tree_inputs, (5, 7, 8, 9, 10, 11)),
+    case(_trees.grow_trees, grow_trees, tree_inputs, (6, 8, 9, 10, 11, 12, 13)),
     *(case(_trees._pass, take, functools.partial(pass_inputs, mark), (3, 4, 5)) for mark in (-1, 2)),
 )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.count_actions import count_digital, count_layer, last_operands
+from reference.count_actions import count_digital, count_layer, last_operands, list_reached
 from reference.pipeline_simpy import share_tiles
 from reference.residual_networks import Builder, resnet_cifar
 
@@ -15,8 +15,8 @@ from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, Node, make_conv2d
 from xbarsim.timing import simulate_plan, trace_dataflow
-from xbarsim.timing.route import Fabric
-from xbarsim.timing.slots import place_replica
+from xbarsim.timing.route import Asked, Fabric
+from xbarsim.timing.slots import place_layer
 
 HARDWARE = load_hardware("reference")
 TRAFFIC = ("buffer", "bus", "router", "link", "tile_register", "activation", "off_chip")
@@ -51,12 +51,12 @@ def test_counts_equal_a_walk_through_every_window(fan_in, fan_out, groups, rows,
 
 def test_digital_steps_and_ends_count_what_they_move():
     activity = simulate_plan(plan_network(resnet_cifar(1), HARDWARE))
-    for own, found in zip(activity.layout.steps, activity.steps, strict=True):
+    for index, (own, found) in enumerate(zip(activity.layout.steps, activity.steps, strict=True)):
         step, width = own.step, own.bits
         results = step.windows * step.values * width
         if step.kind in ("add", "global_avg_pool"):
             expected = count_digital(step, width) + Counter(buffer=results, tile_register=results)
-            remote = len(own.replicas[0].result.ends)  # read once more to be sent, and written where it arrives
+            remote = len(list_reached(activity, index)[0])  # read once more to be sent, and written where it arrives
             expected["buffer"] += results * (1 + remote if remote else 0)
             expected["activation"] = step.windows * step.activated
             walked = {action: count for action, count in expected.items() if count}
@@ -85,9 +85,13 @@ def test_shares_of_tiles_equal_a_walk_through_every_array(per_tile, rows, cols, 
     }  # fmt: skip
     plan = plan_network(network, HARDWARE.override(changes))
     layer = plan.layers[0]
-    slots = place_replica(plan, layer, 0, range(plan.tiles))
-    assert {slot.tile: (slot.rows, slot.outputs) for slot in slots} == share_tiles(plan, layer, 0, range(plan.tiles))
-    assert sum(slot.arrays for slot in slots) == layer.arrays
+    found = place_layer(plan, layer, range(plan.tiles))
+    ends = list(itertools.accumulate(found.sizes, initial=0))
+    assert ends[-1] == len(found.tiles)
+    for replica, (first, last) in enumerate(itertools.pairwise(ends)):
+        shares = zip(found.rows[first:last], found.outputs[first:last], strict=True)
+        expected = share_tiles(plan, layer, replica, range(plan.tiles))
+        assert dict(zip(found.tiles[first:last], shares, strict=True)) == expected
 
 
 @settings(max_examples=60)
@@ -138,10 +142,10 @@ def test_a_flattened_image_waits_for_all_its_windows():
 def test_paths_exist_between_all_tiles_and_multicast_uses_each_link_once(kind):
     fabric = Fabric(kind=kind, tiles_per_chip=7)
     for source in range(14):
-        tree = fabric.tree(source, tuple(range(14)))
-        assert len(set(tree.links)) == len(tree.links)
-        assert set(tree.ends) == set(range(14)) - {source}
-        for target, end in tree.ends.items():
+        tree = fabric.trees(Asked(np.array([source]), np.array([0, 14]), np.arange(14)))
+        assert len(set(tree.links.tolist())) == len(tree.links)
+        assert np.flatnonzero(tree.ends < 0).tolist() == [source]
+        for target, end in enumerate(tree.ends.tolist()):
             hops = 0
             while end >= 0:
                 hops, end = hops + 1, tree.parents[end]

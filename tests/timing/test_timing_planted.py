@@ -12,7 +12,7 @@ from xbarsim.component import ACTIONS, Action
 from xbarsim.mapping import plan_network
 from xbarsim.noc import NOCS, Noc, find_noc, tabulate_nocs
 from xbarsim.timing import find_bounds, part, simulate_plan
-from xbarsim.timing.counts import describe_work
+from xbarsim.timing.counts import describe_work, measure_moved
 from xbarsim.timing.layout import lay_out
 from xbarsim.timing.part import PARTS, Part, check_parts
 from xbarsim.timing.route import Fabric
@@ -155,8 +155,9 @@ def test_an_action_without_a_field_is_an_error_that_names_it(field):
 @pytest.mark.parametrize("network", ["lenet5", "resnet20"])
 def test_every_action_is_a_whole_number_of_one_step(network):
     plan = plan_network(xs.load_network(network), xs.load_hardware("isaac"))
-    for step in lay_out(plan).steps:
-        work = describe_work(plan, step)
+    layout = lay_out(plan)
+    for step, moved in zip(layout.steps, measure_moved(plan, layout), strict=True):
+        work = describe_work(plan, step, moved)
         for name, action in ACTIONS.items():
             assert action.name == name
             assert type(action.count(work)) is int, name

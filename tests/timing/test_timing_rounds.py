@@ -11,7 +11,7 @@ from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Epitome, Network, load_network, make_conv2d
 from xbarsim.timing import simulate_plan, write_trace
-from xbarsim.timing.slots import place_replica
+from xbarsim.timing.slots import place_layer
 
 HARDWARE = load_hardware("reference")
 WALKED = ("array", "dac", "adc", "sample_hold", "shift_add", "input_register", "output_register", "accumulate")
@@ -54,8 +54,9 @@ def test_counts_equal_a_walk_through_every_round(fan_in, fan_out, case):
 @given(fan_in=st.integers(1, 9), fan_out=st.integers(1, 9), case=plans)
 def test_shares_of_tiles_equal_a_walk_through_every_array(fan_in, fan_out, case):
     plan = plan_conv(fan_in, fan_out, *case)
-    slots = {slot.tile: (slot.rows, slot.outputs) for slot in place_replica(plan, plan.layers[0], 0, range(plan.tiles))}
-    assert slots == share_rounds(plan, plan.layers[0], 0)
+    found = place_layer(plan, plan.layers[0], range(plan.tiles))
+    shares = dict(zip(found.tiles, zip(found.rows, found.outputs, strict=True), strict=True))
+    assert shares == share_rounds(plan, plan.layers[0], 0)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,9 @@ def test_reuse_halves_activations_conversions_and_input_reads(reuse):
 
 
 def test_reuse_halves_what_is_fetched_from_the_buffer(reuse):
-    fetched = [sum(slot.rows for slot in activity.layout.steps[1].replicas[0].slots) for activity in reuse]
+    rows = [activity.layout.sites.rows for activity in reuse]
+    firsts = [activity.layout.sites.first_slot[activity.machine.first_replica[1] :] for activity in reuse]
+    fetched = [int(each[first[0] : first[1]].sum()) for each, first in zip(rows, firsts, strict=True)]
     assert fetched[0] == 2 * fetched[1] > 0
 
 

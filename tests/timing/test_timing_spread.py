@@ -1,6 +1,7 @@
 """Products of activations, softmax and normalisation run on as many tiles as they need, rows staying where they are."""
 
 import pytest
+from reference.count_actions import list_reached
 from test_timing_classes import transformer
 
 import xbarsim as xs
@@ -32,23 +33,24 @@ def kinds(activity, kind):
 def test_rows_of_attention_are_dealt_out_over_tiles_and_stay_there():
     activity = simulate()
     (scores, mixed), (weights, _) = kinds(activity, "matmul")[:2], kinds(activity, "softmax")
-    homes = [replica.home for replica in scores.replicas]
+    homes = list(scores.homes)
     assert 1 < len(set(homes)) == len(homes) <= activity.plan.tiles_used
-    assert [replica.home for replica in weights.replicas] == [replica.home for replica in mixed.replicas] == homes
+    assert list(weights.homes) == list(mixed.homes) == homes
     assert sum(scores.windows_of(number) for number in range(len(homes))) == scores.step.windows
     assert max(map(scores.windows_of, range(len(homes)))) <= min(map(scores.windows_of, range(len(homes)))) + 48
+    numbers = {id(each): index for index, each in enumerate(activity.layout.steps)}
     for each in (scores, weights):
-        assert all(not len(replica.result.links) for replica in each.replicas)
-    assert all(len(replica.result.links) or activity.plan.tiles_used == 1 for replica in mixed.replicas[1:])
+        assert not any(list_reached(activity, numbers[id(each)]))
+    assert all(list_reached(activity, numbers[id(mixed)])[1:]) or activity.plan.tiles_used == 1
 
 
 def test_keys_and_values_reach_every_tile_that_needs_them():
     activity = simulate()
     scores = kinds(activity, "matmul")[0]
-    homes = {replica.home for replica in scores.replicas}
+    homes = set(scores.homes)
     steps = activity.layout.steps
     for source, _ in scores.step.edges:
-        reached = {steps[source].replicas[0].home, *steps[source].replicas[0].result.ends}
+        reached = {steps[source].homes[0], *list_reached(activity, source)[0]}
         assert homes <= reached
 
 
@@ -65,11 +67,11 @@ def test_sharing_shortens_delay_and_interval_and_keeps_the_operations(monkeypatc
 
 def test_a_fast_vector_unit_is_enough_alone():
     for each in simulate(**{"timing.vector_lanes": 10**5, "timing.buffer_bits": 10**6}).layout.steps:
-        assert len(each.replicas) == 1
+        assert len(each.homes) == 1
 
 
 def test_more_lanes_never_need_more_tiles():
-    counts = [len(kinds(simulate(**{"timing.vector_lanes": lanes}), "matmul")[0].replicas) for lanes in (1, 4, 16, 64)]
+    counts = [len(kinds(simulate(**{"timing.vector_lanes": lanes}), "matmul")[0].homes) for lanes in (1, 4, 16, 64)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[-1]
 
@@ -89,7 +91,7 @@ def test_every_tile_reads_the_second_operand_for_its_own_rows():
 )
 def test_sharing_holds_in_every_mode(changes):
     activity = simulate(24, **changes)
-    assert len(kinds(activity, "matmul")[0].replicas) > 1
+    assert len(kinds(activity, "matmul")[0].homes) > 1
     counted = simulate(24)
     assert activity.totals["vector"] == counted.totals["vector"]
 
@@ -97,4 +99,4 @@ def test_sharing_holds_in_every_mode(changes):
 def test_convolutional_networks_share_nothing():
     for name in ("resnet20", "mobilenetv2"):
         steps = simulate_plan(plan_network(xs.load_network(name), load_hardware("reference"))).layout.steps
-        assert all(len(each.replicas) == 1 for each in steps)
+        assert all(len(each.homes) == 1 for each in steps)

@@ -32,7 +32,7 @@ def test_every_window_is_a_slice_and_slices_of_one_track_do_not_overlap(tmp_path
 
 def test_replicas_without_a_window_leave_no_slice(tmp_path):
     activity, events = load_trace(tmp_path / "trace.json", **{"mapping.replicas": 3})
-    assert any(len(each.replicas) > each.step.classes for each in activity.layout.steps)
+    assert any(len(each.homes) > each.step.classes for each in activity.layout.steps)
     assert sum(event["ph"] == "X" for event in events) == sum(step.windows for step in activity.steps)
 
 

@@ -25,11 +25,11 @@ def _pass(code: int, before: int, count: int, marks: Ints, links: Ints, parents:
 
 
 @kernel
-def grow_mesh(
-    width: int, x: Ints, y: Ints, source: int, targets: Ints, numbers: Ints, known: int, marks: Ints, links: Ints,
-    parents: Ints, ends: Ints, fresh: Ints,
+def grow_trees(
+    width: int, x: Ints, y: Ints, sources: Ints, first_target: Ints, targets: Ints, numbers: Ints, known: int,
+    marks: Ints, links: Ints, parents: Ints, ends: Ints, behind: Ints, fresh: Ints,
 ) -> tuple[int, int]:  # fmt: skip
-    """Grow the tree from a tile to others: along the row of the source, then along the column of each target.
+    """Grow trees from tiles to others: along the row of a source, then along the column of each target.
 
     Parameters
     ----------
@@ -37,8 +37,10 @@ def grow_mesh(
         Columns of the mesh.
     x, y : (tiles,)
         Columns and rows of tiles.
-    source : int
-        Sending tile.
+    sources : (trees,)
+        Sending tiles.
+    first_target : (trees + 1,)
+        Place in ``targets`` of the first target of each tree.
     targets : (targets,)
         Receiving tiles.
     numbers : (links of the mesh,)
@@ -47,38 +49,42 @@ def grow_mesh(
         Numbers given out.
     marks : (links of the mesh,)
         Scratch, -1 before and after.
-    links, parents : (links of the mesh,)
-        Filled with the tree: number of every link, and the entry before it, -1 for the first.
+    links, parents : (at least as many as all trees have,)
+        Filled with the trees, one behind the other: number of every link, and the entry before it, -1 for the first.
     ends : (targets,)
         Filled with the last entry on the way to every target, -1 for the source itself.
+    behind : (trees,)
+        Filled with the entry behind the last one of each tree.
     fresh : (links of the mesh,)
         Filled with the links that got a number, in order.
 
     Returns
     -------
     int, int
-        Links of the tree; numbers given out.
+        Entries of all trees; numbers given out.
     """
-    count = 0
-    for k in range(targets.size):
-        target = targets[k]
-        column, row, before = x[source], y[source], -1
-        while column != x[target]:
-            back = 1 if x[target] < column else 0
-            before, count = _pass(4 * (row * width + column) + back, before, count, marks, links, parents)
-            column += 1 - 2 * back
-        while row != y[target]:
-            back = 1 if y[target] < row else 0
-            before, count = _pass(4 * (row * width + column) + 2 + back, before, count, marks, links, parents)
-            row += 1 - 2 * back
-        ends[k] = before
-    first = known
-    for i in range(count):
-        code = links[i]
-        marks[code] = -1
-        if numbers[code] < 0:
-            fresh[known - first] = code
-            numbers[code] = known
-            known += 1
-        links[i] = numbers[code]
-    return count, known
+    count, given = 0, known
+    for tree in range(sources.size):
+        begin, source = count, sources[tree]
+        for k in range(first_target[tree], first_target[tree + 1]):
+            target = targets[k]
+            column, row, before = x[source], y[source], -1
+            while column != x[target]:
+                back = 1 if x[target] < column else 0
+                before, count = _pass(4 * (row * width + column) + back, before, count, marks, links, parents)
+                column += 1 - 2 * back
+            while row != y[target]:
+                back = 1 if y[target] < row else 0
+                before, count = _pass(4 * (row * width + column) + 2 + back, before, count, marks, links, parents)
+                row += 1 - 2 * back
+            ends[k] = before
+        for i in range(begin, count):
+            code = links[i]
+            marks[code] = -1
+            if numbers[code] < 0:
+                fresh[given - known] = code
+                numbers[code] = given
+                given += 1
+            links[i] = numbers[code]
+        behind[tree] = count
+    return count, given

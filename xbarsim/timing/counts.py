@@ -6,10 +6,12 @@ window reads its whole kernel from the buffer; the overlap of windows is not reu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarsim.component.action import ACTIONS
 from xbarsim.component.quantity import count_formula, list_formulas
@@ -22,6 +24,7 @@ from xbarsim.timing.program import written_cells
 from xbarsim.timing.slots import result_bits
 
 Counts = Mapping[str, int | float]
+Ints = NDArray[np.int64]
 
 _COUNTS: KeptResults[Counts] = KeptResults(4096)
 _ARRAYS: KeptResults[ArrayWork] = KeptResults(1024)
@@ -57,18 +60,18 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
     list of mapping
         Action -> count of one inference, by step; absent actions do not occur.
     """
-    return [_count_step(plan, each) for each in layout.steps]
+    return [_count_step(plan, own, moved) for own, moved in zip(layout.steps, measure_moved(plan, layout))]
 
 
-def _count_step(plan: Plan, own: StepLayout) -> Counts:
+def _count_step(plan: Plan, own: StepLayout, moved: Moved) -> Counts:
     """Count the actions of a step, anew only where hardware, replicas or what it moves differ."""
-    moved, layer = _measure_moved(plan, own), own.layer
+    layer = own.layer
     hardware = plan.hardware if layer is None else layer.hardware
     about = () if layer is None else (id(layer.node), layer.signed, layer.replicas, plan.turn_count > 1)
     key = (id(own.step), id(hardware), own.bits, moved, about, len(ACTIONS))
     found = _COUNTS.get(key)
     if found is None:
-        work = describe_work(plan, own)
+        work = describe_work(plan, own, moved)
         counts: dict[str, int | float] = {name: action.count(work) for name, action in ACTIONS.items()}
         counts |= {text: count_formula(text, work) for text in list_formulas(work.hardware)}
         records = (own.step, hardware) if layer is None else (own.step, hardware, layer.node)
@@ -76,33 +79,62 @@ def _count_step(plan: Plan, own: StepLayout) -> Counts:
     return found
 
 
-def _measure_moved(plan: Plan, own: StepLayout) -> Moved:
-    """Add up what the replicas of a step move."""
-    layer, step, replicas, bits = own.layer, own.step, own.replicas, own.result_bits
-    if layer is None:
-        partial, operands = 0, own.operand_bits(plan.hardware.timing.operand_bits)
-    else:
-        partial, each = result_bits(layer), layer.activation_bits
+def measure_moved(plan: Plan, layout: Layout) -> list[Moved]:
+    """Add up what the replicas of every step move.
+
+    Parameters
+    ----------
+    plan : Plan
+        Network on hardware.
+    layout : Layout
+        Where the steps lie.
+
+    Returns
+    -------
+    list of Moved
+        By step.
+    """
+    sites, packets = layout.sites, layout.packets
+    lengths = np.append(np.diff(packets.trees.first), 0)  # of packets, and of none
+    partial = np.where(packets.is_gathered, lengths[packets.of_slot] * sites.outputs, 0)
+    by_replica = zip(
+        _add_up(sites.rows, sites.first_slot),
+        _add_up(partial, sites.first_slot),
+        np.where(packets.is_sent, lengths[packets.of_replica], 0).tolist(),
+        np.diff(sites.first_reached).tolist(),
+    )
+    return [_add_step(plan, own, by_replica) for own in layout.steps]
+
+
+def _add_up(values: Ints, first: Ints) -> list[int]:
+    """Return the sums of runs of values, each from its first one to that of the next."""
+    sums = np.concatenate(([0], np.cumsum(values)))
+    found: list[int] = np.diff(sums[first]).tolist()
+    return found
+
+
+def _add_step(plan: Plan, own: StepLayout, by_replica: Iterator[tuple[int, int, int, int]]) -> Moved:
+    """Add up what the replicas of a step move; of each come rows, outputs times links, links, and tiles reached."""
+    layer, step, bits, count = own.layer, own.step, own.result_bits, len(own.homes)
+    operands = own.operand_bits(plan.hardware.timing.operand_bits) if layer is None else 0
+    partial, each = (result_bits(layer), layer.activation_bits) if layer is not None else (0, 0)
     read = bus = hops = sent = arrivals = 0
-    for number, (_, slots, gathers, _, result) in enumerate(replicas):
-        windows, targets = step.windows if len(replicas) == 1 else own.windows_of(number), len(result.ends)
-        links = len(result.links) * bits
+    for number, (rows, gathered, links, targets) in enumerate(itertools.islice(by_replica, count)):
+        windows = step.windows if count == 1 else own.windows_of(number)
         if layer is not None:
-            operands = sum([slot.rows for slot in slots]) * each
+            operands = rows * each
             bus += windows * (operands + bits)
-            if len(slots) > 1:
-                links += sum([slot.outputs * len(tree.links) for slot, tree in zip(slots, gathers)]) * partial
         elif own.is_write:
             bus += windows * operands
         read += windows * operands
-        hops += windows * links
+        hops += windows * (links * bits + gathered * partial)
         if targets:
             sent += windows
             arrivals += windows * targets
     return Moved(read, bus, hops, sent, arrivals)
 
 
-def describe_work(plan: Plan, own: StepLayout) -> StepWork:
+def describe_work(plan: Plan, own: StepLayout, moved: Moved) -> StepWork:
     """Return the work of a step in one inference.
 
     Parameters
@@ -111,6 +143,8 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
         Network on hardware.
     own : StepLayout
         The step.
+    moved : Moved
+        What it moves, from :func:`measure_moved`.
 
     Returns
     -------
@@ -128,7 +162,7 @@ def describe_work(plan: Plan, own: StepLayout) -> StepWork:
         activated=step.activated,
         result_bits=bits,
         arrays=NO_ARRAYS if layer is None else _find_arrays(layer),
-        **_measure_moved(plan, own)._asdict(),
+        **moved._asdict(),
     )
 
 

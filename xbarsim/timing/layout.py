@@ -20,29 +20,12 @@ from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
 from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, WRITER, Part, Resources, number_resources
 from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.program import write_cycles
-from xbarsim.timing.route import NO_LINKS, Fabric, Tree, make_fabric
-from xbarsim.timing.slots import Slot, place_replica, result_bits
-from xbarsim.timing.spread import is_aligned, share_tiles
-
-Targets = tuple[tuple[int, ...], ...]
-"""Tiles that a result is sent to, by edge."""
+from xbarsim.timing.route import make_fabric
+from xbarsim.timing.sites import Packets, Sends, Sites, route_packets
+from xbarsim.timing.slots import LayerSlots, place_layer, result_bits
+from xbarsim.timing.spread import Share, is_aligned, share_tiles
 
 _BITS: KeptResults[Sequence[int]] = KeptResults(256)
-
-
-class StepReplica(NamedTuple):
-    """A replica of a step: its position, and the packets that it sends for one window."""
-
-    home: int
-    """Tile where results are made."""
-    slots: tuple[Slot, ...]
-    """Shares of tiles; none for digital steps."""
-    gathers: tuple[Tree, ...]
-    """Links of the partial sums of every slot on their way home; none where the slot lies there."""
-    targets: Targets
-    """For each edge the tiles that the result is sent to; without its home."""
-    result: Tree
-    """Links of the result on its way to all consumers."""
 
 
 class Edge(NamedTuple):
@@ -65,10 +48,8 @@ class StepLayout(NamedTuple):
     """Plan of a weight layer, None for digital steps."""
     bits: int
     """Bits of one value of its result."""
-    replicas: tuple[StepReplica, ...]
-    """Replicas, which process windows in turn."""
-    tiles: frozenset[int]
-    """Tiles that need its operands."""
+    homes: tuple[int, ...]
+    """Tile of the results of each replica; replicas process windows in turn."""
     edges: tuple[Edge, ...]
     """Streams to consumers."""
     written_cycles: int = 0
@@ -113,7 +94,7 @@ class StepLayout(NamedTuple):
         int
             Bits, on average and rounded up where a product reads operands again.
         """
-        return self.step.count_operands(store_bits, self.bits, len(self.replicas)) * self.bits
+        return self.step.count_operands(store_bits, self.bits, len(self.homes)) * self.bits
 
     def windows_of(self, replica: int) -> int:
         """Return the windows of one inference that a replica takes.
@@ -126,9 +107,9 @@ class StepLayout(NamedTuple):
         Returns
         -------
         int
-            Those of every ``len(replicas)``-th class.
+            Those of every ``len(homes)``-th class.
         """
-        return (self.step.classes - replica + len(self.replicas) - 1) // len(self.replicas) * self.step.group
+        return (self.step.classes - replica + len(self.homes) - 1) // len(self.homes) * self.step.group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +118,10 @@ class Layout:
 
     steps: tuple[StepLayout, ...]
     """Steps in order, the input first and the output last."""
+    sites: Sites
+    """Where their replicas lie, and where results go."""
+    packets: Packets
+    """What replicas send."""
     resources: Resources
     """Numbers and names of the shared resources."""
     chip_links: frozenset[int]
@@ -159,11 +144,14 @@ def lay_out(plan: Plan) -> Layout:
         Steps, their replicas and the resources.
     """
     fabric = make_fabric(plan.hardware, plan.tiles_per_chip)
-    steps = _place_steps(plan, locate_tiles(plan), 0, fabric)
+    steps, sites = _place_steps(plan, locate_tiles(plan), 0)
+    packets = route_packets(fabric, sites)
     has_writers = any(each.is_write for each in steps)
     return Layout(
         steps=steps,
-        resources=number_resources(plan.hardware.timing, plan.tiles, tuple(fabric.ids), has_writers=has_writers),
+        sites=sites,
+        packets=packets,
+        resources=number_resources(plan.hardware.timing, plan.tiles, fabric.links, has_writers=has_writers),
         chip_links=frozenset(fabric.chip_links()),
         io_bits=plan.hardware.timing.io_bits * plan.hardware.chip.off_chip_share(plan.tiles_per_chip),
     )
@@ -184,120 +172,122 @@ def locate_tiles(plan: Plan) -> Sequence[int]:
     """
     if plan.hardware.mapping.placement == "order":
         return range(plan.tiles)
-    steps = _place_steps(plan, range(plan.tiles), PORT, None)
-    return place_tiles(make_fabric(plan.hardware, plan.tiles_per_chip), plan.tiles, _list_packets(steps))
+    steps, sites = _place_steps(plan, range(plan.tiles), PORT)
+    return place_tiles(make_fabric(plan.hardware, plan.tiles_per_chip), plan.tiles, _list_packets(steps, sites))
 
 
-def _list_packets(steps: Sequence[StepLayout]) -> Iterator[Packet]:
+def _list_packets(steps: Sequence[StepLayout], sites: Sites) -> Iterator[Packet]:
     """Yield what every replica of every step sends in one inference: partial sums to its home, and its results."""
+    first, reached = sites.first_reached.tolist(), sites.reached.tolist()
+    slots, tiles, outputs = sites.first_slot.tolist(), sites.tile.tolist(), sites.outputs.tolist()
+    replica = 0
     for each in steps:
-        for number, replica in enumerate(each.replicas):
-            targets = tuple(sorted(set().union(*replica.targets)))
+        for number, home in enumerate(each.homes):
             windows = each.windows_of(number)
-            yield Packet(replica.home, targets, windows * each.result_bits)
+            yield Packet(home, tuple(reached[first[replica] : first[replica + 1]]), windows * each.result_bits)
             if each.layer is not None:
-                for slot in replica.slots:
-                    yield Packet(slot.tile, (replica.home,), windows * slot.outputs * result_bits(each.layer))
-
-
-class Site(NamedTuple):
-    """Where one replica lies."""
-
-    home: int
-    slots: tuple[Slot, ...]
+                for slot in range(slots[replica], slots[replica + 1]):
+                    yield Packet(tiles[slot], (home,), windows * outputs[slot] * result_bits(each.layer))
+            replica += 1
 
 
 class Spot(NamedTuple):
     """Where the replicas of a step lie."""
 
     step: Step
-    sites: list[Site]
+    homes: tuple[int, ...]
     tiles: frozenset[int]
     """Tiles that need its operands."""
     order: tuple[int, ...]
     """The same in order."""
 
     @classmethod
-    def make(cls, step: Step, sites: list[Site], wanted: frozenset[int] | None = None) -> Spot:
-        """Collect the tiles of a step: those of the arrays that it writes where it does (``wanted``), else its own."""
-        slots = [slot.tile for site in sites for slot in site.slots]
-        tiles = wanted or frozenset(slots or [site.home for site in sites])
-        return cls(step, sites, tiles, tuple(sorted(tiles)))
+    def make(cls, step: Step, homes: Sequence[int], wanted: Sequence[int] = ()) -> Spot:
+        """Collect the tiles that need the operands of a step: those of arrays (``wanted``), else its own."""
+        tiles = frozenset(wanted or homes)
+        return cls(step, tuple(homes), tiles, tuple(sorted(tiles)))
 
 
-def _place_steps(plan: Plan, places: Sequence[int], port: int, fabric: Fabric | None) -> tuple[StepLayout, ...]:
-    """Place every step and, where there is a fabric, find the links of every packet."""
+def _place_steps(plan: Plan, places: Sequence[int], port: int) -> tuple[tuple[StepLayout, ...], Sites]:
+    """Place every step, and find the tiles that results are sent to."""
     flow = trace_dataflow(plan.network)
     layers: dict[int, LayerPlan] = {flow.index[mapped.name]: mapped for mapped in plan.layers}
     bits, edges = _propagate_bits(plan, flow, layers), _list_edges(plan.network)
-    slots = {
-        index: [tuple(place_replica(plan, layer, replica, places)) for replica in range(layer.replicas)]
-        for index, layer in layers.items()
-    }
-    shared, numbers = share_tiles(plan, flow, slots, bits), {place: tile for tile, place in enumerate(places)}
+    slots = {index: place_layer(plan, layer, places) for index, layer in layers.items()}
+    shared = share_tiles(plan, flow, slots, bits)
     written = {flow.index[name_write(each.name)]: each for each in plan.layers if each.is_product}
-    wanted: dict[int, frozenset[int]] = {}
-    sites: list[list[Site]] = []
-    for index, step in enumerate(flow.steps):
-        source = max((edge[0] for edge in step.edges), default=0)
-        if index in layers:
-            sites.append([Site(each[0].tile, each) for each in slots[index]])
-        elif index in shared and shared[index].first < index:
-            sites.append(sites[shared[index].first])
-        elif index in shared and shared[index].tiles > 1:
-            first = numbers.get(sites[source][0].home, 0)
-            ring = [places[(first + each) % plan.tiles_used] for each in range(shared[index].tiles)]
-            sites.append([Site(home, ()) for home in ring])
-        elif index in written:
-            (own,) = slots[flow.index[written[index].name]]
-            sites.append([Site(own[0].tile, ())])
-            wanted[index] = frozenset(slot.tile for slot in own)
-        elif source == 0 or step.kind == "output":
-            sites.append([Site(port, ())])
-        else:
-            sites.append([Site(site.home, ()) for site in sites[source]])
-    spots = [Spot.make(step, each, wanted.get(index)) for index, (step, each) in enumerate(zip(flow.steps, sites))]
-    placed = []
+    writes = {at: flow.index[each.name] for at, each in written.items()}
+    spots = _find_spots(plan, flow, Found(slots, shared, writes), places, port)
+    steps, whole, sends = [], LayerSlots([], [], [], []), Sends([], [], [], [])
     for index, spot in enumerate(spots):
-        by_edge = [_list_targets(spot, spots[edge.consumer], edge, index in shared) for edge in edges[index]]
-        by_replica = zip(*by_edge) if by_edge else itertools.repeat(())
-        replicas = tuple([_route_replica(fabric, site, targets) for site, targets in zip(spot.sites, by_replica)])
-        placed.append(
+        by_edge = [_list_targets(spot, spots[edge.consumer], edge, is_shared=index in shared) for edge in edges[index]]
+        for targets in zip(*by_edge) if by_edge else [()] * len(spot.homes):
+            sends.add(targets)
+        for all_steps, own in zip(whole, slots.get(index) or _hold_operands(spot, is_input=index == 0)):
+            all_steps += own
+        steps.append(
             StepLayout(
                 step=spot.step,
                 layer=layers.get(index),
                 bits=bits[index],
-                replicas=replicas,
-                tiles=spot.tiles,
+                homes=spot.homes,
                 edges=edges[index],
                 written_cycles=write_cycles(plan, written[index]) if index in written else 0,
             )
         )
-    return tuple(placed)
+    return tuple(steps), Sites.make([home for spot in spots for home in spot.homes], whole, sends)
 
 
-def _list_targets(producer: Spot, consumer: Spot, edge: Edge, is_shared: bool) -> list[tuple[int, ...]]:
+def _hold_operands(spot: Spot, *, is_input: bool) -> LayerSlots:
+    """Return the slots of a digital step, one in the home tile of each replica; the input needs none."""
+    tiles = [] if is_input else list(spot.homes)
+    return LayerSlots([int(not is_input)] * len(spot.homes), tiles, [0] * len(tiles), [0] * len(tiles))
+
+
+class Found(NamedTuple):
+    """What is known of steps before they have a place, by their numbers."""
+
+    slots: Mapping[int, LayerSlots]
+    """Shares of tiles of layers."""
+    shared: Mapping[int, Share]
+    """Tiles that share a step."""
+    written: Mapping[int, int]
+    """Layer whose arrays a step writes."""
+
+
+def _find_spots(plan: Plan, flow: Dataflow, found: Found, places: Sequence[int], port: int) -> list[Spot]:
+    """Find the tiles of every step."""
+    slots, shared, written = found
+    numbers = {place: tile for tile, place in enumerate(places)} if shared else {}
+    spots: list[Spot] = []
+    for index, step in enumerate(flow.steps):
+        source = max((edge[0] for edge in step.edges), default=0)
+        if index in slots:
+            own = slots[index]
+            firsts = itertools.accumulate(own.sizes[:-1], initial=0)
+            spots.append(Spot.make(step, [own.tiles[first] for first in firsts], own.tiles))
+        elif index in shared and shared[index].first < index:
+            spots.append(Spot.make(step, spots[shared[index].first].homes))
+        elif index in shared and shared[index].tiles > 1:
+            first = numbers.get(spots[source].homes[0], 0)
+            ring = [places[(first + each) % plan.tiles_used] for each in range(shared[index].tiles)]
+            spots.append(Spot.make(step, ring))
+        elif index in written:
+            own = slots[written[index]]
+            spots.append(Spot.make(step, own.tiles[:1], own.tiles))
+        elif source == 0 or step.kind == "output":
+            spots.append(Spot.make(step, [port]))
+        else:
+            spots.append(Spot.make(step, spots[source].homes))
+    return spots
+
+
+def _list_targets(producer: Spot, consumer: Spot, edge: Edge, *, is_shared: bool) -> list[tuple[int, ...]]:
     """Return the tiles that each replica sends to over an edge: none where shared rows stay in place, else all."""
-    homes = [site.home for site in producer.sites]
-    is_alike = is_shared and homes == [site.home for site in consumer.sites]
-    if is_alike and is_aligned(producer.step, consumer.step, edge.need):
+    homes, tiles, order = producer.homes, consumer.tiles, consumer.order
+    if is_shared and homes == consumer.homes and is_aligned(producer.step, consumer.step, edge.need):
         return [()] * len(homes)
-    tiles, order = consumer.tiles, consumer.order
     return [tuple([tile for tile in order if tile != home]) if home in tiles else order for home in homes]
-
-
-def _route_replica(fabric: Fabric | None, site: Site, targets: Targets) -> StepReplica:
-    """Find the links of a replica's packets; partial sums first, since links are numbered as they are asked for."""
-    home, slots = site
-    stays = len(slots) < 2 and not any(targets)
-    if fabric is None or stays:
-        return StepReplica(
-            home=home, slots=slots, gathers=(NO_LINKS,) * len(slots), targets=targets, result=NO_LINKS
-        )  # fmt: skip
-    gathers = tuple([fabric.tree(slot.tile, (home,)) if slot.tile != home else NO_LINKS for slot in slots])
-    reached = targets[0] if len(targets) == 1 else tuple(sorted(set().union(*targets)))
-    result = fabric.tree(home, reached) if reached else NO_LINKS
-    return StepReplica(home=home, slots=slots, gathers=gathers, targets=targets, result=result)
 
 
 def _propagate_bits(plan: Plan, flow: Dataflow, layers: Mapping[int, LayerPlan]) -> Sequence[int]:

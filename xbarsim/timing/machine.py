@@ -27,7 +27,6 @@ from xbarsim.timing._kernels import (
 from xbarsim.timing.busy import count_busy
 from xbarsim.timing.layout import Layout, lay_out
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, WRITER, part_width
-from xbarsim.timing.route import NO_LINKS, Numbers, Tree
 from xbarsim.timing.slots import result_bits
 
 LARGEST = 10**12
@@ -120,16 +119,11 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         Arrays for the event loop, and their meaning.
     """
     layout, timing = lay_out(plan), plan.hardware.timing
-    places, packets = _tabulate_packets(layout)
-    arrays = _columns(
-        {
-            **_tabulate_steps(layout, timing, images),
-            **_tabulate_replicas(layout, timing),
-            **_tabulate_slots(layout, timing),
-            **places,
-        }
-    )
-    arrays |= _join_trees(layout, timing, packets)
+    arrays = _tabulate_steps(layout, timing, images)
+    by_replica = StepParts.find(layout, timing).repeat(arrays["replicas"])
+    by_slot = by_replica.repeat(np.diff(layout.sites.first_slot))
+    arrays |= _tabulate_replicas(layout, timing, by_replica) | _tabulate_slots(layout, timing, by_slot)
+    arrays |= _tabulate_packets(layout, by_slot) | _join_trees(layout, timing, by_replica, by_slot)
     limited = plan.pipelined and timing.stream_bits is not None
     arrays |= _tabulate_edges(layout, images, timing.stream_bits or 0, limited=limited)
     arrays |= {
@@ -158,7 +152,7 @@ def _pace_input(machine: EventTables, layout: Layout) -> EventTables:
     busy = count_busy(machine)
     for index, each in enumerate(layout.steps):
         if each.is_write:
-            busy[layout.resources.part(WRITER, each.replicas[0].home, index)] = 0
+            busy[layout.resources.part(WRITER, each.homes[0], index)] = 0
     return machine._replace(input_pace=int(busy.max()) // int(machine.windows[0]), input_lead=lead)
 
 
@@ -171,15 +165,18 @@ def _firsts(sizes: Sequence[int]) -> list[int]:
     return [0, *accumulate(sizes)]
 
 
-def _columns(rows: Columns) -> Arrays:
-    """Turn a list for each field into an array for each: parts of one, since most are short."""
-    flat = list(chain.from_iterable(rows.values()))
-    most = max(flat, default=0)
+def _check_largest(most: int) -> None:
     if most > LARGEST:
         raise MappingError(
             f"timing: a count or a number of cycles is {float(most):.3g}, above {LARGEST:.0e}; the clock or a "
             "duration in timing, or a rate of a component, has the wrong unit"
         )
+
+
+def _columns(rows: Columns) -> Arrays:
+    """Turn a list for each field into an array for each: parts of one, since most are short."""
+    flat = list(chain.from_iterable(rows.values()))
+    _check_largest(max(flat, default=0))
     ints = np.array(flat, dtype=np.int64)
     indices, found, first = ints.astype(np.uint32), {}, 0
     for name, values in rows.items():
@@ -189,7 +186,7 @@ def _columns(rows: Columns) -> Arrays:
     return found
 
 
-def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Columns:
+def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
     kinds, work, writes = [], [], []
     write_width = part_width(BUFFER_WRITE, timing)
     for each in layout.steps:
@@ -201,144 +198,125 @@ def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Columns:
             kinds.append(LAYER_STEP if is_layer else DIGITAL_STEP)
             work.append(_cycles(each.unit_work, part_width(each.unit, timing)))
         writes.append(_cycles(bits, write_width))
-    windows, replicas = [each.step.classes * images for each in layout.steps], [len(e.replicas) for e in layout.steps]
-    return {
+    windows, replicas = [each.step.classes * images for each in layout.steps], [len(e.homes) for e in layout.steps]
+    return _columns({
         "kind": kinds, "windows": windows, "group": [each.step.group for each in layout.steps], "replicas": replicas,
         "unit_cycles": work, "write_cycles": writes, "first_replica": _firsts(replicas)[:-1],
         "first_window": _firsts(windows),
-    }  # fmt: skip
+    })  # fmt: skip
 
 
-def _tabulate_replicas(layout: Layout, timing: Timing) -> Columns:
-    resources, lanes = layout.resources, part_width(VECTOR, timing)
-    ends, stride = {"input": resources.input, "output": resources.output}, resources.stride
-    units: list[int] = []
-    merge_units: list[int] = []
-    ports: list[int] = []
-    cycles: list[int] = []
-    for index, each in enumerate(layout.steps):
-        end, unit = ends.get(each.step.kind), resources.offset(each.unit, index)
-        vector, port = resources.offset(VECTOR, index), resources.offset(BUFFER_WRITE, index)
-        for home, slots, *_ in each.replicas:
-            first = home * stride
-            units.append(first + unit if end is None else end)
-            merge_units.append(first + vector)
-            ports.append(first + port)
-            merged = sum([slot.outputs for slot in slots if slot.tile != home]) if len(slots) > 1 else 0
-            cycles.append(-(-merged // lanes))
-    return {"unit": units, "merge_unit": merge_units, "write_port": ports, "merge_cycles": cycles}
+class StepParts(NamedTuple):
+    """What the replicas of a step, or its slots, have in common: a value for each step, replica or slot."""
+
+    tile_stride: Ints
+    """Resources of a tile; 0 for the ends of the network, whose unit belongs to no tile."""
+    unit: Ints
+    """Offset in a tile of the unit that works on results, of the vector unit, the bus, and the ports of the buffer."""
+    vector: Ints
+    bus: Ints
+    read_port: Ints
+    write_port: Ints
+    is_layer: Ints
+    """1 for weight layers."""
+    input_bits: Ints
+    """Bits of an input of a weight layer, of its partial sums, and of the result of one window."""
+    partial_bits: Ints
+    result_bits: Ints
+    operands: Ints
+    """Cycles in which a digital step reads the operands of one window."""
+    occupancy: Ints
+    """Cycles that a window occupies the arrays of a layer, and cycles until it has come out."""
+    latency: Ints
+
+    @classmethod
+    def find(cls, layout: Layout, timing: Timing) -> StepParts:
+        """Return them step by step."""
+        resources = layout.resources
+        ends = {"input": resources.input, "output": resources.output}
+        reads, loads = part_width(BUFFER_READ, timing), part_width(BUS, timing)
+        rows = []
+        for index, own in enumerate(layout.steps):
+            end, layer = ends.get(own.step.kind), own.layer
+            unit = (resources.stride, resources.offset(own.unit, index)) if end is None else (0, end)
+            ports = [resources.offset(part, index) for part in (VECTOR, BUS, BUFFER_READ, BUFFER_WRITE)]
+            if layer is not None:
+                about = (1, layer.activation_bits, result_bits(layer), own.result_bits, 0, *window_cycles(layer))
+            else:
+                moved = 0 if own.step.kind == "input" else own.operand_bits(timing.operand_bits)
+                operands = _cycles(moved, min(reads, loads) if own.is_write else reads)
+                about = (0, 0, 0, own.result_bits, operands, 0, 0)
+            rows.append((*unit, *ports, *about))
+        return cls(*_columns(dict(zip(cls._fields, zip(*rows)))).values())
+
+    def repeat(self, counts: Ints) -> StepParts:
+        """Return every value so many times."""
+        return StepParts(*np.repeat(np.array(self), counts, axis=1))
 
 
-def _tabulate_slots(layout: Layout, timing: Timing) -> Columns:
+def _divide(work: Ints, width: int) -> Ints:
+    """Return cycles of work, rounded up."""
+    found: Ints = -(-work // width)
+    return found
+
+
+def _tabulate_replicas(layout: Layout, timing: Timing, own: StepParts) -> Arrays:
+    sites, first = layout.sites, layout.sites.home * layout.resources.stride
+    merged = np.concatenate(([0], np.cumsum(np.where(layout.packets.is_gathered, sites.outputs, 0))))
+    return _index({
+        "unit": sites.home * own.tile_stride + own.unit, "merge_unit": first + own.vector,
+        "write_port": first + own.write_port,
+        "merge_cycles": _divide(np.diff(merged[sites.first_slot]), part_width(VECTOR, timing)),
+        "first_slot": sites.first_slot,
+    })  # fmt: skip
+
+
+def _tabulate_slots(layout: Layout, timing: Timing, own: StepParts) -> Arrays:
     """Tabulate slots; a digital step has one in its home tile, the input none."""
-    sizes: list[int] = []
-    columns: dict[str, list[int]] = {
-        "slot_wires": [], "slot_buffer": [], "slot_read": [], "slot_bus": [], "slot_occupancy": [], "slot_latency": [],
-    }  # fmt: skip
-    wires, ports, read, bus, occupied, late = columns.values()
-    resources, reads, loads = layout.resources, part_width(BUFFER_READ, timing), part_width(BUS, timing)
-    for index, each in enumerate(layout.steps):
-        layer = each.layer
-        if layer is None:
-            is_input = each.step.kind == "input"
-            moved = 0 if is_input else each.operand_bits(timing.operand_bits)
-            operands = _cycles(moved, min(reads, loads) if each.is_write else reads)
-            sizes += [0 if is_input else 1] * len(each.replicas)
-            tiles = [] if is_input else [replica.home for replica in each.replicas]
-            read += [operands] * len(tiles)
-            bus += [0] * len(tiles)
-            occupancy = latency = 0
-        else:
-            occupancy, latency = window_cycles(layer)
-            bits = layer.activation_bits
-            slots = [slot for replica in each.replicas for slot in replica.slots]
-            sizes += [len(replica.slots) for replica in each.replicas]
-            tiles = [slot.tile for slot in slots]
-            read += [-(-slot.rows * bits // reads) for slot in slots]
-            bus += [-(-slot.rows * bits // loads) for slot in slots]
-        firsts = [tile * resources.stride for tile in tiles]
-        wire, port = resources.offset(BUS, index), resources.offset(BUFFER_READ, index)
-        wires += [first + wire for first in firsts]
-        ports += [first + port for first in firsts]
-        occupied += [occupancy] * len(tiles)
-        late += [latency] * len(tiles)
-    return {**columns, "first_slot": _firsts(sizes)}
+    first, bits = layout.sites.tile * layout.resources.stride, layout.sites.rows * own.input_bits
+    return _index({
+        "slot_wires": first + own.bus, "slot_buffer": first + own.read_port,
+        "slot_read": _divide(bits, part_width(BUFFER_READ, timing)) + own.operands,
+        "slot_bus": _divide(bits, part_width(BUS, timing)), "slot_occupancy": own.occupancy,
+        "slot_latency": own.latency,
+    })  # fmt: skip
 
 
-def _tabulate_packets(layout: Layout) -> tuple[Columns, list[tuple[Tree, int]]]:
-    """Number the links of all packets: by replica the partial sums of its slots, then its result.
-
-    Returned are the tables, and the tree and the bits of every packet.
-    """
-    gather_first: list[int] = []
-    gather_last: list[int] = []
-    first_tree: list[int] = []
-    last_tree: list[int] = []
-    packets: list[tuple[Tree, int]] = []
-    end = 0
-    for each in layout.steps:
-        partial, bits = result_bits(each.layer) if each.layer is not None else 0, each.result_bits
-        for _, slots, gathers, _, result in each.replicas:
-            for slot, tree in zip(slots, gathers):
-                gather_first.append(end)
-                if tree is not NO_LINKS:
-                    packets.append((tree, slot.outputs * partial))
-                    end += len(tree.links)
-                gather_last.append(end)
-            if each.layer is None and each.step.kind != "input":  # the slot of a digital step
-                gather_first.append(0)
-                gather_last.append(0)
-            first_tree.append(end)
-            if result is not NO_LINKS:
-                packets.append((result, bits))
-                end += len(result.links)
-            last_tree.append(end)
-    columns = {
-        "gather_first": gather_first, "gather_last": gather_last, "first_tree": first_tree, "last_tree": last_tree,
-    }  # fmt: skip
-    return {**columns, **_tabulate_targets(layout, first_tree)}, packets
+def _tabulate_packets(layout: Layout, own: StepParts) -> Arrays:
+    """Number the links of all packets, by replica the partial sums of its slots, then its result; list where these
+    leave their links, by replica and edge."""
+    sites, packets, first = layout.sites, layout.packets, layout.packets.trees.first
+    pairs = np.repeat([len(each.edges) for each in layout.steps], [len(each.homes) for each in layout.steps])
+    return _index({
+        "gather_first": first[packets.of_slot] * own.is_layer,
+        "gather_last": first[packets.of_slot + packets.is_gathered] * own.is_layer,
+        "first_tree": first[packets.of_replica], "last_tree": first[packets.of_replica + packets.is_sent],
+        "first_dest": np.cumsum(pairs) - pairs, "dest_first": sites.first_dest[:-1],
+        "dest_last": sites.first_dest[1:], "dest_tree": packets.ends[sites.dest],
+    })  # fmt: skip
 
 
-def _join_trees(layout: Layout, timing: Timing, packets: Sequence[tuple[Tree, int]]) -> Arrays:
-    """Put the trees of packets behind each other, with the cycles that the bits of each take on every link."""
-    lengths = [len(tree.links) for tree, _ in packets]
-    ids = _concatenate([tree.links for tree, _ in packets])
-    parents = _concatenate([tree.parents for tree, _ in packets])
-    firsts, inside = _firsts(lengths)[:-1], [_cycles(bits, timing.link_bits) for _, bits in packets]
-    table = _columns({"firsts": firsts, "inside": inside})
-    parents = np.where(parents < 0, -1, parents + np.repeat(table["firsts"], lengths))
-    cycles = np.repeat(table["inside"], lengths)
+def _join_trees(layout: Layout, timing: Timing, by_replica: StepParts, by_slot: StepParts) -> Arrays:
+    """Return the trees of packets, with the cycles that the bits of each take on every link."""
+    sites, packets, trees = layout.sites, layout.packets, layout.packets.trees
+    gathered, sent, lengths = packets.is_gathered, packets.is_sent, np.diff(trees.first)
+    bits = np.empty(lengths.size, dtype=np.int64)
+    bits[packets.of_slot[gathered]] = (sites.outputs * by_slot.partial_bits)[gathered]
+    bits[packets.of_replica[sent]] = by_replica.result_bits[sent]
+    inside = _divide(bits, timing.link_bits)
+    cycles = np.repeat(inside, lengths)
     if layout.chip_links:
-        between = np.flatnonzero(np.isin(ids, list(layout.chip_links)))
-        owners = np.repeat(np.arange(len(lengths)), lengths)[between].tolist()
-        outside = [_cycles(packets[owner][1], layout.io_bits) for owner in owners]
-        cycles[between] = _columns({"outside": outside})["outside"]
-    links = (ids + layout.resources.first_link).astype(np.uint32)
-    return {"tree_link": links, "tree_parent": parents, "tree_cycles": cycles}
+        between = np.flatnonzero(np.isin(trees.links, list(layout.chip_links)))
+        owners = np.repeat(np.arange(lengths.size), lengths)[between]
+        cycles[between] = [_cycles(each, layout.io_bits) for each in bits[owners].tolist()]
+    _check_largest(int(cycles.max(initial=0)))
+    links = (trees.links + layout.resources.first_link).astype(np.uint32)
+    return {"tree_link": links, "tree_parent": trees.parents, "tree_cycles": cycles}
 
 
-def _concatenate(parts: Sequence[Numbers]) -> Ints:
-    if all(isinstance(part, tuple) for part in parts):
-        return np.array(list(chain.from_iterable(parts)), dtype=np.int64)
-    return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
-
-
-def _tabulate_targets(layout: Layout, first_tree: Sequence[int]) -> Columns:
-    """List where a replica's result leaves its links, by replica and edge."""
-    first_dest: list[int] = []
-    dest_first: list[int] = []
-    dest_last: list[int] = []
-    ends: list[int] = []
-    number = 0
-    for each in layout.steps:
-        for replica in each.replicas:
-            first_dest.append(len(dest_first))
-            for targets in replica.targets:
-                dest_first.append(len(ends))
-                ends += [first_tree[number] + replica.result.ends[tile] for tile in targets]
-                dest_last.append(len(ends))
-            number += 1
-    return {"first_dest": first_dest, "dest_first": dest_first, "dest_last": dest_last, "dest_tree": ends}
+def _index(arrays: Arrays) -> Arrays:
+    """Make what holds indices unsigned."""
+    return {name: each.astype(np.uint32) if name in INDICES else each for name, each in arrays.items()}
 
 
 def _tabulate_edges(layout: Layout, images: int, room: int, *, limited: bool) -> Arrays:

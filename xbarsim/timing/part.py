@@ -8,7 +8,7 @@ table, then the second instances, and so on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class Resources:
     """Name and instance of every part of a tile, by offset."""
     offsets: Mapping[str, tuple[int, ...]]
     """Offsets of the instances of a part, by name."""
-    links: tuple[tuple[Any, ...], ...]
+    links: Sequence[tuple[Any, ...]]
     """Links, by number: what kind of link, and what it joins."""
 
     def part(self, part: Part, tile: int, step: int) -> int:
@@ -159,7 +159,7 @@ class Resources:
 
 
 def number_resources(
-    timing: Timing, tiles: int, links: tuple[tuple[Any, ...], ...], *, has_writers: bool = False
+    timing: Timing, tiles: int, links: Sequence[tuple[Any, ...]], *, has_writers: bool = False
 ) -> Resources:
     """Number the shared resources of a machine.
 
@@ -169,7 +169,7 @@ def number_resources(
         Instances of the parts.
     tiles : int
         Tiles of all chips.
-    links : tuple of tuple
+    links : sequence of tuple
         Links, by number.
     has_writers : bool
         Whether operands of products are written into arrays.

@@ -244,7 +244,7 @@ def _describe_steps(activity: Activity) -> tuple[StepActivity, ...]:
                 windows=each.step.windows,
                 start_cycles=starts[index],
                 finish_cycles=finishes[index],
-                busy_cycles=pace[index] * -(-each.step.classes // len(each.replicas)) * each.step.group,
+                busy_cycles=pace[index] * -(-each.step.classes // len(each.homes)) * each.step.group,
                 operations=each.step.windows * each.step.arithmetic,
                 counts=counts[index],
             )

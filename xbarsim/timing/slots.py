@@ -11,6 +11,15 @@ from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing.rounds import share_rounds
 
 
+class Part(NamedTuple):
+    """What tiles hold of a replica, tile by tile in the order in which arrays fill them."""
+
+    rows: tuple[int, ...]
+    """Distinct inputs of one window that each tile needs; of an epitome those of every round."""
+    outputs: tuple[int, ...]
+    """Outputs of one window that each tile holds at least a part of."""
+
+
 class Cut(NamedTuple):
     """What places of a layer's replicas have in common."""
 
@@ -18,28 +27,28 @@ class Cut(NamedTuple):
     """Physical arrays of a replica."""
     polarities: int
     """Physical arrays of a crossbar."""
-    shares: dict[tuple[int, int], tuple[int, int]]
-    """First crossbar and the one behind the last -> rows and outputs, as far as they were asked for."""
+    parts: dict[int, Part]
+    """Arrays of the first tile that lie before a replica -> its parts, as far as they were asked for."""
 
 
 _CUTS: KeptResults[Cut] = KeptResults(1024)
 
 
-class Slot(NamedTuple):
-    """The arrays of one replica that lie in one tile."""
+class LayerSlots(NamedTuple):
+    """Shares of tiles, replica by replica: a slot is the arrays of one replica that lie in one tile."""
 
-    tile: int
-    """Position of the tile on its chip, chips one after the other."""
-    arrays: int
-    """Physical arrays."""
-    rows: int
-    """Distinct inputs of one window that the tile needs; of an epitome those of every round."""
-    outputs: int
-    """Outputs of one window that the tile holds at least a part of."""
+    sizes: list[int]
+    """Slots of each replica."""
+    tiles: list[int]
+    """By slot: position of the tile on its chip, chips one after the other."""
+    rows: list[int]
+    """By slot: distinct inputs of one window that the tile needs; of an epitome those of every round."""
+    outputs: list[int]
+    """By slot: outputs of one window that the tile holds at least a part of."""
 
 
-def place_replica(plan: Plan, layer: LayerPlan, replica: int, places: Sequence[int]) -> list[Slot]:
-    """Cut one replica of a layer by tiles.
+def place_layer(plan: Plan, layer: LayerPlan, places: Sequence[int]) -> LayerSlots:
+    """Cut all replicas of a layer by tiles.
 
     Parameters
     ----------
@@ -47,32 +56,44 @@ def place_replica(plan: Plan, layer: LayerPlan, replica: int, places: Sequence[i
         Tile size.
     layer : LayerPlan
         The layer; its arrays lie stripe by stripe, column block by column block, row blocks side by side.
-    replica : int
-        Which replica, counted from 0.
     places : sequence of int
         Position of every tile of the plan.
 
     Returns
     -------
-    list of Slot
-        One for each tile, in the order in which arrays fill tiles.
+    LayerSlots
+        In the order in which arrays fill tiles.
     """
     per_tile, key = plan.hardware.chip.arrays_per_tile, (id(layer.node), id(layer.hardware))
     cut = _CUTS.get(key)
     if cut is None:
         cut = _CUTS.put(key, (layer.node, layer.hardware), Cut(layer.replica_arrays, layer.polarities, {}))
-    size, each, shares = cut
-    first = layer.first_array + replica * size
-    slots = []
-    for tile in range(first // per_tile, (first + size - 1) // per_tile + 1):
-        before, behind = tile * per_tile - first, (tile + 1) * per_tile - first
-        begin, end = before if before > 0 else 0, behind if behind < size else size
-        part = (begin // each, -(-end // each))
-        share = shares.get(part)
-        if share is None:
-            share = shares[part] = _share(layer, *part)
-        slots.append(Slot(places[tile], end - begin, *share))
-    return slots
+    sizes: list[int] = []
+    tiles: list[int] = []
+    rows: list[int] = []
+    outputs: list[int] = []
+    first = layer.first_array
+    for _ in range(layer.replicas):
+        tile, before = divmod(first, per_tile)
+        part = cut.parts.get(before)
+        if part is None:
+            part = cut.parts[before] = _cut_replica(layer, cut, before, per_tile)
+        sizes.append(len(part.rows))
+        tiles += places[tile : tile + len(part.rows)]
+        rows += part.rows
+        outputs += part.outputs
+        first += cut.size
+    return LayerSlots(sizes, tiles, rows, outputs)
+
+
+def _cut_replica(layer: LayerPlan, cut: Cut, before: int, per_tile: int) -> Part:
+    """Cut a replica that begins so many arrays behind the begin of a tile."""
+    shares = []
+    for end in range(per_tile - before, cut.size + per_tile, per_tile):
+        begin = max(0, end - per_tile)
+        shares.append(_share(layer, begin // cut.polarities, -(-min(end, cut.size) // cut.polarities)))
+    rows, outputs = zip(*shares)
+    return Part(rows, outputs)
 
 
 def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:

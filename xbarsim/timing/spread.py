@@ -21,7 +21,7 @@ from xbarsim.mapping.period import window_cycles
 from xbarsim.network.kinds import KINDS, TimingClass
 from xbarsim.timing.dataflow import Dataflow, Step
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, VECTOR, part_width
-from xbarsim.timing.slots import Slot, result_bits
+from xbarsim.timing.slots import LayerSlots, result_bits
 
 SPREAD = tuple(name for name, kind in KINDS.items() if kind.timing in (TimingClass.PRODUCT, TimingClass.VECTOR))
 """Kinds of step that several tiles share."""
@@ -58,9 +58,7 @@ class Share(NamedTuple):
     """Tiles that share it."""
 
 
-def share_tiles(
-    plan: Plan, flow: Dataflow, slots: Mapping[int, Sequence[Sequence[Slot]]], bits: Sequence[int]
-) -> dict[int, Share]:
+def share_tiles(plan: Plan, flow: Dataflow, slots: Mapping[int, LayerSlots], bits: Sequence[int]) -> dict[int, Share]:
     """Choose the number of tiles that share each step of the digital side.
 
     Parameters
@@ -70,7 +68,7 @@ def share_tiles(
     flow : Dataflow
         Its steps.
     slots : mapping
-        Number of a step -> shares of tiles of each replica of its layer.
+        Number of a step -> shares of tiles of the replicas of its layer.
     bits : sequence of int
         Bits of a value of each step.
 
@@ -95,25 +93,25 @@ def share_tiles(
         first = chain[index] = chain[max(aligned)] if aligned else index
         work[first] = work.get(first, 0) + _count_cycles(step, plan.hardware.timing, bits[index])
         most[first] = min(most.get(first, plan.tiles_used), step.classes)
-    pace = max(_pace_layer(plan, flow.steps[at], bits[at], replicas) for at, replicas in slots.items())
+    pace = max(_pace_layer(plan, flow.steps[at], bits[at], own) for at, own in slots.items())
     tiles = {first: min(most[first], -(-int(cycles.max()) // pace)) for first, cycles in work.items()}
     return {index: Share(first, tiles[first]) for index, first in chain.items() if flow.steps[index].kind in SPREAD}
 
 
-def _pace_layer(plan: Plan, step: Step, bits: int, replicas: Sequence[Sequence[Slot]]) -> int:
+def _pace_layer(plan: Plan, step: Step, bits: int, slots: LayerSlots) -> int:
     """Return the cycles that a layer takes at least: on its arrays, and on the links of the tile of its results.
 
     Partial sums enter a tile over at most :data:`SIDES` links, and results leave over one.
     """
     layer, link_bits = plan.layer(step.name), plan.hardware.timing.link_bits
-    _, *others = replicas[0]
-    gathered = sum(-(-slot.outputs * result_bits(layer) // link_bits) for slot in others)
+    others = slots.outputs[1 : slots.sizes[0]]
+    gathered = sum(-(-outputs * result_bits(layer) // link_bits) for outputs in others)
     cycles = (
         window_cycles(layer)[0],
         -(-step.values * bits // link_bits),
         gathered // min(SIDES, max(1, len(others))),
     )
-    return -(-step.windows // len(replicas)) * max(cycles)
+    return -(-step.windows // len(slots.sizes)) * max(cycles)
 
 
 def _count_cycles(step: Step, timing: Timing, bits: int) -> NDArray[np.int64]:

@@ -45,11 +45,11 @@ def _microseconds(activity: Activity) -> float:
 
 
 def _name_tracks(activity: Activity) -> Iterator[dict[str, Any]]:
-    tiles = sorted({replica.home for each in activity.layout.steps for replica in each.replicas})
+    tiles = sorted({home for each in activity.layout.steps for home in each.homes})
     for tile in tiles:
         yield {"ph": "M", "pid": tile, "name": "process_name", "args": {"name": f"tile {tile}"}}
     for index, step in enumerate(activity.steps):
-        for tile in sorted({replica.home for replica in activity.layout.steps[index].replicas}):
+        for tile in sorted(set(activity.layout.steps[index].homes)):
             yield {"ph": "M", "pid": tile, "tid": index, "name": "thread_name", "args": {"name": step.name}}
 
 
@@ -58,7 +58,7 @@ def _trace_windows(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     machine, unit = activity.machine, _microseconds(activity)
     for index, step in enumerate(activity.steps):
         group = activity.layout.steps[index].step.group
-        homes = [replica.home for replica in activity.layout.steps[index].replicas]
+        homes = activity.layout.steps[index].homes
         starts = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         for replica, tile in enumerate(homes):
             own = starts[replica :: len(homes)]
@@ -94,7 +94,7 @@ def _trace_buffers(activity: Activity, most: int) -> Iterator[dict[str, Any]]:
     """Yield the bits that wait in front of every step, one counter for each stream."""
     machine, unit, steps = activity.machine, _microseconds(activity), activity.layout.steps
     for index, own in enumerate(steps):
-        step, tile = own.step, own.replicas[0].home
+        step, tile = own.step, own.homes[0]
         reads = activity.start[machine.first_window[index] : machine.first_window[index + 1]]
         for (source, _), keep in zip(step.edges, step.keeps):
             window_bits = steps[source].result_bits * steps[source].step.group
