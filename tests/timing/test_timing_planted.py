@@ -156,7 +156,7 @@ def test_an_action_without_a_field_is_an_error_that_names_it(field):
 def test_every_action_is_a_whole_number_of_one_step(network):
     plan = plan_network(xs.load_network(network), xs.load_hardware("isaac"))
     layout = lay_out(plan)
-    for step, moved in zip(layout.steps, measure_moved(plan, layout), strict=True):
+    for step, moved in zip(layout.steps, measure_moved(layout), strict=True):
         work = describe_work(plan, step, moved)
         for name, action in ACTIONS.items():
             assert action.name == name

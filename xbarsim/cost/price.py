@@ -218,8 +218,8 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
         if step.layer is not None:
             arrays[id(step.layer.hardware)] += part.arrays * share
     held = [(arrays[id(each.hardware)], each.tags) for each in lists]
-    joules = [part.energy_by_component for part in parts]
-    areas = [part.area_by_component for part in parts if part.area_by_component]
+    joules = _gather([part.energy_by_component for part in parts])
+    areas = _gather([part.area_by_component for part in parts])
     totals = activity.totals
     found = []
     for name, own in lists[0].tags.items():
@@ -228,7 +228,7 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
         else:
             shares = [(count, tags[name]) for count, tags in held]
         idle = math.fsum(count * tag.idle_watt for count, tag in shares) * activity.interval_s
-        energy = _add_up(name, joules)
+        energy = math.fsum(joules.get(name, ()))
         found.append(
             ComponentCost(
                 component=name,
@@ -238,10 +238,10 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
                 action_energy_joule=max(0.0, energy - idle),
                 idle_energy_joule=idle,
                 energy_joule=energy,
-                area_m2=_add_up(name, areas),
+                area_m2=math.fsum(areas.get(name, ())),
             )
         )
-    energy = _add_up(PROGRAMMING, joules)
+    energy = math.fsum(joules.get(PROGRAMMING, ()))
     if energy:
         found.append(
             ComponentCost(
@@ -252,9 +252,13 @@ def _by_component(bill: Bill) -> tuple[ComponentCost, ...]:
     return tuple(found)
 
 
-def _add_up(component: str, parts: Sequence[Mapping[str, float]]) -> float:
-    """Return what the parts of a component sum to."""
-    return math.fsum([part[component] for part in parts if component in part])
+def _gather(parts: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Return the parts of every component."""
+    found: dict[str, list[float]] = {}
+    for part in parts:
+        for name, value in part.items():
+            found.setdefault(name, []).append(value)
+    return found
 
 
 def _sum_up(bill: Bill) -> Cost:

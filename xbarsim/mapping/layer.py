@@ -41,6 +41,10 @@ class LayerDraft:
     """Whether inputs can be negative."""
     epitome: EpitomePlan | None
     """Index tables of a convolution that runs patch by patch; the matrix is then its epitome."""
+    polarities: int
+    """Physical arrays of a crossbar: 2 of opposite polarity, or 1."""
+    sets: int
+    """Sets of arrays that hold the same matrix in turn: 2 where one is written while the other is read."""
     turn: int
     """Which load of the arrays it belongs to."""
     replicas: int
@@ -60,11 +64,6 @@ class LayerDraft:
     def is_product(self) -> bool:
         """Whether it is a product of activations, one of which is written into arrays in every inference."""
         return self.node.kind == STORED_PRODUCT
-
-    @property
-    def sets(self) -> int:
-        """Sets of arrays that hold the same matrix in turn: 2 where one is written while the other is read."""
-        return 2 if self.is_product and self.hardware.mapping.dynamic_products == "double_arrays" else 1
 
     @property
     def weight_bits(self) -> int:
@@ -176,11 +175,6 @@ class LayerDraft:
         return stream_count(self.input_bits, dac.bits, self.signed, dac.coding_for(self.input_bits))
 
     @property
-    def polarities(self) -> int:
-        """Physical arrays of a crossbar: 2 of opposite polarity, or 1."""
-        return self.hardware.arrays_per_crossbar
-
-    @property
     def replica_arrays(self) -> int:
         """Physical arrays of one replica."""
         return self.partition.crossbars * self.polarities
@@ -193,7 +187,7 @@ class LayerDraft:
     @property
     def arrays(self) -> int:
         """Physical arrays of all replicas and sets."""
-        return self.crossbars * self.polarities
+        return self.partition.crossbars * self.replicas * self.sets * self.polarities
 
     @property
     def used_cells(self) -> int:
@@ -284,7 +278,9 @@ def _cut_layer(node: Node, hardware: Hardware, *, signed: bool) -> LayerDraft:
     partition = partition_matrix(matrix, hardware, node.name)
     draft = LayerDraft(
         node=node, hardware=hardware, matrix=matrix, partition=partition, signed=signed,
-        epitome=plan_epitome(node, hardware), turn=0, replicas=1,
+        epitome=plan_epitome(node, hardware), polarities=hardware.arrays_per_crossbar,
+        sets=2 if node.kind == STORED_PRODUCT and hardware.mapping.dynamic_products == "double_arrays" else 1,
+        turn=0, replicas=1,
     )  # fmt: skip
     if hardware.adc.bits == "auto" and hardware.adc_bits_of(draft.input_bits) != hardware.adc_bits:
         # Inputs that an epitome adds up are wider: its converters have, and are priced at, the bits that its sums need.

@@ -40,12 +40,12 @@ class ColumnLayout:
     cols: int
     """Regular columns of an array."""
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Columns of a weight that lie side by side."""
         return self.slices // self.runs
 
-    @property
+    @cached_property
     def run_blocks(self) -> int:
         """Column blocks of a run."""
         return -(-self.outputs * self.width // self.cols)

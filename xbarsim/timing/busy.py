@@ -52,9 +52,8 @@ def count_busy(machine: EventTables) -> Cycles:
     replicas = machine.replicas[steps]
     number = np.arange(steps.size) - machine.first_replica[steps]
     times = (machine.windows[steps] - number + replicas - 1) // replicas * machine.group[steps]
-    slot_ends, entry_ends = machine.first_slot[1:].astype(np.int64), machine.last_tree.astype(np.int64)
-    each_slot = times[np.searchsorted(slot_ends, np.arange(machine.slot_wires.size), side="right")]
-    each_entry = times[np.searchsorted(entry_ends, np.arange(machine.tree_link.size), side="right")]
+    each_slot = np.repeat(times, np.diff(machine.first_slot))
+    each_entry = np.repeat(times, np.diff(machine.last_tree, prepend=0))
     writes = np.where((machine.kind == INPUT_STEP) | (machine.kind == OUTPUT_STEP), 0, machine.write_cycles)
     work = (
         (machine.slot_buffer, each_slot * machine.slot_read),

@@ -60,7 +60,7 @@ def count_actions(plan: Plan, layout: Layout) -> list[Counts]:
     list of mapping
         Action -> count of one inference, by step; absent actions do not occur.
     """
-    return [_count_step(plan, own, moved) for own, moved in zip(layout.steps, measure_moved(plan, layout))]
+    return [_count_step(plan, own, moved) for own, moved in zip(layout.steps, measure_moved(layout))]
 
 
 def _count_step(plan: Plan, own: StepLayout, moved: Moved) -> Counts:
@@ -79,13 +79,11 @@ def _count_step(plan: Plan, own: StepLayout, moved: Moved) -> Counts:
     return found
 
 
-def measure_moved(plan: Plan, layout: Layout) -> list[Moved]:
+def measure_moved(layout: Layout) -> list[Moved]:
     """Add up what the replicas of every step move.
 
     Parameters
     ----------
-    plan : Plan
-        Network on hardware.
     layout : Layout
         Where the steps lie.
 
@@ -103,7 +101,7 @@ def measure_moved(plan: Plan, layout: Layout) -> list[Moved]:
         np.where(packets.is_sent, lengths[packets.of_replica], 0).tolist(),
         np.diff(sites.first_reached).tolist(),
     )
-    return [_add_step(plan, own, by_replica) for own in layout.steps]
+    return [_add_step(own, by_replica) for own in layout.steps]
 
 
 def _add_up(values: Ints, first: Ints) -> list[int]:
@@ -113,21 +111,20 @@ def _add_up(values: Ints, first: Ints) -> list[int]:
     return found
 
 
-def _add_step(plan: Plan, own: StepLayout, by_replica: Iterator[tuple[int, int, int, int]]) -> Moved:
+def _add_step(own: StepLayout, by_replica: Iterator[tuple[int, int, int, int]]) -> Moved:
     """Add up what the replicas of a step move; of each come rows, outputs times links, links, and tiles reached."""
-    layer, step, bits, count = own.layer, own.step, own.result_bits, len(own.homes)
-    operands = own.operand_bits(plan.hardware.timing.operand_bits) if layer is None else 0
-    partial, each = (result_bits(layer), layer.activation_bits) if layer is not None else (0, 0)
+    layer, step, window, count = own.layer, own.step, own.window, len(own.homes)
+    operands, bits = window.operand_bits, window.result_bits
     read = bus = hops = sent = arrivals = 0
     for number, (rows, gathered, links, targets) in enumerate(itertools.islice(by_replica, count)):
         windows = step.windows if count == 1 else own.windows_of(number)
         if layer is not None:
-            operands = rows * each
+            operands = rows * window.input_bits
             bus += windows * (operands + bits)
         elif own.is_write:
             bus += windows * operands
         read += windows * operands
-        hops += windows * (links * bits + gathered * partial)
+        hops += windows * (links * bits + gathered * window.partial_bits)
         if targets:
             sent += windows
             arrivals += windows * targets
@@ -154,7 +151,7 @@ def describe_work(plan: Plan, own: StepLayout, moved: Moved) -> StepWork:
     step, layer, bits = own.step, own.layer, own.result_bits
     return StepWork(
         kind=step.kind,
-        unit=own.unit.name,
+        unit=own.window.unit.name,
         hardware=plan.hardware if layer is None else layer.hardware,
         written=written_cells(layer) if layer is not None and (plan.turn_count > 1 or layer.is_product) else 0,
         windows=step.windows,

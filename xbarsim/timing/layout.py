@@ -16,14 +16,15 @@ from xbarsim.kept import KeptResults
 from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.network import Network
 from xbarsim.network.stored import STORE, name_write
-from xbarsim.timing.dataflow import POOLS, Dataflow, Step, trace_dataflow
-from xbarsim.timing.part import ACTIVATION, POOLING, VECTOR, WRITER, Part, Resources, number_resources
+from xbarsim.timing.dataflow import Dataflow, Step, trace_dataflow
+from xbarsim.timing.part import Resources, number_resources
 from xbarsim.timing.place import PORT, Packet, place_tiles
 from xbarsim.timing.program import write_cycles
 from xbarsim.timing.route import make_fabric
 from xbarsim.timing.sites import Packets, Sends, Sites, route_packets
 from xbarsim.timing.slots import LayerSlots, place_layer, result_bits
 from xbarsim.timing.spread import Share, is_aligned, share_tiles
+from xbarsim.timing.window import WindowWork, describe_window
 
 _BITS: KeptResults[Sequence[int]] = KeptResults(256)
 
@@ -52,8 +53,8 @@ class StepLayout(NamedTuple):
     """Tile of the results of each replica; replicas process windows in turn."""
     edges: tuple[Edge, ...]
     """Streams to consumers."""
-    written_cycles: int = 0
-    """Cycles in which its operand is written into arrays; 0 for all other steps."""
+    window: WindowWork
+    """Work of one window."""
 
     @property
     def is_write(self) -> bool:
@@ -61,40 +62,9 @@ class StepLayout(NamedTuple):
         return self.step.kind == STORE
 
     @property
-    def unit_work(self) -> int:
-        """Work of a window on its unit: values of a layer, operations of other steps, cycles of a write."""
-        if self.is_write:
-            return self.written_cycles
-        return self.step.values if self.layer is not None else self.step.operations
-
-    @property
     def result_bits(self) -> int:
         """Bits of one window's result."""
-        return self.step.values * self.bits
-
-    @property
-    def unit(self) -> Part:
-        """Part of the home tile that works on its results; the ends of the network leave it alone."""
-        if self.layer is not None:
-            return ACTIVATION
-        if self.is_write:
-            return WRITER
-        return POOLING if self.step.kind in POOLS else VECTOR
-
-    def operand_bits(self, store_bits: int) -> int:
-        """Return the bits that a digital step reads from its buffer for one window.
-
-        Parameters
-        ----------
-        store_bits : int
-            Bits that the unit keeps of the operands of a product.
-
-        Returns
-        -------
-        int
-            Bits, on average and rounded up where a product reads operands again.
-        """
-        return self.step.count_operands(store_bits, self.bits, len(self.homes)) * self.bits
+        return self.window.result_bits
 
     def windows_of(self, replica: int) -> int:
         """Return the windows of one inference that a replica takes.
@@ -225,16 +195,12 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int) -> tuple[tuple[St
             sends.add(targets)
         for all_steps, own in zip(whole, slots.get(index) or _hold_operands(spot, is_input=index == 0)):
             all_steps += own
-        steps.append(
-            StepLayout(
-                step=spot.step,
-                layer=layers.get(index),
-                bits=bits[index],
-                homes=spot.homes,
-                edges=edges[index],
-                written_cycles=write_cycles(plan, written[index]) if index in written else 0,
-            )
-        )
+        step, layer, homes = spot.step, layers.get(index), spot.homes
+        window = describe_window(
+            step, layer, bits[index], plan.hardware.timing, tiles=len(homes),
+            written_cycles=write_cycles(plan, written[index]) if index in written else 0,
+        )  # fmt: skip
+        steps.append(StepLayout(step, layer, bits[index], homes, edges[index], window))
     return tuple(steps), Sites.make([home for spot in spots for home in spot.homes], whole, sends)
 
 

@@ -14,7 +14,6 @@ from xbarsim.config.hardware import Timing
 from xbarsim.errors import MappingError
 from xbarsim.kept import KeptResults
 from xbarsim.mapping import Plan
-from xbarsim.mapping.period import window_cycles
 from xbarsim.timing._kernels import (
     DIGITAL_STEP,
     INPUT_STEP,
@@ -27,7 +26,7 @@ from xbarsim.timing._kernels import (
 from xbarsim.timing.busy import count_busy
 from xbarsim.timing.layout import Layout, lay_out
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, WRITER, part_width
-from xbarsim.timing.slots import result_bits
+from xbarsim.timing.window import WindowWork
 
 LARGEST = 10**12
 """Largest number of cycles or bits of one step; sums over a million of them still fit 64 bits."""
@@ -39,6 +38,10 @@ Columns = Mapping[str, Sequence[int]]
 
 
 _EDGES: KeptResults[Arrays] = KeptResults(16)
+
+
+STEPS = {"input": INPUT_STEP, "output": OUTPUT_STEP}
+"""Ends of the network."""
 
 
 class EventTables(NamedTuple):
@@ -120,7 +123,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
     """
     layout, timing = lay_out(plan), plan.hardware.timing
     arrays = _tabulate_steps(layout, timing, images)
-    by_replica = StepParts.find(layout, timing).repeat(arrays["replicas"])
+    by_replica = StepParts.find(layout).repeat(arrays["replicas"])
     by_slot = by_replica.repeat(np.diff(layout.sites.first_slot))
     arrays |= _tabulate_replicas(layout, timing, by_replica) | _tabulate_slots(layout, timing, by_slot)
     arrays |= _tabulate_packets(layout, by_slot) | _join_trees(layout, timing, by_replica, by_slot)
@@ -187,22 +190,16 @@ def _columns(rows: Columns) -> Arrays:
 
 
 def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
-    kinds, work, writes = [], [], []
-    write_width = part_width(BUFFER_WRITE, timing)
+    kinds, work = [], []
     for each in layout.steps:
-        step, is_layer, bits = each.step, each.layer is not None, each.result_bits
-        if step.kind in ("input", "output"):
-            kinds.append(INPUT_STEP if step.kind == "input" else OUTPUT_STEP)
-            work.append(_cycles(bits, layout.io_bits))
-        else:
-            kinds.append(LAYER_STEP if is_layer else DIGITAL_STEP)
-            work.append(_cycles(each.unit_work, part_width(each.unit, timing)))
-        writes.append(_cycles(bits, write_width))
+        kinds.append(STEPS.get(each.step.kind, DIGITAL_STEP if each.layer is None else LAYER_STEP))
+        is_end = each.step.kind in STEPS
+        work.append(_cycles(each.result_bits, layout.io_bits) if is_end else each.window.unit_cycles)
     windows, replicas = [each.step.classes * images for each in layout.steps], [len(e.homes) for e in layout.steps]
     return _columns({
         "kind": kinds, "windows": windows, "group": [each.step.group for each in layout.steps], "replicas": replicas,
-        "unit_cycles": work, "write_cycles": writes, "first_replica": _firsts(replicas)[:-1],
-        "first_window": _firsts(windows),
+        "unit_cycles": work, "write_cycles": [each.window.write_cycles for each in layout.steps],
+        "first_replica": _firsts(replicas)[:-1], "first_window": _firsts(windows),
     })  # fmt: skip
 
 
@@ -219,35 +216,28 @@ class StepParts(NamedTuple):
     write_port: Ints
     is_layer: Ints
     """1 for weight layers."""
-    input_bits: Ints
-    """Bits of an input of a weight layer, of its partial sums, and of the result of one window."""
-    partial_bits: Ints
     result_bits: Ints
-    operands: Ints
-    """Cycles in which a digital step reads the operands of one window."""
+    """As in :class:`~xbarsim.timing.window.WindowWork`, and so on."""
+    input_bits: Ints
+    partial_bits: Ints
+    operand_cycles: Ints
     occupancy: Ints
-    """Cycles that a window occupies the arrays of a layer, and cycles until it has come out."""
     latency: Ints
 
     @classmethod
-    def find(cls, layout: Layout, timing: Timing) -> StepParts:
+    def find(cls, layout: Layout) -> StepParts:
         """Return them step by step."""
-        resources = layout.resources
+        steps, resources = layout.steps, layout.resources
         ends = {"input": resources.input, "output": resources.output}
-        reads, loads = part_width(BUFFER_READ, timing), part_width(BUS, timing)
-        rows = []
-        for index, own in enumerate(layout.steps):
-            end, layer = ends.get(own.step.kind), own.layer
-            unit = (resources.stride, resources.offset(own.unit, index)) if end is None else (0, end)
-            ports = [resources.offset(part, index) for part in (VECTOR, BUS, BUFFER_READ, BUFFER_WRITE)]
-            if layer is not None:
-                about = (1, layer.activation_bits, result_bits(layer), own.result_bits, 0, *window_cycles(layer))
-            else:
-                moved = 0 if own.step.kind == "input" else own.operand_bits(timing.operand_bits)
-                operands = _cycles(moved, min(reads, loads) if own.is_write else reads)
-                about = (0, 0, 0, own.result_bits, operands, 0, 0)
-            rows.append((*unit, *ports, *about))
-        return cls(*_columns(dict(zip(cls._fields, zip(*rows)))).values())
+        units = [
+            (resources.stride, resources.offset(own.window.unit, index)) if (end := ends.get(own.step.kind)) is None
+            else (0, end) for index, own in enumerate(steps)
+        ]  # fmt: skip
+        ports = [resources.offset_all(part, len(steps)) for part in (VECTOR, BUS, BUFFER_READ, BUFFER_WRITE)]
+        windows = [own.window for own in steps]
+        works = zip(*[each[WindowWork._fields.index("result_bits") :] for each in windows])
+        columns = [*zip(*units), *ports, [own.layer is not None for own in steps], *works]
+        return cls(*_columns(dict(zip(cls._fields, columns))).values())
 
     def repeat(self, counts: Ints) -> StepParts:
         """Return every value so many times."""
@@ -276,7 +266,7 @@ def _tabulate_slots(layout: Layout, timing: Timing, own: StepParts) -> Arrays:
     first, bits = layout.sites.tile * layout.resources.stride, layout.sites.rows * own.input_bits
     return _index({
         "slot_wires": first + own.bus, "slot_buffer": first + own.read_port,
-        "slot_read": _divide(bits, part_width(BUFFER_READ, timing)) + own.operands,
+        "slot_read": _divide(bits, part_width(BUFFER_READ, timing)) + own.operand_cycles,
         "slot_bus": _divide(bits, part_width(BUS, timing)), "slot_occupancy": own.occupancy,
         "slot_latency": own.latency,
     })  # fmt: skip

@@ -8,6 +8,7 @@ table, then the second instances, and so on.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +116,23 @@ class Resources:
         """
         offsets = self.offsets[part.name]
         return offsets[step % len(offsets)]
+
+    def offset_all(self, part: Part, steps: int) -> list[int]:
+        """Return :meth:`offset` of steps from the first on.
+
+        Parameters
+        ----------
+        part : Part
+            Record of :data:`PARTS`.
+        steps : int
+            Number of steps.
+
+        Returns
+        -------
+        list of int
+            By step.
+        """
+        return list(itertools.islice(itertools.cycle(self.offsets[part.name]), steps))
 
     @property
     def stride(self) -> int:

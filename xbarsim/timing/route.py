@@ -215,8 +215,8 @@ class Fabric:
         count, size = asked.sources.size, self.tiles_per_chip
         if not count:
             return
-        if self._mesh is None:
-            yield -1, 0, count
+        if self._mesh is None or max(int(asked.sources.max()), int(asked.targets.max())) < size:
+            yield -1 if self._mesh is None else 0, 0, count
             return
         chips, firsts = asked.sources // size, asked.first_target[:-1]
         low = np.minimum.reduceat(asked.targets, firsts) // size

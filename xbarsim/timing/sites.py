@@ -91,8 +91,8 @@ class Sites(NamedTuple):
             home, first_slot, slots.tiles, slots.rows, slots.outputs, first_reached, sends.reached, first_dest,
             sends.dest,
         )  # fmt: skip
-        flat, ends = np.array([*itertools.chain(*lists)], dtype=np.int64), itertools.accumulate(map(len, lists))
-        return cls(*np.split(flat, [*ends][:-1]))
+        flat, ends = np.array([*itertools.chain(*lists)], dtype=np.int64), [0, *itertools.accumulate(map(len, lists))]
+        return cls(*[flat[first:last] for first, last in itertools.pairwise(ends)])
 
 
 class Packets(NamedTuple):

@@ -106,12 +106,12 @@ def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:
     for index in range(begin // each, min((end - 1) // each, layer.stripes - 1) + 1):
         stripe = last if index == layer.stripes - 1 else full
         low, high = max(begin - index * each, 0), min(end - index * each, stripe.crossbars)
-        blocks = len(stripe.row_starts) - 1
+        starts, blocks = stripe.row_starts, len(stripe.row_starts) - 1
         if high - low >= blocks:
             rows += stripe.rows
         else:
-            starts = stripe.row_starts
-            rows += sum(starts[i % blocks + 1] - starts[i % blocks] for i in range(low, high))
+            first, behind = starts[low % blocks], starts[(high - 1) % blocks + 1]
+            rows += behind - first if first < behind else stripe.rows - first + behind
         outputs += stripe.columns.count_touched(low // blocks, -(-high // blocks))
     return rows, outputs
 
