@@ -187,7 +187,7 @@ def _place_steps(plan: Plan, places: Sequence[int], port: int) -> tuple[tuple[St
     shared = share_tiles(plan, flow, slots, bits)
     written = {flow.index[name_write(each.name)]: each for each in plan.layers if each.is_product}
     writes = {at: flow.index[each.name] for at, each in written.items()}
-    spots = _find_spots(plan, flow, Found(slots, shared, writes), places, port)
+    spots = _find_spots(plan, flow, Unplaced(slots, shared, writes), places, port)
     steps, whole, sends = [], LayerSlots([], [], [], []), Sends([], [], [], [])
     for index, spot in enumerate(spots):
         by_edge = [_list_targets(spot, spots[edge.consumer], edge, is_shared=index in shared) for edge in edges[index]]
@@ -210,7 +210,7 @@ def _hold_operands(spot: Spot, *, is_input: bool) -> LayerSlots:
     return LayerSlots([int(not is_input)] * len(spot.homes), tiles, [0] * len(tiles), [0] * len(tiles))
 
 
-class Found(NamedTuple):
+class Unplaced(NamedTuple):
     """What is known of steps before they have a place, by their numbers."""
 
     slots: Mapping[int, LayerSlots]
@@ -221,7 +221,7 @@ class Found(NamedTuple):
     """Layer whose arrays a step writes."""
 
 
-def _find_spots(plan: Plan, flow: Dataflow, found: Found, places: Sequence[int], port: int) -> list[Spot]:
+def _find_spots(plan: Plan, flow: Dataflow, found: Unplaced, places: Sequence[int], port: int) -> list[Spot]:
     """Find the tiles of every step."""
     slots, shared, written = found
     numbers = {place: tile for tile, place in enumerate(places)} if shared else {}

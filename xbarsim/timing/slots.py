@@ -11,7 +11,7 @@ from xbarsim.mapping import LayerPlan, Plan
 from xbarsim.timing.rounds import share_rounds
 
 
-class Part(NamedTuple):
+class TileParts(NamedTuple):
     """What tiles hold of a replica, tile by tile in the order in which arrays fill them."""
 
     rows: tuple[int, ...]
@@ -27,7 +27,7 @@ class Cut(NamedTuple):
     """Physical arrays of a replica."""
     polarities: int
     """Physical arrays of a crossbar."""
-    parts: dict[int, Part]
+    parts: dict[int, TileParts]
     """Arrays of the first tile that lie before a replica -> its parts, as far as they were asked for."""
 
 
@@ -86,14 +86,14 @@ def place_layer(plan: Plan, layer: LayerPlan, places: Sequence[int]) -> LayerSlo
     return LayerSlots(sizes, tiles, rows, outputs)
 
 
-def _cut_replica(layer: LayerPlan, cut: Cut, before: int, per_tile: int) -> Part:
+def _cut_replica(layer: LayerPlan, cut: Cut, before: int, per_tile: int) -> TileParts:
     """Cut a replica that begins so many arrays behind the begin of a tile."""
     shares = []
     for end in range(per_tile - before, cut.size + per_tile, per_tile):
         begin = max(0, end - per_tile)
         shares.append(_share(layer, begin // cut.polarities, -(-min(end, cut.size) // cut.polarities)))
     rows, outputs = zip(*shares)
-    return Part(rows, outputs)
+    return TileParts(rows, outputs)
 
 
 def _share(layer: LayerPlan, begin: int, end: int) -> tuple[int, int]:
