@@ -11,7 +11,7 @@ from test_architecture import FILES, read, shown
 
 WHOLE = {
     "sum(-(-each.bits // dac_bits) for each in chosen.passes(activation_bits))",
-    "sum(-(-slot.outputs * result_bits(layer) // link_bits) for slot in others)",
+    "sum(-(-outputs * result_bits(layer) // link_bits) for outputs in others)",
     "sum(arrays * crossbar.rows * crossbar.cols for arrays, crossbar in sizes)",
     "sum(count * size for count, size in zip(least, sizes))",
     "sum(count * size for count, size in zip(replicas, sizes))",
@@ -26,8 +26,6 @@ WHOLE = {
     "sum(shape[axis] for shape in inputs)",
     "sum(sizes[self.ifat[:, 0] == r].max() for r in range(self.round_count))",
     "sum(starts[i % blocks + 1] - starts[i % blocks] for i in range(low, high))",
-    "sum([slot.outputs * len(tree.links) for slot, tree in zip(slots, gathers)])",
-    "sum([slot.outputs for slot in slots if slot.tile != home])",
     "sum([slot.rows for slot in slots])",
     "sum(chips)",
     "sum(client.nthreads().values())",

@@ -95,23 +95,24 @@ def measure_moved(layout: Layout) -> list[Moved]:
     sites, packets = layout.sites, layout.packets
     lengths = np.append(np.diff(packets.trees.first), 0)  # of packets, and of none
     partial = np.where(packets.is_gathered, lengths[packets.of_slot] * sites.outputs, 0)
-    by_replica = zip(
-        _add_up(sites.rows, sites.first_slot),
-        _add_up(partial, sites.first_slot),
-        np.where(packets.is_sent, lengths[packets.of_replica], 0).tolist(),
-        np.diff(sites.first_reached).tolist(),
-    )
-    return [_add_step(own, by_replica) for own in layout.steps]
+    by_replica = np.stack(
+        (
+            _add_up(sites.rows, sites.first_slot), _add_up(partial, sites.first_slot),
+            np.where(packets.is_sent, lengths[packets.of_replica], 0), np.diff(sites.first_reached),
+        ),
+        axis=1,
+    )  # fmt: skip
+    rows = iter(by_replica.tolist())
+    return [_add_step(own, rows) for own in layout.steps]
 
 
-def _add_up(values: Ints, first: Ints) -> list[int]:
+def _add_up(values: Ints, first: Ints) -> Ints:
     """Return the sums of runs of values, each from its first one to that of the next."""
     sums = np.concatenate(([0], np.cumsum(values)))
-    found: list[int] = np.diff(sums[first]).tolist()
-    return found
+    return np.diff(sums[first])
 
 
-def _add_step(own: StepLayout, by_replica: Iterator[tuple[int, int, int, int]]) -> Moved:
+def _add_step(own: StepLayout, by_replica: Iterator[list[int]]) -> Moved:
     """Add up what the replicas of a step move; of each come rows, outputs times links, links, and tiles reached."""
     layer, step, window, count = own.layer, own.step, own.window, len(own.homes)
     operands, bits = window.operand_bits, window.result_bits
