@@ -20,6 +20,7 @@ from xbarsim._numba import (
     deal_registers,
     has_feature,
     lane_vector,
+    multiply_rounding,
     pack_halves,
     round_up_bits,
     splat_lanes,
@@ -253,12 +254,24 @@ def _unary(name: str) -> Callable[[Any], Definition]:
 
 
 def _select(comparison: str) -> Callable[[Any, Any], Definition]:
-    """Define the choice of the first of two float lanes where the comparison holds."""
+    """Define the choice of the first of two lanes where the comparison holds."""
 
     def define(x: Any, y: Any) -> Definition:
-        return x(x, x), lambda _, builder, __, args: builder.select(builder.fcmp_ordered(comparison, *args), *args)
+        compare = "fcmp_ordered" if isinstance(x.dtype, types.Float) else "icmp_signed"
+        return x(x, x), lambda _, b, __, args: b.select(getattr(b, compare)(comparison, *args), *args)
 
     return define
+
+
+def _scale_even(x: Any, factor: Any) -> Definition:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        factors = splat_lanes(builder, args[1], x.vector)
+        # the product moves the digit that decides halves to the place of the sign: -1 in odd lanes, 0 in even ones
+        odd = builder.ashr(builder.mul(args[0], factors), ir.Constant(x.vector, [15] * x.count))
+        lowered = builder.sub(builder.add(args[0], ir.Constant(x.vector, [-1] * x.count)), odd)
+        return multiply_rounding(context, builder, lowered, factors)
+
+    return x(x, types.int16), generate
 
 
 def _count_above(x: Any, y: Any) -> Definition:
@@ -292,8 +305,9 @@ CODE: dict[str, Callable[..., Definition]] = {
     "fill": _fill, "spread": _spread, "add": _binary("fadd", "add"), "add_clipped": _add_clipped,
     "multiply": _binary("fmul", "mul"),
     "divide": _divide, "scale": _scale, "multiply_add": _multiply_add, "shorten": _shorten,
-    "round_even": _unary("rint"), "count_above": _count_above, "square_root": _unary("sqrt"), "smaller": _select("<"),
-    "larger": _select(">"), "to_float": _convert(types.float32), "to_int32": _convert(types.int32),
+    "round_even": _unary("rint"), "scale_even": _scale_even, "count_above": _count_above,
+    "square_root": _unary("sqrt"), "smaller": _select("<"), "larger": _select(">"),
+    "to_float": _convert(types.float32), "to_int32": _convert(types.int32),
     "widen": _widen,
 }  # fmt: skip
 """Name of an operation -> types of its arguments to a signature and a generator of code."""

@@ -198,6 +198,38 @@ def round_up_bits(builder: Any, value: Any, wide: ir.VectorType) -> Any:
     return builder.add(builder.bitcast(value, wide), ir.Constant(wide, [0x8000] * wide.count))
 
 
+def join_lanes(builder: Any, parts: list[Any]) -> Any:
+    """Put vectors of one type, a power of two of them, side by side."""
+    while len(parts) > 1:
+        count = 2 * parts[0].type.count
+        whole = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(count)))
+        parts = [builder.shuffle_vector(a, b, whole) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+_ROUNDING = (
+    ("avx512bw", 32, "llvm.x86.avx512.pmul.hr.sw.512"),
+    ("avx2", 16, "llvm.x86.avx2.pmul.hr.sw"),
+)
+"""Products of int16 that are rounded: feature, lanes of a register, instruction."""
+
+
+def multiply_rounding(context: Any, builder: Any, x: Any, y: Any) -> Any:
+    """Return ``x y / 2^15`` of int16 lanes, rounded to whole numbers, halves up."""
+    count = x.type.count
+    for feature, size, name in _ROUNDING:
+        if has_feature(context, feature) and count % size == 0:
+            kind = ir.VectorType(ir.IntType(16), size)
+            product = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind, kind]), name)
+            places = [range(at, at + size) for at in range(0, count, size)]
+            pairs = [(take_lanes(builder, x, each), take_lanes(builder, y, each)) for each in places]
+            return join_lanes(builder, [builder.call(product, pair) for pair in pairs])
+    wide = ir.VectorType(ir.IntType(32), count)
+    found = builder.mul(builder.sext(x, wide), builder.sext(y, wide))
+    found = builder.ashr(builder.add(found, ir.Constant(wide, [1 << 14] * count)), ir.Constant(wide, [15] * count))
+    return builder.trunc(found, x.type)
+
+
 def pack_halves(builder: Any, values: Any, mask: Any, place: Any) -> Any:
     """Store the int32 lanes of two registers of eight whose bit of a mask is set side by side; return how many.
 
@@ -232,11 +264,7 @@ def deal_registers(builder: Any, value: Any) -> Any:
     for _ in range(4):
         pairs = list(zip(parts[: len(parts) // 2], parts[len(parts) // 2 :], strict=True))
         parts = [_interleave(builder, low, high, first) for low, high in pairs for first in (0, size // 2)]
-    while len(parts) > 1:
-        count = 2 * parts[0].type.count
-        whole = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(count)))
-        parts = [builder.shuffle_vector(a, b, whole) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
+    return join_lanes(builder, parts)
 
 
 def _interleave(builder: Any, low: Any, high: Any, first: int) -> Any:

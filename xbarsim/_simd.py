@@ -148,6 +148,14 @@ def round_even(x: Vector) -> Vector:
     return np.asarray(np.rint(x))
 
 
+def scale_even(x: Vector, factor: np.int16) -> Vector:
+    """Multiply int16 lanes by ``factor / 2^15``, 0 < factor < 2^15 a power of two, and round halves to even numbers.
+
+    No lane is -2^15.
+    """
+    return np.rint(x * (int(factor) / 2**15)).astype(np.int16)
+
+
 def shorten(x: Vector) -> Vector:
     """Round float32 lanes of zero or more to bfloat16, which has eight binary digits; halves go up."""
     return ((x.view(np.uint32) + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
@@ -159,12 +167,12 @@ def square_root(x: Vector) -> Vector:
 
 
 def smaller(x: Vector, y: Vector) -> Vector:
-    """Return the smaller of two float lanes, ``y`` where they do not compare."""
+    """Return the smaller of two lanes, ``y`` where they do not compare."""
     return np.where(x < y, x, y)
 
 
 def larger(x: Vector, y: Vector) -> Vector:
-    """Return the larger of two float lanes, ``y`` where they do not compare."""
+    """Return the larger of two lanes, ``y`` where they do not compare."""
     return np.where(x > y, x, y)
 
 
@@ -203,8 +211,8 @@ COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     plain: CODE[plain.__name__]
     for plain in (
         address, point, zeros, load, store, pack, deal_bytes, load_bytes, peek, poke, lane_count, fill, spread, add,
-        add_clipped, multiply, divide, scale, multiply_add, shorten, round_even, count_above, square_root, smaller,
-        larger, to_float, to_int32, widen,
+        add_clipped, multiply, divide, scale, multiply_add, shorten, round_even, scale_even, count_above, square_root,
+        smaller, larger, to_float, to_int32, widen,
     )
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""

@@ -23,6 +23,7 @@ from xbarsim._simd import (
     peek,
     poke,
     round_even,
+    scale_even,
     shorten,
     smaller,
     spread,
@@ -33,7 +34,7 @@ from xbarsim._simd import (
     widen,
     zeros,
 )
-from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, Survey, SurveyPlaces
+from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, ShortRange, Survey, SurveyPlaces
 
 # --- variances ---------------------------------------------------------------------------------------------------
 
@@ -263,6 +264,12 @@ def convert(
         look_up(y, column, errors, lanes, floats)
         code = load(lanes, 0, code)
     return code
+
+
+@inlined
+def convert_short(x: Vector, adc: ShortRange) -> Vector:
+    """Convert sums in int16 to codes in int16: the codes of :func:`convert` without errors."""
+    return larger(smaller(scale_even(x, adc.factor), fill(adc.high, x)), fill(adc.low, x))
 
 
 @inlined

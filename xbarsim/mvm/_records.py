@@ -62,6 +62,18 @@ class Range(NamedTuple):
     high: np.float32
 
 
+class ShortRange(NamedTuple):
+    """Conversion in int16: code = clip(round(sum * factor / 2^15), low, high); ``weights`` are those of streams.
+
+    Codes times weights add up to sums that int16 holds.
+    """
+
+    factor: np.int16
+    low: np.int16
+    high: np.int16
+    weights: NDArray[np.int16]
+
+
 class LevelTables(NamedTuple):
     """Thresholds of physical converters, and what codes count.
 

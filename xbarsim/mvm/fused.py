@@ -7,6 +7,7 @@ computation after the converter uses integers: results do not depend on blocks, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -108,6 +109,21 @@ class FusedMatrix:
         firsts = np.r_[0, np.cumsum(streams.widths)]
         bits = np.arange(firsts[-1]) - np.repeat(firsts[:-1] - streams.shifts, streams.widths)
         return _records.Reads(bits, np.ones_like(bits), weights, 1, firsts)
+
+    @cached_property
+    def short(self) -> _records.ShortRange | None:
+        """Conversion in int16, where that gives the codes of floats; None elsewhere."""
+        adc, weights = self.adc, self.streams.weights
+        factor = 2**15 / (adc.lsb * self.grid.step)
+        is_power = 1 <= factor <= 2**14 and math.frexp(factor)[0] == 0.5
+        largest = max(-adc.lowest, adc.highest) * int(np.abs(weights).sum())
+        if self.grid.kind != "short" or self.errors is not None or self.shaped is not None:
+            return None
+        if not is_power or largest >= 2**15:
+            return None
+        return _records.ShortRange(
+            np.int16(factor), np.int16(adc.lowest), np.int16(adc.highest), weights.astype(np.int16)
+        )
 
     @cached_property
     def groups(self) -> int:
@@ -297,7 +313,8 @@ def _call(
         _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
     elif isinstance(inputs, PackedInputs):
         planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
-        _kernels.multiply_tables(matrix.lists, planes, *tail, scratch, out, unit_codes)
+        short = matrix.short if survey is None else None
+        _kernels.multiply_tables(matrix.lists, planes, short, *tail, scratch, out, unit_codes)
     else:
         _kernels.multiply_products(matrix.reads, inputs[part], *tail, scratch, out, unit_codes)
     spare.append(scratch)
