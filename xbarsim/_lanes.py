@@ -90,6 +90,21 @@ def _load(array: Any, index: Any, like: Any) -> Definition:
     return result(array, types.intp, like), generate
 
 
+def _gather(array: Any, index: Any, offsets: Any, at: Any, like: Any) -> Definition:
+    result = Lanes(array.dtype, like.count)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base = array_place(context, builder, array, args)
+        places = builder.gep(array_values(context, builder, offsets, args[2]), [args[3]])
+        value = ir.Constant(result.vector, ir.Undefined)
+        for k in range(like.count):
+            place = builder.gep(base, [builder.load(builder.gep(places, [ir.IntType(64)(k)]))])
+            value = builder.insert_element(value, builder.load(place), ir.IntType(32)(k))
+        return value
+
+    return result(array, types.intp, offsets, types.intp, like), generate
+
+
 def _store(array: Any, index: Any, lanes: Any) -> Definition:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         stored, value = lane_vector(array.dtype, lanes.count), args[2]
@@ -124,13 +139,7 @@ def _pack(array: Any, index: Any, lanes: Any, marks: Any) -> Definition:
         (_, _, values, marked), count, wide = args, lanes.count, ir.IntType(64)
         chosen = builder.icmp_unsigned("!=", marked, ir.Constant(marks.vector, None))
         place = array_place(context, builder, array, args)
-        if has_feature(context, "avx512f") and count == 16:
-            kind = ir.FunctionType(lanes.vector, [lanes.vector, lanes.vector, chosen.type])
-            name = f"llvm.x86.avx512.mask.compress.v{count}i32"
-            packed = builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [values, values, chosen])
-            builder.store(packed, builder.bitcast(place, lanes.vector.as_pointer())).align = 4
-            return builder.zext(builder.ctpop(builder.bitcast(chosen, ir.IntType(count))), wide)
-        if has_feature(context, "avx2") and count == 16:
+        if has_feature(context, "ssse3") and count == 16:
             return pack_halves(builder, values, builder.bitcast(chosen, ir.IntType(count)), place)
         total = wide(0)
         for i in range(count):
@@ -159,7 +168,7 @@ def _deal_bytes(array: Any, index: Any, x: Any) -> Definition:
 
 
 def _load_bytes(array: Any, index: Any, like: Any) -> Definition:
-    result = Lanes(types.int32, like.count)
+    result = Lanes(types.int16, like.count)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         stored = lane_vector(types.uint8, like.count)
@@ -300,10 +309,10 @@ def _convert(target: Any) -> Callable[[Any], Definition]:
 
 
 CODE: dict[str, Callable[..., Definition]] = {
-    "address": _address, "point": _point, "zeros": _zeros, "load": _load, "store": _store, "pack": _pack,
-    "deal_bytes": _deal_bytes, "load_bytes": _load_bytes, "peek": _peek, "poke": _poke, "lane_count": _lane_count,
-    "fill": _fill, "spread": _spread, "add": _binary("fadd", "add"), "add_clipped": _add_clipped,
-    "multiply": _binary("fmul", "mul"),
+    "address": _address, "point": _point, "zeros": _zeros, "load": _load, "gather": _gather, "store": _store,
+    "pack": _pack, "deal_bytes": _deal_bytes, "load_bytes": _load_bytes, "peek": _peek, "poke": _poke,
+    "lane_count": _lane_count, "fill": _fill, "spread": _spread, "add": _binary("fadd", "add"),
+    "add_clipped": _add_clipped, "mask": _binary("and_", "and_"), "multiply": _binary("fmul", "mul"),
     "divide": _divide, "scale": _scale, "multiply_add": _multiply_add, "shorten": _shorten,
     "round_even": _unary("rint"), "scale_even": _scale_even, "count_above": _count_above,
     "square_root": _unary("sqrt"), "smaller": _select("<"), "larger": _select(">"),

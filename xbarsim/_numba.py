@@ -231,27 +231,29 @@ def multiply_rounding(context: Any, builder: Any, x: Any, y: Any) -> Any:
 
 
 def pack_halves(builder: Any, values: Any, mask: Any, place: Any) -> Any:
-    """Store the int32 lanes of two registers of eight whose bit of a mask is set side by side; return how many.
+    """Store those of sixteen int16 lanes whose bit of a mask is set side by side; return how many.
 
-    AVX2 moves lanes, but compresses none: a table has the lanes that each of the 256 masks of a register keeps.
+    A register of eight moves bytes by a table, which has the bytes that each of 256 masks keeps.
     """
-    byte, wide, half = ir.IntType(8), ir.IntType(64), ir.VectorType(ir.IntType(32), 8)
-    row = ir.VectorType(byte, 8)
+    byte, wide, half = ir.IntType(8), ir.IntType(64), ir.VectorType(ir.IntType(16), 8)
+    row = ir.VectorType(byte, 16)
     table = builder.module.globals.get("kept_lanes")
     if table is None:
-        kept = [[k for k in range(8) if mark >> k & 1] for mark in range(256)]
-        rows = [ir.Constant(row, lanes + [0] * (8 - len(lanes))) for lanes in kept]
+        kept = [[2 * k + part for k in range(8) if mark >> k & 1 for part in (0, 1)] for mark in range(256)]
+        rows = [ir.Constant(row, places + [0] * (16 - len(places))) for places in kept]
         kind = ir.ArrayType(row, 256)
         table = ir.GlobalVariable(builder.module, kind, "kept_lanes")
         table.linkage, table.global_constant, table.initializer = "internal", True, ir.Constant(kind, rows)
-    move_type = ir.FunctionType(half, [half, half])
-    move = cgutils.get_or_insert_function(builder.module, move_type, "llvm.x86.avx2.permd")
+    move = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(row, [row, row]), "llvm.x86.ssse3.pshuf.b.128"
+    )
     total = wide(0)
     for first in (0, 8):
         mark = builder.trunc(builder.lshr(mask, mask.type(first)), byte)
-        lanes = builder.load(builder.gep(table, [wide(0), builder.zext(mark, wide)], inbounds=True))
-        packed = builder.call(move, [take_lanes(builder, values, range(first, first + 8)), builder.zext(lanes, half)])
-        builder.store(packed, builder.bitcast(builder.gep(place, [total]), half.as_pointer())).align = 4
+        places = builder.load(builder.gep(table, [wide(0), builder.zext(mark, wide)], inbounds=True))
+        lanes = builder.bitcast(take_lanes(builder, values, range(first, first + 8)), row)
+        packed = builder.bitcast(builder.call(move, [lanes, places]), half)
+        builder.store(packed, builder.bitcast(builder.gep(place, [total]), half.as_pointer())).align = 2
         total = builder.add(total, builder.zext(builder.ctpop(mark), wide))
     return total
 

@@ -68,6 +68,11 @@ def load(array: Array, index: Index, like: Vector) -> Vector:
     return values.astype(array.dtype if array.dtype == like.dtype else LOADED.get(array.dtype.name, array.dtype))
 
 
+def gather(array: Array, index: Index, offsets: Array, at: Index, like: Vector) -> Vector:
+    """Load as many values as ``like`` has from ``index + offsets[at]``, ``index + offsets[at + 1]``, and so on."""
+    return array[index + load(offsets, at, np.zeros(like.size, dtype=offsets.dtype))]
+
+
 def store(array: Array, index: Index, lanes: Vector) -> None:
     """Store lanes into an array, narrowed to its type: floats are cut to whole numbers, or rounded to bfloat16 for
     uint16."""
@@ -79,7 +84,7 @@ def store(array: Array, index: Index, lanes: Vector) -> None:
 
 
 def pack(array: Array, index: Index, lanes: Vector, marks: Vector) -> int:
-    """Store the int32 lanes whose mark is not zero side by side, and return how many; the places behind them, as many
+    """Store the int16 lanes whose mark is not zero side by side, and return how many; the places behind them, as many
     as there are lanes in all, may be overwritten."""
     if index < 0 or index + lanes.size > array.size:
         raise IndexError(f"pack: {lanes.size} values from {index} on, of {array.size}")
@@ -121,6 +126,11 @@ def add(x: Vector, y: Vector) -> Vector:
 def add_clipped(x: Vector, y: Vector) -> Vector:
     """Return ``x + y`` of uint8 lanes, 255 where that is more."""
     return np.minimum(x.astype(np.uint16) + y, 255).astype(np.uint8)
+
+
+def mask(x: Vector, y: Vector) -> Vector:
+    """Return the bits that two integer lanes share."""
+    return x & y
 
 
 def multiply(x: Vector, y: Vector) -> Vector:
@@ -187,8 +197,8 @@ def deal_bytes(array: Array, index: Index, x: Vector) -> None:
 
 
 def load_bytes(array: Array, index: Index, like: Vector) -> Vector:
-    """Load as many values of an array of uint8 as ``like`` has, as int32."""
-    return load(array, index, like).astype(np.int32)
+    """Load as many values of an array of uint8 as ``like`` has, as int16."""
+    return load(array, index, like).astype(np.int16)
 
 
 def to_float(x: Vector) -> Vector:
@@ -210,9 +220,9 @@ def widen(x: Vector, like: Vector) -> Vector:
 COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     plain: CODE[plain.__name__]
     for plain in (
-        address, point, zeros, load, store, pack, deal_bytes, load_bytes, peek, poke, lane_count, fill, spread, add,
-        add_clipped, multiply, divide, scale, multiply_add, shorten, round_even, scale_even, count_above, square_root,
-        smaller, larger, to_float, to_int32, widen,
+        address, point, zeros, load, gather, store, pack, deal_bytes, load_bytes, peek, poke, lane_count, fill, spread,
+        add, add_clipped, mask, multiply, divide, scale, multiply_add, shorten, round_even, scale_even, count_above,
+        square_root, smaller, larger, to_float, to_int32, widen,
     )
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""

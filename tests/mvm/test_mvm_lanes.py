@@ -22,11 +22,11 @@ def list_words(words, dealt, places, rows):  # type: ignore[no-untyped-def]
 
 def test_lists_of_words_equal_numpy_for_any_share_of_zeros():
     rng = np.random.default_rng(0)
-    places = np.arange(LANES, dtype=np.int32) * 256
+    places = np.arange(LANES, dtype=np.int16) * 256
     for share in np.linspace(0.0, 1.0, 300):
         given = rng.integers(1, 256, 8 * LANES).astype(np.uint8)
         given[rng.random(given.size) < share] = 0
-        dealt, rows = np.zeros(8 * LANES, np.uint8), np.zeros(9 * LANES, np.int32)
+        dealt, rows = np.zeros(8 * LANES, np.uint8), np.zeros(9 * LANES, np.int16)
         count = list_words(given.view(np.uint64), dealt, places, rows)
         by_bit = given.reshape(LANES, 8).T
         np.testing.assert_array_equal(dealt.reshape(8, LANES), by_bit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from reference import mvm_loops_fused as loops
-from reference.mvm_case import ADC, case, errors, out, rng, survey, weights
+from reference.mvm_case import ADC, case, errors, out, rng, short, survey, weights
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, load, peek, store, to_int32, zeros
@@ -65,6 +65,12 @@ def convert_lanes(x, variance, word, r, column, adc, errors, lanes, floats, out)
     added = _conversion.point_errors(errors, r)
     sums, spread = load(x, 0, zero), load(variance, 0, zero)
     store(out, 0, _conversion.convert(sums, spread, word, column, adc, added, lanes, floats))
+
+
+@kernel
+def convert_words(x, adc, out):
+    for i in range(0, x.size, LANES):
+        store(out, i, _conversion.convert_short(load(x, i, zeros(x, LANES)), adc))
 
 
 @kernel
@@ -141,6 +147,23 @@ def trim_plain(x, r, column, errors, out):
 
 def convert_plain(x, variance, word, r, column, adc, errors, lanes, floats, out):
     out[:] = [loops.convert(x[j], variance[j], word, r, column + j, adc, errors) for j in range(LANES)]
+
+
+def convert_words_plain(x, adc, out):
+    """Round by Python's own integers: quotient and remainder."""
+    places = 15 - int(adc.factor).bit_length() + 1
+    half = 1 << places >> 1
+    for j, value in enumerate(x.tolist()):
+        code, rest = value >> places, value & ((1 << places) - 1)
+        code += rest > half or (rest == half and code % 2)
+        out[j] = max(min(code, int(adc.high)), int(adc.low))
+
+
+def words(places, low, high):
+    """Every sum that int16 holds but the lowest, and one converter."""
+    x = np.r_[-(2**15) + 1 : 2**15, 0].astype(np.int16)
+    adc = short(1)._replace(factor=np.int16(1 << (15 - places)), low=np.int16(low), high=np.int16(high))
+    return x, adc, np.zeros(x.size, dtype=np.int16)
 
 
 def shift_plain(codes, v, target, weights, lanes, out):
@@ -223,6 +246,10 @@ CONVERSION = (
     case(_conversion.convert, convert_plain, lambda: convert_inputs(errors()), (9,), convert_lanes),
     case(_conversion.convert, convert_plain, lambda: convert_inputs(None), (9,), convert_lanes),
     case(_conversion.convert, convert_plain, lambda: convert_inputs(errors(has_levels=True)), (9,), convert_lanes),
+    *(
+        case(_conversion.convert_short, convert_words_plain, lambda given=given: words(*given), (2,), convert_words)
+        for given in ((1, -20000, 20000), (7, -127, 127), (8, -200, 100), (15, -2, 2))
+    ),
     case(_conversion.find_code, find_plain, lambda: (*level_inputs(20), 1, np.zeros(20, dtype=int)), (3,), find_codes),
     case(
         _conversion.look_up,

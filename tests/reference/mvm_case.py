@@ -21,6 +21,7 @@ from xbarsim.mvm._records import (
     Inputs,
     Range,
     Reads,
+    ShortRange,
     Survey,
 )
 from xbarsim.mvm.bank import Bank
@@ -32,6 +33,14 @@ VECTORS, BITS = 3, 4
 WEIGHTED, UNITS = WIDE + LANES, LANES  # columns with weights in one block of WIDE and one of LANES; unit columns
 BLOCKS = np.array([[0, WIDE], [WIDE, LANES]])
 ADC = Range(np.float32(0.25), np.float32(-12.0), np.float32(11.0))
+
+
+def short(dac_bits):
+    """The same converter in int16, for the streams of :func:`reads`; those of two bits have a list for each bit."""
+    lists, ends = (range(4), (1, 2, 4, -8)) if dac_bits == 1 else ((1, 0, 3, 2), (0, 1, 0, 4))
+    return ShortRange(
+        np.int16(1 << 13), np.int16(-12), np.int16(11), np.array(lists, dtype=np.int64), np.array(ends, dtype=np.int16)
+    )
 
 
 def rng():
@@ -155,9 +164,10 @@ def scratch(kind, is_noisy=True, total=None):
     """Working memory for two groups of tables at a time; of one kind of cells, and of sums (int32 for int16)."""
     entries = 8 * 256 * WIDE
     return FusedScratch(
-        starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + LANES, dtype=np.int32),
-        words=np.zeros(LANES, dtype=np.uint64), dealt=np.zeros(8 * LANES, dtype=np.uint8),
-        places=np.arange(LANES, dtype=np.int32) * 256,
+        starts=np.zeros(VECTORS * 4 + 1, dtype=np.int64), rows=np.zeros(VECTORS * 4 * 8 + LANES, dtype=np.int16),
+        words=np.zeros(LANES, dtype=np.uint64), offsets=np.zeros(LANES, dtype=np.int64),
+        dealt=np.zeros(8 * LANES, dtype=np.uint8),
+        places=np.arange(LANES, dtype=np.int16) * 256,
         cells=np.zeros(16 * WIDE, dtype=kind), noise_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
         shot_cells=np.zeros(16 * WIDE * is_noisy, dtype=np.float32),
         table=np.zeros(entries, dtype=kind),
@@ -174,7 +184,8 @@ def forgetful(kernel, place):
 
     def call(*arguments):
         kernel(*arguments)
-        for array in (arguments[place].starts, arguments[place].rows, arguments[place].words, arguments[place].dealt):
+        memory = arguments[place]
+        for array in (memory.starts, memory.rows, memory.words, memory.offsets, memory.dealt):
             array[:] = 0
 
     return call

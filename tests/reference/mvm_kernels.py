@@ -25,6 +25,7 @@ from reference.mvm_case import (
     reads,
     rng,
     scratch,
+    short,
     survey,
     unit_weights,
     weights,
@@ -54,11 +55,16 @@ def read_table_lanes(reads, adc, fine, errors, survey, r, column, target, weight
 
 
 @kernel
-def tabulate_lanes(reads, cells, adc, fine, errors, survey, r, column, target, weights, scratch, out):
+def read_short_lanes(reads, adc, column, target, weights, scratch, out):
+    _kernels.read_short(reads, adc, column, target, weights, zeros(scratch.total, LANES), scratch, out)
+
+
+@kernel
+def tabulate_lanes(reads, cells, adc, short, fine, errors, survey, r, column, target, weights, scratch, out):
     zero, noise = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)
     own = zeros(scratch.bends.own_table, LANES)
     _kernels.tabulate_and_read(
-        reads, cells, adc, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out
+        reads, cells, adc, short, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out
     )  # fmt: skip
 
 
@@ -97,8 +103,13 @@ def read_plain(reads, adc, fine, errors, survey, r, column, target, weights, scr
     read_part(reads, codes(), cells(), adc, fine, errors, survey, r, column, target, weights, out)
 
 
-def tabulate_plain(reads, cells, adc, fine, errors, survey, r, column, target, weights, scratch, out):
+def tabulate_plain(reads, cells, adc, short, fine, errors, survey, r, column, target, weights, scratch, out):
     read_part(reads, codes(), cells, adc, fine, errors, survey, r, column, target, weights, out)
+
+
+def read_short_plain(lists, adc, column, target, weights, scratch, out):
+    sent = reads(2 if lists.firsts.size == 3 else 1)
+    read_part(sent, codes(), cells(), ADC, None, None, None, 1, column, target, weights, out)
 
 
 def product_plain(reads, adc, fine, errors, survey, r, column, target, weights, values, part, scratch, out):
@@ -119,7 +130,7 @@ def read_part(reads, codes, cells, adc, fine, errors, survey, r, column, target,
 
 
 def tables_plain(
-    reads, inputs, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
+    reads, inputs, short, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
 ):
     decoded = loops.decode(inputs, cells.row_starts, BITS, VECTORS)
     products_plain(
@@ -162,7 +173,23 @@ def read_inputs(added, seen, finer=None):
 def tabulate_inputs(total):
     memory = scratch(np.int16, total=total)
     cleared(_reads.list_rows)(reads(1), inputs(), 1, memory)
-    return reads(1), cells(), ADC, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
+    return reads(1), cells(), ADC, None, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
+
+
+def list_bits():
+    """Streams of two bits, with a list of table rows for each bit."""
+    return reads(1)._replace(weights=reads(2).weights, firsts=np.array([0, 2, 4]))
+
+
+def short_inputs(dac_bits):
+    """Lists of the second row block, and tables of its cells."""
+    memory = scratch(np.int16, total=np.int16)
+    begin, end = STARTS[1:]
+    cleared(_reads.list_rows)(reads(1), inputs(), 1, memory)
+    round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
+    build_narrow(1, end - begin, memory.cells, memory.table)
+    lists = reads(1) if dac_bits == 1 else list_bits()
+    return lists, short(dac_bits), WIDE, WIDE, weights()[1], memory, out()
 
 
 def read_product_inputs():
@@ -186,17 +213,29 @@ def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None, su
     )  # fmt: skip
 
 
+def table_driver(dac_bits, *rest, converter=None, **options):
+    """Arguments of the driver of tables: as those of products, with a converter in int16 or without."""
+    arguments = driver_inputs(dac_bits, inputs(), *rest, **options)
+    return (*arguments[:2], converter, *arguments[2:])
+
+
+def short_driver(dac_bits):
+    """Arguments for a converter in int16."""
+    options = {"total": np.int16, "sums": np.int32, "converter": short(dac_bits)}
+    arguments = table_driver(1, np.int16, None, None, **options)
+    return arguments if dac_bits == 1 else (list_bits(), *arguments[1:])
+
+
 def bit_inputs():
-    """Streams of two bits, with a list of table rows for each bit."""
-    arguments = driver_inputs(1, inputs(), np.int16, None, None, total=np.int16, sums=np.int32)
-    return (arguments[0]._replace(weights=reads(2).weights, firsts=np.array([0, 2, 4])), *arguments[1:])
+    """Lists for each bit of streams of two."""
+    return (list_bits(), *table_driver(1, np.int16, None, None, total=np.int16, sums=np.int32)[1:])
 
 
 def bits_plain(lists, *rest):
     tables_plain(reads(2), *rest)
 
 
-multiply_call = forgetful(_kernels.multiply_tables, 10)
+multiply_call = forgetful(_kernels.multiply_tables, 11)
 
 MVM = (
     case(_reads.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
@@ -214,26 +253,30 @@ MVM = (
     ),
     case(_reads.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
-    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (11,), tabulate_lanes),
-    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (11,), tabulate_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (12,), tabulate_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (12,), tabulate_lanes),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(1, inputs(), np.int16, errors(), None), (11, 12), multiply_call,
+        lambda: table_driver(1, np.int16, errors(), None), (12, 13), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(2, inputs(), np.float32, None, None), (11, 12), multiply_call,
+        lambda: table_driver(2, np.float32, None, None), (12, 13), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(2, inputs(), np.int16, errors(), None, total=np.int16, sums=np.int32), (11, 12),
+        lambda: table_driver(2, np.int16, errors(), None, total=np.int16, sums=np.int32), (12, 13),
         multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(1, inputs(), np.int16, None, survey(), total=np.int16), (6, 11, 12), multiply_call,
+        lambda: table_driver(1, np.int16, None, survey(), total=np.int16), (7, 12, 13), multiply_call,
     ),
-    case(_kernels.multiply_tables, bits_plain, bit_inputs, (11, 12), multiply_call),
+    case(_kernels.read_short, read_short_plain, lambda: short_inputs(1), (6,), read_short_lanes),
+    case(_kernels.read_short, read_short_plain, lambda: short_inputs(2), (6,), read_short_lanes),
+    case(_kernels.multiply_tables, tables_plain, lambda: short_driver(1), (12, 13), multiply_call),
+    case(_kernels.multiply_tables, bits_plain, lambda: short_driver(2), (12, 13), multiply_call),
+    case(_kernels.multiply_tables, bits_plain, bit_inputs, (12, 13), multiply_call),
     case(
         _kernels.multiply_products, products_plain,
         lambda: driver_inputs(2, codes(), np.float32, errors(), None, fine()), (11, 12),
@@ -247,12 +290,12 @@ MVM = (
         (6, 11, 12),
     ),
     case(
-        _kernels.multiply_tables, tables_plain, lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True)),
-        (11, 12), multiply_call,
+        _kernels.multiply_tables, tables_plain, lambda: table_driver(1, np.int16, None, None, bent(True)),
+        (12, 13), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: driver_inputs(1, inputs(), np.int16, None, None, bent(True, True)), (11, 12), multiply_call,
+        lambda: table_driver(1, np.int16, None, None, bent(True, True)), (12, 13), multiply_call,
     ),
     case(
         _kernels.multiply_products, products_plain,

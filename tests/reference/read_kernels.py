@@ -39,7 +39,7 @@ def cleared(kernel):
         kernel(reads, inputs, r, *rest)
         memory = rest[-1]
         memory.rows[memory.starts[inputs.bases.size * reads.shifts.size] :] = 0
-        memory.words[:] = memory.dealt[:] = 0
+        memory.words[:] = memory.offsets[:] = memory.dealt[:] = 0
 
     return call
 

@@ -124,20 +124,20 @@ def bend_whole(x: Vector, bent: Vector, loads: Vector, read: int, column: int, c
 
 
 @inlined
-def sum_rows(first: int, last: int, rows: NDArray[np.int32], table: Array, zero: Vector) -> Vector:
+def sum_rows(first: int, last: int, rows: NDArray[np.int16], table: Array, zero: Vector) -> Vector:
     """Add the table rows of a read, ``TOGETHER`` at a time, which lists of reads are filled up to."""
     width = lane_count(zero)
     x = zero
     while first < last:
         for k in range(TOGETHER):
-            x = add(x, load(table, peek(rows, first + k) * width, zero))
+            x = add(x, load(table, np.int64(peek(rows, first + k)) * width, zero))
         first += TOGETHER
     return to_float(x)
 
 
 @inlined
 def sum_table(
-    first: int, last: int, read: int, column: int, rows: NDArray[np.int32], table: Array,
+    first: int, last: int, read: int, column: int, rows: NDArray[np.int16], table: Array,
     curves: CurvePlaces | None, zero: Vector, load_zero: Vector,
 ) -> Vector:  # fmt: skip
     """Add the table rows of a read, ``rows[first:last]``, and return what columns sense, in float32."""
@@ -156,19 +156,19 @@ def sum_table(
         if curves.is_own:
             while at + TOGETHER <= end:
                 for more in range(TOGETHER):
-                    place = peek(rows, at + more) * width
+                    place = np.int64(peek(rows, at + more)) * width
                     x, own = add(x, load(table, place, zero)), add_clipped(own, load(curves.own, place, load_zero))
                 at += TOGETHER
             for i in range(at, end):
-                place = peek(rows, i) * width
+                place = np.int64(peek(rows, i)) * width
                 x, own = add(x, load(table, place, zero)), add_clipped(own, load(curves.own, place, load_zero))
         else:
             while at + TOGETHER <= end:
                 for more in range(TOGETHER):
-                    x = add(x, load(table, peek(rows, at + more) * width, zero))
+                    x = add(x, load(table, np.int64(peek(rows, at + more)) * width, zero))
                 at += TOGETHER
             for i in range(at, end):
-                x = add(x, load(table, peek(rows, i) * width, zero))
+                x = add(x, load(table, np.int64(peek(rows, i)) * width, zero))
         at = end
         if k < curves.cuts:
             store(curves.parts, k * width, to_float(x))

@@ -125,15 +125,17 @@ def read_tables(
                     i, last = peek(starts, end), peek(starts, end + 1)
                     while i < last:
                         for k in range(TOGETHER):
-                            x = add(x, load(table, peek(rows, i + k) * width, zero))
+                            x = add(x, load(table, np.int64(peek(rows, i + k)) * width, zero))
                             if has_variance:
-                                variance = add(variance, load(noise_table, peek(rows, i + k) * width, noise_zero))
+                                variance = add(
+                                    variance, load(noise_table, np.int64(peek(rows, i + k)) * width, noise_zero)
+                                )
                         i += TOGETHER
                 y = to_float(x)
             else:
                 if has_variance:
                     for i in range(first, last):
-                        variance = add(variance, load(noise_table, peek(rows, i) * width, noise_zero))
+                        variance = add(variance, load(noise_table, np.int64(peek(rows, i)) * width, noise_zero))
                 y = sum_table(first, last, v * streams + t, column, rows, table, curves, zero, load_zero)
             if has_variance and errors is not None:
                 variance = add(variance, load(added.still, column, noise_zero))
@@ -156,26 +158,27 @@ def read_short(
     scratch: FusedScratch, out: Array,
 ) -> None:  # fmt: skip
     """As :func:`read_tables`, in int16 throughout, where that gives the same codes."""
-    width, streams, padded = lane_count(zero), reads.weights.size, out.shape[1]
-    weights, starts, rows = address(adc.weights), address(scratch.starts), address(scratch.rows)
-    firsts, lists = address(reads.firsts), reads.shifts.size
-    table, lanes, result = address(scratch.table), address(scratch.lanes), address(out)
+    width, lists, padded = lane_count(zero), adc.lists.size, out.shape[1]
+    order, weights, is_single = address(adc.lists), address(adc.weights), lists == reads.weights.size
+    starts, rows, table = address(scratch.starts), address(scratch.rows), address(scratch.table)
+    lanes, result = address(scratch.lanes), address(out)
     for v in range(out.shape[0]):
-        total = zero
-        for t in range(streams):
-            listed, end = v * lists + peek(firsts, t), v * lists + peek(firsts, t + 1)
-            if peek(starts, listed) == peek(starts, end):
+        x, total = zero, zero
+        for j in range(lists):
+            listed = v * lists + peek(order, j)
+            i, last = peek(starts, listed), peek(starts, listed + 1)
+            if i == last and is_single:
                 continue
-            x = zero
-            while end > listed:
-                end -= 1
+            while i < last:
+                for k in range(TOGETHER):
+                    x = add(x, load(table, np.int64(peek(rows, i + k)) * width, zero))
+                i += TOGETHER
+            weight = peek(weights, j)
+            if weight == 0:
                 x = add(x, x)
-                i, last = peek(starts, end), peek(starts, end + 1)
-                while i < last:
-                    for k in range(TOGETHER):
-                        x = add(x, load(table, peek(rows, i + k) * width, zero))
-                    i += TOGETHER
-            total = add(total, multiply(convert_short(x, adc), fill(peek(weights, t), zero)))
+                continue
+            total = add(total, multiply(convert_short(x, adc), fill(weight, zero)))
+            x = zero
         shift_add(to_int32(total), v, target, plane_weights, lanes, result, padded)
 
 

@@ -14,9 +14,11 @@ from xbarsim._simd import (
     address,
     deal_bytes,
     fill,
+    gather,
     lane_count,
     load,
     load_bytes,
+    mask,
     multiply,
     pack,
     peek,
@@ -43,49 +45,52 @@ def list_rows(reads: Reads, inputs: Inputs, r: int, scratch: FusedScratch) -> No
     up with row 0, which holds zeros, so that few branches depend on their number.
     """
     planes, bases, offsets = address(inputs.planes), inputs.bases, address(inputs.offsets)
-    shifts, widths, dac_bits = reads.shifts, reads.widths, reads.dac_bits
-    words, places, starts = scratch.words, address(scratch.places), scratch.starts
-    rows, dealt = address(scratch.rows), address(scratch.dealt)
-    gathered, none = address(words), zeros(words, LANES)
+    shifts, widths, dac_bits = address(reads.shifts), address(reads.widths), reads.dac_bits
+    lists = reads.shifts.size
+    words, places, starts = address(scratch.words), address(scratch.places), address(scratch.starts)
+    rows, dealt, from_base = address(scratch.rows), address(scratch.dealt), address(scratch.offsets)
+    none = zeros(scratch.words, LANES)
     no_rows = zeros(scratch.places, LANES)
     members = 8 // dac_bits
     parts = 8 // members
-    mask = (1 << members) - 1
+    ones = (1 << members) - 1
     entries = 1 << (dac_bits * members)
     begin, end = inputs.group_starts[r], inputs.group_starts[r + 1]
-    words[:] = 0
+    for q in range(scratch.words.size):
+        is_used = begin + q < end
+        poke(words, q, ~np.uint64(0) if is_used else np.uint64(0))
+        poke(from_base, q, peek(offsets, begin + q if is_used else begin))
     n = 0
     read = 0
     for v in range(bases.size):
         held = -1
-        for t in range(shifts.size):
-            starts[read] = n
+        for t in range(lists):
+            poke(starts, read, n)
             read += 1
-            word, byte = shifts[t] // 8, shifts[t] % 8
             if dac_bits == 1:
+                word, byte = peek(shifts, t) >> 3, peek(shifts, t) & 7
                 if held != word:
                     held = word
-                    for q in range(begin, end):
-                        poke(gathered, q - begin, peek(planes, bases[v] + word + peek(offsets, q)))
                     for q in range(0, end - begin, LANES):
-                        deal_bytes(dealt, 8 * q, load(gathered, q, none))
+                        found = gather(planes, bases[v] + word, from_base, q, none)
+                        deal_bytes(dealt, 8 * q, mask(found, load(words, q, none)))
                 for q in range(0, end - begin, LANES):
-                    entry_lanes = load_bytes(dealt, 8 * q + LANES * byte, none)
-                    n += pack(rows, n, add(entry_lanes, load(places, q, entry_lanes)), entry_lanes)
+                    entries_there = load_bytes(dealt, 8 * q + LANES * byte, none)
+                    n += pack(rows, n, add(entries_there, load(places, q, entries_there)), entries_there)
                 store(rows, n, no_rows)
-                n = -(-n // TOGETHER) * TOGETHER
+                n = (n + TOGETHER - 1) & -TOGETHER
                 continue
             for q in range(begin, end):
                 for part in range(parts):
                     entry = np.int32(0)
-                    for b in range(widths[t]):
-                        byte_of_bit = peek_bit(planes, bases[v] + peek(offsets, q), shifts[t] + b)
-                        entry |= ((byte_of_bit >> (part * members)) & mask) << (members * b)
-                    scratch.rows[n] = np.int32(entries * (parts * (q - begin) + part)) + entry
+                    for b in range(peek(widths, t)):
+                        byte_of_bit = peek_bit(planes, bases[v] + peek(offsets, q), peek(shifts, t) + b)
+                        entry |= ((byte_of_bit >> (part * members)) & ones) << (members * b)
+                    poke(rows, n, np.int32(entries * (parts * (q - begin) + part)) + entry)
                     n += entry != 0
             store(rows, n, no_rows)
             n = -(-n // TOGETHER) * TOGETHER
-    starts[read] = n
+    poke(starts, read, n)
 
 
 @kernel
@@ -94,9 +99,9 @@ def split_values(reads: Reads, codes: Array, begin: int, end: int, values: NDArr
     shifts, widths = reads.shifts, reads.widths
     for v in range(codes.shape[0]):
         for t in range(shifts.size):
-            shift, mask, read = shifts[t], (1 << widths[t]) - 1, v * shifts.size + t
+            shift, ones, read = shifts[t], (1 << widths[t]) - 1, v * shifts.size + t
             for i in range(begin, end):
-                values[read, i - begin] = (np.int32(codes[v, i]) >> shift) & mask
+                values[read, i - begin] = (np.int32(codes[v, i]) >> shift) & ones
 
 
 @kernel

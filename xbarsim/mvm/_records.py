@@ -63,14 +63,16 @@ class Range(NamedTuple):
 
 
 class ShortRange(NamedTuple):
-    """Conversion in int16: code = clip(round(sum * factor / 2^15), low, high); ``weights`` are those of streams.
+    """Conversion in int16: code = clip(round(sum * factor / 2^15), low, high); codes times weights add up to sums that
+    int16 holds.
 
-    Codes times weights add up to sums that int16 holds.
+    ``lists`` are those of all streams, from the highest bit of each on; ``weights`` are 0 but for the last of a stream.
     """
 
     factor: np.int16
     low: np.int16
     high: np.int16
+    lists: NDArray[np.int64]
     weights: NDArray[np.int16]
 
 
@@ -231,16 +233,17 @@ class BendScratch(NamedTuple):
 class FusedScratch(NamedTuple):
     """Working memory of one thread.
 
-    ``words`` and ``places`` hold the inputs and the first table rows of groups, in whole registers, ``dealt`` the bytes
-    of the inputs of ``LANES`` groups, bit by bit; ``total`` is empty and has the type in which rows of ``table`` are
-    added.
+    ``offsets`` and ``places`` hold the words and the first table rows of groups, in whole registers, and ``words`` ones
+    for groups that there are; ``dealt`` the bytes of the inputs of ``LANES`` groups, bit by bit; ``total`` is empty and
+    has the type in which rows of ``table`` are added.
     """
 
     starts: NDArray[np.int64]
-    rows: NDArray[np.int32]
+    rows: NDArray[np.int16]
     words: NDArray[np.uint64]
+    offsets: NDArray[np.int64]
     dealt: NDArray[np.uint8]
-    places: NDArray[np.int32]
+    places: NDArray[np.int16]
     cells: NDArray[Any]
     noise_cells: NDArray[np.float32]
     shot_cells: NDArray[np.float32]

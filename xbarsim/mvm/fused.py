@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -26,7 +27,7 @@ from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
-from xbarsim.mvm.scratch import make_scratch
+from xbarsim.mvm.scratch import borrow_room, make_scratch
 from xbarsim.mvm.summed import make_own_scratch, take_whole
 
 TABLE_VECTORS = 1024
@@ -121,9 +122,11 @@ class FusedMatrix:
             return None
         if not is_power or largest >= 2**15:
             return None
-        return _records.ShortRange(
-            np.int16(factor), np.int16(adc.lowest), np.int16(adc.highest), weights.astype(np.int16)
-        )
+        firsts = self.lists.firsts
+        lists = np.concatenate([np.arange(end - 1, first - 1, -1) for first, end in pairwise(firsts)])
+        ends = np.zeros(len(lists), dtype=np.int16)
+        ends[firsts[1:] - 1] = weights
+        return _records.ShortRange(np.int16(factor), np.int16(adc.lowest), np.int16(adc.highest), lists, ends)
 
     @cached_property
     def groups(self) -> int:
@@ -216,12 +219,11 @@ def multiply_fused(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], thr
 
     workers = threads or numba.get_num_threads()
     tasks = _share(matrix, inputs, vectors, workers)
-    spare: list[_records.FusedScratch] = []
 
     def work(task: Task) -> None:
         part = task.vectors
         unit_codes = np.zeros((blocks, part.stop - part.start, units.size), dtype=kind)
-        _call(matrix, inputs, task, None, result[part], unit_codes, spare)
+        _call(matrix, inputs, task, None, result[part], unit_codes)
         if units.size:
             shared[part] += recipe.combine_units(unit_codes)
 
@@ -256,7 +258,6 @@ def survey_fused(
     vectors = len(inputs.bases) if isinstance(inputs, PackedInputs) else len(inputs)
     units = matrix.recipe.unit_weights
     surveys: list[_records.Survey] = []
-    spare: list[_records.FusedScratch] = []
 
     def work(task: Task) -> None:
         size = task.vectors.stop - task.vectors.start
@@ -269,7 +270,7 @@ def survey_fused(
         )
         out = np.zeros((size, matrix.recipe.padded), dtype=np.int32)
         unit_codes = np.zeros((len(matrix.row_starts) - 1, size, units.size), dtype=np.int32)
-        _call(matrix, inputs, task, survey, out, unit_codes, spare)
+        _call(matrix, inputs, task, survey, out, unit_codes)
         surveys.append(survey)
 
     workers = threads or numba.get_num_threads()
@@ -289,9 +290,8 @@ def _call(
     survey: _records.Survey | None,
     out: NDArray[Any],
     unit_codes: NDArray[Any],
-    spare: list[_records.FusedScratch],
 ) -> None:
-    """Call the kernel of one task with working memory from ``spare``, and leave it there for the next one."""
+    """Call the kernel of one task."""
     streams, programmed, grid = matrix.streams, matrix.programmed, matrix.grid
     scale = np.float32(1.0 / (matrix.adc.lsb * grid.step))
     adc = _records.Range(scale, np.float32(matrix.adc.lowest), np.float32(matrix.adc.highest))
@@ -302,22 +302,21 @@ def _call(
     if errors is not None:
         errors = errors._replace(first_vector=errors.first_vector + part.start)
     tail = (cells, adc, matrix.shaped, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
-    scratch = (
-        spare.pop() if spare else make_scratch(matrix, _most_reads(matrix, inputs), isinstance(inputs, PackedInputs))
-    )
-    if streams.sent is not None:
-        assert isinstance(inputs, np.ndarray)
-        is_noisy = scratch.noise_cells.size > 0
-        whole = take_whole(inputs[part], streams, is_noisy)
-        own = make_own_scratch(whole, matrix.most_rows, is_noisy)
-        _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
-    elif isinstance(inputs, PackedInputs):
-        planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
-        short = matrix.short if survey is None else None
-        _kernels.multiply_tables(matrix.lists, planes, short, *tail, scratch, out, unit_codes)
-    else:
-        _kernels.multiply_products(matrix.reads, inputs[part], *tail, scratch, out, unit_codes)
-    spare.append(scratch)
+    is_table = isinstance(inputs, PackedInputs)
+    with borrow_room() as room:
+        scratch = make_scratch(matrix, _most_reads(matrix, inputs), is_table, room)
+        if streams.sent is not None:
+            assert isinstance(inputs, np.ndarray)
+            is_noisy = scratch.noise_cells.size > 0
+            whole = take_whole(inputs[part], streams, is_noisy)
+            own = make_own_scratch(whole, matrix.most_rows, is_noisy)
+            _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
+        elif isinstance(inputs, PackedInputs):
+            planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
+            short = matrix.short if survey is None else None
+            _kernels.multiply_tables(matrix.lists, planes, short, *tail, scratch, out, unit_codes)
+        else:
+            _kernels.multiply_products(matrix.reads, inputs[part], *tail, scratch, out, unit_codes)
 
 
 def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> int:

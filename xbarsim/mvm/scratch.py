@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,49 @@ if TYPE_CHECKING:
     from xbarsim.mvm.fused import FusedMatrix
 
 
-def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool) -> _records.FusedScratch:
+class Room:
+    """Memory of one task, kept for the next one: memory that the system hands out anew costs more than a small task."""
+
+    def __init__(self) -> None:
+        self._blocks: list[NDArray[np.uint8]] = []
+        self._taken = 0
+
+    def clear(self) -> None:
+        """Take back all arrays; their values may change from now on."""
+        self._taken = 0
+
+    def take(self, count: int, kind: Any) -> NDArray[Any]:
+        """Return an array, (count,), whose values are not set; it begins with a cache line, so that no register is
+        loaded from two."""
+        size, place = count * np.dtype(kind).itemsize, self._taken
+        self._taken += 1
+        if place == len(self._blocks):
+            self._blocks.append(_allocate(size))
+        elif self._blocks[place].size < size:
+            self._blocks[place] = _allocate(size)
+        return self._blocks[place][:size].view(kind)
+
+
+def _allocate(size: int) -> NDArray[np.uint8]:
+    """Allocate bytes from the beginning of a cache line on."""
+    whole = np.empty(size + 64, dtype=np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first : first + size]
+
+
+_idle: list[Room] = []
+
+
+@contextmanager
+def borrow_room() -> Iterator[Room]:
+    """Lend memory that no other thread uses, within a ``with`` statement."""
+    room = _idle.pop() if _idle else Room()
+    room.clear()
+    yield room
+    _idle.append(room)
+
+
+def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) -> _records.FusedScratch:
     """Allocate the working memory of one thread.
 
     Parameters
@@ -26,6 +70,8 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool) -> _records.Fu
         Reads of a task, at most.
     is_table : bool
         Whether they are sums of table rows, and not products.
+    room : Room
+        Where the arrays are taken from.
 
     Returns
     -------
@@ -37,46 +83,40 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool) -> _records.Fu
     lanes = -(-matrix.most_rows // (8 * LANES)) * LANES
     is_noisy, listed = matrix.is_noisy, reads * matrix.lists.shifts.size // len(matrix.streams)
     return _records.FusedScratch(
-        starts=np.empty(listed + 1 if is_table else 0, dtype=np.int64),
-        rows=np.empty(listed * -(-matrix.groups // TOGETHER) * TOGETHER + LANES if is_table else 0, dtype=np.int32),
-        words=_allocate(lanes if is_table else 0, np.uint64),
-        dealt=_allocate(8 * lanes if is_table else 0, np.uint8),
-        places=np.arange(lanes if is_table else 0, dtype=np.int32) * 256,
-        cells=_allocate(matrix.most_rows * WIDE, table_type),
-        noise_cells=_allocate(matrix.most_rows * WIDE if is_noisy else 0, np.float32),
-        shot_cells=_allocate(matrix.most_rows * WIDE if matrix.programmed.shot.size else 0, np.float32),
-        table=_allocate(table, table_type),
-        total=np.empty(0, dtype=total_type),
-        noise_table=_allocate(table if is_noisy else 0, np.uint16),
-        values=np.empty(0 if is_table else (reads + 3) * matrix.most_rows, dtype=np.float32),
-        lanes=np.empty(WIDE, dtype=np.int32),
-        floats=np.empty(WIDE, dtype=np.float32),
-        sums=_allocate(4 * WIDE, np.float32),
-        variances=_allocate(4 * WIDE, np.float32),
-        bends=_make_bend_scratch(matrix, reads + 3, is_table),
+        starts=room.take(listed + 1 if is_table else 0, np.int64),
+        rows=room.take(listed * -(-matrix.groups // TOGETHER) * TOGETHER + LANES if is_table else 0, np.int16),
+        words=room.take(lanes if is_table else 0, np.uint64),
+        offsets=room.take(lanes if is_table else 0, np.int64),
+        dealt=room.take(8 * lanes if is_table else 0, np.uint8),
+        places=np.arange(lanes if is_table else 0, dtype=np.int16) * 256,
+        cells=room.take(matrix.most_rows * WIDE, table_type),
+        noise_cells=room.take(matrix.most_rows * WIDE if is_noisy else 0, np.float32),
+        shot_cells=room.take(matrix.most_rows * WIDE if matrix.programmed.shot.size else 0, np.float32),
+        table=room.take(table, table_type),
+        total=room.take(0, total_type),
+        noise_table=room.take(table if is_noisy else 0, np.uint16),
+        values=room.take(0 if is_table else (reads + 3) * matrix.most_rows, np.float32),
+        lanes=room.take(WIDE, np.int32),
+        floats=room.take(WIDE, np.float32),
+        sums=room.take(4 * WIDE, np.float32),
+        variances=room.take(4 * WIDE, np.float32),
+        bends=_make_bend_scratch(matrix, reads + 3, is_table, room),
     )
 
 
-def _make_bend_scratch(matrix: FusedMatrix, reads: int, is_table: bool) -> _records.BendScratch:
+def _make_bend_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) -> _records.BendScratch:
     """Allocate the working memory of curves, where there are any, for the reads of a task."""
     bend = matrix.programmed.bend
     has_bend, cuts = bend is not None, 0 if bend is None else bend.cuts.size
     own = 0 if bend is None or not bend.own.size else WIDE
     return _records.BendScratch(
-        loads=np.empty(reads * has_bend, dtype=np.float32),
-        tilts=np.empty(reads * has_bend, dtype=np.float32),
-        ends=np.empty(reads * cuts * is_table, dtype=np.int64),
-        load_table=np.empty(matrix.entries * has_bend * is_table, dtype=np.int32),
-        own_cells=_allocate(matrix.most_rows * own, np.uint8),
-        own_table=_allocate(matrix.entries * min(own, matrix.widest) * is_table, np.uint8),
-        own_values=_allocate(matrix.most_rows * own, np.float32),
-        own_sums=_allocate(4 * WIDE, np.float32),
-        parts=_allocate(4 * WIDE * (cuts + 1) * has_bend, np.float32),
+        loads=room.take(reads * has_bend, np.float32),
+        tilts=room.take(reads * has_bend, np.float32),
+        ends=room.take(reads * cuts * is_table, np.int64),
+        load_table=room.take(matrix.entries * has_bend * is_table, np.int32),
+        own_cells=room.take(matrix.most_rows * own, np.uint8),
+        own_table=room.take(matrix.entries * min(own, matrix.widest) * is_table, np.uint8),
+        own_values=room.take(matrix.most_rows * own, np.float32),
+        own_sums=room.take(4 * WIDE, np.float32),
+        parts=room.take(4 * WIDE * (cuts + 1) * has_bend, np.float32),
     )
-
-
-def _allocate(count: int, kind: Any) -> NDArray[Any]:
-    """Allocate an array that begins with a cache line, so that no register is loaded from two."""
-    room = np.empty(count * np.dtype(kind).itemsize + 64, dtype=np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + count * np.dtype(kind).itemsize].view(kind)
