@@ -9,7 +9,7 @@ from typing import Any
 from xbarsim.errors import ConfigError
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_import import import_model
-from xbarsim.network.torch_recurrent import recurrent_translations
+from xbarsim.network.torch_recurrent import recurrent_settings
 
 CAUSE = 200
 """Most characters of what PyTorch says about a module that it cannot export. Our choice."""
@@ -56,7 +56,7 @@ def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program: Any = torch.onnx.export(
-                module, (example,), dynamo=True, verbose=False, custom_translation_table=recurrent_translations()
+                module, (example,), dynamo=True, verbose=False, **recurrent_settings(module)
             )
     except Exception as error:  # the exporter raises many kinds
         raise ConfigError(

@@ -9,18 +9,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def recurrent_translations() -> dict[Any, Callable[..., Any]]:
+def recurrent_settings(module: Any) -> dict[str, Any]:
     """Return what PyTorch's exporter is given for recurrent layers with one gate.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is exported.
 
     Returns
     -------
     dict
-        Operator of PyTorch -> function that writes it in operators of ONNX.
+        Arguments of ``torch.onnx.export``: for each operator of PyTorch the function that writes it in operators of
+        ONNX. Nothing for a module without such layers, so that it is exported by versions that lack the argument.
     """
     import torch
 
+    if not any(isinstance(part, torch.nn.RNN) for part in module.modules()):
+        return {}
     names = {"Tanh": "rnn_tanh", "Relu": "rnn_relu"}
-    return {getattr(torch.ops.aten, name).input: _write_with(activation) for activation, name in names.items()}
+    table = {getattr(torch.ops.aten, name).input: _write_with(activation) for activation, name in names.items()}
+    return {"custom_translation_table": table}
 
 
 def _write_with(activation: str) -> Callable[..., Any]:
