@@ -8,8 +8,8 @@ to the next, each programmed with a variation of 5 %. Takes model and images fro
     XBARSIM_SHARED=... python benchmarks/validation/response_network.py --keep FOLDER
     XBARSIM_SHARED=... python benchmarks/validation/response_network.py --keep FOLDER --only "nax 16"
 
-Solved images take up to minutes each, and so do the eight images on which the errors of layers are measured when a
-chip is programmed whose reads are solved; with ``--exact 0`` none is solved. Their logits are kept in the folder, and a
+Solved images take up to minutes each, and so does the image on which the errors of layers are measured when a chip is
+programmed whose reads are solved; with ``--exact 0`` none is solved. Their logits are kept in the folder, and a
 later run goes on with them; they hold for one version of the package only, whose fitted responses set the ranges of the
 converters.
 """
