@@ -49,8 +49,8 @@ def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: St
     count, words = int(group_starts[-1]), -(-streams.coded_bits // 8)
     planes = np.empty((codes.shape[0], count, words), dtype=np.uint64)
     raw = streams.encode(codes)
-    if raw.itemsize == 1 and not np.any(row_starts % 8):
-        _packing.pack_words(raw.view(np.uint64), planes[:, :, 0])
+    if raw.itemsize == 1:
+        _packing.pack_words(_fill_groups(raw, row_starts, group_starts).view(np.uint64), planes[:, :, 0])
     else:
         _packing.pack_vectors(row_starts, group_starts, raw, planes)
     return PackedInputs(
@@ -59,6 +59,16 @@ def pack_vectors(codes: NDArray[Any], row_starts: NDArray[np.int64], streams: St
         offsets=np.arange(count, dtype=np.int64) * words,
         group_starts=group_starts,
     )
+
+
+def _fill_groups(raw: NDArray[Any], row_starts: NDArray[np.int64], group_starts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return vectors whose arrays all begin with a group: zeros behind the rows of each where they do not."""
+    if not np.any(row_starts % 8):
+        return raw
+    filled = np.zeros((len(raw), 8 * int(group_starts[-1])), dtype=raw.dtype)
+    for first, begin, end in zip(8 * group_starts[:-1], row_starts[:-1], row_starts[1:], strict=True):
+        filled[:, first : first + end - begin] = raw[:, begin:end]
+    return filled
 
 
 def can_pack_pixels(geometry: Geometry, row_starts: NDArray[np.int64]) -> bool:

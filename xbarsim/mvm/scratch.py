@@ -104,19 +104,33 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
     )
 
 
+_NO_BENDS = _records.BendScratch(
+    loads=np.empty(0, np.float32),
+    tilts=np.empty(0, np.float32),
+    ends=np.empty(0, np.int64),
+    load_table=np.empty(0, np.int32),
+    own_cells=np.empty(0, np.uint8),
+    own_table=np.empty(0, np.uint8),
+    own_values=np.empty(0, np.float32),
+    own_sums=np.empty(0, np.float32),
+    parts=np.empty(0, np.float32),
+)
+
+
 def _make_bend_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) -> _records.BendScratch:
     """Allocate the working memory of curves, where there are any, for the reads of a task."""
     bend = matrix.programmed.bend
-    has_bend, cuts = bend is not None, 0 if bend is None else bend.cuts.size
-    own = 0 if bend is None or not bend.own.size else WIDE
+    if bend is None:
+        return _NO_BENDS
+    cuts, own = bend.cuts.size, WIDE if bend.own.size else 0
     return _records.BendScratch(
-        loads=room.take(reads * has_bend, np.float32),
-        tilts=room.take(reads * has_bend, np.float32),
+        loads=room.take(reads, np.float32),
+        tilts=room.take(reads, np.float32),
         ends=room.take(reads * cuts * is_table, np.int64),
-        load_table=room.take(matrix.entries * has_bend * is_table, np.int32),
+        load_table=room.take(matrix.entries * is_table, np.int32),
         own_cells=room.take(matrix.most_rows * own, np.uint8),
         own_table=room.take(matrix.entries * min(own, matrix.widest) * is_table, np.uint8),
         own_values=room.take(matrix.most_rows * own, np.float32),
         own_sums=room.take(4 * WIDE, np.float32),
-        parts=room.take(4 * WIDE * (cuts + 1) * has_bend, np.float32),
+        parts=room.take(4 * WIDE * (cuts + 1), np.float32),
     )
