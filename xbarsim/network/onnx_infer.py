@@ -106,6 +106,8 @@ def _infer_by_definition(
         return {proto.output[0]: (kind, (*shape[:-1], 1))}  # every function of this package reduces the last axis
     if proto.domain == "com.microsoft":
         return _infer_microsoft(proto, shapes)
+    if _holds_vendor(proto):  # versions of onnx up to 1.19 at least end with a segmentation fault
+        raise Unknown
     versions = {item.domain: item.version for item in opsets}
     version = versions.get(proto.domain, versions.get("ai.onnx" if not proto.domain else "", 1))
     try:
@@ -128,6 +130,12 @@ def _infer_by_definition(
             f"operands of shapes {', '.join(map(str, sizes))}, or its attributes, violate its definition"
         ) from None
     return {name: _read_type(name, each) for name, each in found.items() if name}
+
+
+def _holds_vendor(proto: Any) -> bool:
+    """Return whether a body of a node has an operator that ONNX does not define."""
+    bodies = [graph for item in proto.attribute for graph in (item.g, *item.graphs)]
+    return any(each.domain not in ("", "ai.onnx") or _holds_vendor(each) for body in bodies for each in body.node)
 
 
 def _read_type(name: str, described: Any) -> tuple[int, tuple[int, ...]]:
