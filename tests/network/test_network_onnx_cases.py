@@ -114,7 +114,8 @@ def test_codes_that_are_the_output_come_out_as_codes(tmp_path):
         ([node("Reshape", "x flat", "r"), node("Gather", "r k")],
          {"flat": ints(-1), "k": ints(1, 4, 5, 9, 11, 14)}, (3, 5), "one for all images"),
         ([node("NonZero", "x", "i"), node("Cast", "i", to=1)], {}, VECTOR, "depend on values"),
-        ([node("Gemm", "x w", transA=1)], {"w": floats(3, 4)}, (3, 5), "for a batch of 3 alone"),
+        ([node("Gemm", "x w", transA=1)], {"w": floats(3, 4)}, (3, 5),
+         "for a batch of 3 alone|one for all images"),  # older versions of onnx do not compare the operands of Gemm
         ([node("MatMul", "x w")], {"w": floats(3, 4)}, (3, 5), r"operands of shapes \(3, 5\), \(3, 4\)"),
         ([node("Reshape", "k s", "r"), node("Mul", "x r")], {"k": floats(6), "s": ints(4, 2)}, VECTOR, "worked out"),
     ],

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from xbarsim.network.graph import Node
 
 
-SHARED = "replace the existing tensor"
-"""What ONNX Runtime says where two operators share a constant that it turns into uint8."""
+SHARED = ("replace the existing tensor", "Initializer with same name exists")
+"""What ONNX Runtime says where two operators share a constant that it turns into uint8: in newer and older versions."""
 WEIGHT_ZERO = {"MatMulInteger": 3}
 """Operator whose weights ONNX Runtime turns into uint8 -> place of their zero point, which may be left out. Versions up
 to 1.23 at least read it all the same, and end the process."""
@@ -91,7 +91,7 @@ def start_session(model: bytes | str, *, keeps_memory: bool = True) -> Any:
         try:
             return onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:
-            if SHARED not in str(error):
+            if not any(words in str(error) for words in SHARED):
                 raise
             return onnxruntime.InferenceSession(_separate_constants(model), options, providers=providers)
     except Exception as error:  # whatever it raises is about the model
