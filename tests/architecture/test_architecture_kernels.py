@@ -32,6 +32,14 @@ print(triple(record(2, 3)), sum(triple.stats.cache_hits.values()))
 """
 
 
+LOADED = """
+import sys
+from xbarsim.constants import Pair
+from xbarsim.kernels import triple
+print(triple(Pair(2, 3)), int("numba.np.arraymath" in sys.modules))
+"""
+
+
 @pytest.fixture
 def copied(tmp_path):
     """A copy of the package with two files more: a kernel, and a constant and a record that it imports."""
@@ -130,3 +138,8 @@ def test_interpreted_kernels_give_the_bits_of_compiled_ones(tmp_path):
         for part in range(2):
             for x, y in zip(compiled[part], interpreted[part], strict=True):
                 np.testing.assert_array_equal(x, y, err_msg=name)
+
+
+def test_machine_code_is_loaded_without_what_only_compiling_needs(copied):
+    assert run(copied, LOADED) == [15, 1]
+    assert run(copied, LOADED) == [15, 0]
