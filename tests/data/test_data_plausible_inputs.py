@@ -9,6 +9,7 @@ from plausible_fifth import FIFTH_INPUTS
 from plausible_fourth import FOURTH_INPUTS
 from plausible_inputs import PLAUSIBLE_INPUTS, RIGHT_KEYS, SHIPPED, WRONG_KEYS, PlausibleInput, find_answer
 from plausible_second import SECOND_INPUTS
+from plausible_sixth import SIXTH_INPUTS
 from plausible_third import THIRD_INPUTS
 
 import xbarsim as xs
@@ -109,3 +110,14 @@ def test_the_fifth_set_is_judged_right(is_wrong):
     cases = [case for case in FIFTH_INPUTS if case.is_wrong is is_wrong]
     judged = [case.kind for case in cases if bool(find_answer(case)) is not is_wrong]
     assert judged == ([] if is_wrong else ["images: network of bright samples with little contrast"])  # near chance
+
+
+def test_the_sixth_set_has_more_than_a_hundred_of_each():
+    assert [sum(case.is_wrong is wrong for case in SIXTH_INPUTS) for wrong in (True, False)] == [108, 106]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_the_sixth_set_is_judged_right(is_wrong):
+    cases = [case for case in SIXTH_INPUTS if case.is_wrong is is_wrong]
+    assert [case.kind for case in cases if bool(find_answer(case)) is not is_wrong] == []
