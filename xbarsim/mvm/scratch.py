@@ -53,7 +53,10 @@ _idle: list[Room] = []
 @contextmanager
 def borrow_room() -> Iterator[Room]:
     """Lend memory that no other thread uses, within a ``with`` statement."""
-    room = _idle.pop() if _idle else Room()
+    try:
+        room = _idle.pop()
+    except IndexError:  # asked for by trying, since another thread may take the last one in between
+        room = Room()
     room.clear()
     yield room
     _idle.append(room)
