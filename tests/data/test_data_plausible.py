@@ -194,6 +194,7 @@ def test_one_hot_labels_and_labels_from_one_say_so():
     assert "subtract 1" in judge(lambda: xs.simulate("digits", "reference", x, data.labels + 1))
 
 
+@pytest.mark.slow
 def test_the_data_that_ship_are_not_doubted():
     data, train = load_data("digits").take(100), load_data("digits", "train")
     known = normalize_images(train.images[:64])

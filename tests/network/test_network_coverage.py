@@ -62,7 +62,7 @@ def test_random_graphs_go_on_from_the_seed_that_they_were_begun_with(command, tm
     pytest.importorskip("onnxruntime")
     seen, log = [], tmp_path / "log"
 
-    def check(seed, path):
+    def check(seed, path, writes):
         seen.append(seed)
         return {"seed": seed, "found": "differs"} if seed == 130 else None
 

@@ -66,8 +66,9 @@ def _fill_groups(raw: NDArray[Any], row_starts: NDArray[np.int64], group_starts:
     if not np.any(row_starts % 8):
         return raw
     filled = np.zeros((len(raw), 8 * int(group_starts[-1])), dtype=raw.dtype)
-    for first, begin, end in zip(8 * group_starts[:-1], row_starts[:-1], row_starts[1:], strict=True):
-        filled[:, first : first + end - begin] = raw[:, begin:end]
+    for block in range(len(row_starts) - 1):
+        rows, first = slice(row_starts[block], row_starts[block + 1]), 8 * group_starts[block]
+        filled[:, first : first + rows.stop - rows.start] = raw[:, rows]
     return filled
 
 
