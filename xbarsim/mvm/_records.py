@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 MOST_TABLE_BITS = 2
 """Widest streams that are read through tables; wider ones have too few rows in a table to gain."""
+MOST_GROUPS = 128
+"""Largest number of groups of rows in a block for tables: a group has 256 table rows, which are numbered in int16."""
 TOGETHER = 4
 """Table rows that are added without a branch between them [-]."""
 

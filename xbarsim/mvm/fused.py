@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from xbarsim._simd import LANES, WIDE
 from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records, _summed
-from xbarsim.mvm._records import MOST_TABLE_BITS
+from xbarsim.mvm._records import MOST_GROUPS, MOST_TABLE_BITS
 from xbarsim.mvm.grid import Grid
 from xbarsim.mvm.packing import PackedInputs
 from xbarsim.mvm.program import ProgrammedMatrix
@@ -147,7 +147,7 @@ class FusedMatrix:
 
     def takes_tables(self, vectors: int) -> bool:
         """Whether tables beat the plain product, in additions of one column."""
-        if self.streams.sent is not None or self.streams.dac_bits > MOST_TABLE_BITS or self.groups > 128:
+        if self.streams.sent is not None or self.streams.dac_bits > MOST_TABLE_BITS or self.groups > MOST_GROUPS:
             return False
         if self.programmed.bend is not None and self.programmed.bend.amplitudes.size:
             return False  # sums of amplitudes are not exact, so that their order must be one

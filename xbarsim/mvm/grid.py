@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.mvm._records import MOST_TABLE_BITS
+from xbarsim.mvm._records import MOST_GROUPS, MOST_TABLE_BITS
 
 FIXED_ERROR = 0.03
 """Largest root-mean-square error of a column sum, with all inputs at their highest, for which 16 bits are taken [lsb].
@@ -132,7 +132,7 @@ def make_grids(
         rms = 0.0 if is_whole and step >= 1 else max(most, -least) * math.sqrt(rows / 12) / step
         return Grid(kind=kind, step=step, rms_error=rms)
 
-    takes_tables = span is None and dac_bits <= MOST_TABLE_BITS and rows <= 128 * members
+    takes_tables = span is None and dac_bits <= MOST_TABLE_BITS and rows <= MOST_GROUPS * members
     return Grids(
         short=grid("short", 32767 - rows * highest, largest_side) if takes_tables else None,
         fixed=grid("fixed", 32767 - members * highest, largest_group) if takes_tables else None,
