@@ -14,7 +14,7 @@ from reference.residual_networks import Builder
 from xbarsim.config import load_hardware
 from xbarsim.mapping import plan_network
 from xbarsim.network import Network, make_linear
-from xbarsim.timing import _heap, _kernels, _serve, _swaps, _trees, simulate
+from xbarsim.timing import _heap, _kernels, _least, _serve, _swaps, _trees, simulate
 from xbarsim.timing.machine import build_machine
 
 READ, UNIT, WRITE = _kernels.READ, _kernels.UNIT, _kernels.WRITE
@@ -225,6 +225,31 @@ def wake_inputs():
     return machine.windows.size, state.times.size - 8, _kernels.FREE, 1, 0, 100, 3
 
 
+def least_inputs():
+    machine, _ = make_state(True)
+    steps, windows = machine.windows.size, int(machine.first_window[-1])
+    replicas = np.arange(steps) % 4
+    return machine, replicas, 3 + np.arange(steps), 20 + np.arange(steps), *np.zeros((2, windows), dtype=np.int64)
+
+
+def wait_for_all(machine, replicas, pace, tail, start, done):
+    """Let every window wait for all that are before it, one by one."""
+    steps, first = machine.windows.size, machine.first_window.tolist()
+    for step in range(steps):
+        edges = machine.in_edge[machine.first_in[step] : machine.first_in[step + 1]]
+        for window in range(machine.windows[step]):
+            at, waits = first[step] + window, [0]
+            for earlier in range(window + 1):
+                needs = [(int(machine.edge_from[e]), machine.need[machine.edge_need[e] + earlier]) for e in edges]
+                waits += [done[first[source] + need] for source, need in needs if need >= 0]
+            count = int(replicas[step])
+            if count:
+                waits += [start[before] + pace[step] for before in range(at - count, first[step] - 1, -count)]
+            start[at] = max(waits)
+            done[at] = max(start[first[step] : at + 1]) + tail[step]
+    return int(done.max())
+
+
 EVENT_LOOP = (
     *(
         case(kernel, run_pipeline, lambda: loop(is_run=False), (), functools.partial(run_loop, kernel))
@@ -257,6 +282,7 @@ EVENT_LOOP = (
     stage(_kernels._release, lambda: (np.int64(1), 5, 30, 3, -1, 0), is_run=False),
     stage(_kernels._start, lambda: (make_state(True)[1].room.size, 100), is_run=False),
     stage(_kernels._wake, wake_inputs),
+    case(_least.find_least, wait_for_all, least_inputs, (4, 5)),
 )
 
 

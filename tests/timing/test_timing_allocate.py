@@ -8,9 +8,10 @@ import pytest
 from reference.residual_networks import resnet_cifar
 
 import xbarsim as xs
-from xbarsim.mapping import plan_network
+from xbarsim.mapping import plan_network, replicate_plan
 from xbarsim.network.build import NetworkBuilder
-from xbarsim.timing import plan_pipeline
+from xbarsim.timing import allocate, plan_pipeline, simulate_plan
+from xbarsim.timing.least import bound_times
 
 WIDE = dict.fromkeys(("timing.link_bits", "timing.bus_bits", "timing.buffer_bits", "timing.io_bits"), 1 << 20)
 
@@ -94,3 +95,57 @@ def test_replicas_that_links_cannot_feed_are_not_made():
     assert balanced.arrays > 1500
     assert chosen.arrays < 400
     assert plan_pipeline(network, hardware.override({"mapping.replication": "none"})).arrays < chosen.arrays
+
+
+LINKS = {"timing.link_bits": 8}
+"""Links so narrow that more replicas soon help nobody."""
+CHIPS = [
+    ("mnsim", "resnet20", {"mapping.array_budget": 1600}),
+    ("nax", "lenet5", {"mapping.array_budget": 900}),
+    ("nax", "lenet5", {"mapping.array_budget": 900, **LINKS}),
+    ("nax", "lenet5", {"mapping.array_budget": 900, "timing.io_bits": 2, "chip.full_tiles": 20}),
+    ("reference", "lenet5", {"mapping.array_budget": 300, "timing.pipelined": False}),
+    ("reference", "digits", {"mapping.array_budget": 900, "timing.stream_bits": 8000}),
+    ("sram_7nm", "lenet5", {"mapping.array_budget": 2000, "adc.per_array": 4}),
+]
+
+
+def load_balanced(hardware, changes):
+    """Load hardware whose replicas are balanced."""
+    return xs.load_hardware(hardware, {"mapping.replication": "balanced", **changes})
+
+
+@pytest.mark.parametrize(("hardware", "network", "changes"), CHIPS)
+def test_allocations_that_are_left_out_change_nothing(hardware, network, changes, monkeypatch):
+    net, record = xs.load_network(network), load_balanced(hardware, changes)
+    ran = []
+    monkeypatch.setattr(allocate, "simulate_plan", lambda plan: ran.append(plan) or simulate_plan(plan))
+    found, few = plan_pipeline(net, record), len(ran)
+    monkeypatch.setattr(allocate.Trials, "find_next", lambda self, position, *_: position + 1)
+    ran.clear()
+    every = plan_pipeline(net, record)
+    assert [layer.replicas for layer in found.layers] == [layer.replicas for layer in every.layers]
+    assert few <= len(ran)
+
+
+def test_few_allocations_are_run_where_links_are_wide(monkeypatch):
+    ran = []
+    monkeypatch.setattr(allocate, "simulate_plan", lambda plan: ran.append(plan) or simulate_plan(plan))
+    plan = plan_pipeline(xs.load_network("resnet20"), load_balanced("reference", {"mapping.array_budget": 3000}))
+    assert len(allocate._list_allocations(plan)) == 13
+    assert len(ran) == 2
+
+
+@pytest.mark.parametrize(("hardware", "network", "changes"), CHIPS)
+def test_bounds_are_never_above_the_event_loop(hardware, network, changes):
+    once = plan_network(xs.load_network(network), load_balanced(hardware, changes))
+    listed = allocate._list_allocations(once)
+    activities = [simulate_plan(replicate_plan(once, each)) for each in listed]
+    shares = []
+    for replicas, activity in zip(listed, activities):
+        bounds = {bound_times(like, replicas) for like in (activities[0], activities[-1])}
+        (bound,) = bounds  # whatever the allocation that tables are taken from
+        assert bound.delay <= activity.cycles
+        assert bound.interval <= activity.interval_cycles
+        shares.append(bound.delay / activity.cycles)
+    assert max(shares) > 0.9

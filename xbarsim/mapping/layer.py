@@ -318,7 +318,7 @@ def place_layers(drafts: Sequence[LayerDraft]) -> tuple[tuple[LayerPlan, ...], i
     for draft in drafts:
         if draft.turn != turn:
             turn, end = draft.turn, 0
-        placed.append(LayerPlan(**vars(draft), first_array=end))
+        placed.append(LayerPlan(**{**vars(draft), "first_array": end}))
         end += draft.arrays
         held = max(held, end)
     return tuple(placed), held

@@ -9,6 +9,7 @@ Where on the chip a tile lies is decided where traffic is known (``mapping.place
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.limits import check_limit
 from xbarsim.mapping.choose import choose_hardware, share_choices, size_grouped
 from xbarsim.mapping.layer import LayerDraft, LayerPlan, draft_layer, place_layers
-from xbarsim.mapping.replicate import BY_TIME, Balance, choose_replicas, refuse_replicas
+from xbarsim.mapping.replicate import choose_replicas, refuse_replicas
 from xbarsim.mapping.settle import settle_pulse
 from xbarsim.mapping.turn import assign_turns, check_products, cut_for_turns, fit_chips
 from xbarsim.network import Network, input_is_signed, name_parts, split_layers
@@ -104,7 +105,6 @@ def plan_network(
     weight_bits: int | None = None,
     activation_bits: int | None = None,
     may_cut: bool = True,
-    balance: Balance = BY_TIME,
 ) -> Plan:
     """Lay a network out on arrays, tiles and chips.
 
@@ -122,8 +122,6 @@ def plan_network(
         Bits of all layers, in place of the hardware's own.
     may_cut : bool
         Whether layers may be cut; if not, what is larger than all chips is refused.
-    balance : Balance
-        What replicas are balanced by; left out, the time of arrays, as short as the budgets allow.
 
     Returns
     -------
@@ -158,19 +156,50 @@ def plan_network(
     drafts = assign_turns(drafts, hardware)
     turn_count = drafts[-1].turn + 1
     _check_arrays(drafts, network)
-    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware, balance)
+    drafts = refuse_replicas(drafts) if turn_count > 1 else choose_replicas(drafts, hardware)
+    return _place_drafts(drafts, network, settle_pulse(hardware, f"hardware {hardware.name}"))
+
+
+def replicate_plan(plan: Plan, replicas: Sequence[int]) -> Plan:
+    """Lay the same layers out with other replicas.
+
+    Parameters
+    ----------
+    plan : Plan
+        In one turn.
+    replicas : sequence of int, (layers,)
+        Replicas of every layer.
+
+    Returns
+    -------
+    Plan
+        Layers with their arrays and places.
+
+    Raises
+    ------
+    ConfigError
+        If the arrays or tiles are more than the largest number of them.
+    MappingError
+        If the arrays do not fit where ``chip.count`` is a number.
+    """
+    drafts = [dataclasses.replace(layer, replicas=count) for layer, count in zip(plan.layers, replicas)]
+    return _place_drafts(drafts, plan.network, plan.hardware)
+
+
+def _place_drafts(drafts: Sequence[LayerDraft], network: Network, hardware: Hardware) -> Plan:
+    """Place layers whose turns and replicas are chosen."""
     _check_arrays(drafts, network)
     placed, held = place_layers(drafts)
     tiles_per_chip, chips = fit_chips(held, hardware)
     check_limit("tiles", tiles_per_chip * chips, f"hardware {hardware.name}")
     return Plan(
         network=network,
-        hardware=settle_pulse(hardware, f"hardware {hardware.name}"),
+        hardware=hardware,
         layers=placed,
         tiles_used=-(-held // hardware.chip.arrays_per_tile),
         tiles_per_chip=tiles_per_chip,
         chips=chips,
-        turn_count=turn_count,
+        turn_count=drafts[-1].turn + 1,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from xbarsim.component import measure_chip
@@ -72,7 +72,7 @@ def balance_replicas(loads: Sequence[Load], fits: Callable[[Sequence[int]], bool
     return [load.share(high) for load in loads]
 
 
-def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: Balance = BY_TIME) -> list[LayerDraft]:
+def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> list[LayerDraft]:
     """Choose the replicas of every layer within the budgets of arrays and area.
 
     Parameters
@@ -81,8 +81,6 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
         Layers, one replica each, in one turn.
     hardware : Hardware
         ``mapping`` says whether there are replicas and what they may take, ``chip`` what there is.
-    balance : Balance
-        Converters and cycles that replicas are chosen for.
 
     Returns
     -------
@@ -96,11 +94,57 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
     MappingError
         If one replica of every layer is already more than a budget.
     """
-    mapping = hardware.mapping
-    drafts = [_set_replicas(draft, _find_fixed(draft) or 1) for draft in drafts]
-    if mapping.replication == "none":
-        return drafts
-    budget, area_budget = _find_budget(hardware), mapping.area_budget_m2
+    if hardware.mapping.replication == "none":
+        counts = _least_replicas(drafts)
+    else:
+        counts = count_replicas(drafts, hardware, BY_TIME)
+    return [
+        draft if draft.replicas == count else replace(draft, replicas=count) for draft, count in zip(drafts, counts)
+    ]
+
+
+def count_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: Balance) -> list[int]:
+    """Return the replicas of every layer, balanced.
+
+    Parameters
+    ----------
+    drafts : sequence of LayerDraft
+        Layers in one turn, with any replicas.
+    hardware : Hardware
+        ``mapping`` says what replicas may take, ``chip`` what there is.
+    balance : Balance
+        Converters and cycles that replicas are chosen for; where it gives cycles, budgets are not looked at.
+
+    Returns
+    -------
+    list of int
+        By layer.
+
+    Raises
+    ------
+    ConfigError, MappingError
+        As :func:`choose_replicas`.
+    """
+    least = _least_replicas(drafts)
+    free = [index for index, draft in enumerate(drafts) if _find_fixed(draft) is None]
+    loads = [Load(drafts[index].windows, window_cycles(drafts[index], balance.converters)[0]) for index in free]
+
+    def complete(replicas: Sequence[int]) -> list[int]:
+        chosen = list(least)
+        for index, count in zip(free, replicas):
+            chosen[index] = count
+        return chosen
+
+    if balance.interval is not None:
+        return complete([load.share(balance.interval) for load in loads])
+    fits = _limit_replicas(drafts, hardware)
+    return complete(balance_replicas(loads, lambda counts: fits(complete(counts))))
+
+
+def _limit_replicas(drafts: Sequence[LayerDraft], hardware: Hardware) -> Callable[[Sequence[int]], bool]:
+    """Return what tells whether replicas are within the budgets; the least replicas have to be."""
+    least = _least_replicas(drafts)
+    budget, area_budget = _find_budget(hardware), hardware.mapping.area_budget_m2
     sizes = [draft.replica_arrays * draft.sets for draft in drafts]
     chip = None if area_budget is None else measure_chip(hardware, [draft.hardware for draft in drafts])
 
@@ -113,15 +157,6 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
         if budget is not None and sum(count * size for count, size in zip(replicas, sizes)) > budget:
             return False
         return area_budget is None or square_metres(replicas) <= area_budget
-
-    free = [index for index, draft in enumerate(drafts) if _find_fixed(draft) is None]
-    least = [draft.replicas for draft in drafts]
-
-    def complete(replicas: Sequence[int]) -> list[int]:
-        chosen = list(least)
-        for index, count in zip(free, replicas):
-            chosen[index] = count
-        return chosen
 
     once = sum(count * size for count, size in zip(least, sizes))
     without = "without replicas" if max(least) == 1 else "with the replicas set by hand"
@@ -139,16 +174,12 @@ def choose_replicas(drafts: Sequence[LayerDraft], hardware: Hardware, balance: B
                 f"mapping.area_budget_m2: {area_budget:g} m2 are less than the {metres:.4g} m2 that the weights need "
                 f"{without}"
             )
-    loads = [Load(drafts[index].windows, window_cycles(drafts[index], balance.converters)[0]) for index in free]
-    if balance.interval is None:
-        chosen = complete(balance_replicas(loads, lambda counts: fits(complete(counts))))
-    else:
-        chosen = complete([load.share(balance.interval) for load in loads])
-    return [_set_replicas(draft, count) for draft, count in zip(drafts, chosen)]
+    return fits
 
 
-def _set_replicas(draft: LayerDraft, replicas: int) -> LayerDraft:
-    return draft if draft.replicas == replicas else dataclasses.replace(draft, replicas=replicas)
+def _least_replicas(drafts: Sequence[LayerDraft]) -> list[int]:
+    """Return the replicas that are set by hand, and one of every other layer."""
+    return [_find_fixed(draft) or 1 for draft in drafts]
 
 
 def refuse_replicas(drafts: Sequence[LayerDraft]) -> list[LayerDraft]:

@@ -10,22 +10,24 @@ links, buses and buffers, so that a wider link, or twice the converters, has the
 
 No choice can promise that delay and interval both fall with every width: where a wide link helps a small allocation
 more than a large one, the small one may have the shorter interval and the large one the shorter delay.
+
+Most allocations are never timed. With given replicas a network takes at least the time of its arrays and units alone
+(:mod:`xbarsim.timing.least`), a hundredth of the work of the event loop. Where an allocation takes no longer than that
+bound of all those that would be tried before it, it is taken whatever their own times are, and they are left out.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from xbarsim.config import Hardware
-from xbarsim.mapping import Plan, plan_network
+from xbarsim.mapping import Plan, plan_network, replicate_plan
 from xbarsim.mapping.period import window_cycles
-from xbarsim.mapping.replicate import Balance
+from xbarsim.mapping.replicate import Balance, count_replicas
 from xbarsim.network import Network
+from xbarsim.timing.least import Times, bound_times
 from xbarsim.timing.simulate import Activity, keep_activity, simulate_plan
 
 STEP = math.sqrt(0.5)
@@ -35,23 +37,65 @@ SLACK = 1.01
 PATIENCE = 6
 """Allocations in a row that are not taken before the series end."""
 
+Replicas = tuple[int, ...]
 
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """An allocation and its time."""
 
-    activity: Activity
-    """Of one inference with these replicas."""
+class Trials:
+    """Allocations in the order in which they are tried, and what is known of their times.
 
-    @property
-    def delay(self) -> int:
-        """Cycles of one inference."""
-        return self.activity.cycles
+    Parameters
+    ----------
+    plan : Plan
+        The layers, with any replicas.
+    replicas : list of tuple of int
+        Allocations: replicas by layer.
+    """
 
-    @property
-    def interval(self) -> int:
-        """Cycles between two inferences."""
-        return self.activity.interval_cycles
+    def __init__(self, plan: Plan, replicas: list[Replicas]) -> None:
+        self.plan, self.replicas = plan, replicas
+        self._run: dict[int, Activity] = {}
+        self._bounds: dict[int, Times] = {}
+
+    def run(self, index: int) -> Activity:
+        """Run an allocation through the machine, once."""
+        found = self._run.get(index)
+        if found is None:
+            found = self._run[index] = simulate_plan(replicate_plan(self.plan, self.replicas[index]))
+        return found
+
+    def bound(self, index: int, like: Activity) -> Times:
+        """Return the least times of an allocation; ``like`` is the activity of any other."""
+        found = self._bounds.get(index)
+        if found is None:
+            found = self._bounds[index] = bound_times(like, self.replicas[index])
+        return found
+
+    def find_next(self, position: int, refused: int, least: Times) -> int:
+        """Return the next allocation that has to be looked at.
+
+        Parameters
+        ----------
+        position : int
+            The last one that was looked at.
+        refused : int
+            Allocations in a row that were not taken.
+        least : Times
+            Least times of those taken before.
+
+        Returns
+        -------
+        int
+            The last one that is taken for certain before patience can end, else that after ``position``.
+        """
+        last = min(position + PATIENCE - refused, len(self.replicas) - 1)
+        if self.plan.hardware.timing.stream_bits is not None:  # any allocation may be refused with an error
+            last = position + 1
+        for index in range(last, position + 1, -1):
+            activity, before = self.run(index), range(index - 1, position, -1)
+            own = Times(activity.cycles, activity.interval_cycles)
+            if own.is_less(least) and all(own.is_less(self.bound(each, activity)) for each in before):
+                return index
+        return position + 1
 
 
 def plan_pipeline(
@@ -87,27 +131,37 @@ def plan_pipeline(
     MappingError
         If the arrays do not fit where ``chip.count`` is a number.
     """
-    settings: dict[str, Any] = {"layers": layers, "weight_bits": weight_bits, "activation_bits": activation_bits}
-    once = plan_network(network, hardware, **settings)
+    once = plan_network(network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits)
     if hardware.mapping.replication == "none" or once.turn_count > 1:
         return once
-    taken: Trial | None = None
-    delay = interval = math.inf
-    refused = 0
-    steps = _list_converters(once)
-    for plan in _list_plans(network, hardware, settings, steps):
-        trial = Trial(activity=simulate_plan(plan))
-        is_no_worse = trial.delay <= SLACK * delay and trial.interval <= SLACK * interval
-        if is_no_worse and (trial.delay < delay or trial.interval < interval):
+    trials = Trials(once, _list_allocations(once))
+    taken: Activity | None = None
+    least = Times(math.inf, math.inf)
+    position, refused = -1, -1  # the first allocation is taken, so that patience cannot end before it
+    while position + 1 < len(trials.replicas) and refused < PATIENCE:
+        position = trials.find_next(position, refused, least)
+        trial = trials.run(position)
+        delay, interval = trial.cycles, trial.interval_cycles
+        is_no_worse = delay <= SLACK * least.delay and interval <= SLACK * least.interval
+        if is_no_worse and (delay < least.delay or interval < least.interval):
             taken, refused = trial, 0
-            delay, interval = min(delay, trial.delay), min(interval, trial.interval)
+            least = Times(min(least.delay, delay), min(least.interval, interval))
         else:
             refused += 1
-            if refused == PATIENCE:
-                break
-    assert taken is not None  # the first trial always is
-    keep_activity(taken.activity)
-    return taken.activity.plan
+    assert taken is not None  # the first trial always is, or one after it
+    keep_activity(taken)
+    return taken.plan
+
+
+def _list_allocations(plan: Plan) -> list[Replicas]:
+    """Return the allocations of all series that the budgets allow, by their arrays."""
+    sizes = [layer.replica_arrays * layer.sets for layer in plan.layers]
+    found = {each for converters in _list_converters(plan) for each in _list_balanced(plan, converters)}
+
+    def order(replicas: Replicas) -> tuple[int, Replicas]:
+        return sum(count * size for count, size in zip(replicas, sizes)), replicas
+
+    return sorted(found, key=order)
 
 
 def _list_converters(plan: Plan) -> list[float]:
@@ -119,34 +173,21 @@ def _list_converters(plan: Plan) -> list[float]:
     return list(found.values())
 
 
-def _list_plans(
-    network: Network, hardware: Hardware, settings: Mapping[str, Any], steps: Sequence[float]
-) -> Iterator[Plan]:
-    """Yield different plans of all series that the budgets allow, by their arrays."""
-    series = [_list_balanced(network, hardware, settings, converters) for converters in steps]
-    merged = heapq.merge(*series, key=lambda plan: (plan.arrays, _find_replicas(plan)))
-    for _, alike in itertools.groupby(merged, _find_replicas):
-        yield next(alike)
-
-
-def _list_balanced(
-    network: Network, hardware: Hardware, settings: Mapping[str, Any], converters: float
-) -> Iterator[Plan]:
-    """Yield plans of a series, from one replica of every layer on, and the fastest."""
-    fastest = plan_network(network, hardware, **settings, balance=Balance(converters))
-    cycles = _time_windows(fastest, converters)
-    time: float = max(layer.windows * each for layer, each in zip(fastest.layers, cycles))
-    least = max(-(-layer.windows // layer.replicas) * each for layer, each in zip(fastest.layers, cycles))
+def _list_balanced(plan: Plan, converters: float) -> list[Replicas]:
+    """Return the allocations of a series, from one replica of every layer on, and the fastest."""
+    fastest = tuple(count_replicas(plan.layers, plan.hardware, Balance(converters)))
+    replicate_plan(plan, fastest)  # refuses what does not fit, whichever allocations are timed
+    cycles = _time_windows(plan, converters)
+    turns = [-(-layer.windows // count) for layer, count in zip(plan.layers, fastest)]
+    time: float = max(layer.windows * each for layer, each in zip(plan.layers, cycles))
+    least = max(count * each for count, each in zip(turns, cycles))
+    found = []
     while time >= least:
-        yield plan_network(network, hardware, **settings, balance=Balance(converters, math.ceil(time)))
+        found.append(tuple(count_replicas(plan.layers, plan.hardware, Balance(converters, math.ceil(time)))))
         time *= STEP
-    yield fastest
+    return [*found, fastest]
 
 
 def _time_windows(plan: Plan, converters: float) -> tuple[int, ...]:
     """Return the cycles that a window occupies the arrays of every layer with so many converters."""
     return tuple(window_cycles(layer, converters)[0] for layer in plan.layers)
-
-
-def _find_replicas(plan: Plan) -> tuple[int, ...]:
-    return tuple(layer.replicas for layer in plan.layers)
