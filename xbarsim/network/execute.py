@@ -143,7 +143,8 @@ def check_images(network: Network, images: ArrayLike, what: str = "images") -> n
     Raises
     ------
     ShapeError
-        If the shape differs, the values are raw uint8 pixels or no numbers, or one is NaN or infinite.
+        If the shape differs, the values are raw uint8 pixels or no numbers, or one is NaN, infinite, or a whole number
+        that float32 does not hold.
     """
     x = read_array(images, what)
     expected = ", ".join(("images", *map(str, network.input_shape)))
@@ -151,10 +152,19 @@ def check_images(network: Network, images: ArrayLike, what: str = "images") -> n
         hint = explain_shape(x.shape[1:], network.input_shape)
         raise ShapeError(f"{what}: expected shape ({expected}) for network {network.name}, given {x.shape}{hint}")
     if x.dtype == np.uint8:
-        raise ShapeError(f"{what}: uint8 pixels; divide by 255 and normalise them first (data.normalize_images)")
+        raise ShapeError(
+            f"{what}: uint8 pixels; divide by 255 and normalise them first (data.normalize_images), or, where the "
+            "network takes 0 to 255 itself, give them as float32"
+        )
     if x.dtype.kind not in "fiub":
         raise ShapeError(f"{what}: expected numbers, given {x.dtype}")
-    x = x.astype(np.float32, copy=False)
+    whole, x = x, x.astype(np.float32, copy=False)
+    if whole.dtype.kind in "iu" and not (whole == x.astype(np.float64)).all():
+        lost = int(whole[whole != x.astype(np.float64)].flat[0])
+        raise ShapeError(
+            f"{what}: hold the whole number {lost}, and images are float32, which has all of them up to 2^24 only; "
+            "hash or split such numbers before the network"
+        )
     if not np.isfinite(x).all():
         raise ShapeError(f"{what}: hold NaN or infinite values")
     return x

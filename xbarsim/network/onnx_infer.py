@@ -114,6 +114,8 @@ def _infer_by_definition(
         schema = onnx.defs.get_schema(proto.op_type, version, proto.domain)
     except Exception:
         raise Unsupported("an operator that ONNX does not define") from None
+    if schema.deprecated:  # GroupNormalization of opset 18: onnx tells no shapes, ONNX Runtime runs it
+        raise Unknown
     describe = onnx.helper.make_tensor_type_proto
     types = {name: describe(*each) for name, each in shapes.items()}
     data = {}
@@ -152,7 +154,7 @@ def _read_type(name: str, described: Any) -> tuple[int, tuple[int, ...]]:
 
 def _infer_microsoft(proto: Any, shapes: Mapping[str, Any]) -> dict[str, tuple[int, tuple[int, ...]]]:
     given = [shapes[name] for name in proto.input if name in shapes]
-    if proto.op_type in _SAME and given:
+    if proto.op_type in _SAME and given and not any(proto.output[1:]):
         return {proto.output[0]: given[0]}
     if proto.op_type in _PAIRS and given:
         return {proto.output[0]: (given[0][0], np.broadcast_shapes(*(shape for _, shape in given)))}
@@ -304,6 +306,13 @@ def numpy_type(kind: int) -> str:
     import onnx
 
     return str(onnx.helper.tensor_dtype_to_np_dtype(kind))
+
+
+def check_types(kinds: Sequence[int]) -> None:
+    """Refuse element types that NumPy has no own type for: they cannot be passed to ONNX Runtime or taken from it."""
+    for name in map(numpy_type, kinds):
+        if name == "object" or np.dtype(name).isbuiltin != 1:
+            raise Unsupported(f"values of type {name}, which ONNX Runtime does not exchange")
 
 
 def encode_operator(real: str, codes: str, grid: Mapping[str, Any]) -> tuple[Operator, Any, dict[str, np.ndarray]]:

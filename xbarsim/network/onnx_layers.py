@@ -66,8 +66,8 @@ class CodeGrid:
         ndarray of float32
             Of the shape of ``codes`` [-].
         """
-        steps = (self.codes - self._along(self.zero_point)).astype(np.float32)
-        values: np.ndarray = steps * self._along(self.scale)
+        steps = (self.codes - _lay(self.zero_point, self.axis, self.codes.ndim)).astype(np.float32)
+        values: np.ndarray = steps * _lay(self.scale, self.axis, self.codes.ndim)
         return values
 
     def transpose(self, order: Sequence[int] | None) -> CodeGrid:
@@ -75,22 +75,36 @@ class CodeGrid:
         axes = list(range(self.codes.ndim))[::-1] if order is None else list(order)
         return dataclasses.replace(self, codes=self.codes.transpose(axes), axis=axes.index(self.axis) if axes else 0)
 
-    def _along(self, field: np.ndarray) -> np.ndarray:
-        return (
-            field if field.ndim == 0 else field.reshape([-1 if i == self.axis else 1 for i in range(self.codes.ndim)])
-        )
 
+def dequantize_constant(graph: GraphReader, op: Operator) -> tuple[np.ndarray, CodeGrid | None]:
+    """Read a DequantizeLinear whose inputs are all constant.
 
-def dequantize_constant(graph: GraphReader, op: Operator) -> CodeGrid:
-    """Read a DequantizeLinear whose inputs are all constant."""
+    Returns
+    -------
+    ndarray of float32, CodeGrid or None
+        The real values, and their grid where it has one scale for each entry of an axis at most.
+    """
     codes, scale, zero = graph.required(op, 0), graph.required(op, 1), graph.constant(op, 2)
+    axis, block = op.attributes.get("axis", 1) % max(codes.ndim, 1), op.attributes.get("block_size", 0)
+    if block:
+        size = range(codes.shape[axis])
+        scale = np.repeat(scale, block, axis).take(size, axis)
+        zero = None if zero is None else np.repeat(zero, block, axis).take(size, axis)
+    if block or str(codes.dtype) not in _CODE_BITS:
+        steps = codes.astype(np.float32) - (0 if zero is None else _lay(zero.astype(np.float32), axis, codes.ndim))
+        return np.asarray(steps * _lay(scale, axis, codes.ndim), np.float32), None
     bits, _ = code_type(codes)
     zero = np.zeros_like(scale, dtype=np.int64) if zero is None else zero.astype(np.int64)
-    if scale.ndim > 1 or (scale.ndim == 1 and scale.size > 1 and op.attributes.get("block_size", 0)):
-        raise Unsupported("block-wise scales")
     scale, zero = (field.reshape(()) if field.size == 1 else field for field in (scale, zero))
-    axis = op.attributes.get("axis", 1) % max(codes.ndim, 1)
-    return CodeGrid(codes.astype(np.int64), scale.astype(np.float32), zero, axis, bits)
+    grid = CodeGrid(codes.astype(np.int64), scale.astype(np.float32), zero, axis, bits)
+    return grid.values(), grid
+
+
+def _lay(field: np.ndarray, axis: int, rank: int) -> np.ndarray:
+    """Lay scales or zero points along an axis of codes; those of one value or of as many axes stay as they are."""
+    if field.size == 1:
+        return field.reshape(())
+    return field if field.ndim == rank else field.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
 def code_type(codes: np.ndarray) -> tuple[int, bool]:
@@ -215,7 +229,7 @@ def weight_grid(graph: GraphReader, tensor: str, axis: int) -> dict[str, Any]:
     if grid.scale.ndim and grid.axis != axis:
         raise Unsupported("weight scales that are not along its outputs")
     scale = np.broadcast_to(grid.scale, grid.codes.shape[axis]).astype(np.float32)
-    largest = int(np.abs(grid.codes - grid._along(grid.zero_point)).max(initial=0))
+    largest = int(np.abs(grid.codes - _lay(grid.zero_point, grid.axis, grid.codes.ndim)).max(initial=0))
     fits = not grid.zero_point.any() and int(grid.codes.max(initial=0)) < 2 ** (grid.bits - 1)
     bits = grid.bits if fits else max(grid.bits, largest.bit_length() + 1)
     return {"weight_scale": scale, "weight_bits": bits}

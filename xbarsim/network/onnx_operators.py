@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.network.onnx_layers import Operator, Unsupported, add_bias, as_float32, code_type, read_sliding
+from xbarsim.network.onnx_infer import numpy_type
+from xbarsim.network.onnx_layers import Broken, Operator, Unsupported, add_bias, as_float32, code_type, read_sliding
 from xbarsim.network.onnx_value import FLOATS
 
 if TYPE_CHECKING:
@@ -81,8 +82,10 @@ def read_reduce_mean(graph: GraphReader, op: Operator) -> None:
     """Read a mean along fixed axes; over height and width it is a global pool."""
     tensor = graph.tensor(op.inputs[0])
     axes = _axes(graph, op, len(tensor.shape))
-    if axes is None:
-        axes = tuple(range(len(tensor.shape)))
+    if not axes and op.attributes.get("noop_with_empty_axes", 0):
+        graph.alias(op, op.inputs[0])
+        return
+    axes = axes or tuple(range(len(tensor.shape)))
     own = tuple(tensor.axis(axis) for axis in axes)
     keepdims = bool(op.attributes.get("keepdims", 1))
     if len(tensor.value_shape) == 3 and own == (2, 3):
@@ -202,9 +205,9 @@ def read_quantize(graph: GraphReader, op: Operator) -> None:
     scale, zero = graph.required(op, 1), graph.constant(op, 2)
     if scale.size != 1:
         raise Unsupported("activation scales by channel")
-    if zero is None and op.attributes.get("output_dtype", 0) not in (0, 2):
-        raise Unsupported("an output type without a zero point")
     bits, signed = (8, False) if zero is None else code_type(zero)
+    if zero is None and (kind := op.attributes.get("output_dtype", 0)):
+        bits, signed = code_type(np.zeros((), numpy_type(kind)))
     point = 0 if zero is None else int(zero.reshape(()))
     if bits not in (4, 8, 16):
         raise Unsupported(f"codes of {bits} bits")
@@ -284,6 +287,8 @@ def read_gather(graph: GraphReader, op: Operator) -> None:
     if index is None or index.size != 1:
         raise Unsupported("anything but one fixed entry")
     axis = op.attributes.get("axis", 0) % len(tensor.shape)
+    if not -tensor.shape[axis] <= int(index.reshape(())) < tensor.shape[axis]:
+        raise Broken(f"entry {int(index.reshape(()))} of an axis of {tensor.shape[axis]}")
     own, at = tensor.axis(axis) - 1, int(index.reshape(())) % tensor.shape[axis]
     ranges = tuple((at, at + 1, 1) if i == own else (0, size, 1) for i, size in enumerate(tensor.value_shape))
     graph.add(op, "slice", op.inputs[:1], {"ranges": ranges})

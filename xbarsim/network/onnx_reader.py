@@ -22,6 +22,7 @@ from xbarsim.network.onnx_batch import RECURRENT, fit_constants
 from xbarsim.network.onnx_infer import (
     DOMAINS,
     RANDOM,
+    check_types,
     count_operations,
     encode_operator,
     evaluate,
@@ -189,9 +190,9 @@ class GraphReader(GraphState):
         """Compute an operator whose inputs are all constant."""
         reads = all_reads(proto)
         if operator.kind == "DequantizeLinear":
-            grid = dequantize_constant(self, operator)
-            self.grids[operator.outputs[0]] = grid
-            self._constants[operator.outputs[0]] = grid.values()
+            self._constants[operator.outputs[0]], grid = dequantize_constant(self, operator)
+            if grid is not None:
+                self.grids[operator.outputs[0]] = grid
         elif proto.domain in QONNX_DOMAINS:
             self._constants[operator.outputs[0]], codes = quantize_constant(self, operator)
             if codes is not None:
@@ -283,6 +284,8 @@ class GraphReader(GraphState):
         nodes, sources, codes = dict(self._nodes), dict(self._sources), dict(self._codes)
         try:
             convert(self, operator)
+            if any(self.reads[name] and name not in self._sources for name in operator.outputs):
+                raise Unsupported("an output that its record does not give")
             for name in operator.outputs:
                 if name in self._sources and name in self._tensors:
                     self._sources[name] = self._source(self.reshaped(operator, name, self._tensors[name].value_shape))
@@ -334,8 +337,11 @@ class GraphReader(GraphState):
         constants = {name: self._constants[name] for name in reads if name in self._constants}
         tensors = {name: self.tensor(name) for name in reads if name not in constants}
         result = self._tensors[output]
+        check_types([each.kind for each in (*tensors.values(), result)])
         model, fed = make_single(proto, [output], tensors, constants, self._model.opset_import, result.kind)
-        shapes = [tensors[name].shape if name in tensors else constants[name].shape for name in reads]
+        known: dict[str, tuple[int, ...]] = {name: each.shape for name, each in (tensors | constants).items()}
+        places = [*operator.inputs, *(name for name in reads if name not in operator.inputs)]
+        shapes = [known.get(name, ()) for name in places]  # by place: an operand may be read twice, or left out
         attributes = {
             "operator": operator.kind, "model": model, "shape": result.value_shape, "constants": tuple(fed.items()),
             "feeds": tuple((name, numpy_type(each.kind), each.shape) for name, each in tensors.items()),
@@ -380,7 +386,10 @@ class GraphReader(GraphState):
     def _finish(self, name: str) -> str:
         """Return the node of the network's output."""
         if self._sources.get(name, INPUT) == INPUT:
-            raise ConfigError(f"output {name!r} is not computed from the input")
+            raise ConfigError(
+                f"output {name[:60]!r} is not computed from the input: it is constant, or the input itself; try: "
+                "outputs= with others"
+            )
         if self._tensors[name].before != 1:
             raise ConfigError(
                 f"output {name!r}: the images of a batch lie along axis {self._tensors[name].batch}, not along the "

@@ -69,14 +69,21 @@ def read_transposed(graph: GraphReader, op: Operator) -> None:
     axes, output = len(kernel), op.outputs[0]
     stride = tuple(op.attributes.get("strides", (1,) * axes))
     dilation = tuple(op.attributes.get("dilations", (1,) * axes))
-    pads = op.attributes.get("pads", (0,) * 2 * axes)
-    if op.attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or "output_shape" in op.attributes:
-        raise Unsupported("padding that is worked out from the size of the output")
+    pads = tuple(op.attributes.get("pads", (0,) * 2 * axes))
+    auto = op.attributes.get("auto_pad", "NOTSET")
+    if auto.startswith("SAME") or "output_shape" in op.attributes:
+        more = op.attributes.get("output_padding", (0,) * axes)
+        held = [
+            stride[i] * (shape[1 + i] - 1) + more[i] + dilation[i] * (kernel[i] - 1) + 1 - size[i] for i in range(axes)
+        ]
+        if min(held) < 0:
+            raise Unsupported("an output larger than its windows")
+        pads = tuple(total // 2 if auto == "SAME_UPPER" else total - total // 2 for total in held)
     flat = graph.reshaped(op, op.inputs[0], (shape[0], math.prod(shape[1:])))
     graph.add(op, "transpose", [flat], {"order": (0, 2, 1)}, name=f"{op.name}_pixels")
     _add_linear(graph, op, output, np.ascontiguousarray(weight.reshape(len(weight), -1).T), 0, None)
     attributes = {
-        "kernel": tuple(kernel), "stride": stride, "dilation": dilation, "padding": tuple(pads[:axes]),
+        "kernel": tuple(kernel), "stride": stride, "dilation": dilation, "padding": pads[:axes],
         "windows": tuple(shape[1:]), "size": tuple(size),
     }  # fmt: skip
     graph.add(op, "fold", [output], attributes, name=f"{op.name}_fold")

@@ -24,6 +24,8 @@ QONNX = "qonnx.custom_op.general"
 """Domain of quantisers of QONNX."""
 FOLD_OPSET = 18
 """First opset with Col2Im."""
+DILATED_MEAN_OPSET = 19
+"""First opset whose AveragePool takes dilations."""
 AXES_ARE_INPUTS = 18
 """First opset whose reductions take their axes as an input."""
 GELU_OPSET = 20
@@ -92,8 +94,10 @@ def write_pool(operator: str) -> Writer:
         own: dict[str, Any] = {"ceil_mode": int(given.get("ceil_mode", False))}
         if operator == "AveragePool":
             own["count_include_pad"] = int(given.get("count_include_pad", False))
-        elif tuple(given.get("dilation", (1, 1))) != (1, 1):
+        if tuple(given.get("dilation", (1, 1))) != (1, 1):
             own["dilations"] = given["dilation"]
+            if operator == "AveragePool":
+                graph.raise_opset(DILATED_MEAN_OPSET)
         sides = {"kernel_shape": given["kernel"], "strides": given["stride"], "pads": given["padding"]}
         graph.add(operator, node, inputs, **sides, **own)
 
@@ -223,10 +227,34 @@ def write_fold(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:
     ]
     behind = [max(0, each - a["padding"][axis] - a["size"][axis]) for axis, each in enumerate(held)]
     columns = graph.add("Transpose", node, inputs, output=f"{name}.columns", perm=[0, 2, 1])
-    sizes = [graph.constant(f"{name}.{key}", a[key], np.int64) for key in ("size", "kernel")]
+    kernel = a["kernel"]
+    if len(kernel) != 2 and set(a["dilation"]) != {1}:
+        columns, kernel = _spread_taps(graph, node, columns)
+    size, taps = graph.constant(f"{name}.size", a["size"], np.int64), graph.constant(f"{name}.kernel", kernel, np.int64)
+    steps = a["dilation"] if kernel == a["kernel"] else (1,) * len(kernel)
     graph.add(
-        "Col2Im", node, [columns, *sizes], dilations=a["dilation"], strides=a["stride"], pads=[*a["padding"], *behind]
+        "Col2Im", node, [columns, size, taps], dilations=steps, strides=a["stride"], pads=[*a["padding"], *behind]
     )
+
+
+def _spread_taps(graph: GraphWriter, node: Node, columns: str) -> tuple[str, tuple[int, ...]]:
+    """Write columns of a larger kernel with zeros between the taps, and return their name and the kernel.
+
+    ONNX Runtime (1.32 at least) adds dilated windows up at wrong places where they have one or three axes.
+    """
+    a, name = node.attributes, node.name
+    kernel = tuple((k - 1) * step + 1 for k, step in zip(a["kernel"], a["dilation"], strict=True))
+    taps, windows = math.prod(a["kernel"]), math.prod(a["windows"])
+    places = np.full(kernel, taps)  # the tap of zeros
+    places[tuple(slice(None, None, step) for step in a["dilation"])] = np.arange(taps).reshape(a["kernel"])
+    split = graph.constant(f"{name}.split", [0, -1, taps, windows], np.int64)
+    parts = graph.add("Reshape", node, [columns, split], output=f"{name}.parts")
+    sides = graph.constant(f"{name}.sides", [0, 0, 0, 0, 0, 0, 1, 0], np.int64)
+    padded = graph.add("Pad", node, [parts, sides], output=f"{name}.padded")
+    order = graph.constant(f"{name}.places", places.reshape(-1), np.int64)
+    spread = graph.add("Gather", node, [padded, order], output=f"{name}.spread", axis=2)
+    joined = graph.constant(f"{name}.joined", [0, node.shape[0] * math.prod(kernel), windows], np.int64)
+    return graph.add("Reshape", node, [spread, joined], output=f"{name}.taps"), kernel
 
 
 def write_opaque(graph: GraphWriter, node: Node, inputs: Sequence[str]) -> None:

@@ -107,7 +107,13 @@ def build_model(network: Network, outputs: Mapping[str, str]) -> Any:
     model.ir_version = min(model.ir_version, IR_VERSIONS.get(graph.opset, model.ir_version))
     if graph.weight_bits:
         helper.set_model_props(model, {WEIGHT_BITS: json.dumps(graph.weight_bits)})
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:  # an operator that opsets have given up, for example
+        reason = str(error).splitlines()[0][:160]
+        raise ConfigError(
+            f"network {network.name}: cannot be written as ONNX: {reason}; keep the network in Python"
+        ) from None
     return model
 
 
