@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from circuit_samples import CASES, CURVES, WIRES, sample_cells, sample_inputs
+from reference.relaxation_kernels import bend_sinh
 
 from xbarsim.config import iv
 from xbarsim.config.iv import Selector, Sinh
 from xbarsim.crossbar import TOPOLOGIES, _cell, solve_currents, solve_currents_report, solve_reads
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.currents import START_TOLERANCE
+from xbarsim.crossbar.line_plan import MOST_SHORT, describe_law
 from xbarsim.crossbar.question import check_question
 from xbarsim.crossbar.relaxation import relax_all
 from xbarsim.crossbar.wires import Wires
@@ -157,6 +159,19 @@ def test_float32_keeps_its_bound_at_loose_tolerances(topology, scale):
     np.testing.assert_allclose(found.power_watt, exact.power_watt, rtol=1e-3)
     alone = relax(g, v_in[7:8], tol=1e-4, **case)
     np.testing.assert_array_equal(alone.currents[0, 0], found.currents[0, 7])
+
+
+@pytest.mark.parametrize("swing", [1e-3, 0.1, 0.16, 0.3, 0.55, MOST_SHORT * 0.1])
+@pytest.mark.parametrize("is_short", [False, True])
+def test_a_sinh_is_right_to_the_rounding_of_its_type_up_to_the_largest_voltage(is_short, swing):
+    dtype = np.float32 if is_short else np.float64
+    law, _, steepest = describe_law(Sinh(scale_volt=0.1), swing, is_short)
+    v = np.linspace(-1.05 * swing, 1.05 * swing, 16).astype(dtype)
+    found = np.zeros(32, dtype)
+    bend_sinh(law.coefs.astype(dtype), v, found)
+    exact = np.concatenate([0.1 * np.sinh(v / np.float64(0.1)), np.cosh(v / np.float64(0.1))])
+    np.testing.assert_allclose(found, exact, rtol=(3 + 2 ** law.coefs[2]) * np.finfo(dtype).eps)
+    assert np.abs(exact[16:]).max() <= steepest * (1 + 1e-6)
 
 
 def test_float32_is_left_where_a_curve_bends_too_sharply():

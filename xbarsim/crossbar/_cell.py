@@ -4,7 +4,7 @@ A law is a number and coefficients, for a cell of 1 S. Its reference voltage is 
 
 * ``OHMIC``: no coefficients.
 * ``SINH``: ``scale_volt``, ``1 / (scale_volt 2^m)`` and ``m``. Taylor series of sinh and cosh at an argument of at
-  most a half, and then ``m`` double angles.
+  most a half, or 1.5 in float32, and then ``m`` double angles.
 * ``POLYNOMIAL``: how many coefficients follow; coefficients of v, v^2, ...
 * ``SELECTOR``: threshold, one over the width, conductance of the closed selector relative to the open one. The
   exponential is a Taylor series of a small argument, squared ``SQUARINGS`` times. No selector closes further than

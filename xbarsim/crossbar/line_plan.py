@@ -37,6 +37,10 @@ SHORT = 5e-5
 """Tolerance from which on float32 serves [-]."""
 MOST_SHORT = 8.0
 """Largest ratio of voltage to ``scale_volt`` of a sinh that float32 serves [-]."""
+MOST_SERIES = 0.5
+"""Largest argument of the series of a sinh; what the series leave there is below rounding [-]."""
+MOST_SHORT_SERIES = 1.5
+"""The same in float32 [-]."""
 PINNED = 1e18
 """Conductance to a terminal without resistance, relative to the largest cell [-]."""
 
@@ -85,7 +89,7 @@ def plan_stages(iv: Curve | None, tolerance: float, limit: int) -> tuple[Stage, 
     )
 
 
-def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]:
+def describe_law(iv: Curve | None, swing: float, is_short: bool = False) -> tuple[CellLaw, float, float]:
     """Return the law for kernels, the factor on conductances that it asks for, and its largest slope.
 
     Parameters
@@ -94,6 +98,8 @@ def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]
         Curve of the cells; None is ohmic.
     swing : float
         Largest voltage that a cell can see [V].
+    is_short : bool
+        Whether kernels evaluate it in float32.
 
     Returns
     -------
@@ -108,7 +114,8 @@ def describe_law(iv: Curve | None, swing: float) -> tuple[CellLaw, float, float]
     if iv is None:
         return CellLaw(_cell.OHMIC, np.zeros(1)), factor, 1.0
     if isinstance(iv, Sinh):
-        doublings = max(0, math.ceil(math.log2(max(2.0 * reach / iv.scale_volt, 1.0))))
+        most = MOST_SHORT_SERIES if is_short else MOST_SERIES
+        doublings = math.ceil(math.log2(max(reach / (most * iv.scale_volt), 1.0)))
         coefs = np.array([iv.scale_volt, 1.0 / (iv.scale_volt * 2.0**doublings), doublings])
         return CellLaw(_cell.SINH, coefs), factor, math.cosh(reach / iv.scale_volt)
     if isinstance(iv, Polynomial):
@@ -311,7 +318,7 @@ class ArrayPlan:
 
 def make_plan(question: Question, array: int, swing: float, stage: Stage) -> ArrayPlan:
     """Describe one array for vectors of which no cell can see more than ``swing`` [V]."""
-    law, factor, steepest = describe_law(question.iv, swing)
+    law, factor, steepest = describe_law(question.iv, swing, stage.is_short)
     slope_at_zero = 1.0 if question.iv is None else float(curve_shape(question.iv, np.float64(0.0))[1])
     access, leak, limit = question.lines.r_access_ohm, question.lines.g_leak_siemens, stage.limit
     inner, closed_ohm, closed = 0, 1.0 / leak if leak else 0.0, 0
