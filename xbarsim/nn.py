@@ -9,8 +9,9 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from xbarsim import config
+from xbarsim.limits import check_count
 
-__all__ = ["convert"]
+__all__ = ["average_weights", "clip_weights", "convert", "mix_loss"]
 
 
 def convert(
@@ -33,10 +34,10 @@ def convert(
     Packed sequences are padded to the length of those of the calibration. All other modules are unchanged, also
     transposed convolutions and convolutions along three axes that have groups.
 
-    In training mode a layer computes with rounded inputs and weights, what the arrays of some drawn chips add to the
-    weights, and noise on its outputs, as :func:`xbarsim.train.finetune` does; gradients pass straight through. Batch
-    normalisation remains trainable. Chips are drawn at the first step; call ``module.refresh()`` regularly, for example
-    once in each epoch, to draw another one with the present weights.
+    In training mode a layer computes as in :func:`xbarsim.train.finetune`: with rounded inputs and weights, and with
+    the errors of a chip that is drawn at every call, by a law that is measured on programmed chips; gradients pass
+    straight through. Batch normalisation remains trainable. The law is measured at the first step; call
+    ``module.refresh()`` regularly, for example once in each epoch, to measure it again with the present weights.
 
     In evaluation mode the simulator computes the layers: batch normalisation behind a layer is folded as
     :func:`xbarsim.from_torch` folds it, the network is quantised on the calibration images, and one chip is programmed
@@ -59,7 +60,7 @@ def convert(
     weight_bits, activation_bits : int, optional
         Bits of all layers; those of the hardware if left out.
     trial : int
-        Number of the chip that is evaluated; training draws the chips after it.
+        Number of the chip that is evaluated; the law of the noise is measured on the chips after it.
     seed : int
         Seed of chips and noise.
     threads : int, optional
@@ -78,12 +79,12 @@ def convert(
 
     Notes
     -----
-    Neglected: in evaluation mode no gradient passes the layers. In training mode a chip's error does not change while
-    weights move between two draws, nor do ranges of inputs and steps of weights; errors of weights and of outputs are
-    uncorrelated beyond their means; what the arrays add is divided by what batch normalisation multiplied by when the
-    chip was drawn. Operations between layers are PyTorch's: where they round otherwise than the simulator's own (means,
-    exponentials), a code at the edge of two steps may differ by one. Every time that arrays are programmed or drawn
-    the module is exported, which takes seconds, and which runs hooks that it had when it was converted.
+    Neglected: in evaluation mode no gradient passes the layers. In training mode the law of the noise does not change
+    between two measurements, nor do ranges of inputs; errors of weights and of outputs are uncorrelated beyond their
+    means; what the arrays add is divided by what batch normalisation multiplied by at the measurement. Operations
+    between layers are PyTorch's: where they round otherwise than the simulator's own (means, exponentials), a code at
+    the edge of two steps may differ by one. Every time that arrays are programmed or measured the module is exported,
+    which takes seconds, and which runs hooks that it had when it was converted.
     """
     from xbarsim.train.convert import convert_module
     from xbarsim.train.session import ArraySettings
@@ -93,3 +94,80 @@ def convert(
         seed=seed, threads=threads,
     )  # fmt: skip
     return convert_module(module, settings, calibration)
+
+
+def clip_weights(module: Any, clip: float = 2.5) -> None:
+    """Cut off the largest weights of a converted module, as :func:`xbarsim.train.finetune` does before it measures.
+
+    The noise of a cell is a share of the largest weight of its output. Call it before ``module.refresh()``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What :func:`convert` returned; the weights of its layers on arrays are changed.
+    clip : float
+        Largest magnitude, in root mean squares of an output's weights, at least 1 [-].
+
+    Raises
+    ------
+    ConfigError
+        If the module has no layers on arrays, or ``clip`` is below 1.
+    """
+    from xbarsim.train.convert import clip_module
+
+    clip_module(module, clip)
+
+
+def mix_loss(outputs: Any, labels: Any, wanted: Any, soft: float = 0.5) -> Any:
+    """Return the loss of :func:`xbarsim.train.finetune`, which follows the labels and the float network.
+
+    Parameters
+    ----------
+    outputs, wanted : Tensor, (images, classes, ...)
+        Raw outputs of the converted module, and those of the float module for the same images.
+    labels : Tensor of int, (images, ...)
+        Class of each image.
+    soft : float
+        Weight of the divergence from ``wanted``, both divided by a temperature of 2, 0..1; the rest is that of the
+        cross-entropy with the labels [-].
+
+    Returns
+    -------
+    Tensor, ()
+        Mean over images, in natural logarithms.
+
+    Raises
+    ------
+    ConfigError
+        If PyTorch is missing.
+    """
+    from xbarsim.train import recipe
+
+    return recipe.mix_loss(outputs, labels, wanted, soft)
+
+
+def average_weights(module: Any, steps: int) -> Any:
+    """Return a running mean of the parameters of a module, as :func:`xbarsim.train.finetune` keeps it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In training; buffers are not averaged.
+    steps : int
+        Steps of the whole training; the mean reaches over 5 % of them.
+
+    Returns
+    -------
+    xbarsim.train.recipe.WeightAverage
+        With methods ``update()``, to be called after every step of the optimiser, and ``apply()``, which writes the
+        means into the module when training is over.
+
+    Raises
+    ------
+    ConfigError
+        If ``steps`` is not a whole number of at least 1, or PyTorch is missing.
+    """
+    from xbarsim.train.recipe import WeightAverage
+
+    check_count("steps", steps)
+    return WeightAverage(module.parameters(), steps)

@@ -12,6 +12,7 @@ rate. For the latter the module has the network's weights, with batch normalisat
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from pathlib import Path
@@ -81,22 +82,29 @@ def load_module(network: xs.Network) -> ResNet20:
     return module.eval()
 
 
-def train_converted(module: nn.Module, hardware: xs.Hardware, images: torch.Tensor, labels: torch.Tensor, epochs: int):
+def train_converted(trained: nn.Module, hardware: xs.Hardware, images: torch.Tensor, labels: torch.Tensor, epochs: int):
     """Train a converted module as docs/nn.md does, and return it."""
-    module = xs.nn.convert(module, hardware, calibration=images[:64], seed=0)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=0.0)
     torch.manual_seed(0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-len(images) // BATCH))
+    module = xs.nn.convert(trained, hardware, calibration=images[:64], seed=0)
+    with torch.no_grad():
+        wanted = torch.cat([trained(part) for part in images.split(128)])
+    steps = epochs * math.ceil(len(images) / BATCH)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    average = xs.nn.average_weights(module, steps)
     for _ in range(epochs):
         module.train()
+        xs.nn.clip_weights(module)
         module.refresh()
         for part in torch.randperm(len(images)).split(BATCH):
-            loss = functional.cross_entropy(module(images[part]), labels[part])
+            loss = xs.nn.mix_loss(module(images[part]), labels[part], wanted[part])
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
             schedule.step()
+            average.update()
+    average.apply()
     return module.eval()
 
 

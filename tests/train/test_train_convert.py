@@ -1,6 +1,7 @@
 """PyTorch modules whose layers run on arrays."""
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from xbarsim.mapping import plan_network
 from xbarsim.network import Network, Node, quantize_input, quantize_network, run_network
 from xbarsim.network.integer import dequantize_output
 from xbarsim.network.kinds.windows import count_windows
-from xbarsim.train.torch_network import OPERATIONS, functional, nn, torch, use_threads
+from xbarsim.train.law import NoiseSource, NoisyLayers, measure_law
+from xbarsim.train.torch_network import OPERATIONS, TorchNetwork, functional, nn, torch, use_threads
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.random((6, 1, 8, 8), dtype=np.float32)
@@ -297,6 +299,82 @@ def test_the_model_in_training_is_what_ideal_arrays_compute():
         modelled = module(torch.tensor(IMAGES))
     # codes at the edge between two steps may fall to either side
     torch.testing.assert_close(modelled, read, rtol=0, atol=0.02 * float(read.abs().max()))
+
+
+def test_the_noise_of_training_is_that_of_finetuning_apart_from_chance(monkeypatch):
+    """With normalisation held and no random part, both compute the errors of the same measured chip."""
+    steady = functools.partial(NoiseSource, strength=0.0)
+    monkeypatch.setattr("xbarsim.train.session.NoiseSource", steady)
+    hardware = xs.load_hardware("reference", {"device.programming.distribution": "none", "crossbar.r_wl_ohm": 50})
+    module = made(ResidualNet)
+    network = xs.from_torch(module, (1, 8, 8))
+    law = measure_law(network, [hardware], CALIBRATION, trials=range(1, 2), seed=3)
+    assert all(float(errors.fixed.abs().max()) > 0 for errors in law.times[0].values())
+    on_arrays = xs.nn.convert(module, hardware, CALIBRATION, seed=3, threads=1).train()
+    for norm in (on_arrays.bn1, on_arrays.bn2):
+        norm.eval()
+    twin = TorchNetwork(network)
+    with torch.no_grad():
+        expected = twin(torch.tensor(IMAGES), NoisyLayers(twin, law, steady(generator=torch.Generator())))
+        plain, found = twin(torch.tensor(IMAGES)), on_arrays(torch.tensor(IMAGES))
+    size = float((expected - plain).abs().max())
+    # codes at the edge between two steps may fall to either side
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.05 * size)
+
+
+def test_every_forward_pass_in_training_draws_another_chip(converted):
+    module = copy.deepcopy(converted).train()
+    for norm in (module.bn1, module.bn2):
+        norm.eval()
+    with torch.no_grad():
+        found = torch.stack([module(torch.tensor(IMAGES[:1]))[0] for _ in range(8)])
+    assert (found.std(dim=0) > 0).all()
+
+
+def test_the_largest_weights_are_cut_off_output_by_output():
+    volume = xs.nn.convert(made(UpNet), "reference", RNG.random((2, *UpNet.images), dtype=np.float32), threads=1)
+    before = {name: part.detach().clone() for name, part in volume.named_parameters()}
+    xs.nn.clip_weights(volume, 1.5)
+    after = dict(volume.named_parameters())
+    for name, axes in (("conv.weight", (1, 2, 3)), ("up.weight", (0,)), ("last.weight", (0,))):
+        bound = 1.5 * before[name].square().mean(dim=axes, keepdim=True).sqrt()
+        assert (before[name].abs() > bound).any()
+        torch.testing.assert_close(after[name], before[name].clamp(-bound, bound))
+    assert all(torch.equal(after[name], before[name]) for name in before if not name.endswith("weight"))
+    with pytest.raises(ConfigError, match=r"clip: 0\.5 is not"):
+        xs.nn.clip_weights(volume, 0.5)
+    with pytest.raises(ConfigError, match="no layer on arrays"):
+        xs.nn.clip_weights(made(UpNet))
+
+
+def test_the_loss_follows_labels_and_the_float_network():
+    outputs, wanted = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)).unbind()
+    outputs.requires_grad_()
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    plain = functional.cross_entropy(outputs, labels)
+    torch.testing.assert_close(xs.nn.mix_loss(outputs, labels, wanted, soft=0.0), plain)
+    same = xs.nn.mix_loss(outputs, labels, outputs.detach(), soft=1.0)
+    (gradient,) = torch.autograd.grad(same, outputs)
+    torch.testing.assert_close(same, torch.zeros(()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-6, rtol=0)
+    given, goal = (torch.log_softmax(part / 2, dim=1) for part in (outputs, wanted))
+    expected = 4 * (goal.exp() * (goal - given)).sum(dim=1).mean()
+    torch.testing.assert_close(xs.nn.mix_loss(outputs, labels, wanted), 0.5 * plain + 0.5 * expected)
+
+
+def test_weights_are_averaged_over_the_last_steps():
+    module = nn.Linear(1, 1, bias=False)
+    average = xs.nn.average_weights(module, 200)  # the mean reaches over 10 of them
+    with torch.no_grad():
+        for step in range(200):
+            module.weight.fill_(float(step))
+            average.update()
+        assert module.weight.item() == 199.0
+        average.apply()
+    # a running mean that keeps 9 tenths lags 9 steps behind a line
+    assert abs(module.weight.item() - 190.0) < 1e-3
+    with pytest.raises(ConfigError, match="steps"):
+        xs.nn.average_weights(module, 0)
 
 
 def test_state_dicts_go_both_ways(converted, hardware):

@@ -15,7 +15,7 @@ from xbarsim.network import quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
 from xbarsim.store import hash_arrays
 from xbarsim.train import finetune
-from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance, pool_chips
+from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance
 from xbarsim.train.measure import find_weights
 from xbarsim.train.torch_network import TorchNetwork, torch, use_threads
 
@@ -127,16 +127,6 @@ def test_a_chip_in_torch_is_as_wrong_as_the_simulators(digits, name, changes):
             noisy = apply_chip(chip, generator)(node, x, weight, bias)
         found = 10 * np.log10(float(clean.square().sum() / (noisy - clean).square().sum()))
         assert abs(found - measured[node.name]) < 1
-
-
-def test_several_chips_have_a_spread(digits):
-    network, hardware = xs.load_network("digits"), xs.load_hardware("reference")
-    chips = [draw_chip(network, hardware, digits[0][:16], trial=trial) for trial in range(3)]
-    pooled = pool_chips(chips)
-    for name, layer in pooled.layers.items():
-        shifts = np.stack([chip.layers[name].shift.numpy() for chip in chips])
-        np.testing.assert_allclose(layer.spread.numpy(), shifts.std(axis=0, ddof=1), atol=1e-6)
-        np.testing.assert_allclose(layer.shift.numpy(), shifts.mean(axis=0), atol=1e-6)
 
 
 @pytest.mark.parametrize(

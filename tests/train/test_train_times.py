@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the extra torch is not installed")
 import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.train import finetune
-from xbarsim.train.law import NoisyLayers, measure_law
+from xbarsim.train.law import NoiseSource, NoisyLayers, measure_law
 from xbarsim.train.torch_network import TorchNetwork, torch, use_threads
 
 LATE_S = 1e6
@@ -57,7 +57,7 @@ def test_every_step_sees_one_of_the_times_and_cells_have_lost_more_at_the_later_
         first, later = (float(time[name].offset[-32:].mean()) for time in law.times)
         # large codes keep (1e6) ** -0.06 = 0.44 of their conductance
         assert later < first - 0.3 * len(law.times[0][name].offset)
-    layers = NoisyLayers(TorchNetwork(network), law, "measured", 1.0, torch.Generator().manual_seed(0))
+    layers = NoisyLayers(TorchNetwork(network), law, NoiseSource(generator=torch.Generator().manual_seed(0)))
     drawn = []
     for _ in range(20):  # that all are of one time has a chance of 2 ** -19
         layers.draw_time()

@@ -18,6 +18,7 @@ from xbarsim.network import from_torch, run_network
 from xbarsim.network.execute import read_array
 from xbarsim.rng import stream
 from xbarsim.train.form import PixelForm, PlainForm, WindowForm
+from xbarsim.train.recipe import clip_cells
 from xbarsim.train.recurrent import RECURRENT, RecurrentOnArrays, StepWeights
 from xbarsim.train.session import ArraySession, ArraySettings, norm_factor
 from xbarsim.train.torch_network import Tensor, nn, torch
@@ -44,6 +45,10 @@ class OnArrays(nn.Module):
     def is_read(self) -> bool:
         """Whether the simulator's kernels run, with batch normalisation folded, and not the model for training."""
         return not self.training and not any(norm.training for norm in self.folded)
+
+    def cells(self) -> list[Tensor]:
+        """Return views of what its arrays store, (outputs, ...)."""
+        return [self.form.weight(self.weight)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer on its arrays, (B, C, ..., W) or (..., features)."""
@@ -178,6 +183,28 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
     _check_same(session, name)
     converted.refresh = session.refresh
     return converted
+
+
+def clip_module(module: Any, clip: float) -> None:
+    """Cut off the largest weights of all layers on arrays, in place.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A converted module.
+    clip : float
+        Largest magnitude, in root mean squares of an output's weights, at least 1 [-].
+    """
+    if not 1 <= clip < np.inf:
+        raise ConfigError(f"clip: {clip!r} is not a number of at least 1; 2.5 is what finetune takes")
+    layers = [part for part in module.modules() if isinstance(part, (OnArrays, RecurrentOnArrays))]
+    if not layers:
+        raise ConfigError(
+            f"module {type(module).__name__}: has no layer on arrays; give the module that xs.nn.convert returned"
+        )
+    for layer in layers:
+        for cells in layer.cells():
+            clip_cells(cells, clip)
 
 
 def _add_recurrent(layer: Any, session: ArraySession, place: ArrayPlace) -> None:

@@ -3,9 +3,9 @@
 A *chip* is one draw of programmed arrays for a whole network. The errors of its layers are measured on arrays that are
 programmed and solved by the same code that ``simulate`` runs (:mod:`xbarsim.train.measure`).
 
-Several chips are combined to a :class:`DrawnChip` with the mean shift of every weight (mostly due to wires) and its
-standard deviation between chips (mostly due to variation). Training adds the shift to the quantised weights, a random
-deviation in every step, and a random residual to every output. Gradients are straight-through.
+Training adds the error of every weight to the quantised weights, and a random residual to every output. Gradients are
+straight-through. Fine-tuning draws chips from a law instead, which it measures on a few of them
+(:mod:`xbarsim.train.law`).
 
 Neglected: the change of a chip's error while weights move between two draws, and correlation of errors between
 weights and between outputs beyond their means.
@@ -13,7 +13,7 @@ weights and between outputs beyond their means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,6 @@ class LayerChip:
 
     shift: Tensor
     """Error of the effective weights relative to the quantised weights; shape of the weight."""
-    spread: Tensor | None
-    """Standard deviation of the shift between chips; None for a single chip."""
     mean: Tensor
     """Mean residual of an output, (out,)."""
     deviation: Tensor
@@ -172,40 +170,6 @@ def is_left_to_chance(
     return any(layer.hardware.is_random for layer in plan_network(network, hardware, layers=layers).layers)
 
 
-def pool_chips(chips: Sequence[DrawnChip]) -> DrawnChip:
-    """Combine several chips to their mean and standard deviation.
-
-    Parameters
-    ----------
-    chips : sequence of DrawnChip
-        Draws for one network; scales are those of the last one.
-
-    Returns
-    -------
-    DrawnChip
-        The last chip itself where there is only one.
-    """
-    if len(chips) == 1:
-        return chips[0]
-    layers = {name: pool_layers([chip.layers[name] for chip in chips]) for name in chips[-1].layers}
-    return DrawnChip(quantized=chips[-1].quantized, layers=layers)
-
-
-def pool_layers(draws: Sequence[LayerChip]) -> LayerChip:
-    """Combine several draws of one layer to their mean and standard deviation; a single draw is returned unchanged."""
-    if len(draws) == 1:
-        return draws[0]
-    shifts = torch.stack([draw.shift for draw in draws])
-    means = torch.stack([draw.mean for draw in draws])
-    squares = torch.stack([draw.deviation for draw in draws]).square()
-    return LayerChip(
-        shift=shifts.mean(dim=0),
-        spread=shifts.std(dim=0),
-        mean=means.mean(dim=0),
-        deviation=(squares.mean(dim=0) + means.var(dim=0)).sqrt(),
-    )
-
-
 def draw_layer(
     node: Node, layer: QuantizedLayer, plan: LayerPlan, x: np.ndarray, *, seed: int, trial: int
 ) -> LayerChip:
@@ -234,7 +198,6 @@ def draw_layer(
     shift = expand_cells(layer, found.error) * _along(layer.weight_scale, layer.weight)
     return LayerChip(
         shift=torch.tensor(shift, dtype=torch.float32),
-        spread=None,
         mean=torch.tensor(found.mean * step, dtype=torch.float32),
         deviation=torch.tensor(found.deviation * step, dtype=torch.float32),
     )
@@ -305,10 +268,7 @@ def run_on_chip(
     rounded = weight + (codes * steps - weight).detach()
     if chip is None:
         return run_layer(node, clean, rounded, bias)
-    real = rounded + chip.shift
-    if chip.spread is not None:
-        real = real + chip.spread * torch.randn(real.shape, generator=generator)
-    y = run_layer(node, clean, real, bias)
+    y = run_layer(node, clean, rounded + chip.shift, bias)
     residual = torch.randn(y.shape, generator=generator)
     shape = layer.along_outputs
     return y + residual.mul_(chip.deviation.reshape(shape)).add_(chip.mean.reshape(shape))

@@ -26,6 +26,8 @@ from xbarsim.train.hardware_model import round_input, visit_layers
 from xbarsim.train.measure import CellErrors, cell_steps, measure_layer
 from xbarsim.train.torch_network import Tensor, TorchNetwork, run_layer, torch
 
+CHIPS = 2
+"""Chips on which the law of the noise is measured."""
 SMOOTHED = 32
 """Least number of cells with neighbouring codes whose errors are averaged."""
 
@@ -74,6 +76,11 @@ class NetworkLaw:
     """What was measured, with its scales."""
     times: Sequence[Mapping[str, LayerLaw]]
     """Layer -> law, for each time since programming."""
+
+
+def number_chips(first: int, is_random: bool) -> range:
+    """Return the numbers of the chips on which a law is measured; where nothing is left to chance, one is enough."""
+    return range(first, first + (CHIPS if is_random else 1))
 
 
 def measure_law(
@@ -180,6 +187,84 @@ UNIFORM = 3.0**0.5
 """Half the width of a uniform distribution of variance 1 [-]."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NoiseSource:
+    """What draws the noise of a law."""
+
+    generator: Any
+    """A torch.Generator."""
+    kind: str = "measured"
+    """One of :data:`NOISE_LAWS`."""
+    strength: float = 1.0
+    """What standard deviations are multiplied by [-]."""
+
+
+class NoisyLayer:
+    """Computes one layer as chips of its law do, gradients passing straight through.
+
+    Parameters
+    ----------
+    node : Node
+        The layer.
+    grid : QuantizedLayer
+        Its grids when the law was measured.
+    held : Tensor, shape of the weight or epitome
+        What its cells held then; steps follow the largest weight of an output from there.
+    """
+
+    def __init__(self, node: Node, grid: QuantizedLayer, held: Tensor) -> None:
+        self.node, self.grid = node, grid
+        self.steps, self.top = _tensor(cell_steps(node, grid)), _top_of(held).detach()
+
+    def run(
+        self, x: Tensor, cells: Tensor, bias: Tensor | None, law: LayerLaw, noise: NoiseSource, expand: Any = None
+    ) -> Tensor:
+        """Compute the layer on a chip that is drawn for this call.
+
+        Parameters
+        ----------
+        x : Tensor, (B, C, H, W) or (B, ..., features)
+            Inputs.
+        cells : Tensor, shape of the weight or epitome
+            What its cells hold now, in float.
+        bias : Tensor, (outputs,), or None
+            Bias.
+        law : LayerLaw
+            Errors of its cells and outputs.
+        noise : NoiseSource
+            Draws them.
+        expand : callable, optional
+            ``cells -> weight``, where cells do not hold the weight itself.
+
+        Returns
+        -------
+        Tensor, (B, outputs, OH, OW) or (B, ..., outputs)
+            The layer's output.
+        """
+        steps, binary, grid = self.steps, self.grid.weight_bits == 1, self.grid
+        if grid.epitome is None and not binary:  # steps follow the largest weight of an output
+            steps = steps * torch.where(self.top > 0, _top_of(cells) / self.top, 1.0).clamp_min(1e-6)
+        top = float(len(law.offset) - 1)
+        with torch.no_grad():
+            codes = torch.where(cells < 0, -1.0, 1.0) if binary else (cells / steps).round().clamp(-top, top)
+            magnitudes = codes.abs().long()
+            added = torch.where(codes < 0, -law.offset[magnitudes], law.offset[magnitudes]) + law.fixed
+            spread = law.deviation[noise.kind][magnitudes]
+            added += spread * (noise.strength * torch.randn(cells.shape, generator=noise.generator))
+        rounded = cells + (codes * steps - cells).detach()
+        real = rounded + added * steps
+        y = run_layer(self.node, round_input(x, grid), real if expand is None else expand(real), bias).contiguous()
+        unit = torch.as_tensor(grid.input_scale * grid.weight_scale, dtype=torch.float32)
+        if grid.epitome is None:
+            unit = unit * (steps.detach().reshape(-1) / self.steps.reshape(-1))
+        # uniform, which converters make it rather than normal, and which is drawn faster
+        residual = torch.empty_like(y).uniform_(-UNIFORM, UNIFORM, generator=noise.generator)
+        shape = grid.along_outputs
+        return y + residual.mul_((noise.strength * law.residual * unit).reshape(shape)).add_(
+            (law.mean * unit).reshape(shape)
+        )
+
+
 class NoisyLayers:
     """Computes the layers of a module as chips of a law do, gradients passing straight through.
 
@@ -189,53 +274,27 @@ class NoisyLayers:
         The network in training.
     law : NetworkLaw
         Errors of its layers.
-    kind : str
-        One of :data:`NOISE_LAWS`.
-    strength : float
-        What standard deviations are multiplied by [-].
-    generator : torch.Generator
+    noise : NoiseSource
         Draws times, cells and residuals.
     """
 
-    def __init__(self, module: TorchNetwork, law: NetworkLaw, kind: str, strength: float, generator: Any) -> None:
-        self.module, self.law, self.kind, self.strength, self.generator = module, law, kind, strength, generator
+    def __init__(self, module: TorchNetwork, law: NetworkLaw, noise: NoiseSource) -> None:
+        self.module, self.law, self.noise = module, law, noise
         self.time: Mapping[str, LayerLaw] = law.times[0]
-        layers = law.quantized.layers
-        self._steps = {node.name: _tensor(cell_steps(node, layers[node.name])) for node in module.network.layers}
-        self._tops = {node.name: _top_of(module.cells_of(node.name)).detach() for node in module.network.layers}
+        grids = law.quantized.layers
+        self._layers = {
+            node.name: NoisyLayer(node, grids[node.name], module.cells_of(node.name)) for node in module.network.layers
+        }
 
     def draw_time(self) -> None:
         """Choose the time since programming at which the next chips are read."""
         if len(self.law.times) > 1:
-            self.time = self.law.times[int(torch.randint(len(self.law.times), (1,), generator=self.generator))]
+            self.time = self.law.times[int(torch.randint(len(self.law.times), (1,), generator=self.noise.generator))]
 
     def __call__(self, node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute a layer on a chip drawn for this call; ``weight`` is read from the module's cells instead."""
-        layer, law = self.law.quantized.layers[node.name], self.time[node.name]
-        cells = self.module.cells_of(node.name)
-        steps = self._steps[node.name]
-        if layer.epitome is None and layer.weight_bits > 1:  # steps follow the largest weight of an output
-            before = self._tops[node.name]
-            steps = steps * torch.where(before > 0, _top_of(cells) / before, 1.0).clamp_min(1e-6)
-        top = float(len(law.offset) - 1)
-        with torch.no_grad():
-            binary = layer.weight_bits == 1
-            codes = torch.where(cells < 0, -1.0, 1.0) if binary else (cells / steps).round().clamp(-top, top)
-            magnitudes = codes.abs().long()
-            added = torch.where(codes < 0, -law.offset[magnitudes], law.offset[magnitudes]) + law.fixed
-            spread = law.deviation[self.kind][magnitudes]
-            added += spread * (self.strength * torch.randn(cells.shape, generator=self.generator))
-        rounded = cells + (codes * steps - cells).detach()
-        y = run_layer(node, round_input(x, layer), self.module.expand(node, rounded + added * steps), bias).contiguous()
-        unit = torch.as_tensor(layer.input_scale * layer.weight_scale, dtype=torch.float32)
-        if layer.epitome is None:
-            unit = unit * (steps.detach().reshape(-1) / self._steps[node.name].reshape(-1))
-        # uniform, which converters make it rather than normal, and which is drawn faster
-        noise = torch.empty_like(y).uniform_(-UNIFORM, UNIFORM, generator=self.generator)
-        shape = layer.along_outputs
-        return y + noise.mul_((self.strength * law.residual * unit).reshape(shape)).add_(
-            (law.mean * unit).reshape(shape)
-        )
+        cells, expand = self.module.cells_of(node.name), functools.partial(self.module.expand, node)
+        return self._layers[node.name].run(x, cells, bias, self.time[node.name], self.noise, expand)
 
 
 def _top_of(cells: Tensor) -> Tensor:

@@ -88,6 +88,10 @@ class StepWeights:
         """Biases of inputs, (directions * gates * hidden,)."""
         return torch.cat([self._gates("bias_ih", way) for way in self._ways()]) if self.module.bias else None
 
+    def cells(self) -> list[Tensor]:
+        """Return the parameters that its arrays store, (gates * hidden, inputs) for each direction."""
+        return [getattr(self.module, f"weight_ih_l{self.layer}{way}") for way in self._ways()]
+
     def run(
         self, session: ArraySession, x: Tensor, state: tuple[Tensor, ...], lengths: Tensor | None
     ) -> tuple[Tensor, list[Tensor]]:
@@ -146,6 +150,10 @@ class RecurrentOnArrays(nn.Module):
     """Shared by all layers of a module."""
     parts: tuple[StepWeights, ...]
     """Its layers."""
+
+    def cells(self) -> list[Tensor]:
+        """Return the parameters that its arrays store, (gates * hidden, inputs) for each layer and direction."""
+        return [cells for part in self.parts for cells in part.cells()]
 
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
         """Compute all layers.

@@ -7,7 +7,6 @@ The network is exported again whenever arrays are programmed or drawn, so that f
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,27 +19,15 @@ from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference.machine import Machine, run_machine
 from xbarsim.inference.simulate import program_network
 from xbarsim.mapping import plan_network
-from xbarsim.network import Network, Node, from_torch, quantize_network
+from xbarsim.network import Network, Node, QuantizedLayer, from_torch, quantize_network
 from xbarsim.network.execute import available_cores, check_images, single_threaded_blas
 from xbarsim.network.kinds import KINDS
 from xbarsim.rng import stream
 from xbarsim.train.finetune import CALIBRATION_IMAGES
 from xbarsim.train.form import PlainForm
-from xbarsim.train.hardware_model import (
-    DrawnChip,
-    LayerChip,
-    draw_chip,
-    is_left_to_chance,
-    pool_chips,
-    run_on_chip,
-)
+from xbarsim.train.hardware_model import is_left_to_chance
+from xbarsim.train.law import LayerLaw, NoiseSource, NoisyLayer, measure_law, number_chips
 from xbarsim.train.torch_network import Tensor, functional, torch
-
-CHIPS = 8
-"""Chips whose mean and spread training sees; the oldest leaves when a new one is drawn. Where nothing is left to chance
-the newest is enough, since older ones were programmed with other weights."""
-FIRST_CHIPS = 4
-"""Chips drawn before the first step."""
 
 Compute = Callable[[np.ndarray, int], np.ndarray]
 """``(inputs, index of the first image) -> outputs`` of a layer."""
@@ -88,13 +75,12 @@ class ArraySession:
         self.seen: dict[str, int] = {}
         self.state: tuple[Any, ...] = ()
         self.is_random = is_left_to_chance(self.network, self.hardware, settings.layers)
-        self.chips: deque[DrawnChip] = deque(maxlen=CHIPS if self.is_random else 1)
-        self.pooled: DrawnChip | None = None
+        self.noisy: dict[str, tuple[NoisyLayer, LayerLaw]] = {}
         self.drawn = self.steps = 0
 
     def refresh(self) -> None:
-        """Program arrays again at the next evaluation, and draw another chip at the next training step."""
-        self.computes, self.pooled = {}, None
+        """Program arrays again at the next evaluation, and measure the noise again at the next training step."""
+        self.computes, self.noisy = {}, {}
 
     def run(self, layer: Any, x: Tensor) -> Tensor:
         """Compute a layer.
@@ -140,16 +126,16 @@ class ArraySession:
         return inputs
 
     def _model(self, layer: Any, node: Node, inputs: Tensor) -> Tensor:
-        """Compute a layer as the drawn chips do, for training."""
-        if self.pooled is None:
-            with torch.inference_mode(False):
-                self.pooled = self._draw()
+        """Compute a layer as chips do, for training."""
+        if not self.noisy:
+            with torch.inference_mode(False), torch.no_grad():
+                self.noisy = self._measure()
         self.steps += 1
         noise = stream(self.settings.seed, "convert.noise", self.steps)
         generator = torch.Generator().manual_seed(int(noise.integers(2**63)))
-        grid, chip = self.pooled.quantized.layers[node.name], self.pooled.layers[node.name]
-        weight = layer.form.weight(layer.weight).reshape(grid.weight.shape)
-        return run_on_chip(node, inputs, weight, layer.form.bias(layer), grid, chip, generator)
+        noisy, law = self.noisy[node.name]
+        weight = layer.form.weight(layer.weight).reshape(noisy.grid.weight.shape)
+        return noisy.run(inputs, weight, layer.form.bias(layer), law, NoiseSource(generator=generator))
 
     def _read(self, name: str, inputs: Tensor) -> Tensor:
         """Compute a layer with the simulator's kernels."""
@@ -181,22 +167,25 @@ class ArraySession:
         self.computes = {name: _array_compute(machine, threads) for name, machine in machines.items()}
         self.seen = dict.fromkeys(machines, 0)
 
-    def _draw(self) -> DrawnChip:
-        """Draw a chip more, and return the mean and spread of those kept."""
+    def _measure(self) -> dict[str, tuple[NoisyLayer, LayerLaw]]:
+        """Measure the noise of chips that are programmed with the present weights."""
         network, settings = self._export(), self.settings
+        trials = number_chips(settings.trial + 1 + self.drawn, self.is_random)
+        self.drawn += len(trials)
+        law = measure_law(
+            network, [self.hardware], self.calibration[:CALIBRATION_IMAGES], trials=trials, seed=settings.seed,
+            threads=settings.threads, **settings.choices,
+        )  # fmt: skip
         factors = {
             part.array_name: part.form.spread(part, norm_factor(part.folded[0]))
             for part in self.module.modules()
             if hasattr(part, "array_name") and part.folded
         }
-        for _ in range(FIRST_CHIPS if self.is_random and not self.chips else 1):
-            self.drawn += 1
-            chip = draw_chip(
-                network, self.hardware, self.calibration[:CALIBRATION_IMAGES], **settings.choices, seed=settings.seed,
-                trial=settings.trial + self.drawn,
-            )  # fmt: skip
-            self.chips.append(unfold_chip(chip, factors))
-        return pool_chips(self.chips)
+        (errors,), grids = law.times, law.quantized.layers
+        return {
+            node.name: unfold_noise(node, grids[node.name], errors[node.name], factors.get(node.name))
+            for node in network.layers
+        }
 
     def _export(self) -> Network:
         """Return the network with the weights of now."""
@@ -229,34 +218,36 @@ def norm_factor(norm: Any) -> np.ndarray:
     return factor
 
 
-def unfold_chip(chip: DrawnChip, factors: Mapping[str, np.ndarray]) -> DrawnChip:
-    """Return a chip in units of the weights before batch normalisation was folded into them.
+def unfold_noise(
+    node: Node, grid: QuantizedLayer, law: LayerLaw, given: np.ndarray | None
+) -> tuple[NoisyLayer, LayerLaw]:
+    """Return a layer with noise in units of the weights before batch normalisation was folded into them.
 
     Parameters
     ----------
-    chip : DrawnChip
-        Of the folded network.
-    factors : mapping
-        Layer -> what normalisation multiplies its outputs by, (out,).
+    node : Node
+        The folded layer.
+    grid : QuantizedLayer
+        Its grids.
+    law : LayerLaw
+        Its errors.
+    given : ndarray of float64, (out,), or None
+        What normalisation multiplies its outputs by; those that are multiplied by 0 keep their units.
 
     Returns
     -------
-    DrawnChip
-        Outputs that are multiplied by 0 keep their units.
+    NoisyLayer, LayerLaw
+        Of the layer without normalisation.
     """
-    layers, grids = dict(chip.layers), dict(chip.quantized.layers)
-    for name, given in factors.items():
-        factor = np.where(given == 0, 1.0, given)
-        scale = torch.tensor(factor, dtype=torch.float32)
-        layer, weight = layers[name], grids[name].weight
-        layers[name] = LayerChip(
-            shift=layer.shift / scale.reshape(-1, *(1,) * (weight.ndim - 1)),
-            spread=None,
-            mean=layer.mean / scale,
-            deviation=layer.deviation / scale.abs(),
-        )
-        grids[name] = dataclasses.replace(grids[name], weight_scale=grids[name].weight_scale / np.abs(factor))
-    return DrawnChip(quantized=dataclasses.replace(chip.quantized, layers=grids), layers=layers)
+    assert node.weight is not None
+    if given is None:
+        return NoisyLayer(node, grid, torch.tensor(node.weight)), law
+    factor = np.where(given == 0, 1.0, given).reshape(-1, *(1,) * (node.weight.ndim - 1))
+    held = torch.tensor(node.weight / factor, dtype=torch.float32)
+    scale = grid.weight_scale / np.abs(factor.reshape(-1))
+    sign = torch.tensor(np.sign(factor), dtype=torch.float32)
+    plain = dataclasses.replace(law, fixed=law.fixed * sign, mean=law.mean * sign.reshape(-1))
+    return NoisyLayer(node, dataclasses.replace(grid, weight_scale=scale), held), plain
 
 
 def _float_compute(node: Node) -> Compute:

@@ -18,11 +18,10 @@ from xbarsim.config import Hardware
 from xbarsim.network import Network
 from xbarsim.rng import stream
 from xbarsim.train.batches import count_batches, iterate_batches
-from xbarsim.train.law import NetworkLaw, NoisyLayers, measure_law
+from xbarsim.train.law import CHIPS, NetworkLaw, NoiseSource, NoisyLayers, measure_law, number_chips
+from xbarsim.train.recipe import WeightAverage, clip_cells, mix_loss
 from xbarsim.train.torch_network import Tensor, TorchNetwork, functional, torch
 
-CHIPS = 2
-"""Chips on which the law of the noise is measured."""
 MEASUREMENTS = 2
 """Times that it is measured in a run, at equal distances."""
 PACE = 0.01
@@ -30,10 +29,6 @@ PACE = 0.01
 STEEPEST = 1.0
 """Norm that gradients are cut down to. The first steps on noisy arrays have norms above a hundred, which would fill the
 optimiser's second moments with what a step in a random direction costs."""
-AVERAGED = 0.05
-"""Share of the steps of a run over which weights are averaged."""
-TEMPERATURE = 2.0
-"""What outputs are divided by before they are compared with those of the float network."""
 BLOCK = 128
 """Images that pass through a network at once where nothing is trained."""
 CHECKS = 3
@@ -87,7 +82,7 @@ class TuningTask:
 
     def measure(self, network: Network, trial: int) -> NetworkLaw:
         """Measure the noise of chips from a number on, programmed with the weights of a network."""
-        trials = range(trial, trial + (CHIPS if self.is_random else 1))
+        trials = number_chips(trial, self.is_random)
         return measure_law(
             network, self.hardwares, self.calibration, trials=trials, seed=self.seed, threads=self.threads,
             **self.choices,
@@ -129,7 +124,7 @@ class TrainingRun:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
         key = int(stream(task.seed, "finetune.noise", number).integers(2**62))
         self.generator = torch.Generator().manual_seed(key)
-        self.average = [part.detach().clone() for part in self.module.parameters()]
+        self.average = WeightAverage(self.module.parameters(), steps)
         self.done = 0
         """Steps that were made."""
         self.layers: NoisyLayers | None = None
@@ -162,17 +157,15 @@ class TrainingRun:
 
     def trained(self) -> Network:
         """Return the network with the averaged weights."""
-        with torch.no_grad():
-            for part, mean in zip(self.module.parameters(), self.average):
-                part.copy_(mean)
+        self.average.apply()
         return self.module.to_network()
 
     def save(self) -> dict[str, Any]:
         """Return everything that the next step depends on."""
         return {
             "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(), "average": self.average, "generator": self.generator.get_state(),
-            "programmed": self.programmed, "done": self.done,
+            "schedule": self.schedule.state_dict(), "average": self.average.means,
+            "generator": self.generator.get_state(), "programmed": self.programmed, "done": self.done,
         }  # fmt: skip
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -184,7 +177,7 @@ class TrainingRun:
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.average = state["average"]
+        self.average.means, self.average.done = state["average"], state["done"]
         self.generator.set_state(state["generator"])
         self.done = state["done"]
 
@@ -199,14 +192,16 @@ class TrainingRun:
 
     def _program(self) -> None:
         if self.recipe.clip:
-            clip_weights(self.module, self.recipe.clip)
+            for cells in self.module.weights.values():
+                clip_cells(cells, self.recipe.clip)
         self._measure(0 if not self.programmed else self.programmed["trial"] + CHIPS)
 
     def _measure(self, trial: int) -> None:
         weights = {name: part.detach().clone() for name, part in self.module.state_dict().items()}
         self.programmed = {"weights": weights, "trial": trial}
         law = self.task.measure(self.module.to_network(), trial)
-        self.layers = NoisyLayers(self.module, law, self.recipe.law, self.recipe.strength, self.generator)
+        noise = NoiseSource(generator=self.generator, kind=self.recipe.law, strength=self.recipe.strength)
+        self.layers = NoisyLayers(self.module, law, noise)
 
     def _answer(self) -> Tensor | None:
         """Return the float network's outputs for all images where they are not moved, in blocks of fixed size."""
@@ -222,23 +217,17 @@ class TrainingRun:
         assert self.layers is not None
         self.layers.draw_time()
         outputs = self.module(images, self.layers)
-        loss = functional.cross_entropy(outputs, labels)
-        if self._teacher is not None:
-            if wanted is None:
-                with torch.no_grad():
-                    wanted = self._teacher(images)
-            soft = self.recipe.soft
-            loss = (1 - soft) * loss + soft * _compare(outputs, wanted)
+        if self._teacher is not None and wanted is None:
+            with torch.no_grad():
+                wanted = self._teacher(images)
+        loss = mix_loss(outputs, labels, wanted, self.recipe.soft)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), STEEPEST)
         self.optimizer.step()
         self.schedule.step()
         self.done += 1
-        kept = min(1 - 1 / max(1.0, AVERAGED * self.steps), self.done / (self.done + 9))
-        with torch.no_grad():
-            for mean, part in zip(self.average, self.module.parameters()):
-                mean.lerp_(part, 1 - kept)
+        self.average.update()
 
 
 def list_rates(module: TorchNetwork, rate: float | None) -> list[tuple[Any, float]]:
@@ -308,35 +297,10 @@ def validate(task: TuningTask, network: Network, law: NetworkLaw, images: np.nda
     """
     module = TorchNetwork(network)
     generator = torch.Generator().manual_seed(int(stream(task.seed, "finetune.validation").integers(2**62)))
-    layers = NoisyLayers(module, law, "measured", 1.0, generator)
+    layers = NoisyLayers(module, law, NoiseSource(generator=generator))
     truth, losses = torch.tensor(labels), []
     for check in range(CHECKS if task.is_random else 1):
         layers.time = law.times[check % len(law.times)]
         losses.append(float(functional.cross_entropy(run_blocks(module, images, layers), truth)))
     found = float(np.mean(losses))
     return found if np.isfinite(found) else float("inf")
-
-
-def clip_weights(module: TorchNetwork, clip: float) -> None:
-    """Cut off the largest weights of every output, in place.
-
-    Parameters
-    ----------
-    module : TorchNetwork
-        Whose weights or epitomes are cut.
-    clip : float
-        Largest magnitude, in root mean squares of an output's weights [-].
-    """
-    with torch.no_grad():
-        for cells in module.weights.values():
-            axes = tuple(range(1, cells.ndim))
-            bound = clip * cells.square().mean(dim=axes, keepdim=True).sqrt()
-            cells.copy_(torch.minimum(torch.maximum(cells, -bound), bound))
-
-
-def _compare(outputs: Tensor, wanted: Tensor) -> Tensor:
-    """Return the divergence of outputs from those of the float network, at a raised temperature."""
-    classes = outputs.shape[1]
-    soft = torch.softmax(wanted / TEMPERATURE, dim=1)
-    divergence = functional.kl_div(torch.log_softmax(outputs / TEMPERATURE, dim=1), soft, reduction="none")
-    return TEMPERATURE**2 * divergence.sum() * classes / outputs.numel()
