@@ -86,8 +86,7 @@ def train_converted(trained: nn.Module, hardware: xs.Hardware, images: torch.Ten
     """Train a converted module as docs/nn.md does, and return it."""
     torch.manual_seed(0)
     module = xs.nn.convert(trained, hardware, calibration=images[:64], seed=0)
-    with torch.no_grad():
-        wanted = torch.cat([trained(part) for part in images.split(128)])
+    wanted = torch.cat([trained(part).detach() for part in images.split(128)])
     steps = epochs * math.ceil(len(images) / BATCH)
     optimizer = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
