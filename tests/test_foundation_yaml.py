@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from xbarsim.errors import ConfigError
-from xbarsim.yaml_file import DEEPEST, LARGEST_EXPANSION, LARGEST_FILE, load_yaml, parse_yaml
+from xbarsim.yaml_file import DEEPEST, LARGEST_EXPANSION, LARGEST_FILE, MOST_VALUES, load_yaml, parse_yaml
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,12 @@ def test_depth_and_size_are_bounded(tmp_path):
 def test_a_key_given_twice_is_refused_however_it_is_written(text):
     with pytest.raises(ConfigError, match="given twice"):
         parse_yaml(text, "here")
+
+
+@pytest.mark.parametrize("text", ["a: [" + "1," * 400_000 + "]", "\n".join(f"k{i}: 1" for i in range(90_000))])
+def test_the_number_of_values_is_bounded_before_a_long_file_is_read(text):
+    started = time.process_time()
+    with pytest.raises(ConfigError, match=f"here: line .*more than {MOST_VALUES:,} keys and values"):
+        parse_yaml(text, "here")
+    assert time.process_time() - started < 5
+    assert len(parse_yaml("[" + "1," * (MOST_VALUES - 1) + "]", "here")) == MOST_VALUES - 1

@@ -7,7 +7,7 @@ Scalars are those of the YAML 1.2 core schema, so that ``yes``, ``off``, ``1:30`
 * a number with a leading zero (``0100``) is an error, since YAML 1.1 reads 64 and YAML 1.2 reads 100;
 * ``<<: *name``, or a list of aliases, merges mappings as in YAML 1.1: keys of the mapping itself replace merged ones,
   and of two merged mappings the first one counts;
-* the size of a file, its depth, and its size after the expansion of aliases are bounded.
+* the size of a file, its depth, the number of its values, and that after the expansion of aliases are bounded.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ LARGEST_FILE = 1 << 20
 """Largest YAML file [bytes]."""
 LARGEST_EXPANSION = 100_000
 """Most values of a file with aliases, every alias counted as what it stands for."""
+MOST_VALUES = 50_000
+"""Most keys and values of a file as it is written, which takes about two seconds to read."""
 DEEPEST = 100
 """Most levels of mappings and lists within each other."""
 
@@ -57,6 +59,7 @@ class _StrictLoader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._values = 0
         self._has_alias = False
         self._whole: set[int] = set()
         self._merged = 0
@@ -66,6 +69,12 @@ class _StrictLoader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > DEEPEST:
             raise ConfigError(f"line {self.line + 1}: more than {DEEPEST} levels deep")
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise ConfigError(
+                f"line {self.line + 1}: more than {MOST_VALUES:,} keys and values, the most for a YAML file; use a "
+                f"range instead of a list, or several files"
+            )
         self._has_alias = self._has_alias or self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -216,12 +225,21 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f" (line {mark.line + 1})" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
-        raise ConfigError(f"{where}: not valid YAML: {problem}{at}") from None
+        raise ConfigError(f"{where}: not valid YAML: {_name_problem(error)}{at}") from None
     except RecursionError:
         raise ConfigError(f"{where}: nested too deeply; at most {DEEPEST} levels") from None
     except ValueError as error:  # a ConfigError of the loader, or text that YAML cannot hold
         raise ConfigError(f"{where}: {error}") from None
+
+
+def _name_problem(error: yaml.YAMLError) -> str:
+    """Return what PyYAML found, with what it was doing where the finding alone says too little."""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
+    if problem == "but found another document":
+        return "a second document begins with ---; keep one document in a file"
+    if problem == "second occurrence":
+        return f"{str(error.context).partition(';')[0]}; rename one of the anchors"  # type: ignore[attr-defined]
+    return str(problem)
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -256,9 +274,13 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: larger than {LARGEST_FILE >> 20} MiB, the most for a YAML file")
     try:
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}: not a text file in UTF-8 (byte 0x{content[error.start]:02x} in line {line}); save it as UTF-8"
+        ) from None
     found = parse_yaml(text, str(path))
     if not isinstance(found, dict):
-        raise ConfigError(f"{path}: the top level must be a mapping of keys to values")
+        nothing = " (the file is empty)" if found is None else ""
+        raise ConfigError(f"{path}: the top level must be a mapping of keys to values{nothing}")
     return found

@@ -84,6 +84,18 @@ def test_base_that_inherits_from_itself_is_refused(tmp_path):
         ("just words", ["top level must be a mapping"]),
         ("", ["top level must be a mapping"]),
         ("? [a]\n: 1", ["mine.yaml"]),
+        ("# only a comment\n", ["top level must be a mapping", "the file is empty"]),
+        (MINIMAL + "---\nname: other\n", ["a second document begins with ---", "line"]),
+        ("a: &x 1\nb: &x 2\n", ["duplicate anchor 'x'", "rename", "line 2"]),
+        (MINIMAL + "5: 6\n", ["5: a key must be text"]),
+        (MINIMAL + "~: 6\n", ["'None': a key must be text"]),
+        (MINIMAL + "adc: {6: 5}\n", ["adc.6: a key must be text"]),
+        (MINIMAL + "'': 6\n", ["'': unknown key"]),
+        (MINIMAL + "adc.bits: 6\n", ["adc.bits: unknown key; in a file, write adc: {bits: ...}"]),
+        (MINIMAL + "adc:\n", ["adc: None is not allowed: should be a mapping of keys to values ("]),
+        (MINIMAL.replace("1e-5", "10 uS"), ["device.g_on_siemens: '10 uS'", "a plain number in siemens, such as"]),
+        (MINIMAL.replace("rows: 8", "rows: 1_0"), ["crossbar.rows: '1_0'", "write a plain number, such as 8"]),
+        (MINIMAL.replace("rows: 8", "rows: few"), ["crossbar.rows: 'few' is not allowed: should be a whole number ("]),
     ],
 )
 def test_bad_file_is_refused_in_one_line_that_names_it(tmp_path, text, parts):
@@ -94,7 +106,10 @@ def test_bad_file_is_refused_in_one_line_that_names_it(tmp_path, text, parts):
 def test_binary_file_is_refused(tmp_path):
     path = tmp_path / "blob.yaml"
     path.write_bytes(b"\xff\xfe\x00\x01")
-    refuse(lambda: load_hardware(path), "blob.yaml", "not a text file")
+    refuse(lambda: load_hardware(path), "blob.yaml", "not a text file in UTF-8 (byte 0xff in line 1); save it as UTF-8")
+    path.write_bytes(MINIMAL.encode() + b"# 5 \xb5S\n")
+    line = MINIMAL.count("\n") + 1
+    refuse(lambda: load_hardware(path), f"byte 0xb5 in line {line}")
 
 
 def test_missing_file_and_unknown_name_are_refused(tmp_path):

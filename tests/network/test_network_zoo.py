@@ -108,6 +108,8 @@ def test_a_network_in_yaml_form_is_read(tmp_path):
         ("features: 5", "features: x", "layers[6]: features: 'x' is not a whole number"),
         (", features: 5", "", "layers[6]: features: missing for linear"),
         ("groups: 2", "groups: 3", "layers[2]: layer conv2: 4 and 4 channels do not divide into 3 groups"),
+        ("groups: 2", "stride: 0", "layer conv2: channels, kernel, stride, dilation and groups must be at least 1"),
+        ("padding: 1, groups: 2", "padding: -1", "padding at least 0; given are"),
         ("inputs: [conv2, act]", "inputs: [conv2, fc]", "layers[3]: inputs: 'fc' is not defined above"),
         ("name: act", "name: conv1", "layers[1]: name: 'conv1' is used twice"),
         ("[3, 8, 8]", "[3, 0, 8]", "input_shape: [3, 0, 8] is not"),

@@ -283,6 +283,7 @@ def test_accuracy_and_edap_are_traded_on_the_digits(tmp_path):
         ({"space": None}, "space"),
         ({"network": "resnet2"}, "resnet2"),
         ({"hardware": "nix"}, "nix"),
+        ({"space": {"*": {"zero": [True, False]}}}, r"zero: \[True, False\] is not true or false; .* not a list"),
         ({"objectives": {"cost.edp": "min"}}, "did you mean cost.edap"),
         ({"objectives": {"accuracy.hardware": "max"}}, "data: missing"),
         ({"constraints": {"cost.edap": {}}}, "min or max"),
@@ -305,6 +306,9 @@ def test_the_command_shows_the_front_and_refuses_in_one_line(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "chosen" in out
     assert "array 32" in out
+    file.write_text("network: lenet5\npoints: 4\nspace:\n  '*': {width: [0.5, 1]}\n")  # no design has a name of its own
+    assert xbarsim.cli.run(["search", "nax", str(file), "--out", str(tmp_path / "other"), "--cache", "none"]) == 0
+    assert "chosen" in capsys.readouterr().out
     file.write_text("network: lenet5\nspace:\n  '*': {array: [32, 64]\n")
     assert xbarsim.cli.run(["search", "nax", str(file), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

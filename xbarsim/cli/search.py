@@ -84,7 +84,7 @@ def search_epitome(
 
 def _show(result: Result, marked: Mapping[int, str]) -> None:
     """Print named designs and the front, one line a design."""
-    width = max(10, *map(len, marked.values()))
+    width = max([10, *map(len, marked.values())])
     for number in dict.fromkeys((*marked, *result.front)):
         metrics = result.entries[number].metrics or {}
         shown = "  ".join(f"{name} {metrics[name]:.4g}" for name in result.shown if name in metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,15 @@ _PLAIN = {
     "a valid dictionary": "a mapping of keys to values", "a valid tuple": "a list", "a valid list": "a list",
 }  # fmt: skip
 """Words of pydantic -> words of YAML."""
+_CLASS = re.compile(r" or instance of \w+")
+"""What pydantic says of a record that may be given as an object of Python."""
+_UNITS = {
+    "siemens": "siemens, such as 5e-6", "ohm": "ohm, such as 2.5", "volt": "volt, such as 0.2",
+    "farad": "farad, such as 1e-15", "watt": "watt, such as 2e-3", "joule": "joule, such as 2e-12",
+    "kelvin": "kelvin, such as 300", "hz": "hertz, such as 1e9", "s": "seconds, such as 1e-8",
+    "m": "metres, such as 65e-9", "m2": "square metres, such as 1e-9",
+}  # fmt: skip
+"""Last part of a key -> unit of its value, and an example."""
 _REMOVED = {
     "timing.method": "was removed, since closed forms took as long as simulating every cycle; leave it out",
 }
@@ -42,12 +52,15 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
         Dotted key, value, rule and file.
     """
     first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
+    path = [str(part) or "''" for part in first["loc"]]
     where = f" ({origin})" if origin else ""
     if ".".join(path) in _REMOVED:
         return f"{'.'.join(path)}: {_REMOVED['.'.join(path)]}{where}"
     if first["type"] == "extra_forbidden":
-        return f"{'.'.join(path)}: unknown key{suggest(path[-1], find_keys(record, path[:-1]))}{where}"
+        return f"{'.'.join(path)}: unknown key{_suggest_key(record, path)}{where}"
+    if first["type"] == "invalid_key":
+        text = show_value(first["input"] if not path else first["loc"][-1])
+        return f"{'.'.join([*path[:-1], text])}: a key must be text; put it in quotes, or leave it out{where}"
     if first["type"] == "kind":
         return f"{'.'.join(path)}.{first['msg']}{where}"
     if first["type"] == "value_error":  # raised by a record of ours, which names the key
@@ -60,10 +73,29 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
         return f"{first['msg']}{where}"
     rules = [item["msg"] for item in error.errors(include_url=False) if _known_prefix(record, item["loc"]) == known]
     rule = " or ".join(dict.fromkeys(map(_name_rule, rules)))
-    return f"{'.'.join(known)}: {show_value(first['input'])} is not allowed: should be {rule}{where}"
+    hint = _hint_number(known[-1], first["input"]) if "number" in rule else ""
+    return f"{'.'.join(known)}: {show_value(first['input'])} is not allowed: should be {rule}{hint}{where}"
+
+
+def _suggest_key(record: type[BaseModel], path: list[str]) -> str:
+    """Return what may be meant by an unknown key: a known one, or a section with the key in it."""
+    *above, last = path
+    section, dot, rest = last.partition(".")
+    if dot and find_keys(record, [*above, section]):
+        return f"; in a file, write {section}: {{{rest}: ...}}"
+    return suggest(last, find_keys(record, above))
+
+
+def _hint_number(key: str, value: Any) -> str:
+    """Return the way out where text was given that may be a number with a unit, a comma or underscores."""
+    if not (isinstance(value, str) and any(character.isdigit() for character in value)):
+        return ""
+    unit = _UNITS.get(key.rpartition("_")[2])
+    return f"; write a plain number in {unit}" if unit else "; write a plain number, such as 8"
 
 
 def _name_rule(text: str) -> str:
+    text = _CLASS.sub("", text)
     for found, plain in _PLAIN.items():
         text = text.replace(found, plain)
     return text

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.config import Hardware
-from xbarsim.errors import ConfigError
+from xbarsim.errors import ConfigError, show_value
 from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.names import match_names, suggest
 from xbarsim.network import Network
@@ -255,7 +255,7 @@ def _collect_slots(merged: Mapping[str, dict[str, Any]], ties: Mapping[str, str]
 def _check_values(where: str, axis: str, values: Any) -> Any:
     if axis in SWITCHES:
         if not isinstance(values, bool):
-            raise ConfigError(f"{where}: {values!r} is not true or false")
+            raise ConfigError(f"{where}: {show_value(values)} is not true or false; it takes one of them, not a list")
         return values
     known = ("array", *SHAPE_AXES, *SWITCHES)
     if axis not in known and axis.split(".")[0] not in PER_LAYER:

@@ -53,6 +53,8 @@ class Span(Record):
             raise ValueError(f"from: {self.start:g} is not above 0, which a logarithmic range requires")
         if self.scale == "log" and self.step is not None:
             raise ValueError("step: only for scale: linear; give count or factor")
+        if self.count == 1 and self.stop > self.start:
+            raise ValueError("count: 1 value cannot be both ends; give at least 2, or a list of one value")
         return self
 
     @property
@@ -216,7 +218,7 @@ def _parse_range(name: str, value: Mapping[str, Any], is_grid: bool, where: str)
         return Axis(keys=(name,), levels=tuple((number,) for number in whole))
     if item.is_listed:
         check_limit("values", item.size, f"axes.{name}")
-        return Axis(keys=(name,), levels=tuple((_tidy(number),) for number in item.values()))
+        return _check_levels(name, Axis(keys=(name,), levels=tuple((_tidy(x),) for x in item.values())), where)
     if is_grid:
         raise ConfigError(f"axes.{name}: a range in a grid needs count, step or factor{where}")
     return Axis(keys=(name,), levels=(), range=item)
@@ -227,7 +229,7 @@ def _check_levels(name: str, axis: Axis, where: str) -> Axis:
         raise ConfigError(f"axes.{name}: has no values{where}")
     seen: set[str] = set()
     for level in axis.levels:
-        text = repr(level)
+        text = repr([float(part) if type(part) is int and abs(part) < 1 << 53 else part for part in level])
         if text in seen:
             shown = level[0] if len(level) == 1 else list(level)
             raise ConfigError(f"axes.{name}: {shown!r} given twice{where}")

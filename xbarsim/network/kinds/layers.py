@@ -71,7 +71,11 @@ def _conv2d_shape(node: Node, inputs: Sequence[Shape]) -> Shape:
     if channels != fan_in:
         raise ConfigError(f"layer {node.name}: expects {fan_in} input channels, its input has {channels}")
     if min(fan_in, outputs, groups, *a["kernel"], *a["stride"], *a["dilation"]) < 1 or min(a["padding"]) < 0:
-        raise ConfigError(f"layer {node.name}: channels, kernel, stride, dilation and groups must be at least 1")
+        given = ", ".join(f"{key} {list(v) if isinstance(v, tuple) else v}" for key, v in a.items())
+        raise ConfigError(
+            f"layer {node.name}: channels, kernel, stride, dilation and groups must be at least 1, padding at least 0; "
+            f"given are {given}"
+        )
     if fan_in % groups or outputs % groups:
         raise ConfigError(f"layer {node.name}: {fan_in} and {outputs} channels do not divide into {groups} groups")
     _check_weight(node, _conv2d_weight(node), outputs)
