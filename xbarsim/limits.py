@@ -38,6 +38,12 @@ LIMITS: Mapping[str, Limit] = {
     "workers": Limit(most=4096, things="workers", way_out="use as many as the machine has cores"),
     "tiles": Limit(most=10_000_000, things="tiles", way_out="lower chip.tiles or chip.count, or say auto"),
     "weights": Limit(most=10**11, things="weights of a layer", way_out="divide the layer"),
+    "activations": Limit(
+        most=1000, things="activation functions", way_out="give the number that every output passes, mostly 0 or 1"
+    ),
+    "epitome": Limit(
+        most=50_000_000, things="weights of an epitome or its convolution", way_out="use fewer rows or channels"
+    ),
     "windows": Limit(most=50_000_000, things="windows of a layer", way_out="use smaller inputs"),
     "arrays": Limit(
         most=10_000_000, things="arrays", way_out="use larger arrays (crossbar.rows, crossbar.cols) or fewer replicas"

@@ -283,6 +283,7 @@ def test_accuracy_and_edap_are_traded_on_the_digits(tmp_path):
         ({"space": None}, "space"),
         ({"network": "resnet2"}, "resnet2"),
         ({"hardware": "nix"}, "nix"),
+        ({"space": {"*": {"array": [32, 64], "crossbar.rows": [16, 32]}}}, "array and crossbar.rows both set"),
         ({"space": {"*": {"zero": [True, False]}}}, r"zero: \[True, False\] is not true or false; .* not a list"),
         ({"objectives": {"cost.edp": "min"}}, "did you mean cost.edap"),
         ({"objectives": {"accuracy.hardware": "max"}}, "data: missing"),

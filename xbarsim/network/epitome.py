@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.limits import check_limit
 from xbarsim.names import suggest_or_list
 
 Ints = NDArray[np.int64]
@@ -142,6 +144,7 @@ class Epitome:
         """
         high, wide = weight_shape[2:]
         shape = self.shape((high, wide))
+        _check_sizes(weight_shape, shape)
         outputs, inputs = (self._lay(axis, weight_shape[axis], shape[axis]) for axis in (0, 1))
         rows, cols = shape[2] - high + 1, shape[3] - wide + 1
         number = np.arange(len(outputs) * len(inputs)).reshape(len(outputs), len(inputs)) % (rows * cols)
@@ -198,6 +201,7 @@ class EpitomeSampler:
     places: Ints
 
     def __post_init__(self) -> None:
+        _check_sizes(self.weight_shape, self.epitome_shape)
         for axis, name in enumerate(("outputs", "inputs")):
             patches = _frozen(getattr(self, name))
             object.__setattr__(self, name, patches)
@@ -312,6 +316,12 @@ class LayerEpitome:
 def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ConfigError(f"{name}: {value!r} is not a whole number of at least 1")
+
+
+def _check_sizes(*shapes: Sequence[int]) -> None:
+    """Refuse shapes whose indices would fill the memory before any of them is built."""
+    for shape in shapes:
+        check_limit("epitome", math.prod(int(size) for size in shape), "epitome")
 
 
 def _check_channel_pair(name: str, value: Any) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from xbarsim.errors import ConfigError
-from xbarsim.search.design import Choice
+from xbarsim.errors import ConfigError, show_value
+from xbarsim.search.design import Choice, check_axes
 
 
 def count_records(answer: Any) -> int:
@@ -70,12 +70,13 @@ def check_choice(choice: Any) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If it is something else.
+        If it is something else, or gives one key twice.
     """
     if choice is None:
         return {}
     if not isinstance(choice, Mapping) or not all(isinstance(key, str) for key in choice):
-        raise ConfigError(f"choice: {choice!r} is not a mapping of dotted keys to values")
+        raise ConfigError(f"choice: {show_value(choice)} is not a mapping of dotted keys to values")
+    check_axes("choice", choice)
     return dict(choice)
 
 

@@ -52,6 +52,29 @@ def expand_axis(axis: str, value: Any) -> dict[str, Any]:
     return {"crossbar.rows": value, "crossbar.cols": value} if axis == "array" else {axis: value}
 
 
+def check_axes(where: str, axes: Iterable[str]) -> None:
+    """Refuse axes of one layer or glob that set the same key of the hardware.
+
+    Parameters
+    ----------
+    where : str
+        What the message begins with.
+    axes : iterable of str
+        Dotted keys or axes of search spaces.
+
+    Raises
+    ------
+    ConfigError
+        If two of them do, since nothing says which one counts.
+    """
+    owner: dict[str, str] = {}
+    for axis in axes:
+        for key in expand_axis(axis, None):
+            if key in owner:
+                raise ConfigError(f"{where}: {owner[key]} and {axis} both set {key}; leave one of them out")
+            owner[key] = axis
+
+
 def choose_keys(choice: Choice) -> dict[str, Any]:
     """Return the hardware keys of a choice; axes that change the network are left out."""
     keys: dict[str, Any] = {}
@@ -174,7 +197,7 @@ def load_backbone(network: Network | str | Path, **ends: Any) -> Network:
     path = Path(network)
     try:
         stamp = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a zero character
         return load_network(network, **ends)  # a name of the zoo, kept there
     if path.suffix.lower() != ".onnx":  # the weights of a .yaml may lie in a file beside it
         return load_network(path, **ends)

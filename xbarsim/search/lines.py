@@ -18,6 +18,7 @@ from xbarsim.mapping.choose import PER_LAYER
 from xbarsim.network import Network
 from xbarsim.network.kinds import list_asked
 from xbarsim.report.document import describe_accuracy
+from xbarsim.search.choice import check_choice
 from xbarsim.search.design import SPECIAL, load_backbone
 from xbarsim.search.oracle import CostOracle
 from xbarsim.search.record import describe_cost
@@ -95,7 +96,7 @@ def answer(oracle: CostOracle, question: Mapping[str, Any]) -> dict[str, Any]:
                 f"{key}: {question[key]!r} is not a mapping of layers to {'choices' if key == 'layers' else key}"
             )
     for glob, epitome in (question.get("epitomes") or {}).items():  # the last word on a layer's epitome
-        layers = {**(layers or {}), glob: {**(layers or {}).get(glob, {}), "epitome": epitome}}
+        layers = {**(layers or {}), glob: {**check_choice((layers or {}).get(glob)), "epitome": epitome}}
     bits = {key: question.get(key) for key in ("weight_bits", "activation_bits")}
     cost = oracle.cost(network, layers, **bits)
     found: dict[str, Any] = {"cost": describe_cost(cost), "unpriced": dict(cost.unpriced)}

@@ -115,7 +115,9 @@ class CostOracle(Shown):
         key: Hashable
         try:
             around = (signed, activations, replicas, producers_s)
-            key = (kind, frozenset(shape.items()), frozenset(choice.items()) if choice else None, around)
+            given = shape.items(), choice.items() if choice else (), enumerate(around)
+            # 1, 1.0 and true are one key of a dictionary, but not all of them are right
+            key = (kind, *(frozenset((name, value, type(value)) for name, value in part) for part in given))
             found: Cost | None = self._memory.get(key)
             if found is not None:
                 return found

@@ -35,6 +35,7 @@ from xbarsim.search.design import (
     SHAPE_AXES,
     ZERO,
     Design,
+    check_axes,
     check_value,
     expand_axis,
     find_able,
@@ -214,7 +215,8 @@ def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware)
     for glob, axes in content.items():
         matched = match_names(glob, names, f"space.{glob}")
         if not isinstance(axes, Mapping):
-            raise ConfigError(f"space.{glob}: {axes!r} is not a mapping of axes to lists")
+            raise ConfigError(f"space.{glob}: {show_value(axes)} is not a mapping of axes to lists")
+        check_axes(f"space.{glob}", axes)
         for axis, values in axes.items():
             where = f"space.{glob}.{axis}"
             checked = _check_values(where, axis, values)

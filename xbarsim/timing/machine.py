@@ -28,7 +28,7 @@ from xbarsim.timing.layout import Layout, lay_out
 from xbarsim.timing.part import BUFFER_READ, BUFFER_WRITE, BUS, VECTOR, WRITER, part_width
 from xbarsim.timing.window import WindowWork
 
-LARGEST = 10**12
+LARGEST_COUNT = 10**12
 """Largest number of cycles or bits of one step; sums over a million of them still fit 64 bits."""
 
 Ints = NDArray[np.int64]
@@ -169,9 +169,9 @@ def _firsts(sizes: Sequence[int]) -> list[int]:
 
 
 def _check_largest(most: int) -> None:
-    if most > LARGEST:
+    if most > LARGEST_COUNT:
         raise MappingError(
-            f"timing: a count or a number of cycles is {float(most):.3g}, above {LARGEST:.0e}; the clock or a "
+            f"timing: a count or a number of cycles is {float(most):.3g}, above {LARGEST_COUNT:.0e}; the clock or a "
             "duration in timing, or a rate of a component, has the wrong unit"
         )
 
