@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from xbarsim.config.iv import Selector, Sinh, cell_current
 from xbarsim.crossbar import solve_currents, solve_currents_report, solve_reads, write_netlist
 from xbarsim.crossbar.line_plan import count_inner_steps
-from xbarsim.errors import ConfigError, ShapeError
+from xbarsim.errors import ConfigError, ShapeError, SolverError
 
 TOPOLOGIES = ["passive", "passive_interleaved_both", "passive_floating", "1t1r_gate", "1t1r_gate_rows"]
 
@@ -173,3 +173,11 @@ def test_selectors_narrower_than_any_grid_of_voltages_are_solved_within_their_tr
     wires = {"r_wl_ohm": 1e-3, "r_bl_ohm": 1e-3}
     found = solve_reads(np.full((2, 2), g), np.array([[volt, 0.0]]), iv=iv, r_access_ohm=access, **wires)
     np.testing.assert_allclose(found.currents, g * float(cell_current(iv, across)[0]), rtol=1e-3)
+
+
+def test_reads_whose_bound_exceeds_the_currents_are_refused():
+    g, v_in = np.full((2, 3), 1e16), np.full(2, 0.2)
+    with pytest.raises(SolverError, match=r"g: array 0, vector 0: the bound on the error, .* exceeds .*; check units"):
+        solve_reads(g, v_in, r_wl_ohm=1.0, r_bl_ohm=1.0)
+    near = solve_reads(g / 1e10, v_in, r_wl_ohm=1.0, r_bl_ohm=1.0)
+    assert near.error_ampere < 1e-9 * near.full_ampere

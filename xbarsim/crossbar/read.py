@@ -102,9 +102,15 @@ def _read_nodes(question: Question, array: int, vector: int, steps: int, found: 
     solution = solve_nodes(circuit, g, volt[np.newaxis], question.iv, steps, [vector])
     cells, at = solution.cell_ampere[0], (array, vector)
     drawn = cells.sum(axis=1 if question.topology.source_lines == "rows" else 0)
+    full, stray = float(np.abs(cells).sum(axis=0).max()), float(solution.stray_ampere[0])
+    if question.iv is None and stray >= full > 0:
+        raise SolverError(
+            f"g: array {array}, vector {vector}: the bound on the error, {stray:.2g} A, exceeds the currents "
+            f"themselves, {full:.2g} A; cells of up to {g.max():.2g} S and the wires are too many orders apart; check units"
+        )
     found.currents[at] = cells.sum(axis=0)
-    found.error_ampere[at] = solution.stray_ampere[0]
-    found.full_ampere[at] = np.abs(cells).sum(axis=0).max()
+    found.error_ampere[at] = stray
+    found.full_ampere[at] = full
     found.power_watt[at] = (volt * drawn).sum()
     found.driver_ampere[at] = drawn.sum()
 
