@@ -33,7 +33,7 @@ from xbarsim.cli import (
     sweep,
 )
 from xbarsim.cli._progress import ProgressDisplay as ProgressDisplay
-from xbarsim.errors import Interrupted, SolverError, XbarsimError, shorten_message
+from xbarsim.errors import ConfigError, Interrupted, SolverError, XbarsimError, shorten_message
 
 _USAGE_ERROR: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
@@ -124,6 +124,7 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code, or that of an error which is told in one line."""
     try:
+        _refuse_empty(arguments)
         code = build_command()(list(arguments) or ["--help"], standalone_mode=False, prog_name="xbarsim") or 0
         return _fail_stopped() if code == 130 else code
     except _USAGE_ERROR as error:
@@ -142,6 +143,15 @@ def _invoke(arguments: Sequence[str]) -> int:
         if isinstance(error.__context__, OSError):  # the parser has seen a closed pipe
             raise error.__context__ from None
         raise
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an empty argument, which a path would read as the current folder."""
+    for before, argument in zip(("", *arguments), arguments):
+        option, equals, value = argument.partition("=")
+        if not argument or (option.startswith("--") and equals and not value):
+            name = option or (before if before.startswith("-") else "an argument")
+            raise ConfigError(f"{name}: has an empty value; give one, or leave it out (is a shell variable not set?)")
 
 
 def main() -> None:

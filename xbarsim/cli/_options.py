@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli._volume import VOLUME, take_json
+from xbarsim.cli._volume import VOLUME
 from xbarsim.errors import ConfigError, show_value
 
 
@@ -345,49 +345,6 @@ def check_counts(**counts: int | None) -> None:
             raise ConfigError(f"{option} {value}: should be {least} or more")
         if value is not None and name in LIMITS:
             check_limit(name, value, option)
-
-
-def check_outputs(json: Path | None, report: Path | None, trace: Path | None = None) -> None:
-    """Refuse output files and folders that cannot be written, before the work begins.
-
-    Parameters
-    ----------
-    json : Path or None
-        File to be written.
-    report : Path or None
-        Folder to be written.
-    trace : Path or None
-        File to be written.
-
-    Raises
-    ------
-    ConfigError
-        If a file's folder is missing, a place is of another kind than what shall be written there, or nothing can be
-        written there.
-    """
-    from xbarsim.store import check_file, check_folder
-
-    for option, file in (("--json", json), ("--trace", trace)):
-        if file is not None and not (option == "--json" and take_json(file)):
-            check_file(file, option)
-    if report is not None:
-        check_folder(report, "--report")
-
-
-def check_model(out: Path) -> None:
-    """Refuse the file of a network that cannot be written, before the work begins; ConfigError names ``--out``."""
-    from xbarsim.store import check_file
-
-    if out.suffix.lower() != ".onnx":
-        raise ConfigError(f"--out {out}: should end in .onnx")
-    check_file(out, "--out")
-
-
-def check_folder(folder: Path, option: str = "--out") -> None:
-    """Refuse a folder that cannot be written, before the work begins; ConfigError names the option."""
-    from xbarsim.store import check_folder as check
-
-    check(folder, option)
 
 
 def show_written(paths: list[Path]) -> None:

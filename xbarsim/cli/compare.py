@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _options, _outputs
 from xbarsim.errors import ConfigError
 
 
@@ -21,7 +21,7 @@ def compare(
     from xbarsim.report import read_json
     from xbarsim.report.comparison import compare_numbers, write_comparison
 
-    _options.check_outputs(None, report)
+    _outputs.check_outputs(None, report)
     if str(first) == str(second) == "-":
         raise ConfigError("A.json and B.json: both are -; only one can come from standard input")
     a, b = (read_json("/dev/stdin" if str(path) == "-" else path) for path in (first, second))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _options, _outputs
 
 NOISY = {"device.programming.sigma": 0.2, "crossbar.r_wl_ohm": 10.0, "crossbar.r_bl_ohm": 10.0, "adc.bits": 5}
 """Overrides of ``reference`` for the second chip: four times the cell variation, four times the wire resistance, an
@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Simulate the network that ships with the package on two chips."""
     _options.check_counts(threads=threads)
-    _options.check_outputs(None, report)
+    _outputs.check_outputs(None, report)
 
     from xbarsim import api
     from xbarsim.cli._progress import ProgressDisplay

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xbarsim.cli import _ends, _options
+from xbarsim.cli import _ends, _options, _outputs
 
 
 def estimate(
@@ -33,7 +33,7 @@ def estimate(
     changes, layers = _options.parse_set(set_), _options.parse_layers(layer)
     epitomes = _options.parse_epitomes(epitome)
     _options.check_counts(weight_bits=weight_bits, activation_bits=activation_bits)
-    _options.check_outputs(json, report, trace)
+    _outputs.check_outputs(json, report, trace, inputs=(network, hardware))
 
     from xbarsim import api
     from xbarsim.cli._tables import make_console, show_report

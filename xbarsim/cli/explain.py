@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _ends, _options
+from xbarsim.cli import _ends, _options, _outputs
 from xbarsim.cli.simulate import load_images, write_outputs
 from xbarsim.errors import ConfigError
 
@@ -79,9 +79,9 @@ def explain(
         images=images, orders=orders, weight_bits=weight_bits, activation_bits=activation_bits, seed=seed,
         trials=trials, threads=threads,
     )  # fmt: skip
-    _options.check_outputs(json, report)
+    _outputs.check_outputs(json, report, inputs=(network, hardware, data, calibration))
     if checkpoint is not None:
-        _options.check_folder(checkpoint, "--checkpoint")
+        _outputs.check_folder(checkpoint, "--checkpoint")
 
     from xbarsim import diagnosis
     from xbarsim.cli._progress import ProgressDisplay

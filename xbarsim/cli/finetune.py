@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xbarsim.cli import _ends, _options
+from xbarsim.cli import _ends, _options, _outputs
 from xbarsim.errors import ConfigError
 
 
@@ -98,9 +98,9 @@ def finetune(
         images=images, test_images=test_images, weight_bits=weight_bits, activation_bits=activation_bits,
         epochs=epochs, batch=batch, trials=trials, seed=seed, threads=threads,
     )  # fmt: skip
-    _options.check_model(out)
+    _outputs.check_model(out, (network, data, test))
     folder = checkpoint or out.with_name(f"{out.name}.training")
-    _options.check_folder(folder, "--checkpoint")
+    _outputs.check_folder(folder, "--checkpoint")
 
     import dataclasses
     import shutil

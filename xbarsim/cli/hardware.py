@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xbarsim.cli import _ends, _options
+from xbarsim.cli import _ends, _options, _outputs
 from xbarsim.cli._volume import take_json
 
 app = typer.Typer(help="List, show, check or compare hardware files; print their schema.", rich_markup_mode=None)
@@ -87,7 +87,7 @@ def diff(
     from xbarsim.cli._tables import make_console, new_table
     from xbarsim.config import compare_hardware
 
-    _options.check_outputs(json, None)
+    _outputs.check_outputs(json, None, inputs=(first, second))
     changes = _options.parse_set(set_)
     one, two = (_ends.load_hardware(name, changes) for name in (first, second))
     found = compare_hardware(one, two)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xbarsim.cli import _ends, _options
+from xbarsim.cli import _ends, _options, _outputs
 
 
 def quantize(
@@ -57,7 +57,7 @@ def quantize(
         images=images, weight_bits=weight_bits, activation_bits=activation_bits, iterations=iterations, seed=seed,
         threads=threads,
     )  # fmt: skip
-    _options.check_model(out)
+    _outputs.check_model(out, (network, data))
 
     from xbarsim import train
     from xbarsim.cli._progress import ProgressDisplay

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarsim.cli import _options
+from xbarsim.cli import _options, _outputs
 
 if TYPE_CHECKING:
     from xbarsim.search import Result
@@ -34,7 +34,7 @@ def search_nax(
     from xbarsim.cli._progress import ProgressDisplay
     from xbarsim.search import load_search, run_search
 
-    _options.check_folder(out)
+    _outputs.check_folder(out)
     search = load_search(file)
     with ProgressDisplay() as progress:
         result = run_search(search, out, cache=None if cache == "none" else cache, progress=progress)
@@ -72,7 +72,7 @@ def search_epitome(
     from xbarsim.cli._tables import design_table, make_console
     from xbarsim.search.epitome import load_epitome_search, run_epitome_search
 
-    _options.check_folder(out)
+    _outputs.check_folder(out)
     search = load_epitome_search(file)
     with ProgressDisplay() as progress:
         result = run_epitome_search(search, out, cache=None if cache == "none" else cache, progress=progress)

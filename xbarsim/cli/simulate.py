@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _ends, _options, _processes
+from xbarsim.cli import _ends, _options, _outputs, _processes
 from xbarsim.cli._volume import take_json
 from xbarsim.errors import ConfigError, ShapeError
 
@@ -75,7 +75,7 @@ def simulate(
         workers=workers,
     )
     _processes.check_processes(workers, dask, tls_ca, tls_cert, tls_key)
-    _options.check_outputs(json, report)
+    _outputs.check_outputs(json, report, inputs=(network, hardware, data, calibration, reference))
 
     from xbarsim import api
     from xbarsim.cli._progress import ProgressDisplay

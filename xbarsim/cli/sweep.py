@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarsim.cli import _options, _processes
+from xbarsim.cli import _options, _outputs, _processes
 
 if TYPE_CHECKING:
     from xbarsim.sweep import Summary, SweepPlan
@@ -37,7 +37,7 @@ def sweep(
     """Run a sweep over networks, hardware and keys."""
     _options.check_counts(workers=workers)
     _processes.check_processes(workers, dask, tls_ca, tls_cert, tls_key)
-    _options.check_folder(out)
+    _outputs.check_folder(out)
 
     from xbarsim.sweep import load_sweep, plan_sweep
 

@@ -21,7 +21,7 @@ from xbarsim.limits import check_limit
 from xbarsim.mapping import plan_network
 from xbarsim.network import Epitome, Network, Node
 from xbarsim.network.kinds import LAYER_RULES, REQUIRED, list_asked
-from xbarsim.timing import LARGEST_COUNT, simulate_plan
+from xbarsim.timing import simulate_plan
 
 REPLICAS = "mapping.replicas"
 
@@ -111,11 +111,6 @@ def price_layer(
     network = _surround(node, input_shape, context)
     if epitome is not None:
         network = network.with_epitomes({node.name: epitome})
-    if context.producers_s * hardware.clock_hz > LARGEST_COUNT:
-        most = LARGEST_COUNT / hardware.clock_hz
-        raise ConfigError(
-            f"producers_s: {context.producers_s:g} s are more than {LARGEST_COUNT:.0e} cycles; at most {most:.3g} s"
-        )
     choice = _choose_replicas(choice, hardware, context)
     plan = plan_network(network, hardware, layers={node.name: choice} if choice else None, may_cut=False)
     activity = simulate_plan(plan, input_s=context.producers_s)

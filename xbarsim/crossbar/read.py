@@ -106,7 +106,7 @@ def _read_nodes(question: Question, array: int, vector: int, steps: int, found: 
     if question.iv is None and stray >= full > 0:
         raise SolverError(
             f"g: array {array}, vector {vector}: the bound on the error, {stray:.2g} A, exceeds the currents "
-            f"themselves, {full:.2g} A; cells of up to {g.max():.2g} S and the wires are too many orders apart; check units"
+            f"themselves, {full:.2g} A; cells of up to {g.max():.2g} S and wires are too many orders apart; check units"
         )
     found.currents[at] = cells.sum(axis=0)
     found.error_ampere[at] = stray

@@ -24,7 +24,7 @@ from xbarsim.timing._state import LoopState
 from xbarsim.timing.busy import count_resources
 from xbarsim.timing.counts import count_actions
 from xbarsim.timing.layout import Layout
-from xbarsim.timing.machine import EventTables, build_machine
+from xbarsim.timing.machine import LARGEST_COUNT, EventTables, build_machine
 from xbarsim.timing.program import step_offsets
 
 
@@ -199,6 +199,11 @@ def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
         return known
     machine, layout = build_machine(plan)
     if input_s is not None:
+        if input_s * plan.hardware.clock_hz > LARGEST_COUNT:
+            most = LARGEST_COUNT / plan.hardware.clock_hz
+            raise MappingError(
+                f"producers_s: {input_s:g} s are more than {LARGEST_COUNT:.0e} cycles; give at most {most:.3g} s"
+            )
         pace = math.ceil(input_s * plan.hardware.timing.clock_hz / int(machine.windows[0]) - 1e-9)
         cycles = np.where(machine.kind == INPUT_STEP, pace, machine.unit_cycles)
         machine = machine._replace(unit_cycles=cycles, input_pace=0)
