@@ -21,8 +21,8 @@ def find_least(machine: EventTables, replicas: Ints, pace: Ints, tail: Ints, sta
     """Find the least cycles of one inference with other replicas.
 
     A window starts when the windows that it needs are done, and ``pace`` cycles after the one before on its replica.
-    It is done ``tail`` cycles later, at the earliest when all windows before it are. Without a pipeline every step waits
-    for the one before.
+    It is done ``tail`` cycles later, at the earliest when all windows before it are. Without a pipeline every step
+    waits for the one before.
 
     Parameters
     ----------
