@@ -6,8 +6,9 @@ checkers and editors see the imports under ``TYPE_CHECKING``; a test keeps the t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xbarsim._lazy import load_lazily
 
 if TYPE_CHECKING:
     from xbarsim import config as config
@@ -68,14 +69,7 @@ __all__ = ["__version__", *_HOMES, *_ROOMS]
 
 
 if not TYPE_CHECKING:  # a module's __getattr__ tells type checkers that every name exists
-
-    def __getattr__(name: str) -> Any:
-        """Load the facade's functions and the rooms on first use (PEP 562)."""
-        if name in _HOMES:
-            return getattr(importlib.import_module(_HOMES[name]), name)
-        if name in _ROOMS:
-            return importlib.import_module(f"xbarsim.{name}")
-        raise AttributeError(f"module 'xbarsim' has no attribute {name!r}")
+    __getattr__ = load_lazily("xbarsim", _SOURCES, _ROOMS)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 import xbarsim as xs
 from xbarsim import api
-from xbarsim.api import run
+from xbarsim.api import cost, run
 from xbarsim.network import executor, quantize
 
 onnx = pytest.importorskip("onnx")
@@ -28,8 +28,9 @@ def idle(monkeypatch):
 
     monkeypatch.setattr(quantize, "calibrate_activations", work)
     monkeypatch.setattr(executor, "run_network", work)
-    for name in ("run_integer", "simulate_network", "simulate_plan", "price"):
-        monkeypatch.setattr(run, name, work)
+    for module, names in ((run, ("run_integer", "simulate_network")), (cost, ("simulate_plan", "price"))):
+        for name in names:
+            monkeypatch.setattr(module, name, work)
 
 
 @pytest.fixture

@@ -40,8 +40,9 @@ def test_help_answers_without_heavy_imports():
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_an_estimate_is_printed_without_libraries_for_tables_and_figures():
-    heavy = ["pandas", "pyarrow", "matplotlib", "sklearn", "onnx", "torch"]
+def test_an_estimate_is_printed_without_what_simulates_or_makes_tables_and_figures():
+    heavy = ["pandas", "pyarrow", "matplotlib", "sklearn", "onnx", "torch", "asyncio", "xbarsim.fleet"]
+    heavy += ["xbarsim.mvm.engine", "xbarsim.inference", "xbarsim.crossbar.transfer"]
     code = "import sys, xbarsim.cli as c; c.run(['estimate', 'lenet5']); "
     code += f"print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

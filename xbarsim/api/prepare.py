@@ -15,6 +15,7 @@ from xbarsim import __version__, config
 from xbarsim.api.hardware import RatedHardware, load_hardware
 from xbarsim.api.shared import Shared
 from xbarsim.config.source import mark_source
+from xbarsim.cost import describe_reads
 from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.device import load_levels
 from xbarsim.errors import ConfigError
@@ -270,3 +271,12 @@ def check_size(plan: Plan, passes: int) -> None:
         4 * (cells + passes * math.prod(plan.network.output_shape)), f"network {plan.network.name}",
         "use fewer trials, images or layers, or arrays with fewer unused cells",
     )  # fmt: skip
+
+
+def describe_array_reads(hardware: config.Hardware, images: int | None = None) -> dict[str, str]:
+    """Return where the energy of array reads comes from, as a setting of the provenance; nothing where it is a number.
+
+    ``images`` counts those on which it was measured.
+    """
+    found = describe_reads(hardware, images)
+    return {} if found is None else {"array_energy": found}

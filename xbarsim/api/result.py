@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from xbarsim import config
-from xbarsim.api.prepare import CALIBRATION_IMAGES, Job, write_provenance
-from xbarsim.cost import Cost, Measured, describe_reads, price
+from xbarsim.api.prepare import CALIBRATION_IMAGES, Job, describe_array_reads, write_provenance
+from xbarsim.cost import Cost, Measured, price
 from xbarsim.data.plausible import Facts, check_plausible
 from xbarsim.errors import ConfigError
 from xbarsim.inference import LayerError, measure_accuracy
@@ -142,12 +141,3 @@ def _price_measured(plan: Plan, activity: Activity, errors: tuple[LayerError, ..
         for error in errors
     }
     return price(plan, activity, measured=measured)
-
-
-def describe_array_reads(hardware: config.Hardware, images: int | None = None) -> dict[str, str]:
-    """Return where the energy of array reads comes from, as a setting of the provenance; nothing where it is a number.
-
-    ``images`` counts those on which it was measured.
-    """
-    found = describe_reads(hardware, images)
-    return {} if found is None else {"array_energy": found}

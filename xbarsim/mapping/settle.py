@@ -9,7 +9,6 @@ import numpy as np
 
 from xbarsim.config import Hardware
 from xbarsim.converter import nominal_range
-from xbarsim.crossbar import solve_settling
 from xbarsim.errors import ConfigError
 
 HardwareT = TypeVar("HardwareT", bound=Hardware)
@@ -71,6 +70,8 @@ def _find_settling(
     topology: str,
     ohms: tuple[tuple[str, float], ...],
 ) -> float:
+    from xbarsim.crossbar import solve_settling  # here, so that other pulses need no circuits
+
     given = dict(ohms)
     found = solve_settling(
         np.full((rows, cols), siemens), np.full(rows, volt), topology=topology, tol_ampere=tol_ampere, **given
