@@ -1,4 +1,4 @@
-"""Forms of operators that other tools write: operands left out or repeated, blocks of scales, newer and older opsets."""
+"""Forms of operators that other tools write: operands left out or repeated, blocks of scales, other opsets."""
 
 import numpy as np
 import pytest
@@ -144,3 +144,51 @@ def test_whole_numbers_that_images_cannot_hold_are_refused(tmp_path):
     np.testing.assert_array_equal(run_network(network, tokens), tokens % 997)
     with pytest.raises(ShapeError, match="the whole number 16777217"):
         run_network(network, tokens + 1)
+
+
+def test_functions_of_a_file_are_written_out(tmp_path):
+    path = write_form(tmp_path / "m.onnx", [node("Block", "x w", domain="local")], {"w": floats(5, 3)}, VECTOR)
+    model = onnx.load(path)
+    body = [helper.make_node("MatMul", ["a", "b"], ["m"]), helper.make_node("Relu", ["m"], ["c"])]
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    model.functions.append(
+        helper.make_function("local", "Block", ["a", "b"], ["c"], body, [helper.make_opsetid("", 17)])
+    )
+    onnx.save(model, path)
+    network, found, expected = run_both(path, VECTOR)
+    assert [each.kind for each in network.nodes] == ["linear", "relu"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("places", [[0, 4, 14], [[0, 0], [1, 1], [4, 2]]])
+def test_sparse_weights_are_read(places, tmp_path):
+    path = write_form(tmp_path / "m.onnx", [node("MatMul", "x w")], {}, VECTOR)
+    model = onnx.load(path)
+    values = helper.make_tensor("w", TYPES.FLOAT, [3], [1.0, 2.0, 3.0])
+    flat = np.array(places, np.int64)
+    indices = helper.make_tensor("w_places", TYPES.INT64, flat.shape, flat.reshape(-1))
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [5, 3]))
+    onnx.save(model, path)
+    network, found, expected = run_both(path, VECTOR)
+    assert len(network.layers) == 1
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_sparse_weights_outside_their_shape_are_refused(tmp_path):
+    path = write_form(tmp_path / "m.onnx", [node("MatMul", "x w")], {}, VECTOR)
+    model = onnx.load(path)
+    values, indices = helper.make_tensor("w", TYPES.FLOAT, [1], [1.0]), helper.make_tensor("i", TYPES.INT64, [1], [15])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [5, 3]))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ConfigError, match=r"sparse initializer w cannot be read: its places do not lie in \(5, 3\)"):
+        load_onnx(path)
+
+
+def test_a_mask_of_minus_infinity_behind_a_layer_is_no_bias(tmp_path):
+    nodes = [node("MatMul", "x w", "a"), node("Add", "a m", "b"), node("Softmax", "b", axis=-1)]
+    mask = np.array([0, -np.inf, 0], np.float32)
+    network, found, expected = run_both(
+        write_form(tmp_path / "m.onnx", nodes, {"w": floats(5, 3), "m": mask}, VECTOR), VECTOR
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert network.layers[0].bias is None

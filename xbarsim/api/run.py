@@ -35,7 +35,7 @@ from xbarsim.data.stream import is_sliced
 from xbarsim.errors import ConfigError, ShapeError
 from xbarsim.inference import simulate_network
 from xbarsim.network import FloatRun, Network, find_executor, load_network, run_integer
-from xbarsim.network.execute import check_images, read_array
+from xbarsim.network.execute import check_images, check_plain, read_array
 from xbarsim.report import Report, Seconds
 from xbarsim.report.judge import USUAL_METRIC, Judge, choose_judge
 from xbarsim.rng import check_seed
@@ -138,6 +138,7 @@ def simulate(
     check_counts(trials=trials, batch_size=batch_size, threads=threads, workers=workers)
     if workers is not None and cluster is not None:
         raise ConfigError("workers: cannot be combined with cluster, which has its own workers; leave one of them out")
+    check_plain(images, "images")
     started, judge = time.perf_counter(), choose_judge(metric)
     job = prepare_job(
         network, hardware, layers=layers, weight_bits=weight_bits, activation_bits=activation_bits, executor=executor

@@ -53,6 +53,10 @@ class SignedCoding:
     constant: Callable[[int], int]
     """b -> constant that is added to every input and subtracted digitally."""
 
+    def __reduce__(self) -> tuple[Callable[[str], SignedCoding], tuple[str]]:
+        """Pickle a row of the table by its name: its functions have none."""
+        return _find_coding, (self.name,)
+
     def counts_down(self, bits: int) -> bool:
         """Tell whether reads of inputs of so many bits count negative."""
         return any(part.weight < 0 for part in self.passes(bits))
@@ -60,6 +64,10 @@ class SignedCoding:
     def sends_zero(self, bits: int) -> bool:
         """Tell whether an input of zero has a code."""
         return self.constant(bits) % min(abs(part.weight) for part in self.passes(bits)) == 0
+
+
+def _find_coding(name: str) -> SignedCoding:
+    return (CODINGS | {UNSIGNED.name: UNSIGNED})[name]
 
 
 def _low(bits: int) -> int:

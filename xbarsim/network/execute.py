@@ -11,7 +11,7 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -113,14 +113,33 @@ def read_array(given: ArrayLike, what: str) -> np.ndarray:
     Raises
     ------
     ShapeError
-        If entries have different shapes.
+        If entries have different shapes, or are given by name.
     """
+    check_plain(given, what)
     try:
         return np.asarray(given)
     except ValueError:
         raise ShapeError(
             f"{what}: entries of different shapes; give one array (images, ...), and labels as an argument of their own"
         ) from None
+
+
+def check_plain(given: Any, what: str) -> None:
+    """Refuse arrays by name; ShapeError says how several are given.
+
+    Parameters
+    ----------
+    given : any
+        What should be array_like, or a stream.
+    what : str
+        Name of the argument, for messages.
+    """
+    if isinstance(given, Mapping):
+        names = ", ".join(map(str, given))[:80]
+        raise ShapeError(
+            f"{what}: arrays by name ({names}); pack them into one vector for each image, in the order of the file: "
+            "np.concatenate([each.reshape(len(each), -1) for each in arrays], axis=1)"
+        )
 
 
 def check_images(network: Network, images: ArrayLike, what: str = "images") -> np.ndarray:

@@ -21,7 +21,7 @@ from xbarsim.names import is_place
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_check import check_network, find_tolerance
 from xbarsim.network.onnx_reader import GraphReader
-from xbarsim.network.onnx_writers import WEIGHT_BITS
+from xbarsim.network.onnx_writers import BODIES, WEIGHT_BITS
 
 
 def load_onnx(
@@ -148,6 +148,7 @@ def import_model(
     """
     _require_onnx()
     try:
+        model = _write_out(model)
         with np.errstate(all="ignore"):  # values that are not finite are refused by the network
             notes = {item.key: item.value for item in model.metadata_props}
             tolerance = find_tolerance(model)
@@ -162,6 +163,37 @@ def import_model(
     except ConfigError as error:
         text = str(error)
         raise ConfigError(text if text.startswith(origin) else f"{origin}: {text}") from None
+
+
+def _write_out(model: Any) -> Any:
+    """Return a model without functions of its own and sparse tensors; functions that this package knows stay."""
+    from onnx import inliner, numpy_helper
+
+    own = [(each.domain, each.name) for each in model.functions if (each.domain, each.name) not in BODIES]
+    if own:
+        try:
+            model = inliner.inline_selected_functions(model, own)
+        except Exception:  # errors of protobuf and onnx
+            raise ConfigError(
+                f"function {own[0][1][:60]} cannot be written out; try: export without functions"
+            ) from None
+    sparse = model.graph.sparse_initializer
+    while sparse:
+        tensor = sparse.pop()
+        try:
+            values, places = numpy_helper.to_array(tensor.values), numpy_helper.to_array(tensor.indices)
+            dense = np.zeros(tuple(tensor.dims), values.dtype)
+            if places.ndim == 1:
+                dense.reshape(-1)[places] = values
+            else:
+                dense[tuple(places.T)] = values
+        except (ValueError, IndexError, TypeError):
+            raise ConfigError(
+                f"sparse initializer {tensor.values.name[:60]} cannot be read: its places do not lie in "
+                f"{tuple(tensor.dims)}; try: write the file again"
+            ) from None
+        model.graph.initializer.append(numpy_helper.from_array(dense, tensor.values.name))
+    return model
 
 
 def _narrow_weights(network: Network, notes: Mapping[str, str]) -> Network:

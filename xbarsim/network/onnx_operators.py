@@ -163,7 +163,7 @@ def _is_bias(graph: GraphReader, before: Node | None, tensor: str, constant: np.
         return False
     if tuple(before.shape) != graph.tensor(tensor).value_shape:
         return False
-    return constant.shape[-1:] == (constant.size,) == (before.columns,)
+    return constant.shape[-1:] == (constant.size,) == (before.columns,) and bool(np.isfinite(constant).all())
 
 
 def read_softmax(graph: GraphReader, op: Operator) -> None:

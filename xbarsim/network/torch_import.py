@@ -49,7 +49,8 @@ def from_torch(module: Any, input_shape: Iterable[int]) -> Network:
     if epitomes:
         module = to_plain(module)
     parameter = next(module.parameters(), None)
-    example = torch.zeros(2, *input_shape, device=None if parameter is None else parameter.device)
+    given = {} if parameter is None else {"device": parameter.device, "dtype": parameter.dtype}
+    example = torch.zeros(2, *input_shape, **given)
     training = module.training
     module.eval()
     try:

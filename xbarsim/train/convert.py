@@ -23,6 +23,8 @@ from xbarsim.train.recurrent import RECURRENT, RecurrentOnArrays, StepWeights
 from xbarsim.train.session import ArraySession, ArraySettings, norm_factor
 from xbarsim.train.torch_network import Tensor, nn, torch
 
+is_parametrized = torch.nn.utils.parametrize.is_parametrized
+
 CHECK_IMAGES = 2
 """Images on which a converted module is compared with the original. Our choice."""
 SAME = 1e-3
@@ -165,9 +167,15 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
     images = read_array(given, "calibration")
     if images.ndim < 2 or not len(images):
         raise ShapeError("calibration: needs at least one image, (images, *input_shape)")
-    if not any(type(part) in LAYERS or type(part) in RECURRENT for path, part in module.named_modules() if path):
+    if not any(array_class(part) or type(part) in RECURRENT for path, part in module.named_modules() if path):
         raise ConfigError(f"module {name}: has nothing inside that could run on arrays: {LAYER_NAMES}")
-    converted, plain = copy.deepcopy(module), copy.deepcopy(module)
+    for path, part in module.named_parameters():
+        if part.dtype in (torch.float16, torch.bfloat16):
+            kind = str(part.dtype).removeprefix("torch.")
+            raise ConfigError(
+                f"module {name}: {path} is {kind}; layers on arrays compute in float32: convert module.float()"
+            )
+    converted, plain = _copy(module, name), _copy(module, name)
     session = ArraySession(converted, plain, settings, images)
     parts = dict(converted.named_modules())
     for place in find_places(plain, images.shape[1:], name):
@@ -175,7 +183,7 @@ def convert_module(module: Any, settings: ArraySettings, calibration: ArrayLike)
         if isinstance(layer, nn.RNNBase):
             _add_recurrent(layer, session, place)
             continue
-        layer.__class__ = LAYERS[type(layer)]
+        layer.__class__ = array_class(layer)
         layer.session, layer.array_name = session, place.node
         layer.folded = () if place.norm is None else (parts[place.norm],)
         for norm in layer.folded:
@@ -203,8 +211,52 @@ def clip_module(module: Any, clip: float) -> None:
             f"module {type(module).__name__}: has no layer on arrays; give the module that xs.nn.convert returned"
         )
     for layer in layers:
+        if isinstance(layer, OnArrays) and "weight" not in layer._parameters:
+            raise ConfigError(
+                f"layer {layer.array_name}: its weight is computed from other parameters and cannot be clipped; train it "
+                "without clipping, or remove what computes it"
+            )
         for cells in layer.cells():
             clip_cells(cells, clip)
+
+
+def _copy(module: Any, name: str) -> Any:
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:  # errors of PyTorch and of users' classes
+        reason = (str(error) or type(error).__name__).splitlines()[0][:160]
+        raise ConfigError(
+            f"module {name}: cannot be copied: {reason}; try: convert it before its first step, under torch.no_grad()"
+        ) from None
+
+
+def array_class(part: Any) -> type[OnArrays] | None:
+    """Return the class on arrays of a layer, None for other modules.
+
+    A layer whose weight is computed from other parameters by ``torch.nn.utils.parametrize`` has a class of its own,
+    from which one is made for it.
+    """
+    own = type(part)
+    if own not in LAYERS and is_parametrized(part) and own.__bases__[0] in LAYERS:
+        return type(f"Array{own.__name__}", (LAYERS[own.__bases__[0]], own), {})
+    return LAYERS.get(own)
+
+
+def _mark_weight(part: Any, rng: np.random.Generator) -> None:
+    """Give random values to the weight of a layer, or to what it is computed from."""
+    if is_parametrized(part, "weight"):
+        sources = list(part.parametrizations.weight.parameters())
+    else:  # weight_norm of older PyTorch and pruning compute it in a hook
+        sources = [values for label, values in part.named_parameters(recurse=False) if label.startswith("weight")]
+    for values in sources:
+        values.copy_(torch.tensor(rng.standard_normal(tuple(values.shape))))
+
+
+def _compute_weight(part: Any) -> None:
+    """Let hooks compute the weight of a layer that is no parameter."""
+    if not is_parametrized(part) and "weight" not in part._parameters:
+        for hook in part._forward_pre_hooks.values():
+            hook(part, ())
 
 
 def _add_recurrent(layer: Any, session: ArraySession, place: ArrayPlace) -> None:
@@ -241,8 +293,8 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
     norms = {}
     with torch.no_grad():
         for path, part in marked.named_modules():
-            if path and type(part) in LAYERS:
-                part.weight.copy_(torch.tensor(rng.standard_normal(tuple(part.weight.shape))))
+            if path and array_class(part):
+                _mark_weight(part, rng)
                 layers[path, 0] = part
             elif path and type(part) in RECURRENT:
                 for label, values in part.named_parameters():
@@ -252,14 +304,19 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
             elif path and type(part) in NORMS and part.running_var is not None:
                 part.running_var.copy_(torch.tensor(rng.uniform(0.3, 3.0, len(part.running_var))))
                 norms[path] = norm_factor(part)
+    network = from_torch(marked.eval(), shape)
+    with torch.no_grad():
+        for layer in layers.values():
+            if isinstance(layer, nn.Module):
+                _compute_weight(layer)
     places: list[ArrayPlace] = []
-    for node in from_torch(marked, shape).layers:
+    for node in network.layers:
         assert node.weight is not None
         place = next(
             (
                 ArrayPlace(node=node.name, layer=path, norm=norm, part=part)
                 for (path, part), layer in layers.items()
-                for norm, factor in {None: np.ones(1), **(norms if type(layer) in LAYERS else {})}.items()
+                for norm, factor in {None: np.ones(1), **({} if isinstance(layer, StepWeights) else norms)}.items()
                 if _is_folded(node.weight, layer, factor)
             ),
             None,
@@ -277,7 +334,8 @@ def find_places(plain: Any, shape: tuple[int, ...], name: str) -> list[ArrayPlac
 
 def _is_folded(weight: np.ndarray, layer: Any, factor: np.ndarray) -> bool:
     """Whether the weight of a network's layer is that of a module, times a factor (1,) or (channels,)."""
-    form = layer.form if isinstance(layer, StepWeights) else LAYERS[type(layer)].form
+    cls = None if isinstance(layer, StepWeights) else array_class(layer)
+    form = layer.form if cls is None else cls.form
     own, factor = form.weight(layer.weight).detach().numpy(), form.spread(layer, factor)
     if own.size != weight.size or len(own) != len(weight) or len(factor) not in (1, len(own)):
         return False
@@ -299,7 +357,10 @@ def _check_same(session: ArraySession, name: str) -> None:
         session.refresh()
     expected = run_network(session.network, images)
     if not isinstance(found, Tensor) or tuple(found.shape) != expected.shape:
-        raise ConfigError(f"module {name}: its output is not the one tensor {expected.shape[1:]} of its network")
+        raise ConfigError(
+            f"module {name}: its output is not the one tensor {expected.shape[1:]} of its network; convert a "
+            "module that returns one tensor"
+        )
     if np.abs(found.numpy() - expected).max() > SAME * max(np.abs(expected).max(), 1e-6):
         raise ConfigError(
             f"module {name}: gives other results when its layers run on arrays; is a layer or a normalisation "

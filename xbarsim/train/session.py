@@ -78,6 +78,10 @@ class ArraySession:
         self.noisy: dict[str, tuple[NoisyLayer, LayerLaw]] = {}
         self.drawn = self.steps = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without programmed arrays: they are programmed again at the next evaluation."""
+        return self.__dict__ | {"computes": {}, "state": ()}
+
     def refresh(self) -> None:
         """Program arrays again at the next evaluation, and measure the noise again at the next training step."""
         self.computes, self.noisy = {}, {}
