@@ -48,7 +48,7 @@ def test_weights_that_are_computed_from_parameters_run_on_arrays_and_are_trained
     report = xs.simulate(xs.from_torch(module, (6,)), "reference", IMAGES, calibration=IMAGES, threads=1)
     np.testing.assert_array_equal(found, report.outputs[0])
     with pytest.raises(ConfigError, match="its weight is computed from other parameters and cannot be clipped"):
-        xs.nn.clip(converted, 2.5)
+        xs.nn.clip_weights(converted)
     converted.train()
     converted(torch.tensor(IMAGES)).square().mean().backward()
     assert all(values.grad is not None for values in converted.parameters())

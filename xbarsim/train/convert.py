@@ -213,8 +213,8 @@ def clip_module(module: Any, clip: float) -> None:
     for layer in layers:
         if isinstance(layer, OnArrays) and "weight" not in layer._parameters:
             raise ConfigError(
-                f"layer {layer.array_name}: its weight is computed from other parameters and cannot be clipped; train it "
-                "without clipping, or remove what computes it"
+                f"layer {layer.array_name}: its weight is computed from other parameters and cannot be clipped; train "
+                "it without clipping, or remove what computes it"
             )
         for cells in layer.cells():
             clip_cells(cells, clip)
