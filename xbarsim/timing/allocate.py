@@ -87,7 +87,8 @@ class Trials:
         int
             The last one that is taken for certain before patience can end, else that after ``position``.
         """
-        last = min(position + PATIENCE - refused, len(self.replicas) - 1)
+        end, reach = len(self.replicas) - 1, position + PATIENCE - refused
+        last = end - PATIENCE * max(0, -(-(end - reach) // PATIENCE))  # small ones run faster, with as many steps left
         if self.plan.hardware.timing.stream_bits is not None:  # any allocation may be refused with an error
             last = position + 1
         for index in range(last, position + 1, -1):
