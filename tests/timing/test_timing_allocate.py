@@ -11,7 +11,7 @@ import xbarsim as xs
 from xbarsim.mapping import plan_network, replicate_plan
 from xbarsim.network.build import NetworkBuilder
 from xbarsim.timing import allocate, plan_pipeline, simulate_plan
-from xbarsim.timing.least import bound_times
+from xbarsim.timing.least import LeastTimes
 
 WIDE = dict.fromkeys(("timing.link_bits", "timing.bus_bits", "timing.buffer_bits", "timing.io_bits"), 1 << 20)
 
@@ -143,7 +143,7 @@ def test_bounds_are_never_above_the_event_loop(hardware, network, changes):
     activities = [simulate_plan(replicate_plan(once, each)) for each in listed]
     shares = []
     for replicas, activity in zip(listed, activities):
-        bounds = {bound_times(like, replicas) for like in (activities[0], activities[-1])}
+        bounds = {LeastTimes(like).find(replicas) for like in (activities[0], activities[-1])}
         (bound,) = bounds  # whatever the allocation that tables are taken from
         assert bound.delay <= activity.cycles
         assert bound.interval <= activity.interval_cycles

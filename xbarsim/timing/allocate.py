@@ -27,7 +27,7 @@ from xbarsim.mapping import Plan, plan_network, replicate_plan
 from xbarsim.mapping.period import window_cycles
 from xbarsim.mapping.replicate import Balance, count_replicas
 from xbarsim.network import Network
-from xbarsim.timing.least import Times, bound_times
+from xbarsim.timing.least import LeastTimes, Times
 from xbarsim.timing.simulate import Activity, keep_activity, simulate_plan
 
 STEP = math.sqrt(0.5)
@@ -55,6 +55,7 @@ class Trials:
         self.plan, self.replicas = plan, replicas
         self._run: dict[int, Activity] = {}
         self._bounds: dict[int, Times] = {}
+        self._least: LeastTimes | None = None
 
     def run(self, index: int) -> Activity:
         """Run an allocation through the machine, once."""
@@ -65,9 +66,11 @@ class Trials:
 
     def bound(self, index: int, like: Activity) -> Times:
         """Return the least times of an allocation; ``like`` is the activity of any other."""
+        if self._least is None:
+            self._least = LeastTimes(like)
         found = self._bounds.get(index)
         if found is None:
-            found = self._bounds[index] = bound_times(like, self.replicas[index])
+            found = self._bounds[index] = self._least.find(self.replicas[index])
         return found
 
     def find_next(self, position: int, refused: int, least: Times) -> int:

@@ -144,11 +144,11 @@ def run(machine: EventTables) -> Run:
     start = np.full(windows, np.iinfo(np.int64).max)
     finish, latest = np.zeros(windows, dtype=np.int64), np.zeros(windows, dtype=np.int64)
     slots_of = np.diff(machine.first_slot).astype(np.int32)
-    waiting = np.repeat(slots_of[machine.first_replica], machine.windows)
-    for step in np.flatnonzero(machine.replicas > 1):
-        at, first = int(machine.first_replica[step]), machine.first_window[step]
-        replicas = slots_of[at : at + int(machine.replicas[step])]
-        waiting[first : machine.first_window[step + 1]] = np.resize(replicas, int(machine.windows[step]))
+    owners: NDArray[np.int64] = np.repeat(machine.first_replica.astype(np.int64), machine.windows)
+    if machine.replicas.max() > 1:  # replicas take windows in turn
+        number = np.arange(windows) - np.repeat(machine.first_window[:-1].astype(np.int64), machine.windows)
+        owners = owners + number % np.repeat(machine.replicas, machine.windows)
+    waiting = slots_of[owners]
     outgoing = np.diff(machine.first_out)
     producers = np.repeat(np.arange(machine.windows.size), outgoing)
     capacity = 64 + 8 * slots + int(machine.windows.max()) + 4 * machine.windows.size
