@@ -186,7 +186,7 @@ def write_svg(figure: Figure) -> str:
         engine = figure.get_layout_engine()
         if engine is not None:  # lay out once, not once for each format
             engine.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
