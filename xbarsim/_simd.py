@@ -138,6 +138,12 @@ def multiply(x: Vector, y: Vector) -> Vector:
     return np.multiply(x, y)
 
 
+def multiply_halves(x: Vector, y: Vector) -> Vector:
+    """Return the products of the lower and of the upper halves of int32 lanes, two numbers of 16 bits, added."""
+    products = np.multiply(x.view(np.int16), y.view(np.int16), dtype=np.int32)
+    return np.add(products[::2], products[1::2])
+
+
 def divide(x: Vector, y: Vector) -> Vector:
     """Return ``x / y`` of float lanes."""
     return np.divide(x, y)
@@ -221,8 +227,8 @@ COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     plain: CODE[plain.__name__]
     for plain in (
         address, point, zeros, load, gather, store, pack, deal_bytes, load_bytes, peek, poke, lane_count, fill, spread,
-        add, add_clipped, mask, multiply, divide, scale, multiply_add, shorten, round_even, scale_even, count_above,
-        square_root, smaller, larger, to_float, to_int32, widen,
+        add, add_clipped, mask, multiply, multiply_halves, divide, scale, multiply_add, shorten, round_even, scale_even,
+        count_above, square_root, smaller, larger, to_float, to_int32, widen,
     )
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""

@@ -59,6 +59,17 @@ def compare_target(planned: str) -> None:
         )  # fmt: skip
 
 
+@functools.cache
+def has_wide_registers() -> bool:
+    """Return whether kernels are compiled for registers of 512 bits, of which a processor has 32 instead of 16."""
+    import numba
+    from numba.core.registry import cpu_target
+
+    if vars(numba.config)["DISABLE_JIT"]:
+        return False
+    return "+avx512f" in str(cpu_target.target_context.codegen().magic_tuple()[2]).split(",")
+
+
 def _describe_numba() -> str:
     """Return what kernels are compiled for, as Numba itself tells stored machine code apart."""
     import llvmlite

@@ -173,10 +173,18 @@ def scratch(kind, is_noisy=True, total=None):
         table=np.zeros(entries, dtype=kind),
         total=np.zeros(0, dtype=total or (np.int32 if kind == np.int16 else kind)),
         noise_table=np.zeros(entries * is_noisy, dtype=np.uint16),
-        values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), lanes=np.zeros(WIDE, dtype=np.int32),
+        values=np.zeros((VECTORS * 4 + 3) * 13, dtype=np.float32), pairs=np.zeros(0, dtype=np.int16),
+        pair_cells=np.zeros(0, dtype=np.int32), lanes=np.zeros(WIDE, dtype=np.int32),
         floats=np.zeros(WIDE, dtype=np.float32), sums=np.zeros(4 * WIDE, dtype=np.float32),
         variances=np.zeros(4 * WIDE, dtype=np.float32), bends=bend_scratch(),
     )  # fmt: skip
+
+
+def paired(memory, has_values=True):
+    """The same memory for products of two rows at a time, with or without inputs as floats."""
+    values = memory.values if has_values else memory.values[:0]
+    pairs = np.zeros((VECTORS * 4 + 3) * 14, dtype=np.int16)
+    return memory._replace(values=values, pairs=pairs, pair_cells=np.zeros(7 * WIDE, dtype=np.int32))
 
 
 def forgetful(kernel, place):

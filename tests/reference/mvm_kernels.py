@@ -22,6 +22,7 @@ from reference.mvm_case import (
     forgetful,
     inputs,
     out,
+    paired,
     reads,
     rng,
     scratch,
@@ -30,7 +31,7 @@ from reference.mvm_case import (
     unit_weights,
     weights,
 )
-from reference.read_kernels import bent_plain, cleared, split_values
+from reference.read_kernels import bent_plain, cleared, pairs_plain, split_values
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, zeros
@@ -45,6 +46,11 @@ def build_narrow(dac_bits, count, part, table):
 @kernel
 def multiply_lanes(rows, inputs, at, power, cells, sums):
     _reads.multiply_rows(rows, address(inputs), at, power, cells, zeros(sums, LANES), sums)
+
+
+@kernel
+def multiply_pair_lanes(words, pairs, at, cells, sums):
+    _reads.multiply_pairs(words, address(pairs.view(np.int32)), at, address(cells), zeros(sums, LANES), sums)
 
 
 @kernel
@@ -82,6 +88,14 @@ def round_cells(cells, begin, end, column, width, part):
     part[: rounded.size] = rounded.ravel()
 
 
+def round_pairs(cells, begin, end, column, width, part):
+    """Round a part of the matrix; halves of words are two rows, the last of which may be missing."""
+    rounded = np.zeros(((end - begin + 1) // 2 * 2, width), dtype=np.int64)
+    round_cells(cells, begin, end, column, width, rounded.reshape(-1))
+    words = rounded[::2] % 65536 + 65536 * rounded[1::2]
+    part[: words.size] = words.ravel()
+
+
 def copy_noise(cells, begin, end, column, width, scratch):
     """Copy a part of the variances."""
     for kept, part in ((cells.noise, scratch.noise_cells), (cells.shot, scratch.shot_cells)):
@@ -96,6 +110,11 @@ def build_plain(dac_bits, count, part, table):
 def multiply_plain(rows, inputs, at, power, cells, sums):
     digits = inputs.ravel()[at : at + 4 * rows].reshape(4, rows) ** power
     sums[: 4 * LANES] = (digits @ cells[: rows * LANES].reshape(rows, LANES)).ravel()
+
+
+def multiply_pairs(words, pairs, at, cells, sums):
+    rows = cells[: words * LANES].view(np.int16).reshape(words, LANES, 2).transpose(0, 2, 1).reshape(-1, LANES)
+    multiply_plain(2 * words, pairs.astype(np.int64), 2 * at, 1, rows.astype(np.int64).ravel(), sums)
 
 
 def read_plain(reads, adc, fine, errors, survey, r, column, target, weights, scratch, out):
@@ -151,6 +170,13 @@ def product_rows():
     return 13, values, 13, 2, part, np.zeros(4 * LANES, dtype=np.float32)
 
 
+def pair_rows():
+    pairs = rng().integers(0, 1 << 15, 6 * 14).astype(np.int16)
+    cells = rng().integers(-(1 << 31), 1 << 31, 7 * LANES).astype(np.int32)
+    cells[0], pairs[14:16] = np.int32(-(1 << 31) + (1 << 15)), 1  # the smallest halves
+    return 7, pairs % 16, 7, cells, np.zeros(4 * LANES, dtype=np.float32)
+
+
 def read_inputs(added, seen, finer=None):
     """Tables of the second row block, from the kernels that the record above covers."""
     memory = scratch(np.float32)
@@ -192,13 +218,18 @@ def short_inputs(dac_bits):
     return lists, short(dac_bits), WIDE, WIDE, weights()[1], memory, out()
 
 
-def read_product_inputs():
+def read_product_inputs(is_paired=False):
     begin, end = STARTS[1:]
     values = np.zeros((VECTORS * 2 + 3, end - begin), dtype=np.float32)
     split_values(reads(2), codes(), begin, end, values)
     memory = scratch(np.float32)
     round_cells(cells(), begin, end, WIDE, LANES, memory.cells)
     copy_noise(cells(), begin, end, WIDE, LANES, memory)
+    if is_paired:
+        memory = paired(memory)
+        pairs_plain(reads(2), codes(), begin, end, memory.pairs)
+        round_pairs(cells(), begin, end, WIDE, LANES, memory.pair_cells)
+        memory.cells[:] = 0
     added = errors(has_inl=False)
     return reads(2), ADC, fine(), added, None, 1, WIDE, WIDE, weights()[1], values, memory.cells, memory, out()
 
@@ -211,6 +242,12 @@ def driver_inputs(dac_bits, given, kind, added, seen, finer=None, total=None, su
         reads(dac_bits), given, cells(is_noisy), ADC, finer, added, seen, weights(), BLOCKS, unit_weights(), memory,
         out().astype(sums), unit_codes,
     )  # fmt: skip
+
+
+def pair_driver(dac_bits, added, seen, finer=None, has_values=True):
+    """Arguments of the driver of products, two rows at a time."""
+    arguments = driver_inputs(dac_bits, codes(), np.float32, added, seen, finer)
+    return (*arguments[:10], paired(arguments[10], has_values), *arguments[11:])
 
 
 def table_driver(dac_bits, *rest, converter=None, **options):
@@ -239,6 +276,8 @@ multiply_call = forgetful(_kernels.multiply_tables, 11)
 
 MVM = (
     case(_reads.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
+    case(_reads.round_pairs, round_pairs, lambda: (cells(), 13, 20, 3, 16, np.zeros(64, dtype=np.int32)), (5,)),
+    case(_reads.round_pairs, round_pairs, lambda: (cells(), 0, 12, 16, 64, np.zeros(384, dtype=np.int32)), (5,)),
     case(_reads.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
     case(_kernels.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
     case(_kernels.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
@@ -252,7 +291,9 @@ MVM = (
         _kernels.read_tables, read_plain, lambda: read_inputs(errors(), None, bent(True, True)), (10,), read_table_lanes
     ),
     case(_reads.multiply_rows, multiply_plain, product_rows, (5,), multiply_lanes),
+    case(_reads.multiply_pairs, multiply_pairs, pair_rows, (4,), multiply_pair_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
+    case(_kernels.read_products, product_plain, lambda: read_product_inputs(True), (12,), read_product_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (12,), tabulate_lanes),
     case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (12,), tabulate_lanes),
     case(
@@ -289,6 +330,12 @@ MVM = (
         _kernels.multiply_products, products_plain, lambda: driver_inputs(2, codes(), np.float32, errors(), survey()),
         (6, 11, 12),
     ),
+    case(_kernels.multiply_products, products_plain, lambda: pair_driver(2, errors(), None, fine()), (11, 12)),
+    case(
+        _kernels.multiply_products, products_plain, lambda: pair_driver(1, None, survey(), has_values=False),
+        (6, 11, 12),
+    ),
+    case(_kernels.multiply_products, products_plain, lambda: pair_driver(2, None, None, has_values=False), (11, 12)),
     case(
         _kernels.multiply_tables, tables_plain, lambda: table_driver(1, np.int16, None, None, bent(True)),
         (12, 13), multiply_call,

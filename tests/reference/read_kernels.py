@@ -19,6 +19,14 @@ def split_values(reads, codes, begin, end, values):
             values[v * len(reads.shifts) + t, : end - begin] = digits
 
 
+def pairs_plain(reads, codes, begin, end, pairs):
+    """Take the streams' bits; a last row that is alone is joined by a zero."""
+    values = np.zeros((VECTORS * len(reads.shifts), (end - begin + 1) // 2 * 2))
+    split_values(reads, codes, begin, end, values)
+    pairs[: values.size] = values.ravel()
+    pairs[values.size :] = 0
+
+
 def weighed_plain(reads, inputs, r, given, memory):
     """List rows, then count and add those of every read."""
     loops.list_rows(reads, inputs, r, memory.starts, memory.rows)
@@ -153,4 +161,6 @@ READS = (
         ), (0, 3),
     ),
     case(_reads.split_values, split_values, lambda: (reads(2), codes(), 0, 13, np.zeros((6, 13), dtype="f4")), (4,)),
+    case(_reads.split_pairs, pairs_plain, lambda: (reads(2), codes(), 0, 13, np.ones(9 * 14, dtype="i2")), (4,)),
+    case(_reads.split_pairs, pairs_plain, lambda: (reads(1), codes(), 13, 19, np.ones(15 * 6, dtype="i2")), (4,)),
 )  # fmt: skip

@@ -4,7 +4,7 @@ Eight rows of an array make a byte per input bit. For every group of rows a tabl
 combination of their inputs, so that one read of an array is a sum of table rows: an eighth of the additions of the
 plain product, and none for groups whose inputs are all zero. Streams of two bits add the rows of both bits, where only
 sums are asked for; with noise or curves their tables have groups of four rows. Wide streams and few vectors take the
-plain product instead, four reads at a time.
+plain product instead, four reads at a time, and two rows where cells and inputs are whole numbers of 16 bits.
 
 Cells lie on a power-of-two grid on which every sum is exact (``fused`` chooses it), so neither the order of additions
 nor the choice between tables and products changes a bit. Tables are int16, added in int16 or int32, or float32; all
@@ -51,7 +51,17 @@ from xbarsim.mvm._conversion import (
     trim,
 )  # fmt: skip
 from xbarsim.mvm._curves import bend_product, copy_own, multiply_parts, point_curves, sum_table, tabulate_own
-from xbarsim.mvm._reads import copy_noise, list_reads, multiply_rows, round_cells, split_values, weigh_values
+from xbarsim.mvm._reads import (
+    copy_noise,
+    list_reads,
+    multiply_pairs,
+    multiply_rows,
+    round_cells,
+    round_pairs,
+    split_pairs,
+    split_values,
+    weigh_values,
+)
 from xbarsim.mvm._records import (
     MOST_TABLE_BITS,
     TOGETHER,
@@ -192,6 +202,7 @@ def read_products(
     width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
     count = out.shape[0] * streams
     weights, inputs, cells = address(reads.weights), address(values), address(part)
+    pairs, pair_cells, words = address(scratch.pairs.view(np.int32)), address(scratch.pair_cells), (rows + 1) // 2
     noise, shot = address(scratch.noise_cells), address(scratch.shot_cells)
     sums, variances = address(scratch.sums), address(scratch.variances)
     lanes, floats = address(scratch.lanes), address(scratch.floats)
@@ -203,13 +214,20 @@ def read_products(
     curves = point_curves(fine, r, scratch.bends)
     if fine is not None:
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
+    v, t, total = -1, streams - 1, to_int32(zero)
     for first in range(0, count, 4):
-        multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
+        if scratch.pairs.size:
+            multiply_pairs(words, pairs, first * words, pair_cells, zero, sums)
+        else:
+            multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
         if fine is not None:
             multiply_parts(rows, inputs, first * rows, cells, fine.curves, scratch.bends, zero)
         if is_plain:
             multiply_rows(rows, inputs, first * rows, 2, noise, zero, variances)
         for k in range(min(4, count - first)):
+            t += 1
+            if t == streams:
+                v, t, total = v + 1, 0, to_int32(zero)
             x = load(sums, k * width, zero)
             variance = zero
             if is_plain:
@@ -218,7 +236,6 @@ def read_products(
                 variance = sum_variances(rows, members, inputs, (first + k) * rows, noise, shot, has_shot, zero)
             if has_variance and errors is not None:
                 variance = add(variance, load(added.still, column, zero))
-            v, t = (first + k) // streams, (first + k) % streams
             x = bend_product(x, k, first + k, column, curves, scratch.bends)
             if fine is not None and fine.is_finer:
                 factor = multiply(fill(peek(finer, t), x), by_column)
@@ -228,8 +245,9 @@ def read_products(
                 continue
             word = mix_word(hash_vector(errors, v) + np.uint64(r * 65536 + t))
             code = convert(x, variance, word, column, adc, added, lanes, floats)
-            code = multiply(code, fill(peek(weights, t), zero))
-            shift_add(code, v, target, counts, lanes, result, padded)
+            total = add(total, multiply(code, fill(peek(weights, t), zero)))
+            if t == streams - 1:
+                shift_add(total, v, target, counts, lanes, result, padded)
 
 
 # --- drivers -----------------------------------------------------------------------------------------------------
@@ -310,9 +328,13 @@ def multiply_products(
     for r in range(cells.row_starts.size - 1):
         begin, end = cells.row_starts[r], cells.row_starts[r + 1]
         count = codes.shape[0] * reads.shifts.size
-        values = scratch.values[: (count + 3) * (end - begin)].reshape(count + 3, end - begin)
-        values[count:] = 0
-        split_values(reads, codes, begin, end, values)
+        kept = count + 3 if scratch.values.size else 0
+        values = scratch.values[: kept * (end - begin)].reshape(kept, end - begin)
+        if kept:
+            values[count:] = 0
+            split_values(reads, codes, begin, end, values)
+        if scratch.pairs.size:
+            split_pairs(reads, codes, begin, end, scratch.pairs)
         if fine is not None:
             weigh_values(values, fine.curves, begin, scratch.bends)
         for block in range(blocks.shape[0] + unit_weights.size // LANES):
@@ -323,7 +345,10 @@ def multiply_products(
             target = unit if is_unit else column
             weights = unit_weights if is_unit else plane_weights[r]
             result = unit_codes[r] if is_unit else out
-            round_cells(cells, begin, end, column, width, scratch.cells)
+            if scratch.pairs.size:
+                round_pairs(cells, begin, end, column, width, scratch.pair_cells)
+            else:
+                round_cells(cells, begin, end, column, width, scratch.cells)
             if errors is not None and survey is None and scratch.noise_cells.size:
                 copy_noise(cells, begin, end, column, width, scratch)
             if fine is not None:

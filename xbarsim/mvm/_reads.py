@@ -20,11 +20,14 @@ from xbarsim._simd import (
     load_bytes,
     mask,
     multiply,
+    multiply_halves,
     pack,
     peek,
     poke,
     round_even,
     store,
+    to_float,
+    to_int32,
     zeros,
 )
 from xbarsim.mvm._records import QUADRATIC, TOGETHER, BendScratch, Cells, Curves, Fine, FusedScratch, Inputs, Reads
@@ -102,6 +105,23 @@ def split_values(reads: Reads, codes: Array, begin: int, end: int, values: NDArr
             shift, ones, read = shifts[t], (1 << widths[t]) - 1, v * shifts.size + t
             for i in range(begin, end):
                 values[read, i - begin] = (np.int32(codes[v, i]) >> shift) & ones
+
+
+@kernel
+def split_pairs(reads: Reads, codes: Array, begin: int, end: int, pairs: NDArray[np.int16]) -> None:
+    """Split codes as :func:`split_values` does, into an even number of values a read; three reads of zeros follow."""
+    shifts, widths, rows = reads.shifts, reads.widths, end - begin
+    size, place = (rows + 1) // 2 * 2, 0
+    for v in range(codes.shape[0]):
+        sent = codes[v, begin:end]
+        for t in range(shifts.size):
+            shift, ones = np.int32(shifts[t]), np.int32((1 << widths[t]) - 1)
+            part = pairs[place : place + size]
+            part[size - 1] = 0
+            for i in range(rows):
+                part[i] = (np.int32(sent[i]) >> shift) & ones
+            place += size
+    pairs[place : place + 3 * size] = 0
 
 
 @kernel
@@ -253,6 +273,21 @@ def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, par
 
 
 @kernel
+def round_pairs(cells: Cells, begin: int, end: int, column: int, width: int, part: NDArray[np.int32]) -> None:
+    """Round cells as :func:`round_cells` does, those of two rows as halves of a word, the first below."""
+    none = zeros(cells.matrix, LANES)
+    matrix, room, step, stride = address(cells.matrix), address(part), fill(cells.step, none), cells.matrix.shape[1]
+    low, high = fill(np.int32(0xFFFF), none), fill(np.int32(0x10000), none)
+    for i in range(begin, end, 2):
+        first, at = i * stride + column, (i - begin) // 2 * width
+        for j in range(0, width, LANES):
+            below = load(matrix, first + stride + j, none) if i + 1 < end else none
+            one, two = multiply(load(matrix, first + j, none), step), multiply(below, step)
+            halves = mask(to_int32(round_even(one)), low), multiply(to_int32(round_even(two)), high)
+            store(room, at + j, add(halves[0], halves[1]))
+
+
+@kernel
 def copy_noise(cells: Cells, begin: int, end: int, column: int, width: int, scratch: FusedScratch) -> None:
     """Copy what some columns of one row block add to variances."""
     for i in range(begin, end):
@@ -285,3 +320,23 @@ def multiply_rows(
     store(sums, width, x1)
     store(sums, 2 * width, x2)
     store(sums, 3 * width, x3)
+
+
+@inlined
+def multiply_pairs(
+    words: int, pairs: NDArray[np.int32], at: int, cells: NDArray[np.int32], like: Vector, sums: NDArray[np.float32]
+) -> None:  # fmt: skip
+    """Multiply four reads as :func:`multiply_rows` does, ``words`` pairs of inputs each, by some columns of pairs."""
+    width = lane_count(like)
+    x0 = to_int32(like)
+    x1, x2, x3 = x0, x0, x0
+    for p in range(words):
+        cell = load(cells, p * width, x0)
+        x0 = add(x0, multiply_halves(cell, fill(peek(pairs, at + p), x0)))
+        x1 = add(x1, multiply_halves(cell, fill(peek(pairs, at + words + p), x0)))
+        x2 = add(x2, multiply_halves(cell, fill(peek(pairs, at + 2 * words + p), x0)))
+        x3 = add(x3, multiply_halves(cell, fill(peek(pairs, at + 3 * words + p), x0)))
+    store(sums, 0, to_float(x0))
+    store(sums, width, to_float(x1))
+    store(sums, 2 * width, to_float(x2))
+    store(sums, 3 * width, to_float(x3))

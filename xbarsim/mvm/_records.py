@@ -237,7 +237,8 @@ class FusedScratch(NamedTuple):
 
     ``offsets`` and ``places`` hold the words and the first table rows of groups, in whole registers, and ``words`` ones
     for groups that there are; ``dealt`` the bytes of the inputs of ``LANES`` groups, bit by bit; ``total`` is empty and
-    has the type in which rows of ``table`` are added.
+    has the type in which rows of ``table`` are added. ``pairs`` and ``pair_cells`` hold inputs, and cells of two rows
+    as halves of a word, where both are whole numbers of 16 bits; they are empty elsewhere.
     """
 
     starts: NDArray[np.int64]
@@ -253,6 +254,8 @@ class FusedScratch(NamedTuple):
     total: NDArray[Any]
     noise_table: NDArray[np.uint16]
     values: NDArray[np.float32]
+    pairs: NDArray[np.int16]
+    pair_cells: NDArray[np.int32]
     lanes: NDArray[np.int32]
     floats: NDArray[np.float32]
     sums: NDArray[np.float32]

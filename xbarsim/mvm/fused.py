@@ -8,6 +8,7 @@ computation after the converter uses integers: results do not depend on blocks, 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,13 +30,15 @@ from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
 from xbarsim.mvm.scratch import borrow_room, make_scratch
 from xbarsim.mvm.summed import make_own_scratch, take_whole
+from xbarsim.target import has_wide_registers
 
 TABLE_VECTORS = 1024
 """Vectors of a block that is read through tables, at least: enough that building them is a small part."""
 LISTED_GROUPS = 1 << 19
 """Groups of rows that the reads of a block may list where it has more vectors: they stay in caches [-]."""
 PRODUCT_READS = 1024
-"""Reads of a block that is multiplied plainly: their inputs stay in a core's second-level cache."""
+"""Reads of a block that is multiplied plainly, twice as many where inputs have 16 bits: they stay in a core's
+second-level cache."""
 TABLE_CELLS = 1 << 19
 """Values of a table up to which ``WIDE`` columns are read at a time, ``LANES`` beyond."""
 
@@ -93,6 +96,16 @@ class FusedMatrix:
     def is_noisy(self) -> bool:
         """Whether cells add noise to reads."""
         return self.errors is not None and self.programmed.noise.size > 0
+
+    @cached_property
+    def is_paired(self) -> bool:
+        """Whether cells and inputs are whole numbers of 16 bits, so that products of two rows are added at once.
+
+        Sums are those of floats, which are exact as well.
+        """
+        if self.streams.sent is not None or self.programmed.bend is not None or self.streams.dac_bits > 15:
+            return False
+        return sys.byteorder == "little" and self.programmed.largest * self.grid.step <= 32767
 
     @cached_property
     def reads(self) -> _records.Reads:
@@ -168,6 +181,11 @@ class FusedMatrix:
     def widest(self) -> int:
         """Columns that are read at a time through tables."""
         return WIDE if self.entries * WIDE <= TABLE_CELLS else LANES
+
+    @property
+    def widest_product(self) -> int:
+        """Columns that are multiplied at a time: sums of four reads stay in registers."""
+        return WIDE if has_wide_registers() else LANES
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -323,7 +341,7 @@ def _most_vectors(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> i
     """Return how many vectors a task may hold."""
     if isinstance(inputs, PackedInputs):
         return max(TABLE_VECTORS, LISTED_GROUPS // (matrix.lists.shifts.size * matrix.groups))
-    return max(16, PRODUCT_READS // len(matrix.streams))
+    return max(16, (2 if matrix.is_paired else 1) * PRODUCT_READS // len(matrix.streams))
 
 
 def _most_reads(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any]) -> int:
@@ -336,7 +354,7 @@ def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: in
     """Cut the work into tasks: blocks of vectors, and ranges of outputs where those are few."""
     is_table = isinstance(inputs, PackedInputs)
     most = _most_vectors(matrix, inputs)
-    widest = matrix.widest if is_table else WIDE
+    widest = matrix.widest if is_table else matrix.widest_product
     recipe = matrix.recipe
     count = max(1, -(-vectors // most))
     if count % workers and vectors >= 128 * workers:

@@ -14,6 +14,7 @@ all columns of an array; the cost of their cells and of the subtraction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,11 @@ class ProgrammedMatrix:
     """The arrays themselves, where every read is solved; None elsewhere."""
     power: MatrixPower
     """What the power of reads follows from."""
+
+    @cached_property
+    def largest(self) -> float:
+        """Largest magnitude in the matrix [level units]."""
+        return float(np.abs(self.matrix).max(initial=0.0))
 
 
 def program_arrays(

@@ -84,6 +84,8 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
     table_type, total_type = matrix.grid.types if is_table else (np.float32, np.float32)
     table = matrix.entries * matrix.widest if is_table else 0
     lanes = -(-matrix.most_rows // (8 * LANES)) * LANES
+    is_paired, room_reads = matrix.is_paired and not is_table, 0 if is_table else reads + 3
+    words = -(-matrix.most_rows // 2)
     is_noisy, listed = matrix.is_noisy, reads * matrix.lists.shifts.size // len(matrix.streams)
     return _records.FusedScratch(
         starts=room.take(listed + 1 if is_table else 0, np.int64),
@@ -98,7 +100,9 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
         table=room.take(table, table_type),
         total=room.take(0, total_type),
         noise_table=room.take(table if is_noisy else 0, np.uint16),
-        values=room.take(0 if is_table else (reads + 3) * matrix.most_rows, np.float32),
+        values=room.take(0 if is_paired and not is_noisy else room_reads * matrix.most_rows, np.float32),
+        pairs=room.take(2 * words * room_reads * is_paired, np.int16),
+        pair_cells=room.take(words * WIDE * is_paired, np.int32),
         lanes=room.take(WIDE, np.int32),
         floats=room.take(WIDE, np.float32),
         sums=room.take(4 * WIDE, np.float32),
