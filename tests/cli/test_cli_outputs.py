@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -66,3 +68,20 @@ def test_an_existing_result_is_replaced(xbarsim_command, tmp_path):
     code, _, _ = xbarsim_command("--quiet", "estimate", "lenet5", "--json", path)
     assert code == 0
     assert json.loads(path.read_text())["cost"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("hardware list >&-", 0),
+        ("hardware show none 2>&-", 2),
+        ("oracle --cache none <&-", 0),
+        ("--quiet estimate lenet5 --json out.json <&- >&- 2>&-", 0),
+    ],
+)
+def test_standard_streams_may_be_closed(tmp_path, line, code):
+    command = f'exec "$0" -m xbarsim {line}'
+    done = subprocess.run(["bash", "-c", command, sys.executable], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, "")
+    if "out.json" in line:
+        assert json.loads((tmp_path / "out.json").read_text())["cost"]

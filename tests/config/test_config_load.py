@@ -14,6 +14,7 @@ crossbar: {rows: 8, cols: 8}
 chip: {arrays_per_core: 1, cores_per_tile: 1}
 timing: {clock_hz: 1e9, read_cycles: 10}
 """
+COMPONENT = "components: {{own: {{per: tile, action: adc, source: test, energy_joule: 1e-12, {}}}}}\n"
 
 
 def write(tmp_path, text, name="mine.yaml"):
@@ -95,6 +96,10 @@ def test_base_that_inherits_from_itself_is_refused(tmp_path):
         (MINIMAL + "adc:\n", ["adc: None is not allowed: should be a mapping of keys to values ("]),
         (MINIMAL.replace("1e-5", "10 uS"), ["device.g_on_siemens: '10 uS'", "a plain number in siemens, such as"]),
         (MINIMAL.replace("rows: 8", "rows: 1_0"), ["crossbar.rows: '1_0'", "write a plain number, such as 8"]),
+        (MINIMAL + COMPONENT.format("table: {}"), ["components.own.table: needed for kind table"]),
+        (MINIMAL + COMPONENT.format("table: {x: {}}"), ["components.own.table.x: 'x' is not", "a whole number ("]),
+        (MINIMAL + COMPONENT.format("value_bits: 8"), ["own.value_bits: unknown key; it belongs to kind: per_value;"]),
+        (MINIMAL + COMPONENT.format("parts: {}"), ["own.parts: {} is not allowed: should be at least 1 entries ("]),
         (MINIMAL.replace("rows: 8", "rows: few"), ["crossbar.rows: 'few' is not allowed: should be a whole number ("]),
     ],
 )

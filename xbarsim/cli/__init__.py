@@ -157,7 +157,19 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
 def main() -> None:
     """Run the command line of this process; the entry point of the installed program."""
     signal.signal(signal.SIGTERM, _terminate)
+    _open_closed()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_closed() -> None:
+    """Send standard streams that the parent process has closed (``>&-``) nowhere, in place of None."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:  # the lowest free number is its own, unless something was opened since
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 _stopped: list[int] = []

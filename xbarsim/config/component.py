@@ -109,7 +109,7 @@ def name_law(keys: Mapping[str, Any]) -> Any:
         return "survey"
     if keys.get("parts") is not None:
         return "compound"
-    return "table" if keys.get("table") else "constant"
+    return "constant" if keys.get("table") is None else "table"
 
 
 def find_law(value: Any) -> Any:

@@ -17,8 +17,12 @@ _PLAIN = {
     "Input should be ": "", "Input should ": "", "a valid boolean": "true or false",
     "a valid integer": "a whole number", "a valid number": "a number", "a valid string": "text",
     "a valid dictionary": "a mapping of keys to values", "a valid tuple": "a list", "a valid list": "a list",
+    ", unable to parse string as an integer": "",
+    ", unable to parse string as a number": "",
 }  # fmt: skip
 """Words of pydantic -> words of YAML."""
+_COUNT = re.compile(r"\w+ should have at (least|most) (\d+) items? after validation, not (?:more|\d+)")
+"""What pydantic says of lists and mappings that are too short or too long."""
 _CLASS = re.compile(r" or instance of \w+")
 """What pydantic says of a record that may be given as an object of Python."""
 _UNITS = {
@@ -83,7 +87,12 @@ def _suggest_key(record: type[BaseModel], path: list[str]) -> str:
     section, dot, rest = last.partition(".")
     if dot and find_keys(record, [*above, section]):
         return f"; in a file, write {section}: {{{rest}: ...}}"
-    return suggest(last, find_keys(record, above))
+    known = find_keys(record, above)
+    if last in known and above[:1] == ["components"]:  # of another law than the one that the other keys stand for
+        laws = find_table("component_law")
+        owners = [name for name in laws if last in laws[name].model_fields]
+        return f"; it belongs to kind: {' or '.join(owners)}; give {'.'.join(above)}.kind" if owners else ""
+    return suggest(last, known)
 
 
 def _hint_number(key: str, value: Any) -> str:
@@ -95,7 +104,7 @@ def _hint_number(key: str, value: Any) -> str:
 
 
 def _name_rule(text: str) -> str:
-    text = _CLASS.sub("", text)
+    text = _COUNT.sub(r"at \1 \2 entries", _CLASS.sub("", text))
     for found, plain in _PLAIN.items():
         text = text.replace(found, plain)
     return text
