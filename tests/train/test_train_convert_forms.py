@@ -90,3 +90,24 @@ def test_images_by_name_are_refused_with_the_way_to_pack_them():
     for call in (lambda: run_network(network, given), lambda: xs.simulate(network, "reference", given)):
         with pytest.raises(ShapeError, match=r"images: arrays by name \(ids, mask\); pack them into one vector"):
             call()
+
+
+def test_training_takes_one_output():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.score, self.box = nn.Linear(6, 5), nn.Linear(5, 3), nn.Linear(5, 4)
+
+        def forward(self, x):
+            hidden = self.body(x).relu()
+            return self.score(hidden), self.box(hidden)
+
+    program = torch.onnx.export(Pair().eval(), (torch.zeros(2, 6),), dynamo=True, verbose=False)
+    from xbarsim.network.onnx_import import import_model
+    from xbarsim.train import finetune
+
+    network = import_model(program.model_proto, "pair", "pair", outputs="*")
+    with pytest.raises(
+        ConfigError, match=r"training takes one output, and it has \w+, \w+; choose one by load_network"
+    ):
+        finetune(network, "reference", IMAGES, np.zeros(6, int))

@@ -266,4 +266,9 @@ def _check_settings(
 def _check_labels(labels: ArrayLike, count: int, network: Network) -> np.ndarray:
     if not count:
         raise ShapeError("images: none given")
+    if network.output_shapes:
+        raise ConfigError(
+            f"network {network.name}: training takes one output, and it has {', '.join(network.output_shapes)[:200]}; "
+            "choose one by load_network(outputs=...) or --outputs"
+        )
     return check_labels(read_array(labels, "labels"), count, network.output_shape[-1]).astype(np.int64)
