@@ -75,18 +75,26 @@ def _open_model(path: Path) -> Any:
 
 
 def _check_external(graph: Any, path: Path) -> None:
-    """Refuse external data outside the folder of the file, which not every version of ONNX does."""
+    """Refuse external data outside the folder of the file, or past their end, which not every version of ONNX does."""
     folder = path.resolve().parent
     for tensor in _list_tensors(graph):
-        for item in tensor.external_data:
-            if item.key != "location":
-                continue
-            place = Path(item.value)
-            if place.is_absolute() or not (folder / place).resolve().is_relative_to(folder):
-                shown = show_value(item.value)
-                raise ConfigError(
-                    f"{path}: external data {shown} lie outside the folder of the file; put them beside it"
-                )
+        keys = {item.key: item.value for item in tensor.external_data}
+        if "location" not in keys:
+            continue
+        place = Path(keys["location"])
+        if place.is_absolute() or not (folder / place).resolve().is_relative_to(folder):
+            shown = show_value(keys["location"])
+            raise ConfigError(f"{path}: external data {shown} lie outside the folder of the file; put them beside it")
+        if is_place(folder / place, file=True) and _read_end(keys) > (folder / place).stat().st_size:
+            raise ConfigError(f"{path}: {_describe_external(graph, folder)}")
+
+
+def _read_end(keys: Mapping[str, str]) -> int:
+    """Return where the data of a tensor end in their file, in bytes; 0 where their keys are no numbers."""
+    try:
+        return int(keys.get("offset", 0)) + int(keys.get("length", 0))
+    except ValueError:
+        return 0
 
 
 def _list_tensors(graph: Any) -> Iterator[Any]:

@@ -124,14 +124,28 @@ def _infer_by_definition(
         types[name] = describe(kind, value.shape)
         if value.size <= 4096:
             data[name] = onnx.numpy_helper.from_array(value)
+    sizes = {name: shape for name, (_, shape) in shapes.items()} | {
+        name: each.shape for name, each in constants.items()
+    }
+    misfit = Unfit(
+        f"operands of shapes {', '.join(map(str, sizes.values()))}, or its attributes, violate its definition"
+    )
+    if proto.op_type == "Gemm" and not _inner_axes_agree(proto, sizes):
+        raise misfit
     try:
         found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, None, list(opsets), 10)
     except Exception:  # of its own kind, with the library's own words
-        sizes = [*(shape for _, shape in shapes.values()), *(value.shape for value in constants.values())]
-        raise Unfit(
-            f"operands of shapes {', '.join(map(str, sizes))}, or its attributes, violate its definition"
-        ) from None
+        raise misfit from None
     return {name: _read_type(name, each) for name, each in found.items() if name}
+
+
+def _inner_axes_agree(proto: Any, sizes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Return whether the summed axes of a Gemm have one size; versions of onnx up to 1.19 at least do not check it."""
+    flags = {item.name: item.i for item in proto.attribute}
+    first, second = (sizes[name] for name in proto.input[:2])
+    if len(first) != 2 or len(second) != 2:
+        return False
+    return first[0 if flags.get("transA", 0) else 1] == second[1 if flags.get("transB", 0) else 0]
 
 
 def _holds_vendor(proto: Any) -> bool:
