@@ -49,7 +49,8 @@ def test_on_chips(module):
 test_on_chips(module)
 
 # %% [markdown]
-# Training continues with the errors of the chip. `refresh` draws another chip in each epoch.
+# Training continues with the errors of the hardware: every step draws another chip. `refresh` measures these errors anew for the weights
+# that training has reached.
 
 # %%
 converted = xs.nn.convert(module, poor, calibration=images[:64], seed=0)
