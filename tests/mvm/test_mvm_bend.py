@@ -1,5 +1,7 @@
 """Responses that are fitted where a circuit depends on its inputs: their error, their bits, and what they refuse."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -185,6 +187,59 @@ def test_reads_come_from_inputs_and_cover_sparse_and_dense_ones():
     assert driven[-1] >= 9
     uniform = choose_probes(None, streams, np.array([0, 16]), np.zeros(0, dtype="f4"), seed=0, layer="a")
     assert 0.45 < uniform.drive[0].mean() < 0.65
+
+
+def seldom_driven(row=5):
+    """Return inputs that drive a row by their last bit in three vectors of six hundred, and that row."""
+    codes = inputs(600)
+    codes[:, row] = 0
+    codes[20::200, row] = 1
+    return codes, row
+
+
+def test_reads_drive_every_row_that_inputs_drive():
+    codes, row = seldom_driven()
+    streams = encode_streams(8, 1, False, "twos_complement", 2)
+    probes = choose_probes(codes, streams, np.array([0, 16, 40]), np.zeros(0, dtype="f4"), seed=0, layer="a")
+    for reads in (probes.fitted, probes.refined):
+        assert reads[0][:, row].any()
+    for before, after in pairwise(probes.fitted[0]):
+        assert before.sum() <= after.sum()
+    codes[:, row] = 0
+    probes = choose_probes(codes, streams, np.array([0, 16, 40]), np.zeros(0, dtype="f4"), seed=0, layer="a")
+    assert not probes.fitted[0][:, row].any()
+
+
+def test_reads_that_each_drive_one_row_are_no_more_than_rows():
+    codes = 255 * np.eye(64, dtype=np.int64)[np.arange(512) % 64]
+    streams = encode_streams(8, 1, False, "twos_complement", 2)
+    probes = choose_probes(codes, streams, np.array([0, 64]), np.zeros(0, dtype="f4"), seed=0, layer="a")
+    for reads in (probes.fitted[0], probes.refined[0]):
+        assert reads.shape == (64, 64)
+        assert reads.any(axis=0).all()
+    assert len(probes.kept_back[0]) == KEPT_BACK
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_reads_of_several_heights_drive_every_row_that_inputs_drive(bits):
+    codes, row = seldom_driven()
+    streams = encode_streams(8, bits, False, "twos_complement", 2)
+    probes = choose_probes(codes, streams, np.array([0, 16, 40]), np.zeros(0, dtype="f4"), seed=0, layer="a")
+    assert probes.fitted[0][:, row].any()
+    assert FITTED < len(probes.fitted[0]) <= FITTED + 16
+
+
+def test_a_column_whose_only_cells_are_seldom_driven_is_fitted():
+    codes, row = seldom_driven()
+    weights = np.random.default_rng(4).integers(-127, 128, (40, 4))
+    weights[:16, 2] = 0
+    weights[row, 2] = 127
+    hardware = load_hardware("reference", {**SMALL, **SINH, "adc.bits": "ideal", "crossbar.method": "exact"})
+    engine = program_matrix(weights, hardware, weight_bits=8, activation_bits=8, codes=codes)
+    some = codes[20::200]
+    some[:, 16:] = 0  # of other row blocks
+    fitted, solved = (engine.multiply(some, method=method)[:, 2] for method in ("auto", "solved"))
+    np.testing.assert_allclose(fitted, solved, rtol=0, atol=8)  # 23 to 30 where no read to fit on drives the row
 
 
 def test_currents_that_share_more_of_a_line_weigh_more():

@@ -182,7 +182,7 @@ def solve_columns(arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, 
     other = solve(probes.kept_back[r])
     fits = fit(probes.fitted[r])
     errors = (_measure(fits.fit(form)) for form in list_forms(hardware))
-    if len(probes.refined[r]) == len(probes.fitted[r]) or any(error <= most for error in errors):
+    if len(probes.refined[r]) <= len(probes.fitted[r]) or any(error <= most for error in errors):
         return fits
     return fit(probes.refined[r])
 

@@ -2,7 +2,9 @@
 
 They come from the layer's own calibration inputs, cut into streams as the drivers send them, with every stream: high
 bit planes drive few rows, low ones many. Within a row block the reads are ordered by how much they drive, so that fit
-and check cover the whole range alike, and are taken from different images. Where no inputs are given, they are uniform.
+and check cover the whole range alike, and are taken from different images. Reads to fit on are added where a row would
+be driven by none: a column whose only cells lie in such rows has no current there, and any fit to its rest goes astray
+on the first read that drives them. Where no inputs are given, they are uniform.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ def choose_probes(
     -------
     Probes
         At most ``FITTED``, ``REFINED`` times as many, and ``KEPT_BACK`` reads of each row block, fewer where there are
-        fewer that drive any row.
+        fewer that drive any row; to fit on, one more for each row that these leave out.
     """
     if codes is None:
         rng = stream(seed, "mvm.probes", layer)
@@ -86,11 +88,11 @@ def choose_probes(
     blocks = [sent[:, :, begin:end] for begin, end in pairwise(row_starts)]
     half = len(vectors) // 2  # those of some images for the fit, those of others for the check
     first, second = slice(0, max(1, half)), slice(half, None)
-    known = [_order_reads(each[:, first]) for each in blocks]
+    known, other = ([_order_reads(each[:, part]) for each in blocks] for part in (first, second))
     return Probes(
-        fitted=tuple(_spread(each, FITTED) for each in known),
-        refined=tuple(_spread(each, FITTED * REFINED) for each in known),
-        kept_back=tuple(_spread(_order_reads(each[:, second]), KEPT_BACK) for each in blocks),
+        fitted=tuple(_cover(each, FITTED) for each in known),
+        refined=tuple(_cover(each, FITTED * REFINED) for each in known),
+        kept_back=tuple(each[_spread(each, KEPT_BACK)] for each in other),
         drive=tuple(_mean_drive(amplify(each, amplitudes) / highest) for each in blocks),
     )
 
@@ -117,6 +119,18 @@ def _order_reads(sent: NDArray[Any]) -> Digits:
     return np.asarray(reads[order[differ]])
 
 
-def _spread(reads: Digits, count: int) -> Digits:
-    """Return some of the reads, spread evenly over their order."""
-    return np.asarray(reads[np.unique(np.linspace(0, len(reads) - 1, count).astype(int))])
+def _spread(reads: Digits, count: int) -> NDArray[np.int64]:
+    """Return the numbers of some of the reads, spread evenly over their order."""
+    return np.unique(np.linspace(0, len(reads) - 1, count).astype(int))
+
+
+def _cover(reads: Digits, count: int) -> Digits:
+    """Return some of the reads, spread over their order, and for each row that they leave out one that drives it."""
+    chosen = _spread(reads, count)
+    is_driven = reads != 0
+    left_out = is_driven.any(axis=0) & ~is_driven[chosen].any(axis=0)
+    for row in np.flatnonzero(left_out):
+        if not is_driven[chosen, row].any():  # by a read that was added for another row
+            those = np.flatnonzero(is_driven[:, row])
+            chosen = np.append(chosen, those[len(those) // 2])
+    return np.asarray(reads[np.sort(chosen)])
