@@ -44,6 +44,9 @@ LIMITS: Mapping[str, Limit] = {
     "epitome": Limit(
         most=50_000_000, things="weights of an epitome or its convolution", way_out="use fewer rows or channels"
     ),
+    "sparse": Limit(
+        most=500_000_000, things="entries of a sparse tensor, which is read as a dense one", way_out="divide the tensor"
+    ),
     "windows": Limit(most=50_000_000, things="windows of a layer", way_out="use smaller inputs"),
     "arrays": Limit(
         most=10_000_000, things="arrays", way_out="use larger arrays (crossbar.rows, crossbar.cols) or fewer replicas"

@@ -174,13 +174,21 @@ def test_sparse_weights_are_read(places, tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_sparse_weights_outside_their_shape_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ((5, 3), r"sparse initializer w cannot be read: its places do not lie in \(5, 3\)"),
+        ((10**6, 10**6), r"sparse initializer w: 1,000,000,000,000 entries of a sparse tensor, .* divide the tensor"),
+        ((-1, 3), r"sparse initializer w cannot be read"),
+    ],
+)
+def test_sparse_weights_outside_their_shape_or_beyond_memory_are_refused(shape, reason, tmp_path):
     path = write_form(tmp_path / "m.onnx", [node("MatMul", "x w")], {}, VECTOR)
     model = onnx.load(path)
     values, indices = helper.make_tensor("w", TYPES.FLOAT, [1], [1.0]), helper.make_tensor("i", TYPES.INT64, [1], [15])
-    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [5, 3]))
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, shape))
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ConfigError, match=r"sparse initializer w cannot be read: its places do not lie in \(5, 3\)"):
+    with pytest.raises(ConfigError, match=reason):
         load_onnx(path)
 
 

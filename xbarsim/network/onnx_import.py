@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError, show_value
+from xbarsim.limits import check_limit
 from xbarsim.names import is_place
 from xbarsim.network.graph import Network
 from xbarsim.network.onnx_check import check_network, find_tolerance
@@ -188,6 +190,7 @@ def _write_out(model: Any) -> Any:
     sparse = model.graph.sparse_initializer
     while sparse:
         tensor = sparse.pop()
+        check_limit("sparse", math.prod(tensor.dims), f"sparse initializer {tensor.values.name[:60]}")
         try:
             values, places = numpy_helper.to_array(tensor.values), numpy_helper.to_array(tensor.indices)
             dense = np.zeros(tuple(tensor.dims), values.dtype)
