@@ -9,6 +9,7 @@ from samples import make_cost_report, make_report
 
 import xbarsim
 import xbarsim.cli
+from xbarsim.cli import _volume
 
 
 @pytest.fixture
@@ -74,3 +75,10 @@ def xbarsim_command(capsys):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def usual_volume():
+    """Forget what the last command of a test was told: the next test may show progress without a command."""
+    yield
+    _volume.reset_volume()

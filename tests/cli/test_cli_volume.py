@@ -13,12 +13,6 @@ from xbarsim.cli import _volume, build_command, run
 from xbarsim.cli._progress import ProgressDisplay
 
 
-@pytest.fixture(autouse=True)
-def usual_volume():
-    yield
-    _volume.reset_volume()
-
-
 def list_commands(command, path=()):
     if hasattr(command, "commands"):
         for name, child in command.commands.items():

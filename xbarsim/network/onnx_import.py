@@ -94,7 +94,7 @@ def _check_external(graph: Any, path: Path) -> None:
 def _read_end(keys: Mapping[str, str]) -> int:
     """Return where the data of a tensor end in their file, in bytes; 0 where their keys are no numbers."""
     try:
-        return int(keys.get("offset", 0)) + int(keys.get("length", 0))
+        return sum(int(keys.get(name, 0)) for name in ("length", "offset"))
     except ValueError:
         return 0
 
