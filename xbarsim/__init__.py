@@ -69,9 +69,4 @@ __all__ = ["__version__", *_HOMES, *_ROOMS]
 
 
 if not TYPE_CHECKING:  # a module's __getattr__ tells type checkers that every name exists
-    __getattr__ = load_lazily("xbarsim", _SOURCES, _ROOMS)
-
-
-def __dir__() -> list[str]:
-    """List what can be loaded."""
-    return sorted(__all__)
+    __getattr__, __dir__ = load_lazily("xbarsim", _SOURCES, _ROOMS)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def load_lazily(package: str, sources: Mapping[str, Sequence[str]], rooms: Sequence[str] = ()) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package.
+def load_lazily(
+    package: str, sources: Mapping[str, Sequence[str]], rooms: Sequence[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the ``__getattr__`` and ``__dir__`` of a package.
 
     Parameters
     ----------
@@ -21,8 +24,8 @@ def load_lazily(package: str, sources: Mapping[str, Sequence[str]], rooms: Seque
 
     Returns
     -------
-    callable
-        Takes a name and returns what it stands for.
+    callable, callable
+        The first takes a name and returns what it stands for; the second lists ``__all__``, for completion and Sphinx.
     """
     homes = {name: module for module, names in sources.items() for name in names}
 
@@ -33,4 +36,4 @@ def load_lazily(package: str, sources: Mapping[str, Sequence[str]], rooms: Seque
             return importlib.import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return find
+    return find, lambda: sorted(sys.modules[package].__all__)

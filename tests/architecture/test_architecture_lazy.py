@@ -31,5 +31,6 @@ def test_names_for_type_checkers_are_those_that_are_loaded(path):
         loaded[package.__name__] = set(package._ROOMS)
     assert list_imports(read(path)) == loaded
     assert all(getattr(package, name) is not None for names in loaded.values() for name in names)
+    assert dir(package) == sorted(package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         package.__getattr__("nothing")

@@ -49,4 +49,4 @@ __all__ = [name for names in _SOURCES.values() for name in names]
 
 
 if not TYPE_CHECKING:  # a module's __getattr__ tells type checkers that every name exists
-    __getattr__ = load_lazily("xbarsim.crossbar", _SOURCES)
+    __getattr__, __dir__ = load_lazily("xbarsim.crossbar", _SOURCES)

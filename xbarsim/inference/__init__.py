@@ -24,4 +24,4 @@ __all__ = [name for names in _SOURCES.values() for name in names]
 
 
 if not TYPE_CHECKING:  # a module's __getattr__ tells type checkers that every name exists
-    __getattr__ = load_lazily("xbarsim.inference", _SOURCES)
+    __getattr__, __dir__ = load_lazily("xbarsim.inference", _SOURCES)
