@@ -12,6 +12,7 @@ from xbarsim.config.component import Component
 from xbarsim.errors import show_value
 from xbarsim.names import suggest
 from xbarsim.plugin import find_table
+from xbarsim.units import UNITS
 
 _PLAIN = {
     "Input should be ": "", "Input should ": "", "a valid boolean": "true or false",
@@ -25,13 +26,6 @@ _COUNT = re.compile(r"\w+ should have at (least|most) (\d+) items? after validat
 """What pydantic says of lists and mappings that are too short or too long."""
 _CLASS = re.compile(r" or instance of \w+")
 """What pydantic says of a record that may be given as an object of Python."""
-_UNITS = {
-    "siemens": "siemens, such as 5e-6", "ohm": "ohm, such as 2.5", "volt": "volt, such as 0.2",
-    "farad": "farad, such as 1e-15", "watt": "watt, such as 2e-3", "joule": "joule, such as 2e-12",
-    "kelvin": "kelvin, such as 300", "hz": "hertz, such as 1e9", "s": "seconds, such as 1e-8",
-    "m": "metres, such as 65e-9", "m2": "square metres, such as 1e-9",
-}  # fmt: skip
-"""Last part of a key -> unit of its value, and an example."""
 _REMOVED = {
     "timing.method": "was removed, since closed forms took as long as simulating every cycle; leave it out",
 }
@@ -99,8 +93,8 @@ def _hint_number(key: str, value: Any) -> str:
     """Return the way out where text was given that may be a number with a unit, a comma or underscores."""
     if not (isinstance(value, str) and any(character.isdigit() for character in value)):
         return ""
-    unit = _UNITS.get(key.rpartition("_")[2])
-    return f"; write a plain number in {unit}" if unit else "; write a plain number, such as 8"
+    unit = UNITS.get(key.rpartition("_")[2])
+    return f"; write a plain number{f' in {unit.words}' if unit else ''}, such as {unit.example if unit else 8}"
 
 
 def _name_rule(text: str) -> str:

@@ -13,18 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from xbarsim.component import ACTIONS
+from xbarsim.units import PREFIXES, UNITS
 
-_UNITS = {
-    "joule": "J", "s": "s", "m2": "m2", "watt": "W", "hz": "Hz", "ohm": "ohm", "siemens": "S", "volt": "V",
-    "db": "dB", "bits": "bit", "bytes": "B",
-}  # fmt: skip
 _TITLES = {
     "edap": "EDAP", "tops": "TOPS", "tops_per_watt": "TOPS/W", "tops_per_mm2": "TOPS/mm2", "adc": "ADC", "dac": "DAC",
     "snr": "SNR", "lsb": "LSB", "edap_core": "core EDAP", "tops_total": "TOPS, digital too",
 }  # fmt: skip
 _UNIT_OF = {"edap": "J s m2", "edap_core": "J s m2"}
 _SHARES = ("share", "utilization", "clipped", "used")
-_PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 _PREFIXED = ("J", "s", "W", "Hz", "S", "V", "B")
 
 
@@ -112,8 +108,8 @@ def describe_column(name: str, values: Iterable[Any] = ()) -> Column:
         return Column(title=_TITLES[name], unit=_UNIT_OF.get(name, ""), factor=1.0)
     words = name.split("_")
     unit = ""
-    if len(words) > 1 and words[-1] in _UNITS:
-        unit = _UNITS[words.pop()]
+    if len(words) > 1 and words[-1] in UNITS:
+        unit = UNITS[words.pop()].symbol
     title = " ".join(_TITLES.get(word, word) for word in words)
     if not unit and words[-1] in _SHARES:
         return Column(title=title, unit="%", factor=100.0)
@@ -125,7 +121,7 @@ def describe_column(name: str, values: Iterable[Any] = ()) -> Column:
     if unit not in _PREFIXED or greatest == 0:
         return Column(title=title, unit=unit, factor=1.0)
     exponent = min(15, max(-18, 3 * math.floor(math.log10(greatest) / 3 + 1e-12)))
-    return Column(title=title, unit=f"{_PREFIXES[exponent]}{unit}", factor=10.0**-exponent)
+    return Column(title=title, unit=f"{PREFIXES[exponent]}{unit}", factor=10.0**-exponent)
 
 
 def list_unpriced(unpriced: Mapping[str, int]) -> list[tuple[str, str, str]]:
