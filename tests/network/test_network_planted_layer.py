@@ -154,7 +154,8 @@ def test_a_planted_layer_is_asked_for_and_reshaped_by_its_own_record(pair):
 
 def test_a_planted_layer_trains_through_its_arrays(pair):
     torch = pytest.importorskip("torch")
-    from xbarsim.train.hardware_model import draw_chip
+    from reference.drawn_chip import draw_chip
+
     from xbarsim.train.torch_network import TorchNetwork
 
     new = pair[0]

@@ -6,6 +6,8 @@ from network_samples import make_mixed_network
 
 pytest.importorskip("torch", reason="the extra torch is not installed")
 
+from reference.drawn_chip import apply_chip, draw_chip
+
 import xbarsim as xs
 import xbarsim.cli
 from xbarsim.data import load_data, normalize_images
@@ -15,8 +17,8 @@ from xbarsim.network import quantize_network, run_network
 from xbarsim.network.integer import quantize_input, run_integer
 from xbarsim.store import hash_arrays
 from xbarsim.train import finetune
-from xbarsim.train.hardware_model import apply_chip, draw_chip, is_left_to_chance
-from xbarsim.train.measure import find_weights
+from xbarsim.train.hardware_model import is_left_to_chance
+from xbarsim.train.measure import expand_cells, find_cells
 from xbarsim.train.torch_network import TorchNetwork, torch, use_threads
 
 IDEAL = {
@@ -84,7 +86,7 @@ def test_the_weights_found_are_those_that_the_arrays_apply(compiled_network, cha
     def check(node, x):
         layer = quantized.layers[node.name]
         codes = quantize_input(layer, x)
-        weights = find_weights(node, layer, plan.layer(node.name), seed=3, trial=1)
+        weights = expand_cells(layer, find_cells(node, layer, plan.layer(node.name), seed=3, trial=1))
         machine = program_layer(node, layer, plan.layer(node.name), seed=3, trial=1)
         found = run_layer(node, torch.tensor(codes.astype(np.float64)), torch.tensor(weights), None).numpy()
         expected = machine.accumulate(codes) * machine.lsb

@@ -1,13 +1,13 @@
 """A model of the simulated hardware for PyTorch training loops.
 
-A *chip* is one draw of programmed arrays for a whole network. The errors of its layers are measured on arrays that are
-programmed and solved by the same code that ``simulate`` runs (:mod:`xbarsim.train.measure`).
+A layer of a *chip* is one draw of its programmed arrays. Its errors are measured on arrays that are programmed and
+solved by the same code that ``simulate`` runs (:mod:`xbarsim.train.measure`).
 
-Training adds the error of every weight to the quantised weights, and a random residual to every output. Gradients are
-straight-through. Fine-tuning draws chips from a law instead, which it measures on a few of them
+The differentiable search adds the error of every weight to the quantised weights, and a random residual to every
+output. Gradients are straight-through. Fine-tuning draws chips from a law instead, which it measures on a few of them
 (:mod:`xbarsim.train.law`).
 
-Neglected: the change of a chip's error while weights move between two draws, and correlation of errors between
+Neglected: the change of a layer's error while weights move between two draws, and correlation of errors between
 weights and between outputs beyond their means.
 """
 
@@ -40,63 +40,6 @@ class LayerChip:
     """Standard deviation of the residual of an output, (out,)."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DrawnChip:
-    """One draw of the hardware for a network."""
-
-    quantized: QuantizedNetwork
-    """Quantised network that was programmed, with its scales."""
-    layers: Mapping[str, LayerChip]
-    """Layer -> errors of its arrays."""
-
-
-def draw_chip(
-    network: Network,
-    hardware: Hardware,
-    calibration: np.ndarray,
-    *,
-    layers: Mapping[str, Mapping[str, Any]] | None = None,
-    weight_bits: int | None = None,
-    activation_bits: int | None = None,
-    seed: int = 0,
-    trial: int = 0,
-) -> DrawnChip:
-    """Program a network into arrays and measure the errors of every layer.
-
-    Parameters
-    ----------
-    network : Network
-        With weights.
-    hardware : Hardware
-        The accelerator.
-    calibration : ndarray of float32, (images, *input_shape)
-        Calibration images.
-    layers : mapping, optional
-        Layer name or glob -> dotted key -> value.
-    weight_bits, activation_bits : int, optional
-        Bits of all layers; those of the hardware if left out.
-    seed, trial : int
-        Key of the device's random streams.
-
-    Returns
-    -------
-    DrawnChip
-        Layer by layer.
-
-    Raises
-    ------
-    ConfigError
-        If an input is wrong.
-    """
-    choices: dict[str, Any] = {"layers": layers, "weight_bits": weight_bits, "activation_bits": activation_bits}
-    found: dict[str, LayerChip] = {}
-
-    def draw(node: Node, layer: QuantizedLayer, plan: LayerPlan, x: np.ndarray) -> None:
-        found[node.name] = draw_layer(node, layer, plan, x, seed=seed, trial=trial)
-
-    return DrawnChip(quantized=visit_layers(network, hardware, calibration, draw, **choices), layers=found)
-
-
 def visit_layers(
     network: Network,
     hardware: Hardware,
@@ -112,12 +55,18 @@ def visit_layers(
 
     Parameters
     ----------
-    network, hardware, layers, weight_bits, activation_bits
-        As in :func:`draw_chip`.
+    network : Network
+        With weights.
+    hardware : Hardware
+        The accelerator.
     calibration : ndarray of float32, (images, *input_shape)
         Calibration images.
     visit : callable
         ``(node, layer, plan, inputs (images, ...))``.
+    layers : mapping, optional
+        Layer name or glob -> dotted key -> value.
+    weight_bits, activation_bits : int, optional
+        Bits of all layers; those of the hardware if left out.
     threads : int, optional
         Number of threads for the calibration images, all cores if left out; does not change results.
 
@@ -203,37 +152,13 @@ def draw_layer(
     )
 
 
-def apply_chip(chip: DrawnChip | None, generator: Any) -> Any:
-    """Return a layer function that computes as a chip does, gradients passing straight through.
-
-    Parameters
-    ----------
-    chip : DrawnChip or None
-        None computes in plain float.
-    generator : torch.Generator
-        Draws the residual of every output.
-
-    Returns
-    -------
-    callable
-        ``(node, x, weight, bias) -> y`` for :class:`~xbarsim.train.torch_network.TorchNetwork`.
-    """
-    if chip is None:
-        return run_layer
-
-    def function(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return run_on_chip(node, x, weight, bias, chip.quantized.layers[node.name], chip.layers[node.name], generator)
-
-    return function
-
-
 def run_on_chip(
     node: Node,
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     layer: QuantizedLayer,
-    chip: LayerChip | None,
+    chip: LayerChip,
     generator: Any,
 ) -> Tensor:
     """Compute a layer as its arrays do, gradients passing straight through.
@@ -250,8 +175,8 @@ def run_on_chip(
         Bias in float.
     layer : QuantizedLayer
         Grids of inputs and weights.
-    chip : LayerChip or None
-        What the arrays do; None for ideal arrays, quantised all the same.
+    chip : LayerChip
+        What the arrays do.
     generator : torch.Generator
         Draws the residual of every output.
 
@@ -266,8 +191,6 @@ def run_on_chip(
     # straight-through clamp, so that clipped weights keep a gradient
     codes = torch.where(weight < 0, -1.0, 1.0) if layer.weight_bits == 1 else (weight / steps).round().clamp(-top, top)
     rounded = weight + (codes * steps - weight).detach()
-    if chip is None:
-        return run_layer(node, clean, rounded, bias)
     y = run_layer(node, clean, rounded + chip.shift, bias)
     residual = torch.randn(y.shape, generator=generator)
     shape = layer.along_outputs

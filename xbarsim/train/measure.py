@@ -179,22 +179,6 @@ def cell_steps(node: Node, layer: QuantizedLayer) -> np.ndarray:
     return found
 
 
-def find_weights(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int) -> np.ndarray:
-    """Return the weights that a layer's arrays apply, found with unit vectors and ideal converters.
-
-    Parameters
-    ----------
-    node, layer, plan, seed, trial
-        As in :func:`measure_layer`.
-
-    Returns
-    -------
-    ndarray of float64, shape of the weight
-        In units of one integer weight step.
-    """
-    return expand_cells(layer, find_cells(node, layer, plan, seed=seed, trial=trial))
-
-
 def find_cells(node: Node, layer: QuantizedLayer, plan: LayerPlan, *, seed: int, trial: int) -> np.ndarray:
     """Return what the cells of a layer apply, found with unit vectors and ideal converters.
 
