@@ -69,7 +69,7 @@ def test_columns_per_weight_follow_the_encoding(encoding, weight_bits, cell_bits
 def test_depthwise_groups_share_arrays_as_far_as_they_fit():
     hardware = HARDWARE.override(ONE_COLUMN)
     layer = plan_network(one_layer(32, 32, groups=32), hardware).layers[0]
-    assert layer.groups_per_stripe == 128 // 9
+    assert layer.partition.stripe.groups == 128 // 9
     assert layer.stripes == 3
     assert layer.crossbars == 3
     assert layer.stripe(2).groups == 32 - 2 * 14
@@ -177,7 +177,7 @@ def test_arrays_of_the_layers_lie_end_to_end():
     plan = plan_network(resnet_cifar(), HARDWARE)
     ends = [layer.first_array + layer.arrays for layer in plan.layers]
     assert [layer.first_array for layer in plan.layers] == [0, *ends[:-1]]
-    assert plan.tiles_of(plan.layers[-1])[-1] == plan.tiles_used - 1
+    assert (ends[-1] - 1) // plan.arrays_per_tile == plan.tiles_used - 1
 
 
 def slowest(replicas, loads):

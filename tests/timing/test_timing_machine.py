@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_samples import networks
+from reference.pipeline_bounds import bound_cycles
 from reference.pipeline_simpy import run_paced
 from reference.residual_networks import resnet_bottleneck, resnet_cifar
 
@@ -18,7 +19,7 @@ from xbarsim.network import load_network
 from xbarsim.timing import find_bounds, simulate_plan
 from xbarsim.timing.busy import count_busy
 from xbarsim.timing.machine import build_machine
-from xbarsim.timing.simulate import bound_cycles, run
+from xbarsim.timing.simulate import run
 
 HARDWARE = load_hardware("reference")
 SMALL = {"crossbar.rows": 16, "crossbar.cols": 16, "timing.read_cycles": 8, "timing.pulse_s": None}

@@ -139,11 +139,6 @@ class LayerDraft:
         return self.partition.stripes
 
     @property
-    def groups_per_stripe(self) -> int:
-        """Groups of a full stripe."""
-        return self.partition.stripe.groups
-
-    @property
     def row_starts(self) -> np.ndarray:
         """Row-block boundaries of a full stripe, (row_blocks + 1,) int64."""
         return np.array(self.partition.stripe.row_starts, dtype=np.int64)

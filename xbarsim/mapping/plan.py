@@ -90,12 +90,6 @@ class Plan:
         """Return the plan of one layer; KeyError where there is none."""
         return self._by_name[name]
 
-    def tiles_of(self, layer: LayerPlan, replica: int = 0) -> range:
-        """Return the tiles that one replica of a layer touches, in order."""
-        size = layer.replica_arrays
-        first = layer.first_array + replica * size
-        return range(first // self.arrays_per_tile, (first + size - 1) // self.arrays_per_tile + 1)
-
 
 def plan_network(
     network: Network,
