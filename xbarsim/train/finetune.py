@@ -256,7 +256,7 @@ def _check_settings(
         ("law", f"one of {', '.join(NOISE_LAWS)}", lambda value: value in NOISE_LAWS),
     ):
         if name in given and not is_right(given[name]):
-            raise ConfigError(f"{name}: {given[name]!r} is not {rule}; leave it out to let validation choose")
+            raise ConfigError(f"{name}: {given[name]!r} is not {rule}; leave it out for the default")
     if not 0 <= weight_decay < np.inf:
         raise ConfigError(f"weight_decay: {weight_decay} is not a number of at least 0")
     if times is not None and (not len(times) or not all(0 <= t < np.inf for t in times)):

@@ -208,7 +208,7 @@ def norm_factor(norm: Any) -> np.ndarray:
 
     Parameters
     ----------
-    norm : torch.nn.BatchNorm1d or torch.nn.BatchNorm2d
+    norm : torch.nn.BatchNorm1d, torch.nn.BatchNorm2d or torch.nn.BatchNorm3d
         With running statistics.
 
     Returns

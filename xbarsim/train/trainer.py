@@ -37,7 +37,7 @@ CHECKS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
-    """What validation chooses."""
+    """How a run trains; validation chooses the fields of :data:`~xbarsim.train.tuning.OPTIONS` that are not given."""
 
     rate: float | None = None
     """Learning rate of Adam; None: a share of the size of each parameter, :data:`PACE`."""

@@ -1,8 +1,8 @@
 """Fine-tuning as a sequence of runs: short ones that choose how to train, then the one that trains.
 
-One thing is chosen at a time, the learning rate first: runs that differ in it train for a few steps on nine tenths of
-the images, and are tried on the rest, on chips that they have not seen. The best value is kept. The last run starts
-over, on all images.
+One thing is chosen at a time, the strength of the noise and then its law: runs that differ in it train for a few steps
+on nine tenths of the images, and are tried on the rest, on chips that they have not seen. The best value is kept. The
+last run starts over, on all images.
 
 The state is kept while it runs, so that a run that was killed goes on from there and ends with the same bits.
 """
