@@ -30,7 +30,6 @@ class Pace:
     _started: float = 0.0
     _first: int = 0
     _trial_started: float = 0.0
-    _first_trial: float = 0.0
     _took: list[float] = field(default_factory=list)
     _name: str = ""
 

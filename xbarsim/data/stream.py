@@ -190,22 +190,20 @@ def open_stream(
     return _open_items(source, labels, chosen)
 
 
-def prefetch(blocks: Iterator[ImageBlock], ahead: int = AHEAD) -> Generator[ImageBlock, None, None]:
+def prefetch(blocks: Iterator[ImageBlock]) -> Generator[ImageBlock, None, None]:
     """Read blocks in a thread, some before they are asked for.
 
     Parameters
     ----------
     blocks : iterator of ImageBlock
         What is read.
-    ahead : int
-        Blocks that may wait.
 
     Yields
     ------
     ImageBlock
         The same blocks; an error of the reader rises here.
     """
-    ready: queue.Queue[tuple[ImageBlock | None, BaseException | None]] = queue.Queue(ahead)
+    ready: queue.Queue[tuple[ImageBlock | None, BaseException | None]] = queue.Queue(AHEAD)
     is_over = threading.Event()
 
     def put(block: ImageBlock | None, error: BaseException | None = None) -> None:

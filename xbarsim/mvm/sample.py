@@ -91,7 +91,7 @@ def sample_sums(matrix: FusedMatrix, codes: NDArray[Any], most: int = SAMPLES) -
     return SumSample(np.concatenate(found), np.concatenate(weights))
 
 
-def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> float | None:
+def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any]) -> float | None:
     """Return the share of conversions whose sums, without errors, lie within a tenth of a step of a threshold.
 
     The share is a fifth for uniformly distributed sums. It is up to a half if the step is close to a small even
@@ -102,9 +102,7 @@ def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = R
     matrix : FusedMatrix
         Cells, reads and converters.
     codes : ndarray of int, (vectors, K)
-        Inputs.
-    most : int
-        About as many conversions are looked at at most, those of vectors spread evenly over ``codes``.
+        Inputs; vectors spread evenly over them are looked at.
 
     Returns
     -------
@@ -117,7 +115,7 @@ def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = R
         return None
     columns = matrix.recipe.used_columns
     near = count = 0
-    for read in _list_reads(matrix, codes, columns, len(columns), most):
+    for read in _list_reads(matrix, codes, columns, len(columns), ROUNDINGS):
         y = adc.to_steps(read.sums if matrix.fine is None else read.sums * matrix.finer(read.stream)[columns])
         is_seen = (y != 0) & (y >= adc.lowest) & (y <= adc.highest)
         near += int(np.count_nonzero(is_seen & (np.abs(y - np.rint(y)) > 0.4)))
@@ -125,7 +123,7 @@ def find_threshold_share(matrix: FusedMatrix, codes: NDArray[Any], most: int = R
     return near / count if count else None
 
 
-def measure_fit(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS) -> FitStatistics | None:
+def measure_fit(matrix: FusedMatrix, codes: NDArray[Any]) -> FitStatistics | None:
     """Return how well fitted responses hold; None where there are none.
 
     Parameters
@@ -134,8 +132,6 @@ def measure_fit(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS)
         Cells, responses and converters.
     codes : ndarray of int, (vectors, K)
         Inputs, of which some are looked at for sums beyond those that responses were fitted on.
-    most : int
-        About as many conversions are looked at at most.
 
     Returns
     -------
@@ -149,7 +145,7 @@ def measure_fit(matrix: FusedMatrix, codes: NDArray[Any], most: int = ROUNDINGS)
     error = bend.error[:, :, columns].astype(np.float64) / (1.0 if matrix.adc.is_ideal else matrix.adc.lsb)
     error = error[np.isfinite(error)]
     beyond = count = 0
-    for read in _list_reads(matrix, codes, columns, len(columns), most):
+    for read in _list_reads(matrix, codes, columns, len(columns), ROUNDINGS):
         is_beyond = np.abs(read.straight) > BEYOND * bend.highest[read.block, columns]
         is_beyond |= read.loads > BEYOND * bend.heaviest[read.block, columns]
         beyond += int(np.count_nonzero(is_beyond))

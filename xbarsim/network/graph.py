@@ -259,10 +259,10 @@ class Network(Shown):
 
         return hash_network(self)
 
-    def replace_nodes(self, nodes: Mapping[str, Node], name: str | None = None) -> Network:
+    def replace_nodes(self, nodes: Mapping[str, Node]) -> Network:
         """Return a copy in which the nodes of the given names are replaced, checked anew."""
         changed = tuple(nodes.get(node.name, node) for node in self.nodes)
-        return Network(name=name or self.name, nodes=changed, input_shape=self.input_shape, output=self.output)
+        return Network(name=self.name, nodes=changed, input_shape=self.input_shape, output=self.output)
 
     def with_token_scales(self, layers: str | Sequence[str] = "*") -> Network:
         """Return a copy whose linear layers have an input scale for every token.

@@ -13,7 +13,7 @@ import numpy as np
 from xbarsim.errors import ShapeError
 from xbarsim.network import _codes
 from xbarsim.network.codes import code_range, is_binary, round_codes
-from xbarsim.network.execute import Observer, Progress, run_network
+from xbarsim.network.execute import Progress, run_network
 from xbarsim.network.graph import Node, rule_of
 from xbarsim.network.quantize import QuantizedLayer, QuantizedNetwork
 
@@ -110,7 +110,6 @@ def run_integer(
     images: np.ndarray,
     *,
     threads: int | None = None,
-    observe: Observer | None = None,
     block: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -122,7 +121,7 @@ def run_integer(
         From :func:`~xbarsim.network.quantize.quantize_network`.
     images : ndarray of float32, (images, *input_shape)
         Normalised images.
-    threads, observe, block, progress
+    threads, block, progress
         As in :func:`~xbarsim.network.execute.run_network`.
 
     Returns
@@ -136,6 +135,5 @@ def run_integer(
         return dequantize_output(layer, integer_layer(layer, node, quantize_input(layer, x)))
 
     return run_network(
-        quantized.network, images, compute, threads=threads, observe=observe, block=block, progress=progress,
-        concurrent=observe is None,
-    )  # fmt: skip
+        quantized.network, images, compute, threads=threads, block=block, progress=progress, concurrent=True
+    )

@@ -136,7 +136,7 @@ def _infer_by_definition(
         found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, None, list(opsets), 10)
     except Exception:  # of its own kind, with the library's own words
         raise misfit from None
-    return {name: _read_type(name, each) for name, each in found.items() if name}
+    return {name: _read_type(each) for name, each in found.items() if name}
 
 
 def _inner_axes_agree(proto: Any, sizes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -154,7 +154,7 @@ def _holds_vendor(proto: Any) -> bool:
     return any(each.domain not in ("", "ai.onnx") or _holds_vendor(each) for body in bodies for each in body.node)
 
 
-def _read_type(name: str, described: Any) -> tuple[int, tuple[int, ...]]:
+def _read_type(described: Any) -> tuple[int, tuple[int, ...]]:
     if described.HasField("sequence_type"):
         raise Unsupported("its result is a sequence of tensors")
     if not described.HasField("tensor_type") or not described.tensor_type.HasField("shape"):

@@ -94,9 +94,9 @@ def read_reduce_mean(graph: GraphReader, op: Operator) -> None:
         graph.add(op, "mean", op.inputs[:1], {"axes": own, "keepdims": keepdims})
 
 
-def _axes(graph: GraphReader, op: Operator, rank: int, index: int = 1) -> tuple[int, ...] | None:
+def _axes(graph: GraphReader, op: Operator, rank: int) -> tuple[int, ...] | None:
     """Return axes given as attribute or as input, sorted and counted from the front."""
-    given: Any = graph.constant(op, index)
+    given: Any = graph.constant(op, 1)
     given = op.attributes.get("axes") if given is None else given
     return None if given is None else tuple(sorted(int(axis) % rank for axis in np.atleast_1d(given)))
 
@@ -131,7 +131,7 @@ def read_binary(kind: str) -> Reader:
         if kind == "add" and _is_bias(graph, before, tensor, constant):
             add_bias(graph, op, before, constant)
             return
-        operand = _narrowed(graph, op, constant, tensor)
+        operand = _narrowed(graph, op, constant)
         graph.add(op, kind, [_widened(graph, op, tensor)], {"constant": as_float32(operand), "reverse": index == 0})
 
     return convert
@@ -148,7 +148,7 @@ def _widened(graph: GraphReader, op: Operator, tensor: str) -> str:
     return graph.reshaped(op, tensor, full or [1])
 
 
-def _narrowed(graph: GraphReader, op: Operator, constant: np.ndarray, tensor: str) -> np.ndarray:
+def _narrowed(graph: GraphReader, op: Operator, constant: np.ndarray) -> np.ndarray:
     """Leave out of a constant the axis that the network leaves out of the result, with the images in front."""
     result = graph.tensor(op.outputs[0])
     if result.dropped == 0:

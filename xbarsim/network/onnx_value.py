@@ -100,7 +100,7 @@ class GraphValue:
         return axis + 1 - (gone is not None and axis > gone)
 
 
-def find_batch(operator: Operator, shape: Sequence[int], wide: Sequence[int], times: int) -> int | None:
+def find_batch(shape: Sequence[int], wide: Sequence[int], times: int) -> int | None:
     """Return the axis that grows with the batch; Mixing where more than one does, or one grows in another way."""
     if len(shape) != len(wide):
         raise Mixing("the number of axes depends on the number of images")
@@ -138,7 +138,7 @@ def place_output(
         return plain
     if operator.kind == "DynamicQuantizeLinear":
         raise Mixing("its range covers all images of a batch")
-    axis = find_batch(operator, shape, wide, times)
+    axis = find_batch(shape, wide, times)
     if axis is None:
         raise Mixing("its result is one for all images of a batch")
     if operator.kind != "Gather" or operator.inputs[1] in inputs:  # of constant indices `onnx_batch` knows more

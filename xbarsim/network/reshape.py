@@ -84,7 +84,7 @@ def find_branches(network: Network) -> Mapping[str, tuple[str, int]]:
     for node in network.nodes:
         if node.kind != "add" or len(set(node.inputs)) < 2:
             continue
-        branches = [_trace_back(network, source, node) for source in node.inputs]
+        branches = [_trace_back(network, source) for source in node.inputs]
         shortcut = min(range(len(branches)), key=lambda number: (len(branches[number]), -number))
         for number, layers in enumerate(branches):
             if number != shortcut:
@@ -226,7 +226,7 @@ def _scale(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def _trace_back(network: Network, source: str, addition: Node) -> list[str]:
+def _trace_back(network: Network, source: str) -> list[str]:
     """Return the layers of the branch that ends in one input of an addition."""
     layers = []
     while source != INPUT:

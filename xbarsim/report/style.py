@@ -76,23 +76,21 @@ def style() -> Any:
     return matplotlib.rc_context(_RC)
 
 
-def new_figure(
-    width_inch: float, height_inch: float, *, rows: int = 1, cols: int = 1, **share: Any
-) -> tuple[Figure, Any]:
-    """Make an empty figure with a grid of axes, outside of pyplot; call inside :func:`style`.
+def new_figure(width_inch: float, height_inch: float, *, cols: int = 1, **share: Any) -> tuple[Figure, Any]:
+    """Make an empty figure with a row of axes, outside of pyplot; call inside :func:`style`.
 
     Parameters
     ----------
     width_inch, height_inch : float
         Size [inch].
-    rows, cols : int
-        Grid of axes.
+    cols : int
+        Axes side by side; one below the other in narrow figures.
     **share
         Passed on to ``Figure.subplots``.
 
     Returns
     -------
-    tuple of Figure and ndarray of Axes, (rows, cols)
+    tuple of Figure and ndarray of Axes, (1, cols)
         The figure and its axes.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -104,8 +102,8 @@ def new_figure(
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     if is_narrow:
-        return figure, figure.subplots(rows * cols, 1, squeeze=False, **share).reshape(rows, cols)
-    return figure, figure.subplots(rows, cols, squeeze=False, **share)
+        return figure, figure.subplots(cols, 1, squeeze=False, **share).reshape(1, cols)
+    return figure, figure.subplots(1, cols, squeeze=False, **share)
 
 
 @contextlib.contextmanager

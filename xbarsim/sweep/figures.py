@@ -103,7 +103,7 @@ def plot_heat(table: pd.DataFrame, metrics: Sequence[str], across: Factor, up: F
             axes.set(xlabel=across.name, ylabel=up.name, title=column.title)
             axes.grid(visible=False)
             if max(cells.shape) <= _MOST_CELLS // 2:
-                _label_cells(axes, values, column, image)
+                _label_cells(axes, values, image)
             bar = figure.colorbar(image, ax=axes, label=column.unit or None)
             bar.outline.set_edgecolor(INK)
             bar.ax.yaxis.set_major_formatter(_show_tick)
@@ -273,7 +273,7 @@ def _thin_ticks(levels: Any) -> tuple[list[int], list[str]]:
     return list(range(0, len(levels), step)), [show_level(level) for level in levels[::step]]
 
 
-def _label_cells(axes: Axes, values: np.ndarray, column: Column, image: Any) -> None:
+def _label_cells(axes: Axes, values: np.ndarray, image: Any) -> None:
     for i, j in np.ndindex(*values.shape):
         if np.isfinite(values[i, j]):
             red, green, blue, _ = image.cmap(image.norm(values[i, j]))

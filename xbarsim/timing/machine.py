@@ -122,7 +122,7 @@ def build_machine(plan: Plan, *, images: int = 1) -> tuple[EventTables, Layout]:
         Arrays for the event loop, and their meaning.
     """
     layout, timing = lay_out(plan), plan.hardware.timing
-    arrays = _tabulate_steps(layout, timing, images)
+    arrays = _tabulate_steps(layout, images)
     by_replica = StepParts.find(layout).repeat(arrays["replicas"])
     by_slot = by_replica.repeat(np.diff(layout.sites.first_slot))
     arrays |= _tabulate_replicas(layout, timing, by_replica) | _tabulate_slots(layout, timing, by_slot)
@@ -189,7 +189,7 @@ def _columns(rows: Columns) -> Arrays:
     return found
 
 
-def _tabulate_steps(layout: Layout, timing: Timing, images: int) -> Arrays:
+def _tabulate_steps(layout: Layout, images: int) -> Arrays:
     kinds, work = [], []
     for each in layout.steps:
         kinds.append(STEPS.get(each.step.kind, DIGITAL_STEP if each.layer is None else LAYER_STEP))
