@@ -209,6 +209,22 @@ def test_a_network_that_differs_from_its_file_is_refused_unless_asked_for(tmp_pa
     assert xs.load_network(path, self_check=False).output_shape == (4,)
 
 
+def test_a_network_without_a_number_where_its_file_has_one_is_refused(tmp_path, monkeypatch):
+    path = write_model(tmp_path / "m.onnx", [node("MatMul", "x w", "a"), node("Neg", "a")], {"w": floats(5, 4)}, VECTOR)
+    monkeypatch.setattr(
+        "xbarsim.network.onnx_check.run_network",
+        lambda network, x, *_, **__: np.where(np.arange(4) == 2, np.nan, run_network(network, x)),
+    )
+    with pytest.raises(ConfigError, match=r"m.onnx: output 'y' is not finite where that of ONNX Runtime is"):
+        xs.load_network(path)
+
+
+def test_numbers_that_neither_has_are_no_difference(tmp_path):
+    path = write_model(tmp_path / "m.onnx", [node("MatMul", "x w", "a"), node("Log", "a")], {"w": floats(5, 4)}, VECTOR)
+    network = xs.load_network(path)
+    assert np.isnan(run_network(network, floats(3, 5))).any()
+
+
 @pytest.mark.parametrize("kind", [TYPES.BFLOAT16, TYPES.FLOAT16])
 def test_values_that_a_file_rounds_to_16_bits_are_no_fault_of_the_importer(tmp_path, kind):
     nodes = [node("Cast", "x", "a", to=kind), node("Cast", "a", "b", to=TYPES.FLOAT), node("MatMul", "b w")]
