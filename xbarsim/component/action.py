@@ -217,7 +217,7 @@ ACTIONS = tabulate_actions(
     Action(
         name="write",
         unit="operations",
-        counted="cells written where weights are reloaded during inference",
+        counted="cells written in an inference: reloaded weights, and operands of products on arrays",
         count=lambda work: work.written,
     ),
 )
