@@ -23,6 +23,7 @@ from reference.read_kernels import READS
 from reference.relaxation_kernels import RELAXATION
 from reference.summed_kernels import SUMMED
 from reference.timing_kernels import TIMING
+from reference.train_kernels import TRAIN
 
 KERNELS: tuple[KernelCase, ...] = (
     *CHECK,
@@ -36,6 +37,7 @@ KERNELS: tuple[KernelCase, ...] = (
     *NETWORK,
     *SUMMED,
     *TIMING,
+    *TRAIN,
 )
 """Every kernel at least once."""
 

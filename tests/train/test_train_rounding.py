@@ -10,7 +10,7 @@ import xbarsim as xs
 from xbarsim.data import load_data, normalize_images
 from xbarsim.network import INPUT, quantize_network, run_integer, run_network
 from xbarsim.network.refit import refit_network
-from xbarsim.train.rounding import cut_network, learn_rounding
+from xbarsim.train.rounding import RoundedInput, cut_network, learn_rounding
 from xbarsim.train.torch_network import torch
 
 
@@ -136,3 +136,28 @@ def test_layers_beside_operators_of_onnx_runtime_are_learned(tmp_path):
     learned = [learn_rounding(nearest, images, iterations=200, batch=32, seed=seed) for seed in range(4)]
     errors = [np.mean((run_integer(each, held_back) - exact) ** 2) for each in learned]
     assert np.mean(errors) < 0.9 * fitted
+
+
+@pytest.mark.parametrize(("low", "high", "is_binary"), [(-7, 7, False), (0, 3, False), (-1, 1, True)])
+def test_rounded_inputs_pass_the_gradients_that_pytorch_derives(low, high, is_binary):
+    """Written with PyTorch's operations, rounding without a gradient and clipping with one."""
+    generator = np.random.default_rng(1)
+    start = torch.tensor(generator.normal(0, 3, (4, 3, 5, 7)), dtype=torch.float32)
+    kept = generator.integers(0, 256, -(-start.numel() // 8), dtype=np.uint8)
+    found, wanted = [], []
+    for results in (found, wanted):
+        x, step = start.clone().requires_grad_(), torch.tensor(0.6, requires_grad=True)
+        if results is found:
+            rule = (np.float32(low), np.float32(high), is_binary, kept)
+            y = RoundedInput.apply(x, step, rule)
+        else:
+            steps = x / step
+            rounded = torch.where(steps >= 0, 1.0, -1.0) if is_binary else torch.round(steps)
+            codes = torch.clamp(steps + (rounded - steps).detach(), low, high)
+            bits = np.unpackbits(kept[None], axis=0, bitorder="little").reshape(-1)[: x.numel()]
+            y = torch.where(torch.tensor(bits == 1).reshape(x.shape), x, codes * step)
+        (y**2).sum().backward()
+        results += [y.detach(), x.grad, step.grad]
+    for mine, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=2e-5, atol=2e-5)
+    assert float(found[2].abs()) > 1
