@@ -31,8 +31,7 @@ def convert(
     ``Linear``, ``Conv1d``, ``Conv2d``, ``Conv3d``, ``ConvTranspose1d``, ``ConvTranspose2d`` and ``ConvTranspose3d``
     keep their parameters and names, so that state dicts, optimisers and hooks work as before. So do ``LSTM``,
     ``GRU`` and ``RNN``, whose input weights run on arrays, as in files that are read; the recurrence is PyTorch's.
-    Packed sequences are padded to the length of those of the calibration. All other modules are unchanged, also
-    transposed convolutions and convolutions along three axes that have groups.
+    Packed sequences are padded to the length of those of the calibration. All other modules are unchanged.
 
     In training mode a layer computes as in :func:`xbarsim.train.finetune`: with rounded inputs and weights, and with
     the errors of a chip that is drawn at every call, by a law that is measured on programmed chips; gradients pass

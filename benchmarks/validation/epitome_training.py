@@ -4,7 +4,7 @@ All designs start from the trained network: epitomes by least squares, pruned ne
 that change the last stage alone train behind the frozen stages 1 and 2 of the trained network; the others train whole.
 A batch is half lossless training images and half images of the JPEG copy, moved by up to 4 pixels and mirrored. The
 loss is cross-entropy (weight 0.3), the logits of the trained network (0.7, temperature 4) and the outputs of its stages
-(mean square, channels that a pruned network keeps); Adam, one-cycle rate. Layers compute in bfloat16 while they train.
+(mean square, channels that a pruned network keeps); Adam, one-cycle rate.
 Designs that train alike share batches and what the trained network makes of them. At the end the statistics of batch
 normalisation are taken anew from lossless images.
 
@@ -104,10 +104,9 @@ class Trainee:
     def step(self, x: Tensor, labels: Tensor, wanted: Mapping[str, Tensor]) -> None:
         """Train on one batch."""
         assert isinstance(self.model, ResNet20)
-        with _half():
-            front = self.model.front(x) if self.is_whole else wanted["front"]
-            back = self.model.stage(3)(front)
-            y = self.model.head(back).float()
+        front = self.model.front(x) if self.is_whole else wanted["front"]
+        back = self.model.stage(3)(front)
+        y = self.model.head(back)
         soft = nn.functional.kl_div(torch.log_softmax(y / TEMPERATURE, dim=1), wanted["soft"], reduction="batchmean")
         loss = SOFT * TEMPERATURE**2 * soft + (1 - SOFT) * nn.functional.cross_entropy(y, labels)
         loss = loss + nn.functional.mse_loss(back, wanted["back"][:, self.kept[3]])
@@ -117,11 +116,6 @@ class Trainee:
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
-
-
-def _half() -> Any:
-    """Return a context in which layers compute in bfloat16; weights, losses and steps stay in single precision."""
-    return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
 def train_together(
@@ -177,10 +171,10 @@ def train_together(
         rng = stream(0, "benchmark.epitome", at)
         parts = [data[name].draw(BATCH // 2, rng) for name in ("train", "jpeg") if len(data[name].labels)]
         x, labels = (torch.cat(part) for part in zip(*parts))
-        with torch.no_grad(), _half():
+        with torch.no_grad():
             front = teacher.front(x)
             back = teacher.stage(3)(front)
-            soft = torch.softmax(teacher.head(back).float() / TEMPERATURE, dim=1)
+            soft = torch.softmax(teacher.head(back) / TEMPERATURE, dim=1)
         for trainee in trainees.values():
             trainee.step(x, labels, {"front": front, "back": back, "soft": soft})
         if path and ((at + 1) % SAVE_EVERY == 0 or at + 1 == steps):

@@ -68,6 +68,18 @@ FORMS = {
     "a dilated transposed convolution along a line": (
         [node("ConvTranspose", "x w b", strides=[2], pads=[1, 0], dilations=[3])],
         {"w": floats(2, 3, 3), "b": floats(3)}, ("N", 2, 6), 17),
+    "a convolution of a volume in groups": (
+        [node("Conv", "x w b", group=2, strides=[1, 2, 1], pads=[1, 0, 1, 0, 0, 1], dilations=[2, 1, 1])],
+        {"w": floats(6, 2, 2, 3, 2), "b": floats(6)}, ("N", 4, 5, 6, 4), 17),
+    "a depthwise convolution of a volume and its normalisation": (
+        [node("Conv", "x w", "a", group=3, pads=[1] * 6), node("BatchNormalization", "a g b m v")],
+        {"w": floats(3, 1, 3, 3, 3), "g": floats(3), "b": floats(3), "m": floats(3), "v": floats(3) ** 2 + 0.1},
+        ("N", 3, 4, 3, 3), 17),
+    "a transposed convolution in groups": (
+        [node("ConvTranspose", "x w b", group=2, strides=[2, 1], pads=[1, 0, 0, 1], output_padding=[1, 0])],
+        {"w": floats(4, 3, 3, 2), "b": floats(6)}, ("N", 4, 5, 6), 17),
+    "a depthwise transposed convolution along a line": (
+        [node("ConvTranspose", "x w", group=4, strides=[3], dilations=[2])], {"w": floats(4, 1, 2)}, ("N", 4, 5), 17),
     "codes of a type without a zero point": (
         [node("QuantizeLinear", "x s", "q", output_dtype=TYPES.INT8), node("DequantizeLinear", "q s", "d"),
          node("MatMul", "d w")], {"s": np.float32(0.05), "w": floats(5, 4)}, VECTOR, 21),
@@ -93,10 +105,18 @@ def _outputs(path):
     return [each.name for each in onnx.load(path).graph.output]
 
 
-@pytest.mark.parametrize("form", ["a transposed convolution to a given size", "weights with a scale for each block"])
+ON_ARRAYS = {
+    "a transposed convolution to a given size": "linear", "weights with a scale for each block": "linear",
+    "a convolution of a volume in groups": "conv2d", "a transposed convolution in groups": "conv2d",
+    "a depthwise convolution of a volume and its normalisation": "conv2d",
+    "a depthwise transposed convolution along a line": "conv2d",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ON_ARRAYS)
 def test_weights_of_such_forms_run_on_arrays(form, tmp_path):
     network = load_onnx(write_form(tmp_path / "m.onnx", *FORMS[form]))
-    assert [layer.kind for layer in network.layers] == ["linear"]
+    assert [layer.kind for layer in network.layers] == [ON_ARRAYS[form]]
     assert not any(each.kind == "opaque" for each in network.nodes)
     xs.estimate(network, "reference")
 

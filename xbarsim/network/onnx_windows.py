@@ -1,6 +1,7 @@
 """ONNX operators that become weight layers between other nodes.
 
-Convolutions of one and three axes, transposed ones, and the input weights of recurrent layers.
+Convolutions of one and three axes, transposed ones, and the input weights of recurrent layers. Where a convolution has
+groups, its windows or pixels are an image of one row, under a grouped convolution with a kernel of one pixel.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarsim.network.onnx_layers import Operator, Unsupported, add_conv, read_sliding, weight_grid
+from xbarsim.network.onnx_layers import Broken, Operator, Unsupported, add_conv, read_sliding, weight_grid
 
 if TYPE_CHECKING:
     from xbarsim.network.onnx_reader import GraphReader
@@ -42,14 +43,36 @@ def _read_line(graph: GraphReader, op: Operator) -> None:
 
 
 def _read_volume(graph: GraphReader, op: Operator) -> None:
-    """Read a convolution of three axes as a linear layer over windows."""
+    """Read a convolution of three axes as a product with its windows."""
     weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
-    if op.attributes.get("group", 1) != 1 or weight.shape[1] != shape[0]:
-        raise Unsupported("groups of a convolution over three axes")
+    if weight.shape[1] * op.attributes.get("group", 1) != shape[0]:
+        raise Broken(f"weight of shape {weight.shape} on {shape[0]} channels")
     output = op.outputs[0]
+    windows = math.prod(graph.shape(output)[1:])
     graph.add(op, "unfold", op.inputs[:1], read_sliding(op, shape, weight.shape[2:]), name=f"{op.name}_unfold")
-    _add_linear(graph, op, output, weight.reshape(len(weight), -1), 0, bias)
+    _add_product(graph, op, output, windows, weight.reshape(len(weight), -1), bias)
     graph.add(op, "transpose", [output], {"order": (0, 2, 1)}, name=f"{op.name}_transpose")
+
+
+def _add_product(
+    graph: GraphReader, op: Operator, tensor: str, vectors: int, weight: np.ndarray, bias: np.ndarray | None
+) -> None:
+    """Multiply vectors, (vectors, numbers), by the weight (outputs, numbers of a group): (vectors, outputs)."""
+    groups, output = op.attributes.get("group", 1), op.outputs[0]
+    if groups == 1:
+        _add_linear(graph, op, tensor, weight, 0, bias)
+        return
+    numbers, outputs = weight.shape[1] * groups, len(weight)
+    graph.add(op, "transpose", [tensor], {"order": (0, 2, 1)}, name=f"{op.name}_columns")
+    row = graph.reshaped(op, output, (numbers, 1, vectors))
+    attributes = {
+        "in_channels": numbers, "out_channels": outputs, "groups": groups, "kernel": (1, 1), "stride": (1, 1),
+        "dilation": (1, 1), "padding": (0, 0, 0, 0), **weight_grid(graph, op.inputs[1], 0),
+    }  # fmt: skip
+    name = graph.layer_name(op, op.inputs[1])
+    graph.add(op, "conv2d", [row], attributes, name=name, weight=weight[:, :, None, None], bias=bias)
+    flat = graph.reshaped(op, output, (outputs, vectors))
+    graph.add(op, "transpose", [flat], {"order": (0, 2, 1)}, name=f"{op.name}_rows")
 
 
 def _add_linear(
@@ -61,10 +84,13 @@ def _add_linear(
 
 
 def read_transposed(graph: GraphReader, op: Operator) -> None:
-    """Read a ConvTranspose as a linear layer over pixels whose results are added where they overlap."""
+    """Read a ConvTranspose as a product with pixels whose results are added where they overlap."""
     weight, bias, shape = graph.required(op, 1), graph.constant(op, 2), graph.shape(op.inputs[0])
-    if op.attributes.get("group", 1) != 1 or len(weight) != shape[0] or op.inputs[1] in graph.grids:
-        raise Unsupported("groups or codes of a transposed convolution")
+    groups = op.attributes.get("group", 1)
+    if len(weight) != shape[0] or shape[0] % groups:
+        raise Broken(f"weight of shape {weight.shape} on {shape[0]} channels in {groups} groups")
+    if op.inputs[1] in graph.grids:
+        raise Unsupported("codes of a transposed convolution")
     kernel, size = weight.shape[2:], graph.shape(op.outputs[0])[1:]
     axes, output = len(kernel), op.outputs[0]
     stride = tuple(op.attributes.get("strides", (1,) * axes))
@@ -81,7 +107,9 @@ def read_transposed(graph: GraphReader, op: Operator) -> None:
         pads = tuple(total // 2 if auto == "SAME_UPPER" else total - total // 2 for total in held)
     flat = graph.reshaped(op, op.inputs[0], (shape[0], math.prod(shape[1:])))
     graph.add(op, "transpose", [flat], {"order": (0, 2, 1)}, name=f"{op.name}_pixels")
-    _add_linear(graph, op, output, np.ascontiguousarray(weight.reshape(len(weight), -1).T), 0, None)
+    inputs = len(weight) // groups
+    columns = weight.reshape(groups, inputs, -1).transpose(0, 2, 1).reshape(-1, inputs)
+    _add_product(graph, op, output, math.prod(shape[1:]), np.ascontiguousarray(columns), None)
     attributes = {
         "kernel": tuple(kernel), "stride": stride, "dilation": dilation, "padding": pads[:axes],
         "windows": tuple(shape[1:]), "size": tuple(size),

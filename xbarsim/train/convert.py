@@ -50,7 +50,7 @@ class OnArrays(nn.Module):
 
     def cells(self) -> list[Tensor]:
         """Return views of what its arrays store, (outputs, ...)."""
-        return [self.form.weight(self.weight)]
+        return self.form.cells(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the layer on its arrays, (B, C, ..., W) or (..., features)."""
@@ -336,7 +336,7 @@ def _is_folded(weight: np.ndarray, layer: Any, factor: np.ndarray) -> bool:
     """Whether the weight of a network's layer is that of a module, times a factor (1,) or (channels,)."""
     cls = None if isinstance(layer, StepWeights) else array_class(layer)
     form = layer.form if cls is None else cls.form
-    own, factor = form.weight(layer.weight).detach().numpy(), form.spread(layer, factor)
+    own, factor = form.weight(layer).detach().numpy(), form.spread(layer, factor)
     if own.size != weight.size or len(own) != len(weight) or len(factor) not in (1, len(own)):
         return False
     wanted = own.reshape(weight.shape) * factor.reshape(-1, *(1,) * (weight.ndim - 1))

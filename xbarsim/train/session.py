@@ -138,7 +138,7 @@ class ArraySession:
         noise = stream(self.settings.seed, "convert.noise", self.steps)
         generator = torch.Generator().manual_seed(int(noise.integers(2**63)))
         noisy, law = self.noisy[node.name]
-        weight = layer.form.weight(layer.weight).reshape(noisy.grid.weight.shape)
+        weight = layer.form.weight(layer).reshape(noisy.grid.weight.shape)
         return noisy.run(inputs, weight, layer.form.bias(layer), law, NoiseSource(generator=generator))
 
     def _read(self, name: str, inputs: Tensor) -> Tensor:
