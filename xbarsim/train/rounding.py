@@ -25,6 +25,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network import INPUT, Network, Node, QuantizedLayer, QuantizedNetwork
 from xbarsim.network.codes import code_range, is_binary
 from xbarsim.network.refit import refit_nodes, run_float
+from xbarsim.rng import stream
 from xbarsim.train._kernels import pass_gradients, round_inputs
 from xbarsim.train.torch_network import OPERATIONS, Tensor, functional, nn, run_layer, torch, use_threads
 
@@ -78,7 +79,7 @@ def learn_rounding(
         Of the same weight scales and widths.
     """
     network = quantized.network
-    generator = np.random.default_rng(seed)
+    generator = stream(seed, "quantize.rounding")
     found: dict[str, QuantizedLayer] = {}
     pieces = cut_network(network)
     last = {source: index for index, node in enumerate(network.nodes) for source in node.inputs}
