@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xbarsim.errors import ConfigError
+from xbarsim.network.onnx_einsum import count_products
 from xbarsim.network.onnx_layers import Operator, Unfit, Unsupported
 from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS
 from xbarsim.network.onnx_value import FLOATS, GraphValue
@@ -303,7 +304,7 @@ def count_operations(operator: Operator, inputs: Sequence[tuple[int, ...]], resu
     if operator.kind in ("LSTM", "GRU", "RNN"):
         return inputs[0][0] * inputs[0][1] * (math.prod(inputs[1]) + math.prod(inputs[2]))
     if operator.kind == "Einsum":
-        return size * max((shape[-1] for shape in inputs if shape), default=1)
+        return count_products(operator.attributes["equation"], inputs)
     return max([size, *map(math.prod, inputs)])
 
 

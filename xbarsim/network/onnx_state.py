@@ -260,6 +260,33 @@ class GraphState:
             self._sources[name] = self._append(f"{operator.name}_reshape", "reshape", [source], {"shape": tuple(shape)})
         return name
 
+    def transposed(self, operator: Operator, tensor: str, order: Sequence[int]) -> str:
+        """Return a tensor that holds a value with its axes in another order.
+
+        Parameters
+        ----------
+        operator : Operator
+            What is being read.
+        tensor : str
+            The value.
+        order : sequence of int
+            Its axes in their new order; the first one is that of images, which stays.
+
+        Returns
+        -------
+        str
+            The tensor itself where the order is the same.
+        """
+        if tuple(order) == tuple(range(len(order))):
+            return tensor
+        name = f"{tensor}::{'-'.join(map(str, order))}"
+        if name not in self._sources:
+            attributes = {"order": tuple(order)}
+            self._sources[name] = self._append(
+                f"{operator.name}_transpose", "transpose", [self._source(tensor)], attributes
+            )
+        return name
+
     def layer_name(self, operator: Operator, weight: str) -> str:
         """Name a layer after the initializer of its weight, or after its node where that says nothing."""
         return name_layer(self._roots.get(weight, ""), operator.name)

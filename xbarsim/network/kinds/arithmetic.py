@@ -35,6 +35,7 @@ from xbarsim.network.kinds.rule import (
     unknown_sign,
 )
 from xbarsim.network.kinds.setting import as_given
+from xbarsim.network.onnx_einsum import read_einsum
 from xbarsim.network.onnx_layers import read_matmul
 from xbarsim.network.onnx_operators import read_binary
 from xbarsim.network.onnx_writers import write_binary, write_simple
@@ -244,7 +245,7 @@ RECORDS = (
         reach=always(Reach.ROW_AND_ALL),
         settings={},
         attributes=as_given,
-        onnx_read={"MatMul": read_matmul},
+        onnx_read={"MatMul": read_matmul, "Einsum": read_einsum},
         onnx_write=write_simple("MatMul"),
     ),
 )
