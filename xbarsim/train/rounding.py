@@ -157,7 +157,7 @@ class RoundedInput(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Return the gradients of ``x`` and ``step``."""
+        """Return the gradients of ``x``, float32 of its shape, and of ``step``, (); ``gradient`` is like ``x``."""
         x, step = ctx.saved_tensors
         by_x, by_step = torch.empty_like(x), torch.empty_like(x)
         flat = (_flat(part) for part in (gradient.contiguous(), by_x, by_step))
