@@ -147,7 +147,7 @@ class RoundedInput(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, rule: Rule) -> Tensor:
-        """Round ``x``, float32 of any shape; ``rule``: what :func:`round_inputs` takes after ``step``."""
+        """Round ``x``, float32 (B, ...); ``rule``: what :func:`round_inputs` takes after ``step``."""
         x = x.contiguous()
         out = torch.empty_like(x)
         ctx.save_for_backward(x, step)
@@ -157,7 +157,7 @@ class RoundedInput(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Return the gradients of ``x``, float32 of its shape, and of ``step``, (); ``gradient`` is like ``x``."""
+        """Return the gradients of ``x``, (B, ...) like ``gradient``, and of ``step``."""
         x, step = ctx.saved_tensors
         by_x, by_step = torch.empty_like(x), torch.empty_like(x)
         flat = (_flat(part) for part in (gradient.contiguous(), by_x, by_step))
