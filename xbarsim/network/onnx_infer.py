@@ -18,6 +18,11 @@ from xbarsim.network.onnx_writers import BODIES, FUNCTIONS
 FLOAT = 1
 """Element type float32 in ONNX. Source: onnx.proto, TensorProto.DataType."""
 DOMAINS = ("", "ai.onnx", "com.microsoft", FUNCTIONS)
+_UNDEFINED = "an operator that ONNX does not define"
+_BLOCKED = "com.microsoft.nchwc"
+_OF_ONE_MACHINE = "laid out by ONNX Runtime for one kind of processor; save the model with ORT_ENABLE_EXTENDED"
+_EARLY = {"LayerNormalization": 17}
+"""Operator that ONNX Runtime writes for earlier versions of ONNX too -> version that defines it."""
 _SAME = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinearLeakyRelu", "SkipLayerNormalization"}
 """Operators of com.microsoft, of which onnx knows no shapes, whose output has the shape of their first input."""
 _PAIRS = {"QLinearAdd", "QLinearMul"}
@@ -112,9 +117,9 @@ def _infer_by_definition(
     versions = {item.domain: item.version for item in opsets}
     version = versions.get(proto.domain, versions.get("ai.onnx" if not proto.domain else "", 1))
     try:
-        schema = onnx.defs.get_schema(proto.op_type, version, proto.domain)
+        schema = onnx.defs.get_schema(proto.op_type, max(version, _EARLY.get(proto.op_type, 1)), proto.domain)
     except Exception:
-        raise Unsupported("an operator that ONNX does not define") from None
+        raise Unsupported(_OF_ONE_MACHINE if proto.domain == _BLOCKED else _UNDEFINED) from None
     if schema.deprecated:  # GroupNormalization of opset 18: onnx tells no shapes, ONNX Runtime runs it
         raise Unknown
     describe = onnx.helper.make_tensor_type_proto
@@ -292,7 +297,7 @@ def count_operations(operator: Operator, inputs: Sequence[tuple[int, ...]], resu
         return size * inputs[0][-1]
     if operator.kind == "MatMulNBits":
         return size * int(operator.attributes["K"])
-    if operator.kind == "Attention":
+    if operator.kind in ("Attention", "MultiHeadAttention"):
         return _count_attention(inputs, size)
     if operator.kind == "Gemm":
         return size * inputs[0][0 if operator.attributes.get("transA", 0) else -1]

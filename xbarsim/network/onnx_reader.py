@@ -19,6 +19,7 @@ from xbarsim.errors import ConfigError
 from xbarsim.network.graph import INPUT, Network
 from xbarsim.network.kinds import OPERATORS
 from xbarsim.network.onnx_batch import RECURRENT, fit_constants
+from xbarsim.network.onnx_expand import EXPANDERS, expand_operator
 from xbarsim.network.onnx_infer import (
     DOMAINS,
     RANDOM,
@@ -35,7 +36,6 @@ from xbarsim.network.onnx_infer import (
 from xbarsim.network.onnx_input import read_inputs
 from xbarsim.network.onnx_layers import Broken, Mixing, Operator, Unfit, Unsupported, dequantize_constant
 from xbarsim.network.onnx_qonnx import QONNX_DOMAINS, QUANTISERS, expand_quantiser, quantize_constant
-from xbarsim.network.onnx_qoperator import EXPANDERS, expand_codes
 from xbarsim.network.onnx_reads import (
     all_reads,
     choose_outputs,
@@ -222,7 +222,7 @@ class GraphReader(GraphState):
         if proto.domain in QONNX_DOMAINS and operator.kind in QUANTISERS:
             parts = expand_quantiser(self, operator)
         elif proto.domain in DOMAINS and operator.kind in EXPANDERS:
-            parts = expand_codes(self, operator)
+            parts = expand_operator(self, operator)
         for each in parts:
             self._read_node(each)
         if parts:
