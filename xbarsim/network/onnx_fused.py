@@ -118,12 +118,12 @@ def _expand_attention(parts: Parts) -> list[Any]:
     packed = parts.add("MatMul", [values, weight], "packed")
     if bias:
         packed = parts.add("Add", [packed, bias], "biased")
-    names = []
-    for name, end, size in zip(("query", "key", "value"), np.cumsum(sizes).tolist(), sizes, strict=True):
-        limits = [
-            parts.constant([limit], f"{name}{place}", np.int64) for place, limit in enumerate((end - size, end, 2))
-        ]
-        names.append(parts.add("Slice", [packed, *limits], name))
+    names, first = [], 0
+    for name, size in zip(("query", "key", "value"), sizes, strict=True):
+        limits = {"first": first, "end": first + size, "axis": 2}
+        given = [parts.constant([limit], f"{name}_{part}", np.int64) for part, limit in limits.items()]
+        names.append(parts.add("Slice", [packed, *given], name))
+        first += size
     inputs = [*names, "", mask, added]
     while not inputs[-1]:
         inputs.pop()

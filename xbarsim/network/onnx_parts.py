@@ -45,7 +45,7 @@ class Parts:
         return self.add("DequantizeLinear", [codes, scale, *([zero] if zero else [])], f"value{place}")
 
     def weight(self, place: int, scale: np.ndarray, zero: int, axis: int) -> str:
-        """Return the real values of constant codes with scales along an axis."""
+        """Return the real values of constant codes with scales, () or (outputs,), along an axis."""
         codes, shift = self.graph.required(self.op, place), self.graph.constant(self.op, zero)
         bits, _ = code_type(codes)
         shift = np.zeros(1, np.int64) if shift is None else shift.astype(np.int64)
