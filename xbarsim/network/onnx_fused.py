@@ -53,7 +53,7 @@ def _expand_matmul(parts: Parts) -> list[Any]:
         raise Unsupported("a stack that is transposed")
     operands = []
     for name, flag in zip(parts.op.inputs, ("transA", "transB"), strict=True):
-        axes = len(graph.required(parts.op, 1).shape if graph.is_constant(name) else graph.tensor(name).shape)
+        axes = len(graph.shape_of(name))
         if own.get(flag, 0) and axes > 1:
             order = [*range(axes - 2), axes - 1, axes - 2]
             operands.append(parts.add("Transpose", [name], flag, perm=order))
@@ -112,6 +112,8 @@ def _expand_attention(parts: Parts) -> list[Any]:
         raise Unsupported("states of earlier tokens, or rotated ones")
     if "num_heads" not in own:  # ONNX's own operator, which has no weights
         raise Unsupported("no weights")
+    if mask and len(parts.graph.shape_of(mask)) != 2:
+        raise Unsupported("a mask other than one number a token")
     width = parts.graph.required(op, 1).shape[1]
     sizes = list(own.get("qkv_hidden_sizes", ())) or [width // 3] * 3
     known = {name: own[name] for name in ("num_heads", "scale", "mask_filter_value", "unidirectional") if name in own}

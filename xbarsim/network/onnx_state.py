@@ -127,6 +127,10 @@ class GraphState:
             raise Unsupported("the batch is not the first axis")
         return self.tensor(tensor).shape[1:]
 
+    def shape_of(self, tensor: str) -> tuple[int, ...]:
+        """Return the shape of a constant or computed tensor for one image, every axis of the file's tensor."""
+        return self._constants[tensor].shape if tensor in self._constants else self.tensor(tensor).shape
+
     def tensor(self, tensor: str) -> GraphValue:
         """Return what is known of a computed tensor."""
         if tensor not in self._tensors:
