@@ -98,6 +98,15 @@ def test_a_product_of_a_fused_operator_is_counted(name, tmp_path):
         assert "opaque" not in counted
 
 
+def test_operators_that_onnx_runtime_alone_defines_run_there(tmp_path):
+    nodes = [node("SimplifiedLayerNormalization", "x g", "n", epsilon=1e-5), node("MatMul", "n w")]
+    path = write_model(tmp_path / "m.onnx", nodes, {**MATRIX, "g": floats(6)}, TOKENS)
+    x = np.random.default_rng(1).normal(size=(2, 4, 6)).astype(np.float32)
+    network, found, expected = run_both(path, x)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert [each.kind for each in network.nodes] == ["opaque", "linear"]
+
+
 def test_files_for_one_kind_of_processor_are_refused_with_a_way_out(tmp_path):
     path = write_model(
         tmp_path / "m.onnx", [node("Conv", "x w", domain="com.microsoft.nchwc")], {"w": floats(8, 3, 3, 3)}, IMAGE

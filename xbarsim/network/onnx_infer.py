@@ -18,9 +18,8 @@ from xbarsim.network.onnx_writers import BODIES, FUNCTIONS
 FLOAT = 1
 """Element type float32 in ONNX. Source: onnx.proto, TensorProto.DataType."""
 DOMAINS = ("", "ai.onnx", "com.microsoft", FUNCTIONS)
-_UNDEFINED = "an operator that ONNX does not define"
 _BLOCKED = "com.microsoft.nchwc"
-_OF_ONE_MACHINE = "laid out by ONNX Runtime for one kind of processor; save the model with ORT_ENABLE_EXTENDED"
+"""Domain of operators whose images are cut into blocks of channels, as many as a processor has lanes."""
 _EARLY = {"LayerNormalization": 17}
 """Operator that ONNX Runtime writes for earlier versions of ONNX too -> version that defines it."""
 _SAME = {"Gelu", "QuickGelu", "FastGelu", "BiasGelu", "QLinearSigmoid", "QLinearLeakyRelu", "SkipLayerNormalization"}
@@ -96,8 +95,11 @@ def infer_outputs(
     """
     try:
         return _infer_by_definition(proto, shapes, constants, opsets)
-    except Unknown:  # an operator of a vendor, or one whose definition says nothing of shapes
-        return _infer_by_running(proto, shapes, constants, opsets)
+    except Unknown as unknown:  # an operator of a vendor, or one whose definition says nothing of shapes
+        try:
+            return _infer_by_running(proto, shapes, constants, opsets)
+        except Unsupported as problem:
+            raise Unsupported(str(unknown) or str(problem)) from None
 
 
 def _infer_by_definition(
@@ -112,6 +114,8 @@ def _infer_by_definition(
         return {proto.output[0]: (kind, (*shape[:-1], 1))}  # every function of this package reduces the last axis
     if proto.domain == "com.microsoft":
         return _infer_microsoft(proto, shapes)
+    if proto.domain == _BLOCKED:
+        raise Unsupported("laid out by ONNX Runtime for one kind of processor; save the model with ORT_ENABLE_EXTENDED")
     if _holds_vendor(proto):  # versions of onnx up to 1.19 at least end with a segmentation fault
         raise Unknown
     versions = {item.domain: item.version for item in opsets}
@@ -119,7 +123,7 @@ def _infer_by_definition(
     try:
         schema = onnx.defs.get_schema(proto.op_type, max(version, _EARLY.get(proto.op_type, 1)), proto.domain)
     except Exception:
-        raise Unsupported(_OF_ONE_MACHINE if proto.domain == _BLOCKED else _UNDEFINED) from None
+        raise Unknown("an operator that ONNX does not define") from None
     if schema.deprecated:  # GroupNormalization of opset 18: onnx tells no shapes, ONNX Runtime runs it
         raise Unknown
     describe = onnx.helper.make_tensor_type_proto
