@@ -393,11 +393,17 @@ def swap(a, b, place):
 
 def exchange(
     form, pairs, limits, clock, ends, first, bits, owner_first, owner, x, y, depth, path_first, path_link, place, links,
-    score, best, *scratch,
+    score, best, work, *scratch,
 ):  # fmt: skip
-    """Count all packets anew after every exchange."""
+    """Count all packets anew after every exchange; work is that of packets to one of the tiles, or from one."""
     done = 0
     for (a, b), limit in zip(pairs, limits):
+        if work[0] <= 0:
+            break
+        for packet in range(len(links)) if a != b else ():
+            own = [int(end) for end in ends[first[packet] : first[packet + 1]]]
+            if (a in own) != (b in own) or (a in own and own[0] in (a, b)):
+                work[0] -= work[1] + work[2] * len(own)
         swap(a, b, place)
         fresh = links.copy()
         for packet in range(len(links)):
@@ -429,7 +435,7 @@ def links_inputs(form):
     return form, 4, *packets(), places(), *grid(), DEPTH, *paths(), *counts
 
 
-def exchange_inputs(form):
+def exchange_inputs(form, work=10**6):
     rng = np.random.default_rng(6)
     ends, first = packets()
     place, links = places(), zeros(len(PACKETS))
@@ -441,7 +447,7 @@ def exchange_inputs(form):
     return (
         form, rng.integers(0, TILES, (30, 2)), rng.exponential(2.0, 30), 10, ends, first, BITS, owner_first,
         packet_of[by_tile], *grid(), DEPTH, *paths(), place, links, np.array([total, total]), place.copy(),
-        zeros(len(PACKETS)), zeros(len(PACKETS)), zeros(WIDTH), zeros(WIDTH), zeros(32),
+        np.array([work, 3, 2]), zeros(len(PACKETS)), zeros(len(PACKETS)), zeros(WIDTH), zeros(WIDTH), zeros(32),
     )  # fmt: skip
 
 
@@ -465,8 +471,15 @@ PLACEMENT = (
     *(case(_swaps.count_links, count_links, functools.partial(links_inputs, form), (10,)) for form in FORMS),
     case(_swaps._swap, swap, lambda: (2, 5, places()), (2,)),
     *(
-        case(_swaps.exchange, exchange, functools.partial(exchange_inputs, form), (14, 15, 16, 17), count_exchanges)
+        case(
+            _swaps.exchange,
+            exchange,
+            functools.partial(exchange_inputs, form, work),
+            (14, 15, 16, 17, 18),
+            count_exchanges,
+        )
         for form in FORMS
+        for work in (10**6, 200)
     ),
 )
 

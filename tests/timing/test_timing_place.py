@@ -12,7 +12,7 @@ from reference.residual_networks import resnet_bottleneck, resnet_cifar
 from xbarsim.config import load_hardware
 from xbarsim.errors import ConfigError
 from xbarsim.mapping import plan_network
-from xbarsim.timing import simulate_plan
+from xbarsim.timing import place, simulate_plan
 from xbarsim.timing.layout import locate_tiles
 from xbarsim.timing.machine import build_machine
 from xbarsim.timing.place import PORT, Packet, place_tiles
@@ -113,6 +113,30 @@ def test_the_event_loop_equals_the_simpy_machine_on_a_placement_for_traffic(chip
     assert all(result.finish[first[step] + window] == cycle for (step, window), cycle in oracle.finish.items())
     busy = sum(server.busy for server in oracle.servers.values()) + sum(oracle.noc.busy.values())
     assert np.sum(result.busy) == busy
+
+
+def test_the_work_of_a_large_chip_is_bounded_and_the_result_stays_better_than_the_order(monkeypatch):
+    size, done, exchange = 120, [], place._Placement.exchange
+    groups = [tuple(range(first, first + 40)) for first in range(0, size, 40)]
+    packets = [Packet(tile, groups[(tile // 40 + 1) % 3], 1 + tile) for tile in range(size)]
+    monkeypatch.setattr(place, "DESCENT_STEPS", 10**5)
+    monkeypatch.setattr(place, "ANNEALING_STEPS", 10**6)
+
+    def counted(self, pairs, limits):
+        before = int(self.work[0])
+        found = exchange(self, pairs, limits)
+        done.append(before - int(self.work[0]))
+        return found
+
+    monkeypatch.setattr(place._Placement, "exchange", counted)
+    fabric = Fabric(kind="mesh", tiles_per_chip=size)
+    places = place_tiles(fabric, size, packets)
+    most = 256 * size * 60  # trying one pair counts at most all packets
+    assert sum(done[1:]) <= 2 * 10**5 + 2 * 10**6 + 3 * most / 256
+    assert sum(done[1:]) > 10**6 / 2  # the first is the probe
+    assert done[0] <= most
+    assert count_bit_hops(fabric, packets, places) < 0.9 * count_bit_hops(fabric, packets, range(size))
+    assert place_tiles(fabric, size, packets) == places
 
 
 def test_placement_belongs_to_the_chip_not_to_a_layer():

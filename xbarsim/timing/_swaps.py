@@ -120,9 +120,11 @@ def _swap(a: int, b: int, place: Ints) -> None:
 def exchange(
     form: int, pairs: Ints, limits: Floats, clock: int, ends: Ints, first: Ints, bits: Ints, owner_first: Ints,
     owner: Ints, x: Ints, y: Ints, depth: int, path_first: Ints, path_link: Ints, place: Ints, links: Ints,
-    score: Ints, best: Ints, fresh: Ints, touched: Ints, up: Ints, down: Ints, seen: Ints,
+    score: Ints, best: Ints, work: Ints, fresh: Ints, touched: Ints, up: Ints, down: Ints, seen: Ints,
 ) -> tuple[int, int]:  # fmt: skip
     """Exchange pairs of tiles one after the other wherever that costs at most the pair's limit.
+
+    A packet to both tiles of a pair takes the same links after the exchange, and is not counted anew.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def exchange(
     limits : (count,)
         Bits times links that an exchange may cost; it is done where it costs less.
     clock : int
-        A number above all that ``touched`` and ``seen`` hold; grows by at most ``count`` times the packets and one.
+        A number above all that ``touched`` and ``seen`` hold; grows by at most ``count`` times the packets and two.
     ends, first, bits : arrays
         Packets.
     owner_first, owner : arrays
@@ -146,6 +148,9 @@ def exchange(
         Position of every tile and links of every packet, kept up to date.
     score, best : (2,), array
         Bits times links now and at the best placement seen, and that placement; kept up to date.
+    work : (3,)
+        Steps that may still be done, kept up to date; steps that a packet and each of its ends take. No pair is tried
+        after they are used up.
     fresh, touched, up, down, seen : arrays
         Scratch.
 
@@ -157,17 +162,24 @@ def exchange(
     done = 0
     for k in range(limits.size):
         a, b = pairs[k, 0], pairs[k, 1]
+        if work[0] <= 0:
+            break
         if a == b:
             continue
         _swap(a, b, place)
-        clock += 1
-        mark, cost = clock, 0
+        cost, mark, same, clock = 0, clock + 1, clock + 2, clock + 2
+        for i in range(owner_first[a], owner_first[a + 1]):
+            touched[owner[i]] = mark
+        for i in range(owner_first[b], owner_first[b + 1]):
+            source = ends[first[owner[i]]]
+            if touched[owner[i]] == mark and source not in (a, b):
+                touched[owner[i]] = same
         for tile in (a, b):
             for i in range(owner_first[tile], owner_first[tile + 1]):
                 packet = owner[i]
-                if touched[packet] == mark:
+                if touched[packet] == same or (tile == b and touched[packet] == mark):
                     continue
-                touched[packet] = mark
+                work[0] -= work[1] + work[2] * (first[packet + 1] - first[packet])
                 clock += 1
                 now = _count(
                     form, ends, first[packet], first[packet + 1], place, x, y, depth, path_first, path_link, up, down,
@@ -183,7 +195,8 @@ def exchange(
                 best[:] = place
             for tile in (a, b):
                 for i in range(owner_first[tile], owner_first[tile + 1]):
-                    links[owner[i]] = fresh[owner[i]]
+                    if touched[owner[i]] != same:
+                        links[owner[i]] = fresh[owner[i]]
         else:
             _swap(a, b, place)
     return done, clock

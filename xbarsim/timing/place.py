@@ -11,6 +11,10 @@ own: equal plans are placed equally.
 
 Neglected: waiting of packets (less traffic means shorter queues, but these are not minimised), and moving a tile to
 another chip. On a bus, only the tile that shares its position with the port can be chosen.
+
+The work is bounded by the ends of packets that are counted anew (:data:`DESCENT_STEPS`, :data:`ANNEALING_STEPS`), not
+by time, so that the same plan is placed equally on every machine. Chips of some hundred tiles whose tiles send to many
+others reach the bounds; fewer pairs are then tried.
 """
 
 from __future__ import annotations
@@ -23,13 +27,19 @@ from numpy.typing import NDArray
 
 from xbarsim import rng
 from xbarsim.noc import Link
-from xbarsim.timing._swaps import BINARY, FORMS, LISTED, count_links, exchange
+from xbarsim.timing._swaps import BINARY, FORMS, LISTED, XY, count_links, exchange
 from xbarsim.timing.route import Fabric
 
 ROUNDS, SMALLEST_ROUND, LARGEST_ROUND = 64, 1 << 10, 1 << 16
 """Temperatures of the annealing, and exchanges tried at each: the square of the tiles within these limits."""
 LARGEST_CHIP = 1024
 """Tiles up to which every exchange is tried at the end; of more tiles a sample."""
+DESCENT_STEPS, ANNEALING_STEPS = 10**8, 25 * 10**7
+"""Largest work of each of the two descents, and of the annealing: ends of packets that are counted anew."""
+PROBED, PROBE_STEPS = 256, 10**8
+"""Pairs on which the work of trying one is measured before, and the largest work of that."""
+PACKET_STEPS = 8
+"""Work of counting a packet beside that of its ends and of the columns of a mesh: ends of packets."""
 HOTTEST, COLDEST = 3.0, 0.01
 """First and last temperature, as a share of the bits times links that a tile has on average before."""
 
@@ -101,12 +111,15 @@ def _place_chip(fabric: Fabric, size: int, packets: dict[tuple[int, ...], int]) 
     """Place the tiles of one chip, numbered from 0; ``size`` is the port."""
     search = _Placement(fabric, size, packets)
     draws = rng.stream(0, "timing.placement")
-    if size <= LARGEST_CHIP:
+    most = int(min(LARGEST_CHIP**2, DESCENT_STEPS // search.steps + 1))
+    if size <= LARGEST_CHIP and size * (size - 1) // 2 <= most:
         pairs = np.stack(np.triu_indices(size, 1), axis=1).astype(np.int64)
     else:
-        pairs = draws.integers(0, size, (LARGEST_CHIP**2, 2))
+        pairs = draws.integers(0, size, (most, 2))
     search.descend(pairs)
     tries, mean = min(max(size * size, SMALLEST_ROUND), LARGEST_ROUND), search.score[1] / size
+    tries = int(min(tries, ANNEALING_STEPS // (ROUNDS * search.steps) + 1))
+    search.work[0] = 2 * ANNEALING_STEPS
     for temperature in np.geomspace(HOTTEST, COLDEST, ROUNDS) * mean:
         search.exchange(draws.integers(0, size, (tries, 2)), draws.exponential(temperature, tries))
     search.descend(pairs)
@@ -134,10 +147,20 @@ class _Placement:
         self.up, self.down = np.zeros((2, int(self.x.max()) + 1), dtype=np.int64)
         marks = 2 << self.depth if self.form == BINARY else int(self.path_link.max(initial=0)) + 1
         self.seen = np.zeros(marks, dtype=np.int64)
+        columns = self.up.size if self.form == XY else 0
+        each = max(1, self.depth // 3) if self.form in (BINARY, LISTED) else 1
+        self.work = np.array([0, PACKET_STEPS + columns, each], dtype=np.int64)
         self.best = self.place.copy()
         self.clock = 0
         self.count()
         self.score = np.array([self.total, self.total])
+        self.steps = self.probe(rng.stream(0, "timing.placement.probe").integers(0, size, (PROBED, 2)))
+
+    def probe(self, pairs: Ints) -> int:
+        """Return the mean work of trying these pairs, exchanging none."""
+        self.work[0] = PROBE_STEPS
+        self.exchange(pairs, np.full(len(pairs), -np.inf))
+        return max(1, int(PROBE_STEPS - self.work[0]) // len(pairs))
 
     def count(self) -> None:
         """Count the links of every packet anew."""
@@ -151,6 +174,7 @@ class _Placement:
         self.place[:] = self.best
         self.count()
         self.score[0] = self.total
+        self.work[0] = DESCENT_STEPS
         while self.exchange(pairs, np.zeros(len(pairs))):
             pass
 
@@ -164,7 +188,7 @@ class _Placement:
         done, self.clock = exchange(
             self.form, pairs, limits, self.clock, self.ends, self.first, self.bits, self.owner_first, self.owner,
             self.x, self.y, self.depth, self.path_first, self.path_link, self.place, self.links, self.score, self.best,
-            self.fresh, self.touched, self.up, self.down, self.seen,
+            self.work, self.fresh, self.touched, self.up, self.down, self.seen,
         )  # fmt: skip
         return int(done)
 
