@@ -42,6 +42,26 @@ def test_cells_are_driven_rows_times_used_columns_of_every_array():
     assert own(report).actions == expected > 0
 
 
+@pytest.mark.parametrize("name", ["windows", "reads", "cells", "operations"])
+def test_the_name_of_a_quantity_alone_is_a_formula(name):
+    alone, written = (own(xs.estimate("lenet5", with_action(action))) for action in (name, f"1 * {name}"))
+    assert alone.actions == written.actions > 0
+    assert alone.action == name
+    # as for actions, the name of the component stands for its action
+    keys = {"per": "array", "energy_joule": 1e-15, "source": "test"}
+    named = xs.estimate("lenet5", xs.load_hardware("reference", {f"components.{name}": keys}))
+    assert {each.component: each.actions for each in named.cost.components}[name] == alone.actions
+
+
+def test_a_component_that_is_always_on_may_have_any_name():
+    keys = {"per": "tile", "power_watt": 1e-3, "source": "test"}
+    for name in ("windows", "my-clock", "adc-bias"):
+        changed = xs.estimate("lenet5", xs.load_hardware("reference", {f"components.{name}": keys}))
+        plain = xs.estimate("lenet5", "reference")
+        assert changed.cost.energy_joule > plain.cost.energy_joule
+        assert changed.cost.unpriced == plain.cost.unpriced
+
+
 def test_names_of_actions_and_quantities_are_distinct():
     assert not set(ACTIONS) & set(QUANTITIES)
 
@@ -51,6 +71,7 @@ def test_names_of_actions_and_quantities_are_distinct():
     [
         ("adc_convert / 8", "unknown count 'adc_convert'; the nearest first: adc"),
         ("adcs", "'adcs' is not counted; did you mean adc?"),
+        ("window", "'window' is not counted; did you mean windows?"),
         ("adc / (", "not a formula"),
         ("__import__('os').system('true')", "is not allowed"),
         ("adc if reads else 0", "is not allowed"),

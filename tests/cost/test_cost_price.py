@@ -106,6 +106,24 @@ def test_interpolation_is_geometric_and_stays_between_its_neighbours(low, high, 
     assert rating.rate_hz is None
 
 
+@pytest.mark.parametrize("rows", [40, 64, 100, 200, 512])
+@pytest.mark.filterwarnings("ignore::xbarsim.errors.ModelRangeWarning")
+def test_a_table_by_rows_reproduces_what_is_in_proportion_to_the_rows(rows):
+    table = {64: {"energy_joule": 1e-12, "area_m2": 2e-10}, 256: {"energy_joule": 4e-12, "area_m2": 32e-10}}
+    keys = {"per": "array", "by": "rows", "table": table, "source": "test"}
+    hardware = load_hardware("reference").override({"components.own": {**keys, "action": "array"}})
+    rating = rate_component("own", hardware.override({"crossbar.rows": rows}))
+    assert action_energy(rating) == pytest.approx(1e-12 * rows / 64)
+    assert rating.area_m2 == pytest.approx(2e-10 * (rows / 64) ** 2)
+
+
+@pytest.mark.parametrize("key", [0, -4])
+def test_a_table_has_no_entry_below_one(key):
+    keys = {"per": "adc", "table": {key: {"energy_joule": 1e-12}, 8: {"energy_joule": 2e-12}}, "source": "test"}
+    with pytest.raises(ConfigError, match=r"components\.own\.table.* greater than or equal to 1"):
+        load_hardware("reference").override({"components.own": {**keys, "action": "adc"}})
+
+
 def test_outside_its_table_a_component_warns_once():
     hardware = load_hardware("isaac").override({"adc.bits": 12})
     with pytest.warns(ModelRangeWarning, match=r"components\.adc: 12"):

@@ -105,3 +105,11 @@ def test_a_space_without_a_feasible_design_says_what_comes_nearest(tmp_path, met
     }  # fmt: skip
     with pytest.raises(ConfigError, match=r"constraints.cost.delay_s.max: 1e-09 is met by no design; the smallest"):
         run_search(make_search(content), tmp_path, cache=None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "rule"), [({}, "has no limit; give min or max"), ({"min": 2, "max": 1}, "min 2.0 is above max 1.0")]
+)
+def test_a_wrong_limit_is_named_with_its_metric(limits, rule):
+    with pytest.raises(ConfigError, match=rf"^constraints\.cost\.delay_s: {rule}"):
+        make_search({**ARRAYS, "objectives": {"cost.edap": "min"}, "constraints": {"cost.delay_s": limits}})

@@ -94,9 +94,9 @@ def test_an_epitome_is_a_choice_too(hardware):
 @pytest.mark.parametrize(
     ("content", "names"),
     [
-        ({}, "empty"),
-        ({"*": {}}, "empty"),
-        ({"*": {"array": [64]}}, "empty"),
+        ({}, "a single design"),
+        ({"*": {}}, "single design"),
+        ({"*": {"array": [64]}}, "a single design"),
         ({"conv9": {"array": [16, 32]}}, "conv9"),
         ({"*": {"array": []}}, "array"),
         ({"*": {"array": 64}}, "array"),
@@ -106,7 +106,7 @@ def test_an_epitome_is_a_choice_too(hardware):
         ({"*": {"aray": [16, 32]}}, "did you mean array"),
         ({"*": {"adc.bit": [4, 5]}}, "adc.bit"),
         ({"*": {"adc.bits": [4, 0]}}, "adc.bits"),
-        ({"*": {"chip.tiles": [4, 5]}}, "chip.tiles"),
+        ({"*": {"chip.tiles": [4, 5]}}, r"space.\*.chip.tiles: belongs to the whole chip .* give it under set"),
         ({"*": {"kernel": [3, 4]}}, "kernel 4"),
         ({"fc": {"kernel": [1, 3]}}, "not a convolution"),
         ({"conv1": {"zero": True}}, "residual"),

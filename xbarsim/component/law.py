@@ -359,7 +359,7 @@ def _look_up(component: Component, at: OperatingPoint) -> Rating:
     assert component.table is not None
     by_rows = component.by == "rows"
     key = at.hardware.crossbar.rows if by_rows else _count_bits(component.action or at.name, at.hardware)
-    return interpolate_rating(component.table, key, f"components.{at.name}")
+    return interpolate_rating(component.table, key, f"components.{at.name}", by_size=by_rows)
 
 
 def _cell_scale(component: Component, hardware: Hardware) -> float:

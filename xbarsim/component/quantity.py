@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from xbarsim.component.action import ACTIONS, Action
 from xbarsim.component.work import StepWork
-from xbarsim.config import Hardware
+from xbarsim.config import Component, Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.formula import Number, parse_formula
 from xbarsim.names import suggest
@@ -80,10 +80,11 @@ def check_action(key: str, text: str) -> None:
     ValueError
         In one line, with the nearest known name.
     """
-    if text in ACTIONS:
+    if text in ACTIONS or text in QUANTITIES:
         return
     if text.isidentifier():
-        raise ValueError(f"{key}: {text[:40]!r} is not counted{suggest(text, ACTIONS)}; one of {', '.join(ACTIONS)}")
+        near = suggest(text, (*ACTIONS, *QUANTITIES))
+        raise ValueError(f"{key}: {text[:40]!r} is not counted{near}; one of {', '.join(ACTIONS)}")
     try:
         names = parse_formula(text).names
     except ConfigError as error:
@@ -100,6 +101,25 @@ def _list_nearest(name: str, known: list[str]) -> str:
     shown = list(itertools.takewhile(lambda n: len(", ".join(nearest[:n])) <= LINE, range(1, len(nearest) + 1)))
     more = ", ..." if len(shown) < len(nearest) else ""
     return ", ".join(nearest[: len(shown)]) + more
+
+
+def find_formula(name: str, component: Component) -> str | None:
+    """Return the formula that counts the actions of a component; the name of a quantity is one too.
+
+    Parameters
+    ----------
+    name : str
+        Name of the component.
+    component : Component
+        Its ``action`` is one that :func:`check_action` accepts.
+
+    Returns
+    -------
+    str or None
+        None where it is charged for a counted action, or for none.
+    """
+    action = component.action or name
+    return action if action in QUANTITIES or (component.action and not action.isidentifier()) else None
 
 
 def count_formula(text: str, work: StepWork) -> Number:
@@ -143,5 +163,5 @@ def list_formulas(hardware: Hardware) -> list[str]:
     list of str
         Formulas in the order of the components.
     """
-    actions = dict.fromkeys(component.action for component in hardware.components.values())
-    return [text for text in actions if text is not None and not text.isidentifier()]
+    found = dict.fromkeys(itertools.starmap(find_formula, hardware.components.items()))
+    return [text for text in found if text is not None]

@@ -13,8 +13,11 @@ from xbarsim.errors import ModelRangeWarning
 _warned: set[tuple[str, int]] = set()
 
 
-def interpolate_rating(table: Mapping[int, Rating], key: int, name: str = "table") -> Rating:
+def interpolate_rating(table: Mapping[int, Rating], key: int, name: str = "table", *, by_size: bool = False) -> Rating:
     """Interpolate a table of ratings geometrically, and extrapolate with the slope of its last two entries.
+
+    Between two entries a figure changes by the same factor for every further bit (resolutions), or as a power of the
+    key (sizes), so that one in proportion to the rows is reproduced between any two entries.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ def interpolate_rating(table: Mapping[int, Rating], key: int, name: str = "table
         Where to look.
     name : str
         Named in the warning.
+    by_size : bool
+        Whether keys are sizes, such as the rows of an array, and not bits.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def interpolate_rating(table: Mapping[int, Rating], key: int, name: str = "table
         return table[keys[0]]
     upper = min(max(bisect_left(keys, key), 1), len(keys) - 1)
     low, high = keys[upper - 1], keys[upper]
-    share = (key - low) / (high - low)
+    share = math.log(key / low) / math.log(high / low) if by_size else (key - low) / (high - low)
 
     def between(field: str) -> float | None:
         first, second = getattr(table[low], field), getattr(table[high], field)

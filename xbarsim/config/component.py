@@ -57,8 +57,9 @@ class Component(Rating):
     scaling."""
     by: Literal["bits", "rows"] = "bits"
     """Meaning of the keys of ``table``: resolution (ADC, DAC) or number of rows of the array."""
-    table: dict[int, Rating] | None = None
-    """Ratings for several values of ``by``, interpolated geometrically; replace those of the component."""
+    table: dict[Annotated[int, Field(ge=1)], Rating] | None = None
+    """Ratings for several values of ``by``, interpolated geometrically: by equal factors for each bit, and as powers of
+    the number of rows; replace those of the component."""
     process: Process | None = None
     """Technology for which the numbers are given; they are scaled to that of the hardware. None: no scaling."""
     supply: Supply | None = None

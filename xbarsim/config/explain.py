@@ -62,7 +62,11 @@ def explain_error(error: ValidationError, record: type[BaseModel], origin: str) 
     if first["type"] == "kind":
         return f"{'.'.join(path)}.{first['msg']}{where}"
     if first["type"] == "value_error":  # raised by a record of ours, which names the key
-        return f"{first['msg'].removeprefix('Value error, ')}{where}"
+        rule = first["msg"].removeprefix("Value error, ")
+        key = (
+            f"{'.'.join(path)}: " if path and not rule.startswith(path[0]) else ""
+        )  # records that stand under any name
+        return f"{key}{rule}{where}"
     if first["type"] == "missing":
         return f"{'.'.join(path)}: missing{where}"
     # members of a union append their own branch to the key; it is removed

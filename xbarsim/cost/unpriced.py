@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from xbarsim.component import ACTIONS, CostLaw, action_energy, idle_power, rate_component
+from xbarsim.component.quantity import find_formula
 from xbarsim.config import Hardware
 from xbarsim.formula import parse_formula
 from xbarsim.kept import KeptResults
@@ -37,12 +38,9 @@ def list_priced(hardware: Hardware) -> frozenset[str]:
     """
     found = {WRITE} if hardware.device.write is not None else set()
     for name, component in hardware.components.items():
-        action = component.action or name
-        if action in ACTIONS:
-            covered = {action}
-        else:
-            is_formula = component.action is not None and not action.isidentifier()
-            covered = (set(parse_formula(action).names) if is_formula else set()) & set(ACTIONS)
+        formula, action = find_formula(name, component), component.action or name
+        covered = {action} if formula is None else set(parse_formula(formula).names)
+        covered &= set(ACTIONS)
         if covered - found:
             rating = rate_component(name, hardware)
             takes = action_energy(rating) > 0 or idle_power(rating) > 0

@@ -8,7 +8,7 @@ from typing import Any
 from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError
 from xbarsim.kept import KeptResults
-from xbarsim.names import match_names
+from xbarsim.names import match_names, suggest_or_list
 from xbarsim.network import Node
 
 PER_LAYER = (
@@ -71,7 +71,10 @@ def choose_hardware(
             raise ConfigError(f"layers.{glob}: {changes!r} is not a mapping of keys to values")
         matched = match_names(glob, names, f"layers.{glob}", f"layer of network {network}" if network else "layer")
         for key in _list_keys(changes):
-            if key.split(".")[0] not in PER_LAYER or key in WHOLE_CHIP:
+            section = key.split(".")[0]
+            if section not in type(hardware).model_fields:
+                raise ConfigError(f"layers.{glob}: {key}: unknown key{suggest_or_list(section, PER_LAYER)}")
+            if section not in PER_LAYER or key in WHOLE_CHIP:
                 raise ConfigError(f"layers.{glob}: {key} cannot differ between layers; set it for the whole chip")
         for name in matched:
             merged[name].update(changes)

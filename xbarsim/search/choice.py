@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from xbarsim.config import Hardware
 from xbarsim.errors import ConfigError, show_value
-from xbarsim.search.design import Choice, check_axes
+from xbarsim.mapping.choose import PER_LAYER
+from xbarsim.names import suggest_or_list
+from xbarsim.search.design import SPECIAL, Choice, check_axes
 
 
 def count_records(answer: Any) -> int:
@@ -70,12 +73,16 @@ def check_choice(choice: Any) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If it is something else, or gives one key twice.
+        If it is something else, an axis is unknown, or two set one key.
     """
     if choice is None:
         return {}
     if not isinstance(choice, Mapping) or not all(isinstance(key, str) for key in choice):
         raise ConfigError(f"choice: {show_value(choice)} is not a mapping of dotted keys to values")
+    for axis in choice:
+        if axis not in SPECIAL and axis.split(".")[0] not in Hardware.model_fields:
+            known = dict.fromkeys((*SPECIAL, *PER_LAYER))
+            raise ConfigError(f"choice: {axis}: unknown axis{suggest_or_list(axis, known)}")
     check_axes("choice", choice)
     return dict(choice)
 

@@ -200,7 +200,7 @@ def load_backbone(network: Network | str | Path, **ends: Any) -> Network:
     except (OSError, ValueError):  # ValueError: a zero character
         return load_network(network, **ends)  # a name of the zoo, kept there
     if path.suffix.lower() != ".onnx":  # the weights of a .yaml may lie in a file beside it
-        return load_network(path, **ends)
+        return load_network(network, **ends)
     return _load_file(str(network), stamp.st_mtime_ns, stamp.st_size, json.dumps(ends, sort_keys=True))
 
 

@@ -228,7 +228,7 @@ def make_space(content: Mapping[str, Any], network: Network, hardware: Hardware)
                 merged[name][axis] = checked
     slots = _collect_slots(merged, ties)
     if not any(slot.count > 1 for slot in slots):
-        raise ConfigError("space: empty; give at least one layer more than one option")
+        raise ConfigError("space: a single design; give at least one layer more than one option")
     return Space(
         network=network,
         slots=tuple(slot for slot in slots if slot.count > 1),
@@ -261,6 +261,8 @@ def _check_values(where: str, axis: str, values: Any) -> Any:
         return values
     known = ("array", *SHAPE_AXES, *SWITCHES)
     if axis not in known and axis.split(".")[0] not in PER_LAYER:
+        if axis.split(".")[0] in Hardware.model_fields:
+            raise ConfigError(f"{where}: belongs to the whole chip and cannot differ between layers; give it under set")
         raise ConfigError(f"{where}: unknown axis{suggest(axis, (*known, *PER_LAYER))}")
     if not isinstance(values, (list, tuple)):
         raise ConfigError(f"{where}: {values!r} is not a list of values")

@@ -46,7 +46,7 @@ class Bound(Record):
     @model_validator(mode="after")
     def _check(self) -> Bound:
         if self.min is None and self.max is None:
-            raise ValueError("a constraint needs min or max")
+            raise ValueError("has no limit; give min or max")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
         return self
