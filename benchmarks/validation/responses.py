@@ -34,6 +34,7 @@ SINH = {"device.iv": {"kind": "sinh", "scale_volt": 0.1}}
 SHARP = {"device.iv": {"kind": "sinh", "scale_volt": 0.05}}
 EQUAL = {"device.iv": {"kind": "sinh", "scale_volt": 0.05, "reference_volt": 0.2}}
 LARGE = {"crossbar.rows": 128, "crossbar.cols": 128}
+SMALL = {"crossbar.rows": 32, "crossbar.cols": 32}
 
 
 class Row(NamedTuple):
@@ -50,6 +51,7 @@ ROWS = {
     "reference, sinh 0.1 V": Row("reference", SINH, 0.04),
     "reference, sinh 0.05 V": Row("reference", SHARP, 0.08),
     "reference, sinh 0.05 V, currents as ohmic at 0.2 V": Row("reference", EQUAL, 0.04),
+    "nax 32, sinh 0.1 V, voltages of 16 heights": Row("nax", {**SMALL, **SINH, "dac.bits": 4}, 0.05),
     "nax 64, sinh 0.1 V": Row("nax", SINH, 0.04),
     "nax 64, sinh 0.05 V": Row("nax", SHARP, 0.08),
     "nax 128, sinh 0.1 V": Row("nax", {**LARGE, **SINH}, 0.07),

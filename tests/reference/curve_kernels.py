@@ -72,6 +72,11 @@ def product_lanes(x, r, given, scratch, out):
     store(out, 0, _curves.bend_product(load(x, 0, zeros(out, LANES)), 2, 1, COLUMN, places, scratch))
 
 
+@kernel
+def count_products(given, rows):
+    return _curves.count_products(given, rows)
+
+
 # --- twins ---------------------------------------------------------------------------------------------------------
 
 
@@ -83,6 +88,10 @@ def copy_plain(given, begin, end, column, width, scratch):
     found = given.own[begin:end, column : column + width].ravel()
     scratch.own_cells[: found.size] = found
     scratch.own_values[: found.size] = found
+
+
+def products_plain(given, rows):
+    return rows if given is None or not given.amplitudes.size else 2 * rows
 
 
 def tabulate_plain(dac_bits, count, given, scratch):
@@ -124,7 +133,9 @@ def sum_plain(first, last, rows, table, given, scratch, out):
 
 
 def multiply_plain(rows, values, cells, given, scratch):
-    cells, own = cells.reshape(rows, LANES), scratch.own_values[: rows * LANES].reshape(rows, LANES)
+    rows = rows // 2 if given.amplitudes.size else rows
+    values, cells = values[:, :rows], cells[: rows * LANES].reshape(rows, LANES)
+    own = scratch.own_values[: rows * LANES].reshape(rows, LANES)
     for q in range(4):
         for k, cut in enumerate(given.cuts):
             at = (4 * k + q) * LANES
@@ -167,9 +178,9 @@ def sum_inputs(given):
     return 2, 10, np.arange(10, dtype=np.int32) % 8 + 1, table, given, bends, np.zeros(LANES, dtype=np.float32)
 
 
-def product_inputs(given):
-    values = rng().integers(0, 4, (4, 13)).astype(np.float32)
-    return 13, values, rng().integers(-20, 20, 13 * LANES).astype(np.float32), given, memory()
+def product_inputs(given, products=13):
+    values = rng().integers(0, 4, (4, products)).astype(np.float32)
+    return products, values, rng().integers(-20, 20, products * LANES).astype(np.float32), given, memory()
 
 
 def bend_inputs(given):
@@ -201,6 +212,14 @@ CURVES = (
     case(_curves.sum_table, sum_plain, lambda: sum_inputs(curves(has_cut=True, is_own=True)), (6,), sum_lanes),
     case(_curves.multiply_parts, multiply_plain, lambda: product_inputs(curves(True, True)), (4,), multiply_lanes),
     case(_curves.multiply_parts, multiply_plain, lambda: product_inputs(curves()), (4,), multiply_lanes),
+    case(
+        _curves.multiply_parts, multiply_plain,
+        lambda: product_inputs(curves(True, True, has_heights=True), products=26), (4,), multiply_lanes,
+    ),
+    *(
+        case(_curves.count_products, products_plain, lambda given=given: (given, 7), (), count_products)
+        for given in (curves(has_heights=True), curves(), None)
+    ),
     case(_curves.bend_product, product_plain, lambda: bend_inputs(None), (4,), product_lanes),
     case(_curves.bend_product, product_plain, lambda: bend_inputs(curves(True)), (4,), product_lanes),
     case(_curves.bend_product, product_plain, lambda: bend_inputs(curves(True, True)), (4,), product_lanes),

@@ -117,7 +117,7 @@ def fine():
     return Fine(np.array([1.0, 4.0, 2.0, 1.0], dtype=np.float32), columns.astype(np.float32), True, None)
 
 
-def curves(has_cut=False, is_own=False, has_load=True):
+def curves(has_cut=False, is_own=False, has_load=True, has_heights=False):
     """Curves of every column of both row blocks, in eighths, so that no product is rounded."""
     parts = np.array([8.0, 64.0, 64.0, 8.0, 16.0, 8.0, 64.0])[: 7 if has_cut else 4]
     terms = rng().integers(-3, 4, (2, len(parts), WEIGHTED + UNITS)) / parts[:, np.newaxis]
@@ -127,7 +127,10 @@ def curves(has_cut=False, is_own=False, has_load=True):
     weights, tilts = np.repeat(rng().integers(1, 16, 3), [8, 5, 7]), np.where(np.r_[:13, :7] < 8, 1, -1)
     return Curves(
         terms.astype(np.float32), weights.astype(np.int32), tilts.astype(np.int32), own, np.float32(255.0),
-        np.array([8] if has_cut else [], dtype=np.int64), np.zeros(0, dtype=np.float32),
+        np.array([8] if has_cut else [], dtype=np.int64),
+        np.array([0.0, 0.5, 1.25, 3.0] if has_heights else [], dtype=np.float32),
+        np.array([0.0, 0.5, 0.75, 0.0] if has_heights else [], dtype=np.float32),
+        rng().integers(-9, 10, (20, WEIGHTED + UNITS) if has_heights else (0, 0)).astype(np.float32),
     )  # fmt: skip
 
 

@@ -89,10 +89,19 @@ def reads_plain(reads, inputs, r, begin, end, fine, memory):
 
 
 def weigh_values_plain(values, given, begin, bends):
+    rows = values.shape[1]
     if given.amplitudes.size:
-        values[:] = given.amplitudes[values.astype(int)]
-    bends.loads[: len(values)] = values @ given.weights[begin : begin + values.shape[1]]
-    bends.tilts[: len(values)] = values @ given.tilts[begin : begin + values.shape[1]]
+        rows //= 2
+        sent = values[:, :rows].astype(int)
+        values[:] = np.concatenate([given.amplitudes[sent], given.low_amplitudes[sent]], axis=1)
+    bends.loads[: len(values)] = values[:, :rows] @ given.weights[begin : begin + rows]
+    bends.tilts[: len(values)] = values[:, :rows] @ given.tilts[begin : begin + rows]
+
+
+def low_plain(given, step, begin, end, column, width, part):
+    if given is not None and given.amplitudes.size:
+        found = given.low_cells[begin:end, column : column + width] * step
+        part[found.size : 2 * found.size] = found.ravel()
 
 
 def weighed_inputs(dac_bits, r, given):
@@ -156,9 +165,15 @@ READS = (
     case(
         _reads.weigh_values, weigh_values_plain,
         lambda: (
-            rng().integers(0, 4, (9, 7)).astype(np.float32),
-            curves()._replace(amplitudes=np.array([0.0, 0.5, 1.25, 3.0], dtype=np.float32)), 13, bend_scratch(),
+            rng().integers(0, 4, (9, 14)).astype(np.float32), curves(has_heights=True), 13, bend_scratch(),
         ), (0, 3),
+    ),
+    *(
+        case(
+            _reads.copy_low, low_plain,
+            lambda given=given: (given, np.float32(4.0), *STARTS[1:], 3, 16, np.zeros(14 * 16, dtype="f4")), (6,),
+        )
+        for given in (curves(has_heights=True), curves(), None)
     ),
     case(_reads.split_values, split_values, lambda: (reads(2), codes(), 0, 13, np.zeros((6, 13), dtype="f4")), (4,)),
     case(_reads.split_pairs, pairs_plain, lambda: (reads(2), codes(), 0, 13, np.ones(9 * 14, dtype="i2")), (4,)),

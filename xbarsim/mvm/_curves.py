@@ -61,6 +61,14 @@ def point_curves(fine: Fine | None, r: int, scratch: BendScratch) -> Any:
     return point_terms(fine.curves, r, scratch)
 
 
+@inlined
+def count_products(curves: Curves | None, rows: int) -> int:
+    """Return how many products the sum of a read has: two for each row where inputs have several heights."""
+    if curves is None:
+        return rows
+    return 2 * rows if curves.amplitudes.size else rows
+
+
 @kernel
 def copy_own(curves: Curves | None, begin: int, end: int, column: int, width: int, scratch: BendScratch) -> None:
     """Copy what some columns of one row block count in loads of their own, as whole numbers and as floats."""
@@ -188,17 +196,18 @@ def multiply_parts(
     if curves is None:
         return
     width, parts, own = lane_count(like), address(scratch.parts), address(scratch.own_values)
+    count = rows // 2 if curves.amplitudes.size else rows  # those of the second product follow
     for q in range(4):
         x, loads = like, like
         begin = 0
         for k in range(curves.cuts.size):
-            end = min(curves.cuts[k], rows)
+            end = min(curves.cuts[k], count)
             for i in range(begin, end):
                 x = add(x, multiply(load(cells, i * width, like), fill(peek(inputs, at + q * rows + i), like)))
             store(parts, (4 * k + q) * width, x)
             begin = end
         if curves.own.size:
-            for i in range(rows):
+            for i in range(count):
                 value = fill(peek(inputs, at + q * rows + i), like)
                 loads = add(loads, multiply(load(own, i * width, like), value))
         store(scratch.own_sums, q * width, smaller(loads, fill(curves.limit, like)))

@@ -50,8 +50,17 @@ from xbarsim.mvm._conversion import (
     sum_variances,
     trim,
 )  # fmt: skip
-from xbarsim.mvm._curves import bend_product, copy_own, multiply_parts, point_curves, sum_table, tabulate_own
+from xbarsim.mvm._curves import (
+    bend_product,
+    copy_own,
+    count_products,
+    multiply_parts,
+    point_curves,
+    sum_table,
+    tabulate_own,
+)
 from xbarsim.mvm._reads import (
+    copy_low,
     copy_noise,
     list_reads,
     multiply_pairs,
@@ -198,11 +207,11 @@ def read_products(
     target: int, plane_weights: NDArray[np.int32], values: NDArray[np.float32], part: Array, zero: Vector,
     scratch: FusedScratch, out: Array,
 ) -> None:  # fmt: skip
-    """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, rows)."""
-    width, streams, padded, rows = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
-    count = out.shape[0] * streams
+    """Multiply four reads at a time by some columns, convert and shift-add; ``values`` is (reads + 3, products)."""
+    width, streams, padded, products = lane_count(zero), reads.weights.size, out.shape[1], values.shape[1]
+    count, rows = out.shape[0] * streams, products
     weights, inputs, cells = address(reads.weights), address(values), address(part)
-    pairs, pair_cells, words = address(scratch.pairs.view(np.int32)), address(scratch.pair_cells), (rows + 1) // 2
+    pairs, pair_cells, words = address(scratch.pairs.view(np.int32)), address(scratch.pair_cells), (products + 1) // 2
     noise, shot = address(scratch.noise_cells), address(scratch.shot_cells)
     sums, variances = address(scratch.sums), address(scratch.variances)
     lanes, floats = address(scratch.lanes), address(scratch.floats)
@@ -210,18 +219,19 @@ def read_products(
     added, seen = point_errors(errors, r), point_survey(survey)
     has_variance = errors is not None and survey is None and scratch.noise_cells.size > 0
     has_shot, members = scratch.shot_cells.size > 0, max(1, 8 // reads.dac_bits)
-    is_plain = has_variance and reads.dac_bits > MOST_TABLE_BITS and not has_shot
     curves = point_curves(fine, r, scratch.bends)
     if fine is not None:
+        rows //= count_products(fine.curves, 1)
         finer, by_column = address(fine.streams), load(address(fine.columns), column, to_float(zero))
+    is_plain = has_variance and reads.dac_bits > MOST_TABLE_BITS and not has_shot and rows == products
     v, t, total = -1, streams - 1, to_int32(zero)
     for first in range(0, count, 4):
         if scratch.pairs.size:
             multiply_pairs(words, pairs, first * words, pair_cells, zero, sums)
         else:
-            multiply_rows(rows, inputs, first * rows, 1, cells, zero, sums)
+            multiply_rows(products, inputs, first * products, 1, cells, zero, sums)
         if fine is not None:
-            multiply_parts(rows, inputs, first * rows, cells, fine.curves, scratch.bends, zero)
+            multiply_parts(products, inputs, first * products, cells, fine.curves, scratch.bends, zero)
         if is_plain:
             multiply_rows(rows, inputs, first * rows, 2, noise, zero, variances)
         for k in range(min(4, count - first)):
@@ -233,7 +243,7 @@ def read_products(
             if is_plain:
                 variance = load(variances, k * width, zero)
             elif has_variance:
-                variance = sum_variances(rows, members, inputs, (first + k) * rows, noise, shot, has_shot, zero)
+                variance = sum_variances(rows, members, inputs, (first + k) * products, noise, shot, has_shot, zero)
             if has_variance and errors is not None:
                 variance = add(variance, load(added.still, column, zero))
             x = bend_product(x, k, first + k, column, curves, scratch.bends)
@@ -328,8 +338,10 @@ def multiply_products(
     for r in range(cells.row_starts.size - 1):
         begin, end = cells.row_starts[r], cells.row_starts[r + 1]
         count = codes.shape[0] * reads.shifts.size
-        kept = count + 3 if scratch.values.size else 0
-        values = scratch.values[: kept * (end - begin)].reshape(kept, end - begin)
+        kept, products = count + 3 if scratch.values.size else 0, end - begin
+        if fine is not None:
+            products = count_products(fine.curves, end - begin)
+        values = scratch.values[: kept * products].reshape(kept, products)
         if kept:
             values[count:] = 0
             split_values(reads, codes, begin, end, values)
@@ -352,6 +364,7 @@ def multiply_products(
             if errors is not None and survey is None and scratch.noise_cells.size:
                 copy_noise(cells, begin, end, column, width, scratch)
             if fine is not None:
+                copy_low(fine.curves, cells.step, begin, end, column, width, scratch.cells)
                 copy_own(fine.curves, begin, end, column, width, scratch.bends)
             if width == WIDE:
                 read_products(

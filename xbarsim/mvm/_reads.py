@@ -245,16 +245,20 @@ def list_reads(
 
 @kernel
 def weigh_values(values: NDArray[np.float32], curves: Curves | None, begin: int, bends: BendScratch) -> None:
-    """Turn the inputs of reads, (reads, rows), into amplitudes, and add up load and tilt of every read."""
+    """Turn the inputs of reads, (reads, products), into amplitudes, and add up load and tilt of every read."""
     if curves is None:
         return
+    rows = values.shape[1]
     if curves.amplitudes.size:
+        rows //= 2
         for read in range(values.shape[0]):
-            for i in range(values.shape[1]):
-                values[read, i] = curves.amplitudes[np.int64(values[read, i])]
+            for i in range(rows):
+                sent = np.int64(values[read, i])
+                values[read, i] = curves.amplitudes[sent]
+                values[read, rows + i] = curves.low_amplitudes[sent]
     for read in range(values.shape[0]):
         total, tilt = np.float32(0.0), np.float32(0.0)
-        for i in range(values.shape[1]):
+        for i in range(rows):
             total += values[read, i] * np.float32(curves.weights[begin + i])
             tilt += values[read, i] * np.float32(curves.tilts[begin + i])
         bends.loads[read] = total
@@ -270,6 +274,19 @@ def round_cells(cells: Cells, begin: int, end: int, column: int, width: int, par
         first, at = i * cells.matrix.shape[1] + column, (i - begin) * width
         for j in range(0, width, LANES):
             store(room, at + j, round_even(multiply(load(matrix, first + j, none), step)))
+
+
+@kernel
+def copy_low(
+    curves: Curves | None, step: np.float32, begin: int, end: int, column: int, width: int, part: NDArray[np.float32]
+) -> None:  # fmt: skip
+    """Copy some columns of the second matrix, if there is one, behind those of the first, in units of the grid."""
+    if curves is None:
+        return
+    if curves.amplitudes.size:
+        for i in range(begin, end):
+            for j in range(width):
+                part[(end - begin + i - begin) * width + j] = curves.low_cells[i, column + j] * step
 
 
 @kernel

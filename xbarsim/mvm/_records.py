@@ -117,7 +117,8 @@ class Curves(NamedTuple):
 
     The load adds up inputs by the ``weights`` of their rows, or where there are ``own`` ones by those of each column,
     up to ``limit``; the tilt by ``tilts``. ``amplitudes`` is what stands for each input where cells bend; empty where
-    an input stands for itself.
+    an input stands for itself. Sums then have a second product, of ``low_amplitudes`` and ``low_cells``: as many rows
+    again behind those of the row block.
     """
 
     terms: NDArray[np.float32]
@@ -127,6 +128,8 @@ class Curves(NamedTuple):
     limit: np.float32
     cuts: NDArray[np.int64]
     amplitudes: NDArray[np.float32]
+    low_amplitudes: NDArray[np.float32]
+    low_cells: NDArray[np.float32]
 
 
 class CurvePlaces(NamedTuple):

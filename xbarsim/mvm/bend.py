@@ -14,8 +14,9 @@ differ in how many cuts they have and in which load, the cheapest one has none: 
 first whose error on other reads is small.
 
 Numbers are fitted by least squares to reads that were solved exactly. Where inputs are voltages of several heights,
-each counts by the current that it drives through a cell that bends. All in level units. Sums have a fixed order, and
-no linear algebra of a library is used: the same bits everywhere.
+each counts by the current that it drives through a cell that bends, and sums have a second product (``height``): the
+weight of that is fitted to each column first, so that it is part of ``d`` afterwards. All in level units. Sums
+have a fixed order, and no linear algebra of a library is used: the same bits everywhere.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.config.iv import cell_current
 from xbarsim.mvm._records import MOST_TABLE_BITS, QUADRATIC, Curves
+from xbarsim.mvm.height import amplify
 
 Floats = NDArray[np.float64]
 
@@ -110,20 +111,25 @@ class Bend:
     """(row blocks, columns) largest load of a read that curves were fitted on [-]."""
     amplitudes: NDArray[np.float32]
     """(inputs of a read,) what stands for each input where cells bend; empty where an input stands for itself."""
+    low_amplitudes: NDArray[np.float32]
+    """(inputs of a read,) what it counts in the second matrix; empty as ``amplitudes``."""
+    low_cells: NDArray[np.float32]
+    """(K, columns) second matrix: what rows add at the lowest input beyond its amplitude; (0, 0) without amplitudes
+    [level units]."""
 
     def drive(self, inputs: NDArray[Any]) -> Floats:
         """Return the amplitudes of inputs in steps of a driver, any shape."""
         return amplify(inputs, self.amplitudes)
 
     def read(
-        self, driven: Floats, cells: Floats, rows: slice, r: int, columns: NDArray[np.int64] | slice = slice(None)
+        self, inputs: NDArray[Any], cells: Floats, rows: slice, r: int, columns: NDArray[np.int64] | slice = slice(None)
     ) -> Sensed:
         """Return what columns of a row block sense, in float64.
 
         Parameters
         ----------
-        driven : ndarray, (reads, rows of the row block)
-            Amplitudes of inputs [steps of a driver].
+        inputs : ndarray, (reads, rows of the row block)
+            In steps of a driver.
         cells : ndarray, (rows of the row block, columns)
             Operator of the columns asked for [level units].
         rows : slice
@@ -138,7 +144,10 @@ class Bend:
         Sensed
             (reads, columns).
         """
+        driven = self.drive(inputs)
         sums = driven @ cells
+        if self.low_cells.size:
+            sums = sums + amplify(inputs, self.low_amplitudes) @ self.low_cells[rows][:, columns].astype(np.float64)
         parts = [driven[:, :cut] @ cells[:cut] for cut in self.cuts.tolist()]
         if self.own.size:
             loads = np.minimum(driven @ self.own[rows][:, columns].astype(np.float64), self.limit)
@@ -159,7 +168,10 @@ class Bend:
         if c.shape[1] > QUADRATIC:
             first += [c[:, 2], c[:, 3] * np.float32(step)]
         terms = np.ascontiguousarray(np.concatenate([np.stack(first, axis=1), c[:, 4:]], axis=1))
-        return Curves(terms, self.weights, self.tilts, self.own, np.float32(self.limit), self.cuts, self.amplitudes)
+        return Curves(
+            terms, self.weights, self.tilts, self.own, np.float32(self.limit), self.cuts, self.amplitudes,
+            self.low_amplitudes, self.low_cells,
+        )  # fmt: skip
 
 
 def list_terms(sums: Floats, parts: list[Floats], loads: Floats | None, tilt: Floats) -> list[Floats]:
@@ -189,49 +201,6 @@ def list_terms(sums: Floats, parts: list[Floats], loads: Floats | None, tilt: Fl
         found.append(tilt * (parts[len(parts) // 2] - 0.5 * sums))
     for part in parts:
         found += [part, part * loads]
-    return found
-
-
-def find_amplitudes(hardware: Hardware) -> NDArray[np.float32]:
-    """Return what stands for each input of a read where cells bend: current over that of a full input, in steps.
-
-    Parameters
-    ----------
-    hardware : Hardware
-        Curve of the cells, coding of inputs and topology.
-
-    Returns
-    -------
-    ndarray of float32, (inputs of a read,)
-        Empty where inputs are no voltages across cells, or cells are ohmic: an input then stands for itself.
-    """
-    device, bits = hardware.device, hardware.dac.driver_bits
-    if device.is_ohmic or bits == 1 or hardware.crossbar.layout.inputs == "gates":
-        return np.zeros(0, dtype=np.float32)
-    steps = np.arange(1 << bits) / ((1 << bits) - 1)
-    current = cell_current(device.iv, steps * device.read_volt)[0]
-    found: NDArray[np.float32] = (current / current[-1] * ((1 << bits) - 1)).astype(np.float32)
-    return found
-
-
-def amplify(inputs: NDArray[Any], amplitudes: NDArray[np.float32]) -> Floats:
-    """Return the amplitudes of inputs; without amplitudes the inputs.
-
-    Parameters
-    ----------
-    inputs : ndarray of int, any shape
-        In steps of a driver.
-    amplitudes : ndarray of float32, (inputs of a read,)
-        From :func:`find_amplitudes`.
-
-    Returns
-    -------
-    ndarray, shape of ``inputs``
-        In steps of a driver.
-    """
-    if not amplitudes.size:
-        return np.asarray(inputs, dtype=np.float64)
-    found: Floats = amplitudes.astype(np.float64)[np.rint(inputs).astype(np.int64)]
     return found
 
 

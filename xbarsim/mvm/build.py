@@ -11,12 +11,12 @@ from xbarsim.config import Hardware
 from xbarsim.converter import encode_streams, nominal_range, sum_streams
 from xbarsim.errors import ShapeError
 from xbarsim.mvm.bank import make_bank
-from xbarsim.mvm.bend import find_amplitudes
 from xbarsim.mvm.encoding import encode_weights
 from xbarsim.mvm.engine import Engine
 from xbarsim.mvm.errors import sample_errors
 from xbarsim.mvm.grid import make_grids
 from xbarsim.mvm.groups import ReadGroups
+from xbarsim.mvm.height import find_amplitudes
 from xbarsim.mvm.layout import layout_columns
 from xbarsim.mvm.probe import choose_probes
 from xbarsim.mvm.recipe import make_recipe

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.mvm.bend import Bend, CurveForm, find_amplitudes, find_limit, tilt_rows, weigh_rows
+from xbarsim.mvm.bend import Bend, CurveForm, find_limit, tilt_rows, weigh_rows
 from xbarsim.mvm.fit import ChunkFits, RowPlaces, list_forms
+from xbarsim.mvm.height import find_low_amplitudes
 from xbarsim.mvm.place import Chunk, Sheet
 from xbarsim.mvm.probe import Probes
+from xbarsim.mvm.respond import find_lines
 
 PEAK = 10.0
 """Largest error over the root mean square that is asked, beyond which a form is not good. Our choice: a form that errs
@@ -27,6 +29,7 @@ class _FormCurves:
     error: NDArray[np.float32]
     highest: NDArray[np.float32]
     heaviest: NDArray[np.float32]
+    low_cells: NDArray[np.float32]
 
     def measure(self) -> float:
         """Return the error on reads kept back: the root mean square, or the largest one over ``PEAK`` if more.
@@ -51,18 +54,25 @@ class CollectedCurves:
         First row of every row block, and K.
     hardware : Hardware
         Array size, wires, cells and drivers.
+    level : float
+        Mean level of the cells that hold weights, as a fraction of the highest [-].
     """
 
-    def __init__(self, probes: Probes, sheet: Sheet, row_starts: NDArray[np.int64], hardware: Hardware) -> None:
+    def __init__(
+        self, probes: Probes, sheet: Sheet, row_starts: NDArray[np.int64], hardware: Hardware, level: float
+    ) -> None:
         self._hardware, self._columns, self._rows = hardware, sheet.columns, int(row_starts[-1])
         self._shape = len(row_starts) - 1, max(len(each) for each in probes.kept_back)
         self._weights = weigh_rows(hardware, row_starts)
         self._tilts = tilt_rows(hardware.crossbar.rows, row_starts)
+        drive = float(np.concatenate(probes.drive).mean())
+        self._amplitudes = find_low_amplitudes(hardware, find_lines(hardware), level, drive)
         self._chunks: list[ChunkFits] = []
 
     def rows(self, chunk: Chunk) -> RowPlaces:
         """Return what inputs of the rows of a chunk count."""
-        return RowPlaces(self._weights[chunk.begin : chunk.end], self._tilts[chunk.begin : chunk.end])
+        rows = slice(chunk.begin, chunk.end)
+        return RowPlaces(self._weights[rows], self._tilts[rows], self._amplitudes)
 
     def add(self, fits: ChunkFits) -> None:
         """Add the solved reads of some arrays."""
@@ -84,7 +94,8 @@ class CollectedCurves:
             tilts=self._tilts,
             limit=find_limit(self._hardware),
             cuts=form.cut(self._hardware.crossbar.rows),
-            amplitudes=find_amplitudes(self._hardware),
+            amplitudes=self._amplitudes.full,
+            low_amplitudes=self._amplitudes.low,
         )
 
     def _put_in_order(self, form: CurveForm) -> _FormCurves:
@@ -100,6 +111,8 @@ class CollectedCurves:
                 curves.error[chunk.row_block][: len(fit.error), column] = fit.error
                 curves.highest[chunk.row_block, column] = fit.highest
                 curves.heaviest[chunk.row_block, column] = fit.heaviest
+                if self._amplitudes.full.size:
+                    curves.low_cells[chunk.begin : chunk.end, column] = fit.low_cells.T
                 if form.is_own:
                     curves.own[chunk.begin : chunk.end, column] = fit.own.T
         assert curves is not None
@@ -114,4 +127,5 @@ class CollectedCurves:
             error=np.full((blocks, reads, self._columns), np.nan, dtype=np.float32),
             highest=np.zeros((blocks, self._columns), dtype=np.float32),
             heaviest=np.zeros((blocks, self._columns), dtype=np.float32),
+            low_cells=np.zeros((self._rows, self._columns) if self._amplitudes.full.size else (0, 0), dtype=np.float32),
         )

@@ -12,13 +12,12 @@ from xbarsim.mvm.bend import (
     ENOUGH,
     FORMS,
     CurveForm,
-    amplify,
-    find_amplitudes,
     find_limit,
     fit_terms,
     list_terms,
     weigh_cells,
 )
+from xbarsim.mvm.height import Amplitudes, amplify
 from xbarsim.mvm.place import Chunk
 from xbarsim.mvm.probe import Probes
 from xbarsim.mvm.respond import ChunkArrays, ColumnPart
@@ -42,13 +41,16 @@ class ColumnFit(NamedTuple):
     """(columns,) largest load of a read that it was fitted on [-]."""
     own: NDArray[np.uint8]
     """(columns, rows) what an input of each row counts in the load of a column; (0, 0) for one load."""
+    low_cells: NDArray[np.float32]
+    """(columns, rows) second matrix; (columns, 0) where inputs stand for themselves [level units]."""
 
 
 class RowPlaces(NamedTuple):
-    """What inputs of rows count in loads and tilts, (rows,)."""
+    """What inputs of rows count in loads and tilts, (rows,), and what stands for them."""
 
     weights: NDArray[np.int32]
     tilts: NDArray[np.int32]
+    amplitudes: Amplitudes
 
 
 class SolvedColumns(NamedTuple):
@@ -58,8 +60,33 @@ class SolvedColumns(NamedTuple):
     """(reads, rows) amplitudes of the inputs."""
     cells: NDArray[np.float32]
     """(columns, rows) operator [level units]."""
+    low_driven: Floats
+    """(reads, rows) amplitudes of the inputs for the second matrix; (reads, 0) without one."""
+    low_cells: NDArray[np.float32]
+    """(columns, rows) second matrix, or (columns, 0) [level units]."""
     sensed: Floats
     """(columns, reads) what exact solves give [level units]."""
+
+    def find_sums(self) -> Floats:
+        """Return the sums of reads, (columns, reads), of both matrices [level units]."""
+        sums = _sum(self.cells.astype(np.float64), self.driven)
+        return sums + self.find_low_sums() if self.low_cells.size else sums
+
+    def find_low_sums(self) -> Floats:
+        """Return the sums of the second matrix, (columns, reads) [level units]."""
+        return _sum(self.low_cells.astype(np.float64), self.low_driven)
+
+    def weigh_low_cells(self) -> NDArray[np.float32]:
+        """Return the second matrix, (columns, rows), times a factor for each column that brings sums near those sensed.
+
+        The factor is fitted beside the curve of the cheapest form.
+        """
+        if not self.low_cells.size:
+            return self.low_cells
+        sums, low = self.find_sums(), self.find_low_sums()
+        found = fit_terms([sums, sums * sums, low], self.sensed - sums)
+        weighed: NDArray[np.float32] = (self.low_cells * (1.0 + found[2])[:, np.newaxis]).astype(np.float32)
+        return weighed
 
     def list_terms(
         self, form: CurveForm, rows: int, place: RowPlaces, own: NDArray[np.uint8], limit: float
@@ -69,7 +96,7 @@ class SolvedColumns(NamedTuple):
         loads = self.find_loads(form, place, own, limit) if form.has_load else None
         parts = [_sum(cells[:, :cut], self.driven[:, :cut]) for cut in form.cut(rows).tolist()]
         tilt = (self.driven @ place.tilts.astype(np.float64))[np.newaxis]
-        return list_terms(_sum(cells, self.driven), parts, loads, tilt)
+        return list_terms(self.find_sums(), parts, loads, tilt)
 
     def find_loads(self, form: CurveForm, place: RowPlaces, own: NDArray[np.uint8], limit: float) -> Floats:
         """Return the loads of the reads, (columns, reads), or (1, reads) where they are the same for all columns."""
@@ -138,7 +165,7 @@ class ChunkFits:
         error = (checked[0] + found - other.sensed).T
         loads = listed[LOAD] if form.has_load else known.find_loads(form, place, own, limit)
         heaviest = np.broadcast_to(loads.max(axis=1), len(terms.T))
-        return ColumnFit(terms, error, np.abs(listed[0]).max(axis=1), heaviest, own)
+        return ColumnFit(terms, error, np.abs(listed[0]).max(axis=1), heaviest, own, known.low_cells)
 
 
 def list_forms(hardware: Hardware) -> list[CurveForm]:
@@ -167,17 +194,23 @@ def solve_columns(arrays: ChunkArrays, parts: list[ColumnPart], probes: Probes, 
     """
     chunk, hardware = arrays.chunk, arrays.hardware
     at, rows, r = (chunk.array, chunk.column), chunk.end - chunk.begin, chunk.row_block
-    most, amplitudes = ENOUGH * hardware.crossbar.fit_error_levels, find_amplitudes(hardware)
+    most, amplitudes = ENOUGH * hardware.crossbar.fit_error_levels, place.amplitudes
     cells = [part.response[at][:, :rows].astype(np.float32) for part in parts]
+    low = [np.zeros((len(each), 0), dtype=np.float32) for each in cells]
+    if amplitudes.full.size:
+        low = [each[at][:, :rows].astype(np.float32) for each in arrays.respond_low(probes.drive[r], amplitudes)]
 
     def solve(reads: NDArray[np.int64]) -> list[SolvedColumns]:
-        driven, sensed = amplify(reads, amplitudes), arrays.sense(reads)
-        return [SolvedColumns(driven, cells[p], found[at]) for p, found in enumerate(sensed)]
+        driven, sensed = amplify(reads, amplitudes.full), arrays.sense(reads)
+        low_driven = amplify(reads, amplitudes.low)[:, : low[0].shape[1]]
+        return [SolvedColumns(driven, cells[p], low_driven, low[p], found[at]) for p, found in enumerate(sensed)]
 
     def fit(reads: NDArray[np.int64]) -> ChunkFits:
-        known = solve(reads)
-        loads = (part.load[at][:, :rows].astype(np.float32) for part in parts)
-        return ChunkFits(chunk, [SolvedPart(load, known[p], other[p]) for p, load in enumerate(loads)], place, hardware)
+        found = []
+        for p, known in enumerate(solve(reads)):
+            weighed, load = known.weigh_low_cells(), parts[p].load[at][:, :rows].astype(np.float32)
+            found.append(SolvedPart(load, known._replace(low_cells=weighed), other[p]._replace(low_cells=weighed)))
+        return ChunkFits(chunk, found, place, hardware)
 
     other = solve(probes.kept_back[r])
     fits = fit(probes.fitted[r])

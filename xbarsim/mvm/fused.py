@@ -85,7 +85,7 @@ class FusedMatrix:
         if self.solves and self.programmed.solved is not None:
             return self.programmed.solved.sense(x, r)
         cells, bend = self.programmed.matrix[rows].astype(np.float64), self.programmed.bend
-        return x @ cells if bend is None else bend.read(bend.drive(x), cells, rows, r).sums
+        return x @ cells if bend is None else bend.read(x, cells, rows, r).sums
 
     @cached_property
     def most_rows(self) -> int:

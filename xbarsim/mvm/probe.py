@@ -3,8 +3,8 @@
 They come from the layer's own calibration inputs, cut into streams as the drivers send them, with every stream: high
 bit planes drive few rows, low ones many. Within a row block the reads are ordered by how much they drive, so that fit
 and check cover the whole range alike, and are taken from different images. Reads to fit on are added where a row would
-be driven by none: a column whose only cells lie in such rows has no current there, and any fit to its rest goes astray
-on the first read that drives them. Where no inputs are given, they are uniform.
+be driven by none, or by low voltages only: a column whose only cells lie in such rows has hardly any current there, and
+any fit to its rest goes astray on the first read that drives them. Where no inputs are given, they are uniform.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.converter import Streams, split_inputs
-from xbarsim.mvm.bend import amplify
+from xbarsim.mvm.height import amplify
 from xbarsim.rng import stream
 
 VECTORS = 512
@@ -75,7 +75,8 @@ def choose_probes(
     -------
     Probes
         At most ``FITTED``, ``REFINED`` times as many, and ``KEPT_BACK`` reads of each row block, fewer where there are
-        fewer that drive any row; to fit on, one more for each row that these leave out.
+        fewer that drive any row; to fit on, one more for each row that these drive to less than
+        three quarters of its highest input.
     """
     if codes is None:
         rng = stream(seed, "mvm.probes", layer)
@@ -125,12 +126,12 @@ def _spread(reads: Digits, count: int) -> NDArray[np.int64]:
 
 
 def _cover(reads: Digits, count: int) -> Digits:
-    """Return some of the reads, spread over their order, and for each row that they leave out one that drives it."""
+    """Return some of the reads, spread over their order, and more of them, so that each row is driven to three quarters
+    of its highest input at least."""
     chosen = _spread(reads, count)
-    is_driven = reads != 0
-    left_out = is_driven.any(axis=0) & ~is_driven[chosen].any(axis=0)
-    for row in np.flatnonzero(left_out):
-        if not is_driven[chosen, row].any():  # by a read that was added for another row
-            those = np.flatnonzero(is_driven[:, row])
+    highest = reads.max(axis=0)
+    for row in np.flatnonzero(4 * reads[chosen].max(axis=0) < 3 * highest):
+        if 4 * reads[chosen, row].max() < 3 * highest[row]:  # by no read that was added for another row
+            those = np.flatnonzero(reads[:, row] == highest[row])
             chosen = np.append(chosen, those[len(those) // 2])
     return np.asarray(reads[np.sort(chosen)])

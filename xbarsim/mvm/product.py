@@ -50,7 +50,10 @@ def multiply_plain(matrix: FusedMatrix, codes: NDArray[Any]) -> NDArray[Any]:
                 y = adc.to_steps(matrix.sum_inputs(x, r) * matrix.finer(t))
                 if errors is not None:
                     y = y * errors.gain[r].astype(np.float64) + errors.offset[r]
-                    counted = (x**2, x) if spread is None else (spread[0][:, begin:end], spread[1][:, begin:end])
+                    driven = x if matrix.programmed.bend is None else matrix.programmed.bend.drive(x)
+                    counted = (
+                        (driven**2, driven) if spread is None else (spread[0][:, begin:end], spread[1][:, begin:end])
+                    )
                     y += _draw_noise(matrix, counted, first, r, t)
                 y = _convert(matrix, y, r)
                 result[first : first + size] += streams.weights[t] * matrix.recipe.combine(y[:size].astype(kind), r)

@@ -122,7 +122,8 @@ def program_arrays(
     measured = _load_arrays(hardware, layer, stack, array_width(layout, hardware))
     kept: list[ChunkArrays] = []
     power = PowerCollector(hardware, layout, row_starts, keeps_samples=keeps_samples)
-    curves = None if probes is None else CollectedCurves(probes, sheet, row_starts, hardware)
+    level = float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1)
+    curves = None if probes is None else CollectedCurves(probes, sheet, row_starts, hardware, level)
     for chunk in place_digits(encoded, layout, row_starts, hardware, groups, seed=seed, trial=trial, layer=layer):
         given = None if measured is None else measured[chunk.row_block, chunk.blocks.start : chunk.blocks.stop]
         arrays = program_chunk(chunk, given, hardware, seed=seed, trial=trial, threads=threads)
@@ -142,7 +143,7 @@ def program_arrays(
         planes=sheet.planes,
         padded=sheet.padded,
         converters=sheet.converters,
-        mean_level=float(encoded.digits.mean(dtype=np.float64)) / (hardware.device.levels - 1),
+        mean_level=level,
         bend=None if curves is None else curves.finish(),
         solved=SolvedReads(arrays=tuple(kept), columns=sheet.columns) if hardware.response == "exact" else None,
         power=power.finish(),

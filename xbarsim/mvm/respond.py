@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
-from xbarsim.crossbar import Lines, Wires, solve_operating_point, solve_operator, solve_patterns
+from xbarsim.crossbar import Lines, Wires, solve_operator, solve_patterns
 from xbarsim.device import program_cells, read_variance, trap_stream
-from xbarsim.mvm.bend import amplify, find_amplitudes
+from xbarsim.mvm.height import Amplitudes, amplify, find_amplitudes, solve_height
 from xbarsim.mvm.place import Chunk
 
 WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
@@ -68,10 +68,7 @@ class ChunkArrays:
     @cached_property
     def lines(self) -> Lines:
         """Resistances of the lines."""
-        crossbar = self.hardware.crossbar
-        wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
-        access, leak = crossbar.r_access_ohm, crossbar.g_leak_siemens
-        return Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=access, g_leak_siemens=leak)
+        return find_lines(self.hardware)
 
     def respond(self, drive: Floats | None) -> list[ColumnPart]:
         """Return what columns do, by polarity, or merged where currents are subtracted.
@@ -99,6 +96,21 @@ class ChunkArrays:
             ]
         return [ColumnPart(*(values.transpose(0, 2, 1) for values in part)) for part in parts]
 
+    def respond_low(self, drive: Floats, amplitudes: Amplitudes) -> list[Floats]:
+        """Return what rows add at the lowest input beyond its amplitude, (array, column, row), in level units, by part.
+
+        Parameters
+        ----------
+        drive : ndarray, (rows of the row block,)
+            As in :meth:`respond`.
+        amplitudes : Amplitudes
+            What inputs count; not empty.
+        """
+        full, last = amplitudes.full, len(amplitudes.full) - 1
+        low, high = (self._solve_height(drive, full, height) for height in (1, last))
+        found = self._subtract(low - high, np.zeros(low.shape[-2]))  # off-currents of both are the same
+        return [each.transpose(0, 2, 1) for each in found]
+
     def sense(self, inputs: NDArray[np.int64]) -> list[Floats]:
         """Solve reads and return what columns sense, (array, column, read), in level units, by part.
 
@@ -124,20 +136,19 @@ class ChunkArrays:
 
     def _solve(self, drive: Floats | None) -> Floats:
         """Return the operator of every array over the secant of its cells, (array, polarity, row, column) [S]."""
-        device, crossbar = self.hardware.device, self.hardware.crossbar
-        secant = device.secant
         if drive is not None:
-            mean = np.zeros(crossbar.rows)
-            mean[: len(drive)] = drive
-            t = solve_operating_point(
-                self.g, self.lines, topology=crossbar.layout, iv=device.iv, read_volt=device.read_volt, drive=mean,
-                threads=self.threads,
-            )  # fmt: skip
-        else:
-            g = self.g if secant == 1.0 else self.g * secant
-            topology, method = crossbar.layout, crossbar.method
-            t = solve_operator(g, self.lines, topology=topology, method=method, threads=self.threads)
+            return self._solve_height(drive, np.zeros(0, dtype=np.float32), 0)
+        crossbar, secant = self.hardware.crossbar, self.hardware.device.secant
+        g = self.g if secant == 1.0 else self.g * secant
+        t = solve_operator(g, self.lines, topology=crossbar.layout, method=crossbar.method, threads=self.threads)
         return t if secant == 1.0 else t / secant  # levels are told by the conductances that cells are written to
+
+    def _solve_height(self, drive: Floats, full: NDArray[np.float32], height: int) -> Floats:
+        """Return what :func:`solve_height` does over the secant of the cells, (array, polarity, row, column) [S]."""
+        mean, secant = np.zeros(self.hardware.crossbar.rows), self.hardware.device.secant
+        mean[: len(drive)] = drive
+        t = solve_height(self.g, self.lines, self.hardware, mean, full, height, self.threads)
+        return t if secant == 1.0 else t / secant
 
     def _of_reference(self, values: Floats) -> Floats:
         """Return the values of the reference column of every array, the axis of columns kept."""
@@ -156,6 +167,14 @@ class ChunkArrays:
         if self.chunk.reference is not None:
             off = self._of_reference(values)
         return [each / step for each in (values - off).swapaxes(0, 1)]
+
+
+def find_lines(hardware: Hardware) -> Lines:
+    """Return the resistances of the lines of arrays."""
+    crossbar = hardware.crossbar
+    wires = Wires(**{name: getattr(crossbar, name) for name in WIRES})
+    access, leak = crossbar.r_access_ohm, crossbar.g_leak_siemens
+    return Lines(wires=wires, r_sl_ohm=crossbar.r_sl_ohm, r_access_ohm=access, g_leak_siemens=leak)
 
 
 def program_chunk(

@@ -54,7 +54,7 @@ def _list_reads(
             block = coded[first : first + BLOCK, begin:end]
             for t in range(len(streams)):
                 values = cut_stream(block, streams, t)
-                inputs = values.astype(np.float64) if bend is None else bend.drive(values)
+                inputs = values.astype(np.float64)
                 if bend is None:
                     sums = inputs @ cells[begin:end]
                     yield _ReadSums(r, t, sums, sums, np.zeros((0, 0)))

@@ -86,6 +86,8 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
     lanes = -(-matrix.most_rows // (8 * LANES)) * LANES
     is_paired, room_reads = matrix.is_paired and not is_table, 0 if is_table else reads + 3
     words = -(-matrix.most_rows // 2)
+    bend = matrix.programmed.bend
+    products = matrix.most_rows * (2 if bend is not None and bend.amplitudes.size else 1)
     is_noisy, listed = matrix.is_noisy, reads * matrix.lists.shifts.size // len(matrix.streams)
     return _records.FusedScratch(
         starts=room.take(listed + 1 if is_table else 0, np.int64),
@@ -94,13 +96,13 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
         offsets=room.take(lanes if is_table else 0, np.int64),
         dealt=room.take(8 * lanes if is_table else 0, np.uint8),
         places=np.arange(lanes if is_table else 0, dtype=np.int16) * 256,
-        cells=room.take(matrix.most_rows * WIDE, table_type),
+        cells=room.take(products * WIDE, table_type),
         noise_cells=room.take(matrix.most_rows * WIDE if is_noisy else 0, np.float32),
         shot_cells=room.take(matrix.most_rows * WIDE if matrix.programmed.shot.size else 0, np.float32),
         table=room.take(table, table_type),
         total=room.take(0, total_type),
         noise_table=room.take(table if is_noisy else 0, np.uint16),
-        values=room.take(0 if is_paired and not is_noisy else room_reads * matrix.most_rows, np.float32),
+        values=room.take(0 if is_paired and not is_noisy else room_reads * products, np.float32),
         pairs=room.take(2 * words * room_reads * is_paired, np.int16),
         pair_cells=room.take(words * WIDE * is_paired, np.int32),
         lanes=room.take(WIDE, np.int32),
