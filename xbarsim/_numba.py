@@ -14,11 +14,15 @@ Numba's own cache notices edits of the file that a kernel stands in, and of no o
 soon as any module changes that the kernel's module imports from the package, directly or through others: the operations
 on lanes in :mod:`xbarsim._simd`, constants, kernels that it calls. A module of kernels therefore imports few others,
 since every edit of what it imports compiles its kernels again.
+
+A kernel that kernels call is compiled apart from one that Python calls, without the code that takes Python's arguments
+apart: for tuples of some dozens of arrays that code takes a third of the time of the compiler.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import inspect
 import re
@@ -30,9 +34,10 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.datamodel.models import PrimitiveModel
+from numba.core.registry import CPUDispatcher
 from numba.core.runtime import rtsys
 from numba.extending import register_model
 
@@ -100,10 +105,10 @@ class KernelCache(FunctionCache):
     has to be compiled.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], mark: str = "") -> None:
         super().__init__(function)
         stamp = hash_sources(Path(inspect.getfile(function)))
-        self._cache_file = KernelIndex(self._cache_path, self._impl.filename_base, stamp)
+        self._cache_file = KernelIndex(self._cache_path, self._impl.filename_base + mark, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the machine code for some types of arguments, None where there is none."""
@@ -112,14 +117,46 @@ class KernelCache(FunctionCache):
             return self._load_overload(sig, target_context)
 
 
+class KernelDispatcher(CPUDispatcher):
+    """What a decorated function becomes: compiled for the types that it is called with, here by Python.
+
+    Calls from kernels go to ``called``, a second dispatcher, whose machine code Python cannot call.
+    """
+
+    def __init__(self, py_func: Callable[..., Any], locals: Any = None, targetoptions: Any = None) -> None:
+        options = {"no_cfunc_wrapper": True, **(targetoptions or {})}  # no kernel is an argument of another
+        super().__init__(py_func, locals, options)
+        self._cache = KernelCache(py_func)
+        self.called = CPUDispatcher(py_func, locals, {"no_cpython_wrapper": True, **options})
+        self.called._cache = KernelCache(py_func, "-called")
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Compile for a call from a kernel; return Numba's record of the types."""
+        return self.called.get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        """Return what was compiled for a call from a kernel."""
+        return self.called.get_overload(sig)
+
+    def compile(self, sig: Any) -> Any:
+        """Compile for some types, without pauses to look for garbage: there is little until the end, and searching
+        the compiler's many objects takes a twentieth of its time."""
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile(sig)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+
 def _make_decorator(**flags: Any) -> Callable[[Function], Function]:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, **flags}
-    decorate = numba.njit(**options)
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "nopython": True, **flags}
 
     def compile_kernel(function: Function) -> Function:
-        compiled: Any = decorate(function)
-        if compiled is not function:  # as it is with NUMBA_DISABLE_JIT=1
-            compiled._cache = KernelCache(function)
+        if config.DISABLE_JIT:
+            return function
+        compiled: Any = KernelDispatcher(function, targetoptions={"boundscheck": None, **options})
         kernel: Function = compiled
         return kernel
 

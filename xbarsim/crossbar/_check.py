@@ -147,12 +147,18 @@ def check_currents(
     """
     most, picked = eliminate_lines(g, ohms[0], ohms[1], ohms[2], ohms[3], factors[0], factors[1])
     rows, cols = g.shape
-    mean = g.mean()
+    total, highest = 0.0, 0.0
+    for i in range(rows):
+        for k in range(cols):
+            total += g[i, k]
+    for k in range(len(v)):
+        highest = max(highest, abs(v[k]))
+    mean = total / g.size
     word, bit = mean * (ohms[0] * cols + 2.0 * ohms[2]) * cols, mean * (ohms[1] * rows + 2.0 * ohms[3]) * rows
     even = word / (word + QUARTER) * bit / (bit + QUARTER)  # the slowest mode of equal cells
     left = max(SLOWEST * most, min(ABOVE * even, 1.0 - BELOW * (1.0 - even), most))
     share, weight, step, momentum = left / (2.0 - left), 1.0, 2.0 / (2.0 - left), 0.0
-    floor = max(8.0 * least, picked * ROUNDING * g.sum() * np.abs(v).max())
+    floor = max(8.0 * least, picked * ROUNDING * total * highest)
     fields[0] = 0.0
     fields[1] = 0.0
     stray, flow = lines[2], lines[1]

@@ -241,10 +241,13 @@ def solve_blocks(
     (rows + 2, cols, lanes), flat, hold the fields between rows of zeros; ``lines`` ((rows + 3 cols) lanes,), ``light``
     (3 cols lanes,) and ``outs`` (passes - 1 or more, rows * lanes) are scratch.
     """
-    cols = scaled.shape[2]
+    rows, cols = scaled.shape[1:]
     passes = weights.shape[1]
     width = cols * SIDE
-    rounded[:] = scaled
+    for n in range(len(scaled)):
+        for i in range(rows):
+            for k in range(cols):
+                rounded[n, i, k] = scaled[n, i, k]
     reached, reached_light = np.zeros(SIDE * SIDE), np.zeros(SIDE * SIDE, dtype=np.float32)
     for k in range(SIDE):
         for lane in range(k, SIDE):
