@@ -36,6 +36,7 @@ from reference.read_kernels import bent_plain, cleared, pairs_plain, split_value
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, zeros
 from xbarsim.mvm import _kernels, _reads
+from xbarsim.mvm._records import NOT_SHORT
 
 
 @kernel
@@ -264,8 +265,9 @@ def short_driver(dac_bits):
 
 
 def bit_inputs():
-    """Lists for each bit of streams of two."""
-    return (list_bits(), *table_driver(1, np.int16, None, None, total=np.int16, sums=np.int32)[1:])
+    """Lists for each bit of streams of two, whose sums in int16 are converted as floats."""
+    options = {"total": np.int16, "sums": np.int32, "converter": NOT_SHORT}
+    return (list_bits(), *table_driver(1, np.int16, None, None, **options)[1:])
 
 
 def bits_plain(lists, *rest):

@@ -282,7 +282,7 @@ def tabulate_and_read(
     if fine is not None:
         copy_own(fine.curves, begin, end, column, width, scratch.bends)
         tabulate_own(reads.dac_bits, end - begin, fine.curves, load_zero, scratch.bends)
-    if short is not None:
+    if short is not None and short.lists.size > 0:
         read_short(reads, short, column, target, plane_weights, zero, scratch, out)
     else:
         read_tables(
@@ -300,7 +300,8 @@ def multiply_tables(
     """Multiply a block of vectors, as bit planes, by some columns of every row block.
 
     ``blocks`` lists (column, width, WIDE or LANES). Unit columns, as many as ``unit_weights`` has, lie behind the
-    others and go to ``unit_codes`` (row blocks, vectors, unit columns). With ``short``, sums are converted in int16.
+    others and go to ``unit_codes`` (row blocks, vectors, unit columns). With lists in ``short``, sums are converted in
+    int16.
     """
     zero, noise_zero = zeros(scratch.total, WIDE), zeros(scratch.noise_table, WIDE)
     quarter, noise_quarter = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)

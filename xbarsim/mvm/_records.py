@@ -69,6 +69,7 @@ class ShortRange(NamedTuple):
     int16 holds.
 
     ``lists`` are those of all streams, from the highest bit of each on; ``weights`` are 0 but for the last of a stream.
+    Without lists, sums are converted as floats.
     """
 
     factor: np.int16
@@ -76,6 +77,10 @@ class ShortRange(NamedTuple):
     high: np.int16
     lists: NDArray[np.int64]
     weights: NDArray[np.int16]
+
+
+NOT_SHORT = ShortRange(np.int16(1), np.int16(0), np.int16(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int16))
+"""For sums in int16 that are converted as floats: with the types of a range, so that one machine code serves both."""
 
 
 class LevelTables(NamedTuple):

@@ -331,7 +331,8 @@ def _call(
             _summed.multiply_sums(whole, *tail, scratch, own, out, unit_codes)
         elif isinstance(inputs, PackedInputs):
             planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
-            short = matrix.short if survey is None else None
+            takes_short = matrix.grid.kind == "short" and matrix.errors is None and matrix.shaped is None
+            short = matrix.short or _records.NOT_SHORT if takes_short and survey is None else None
             _kernels.multiply_tables(matrix.lists, planes, short, *tail, scratch, out, unit_codes)
         else:
             _kernels.multiply_products(matrix.reads, inputs[part], *tail, scratch, out, unit_codes)
