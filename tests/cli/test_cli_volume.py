@@ -44,6 +44,12 @@ def test_quiet_leaves_out_lists_of_files_and_progress(capsys, tmp_path):
     for options, told in (((), True), (("-q",), False)):
         assert run(["estimate", "digits", "--json", str(tmp_path / "a.json"), *options]) == 0
         assert ("wrote" in capsys.readouterr().out) is told
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("network: digits\naxes: {adc.bits: [6]}\nmetrics: [cost.edap]\n")
+    for options, told in (((), True), (("-q",), False)):
+        assert run(["sweep", str(sweep), "--out", str(tmp_path / "out"), "--workers", "1", *options]) == 0
+        shown = capsys.readouterr().out
+        assert ("wrote" in shown, "next: xbarsim report" in shown, "1 of 1 points done" in shown) == (told, told, True)
     stream = io.StringIO()
     _volume.VOLUME.quiet = True
     with ProgressDisplay(stream) as display:

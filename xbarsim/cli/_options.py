@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -347,7 +348,7 @@ def check_counts(**counts: int | None) -> None:
             check_limit(name, value, option)
 
 
-def show_written(paths: list[Path]) -> None:
-    """Print the paths of what was written."""
-    for path in [] if VOLUME.quiet else paths:
-        typer.echo(f"wrote {path}", err=VOLUME.piped)
+def show_written(files: Iterable[Path | str]) -> None:
+    """Print the paths of what was written, or what else names it; nothing with ``--quiet``."""
+    for file in () if VOLUME.quiet else files:
+        typer.echo(f"wrote {file}", err=VOLUME.piped)

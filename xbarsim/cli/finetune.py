@@ -111,7 +111,7 @@ def finetune(
     from xbarsim.data import load_data, normalize_images
     from xbarsim.network.write_onnx import write_onnx
 
-    record = _ends.load_hardware(hardware, {}).override(changes)
+    record = _ends.load_hardware(hardware, changes)
     before = _options.sample_network(_ends.load_model(network, outputs, input_shape), epitomes)
     training = load_data(data, "train").take(images)
     training.check(before.input_shape, before.output_shape[0])
@@ -138,10 +138,10 @@ def finetune(
                 break
             # on chips that training has not seen
             found = api.simulate(
-                net, record, held.images, held.labels, calibration=training.images[:64], layers=layers or None,
-                trials=trials, seed=seed + 1, weight_bits=weight_bits, activation_bits=activation_bits,
-                progress=progress,
+                net, record, held.images, held.labels, calibration=training.images[: api.CALIBRATION_IMAGES],
+                layers=layers or None, trials=trials, seed=seed + 1, threads=threads, weight_bits=weight_bits,
+                activation_bits=activation_bits, progress=progress,
             ).accuracy  # fmt: skip
             assert found is not None
             typer.echo(f"{title:6s}  float {100 * found.reference:.2f} %  hardware {100 * found.hardware:.2f} %")
-    typer.echo(f"wrote {out}")
+    _options.show_written([out])

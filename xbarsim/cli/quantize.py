@@ -73,4 +73,4 @@ def quantize(
             layers=layers or None, token_scales=token_scales, iterations=iterations, seed=seed, threads=threads,
             progress=progress,
         )  # fmt: skip
-    typer.echo(f"wrote {write_onnx(after, out)}")
+    _options.show_written([write_onnx(after, out)])

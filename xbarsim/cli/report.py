@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from xbarsim.cli import _options
+
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or running.")],
@@ -14,4 +16,4 @@ def report(
     """Write the HTML page of a sweep."""
     from xbarsim.sweep.page import write_sweep_page
 
-    typer.echo(f"wrote {write_sweep_page(folder)}")
+    _options.show_written([write_sweep_page(folder)])

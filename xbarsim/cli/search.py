@@ -48,7 +48,7 @@ def search_nax(
         from xbarsim.search.trace import tabulate_traces
 
         make_console().print("", baseline_table(tabulate_traces(search, result.traces)), "")
-    typer.echo(f"wrote {out}")
+    _options.show_written([out])
 
 
 @app.command("epitome")
@@ -79,7 +79,7 @@ def search_epitome(
     typer.echo(f"budget {result.extra['budget']} crossbars, {float(result.space.count):.3g} designs in the space")
     typer.echo(f"{len(result.entries)} designs evaluated, {len(result.front)} on the front")
     make_console().print("", design_table(result.extra["comparison"]), "")
-    typer.echo(f"wrote {out}")
+    _options.show_written([out])
 
 
 def _show(result: Result, marked: Mapping[int, str]) -> None:

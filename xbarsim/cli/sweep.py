@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xbarsim.cli import _options, _outputs, _processes
+from xbarsim.cli._volume import VOLUME
 
 if TYPE_CHECKING:
     from xbarsim.sweep import Summary, SweepPlan
@@ -98,8 +99,9 @@ def _show_summary(plan: SweepPlan, summary: Summary) -> None:
     if summary.answer is not None:
         typer.echo(f"answer: {summary.answer_text}")
     others = " and points.csv" if summary.answer is None else ", points.csv and answer.json"
-    typer.echo(f"wrote {summary.folder / 'points.parquet'}{others}")
-    typer.echo(f"next: xbarsim report {summary.folder}")
+    _options.show_written([f"{summary.folder / 'points.parquet'}{others}"])
+    if not VOLUME.quiet:
+        typer.echo(f"next: xbarsim report {summary.folder}")
 
 
 def _table(plan: SweepPlan, summary: Summary, width: int) -> Any:

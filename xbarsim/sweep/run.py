@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbarsim import api
 from xbarsim.errors import ConfigError, Interrupted, ModelRangeWarning, XbarsimError
 from xbarsim.fleet.local import run_local
 from xbarsim.fleet.task import TaskResult, compute_task
@@ -198,7 +199,7 @@ def _probe(work: Workload, point: Point) -> float | None:
         results = [compute_task(Evaluator(work), point) for _ in range(2)]
         return results[1].seconds if results[1].is_done else None
     count = min(_PROBE_IMAGES, len(work.images))
-    calibration = work.images[:64] if work.calibration is None else work.calibration
+    calibration = work.images[: api.CALIBRATION_IMAGES] if work.calibration is None else work.calibration
     small = dataclasses.replace(
         work, images=work.images[:count], labels=None if work.labels is None else work.labels[:count],
         calibration=calibration, trials=1,

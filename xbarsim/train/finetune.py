@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
-CALIBRATION_IMAGES = 64
-"""Training images on which scales and converter ranges are set. Our choice."""
-
 
 def finetune(
     network: Any,
@@ -205,7 +202,7 @@ def tune(
     record = api.load_hardware(hardware)
     records = [record] if times is None else [record.override({"device.drift.time_s": float(t)}) for t in times]
     choices = {"layers": layers, "weight_bits": weight_bits, "activation_bits": activation_bits}
-    known = x[:CALIBRATION_IMAGES] if calibration is None else check_images(net, calibration, "calibration")
+    known = x[: api.CALIBRATION_IMAGES] if calibration is None else check_images(net, calibration, "calibration")
 
     from xbarsim.train.hardware_model import is_left_to_chance
     from xbarsim.train.resume import TuningState

@@ -23,7 +23,6 @@ from xbarsim.network import Network, Node, QuantizedLayer, from_torch, quantize_
 from xbarsim.network.execute import available_cores, check_images, single_threaded_blas
 from xbarsim.network.kinds import KINDS
 from xbarsim.rng import stream
-from xbarsim.train.finetune import CALIBRATION_IMAGES
 from xbarsim.train.form import PlainForm
 from xbarsim.train.hardware_model import is_left_to_chance
 from xbarsim.train.law import LayerLaw, NoiseSource, NoisyLayer, measure_law, number_chips
@@ -165,7 +164,7 @@ class ArraySession:
             layers={part.name: part.quantization for part in plan.layers},
         )  # fmt: skip
         machines, _ = program_network(
-            quantized, plan, self.calibration[:CALIBRATION_IMAGES], seed=settings.seed, trial=settings.trial,
+            quantized, plan, self.calibration[: api.CALIBRATION_IMAGES], seed=settings.seed, trial=settings.trial,
             threads=threads,
         )  # fmt: skip
         self.computes = {name: _array_compute(machine, threads) for name, machine in machines.items()}
@@ -177,7 +176,7 @@ class ArraySession:
         trials = number_chips(settings.trial + 1 + self.drawn, self.is_random)
         self.drawn += len(trials)
         law = measure_law(
-            network, [self.hardware], self.calibration[:CALIBRATION_IMAGES], trials=trials, seed=settings.seed,
+            network, [self.hardware], self.calibration[: api.CALIBRATION_IMAGES], trials=trials, seed=settings.seed,
             threads=settings.threads, **settings.choices,
         )  # fmt: skip
         factors = {
