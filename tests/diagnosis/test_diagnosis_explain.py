@@ -166,8 +166,18 @@ def test_the_document_is_strict_json_with_a_schema(explained, tmp_path):
         ({"trials": 0}, "trials: 0 is not a whole number of at least 1"),
         ({"orders": 1.5}, "orders: 1.5 is not a whole number of at least 1"),
         ({"labels": np.zeros(2, int)}, "labels: given twice"),
+        ({"weight_bits": 0}, "weight_bits: 0 is not allowed"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(given, text):
     with pytest.raises(xs.ConfigError, match=text):
         xs.explain("digits", "reference", digits(2), **given)
+
+
+@pytest.mark.parametrize(
+    ("images", "text"),
+    [([np.zeros(64), np.zeros(3)], "images: entries of different shapes"), ({"x": np.zeros(64)}, "arrays by name")],
+)
+def test_images_that_are_no_array_are_refused_as_in_a_simulation(images, text):
+    with pytest.raises(xs.ShapeError, match=text):
+        xs.explain("digits", "reference", images)

@@ -127,7 +127,9 @@ def explain(
         raise ShapeError("images: none given")
     subject = Subject(
         network=net,
-        hardware=api.load_hardware(hardware).override({key: value for key, value in widths.items() if value}),
+        hardware=api.load_hardware(hardware).override(
+            {key: value for key, value in widths.items() if value is not None}
+        ),
         images=images,
         labels=None if truth is None else judge.check(truth, len(images), net.output_shapes or net.output_shape),
         judge=judge,
@@ -142,17 +144,17 @@ def explain(
     return _explain(subject, frozenset(parts), orders, attempts, progress)
 
 
-def _split_data(data: Any, labels: ArrayLike | None) -> tuple[np.ndarray, ArrayLike | None]:
-    """Return images and labels, whatever holds them."""
+def _split_data(data: Any, labels: ArrayLike | None) -> tuple[Any, ArrayLike | None]:
+    """Return images and labels, whatever holds them, as they are."""
     if hasattr(data, "images") and hasattr(data, "labels"):
         data, found = data.images, data.labels
     elif isinstance(data, tuple) and len(data) == 2:
         data, found = data
     else:
-        return np.asarray(data), labels
+        return data, labels
     if labels is not None and found is not None:
         raise ConfigError("labels: given twice, with the images and beside them; leave one out")
-    return np.asarray(data), labels if found is None else found
+    return data, labels if found is None else found
 
 
 class _Counter:
