@@ -22,6 +22,7 @@ PRESENT = {
     "stuck cells": {"device.stuck.off_rate": 0.1},
     "drift": {"device.drift.nu": 0.1, "device.relaxation.sigma_siemens": 1e-7, "device.drift.time_s": 1e5},
     "read noise": {"device.read_noise.sigma": 0.2},
+    "telegraph noise": {"device.telegraph.amplitude": 0.5},
     "cell nonlinearity": {"device.iv": {"kind": "sinh", "scale_volt": 0.1}},
     "access transistors": {"crossbar.topology": "1t1r", "crossbar.r_access_ohm": 5e4},
     "wires": {"crossbar.method": "auto", "crossbar.r_bl_ohm": 20.0},
@@ -100,6 +101,26 @@ def test_a_cause_on_ideal_hardware_is_found_and_switched_off(cause):
     bad = xs.simulate("digits", hardware, images, labels).outputs[0]
     is_same = cause == "cell nonlinearity"  # cells at one voltage, without wires, differ by a factor that is known
     assert np.array_equal(bad, exact) == is_same
+
+
+@pytest.mark.parametrize(
+    ("cause", "changes"),
+    [
+        ("read noise", {"device.read_noise.bandwidth_hz": 1e9}),
+        ("telegraph noise", {"device.telegraph.amplitude": 0.5, "device.telegraph.pace": "chip"}),
+    ],
+)
+def test_other_forms_of_noise_are_causes_too(cause, changes):
+    hardware = ideal(changes)
+    assert hardware.is_random
+    assert find_causes([hardware]) == (cause,)
+    off = hardware.override(switch_off([cause]))
+    assert not off.is_random
+    assert not find_causes([off])
+    images, labels = digits(4)
+    bad, found, exact = (xs.simulate("digits", each, images, labels).outputs[0] for each in (hardware, off, ideal()))
+    np.testing.assert_array_equal(found, exact)
+    assert not np.array_equal(bad, exact)
 
 
 def test_every_cause_that_needs_no_file_is_tried_here():

@@ -60,6 +60,17 @@ def _has_wires(hardware: Hardware) -> bool:
     return hardware.crossbar.method != "ideal" and hardware.crossbar.has_losses
 
 
+def _has_noise(hardware: Hardware) -> bool:
+    noise = hardware.device.read_noise
+    return noise.sigma > 0 or noise.bandwidth_hz is not None
+
+
+def _has_traps(hardware: Hardware) -> bool:
+    trap = hardware.device.telegraph
+    acts = _programs_cells(hardware) or (trap.pace == "read" and trap.duty < 1)
+    return acts and trap.amplitude > 0 and trap.share > 0 and trap.duty > 0
+
+
 _VARIATION = {
     "device.programming.distribution": "none", "device.programming.sigma": 0.0, "device.programming.sigma_siemens": (),
     "device.levels_file": None,
@@ -67,6 +78,7 @@ _VARIATION = {
 _OHMIC = {"kind": "polynomial", "coefficients": (0.0,)}  # a curve all the same: topologies of selectors need one
 _STUCK = {"device.stuck.on_rate": 0.0, "device.stuck.off_rate": 0.0}
 _DRIFT = {"device.drift.time_s": 0.0}
+_TRAPS = {"device.telegraph.amplitude": 0.0}
 
 _TABLE = (
     Cause(
@@ -112,9 +124,13 @@ _TABLE = (
         is_present=_drifts, is_random=True, overrides=_DRIFT,
     ),
     Cause(
-        name="read noise", about="cells fluctuate from read to read",
-        is_present=lambda hardware: hardware.device.read_noise.sigma > 0, is_random=True,
-        overrides={"device.read_noise.sigma": 0.0},
+        name="read noise", about="cells fluctuate from read to read; thermal and shot noise",
+        is_present=_has_noise, is_random=True,
+        overrides={"device.read_noise.sigma": 0.0, "device.read_noise.bandwidth_hz": None},
+    ),
+    Cause(
+        name="telegraph noise", about="traps in some cells fill and empty",
+        is_present=_has_traps, is_random=True, overrides=_TRAPS,
     ),
     Cause(
         name="cell nonlinearity", about="current is not proportional to voltage",
@@ -127,8 +143,9 @@ _TABLE = (
     ),
     Cause(
         name="measured arrays", about="conductances as measured, in place of the cell's model",
+        # without the file, the cell's model acts again, and none of its causes may come in
         is_present=lambda hardware: not _programs_cells(hardware), is_random=False,
-        overrides={"device.measured": None, "device.laws": (), **_VARIATION, **_STUCK, **_DRIFT},
+        overrides={"device.measured": None, "device.laws": (), **_VARIATION, **_STUCK, **_DRIFT, **_TRAPS},
     ),
     Cause(
         name="access transistors", about="open ones take part of the voltage, closed ones leak",
