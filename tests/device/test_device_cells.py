@@ -94,6 +94,12 @@ def test_read_noise_is_relative_to_target_or_range():
     np.testing.assert_allclose(read_noise_sigma(g, whole), [9.9e-6, 9.9e-6])
 
 
+@pytest.mark.parametrize("exponent", [0.0, 0.5])
+def test_read_noise_is_limited_whether_or_not_it_depends_on_the_conductance(exponent):
+    device = Device(**RANGE, read_noise=ReadNoise(sigma=0.3, most=0.2, exponent=exponent))
+    np.testing.assert_allclose(read_noise_sigma([1e-6, 1e-4], device), [2e-7, 2e-5])
+
+
 def test_warm_cells_age_faster_by_arrhenius_law():
     hot = Drift(nu=0.05, time_s=1e3, activation_ev=0.3)
     rate = np.exp(0.3 / 8.617333262e-5 * (1 / 300 - 1 / 350))

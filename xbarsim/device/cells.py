@@ -300,7 +300,7 @@ def read_noise_sigma(g: ArrayLike, device: Device) -> Array:
     """
     g = np.asarray(g, dtype=np.float64)
     model = device.read_noise
-    fraction: float | Array = model.sigma
+    fraction: float | Array = min(model.sigma, model.most)
     if model.exponent > 0 and model.sigma > 0:
         with np.errstate(divide="ignore"):
             share = np.power(np.maximum(g, 0.0) / device.g_on_siemens, -model.exponent)
@@ -322,6 +322,8 @@ def _grow_noise(device: Device) -> float:
 
 def sample_read(g: ArrayLike, device: Device, rng: np.random.Generator) -> Array:
     """Draw the conductances of one read; one normal draw per cell where there is read noise.
+
+    Neglected: thermal and shot noise, which are noise of currents, and telegraph noise (:func:`read_variance`).
 
     Parameters
     ----------
