@@ -59,6 +59,15 @@ def test_the_clock_follows_its_supply_and_times_with_it():
     assert rate_tile(fast.override(adc)).tops == pytest.approx(2.5 * rate_tile(slow.override(adc)).tops)
 
 
+def test_inputs_that_arrive_over_some_time_take_this_time_whatever_the_supply():
+    keys = {**AT, "timing.supply": {"volt": 0.85, "measured_rate": {0.85: 1, 1.2: 2.5}}}
+    for volt in (0.85, 1.2):
+        hardware = xs.load_hardware("reference", {**keys, "process.supply_volt": volt, "timing.pulse_s": 4e-9})
+        shape = {"in_features": 16, "out_features": 4, "vectors": 100}
+        cost = xs.CostOracle(hardware, cache=None).layer("linear", shape, {}, producers_s=1e-3)
+        assert cost.delay_s == pytest.approx(1e-3, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("supply", "volt", "named"),
     [

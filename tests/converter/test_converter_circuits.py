@@ -10,6 +10,7 @@ from xbarsim.config import load_hardware
 from xbarsim.converter import AdcRange, SumSample, convert_sums, nominal_range, place_levels, vary_thresholds
 from xbarsim.converter.circuits import search_thresholds
 from xbarsim.converter.thresholds import place_least_error, place_quantiles
+from xbarsim.data import load_data, normalize_images
 from xbarsim.errors import ConfigError
 from xbarsim.mvm import program_matrix
 from xbarsim.mvm.grid import KINDS as GRIDS
@@ -273,3 +274,23 @@ def test_wrong_or_contradictory_keys_are_refused_in_one_line(changes, message):
         load_hardware("reference", changes)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "bits", "expected"),
+    [
+        ("sar", {"unit_sigma": 0.05}, 6, True),
+        ("sar", {"unit_sigma": 0.0}, 6, False),
+        ("sar", {"unit_sigma": 0.05}, "ideal", False),
+        ("ramp", {}, 6, False),
+        ("ramp", {"comparator_sigma_lsb": 0.5}, 6, True),
+    ],
+)
+def test_every_trial_has_converters_of_its_own(kind, settings, bits, expected):
+    data = load_data("digits").take(8)
+    keys = {"device.programming.distribution": "none", "adc.kind": kind, "adc.settings": settings, "adc.bits": bits}
+    hardware = load_hardware("reference", keys)
+    assert hardware.is_random is expected
+    report = xs.simulate("digits", hardware, normalize_images(data.images), data.labels, trials=2)
+    assert report.accuracy.runs == (2 if expected else 1)
+    assert np.array_equal(*report.outputs) is not expected

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from xbarsim.config.kind import check_kind
+from xbarsim.config.kind import build_kind, check_kind
 from xbarsim.config.record import NonNegative, Positive, Record
 from xbarsim.plugin import find_table
 
@@ -99,6 +99,15 @@ class Adc(Record):
             self._check_thresholds()
         self._check_correction()
         return self
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two converters, or two conversions of the same sum, may differ."""
+        if self.gain_sigma or self.offset_sigma_lsb or self.noise_lsb:
+            return True
+        if self.bits == "ideal" or not hasattr(find_table("converter")[self.kind], "sample_thresholds"):
+            return False
+        return bool(getattr(build_kind("converter", self.kind, self.settings), "is_random", True))
 
     def _check_correction(self) -> None:
         """Refuse ways of fitting a correction that is off, or that exclude each other."""

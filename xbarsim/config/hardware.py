@@ -262,8 +262,7 @@ class Hardware(Shown, Record):
     @property
     def is_random(self) -> bool:
         """Whether two chips, or two reads of a chip, may differ."""
-        adc = self.adc
-        return self.device.is_random or any((adc.gain_sigma, adc.offset_sigma_lsb, adc.noise_lsb))
+        return self.device.is_random or self.adc.is_random
 
     @property
     def highest_sum(self) -> float:

@@ -42,9 +42,14 @@ class Sar:
     unit_sigma: Share
     """Standard deviation of a unit capacitor, relative [-]."""
 
+    @property
+    def is_random(self) -> bool:
+        """Whether converters differ."""
+        return self.unit_sigma > 0
+
     def place_levels(self, adc: AdcRange, sums: Array | None) -> tuple[Array, Array] | None:
         """Return the levels of matched capacitors in ``adc``, None if all match; ``sums`` (samples,) play no part."""
-        return equal_levels(adc) if self.unit_sigma else None
+        return equal_levels(adc) if self.is_random else None
 
     def sample_thresholds(
         self, adc: AdcRange, thresholds: Array, arrays: NDArray[np.int64], rng: np.random.Generator
@@ -100,9 +105,14 @@ class Ramp:
     comparator_sigma_lsb: Steps = 0.0
     """Standard deviation of the offset of a converter's comparator, in least significant bits [-]."""
 
+    @property
+    def is_random(self) -> bool:
+        """Whether converters differ."""
+        return bool(self.slope_sigma or self.offset_sigma_lsb or self.comparator_sigma_lsb)
+
     def place_levels(self, adc: AdcRange, sums: Array | None) -> tuple[Array, Array] | None:
         """Return equal steps in ``adc``, None without errors; ``sums`` (samples,) play no part."""
-        return equal_levels(adc) if self.slope_sigma or self.offset_sigma_lsb or self.comparator_sigma_lsb else None
+        return equal_levels(adc) if self.is_random else None
 
     def sample_thresholds(
         self, adc: AdcRange, thresholds: Array, arrays: NDArray[np.int64], rng: np.random.Generator

@@ -56,7 +56,8 @@ class Converter(Protocol):
 
     # A class may have ``sample_thresholds(adc, thresholds, arrays, rng)``, too: thresholds (codes - 1,), the array of
     # each physical converter (converters,) and a generator in, thresholds (converters, codes - 1), never falling, out
-    # [level units]. ``takes_thresholds = True`` lets ``adc.thresholds`` place them.
+    # [level units]; a field or property ``is_random`` that is False says that its converters are all alike.
+    # ``takes_thresholds = True`` lets ``adc.thresholds`` place them.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -204,7 +204,7 @@ def simulate_plan(plan: Plan, *, input_s: float | None = None) -> Activity:
             raise MappingError(
                 f"producers_s: {input_s:g} s are more than {LARGEST_COUNT:.0e} cycles; give at most {most:.3g} s"
             )
-        pace = math.ceil(input_s * plan.hardware.timing.clock_hz / int(machine.windows[0]) - 1e-9)
+        pace = math.ceil(input_s * plan.hardware.clock_hz / int(machine.windows[0]) - 1e-9)
         cycles = np.where(machine.kind == INPUT_STEP, pace, machine.unit_cycles)
         machine = machine._replace(unit_cycles=cycles, input_pace=0)
     result = run(machine)
