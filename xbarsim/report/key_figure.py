@@ -67,7 +67,7 @@ _LOW_UTILIZATION = 0.5
 
 
 def answer_report(report: CostReport) -> list[KeyFigure]:
-    """KeyFigure what a report is asked first.
+    """Answer what a report is asked first.
 
     Parameters
     ----------
