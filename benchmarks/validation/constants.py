@@ -128,8 +128,9 @@ def write_page() -> str:
     """Return the page with new tables."""
     head = PAGE.read_text(encoding="utf-8").split(MARKER)[0]
     lines = [head + MARKER]
+    listed = list(list_constants())
     for room in ROOMS:
-        rows = [each for each in list_constants() if each.module.split(".")[0] == room]
+        rows = [each for each in listed if each.module.split(".")[0] == room]
         if rows:
             lines += ["", f"## `{room}`", "", "| constant | value | unit | meaning | source |", "|---|---|---|---|---|"]
             lines += [
