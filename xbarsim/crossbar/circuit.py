@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from xbarsim.crossbar.argument import RESISTANCE, check_number
 from xbarsim.crossbar.topology import Topology
-from xbarsim.crossbar.wires import Wires, check_leak, check_ohms, check_resistance
+from xbarsim.crossbar.wires import Wires, check_leak, check_ohms
 from xbarsim.errors import ConfigError
 
 Index = NDArray[np.int64]
@@ -53,9 +54,9 @@ class Lines:
 
     def __post_init__(self) -> None:
         """Refuse negative and infinite resistances."""
-        check_resistance("r_sl_ohm", self.r_sl_ohm)
-        check_resistance("r_access_ohm", self.r_access_ohm)
-        check_leak(self.g_leak_siemens, self.r_access_ohm)
+        for name in ("r_sl_ohm", "r_access_ohm"):
+            object.__setattr__(self, name, check_number(name, getattr(self, name), RESISTANCE))
+        object.__setattr__(self, "g_leak_siemens", check_leak(self.g_leak_siemens, self.r_access_ohm))
 
     def has_losses(self, topology: Topology) -> bool:
         """Return whether a line that carries current has a resistance."""

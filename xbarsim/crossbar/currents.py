@@ -17,14 +17,14 @@ from xbarsim._numba import limit_threads
 from xbarsim._simd import LANES
 from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
+from xbarsim.crossbar.argument import COUNT, check_number
 from xbarsim.crossbar.circuit import Lines, Ohms, gather_lines
 from xbarsim.crossbar.nodal import check_nodal_memory, solve_nodes
-from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
+from xbarsim.crossbar.question import RELATIVE, Question, arrange, check_question
 from xbarsim.crossbar.read import PASSES, STEPS, TOLERANCE, check_finite, read_question
 from xbarsim.crossbar.relaxation import relax_all
 from xbarsim.crossbar.topology import Topology
 from xbarsim.crossbar.transfer import solve_transfer
-from xbarsim.crossbar.wires import check_threads
 
 Array = NDArray[np.float64]
 LEAST_OHM = 1e-30
@@ -129,9 +129,10 @@ def solve_currents(
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if max_iterations is not None:
-        check_steps(max_iterations)
-    check_tolerance(tol)
-    check_threads(threads)
+        check_number("max_iterations", max_iterations, COUNT)
+    check_number("tol", tol, RELATIVE)
+    if threads is not None:
+        check_number("threads", threads, COUNT)
     layout = question.topology
     with np.errstate(over="ignore", invalid="ignore"):
         is_plain = iv is None and not lines.uneven
@@ -196,7 +197,7 @@ def solve_currents_report(
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     check_nodal_memory(*question.g.shape[1:])
-    check_steps(max_iterations)
+    check_number("max_iterations", max_iterations, COUNT)
     with np.errstate(over="ignore", invalid="ignore"):
         start = np.zeros((*question.g.shape[:1], question.vectors, 2, *question.g.shape[1:]))
         if iv is not None:

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from xbarsim.config.iv import Curve, cell_current
 from xbarsim.config.topology import Topology
+from xbarsim.crossbar.argument import VOLTAGE, check_number, check_shares
 from xbarsim.crossbar.circuit import Flags, Lines, find_ends
 from xbarsim.crossbar.response import solve_operator
+from xbarsim.crossbar.wires import check_conductance
 from xbarsim.errors import ConfigError
 
 Floats = NDArray[np.float64]
@@ -67,7 +69,11 @@ def solve_operating_point(
     """
     if lines.uneven:
         raise ConfigError(f"{min(lines.uneven)}: one number for all lines is needed to find an operating point")
-    share, leak = np.broadcast_to(drive[:, np.newaxis], g.shape), lines.g_leak_siemens
+    stack = check_conductance(g)
+    check_number("read_volt", read_volt, VOLTAGE)
+    opening = check_shares("drive", drive, stack.shape[1], 1)
+    g = stack.reshape(np.shape(g))
+    share, leak = np.broadcast_to(opening[:, np.newaxis], g.shape), lines.g_leak_siemens
     upper, lower, secant = np.full_like(g, read_volt), np.zeros_like(g), _secant(iv, read_volt, read_volt)
     cells, closed = g * secant, g * secant
     for _ in range(ROUNDS):

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from xbarsim.config import Hardware
 from xbarsim.config.iv import Curve, cell_current, secant_conductance
+from xbarsim.crossbar.argument import check_shares
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.read import solve_reads
 from xbarsim.crossbar.topology import Topology
-from xbarsim.crossbar.wires import Wires
+from xbarsim.crossbar.wires import Wires, check_conductance
 from xbarsim.errors import ModelRangeWarning, SolverError
 
 Floats = NDArray[np.float64]
@@ -188,6 +189,8 @@ def find_power(g: Floats, opening: Floats, circuit: ArrayCircuit, *, threads: in
     ModelRangeWarning
         If a circuit could not be solved; the ideal power is then returned.
     """
+    g = check_conductance(g)
+    opening = check_shares("opening", opening, g.shape[1], 2)
     cells = circuit.conduct(g)
     ideal = circuit.full_watt * np.einsum("ri,ai->ar", circuit.weigh(opening), cells.sum(axis=2))
     if circuit.lines.g_leak_siemens:

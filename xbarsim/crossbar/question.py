@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config.iv import Curve
+from xbarsim.crossbar.argument import VOLTAGE, check_number, check_numbers, tolerance
 from xbarsim.crossbar.circuit import Circuit, Lines, build_circuit
 from xbarsim.crossbar.topology import Topology, find_topology
 from xbarsim.crossbar.wires import check_conductance
@@ -19,6 +20,8 @@ from xbarsim.errors import ConfigError, ShapeError
 Array = NDArray[np.float64]
 LEAST_TOLERANCE = 1e-12
 """Smallest tolerance above rounding errors [-]."""
+RELATIVE = tolerance(LEAST_TOLERANCE)
+"""What the tolerance of a solver may be."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,8 +134,7 @@ def check_question(
         if vectors.size and vectors.min() < 0:
             raise ShapeError(f"v_in: {vectors.min():g} V is negative, but inputs of {layout.name} open gates")
         if read_volt is not None:
-            if not (isinstance(read_volt, (int, float, np.number)) and 0 < read_volt < math.inf):
-                raise ConfigError(f"read_volt: {read_volt!r} is not a finite voltage of more than zero")
+            check_number("read_volt", read_volt, VOLTAGE)
             if largest.max(initial=0.0) > read_volt:
                 raise ShapeError(f"v_in: {largest.max():g} V is more than read_volt {read_volt:g} V")
             largest = np.full(vectors.shape[:2], float(read_volt))
@@ -155,18 +157,6 @@ def check_question(
     )
 
 
-def check_steps(max_iterations: int) -> None:
-    """Raise ConfigError unless ``max_iterations`` is a whole number of at least one."""
-    if not (isinstance(max_iterations, (int, np.integer)) and max_iterations >= 1):
-        raise ConfigError(f"max_iterations: {max_iterations!r} is not a whole number of at least 1")
-
-
-def check_tolerance(tol: float) -> None:
-    """Raise ConfigError unless ``tol`` is a number from ``LEAST_TOLERANCE`` to below 1."""
-    if not (isinstance(tol, (int, float, np.number)) and LEAST_TOLERANCE <= tol < 1):
-        raise ConfigError(f"tol: {tol!r} is not between {LEAST_TOLERANCE:g} and 1")
-
-
 def arrange(question: Question, array: int, vector: int) -> tuple[Circuit, Array, Array]:
     """Return circuit, conductances of its cells (rows or 2 rows, cols), and driver voltages of one array and vector."""
     layout = question.topology
@@ -185,12 +175,7 @@ def arrange(question: Question, array: int, vector: int) -> tuple[Circuit, Array
 
 
 def _check_inputs(v_in: ArrayLike, rows: int, leading: tuple[int, ...]) -> Array:
-    try:
-        values = np.asarray(v_in)
-    except ValueError as error:
-        raise ShapeError(f"v_in: {error}") from None
-    if values.dtype.kind not in "fiub":
-        raise ShapeError(f"v_in: {values.dtype} is not a real number type")
+    values = check_numbers("v_in", v_in)
     fits = values.ndim in (1, 2) or (values.ndim > 2 and values.shape[:-2] == leading)
     if not fits or values.shape[-1] != rows:
         stacked = f"({', '.join(map(str, leading))}, vectors, {rows}), " if leading else ""
@@ -205,7 +190,10 @@ def _check_inputs(v_in: ArrayLike, rows: int, leading: tuple[int, ...]) -> Array
 def _check_sensed(sensed: ArrayLike | None, cols: int) -> NDArray[np.bool_]:
     if sensed is None:
         return np.ones(cols, dtype=bool)
-    values = np.asarray(sensed)
+    try:
+        values = np.asarray(sensed)
+    except ValueError as error:
+        raise ShapeError(f"sensed: {error}") from None
     if values.dtype.kind != "b" or values.shape != (cols,):
         raise ShapeError(f"sensed: {values.dtype} of shape {values.shape} is not ({cols},) of truth values")
     return values

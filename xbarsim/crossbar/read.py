@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config.iv import Curve
+from xbarsim.crossbar.argument import COUNT, check_number
 from xbarsim.crossbar.circuit import Ohms, gather_lines
 from xbarsim.crossbar.nodal import solve_nodes
-from xbarsim.crossbar.question import Question, arrange, check_question, check_steps, check_tolerance
+from xbarsim.crossbar.question import RELATIVE, Question, arrange, check_question
 from xbarsim.crossbar.relaxation import ReadReport, relax_all
 from xbarsim.crossbar.topology import Topology
-from xbarsim.crossbar.wires import check_threads
 from xbarsim.errors import SolverError
 
 Array = NDArray[np.float64]
@@ -78,9 +78,10 @@ def solve_reads(
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
     if max_iterations is not None:
-        check_steps(max_iterations)
-    check_tolerance(tol)
-    check_threads(threads)
+        check_number("max_iterations", max_iterations, COUNT)
+    check_number("tol", tol, RELATIVE)
+    if threads is not None:
+        check_number("threads", threads, COUNT)
     with np.errstate(over="ignore", invalid="ignore"):
         found = read_question(question, tol, max_iterations, threads)
     check_finite(found.currents)

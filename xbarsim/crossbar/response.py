@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xbarsim.config.iv import Curve
+from xbarsim.crossbar.argument import COUNT, VOLTAGE, check_number, check_shares
 from xbarsim.crossbar.circuit import Lines
 from xbarsim.crossbar.currents import solve_currents, solve_turned
 from xbarsim.crossbar.topology import Topology, find_topology
 from xbarsim.crossbar.transfer import COARSE
+from xbarsim.crossbar.wires import check_conductance
 from xbarsim.errors import ConfigError
 
 Floats = NDArray[np.float64]
@@ -47,7 +49,8 @@ def solve_operator(g: ArrayLike, lines: Lines, *, topology: str | Topology, meth
         As in :func:`~xbarsim.crossbar.solve_transfer`; also where the circuit depends on its inputs.
     """
     layout = find_topology(topology)
-    cells = np.asarray(g, dtype=np.float64)
+    stack = check_conductance(g)
+    cells: Floats = stack.reshape(*np.shape(g)[:-2], *stack.shape[1:])
     closed = lines.closed_cells(cells)
     cells = lines.open_cells(cells) - closed
     if method == "ideal" or not (layout.is_linear or lines.has_losses(layout)):
@@ -101,12 +104,16 @@ def solve_patterns(
     ShapeError, ConfigError, SolverError
         As in :func:`~xbarsim.crossbar.solve_currents`.
     """
+    check_number("read_volt", read_volt, VOLTAGE)
+    check_number("pulses", pulses, COUNT)
+    stack = check_conductance(g)
+    opening = check_shares("opening", opening, stack.shape[1], 2)
     held = read_volt if topology.inputs == "gates" else None
     ohms = {
         **vars(lines.wires), "r_sl_ohm": lines.r_sl_ohm, "r_access_ohm": lines.r_access_ohm,
         "g_leak_siemens": lines.g_leak_siemens, **lines.uneven,
     }  # fmt: skip
-    total: Floats = np.zeros((*g.shape[:-2], len(opening), g.shape[-1]))
+    total: Floats = np.zeros((*np.shape(g)[:-2], len(opening), stack.shape[2]))
     for pulse in range(pulses):
         driven = opening if pulses == 1 else (np.rint(opening * pulses) > pulse).astype(np.float64)
         total = total + solve_currents(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.crossbar.argument import CAPACITANCE, CURRENT, check_number
 from xbarsim.crossbar.circuit import Circuit, Ohms, build_circuit, gather_lines
 from xbarsim.crossbar.nodal import NodalEquations, check_nodal_memory, factor_matrix
 from xbarsim.crossbar.question import Question, check_question
@@ -125,10 +126,8 @@ def solve_settling(
         If settling times do not converge.
     """
     for name, value in (("c_wl_farad", c_wl_farad), ("c_bl_farad", c_bl_farad)):
-        if not (isinstance(value, (int, float, np.number)) and 0 <= value < np.inf):
-            raise ConfigError(f"{name}: {value!r} is not a finite capacitance of zero or more")
-    if not (isinstance(tol_ampere, (int, float, np.number)) and 0 < tol_ampere < np.inf):
-        raise ConfigError(f"tol_ampere: {tol_ampere!r} is not a finite current above 0")
+        check_number(name, value, CAPACITANCE)
+    check_number("tol_ampere", tol_ampere, CURRENT)
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, None, read_volt, None)
     if len(question.g) != 1 or question.vectors != 1:

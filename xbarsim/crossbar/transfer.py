@@ -22,8 +22,9 @@ from xbarsim.crossbar._direct import solve_directly
 from xbarsim.crossbar._iteration import iterate_stack
 from xbarsim.crossbar._quick import solve_quickly
 from xbarsim.crossbar._quick_kernels import SIDE
+from xbarsim.crossbar.argument import ARRAYS, COUNT, check_number, tolerance
 from xbarsim.crossbar.certificate import Certificate, certify, estimate_error
-from xbarsim.crossbar.wires import Wires, check_conductance, check_threads
+from xbarsim.crossbar.wires import Wires, check_conductance
 from xbarsim.errors import ConfigError, SolverError
 from xbarsim.limits import check_memory
 
@@ -123,10 +124,9 @@ def solve_transfer(
     """
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
     stack = _check(g, method, threads)
-    if checked is not None and not (isinstance(checked, (int, np.integer)) and checked >= 0):
-        raise ConfigError(f"checked: {checked!r} is not a number of arrays of zero or more")
-    if not (isinstance(tol, (int, float, np.number)) and TOLERANCE <= tol < 1):
-        raise ConfigError(f"tol: {tol!r} is not between {TOLERANCE:g} and 1")
+    if checked is not None:
+        check_number("checked", checked, ARRAYS)
+    check_number("tol", tol, tolerance(TOLERANCE))
     count = len(stack) if checked is None else min(int(checked), len(stack))
     return _solve(stack, wires, method, threads or numba.get_num_threads(), count, float(tol)).t.reshape(np.shape(g))
 
@@ -184,9 +184,10 @@ def solve_transfer_report(
 
 
 def _check(g: ArrayLike, method: str, threads: int | None) -> Floats:
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ConfigError(f"method: {method!r} is not one of {', '.join(METHODS)}")
-    check_threads(threads)
+    if threads is not None:
+        check_number("threads", threads, COUNT)
     return check_conductance(g)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xbarsim.crossbar.argument import CONDUCTANCE, RESISTANCE, check_number, check_numbers
 from xbarsim.errors import ConfigError, ShapeError
 
 
@@ -31,7 +32,7 @@ class Wires:
     def __post_init__(self) -> None:
         """Refuse what is not a finite resistance of zero or more."""
         for field in fields(self):
-            check_resistance(field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, check_number(field.name, getattr(self, field.name), RESISTANCE))
 
     @property
     def swapped(self) -> Wires:
@@ -51,18 +52,8 @@ class Wires:
         return self.r_bl_ohm > 0 or self.r_sink_ohm > 0
 
 
-def check_resistance(name: str, value: float) -> None:
-    """Raise ConfigError unless ``value`` is a finite resistance of zero or more [ohm]."""
-    try:
-        good = math.isfinite(value) and value >= 0
-    except TypeError:
-        good = False
-    if not good:
-        raise ConfigError(f"{name}: {value} is not a finite resistance of zero or more")
-
-
-def check_leak(siemens: float, access_ohm: float) -> None:
-    """Refuse closed transistors without a finite conductance, or that conduct better than open ones.
+def check_leak(siemens: float, access_ohm: float) -> float:
+    """Return the conductance of closed transistors; refuse one that is not finite, or more than that of open ones.
 
     Parameters
     ----------
@@ -71,22 +62,23 @@ def check_leak(siemens: float, access_ohm: float) -> None:
     access_ohm : float
         Resistance of open ones [ohm].
 
+    Returns
+    -------
+    float
+        The same [S].
+
     Raises
     ------
     ConfigError
         If there is something to refuse.
     """
-    try:
-        good = math.isfinite(siemens) and siemens >= 0
-    except TypeError:
-        good = False
-    if not good:
-        raise ConfigError(f"g_leak_siemens: {siemens} is not a finite conductance of zero or more")
+    siemens = check_number("g_leak_siemens", siemens, CONDUCTANCE)
     if siemens * access_ohm > 1:
         raise ConfigError(
             f"g_leak_siemens: {siemens:g} lets closed transistors conduct better than open ones; give at most "
             f"1 / r_access_ohm, {1 / access_ohm:g}"
         )
+    return siemens
 
 
 def check_ohms(name: str, value: ArrayLike) -> NDArray[np.float64]:
@@ -107,14 +99,16 @@ def check_ohms(name: str, value: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ConfigError
-        If they are not finite numbers of zero or more.
+        If they are not finite numbers of zero or more, or there are none.
     """
     try:
-        ohms = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        ohms = check_numbers(name, value).astype(np.float64)
+    except ShapeError:
         raise ConfigError(
             f"{name}: not an array of numbers; give one resistance, one per line, or one per segment"
         ) from None
+    if not ohms.size:
+        raise ConfigError(f"{name}: empty; give one resistance, one per line, or one per segment")
     if not (np.isfinite(ohms) & (ohms >= 0)).all():
         raise ConfigError(
             f"{name}: {ohms[~(np.isfinite(ohms) & (ohms >= 0))][0]} is not a finite resistance of zero or more"
@@ -140,12 +134,7 @@ def check_conductance(g: ArrayLike) -> NDArray[np.float64]:
     ShapeError
         If ``g`` is not real, finite, zero or more, and at least two-dimensional with a cell in it.
     """
-    try:
-        values = np.asarray(g)
-    except ValueError as error:
-        raise ShapeError(f"g: {error}") from None
-    if values.dtype.kind not in "fiub":
-        raise ShapeError(f"g: {values.dtype} is not a real number type")
+    values = check_numbers("g", g)
     if values.ndim < 2 or values.shape[-1] == 0 or values.shape[-2] == 0:
         raise ShapeError(f"g: shape {values.shape} is not (..., rows, cols) with at least one row and one column")
     stack = np.ascontiguousarray(values.reshape((-1, *values.shape[-2:])), dtype=np.float64)
@@ -157,9 +146,3 @@ def check_conductance(g: ArrayLike) -> NDArray[np.float64]:
             "of zero or more"
         )
     return stack
-
-
-def check_threads(threads: int | None) -> None:
-    """Raise ConfigError unless ``threads`` is None or a whole number of at least one."""
-    if threads is not None and not (isinstance(threads, (int, np.integer)) and threads >= 1):
-        raise ConfigError(f"threads: {threads!r} is not a whole number of at least 1")
