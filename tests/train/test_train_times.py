@@ -65,6 +65,22 @@ def test_every_step_sees_one_of_the_times_and_cells_have_lost_more_at_the_later_
     assert set(drawn) == {0, 1}
 
 
+def test_another_network_is_tried_with_the_weight_steps_that_its_own_largest_weights_give(digits):
+    network = xs.load_network("digits")
+    law = measure_law(network, [xs.load_hardware("reference", DRIFT)], digits[0][:16], trials=range(2), seed=0)
+    outputs = []
+    for factor in (1.0, 0.5):  # the noise of a layer with half the weights is half as large
+        module = TorchNetwork(network)
+        with torch.no_grad():
+            for parts in (module.weights, module.biases):
+                parts["fc"].mul_(factor)
+        trained = TorchNetwork(module.to_network())
+        source = NoiseSource(generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            outputs.append(trained(torch.tensor(digits[0][:8]), NoisyLayers(trained, law, source)).numpy())
+    np.testing.assert_array_equal(outputs[1], outputs[0] / 2)
+
+
 @pytest.mark.slow
 def test_a_network_trained_for_two_times_gains_at_the_later_one_and_keeps_the_earlier_one(digits):
     """Means of 5 chips that training has not seen, 500 images: standard errors below 1 point."""

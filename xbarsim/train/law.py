@@ -271,9 +271,9 @@ class NoisyLayers:
     Parameters
     ----------
     module : TorchNetwork
-        The network in training.
+        The network in training, or one that was trained from the network of the law.
     law : NetworkLaw
-        Errors of its layers.
+        Errors of its layers. Weight steps follow the largest weights from those that it was measured with.
     noise : NoiseSource
         Draws times, cells and residuals.
     """
@@ -281,9 +281,10 @@ class NoisyLayers:
     def __init__(self, module: TorchNetwork, law: NetworkLaw, noise: NoiseSource) -> None:
         self.module, self.law, self.noise = module, law, noise
         self.time: Mapping[str, LayerLaw] = law.times[0]
-        grids = law.quantized.layers
+        grids, measured = law.quantized.layers, TorchNetwork(law.quantized.network)
         self._layers = {
-            node.name: NoisyLayer(node, grids[node.name], module.cells_of(node.name)) for node in module.network.layers
+            node.name: NoisyLayer(node, grids[node.name], measured.cells_of(node.name))
+            for node in module.network.layers
         }
 
     def draw_time(self) -> None:
