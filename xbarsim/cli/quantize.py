@@ -47,7 +47,7 @@ def quantize(
     ] = "learned",
     iterations: Annotated[
         int, typer.Option(metavar="N", help="Training steps of 'learned' for each block.", show_default=True)
-    ] = 600,
+    ] = 700,
     seed: _options.Seed = 0,
     threads: _options.Threads = None,
 ) -> None:

@@ -45,7 +45,7 @@ def quantize(
     method: str = "learned",
     layers: Mapping[str, Mapping[str, Any]] | None = None,
     token_scales: bool | str | Sequence[str] = False,
-    iterations: int = 600,
+    iterations: int = 700,
     batch: int = 16,
     seed: int = 0,
     threads: int | None = None,

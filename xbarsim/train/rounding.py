@@ -242,8 +242,11 @@ def _train(
     variance = float(wanted.var()) or 1.0
     weights = sum(layer.position.numel() for layer in layers.values())
     first, final = SHARPNESS
+    size = min(batch, len(given))
+    rounds = [generator.permutation(len(given)) for _ in range(-(-iterations * size // len(given)))]
+    order = torch.from_numpy(np.concatenate(rounds))  # every image is seen equally often
     for iteration in range(iterations):
-        chosen = torch.from_numpy(generator.integers(len(given), size=min(batch, len(given))))
+        chosen = order[iteration * size : (iteration + 1) * size]
         outputs = _run_piece(piece, given[chosen], lambda n, x: layers[n.name](x))
         loss = functional.mse_loss(outputs, wanted[chosen]) / variance
         done = (iteration / iterations - WARM_UP) / (1 - WARM_UP)
