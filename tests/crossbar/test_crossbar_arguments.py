@@ -1,12 +1,14 @@
 """What is no number of its quantity is refused by every public function, in one line that names the argument."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from xbarsim import crossbar
 from xbarsim.config import load_hardware
 from xbarsim.crossbar import Lines, Wires, describe_circuit
-from xbarsim.errors import XbarsimError
+from xbarsim.errors import ModelRangeWarning, XbarsimError
 
 G, V, OPENING = np.full((3, 2), 1e-5), np.full(3, 0.2), np.full((2, 3), 0.5)
 WIRES = ("r_wl_ohm", "r_bl_ohm", "r_source_ohm", "r_sink_ohm")
@@ -62,3 +64,13 @@ def test_numbers_of_any_real_type_are_taken(call):
     if "g" in names:
         getattr(crossbar, call)(**{**right, "g": right["g"].astype(np.float32)})
         getattr(crossbar, call)(**{**right, "g": right["g"].tolist()})
+
+
+@pytest.mark.parametrize("topology", ["passive", "passive_interleaved", "passive_floating"])
+def test_cells_and_wires_that_are_too_many_orders_apart_give_a_warning(topology):
+    volt, wires = np.array([0.2, 0.12, 0.05]), {"r_wl_ohm": 1.0, "r_bl_ohm": 1.0}
+    with pytest.warns(ModelRangeWarning, match="too many orders apart"):  # off by 1e-4 of full scale
+        crossbar.solve_currents(np.full((3, 3), 1e12), volt, topology=topology, **wires)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        crossbar.solve_currents(np.full((3, 3), 1e-2), volt, topology=topology, **wires)

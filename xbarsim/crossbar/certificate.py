@@ -14,6 +14,7 @@ long, are solved by conjugate gradients.
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from xbarsim._aligned import aligned_zeros
 from xbarsim.crossbar._check import DRIVES, check_currents
 from xbarsim.crossbar.wires import Wires
+from xbarsim.errors import ModelRangeWarning
 from xbarsim.rng import stream
 
 GROUPS = 16
@@ -41,6 +43,9 @@ MOST_STEPS = 2000
 """Steps of conjugate gradients after which an array is given up [-]."""
 CHUNK = 1 << 20
 """Numbers in one field that is worked on at a time [-]."""
+LOOSE = 1e-6
+"""Bound on an error, relative to the largest entry or to full scale, above which callers are warned. Our choice: a
+thousandth of a step of a converter of 10 bits [-]."""
 ROOM, COARSE = 1.1, 1.4
 """Factors that error estimates leave above what was found, and above the mean of a group of rows [-]."""
 
@@ -192,6 +197,31 @@ def _balance(ladders: _Ladders, wires: Wires, v: Floats, w: Floats) -> tuple[Flo
     w_seen = np.flip(np.cumsum(np.flip(bit, 1), axis=1), 1)
     stray = np.abs(cells - g * (u_seen - w_seen)).sum(axis=(1, 2))
     return sensed.transpose(0, 2, 1), stray
+
+
+def warn_loose(bounds: NDArray[np.float64], what: str) -> None:
+    """Warn where bounds on errors prove little.
+
+    Parameters
+    ----------
+    bounds : ndarray, any shape
+        Bounds relative to the largest entry, or to full scale [-].
+    what : str
+        What they are of, and where they are told.
+
+    Warns
+    -----
+    ModelRangeWarning
+        If a bound is above ``LOOSE``.
+    """
+    worst = float(bounds.max(initial=0.0))
+    if not worst <= LOOSE:
+        warnings.warn(
+            f"g: {what} may be off by up to {worst:.2g}, since cells and wires are too many orders apart for digits "
+            "of float64; check units",
+            ModelRangeWarning,
+            stacklevel=4,
+        )
 
 
 def certify(g: Floats, wires: Wires, t: Floats, threads: int = 1) -> Certificate:

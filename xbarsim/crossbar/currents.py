@@ -18,6 +18,7 @@ from xbarsim._simd import LANES
 from xbarsim.config.iv import Curve
 from xbarsim.crossbar import _ladder
 from xbarsim.crossbar.argument import COUNT, check_number
+from xbarsim.crossbar.certificate import warn_loose
 from xbarsim.crossbar.circuit import Lines, Ohms, gather_lines
 from xbarsim.crossbar.nodal import check_nodal_memory, solve_nodes
 from xbarsim.crossbar.question import RELATIVE, Question, arrange, check_question
@@ -125,6 +126,12 @@ def solve_currents(
         If a resistance, curve or name is wrong.
     SolverError
         If Newton does not converge, with the vector and how far it came; or if a current overflows.
+
+    Warns
+    -----
+    ModelRangeWarning
+        If the error of a current may be above 1e-6 of full scale and ``tol``, since cells and wires are too many orders
+        apart.
     """
     lines = gather_lines(r_wl_ohm, r_bl_ohm, r_source_ohm, r_sink_ohm, r_sl_ohm, r_access_ohm, g_leak_siemens)
     question = check_question(g, v_in, lines, topology, iv, read_volt, sensed)
@@ -141,7 +148,11 @@ def solve_currents(
         elif is_plain and layout.solver == "columns":
             currents = _solve_columns(question, threads)
         else:
-            currents = read_question(question, tol, max_iterations, threads).currents
+            found = read_question(question, tol, max_iterations, threads)
+            currents, full = found.currents, found.full_ampere
+            is_beyond = found.error_ampere > tol * full  # of vectors that nodal analysis solved
+            share = np.divide(found.error_ampere, full, out=np.zeros_like(full), where=is_beyond & (full > 0))
+            warn_loose(share, "sensed currents, relative to full scale,")
     check_finite(currents)
     return question.shape(currents)
 

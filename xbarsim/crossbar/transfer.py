@@ -23,7 +23,7 @@ from xbarsim.crossbar._iteration import iterate_stack
 from xbarsim.crossbar._quick import solve_quickly
 from xbarsim.crossbar._quick_kernels import SIDE
 from xbarsim.crossbar.argument import ARRAYS, COUNT, check_number, tolerance
-from xbarsim.crossbar.certificate import Certificate, certify, estimate_error
+from xbarsim.crossbar.certificate import Certificate, certify, estimate_error, warn_loose
 from xbarsim.crossbar.wires import Wires, check_conductance
 from xbarsim.errors import ConfigError, SolverError
 from xbarsim.limits import check_memory
@@ -121,6 +121,11 @@ def solve_transfer(
     SolverError
         If neither iteration nor elimination gives a physically possible result, or one that its certificate accepts,
         or elimination of a large array would take more than minutes.
+
+    Warns
+    -----
+    ModelRangeWarning
+        If the certificate of a result proves less than 1e-6 of the largest entry.
     """
     wires = Wires(r_wl_ohm=r_wl_ohm, r_bl_ohm=r_bl_ohm, r_source_ohm=r_source_ohm, r_sink_ohm=r_sink_ohm)
     stack = _check(g, method, threads)
@@ -252,6 +257,7 @@ def _iterate(g: Floats, wires: Wires, threads: int, checked: int, t: Floats) -> 
                 f"g: array {array}: line iteration and block elimination failed: an entry is wrong by "
                 f"{certificate.proven[array]:.1e} of the largest or more"
             )
+        warn_loose(certificate.bound, "entries of the operator, relative to the largest,")
     used = "block_elimination" if failed or doubtful else "line_iteration"
     return _Solved(t, used, certificate, int(passes.max(initial=0)))
 
