@@ -31,6 +31,12 @@ from xbarsim.kernels import triple
 print(triple(record(2, 3)), sum(triple.stats.cache_hits.values()))
 """
 
+CALLED = """
+from xbarsim.constants import Pair
+from xbarsim.kernels import triple, twice
+print(twice(Pair(2, 3)), len(triple.overloads), len(triple.called.overloads), triple(Pair(2, 3)))
+"""
+
 
 LOADED = """
 import sys
@@ -49,7 +55,8 @@ def copied(tmp_path):
     )
     (tmp_path / "xbarsim" / "kernels.py").write_text(
         "from xbarsim._numba import kernel\nfrom xbarsim.constants import (\n    FACTOR,\n)\n\n\n"
-        "@kernel\ndef triple(pair):\n    return FACTOR * (pair.a + pair.b)\n"
+        "@kernel\ndef triple(pair):\n    return FACTOR * (pair.a + pair.b)\n\n\n"
+        "@kernel\ndef twice(pair):\n    return 2 * triple(pair)\n"
     )
     return tmp_path / "xbarsim"
 
@@ -86,6 +93,11 @@ def test_an_edited_constant_or_record_of_another_module_compiles_kernels_again(c
     assert run(copied, CONSTANT) == [20, 1]
     edit(copied / "constants.py", "class Pair", "class Both")
     assert run(copied, CONSTANT) == [20, 0]
+
+
+def test_a_kernel_that_kernels_call_is_compiled_for_python_only_where_python_calls_it(copied):
+    assert run(copied, CALLED) == [30, 0, 1, 15]
+    assert run(copied, CALLED) == [30, 0, 0, 15]  # machine code that was found holds all that it calls
 
 
 def written_kernels():
