@@ -254,6 +254,23 @@ def _multiply_halves(x: Any, y: Any) -> Definition:
     return x(x, x), generate
 
 
+def _join_pairs(x: Any) -> Definition:
+    if x.dtype != types.int16:
+        return None
+    result = Lanes(types.int32, x.count // 2)
+    return result(x), lambda _, builder, __, args: builder.bitcast(args[0], result.vector)
+
+
+def _interleave(x: Any, y: Any) -> Definition:
+    result = Lanes(x.dtype, 2 * x.count)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        places = [lane + first for lane in range(x.count) for first in (0, x.count)]
+        return builder.shuffle_vector(*args, ir.Constant(ir.VectorType(ir.IntType(32), 2 * x.count), places))
+
+    return result(x, x), generate
+
+
 def _divide(x: Any, y: Any) -> Definition:
     return x(x, x), lambda _, builder, __, args: builder.fdiv(*args)
 
@@ -323,7 +340,8 @@ CODE: dict[str, Callable[..., Definition]] = {
     "pack": _pack, "deal_bytes": _deal_bytes, "load_bytes": _load_bytes, "peek": _peek, "poke": _poke,
     "lane_count": _lane_count, "fill": _fill, "spread": _spread, "add": _binary("fadd", "add"),
     "add_clipped": _add_clipped, "mask": _binary("and_", "and_"), "multiply": _binary("fmul", "mul"),
-    "multiply_halves": _multiply_halves, "divide": _divide, "scale": _scale, "multiply_add": _multiply_add,
+    "multiply_halves": _multiply_halves, "join_pairs": _join_pairs, "interleave": _interleave, "divide": _divide,
+    "scale": _scale, "multiply_add": _multiply_add,
     "shorten": _shorten, "round_even": _unary("rint"), "scale_even": _scale_even, "count_above": _count_above,
     "square_root": _unary("sqrt"), "smaller": _select("<"), "larger": _select(">"),
     "to_float": _convert(types.float32), "to_int32": _convert(types.int32),

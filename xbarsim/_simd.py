@@ -144,6 +144,16 @@ def multiply_halves(x: Vector, y: Vector) -> Vector:
     return np.add(products[::2], products[1::2])
 
 
+def join_pairs(x: Vector) -> Vector:
+    """Return int16 lanes as half as many of int32: of every two, the first is the lower half of a lane."""
+    return x.view(np.int32)
+
+
+def interleave(x: Vector, y: Vector) -> Vector:
+    """Return the lanes of two in turn: the first of ``x``, the first of ``y``, the second of ``x``, ..."""
+    return np.stack([x, y], axis=1).ravel()
+
+
 def divide(x: Vector, y: Vector) -> Vector:
     """Return ``x / y`` of float lanes."""
     return np.divide(x, y)
@@ -227,8 +237,8 @@ COMPILED: dict[Callable[..., Any], Callable[..., Definition]] = {
     plain: CODE[plain.__name__]
     for plain in (
         address, point, zeros, load, gather, store, pack, deal_bytes, load_bytes, peek, poke, lane_count, fill, spread,
-        add, add_clipped, mask, multiply, multiply_halves, divide, scale, multiply_add, shorten, round_even, scale_even,
-        count_above, square_root, smaller, larger, to_float, to_int32, widen,
+        add, add_clipped, mask, multiply, multiply_halves, join_pairs, interleave, divide, scale, multiply_add,
+        shorten, round_even, scale_even, count_above, square_root, smaller, larger, to_float, to_int32, widen,
     )
 }  # fmt: skip
 """Plain function -> types of its arguments to a signature and a generator of code."""

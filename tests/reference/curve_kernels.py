@@ -7,7 +7,7 @@ from reference import mvm_loops_fused as loops
 from reference.mvm_case import STARTS, bend_scratch, bent, case, curves, rng
 
 from xbarsim._numba import kernel
-from xbarsim._simd import LANES, address, load, peek, store, zeros
+from xbarsim._simd import LANES, address, load, peek, store, to_float, zeros
 from xbarsim.mvm import _curves
 
 COLUMN = 5
@@ -53,6 +53,12 @@ def sum_lanes(first, last, rows, table, given, scratch, out):
         0,
         _curves.sum_table(first, last, 1, COLUMN, address(rows), address(table), places, zero, load_zero),
     )
+
+
+@kernel
+def add_lanes(first, last, rows, table, out):
+    begin = load(address(table), 0, zeros(table, LANES))
+    store(out, 0, to_float(_curves.add_rows(begin, first, last, address(rows), address(table))))
 
 
 @kernel
@@ -112,6 +118,11 @@ def whole_plain(x, bent, loads, r, given, scratch, out):
         return
     tilted = terms[4] * scratch.tilts[1] / 2 if len(given.cuts) else 0
     out[:] = bent + x * (terms[0] + terms[1] * x + terms[2] * loads - tilted) + terms[3] * loads
+
+
+def added_plain(first, last, rows, table, out):
+    rows_plain(first, last, rows, table, out)
+    out += table[:LANES]
 
 
 def rows_plain(first, last, rows, table, out):
@@ -201,6 +212,10 @@ CURVES = (
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves(has_cut=True)), (6,), whole_lanes),
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves()), (6,), whole_lanes),
     case(_curves.bend_whole, whole_plain, lambda: lane_inputs(curves(has_load=False)), (6,), whole_lanes),
+    case(
+        _curves.add_rows, added_plain, lambda: (*sum_inputs(None)[:4], np.zeros(LANES, dtype=np.float32)), (4,),
+        add_lanes,
+    ),
     case(
         _curves.sum_rows, rows_plain, lambda: (*sum_inputs(None)[:4], np.zeros(LANES, dtype=np.float32)), (4,),
         row_lanes,

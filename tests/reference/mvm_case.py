@@ -32,6 +32,7 @@ STARTS = np.array([0, 13, 20])
 VECTORS, BITS = 3, 4
 WEIGHTED, UNITS = WIDE + LANES, LANES  # columns with weights in one block of WIDE and one of LANES; unit columns
 BLOCKS = np.array([[0, WIDE], [WIDE, LANES]])
+BIT_UNITS = np.array([1, 1 << 16, 2, 1 << 17], dtype=np.int32)  # what bits count, below and above
 ADC = Range(np.float32(0.25), np.float32(-12.0), np.float32(11.0))
 
 

@@ -7,6 +7,7 @@ from reference import mvm_loops_fused as loops
 from reference.conversion_kernels import table_inputs
 from reference.mvm_case import (
     ADC,
+    BIT_UNITS,
     BITS,
     BLOCKS,
     STARTS,
@@ -35,13 +36,13 @@ from reference.read_kernels import bent_plain, cleared, pairs_plain, split_value
 
 from xbarsim._numba import kernel
 from xbarsim._simd import LANES, WIDE, address, zeros
-from xbarsim.mvm import _kernels, _reads
+from xbarsim.mvm import _conversion, _kernels, _reads
 from xbarsim.mvm._records import NOT_SHORT
 
 
 @kernel
 def build_narrow(dac_bits, count, part, table):
-    _kernels.build_table(dac_bits, count, part, zeros(table, LANES), table)
+    _conversion.build_table(dac_bits, count, part, zeros(table, LANES), table)
 
 
 @kernel
@@ -67,11 +68,17 @@ def read_short_lanes(reads, adc, column, target, weights, scratch, out):
 
 
 @kernel
-def tabulate_lanes(reads, cells, adc, short, fine, errors, survey, r, column, target, weights, scratch, out):
+def read_bit_lanes(reads, adc, units, column, target, weights, scratch, out):
+    _kernels.read_bits(reads, adc, units, column, target, weights, zeros(scratch.total, LANES), scratch, out)
+
+
+@kernel
+def tabulate_lanes(reads, cells, adc, short, units, fine, errors, survey, r, column, target, weights, scratch, out):
     zero, noise = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)
     own = zeros(scratch.bends.own_table, LANES)
     _kernels.tabulate_and_read(
-        reads, cells, adc, short, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch, out
+        reads, cells, adc, short, units, fine, errors, survey, r, column, target, weights, zero, noise, own, scratch,
+        out,
     )  # fmt: skip
 
 
@@ -123,13 +130,17 @@ def read_plain(reads, adc, fine, errors, survey, r, column, target, weights, scr
     read_part(reads, codes(), cells(), adc, fine, errors, survey, r, column, target, weights, out)
 
 
-def tabulate_plain(reads, cells, adc, short, fine, errors, survey, r, column, target, weights, scratch, out):
+def tabulate_plain(reads, cells, adc, short, units, fine, errors, survey, r, column, target, weights, scratch, out):
     read_part(reads, codes(), cells, adc, fine, errors, survey, r, column, target, weights, out)
 
 
 def read_short_plain(lists, adc, column, target, weights, scratch, out):
     sent = reads(2 if lists.firsts.size == 3 else 1)
     read_part(sent, codes(), cells(), ADC, None, None, None, 1, column, target, weights, out)
+
+
+def read_bits_plain(lists, adc, units, column, target, weights, scratch, out):
+    read_part(reads(2), codes(), cells(), adc, None, None, None, 1, column, target, weights, out)
 
 
 def product_plain(reads, adc, fine, errors, survey, r, column, target, weights, values, part, scratch, out):
@@ -150,8 +161,9 @@ def read_part(reads, codes, cells, adc, fine, errors, survey, r, column, target,
 
 
 def tables_plain(
-    reads, inputs, short, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
-):
+    reads, inputs, short, units, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out,
+    unit_codes,
+):  # fmt: skip
     decoded = loops.decode(inputs, cells.row_starts, BITS, VECTORS)
     products_plain(
         reads, decoded, cells, adc, fine, errors, survey, weights, blocks, unit_weights, scratch, out, unit_codes
@@ -200,7 +212,7 @@ def read_inputs(added, seen, finer=None):
 def tabulate_inputs(total):
     memory = scratch(np.int16, total=total)
     cleared(_reads.list_rows)(reads(1), inputs(), 1, memory)
-    return reads(1), cells(), ADC, None, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
+    return reads(1), cells(), ADC, None, None, fine(), errors(), None, 1, WIDE, WIDE, weights()[1], memory, out()
 
 
 def list_bits():
@@ -251,10 +263,10 @@ def pair_driver(dac_bits, added, seen, finer=None, has_values=True):
     return (*arguments[:10], paired(arguments[10], has_values), *arguments[11:])
 
 
-def table_driver(dac_bits, *rest, converter=None, **options):
-    """Arguments of the driver of tables: as those of products, with a converter in int16 or without."""
+def table_driver(dac_bits, *rest, converter=None, units=None, **options):
+    """Arguments of the driver of tables: as those of products, with a converter or sums of bits in int16 or without."""
     arguments = driver_inputs(dac_bits, inputs(), *rest, **options)
-    return (*arguments[:2], converter, *arguments[2:])
+    return (*arguments[:2], converter, units, *arguments[2:])
 
 
 def short_driver(dac_bits):
@@ -264,25 +276,30 @@ def short_driver(dac_bits):
     return arguments if dac_bits == 1 else (list_bits(), *arguments[1:])
 
 
-def bit_inputs():
-    """Lists for each bit of streams of two, whose sums in int16 are converted as floats."""
-    options = {"total": np.int16, "sums": np.int32, "converter": NOT_SHORT}
+def bit_inputs(units=None):
+    """Lists for each bit of streams of two, whose sums in int16 are converted as floats, or added in int32 by units."""
+    options = {"total": np.int16, "sums": np.int32, "units": units, "converter": NOT_SHORT if units is None else None}
     return (list_bits(), *table_driver(1, np.int16, None, None, **options)[1:])
+
+
+def read_bit_inputs():
+    lists, _, *rest = short_inputs(2)
+    return lists, ADC, BIT_UNITS, *rest
 
 
 def bits_plain(lists, *rest):
     tables_plain(reads(2), *rest)
 
 
-multiply_call = forgetful(_kernels.multiply_tables, 11)
+multiply_call = forgetful(_kernels.multiply_tables, 12)
 
 MVM = (
     case(_reads.round_cells, round_cells, lambda: (cells(), 13, 20, 3, 16, np.zeros(112, dtype=np.int16)), (5,)),
     case(_reads.round_pairs, round_pairs, lambda: (cells(), 13, 20, 3, 16, np.zeros(64, dtype=np.int32)), (5,)),
     case(_reads.round_pairs, round_pairs, lambda: (cells(), 0, 12, 16, 64, np.zeros(384, dtype=np.int32)), (5,)),
     case(_reads.copy_noise, copy_noise, lambda: (cells(), 13, 20, 3, 16, scratch(np.float32)), (5,)),
-    case(_kernels.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
-    case(_kernels.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
+    case(_conversion.build_table, build_plain, lambda: table_inputs(1, np.int16), (3,), build_narrow),
+    case(_conversion.build_table, build_plain, lambda: table_inputs(2, np.float32), (3,), build_narrow),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(), None), (10,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(errors(has_levels=True), None), (10,), read_table_lanes),
     case(_kernels.read_tables, read_plain, lambda: read_inputs(None, survey()), (4, 10), read_table_lanes),
@@ -296,30 +313,32 @@ MVM = (
     case(_reads.multiply_pairs, multiply_pairs, pair_rows, (4,), multiply_pair_lanes),
     case(_kernels.read_products, product_plain, read_product_inputs, (12,), read_product_lanes),
     case(_kernels.read_products, product_plain, lambda: read_product_inputs(True), (12,), read_product_lanes),
-    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (12,), tabulate_lanes),
-    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (12,), tabulate_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int16), (13,), tabulate_lanes),
+    case(_kernels.tabulate_and_read, tabulate_plain, lambda: tabulate_inputs(np.int32), (13,), tabulate_lanes),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: table_driver(1, np.int16, errors(), None), (12, 13), multiply_call,
+        lambda: table_driver(1, np.int16, errors(), None), (13, 14), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: table_driver(2, np.float32, None, None), (12, 13), multiply_call,
+        lambda: table_driver(2, np.float32, None, None), (13, 14), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: table_driver(2, np.int16, errors(), None, total=np.int16, sums=np.int32), (12, 13),
+        lambda: table_driver(2, np.int16, errors(), None, total=np.int16, sums=np.int32), (13, 14),
         multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: table_driver(1, np.int16, None, survey(), total=np.int16), (7, 12, 13), multiply_call,
+        lambda: table_driver(1, np.int16, None, survey(), total=np.int16), (8, 13, 14), multiply_call,
     ),
     case(_kernels.read_short, read_short_plain, lambda: short_inputs(1), (6,), read_short_lanes),
     case(_kernels.read_short, read_short_plain, lambda: short_inputs(2), (6,), read_short_lanes),
-    case(_kernels.multiply_tables, tables_plain, lambda: short_driver(1), (12, 13), multiply_call),
-    case(_kernels.multiply_tables, bits_plain, lambda: short_driver(2), (12, 13), multiply_call),
-    case(_kernels.multiply_tables, bits_plain, bit_inputs, (12, 13), multiply_call),
+    case(_kernels.multiply_tables, tables_plain, lambda: short_driver(1), (13, 14), multiply_call),
+    case(_kernels.multiply_tables, bits_plain, lambda: short_driver(2), (13, 14), multiply_call),
+    case(_kernels.multiply_tables, bits_plain, bit_inputs, (13, 14), multiply_call),
+    case(_kernels.read_bits, read_bits_plain, read_bit_inputs, (7,), read_bit_lanes),
+    case(_kernels.multiply_tables, bits_plain, lambda: bit_inputs(BIT_UNITS), (13, 14), multiply_call),
     case(
         _kernels.multiply_products, products_plain,
         lambda: driver_inputs(2, codes(), np.float32, errors(), None, fine()), (11, 12),
@@ -340,11 +359,11 @@ MVM = (
     case(_kernels.multiply_products, products_plain, lambda: pair_driver(2, None, None, has_values=False), (11, 12)),
     case(
         _kernels.multiply_tables, tables_plain, lambda: table_driver(1, np.int16, None, None, bent(True)),
-        (12, 13), multiply_call,
+        (13, 14), multiply_call,
     ),
     case(
         _kernels.multiply_tables, tables_plain,
-        lambda: table_driver(1, np.int16, None, None, bent(True, True)), (12, 13), multiply_call,
+        lambda: table_driver(1, np.int16, None, None, bent(True, True)), (13, 14), multiply_call,
     ),
     case(
         _kernels.multiply_products, products_plain,

@@ -35,7 +35,7 @@ from xbarsim.network.execute import available_cores, block_size, check_images, s
 
 Progress = Callable[[str, int, int], None]
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 24 << 20
 """Values of a block of images, at most [bytes]. Our choice: results do not depend on it."""
 OTHER_CHIP = -1
 """Trial of the first of the chips that a shared correction is fitted to; the others count down from there."""

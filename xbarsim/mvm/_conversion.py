@@ -1,4 +1,4 @@
-"""What happens to the sums of one read in registers: variance, noise, conversion, surveys of them, and shift-add."""
+"""Tables of sums, and what happens to those of one read: variance, noise, conversion, surveys, and shift-add."""
 
 from __future__ import annotations
 
@@ -36,13 +36,32 @@ from xbarsim._simd import (
 )
 from xbarsim.mvm._records import BlockErrors, Errors, LevelPlaces, Range, ShortRange, Survey, SurveyPlaces
 
-# --- variances ---------------------------------------------------------------------------------------------------
+# --- tables and variances ------------------------------------------------------------------------------------------
 
 
 @inlined
 def digit_entry(digit: int, k: int, members: int) -> int:
     """Return the table row of a group in which row k has an input of one or two bits, and the others none."""
     return ((digit & 1) << k) + ((digit >> 1) << (k + members))
+
+
+@kernel
+def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Array) -> None:
+    """Tabulate the column sums of every group of rows, row after row: to those of the rows behind it."""
+    width = lane_count(zero)
+    members = 8 // dac_bits
+    place = 0
+    for first in range(0, count, members):
+        store(table, place, zero)
+        for k in range(members - 1, -1, -1):
+            cell = load(part, (first + k) * width, zero) if first + k < count else zero
+            for digit in range(1, 1 << dac_bits):
+                more, added = digit_entry(digit, k, members) * width, multiply(cell, spread(digit, zero))
+                for high in range(0, 1 << (members * (dac_bits - 1)), 2 << k):
+                    for low in range(0, 1 << members, 2 << k):
+                        at = place + (low + (high << members)) * width
+                        store(table, at + more, add(load(table, at, zero), added))
+        place += width << (dac_bits * members)
 
 
 @kernel

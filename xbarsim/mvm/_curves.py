@@ -83,7 +83,7 @@ def copy_own(curves: Curves | None, begin: int, end: int, column: int, width: in
 
 @kernel
 def tabulate_own(dac_bits: int, count: int, curves: Curves | None, zero: Vector, scratch: BendScratch) -> None:
-    """Tabulate the loads of every group of rows, each cut at 255, as ``_kernels.build_table`` does with sums."""
+    """Tabulate the loads of every group of rows, each cut at 255, as ``_conversion.build_table`` does with sums."""
     if curves is None:
         return
     if curves.own.size:
@@ -132,15 +132,20 @@ def bend_whole(x: Vector, bent: Vector, loads: Vector, read: int, column: int, c
 
 
 @inlined
-def sum_rows(first: int, last: int, rows: NDArray[np.int16], table: Array, zero: Vector) -> Vector:
-    """Add the table rows of a read, ``TOGETHER`` at a time, which lists of reads are filled up to."""
-    width = lane_count(zero)
-    x = zero
+def add_rows(x: Vector, first: int, last: int, rows: NDArray[np.int16], table: Array) -> Vector:
+    """Add the table rows of a list, ``TOGETHER`` at a time, which lists are filled up to."""
+    width = lane_count(x)
     while first < last:
         for k in range(TOGETHER):
-            x = add(x, load(table, np.int64(peek(rows, first + k)) * width, zero))
+            x = add(x, load(table, np.int64(peek(rows, first + k)) * width, x))
         first += TOGETHER
-    return to_float(x)
+    return x
+
+
+@inlined
+def sum_rows(first: int, last: int, rows: NDArray[np.int16], table: Array, zero: Vector) -> Vector:
+    """Add the table rows of a read, and return the sum in float32."""
+    return to_float(add_rows(zero, first, last, rows, table))
 
 
 @inlined

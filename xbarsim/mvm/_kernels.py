@@ -8,8 +8,9 @@ plain product instead, four reads at a time, and two rows where cells and inputs
 
 Cells lie on a power-of-two grid on which every sum is exact (``fused`` chooses it), so neither the order of additions
 nor the choice between tables and products changes a bit. Tables are int16, added in int16 or int32, or float32; all
-share this code. Variances of reads are relative to what single cells have, whatever their size: tables of them are
-bfloat16 (eight binary digits, 0.4 %), summed in float32 in one order everywhere.
+share this code. Where int32 is needed for streams of two bits, rows are added in int16 a few at a time before that.
+Variances of reads are relative to what single cells have, whatever their size: tables of them are bfloat16 (eight
+binary digits, 0.4 %), summed in float32 in one order everywhere.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ from xbarsim._simd import (
     add,
     address,
     fill,
+    interleave,
+    join_pairs,
     lane_count,
     load,
     multiply,
+    multiply_halves,
     peek,
-    spread,
-    store,
     to_float,
     to_int32,
     zeros,
 )
 from xbarsim.mvm._conversion import (
+    build_table,
     build_variances,
     convert,
     convert_short,
-    digit_entry,
     hash_vector,
     mix_word,
     note_sums,
@@ -51,6 +53,7 @@ from xbarsim.mvm._conversion import (
     trim,
 )  # fmt: skip
 from xbarsim.mvm._curves import (
+    add_rows,
     bend_product,
     copy_own,
     count_products,
@@ -84,28 +87,6 @@ from xbarsim.mvm._records import (
     ShortRange,
     Survey,
 )
-
-# --- tables ------------------------------------------------------------------------------------------------------
-
-
-@kernel
-def build_table(dac_bits: int, count: int, part: Array, zero: Vector, table: Array) -> None:
-    """Tabulate the column sums of every group of rows, row after row: to those of the rows behind it."""
-    width = lane_count(zero)
-    members = 8 // dac_bits
-    place = 0
-    for first in range(0, count, members):
-        store(table, place, zero)
-        for k in range(members - 1, -1, -1):
-            cell = load(part, (first + k) * width, zero) if first + k < count else zero
-            for digit in range(1, 1 << dac_bits):
-                more, added = digit_entry(digit, k, members) * width, multiply(cell, spread(digit, zero))
-                for high in range(0, 1 << (members * (dac_bits - 1)), 2 << k):
-                    for low in range(0, 1 << members, 2 << k):
-                        at = place + (low + (high << members)) * width
-                        store(table, at + more, add(load(table, at, zero), added))
-        place += width << (dac_bits * members)
-
 
 # --- reads ------------------------------------------------------------------------------------------------------
 
@@ -177,7 +158,7 @@ def read_short(
     scratch: FusedScratch, out: Array,
 ) -> None:  # fmt: skip
     """As :func:`read_tables`, in int16 throughout, where that gives the same codes."""
-    width, lists, padded = lane_count(zero), adc.lists.size, out.shape[1]
+    lists, padded = adc.lists.size, out.shape[1]
     order, weights, is_single = address(adc.lists), address(adc.weights), lists == reads.weights.size
     starts, rows, table = address(scratch.starts), address(scratch.rows), address(scratch.table)
     lanes, result = address(scratch.lanes), address(out)
@@ -185,13 +166,10 @@ def read_short(
         x, total = zero, zero
         for j in range(lists):
             listed = v * lists + peek(order, j)
-            i, last = peek(starts, listed), peek(starts, listed + 1)
-            if i == last and is_single:
+            first, last = peek(starts, listed), peek(starts, listed + 1)
+            if first == last and is_single:
                 continue
-            while i < last:
-                for k in range(TOGETHER):
-                    x = add(x, load(table, np.int64(peek(rows, i + k)) * width, zero))
-                i += TOGETHER
+            x = add_rows(x, first, last, rows, table)
             weight = peek(weights, j)
             if weight == 0:
                 x = add(x, x)
@@ -199,6 +177,46 @@ def read_short(
             total = add(total, multiply(convert_short(x, adc), fill(weight, zero)))
             x = zero
         shift_add(to_int32(total), v, target, plane_weights, lanes, result, padded)
+
+
+@kernel
+def read_bits(
+    reads: Reads, adc: Range, units: NDArray[np.int32], column: int, target: int, plane_weights: NDArray[np.int32],
+    zero: Vector, scratch: FusedScratch, out: Array,
+) -> None:  # fmt: skip
+    """As :func:`read_tables`, where the sums of ``TOGETHER`` table rows of single bits fit 16 bits.
+
+    Such sums are multiplied by what a bit counts and added in 32 bits, those of even and of odd columns apart:
+    ``units`` holds, for every bit, a word with that factor in the lower half, and one with it in the upper half.
+    """
+    streams, lists, padded, width = reads.weights.size, reads.shifts.size, out.shape[1], lane_count(zero)
+    firsts, weights, factors = address(reads.firsts), address(reads.weights), address(units)
+    starts, rows, table = address(scratch.starts), address(scratch.rows), address(scratch.table)
+    lanes, floats, result = address(scratch.lanes), address(scratch.floats), address(out)
+    none, silent, still = join_pairs(zero), to_float(join_pairs(zero)), np.uint64(0)
+    for v in range(out.shape[0]):
+        even_total, odd_total = none, none
+        for t in range(streams):
+            listed, end = v * lists + peek(firsts, t), v * lists + peek(firsts, t + 1)
+            if peek(starts, listed) == peek(starts, end):
+                continue
+            even, odd = none, none
+            for bit in range(end - listed):
+                low, high = fill(peek(factors, 2 * bit), none), fill(peek(factors, 2 * bit + 1), none)
+                i, last = peek(starts, listed + bit), peek(starts, listed + bit + 1)
+                while i < last:
+                    x = load(table, np.int64(peek(rows, i)) * width, zero)
+                    for k in range(1, TOGETHER):
+                        x = add(x, load(table, np.int64(peek(rows, i + k)) * width, zero))
+                    even = add(even, multiply_halves(join_pairs(x), low))
+                    odd = add(odd, multiply_halves(join_pairs(x), high))
+                    i += TOGETHER
+            weight = fill(peek(weights, t), none)
+            code = convert(to_float(even), silent, still, column, adc, None, lanes, floats)
+            even_total = add(even_total, multiply(code, weight))
+            code = convert(to_float(odd), silent, still, column, adc, None, lanes, floats)
+            odd_total = add(odd_total, multiply(code, weight))
+        shift_add(interleave(even_total, odd_total), v, target, plane_weights, lanes, result, padded)
 
 
 @kernel
@@ -265,9 +283,10 @@ def read_products(
 
 @kernel
 def tabulate_and_read(
-    reads: Reads, cells: Cells, adc: Range, short: ShortRange | None, fine: Fine | None, errors: Errors | None,
-    survey: Survey | None, r: int, column: int, target: int, plane_weights: NDArray[np.int32], zero: Vector,
-    noise_zero: Vector, load_zero: Vector, scratch: FusedScratch, out: Array,
+    reads: Reads, cells: Cells, adc: Range, short: ShortRange | None, units: NDArray[np.int32] | None,
+    fine: Fine | None, errors: Errors | None, survey: Survey | None, r: int, column: int, target: int,
+    plane_weights: NDArray[np.int32], zero: Vector, noise_zero: Vector, load_zero: Vector, scratch: FusedScratch,
+    out: Array,
 ) -> None:  # fmt: skip
     """Tabulate some columns of one row block and read them for every vector."""
     begin, end = cells.row_starts[r], cells.row_starts[r + 1]
@@ -284,6 +303,8 @@ def tabulate_and_read(
         tabulate_own(reads.dac_bits, end - begin, fine.curves, load_zero, scratch.bends)
     if short is not None and short.lists.size > 0:
         read_short(reads, short, column, target, plane_weights, zero, scratch, out)
+    elif units is not None:
+        read_bits(reads, adc, units, column, target, plane_weights, zero, scratch, out)
     else:
         read_tables(
             reads, adc, fine, errors, survey, r, column, target, plane_weights, zero, noise_zero, load_zero, scratch,
@@ -293,15 +314,15 @@ def tabulate_and_read(
 
 @kernel
 def multiply_tables(
-    reads: Reads, inputs: Inputs, short: ShortRange | None, cells: Cells, adc: Range, fine: Fine | None,
-    errors: Errors | None, survey: Survey | None, plane_weights: NDArray[np.int32], blocks: NDArray[np.int64],
-    unit_weights: NDArray[np.int32], scratch: FusedScratch, out: Array, unit_codes: Array,
+    reads: Reads, inputs: Inputs, short: ShortRange | None, units: NDArray[np.int32] | None, cells: Cells,
+    adc: Range, fine: Fine | None, errors: Errors | None, survey: Survey | None, plane_weights: NDArray[np.int32],
+    blocks: NDArray[np.int64], unit_weights: NDArray[np.int32], scratch: FusedScratch, out: Array, unit_codes: Array,
 ) -> None:  # fmt: skip
     """Multiply a block of vectors, as bit planes, by some columns of every row block.
 
     ``blocks`` lists (column, width, WIDE or LANES). Unit columns, as many as ``unit_weights`` has, lie behind the
     others and go to ``unit_codes`` (row blocks, vectors, unit columns). With lists in ``short``, sums are converted in
-    int16.
+    int16; with ``units``, table rows of single bits are added in int16, ``TOGETHER`` at a time.
     """
     zero, noise_zero = zeros(scratch.total, WIDE), zeros(scratch.noise_table, WIDE)
     quarter, noise_quarter = zeros(scratch.total, LANES), zeros(scratch.noise_table, LANES)
@@ -317,13 +338,13 @@ def multiply_tables(
             result = unit_codes[r] if is_unit else out
             if not is_unit and blocks[block, 1] == WIDE:
                 tabulate_and_read(
-                    reads, cells, adc, short, fine, errors, survey, r, column, target, weights, zero, noise_zero,
+                    reads, cells, adc, short, units, fine, errors, survey, r, column, target, weights, zero, noise_zero,
                     load_zero, scratch, result,
                 )  # fmt: skip
             else:
                 tabulate_and_read(
-                    reads, cells, adc, short, fine, errors, survey, r, column, target, weights, quarter, noise_quarter,
-                    load_quarter, scratch, result,
+                    reads, cells, adc, short, units, fine, errors, survey, r, column, target, weights, quarter,
+                    noise_quarter, load_quarter, scratch, result,
                 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from xbarsim.config import Hardware
 from xbarsim.converter import AdcRange, Streams, SumSample, needs_sums, place_levels
 from xbarsim.errors import ShapeError
-from xbarsim.mvm._records import LevelTables
+from xbarsim.mvm._records import Errors, LevelTables
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
@@ -283,9 +283,18 @@ class Engine:
         is_wide = adc.lsb == 1.0 and adc.lowest <= grids.lowest_sum and grids.highest_sum <= adc.highest
         return adc.is_ideal or (grids.is_whole and is_wide)
 
+    @cached_property
+    def _matrices(self) -> dict[str, FusedMatrix]:
+        """What kernels take by method, kept where no error depends on the vectors."""
+        return {}
+
     def _matrix(self, method: str, first_vector: int) -> FusedMatrix:
-        scale = None if self.errors is None else self.errors.scale
-        errors = None if scale is None else scale(self.adc, self.tables, self.programmed, first_vector)
+        if self.errors is not None:
+            return self._make_matrix(method, self.errors.scale(self.adc, self.tables, self.programmed, first_vector))
+        kept = self._matrices.get(method)
+        return self._matrices.setdefault(method, self._make_matrix(method, None)) if kept is None else kept
+
+    def _make_matrix(self, method: str, errors: Errors | None) -> FusedMatrix:
         return FusedMatrix(
             programmed=self.programmed,
             row_starts=self.row_starts,

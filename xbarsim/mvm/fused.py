@@ -34,8 +34,9 @@ from xbarsim.target import has_wide_registers
 
 TABLE_VECTORS = 1024
 """Vectors of a block that is read through tables, at least: enough that building them is a small part."""
-LISTED_GROUPS = 1 << 19
-"""Groups of rows that the reads of a block may list where it has more vectors: they stay in caches [-]."""
+LISTED_GROUPS = 1 << 21
+"""Groups of rows that the reads of a block may list where it has more vectors: 4 MiB of lists, which the last cache
+holds [-]."""
 PRODUCT_READS = 1024
 """Reads of a block that is multiplied plainly, twice as many where inputs have 16 bits: they stay in a core's
 second-level cache."""
@@ -140,6 +141,15 @@ class FusedMatrix:
         ends = np.zeros(len(lists), dtype=np.int16)
         ends[firsts[1:] - 1] = weights
         return _records.ShortRange(np.int16(factor), np.int16(adc.lowest), np.int16(adc.highest), lists, ends)
+
+    @cached_property
+    def units(self) -> NDArray[np.int32] | None:
+        """What bits of a stream count, in the lower and in the upper half of a word, where table rows of single bits
+        are added in int16 before that; None where they are not."""
+        if not self.grid.adds_short or self.errors is not None or self.lists is self.reads:
+            return None
+        factors = np.left_shift(1, np.arange(self.streams.dac_bits))
+        return np.stack([factors, factors << 16], axis=1).ravel().astype(np.int32)
 
     @cached_property
     def groups(self) -> int:
@@ -322,7 +332,8 @@ def _call(
     tail = (cells, adc, matrix.shaped, errors, survey, recipe.column_weights, task.blocks, recipe.unit_weights)
     is_table = isinstance(inputs, PackedInputs)
     with borrow_room() as room:
-        scratch = make_scratch(matrix, _most_reads(matrix, inputs), is_table, room)
+        units = matrix.units if survey is None else None
+        scratch = make_scratch(matrix, _most_reads(matrix, inputs), is_table, room, is_short=units is not None)
         if streams.sent is not None:
             assert isinstance(inputs, np.ndarray)
             is_noisy = scratch.noise_cells.size > 0
@@ -333,7 +344,7 @@ def _call(
             planes = _records.Inputs(inputs.planes, inputs.bases[part], inputs.offsets, inputs.group_starts)
             takes_short = matrix.grid.kind == "short" and matrix.errors is None and matrix.shaped is None
             short = matrix.short or _records.NOT_SHORT if takes_short and survey is None else None
-            _kernels.multiply_tables(matrix.lists, planes, short, *tail, scratch, out, unit_codes)
+            _kernels.multiply_tables(matrix.lists, planes, short, units, *tail, scratch, out, unit_codes)
         else:
             _kernels.multiply_products(matrix.reads, inputs[part], *tail, scratch, out, unit_codes)
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xbarsim.mvm._records import MOST_GROUPS, MOST_TABLE_BITS
+from xbarsim.mvm._records import MOST_GROUPS, MOST_TABLE_BITS, TOGETHER
 
 FIXED_ERROR = 0.03
 """Largest root-mean-square error of a column sum, with all inputs at their highest, for which 16 bits are taken [lsb].
@@ -48,6 +48,9 @@ class Grid:
     """Grid points of one level step, a power of two."""
     rms_error: float
     """Bound on the root-mean-square error of a column sum [level units]; 0 where cells lie on the grid."""
+
+    adds_short: bool = False
+    """Whether int16 holds the sums of any ``TOGETHER`` groups of eight rows for single bits of wider streams."""
 
     @property
     def types(self) -> tuple[type[Any], type[Any]]:
@@ -110,7 +113,7 @@ def make_grids(
     members = max(1, 8 // dac_bits)
     highest = (1 << dac_bits) - 1
     least, most = span or (0, highest)
-    largest_group = largest_side = largest = 1e-30
+    largest_group = largest_side = largest = largest_few = 1e-30
     above = below = 0.0
     is_whole = True
     for begin, end in pairwise(row_starts):
@@ -123,6 +126,8 @@ def make_grids(
         above = max(above, float((plus * most + minus * least).max()))
         below = min(below, float((minus * most + plus * least).min()))
         largest_side = max(largest_side, float(plus.max()) * highest, -float(minus.min()) * highest)
+        if 1 < dac_bits <= MOST_TABLE_BITS:
+            largest_few = max(largest_few, _add_largest(positive), _add_largest(-negative))
         largest = max(largest, float((positive - negative).sum(axis=0).max()) * highest)
         is_whole = is_whole and bool(np.all(block == np.rint(block)))
     rows = int(np.diff(row_starts).max())
@@ -130,7 +135,8 @@ def make_grids(
     def grid(kind: str, room: float, biggest: float) -> Grid:
         step = 2.0 ** min(math.floor(math.log2(room / biggest)), 23)
         rms = 0.0 if is_whole and step >= 1 else max(most, -least) * math.sqrt(rows / 12) / step
-        return Grid(kind=kind, step=step, rms_error=rms)
+        fits = kind == "fixed" and dac_bits > 1 and largest_few * step + 4 * TOGETHER <= 32767
+        return Grid(kind=kind, step=step, rms_error=rms, adds_short=fits)
 
     takes_tables = span is None and dac_bits <= MOST_TABLE_BITS and rows <= MOST_GROUPS * members
     return Grids(
@@ -141,3 +147,9 @@ def make_grids(
         highest_sum=above,
         is_whole=is_whole,
     )
+
+
+def _add_largest(sums: NDArray[np.float64]) -> float:
+    """Return the most that ``TOGETHER`` groups of eight rows add up to in one column, from groups of four."""
+    pairs = np.add.reduceat(sums, np.arange(0, len(sums), 2), axis=0)
+    return float(np.sort(pairs, axis=0)[-TOGETHER:].sum(axis=0).max())

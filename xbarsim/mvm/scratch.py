@@ -62,7 +62,9 @@ def borrow_room() -> Iterator[Room]:
     _idle.append(room)
 
 
-def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) -> _records.FusedScratch:
+def make_scratch(
+    matrix: FusedMatrix, reads: int, is_table: bool, room: Room, *, is_short: bool = False
+) -> _records.FusedScratch:
     """Allocate the working memory of one thread.
 
     Parameters
@@ -75,6 +77,8 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
         Whether they are sums of table rows, and not products.
     room : Room
         Where the arrays are taken from.
+    is_short : bool
+        Whether table rows are added in int16, whatever the grid.
 
     Returns
     -------
@@ -82,6 +86,7 @@ def make_scratch(matrix: FusedMatrix, reads: int, is_table: bool, room: Room) ->
         Arrays whose values are not set.
     """
     table_type, total_type = matrix.grid.types if is_table else (np.float32, np.float32)
+    total_type = np.int16 if is_short else total_type
     table = matrix.entries * matrix.widest if is_table else 0
     lanes = -(-matrix.most_rows // (8 * LANES)) * LANES
     is_paired, room_reads = matrix.is_paired and not is_table, 0 if is_table else reads + 3
