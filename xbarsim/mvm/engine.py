@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from xbarsim.config import Hardware
 from xbarsim.converter import AdcRange, Streams, SumSample, needs_sums, place_levels
 from xbarsim.errors import ShapeError
-from xbarsim.mvm._records import Errors, LevelTables
+from xbarsim.mvm._records import LevelTables
 from xbarsim.mvm.bank import Bank
 from xbarsim.mvm.errors import ColumnErrors
 from xbarsim.mvm.fused import FusedMatrix, Seen, multiply_fused, survey_fused
 from xbarsim.mvm.grid import KINDS, Grids
-from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels, pack_vectors
+from xbarsim.mvm.packing import PackedInputs, can_pack_pixels, pack_pixels
 from xbarsim.mvm.product import multiply_collapsed, multiply_plain
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.ranges import share_range
@@ -168,7 +168,7 @@ class Engine:
         if chosen == "collapsed":
             result = self._take_off(multiply_collapsed(matrix, x))
             return result if self.adc.is_ideal else np.rint(result).astype(np.int64)
-        result = self._take_off(multiply_fused(matrix, self._vectors(matrix, x), threads))
+        result = self._take_off(multiply_fused(matrix, matrix.encode(x), threads))
         return result if is_raw else np.ascontiguousarray(result, dtype=np.result_type(result, np.int64))
 
     def convolve(
@@ -285,17 +285,14 @@ class Engine:
 
     @cached_property
     def _matrices(self) -> dict[str, FusedMatrix]:
-        """What kernels take by method, kept where no error depends on the vectors."""
         return {}
 
     def _matrix(self, method: str, first_vector: int) -> FusedMatrix:
-        if self.errors is not None:
-            return self._make_matrix(method, self.errors.scale(self.adc, self.tables, self.programmed, first_vector))
-        kept = self._matrices.get(method)
-        return self._matrices.setdefault(method, self._make_matrix(method, None)) if kept is None else kept
-
-    def _make_matrix(self, method: str, errors: Errors | None) -> FusedMatrix:
-        return FusedMatrix(
+        scale = None if self.errors is None else self.errors.scale
+        errors = None if scale is None else scale(self.adc, self.tables, self.programmed, first_vector)
+        if errors is None and method in self._matrices:
+            return self._matrices[method]
+        made = FusedMatrix(
             programmed=self.programmed,
             row_starts=self.row_starts,
             streams=self._scaled.streams,
@@ -306,11 +303,7 @@ class Engine:
             errors=errors,
             solves=method == "solved",
         )
-
-    def _vectors(self, matrix: FusedMatrix, x: NDArray[Any]) -> PackedInputs | NDArray[Any]:
-        if matrix.takes_tables(len(x)):
-            return pack_vectors(x, self.row_starts, self.streams)
-        return self.streams.encode(x)
+        return made if errors is not None else self._matrices.setdefault(method, made)
 
     def _take_off(self, result: NDArray[Any]) -> NDArray[Any]:
         """Take the constant of the streams times the weights from results."""
@@ -344,7 +337,7 @@ class Engine:
         inputs: PackedInputs | NDArray[Any]
         is_last = self._is_channels_last(row_order)
         if geometry is None:
-            inputs, vectors = self._vectors(matrix, self._check(x)), len(x)
+            inputs, vectors = matrix.encode(self._check(x)), len(x)
         else:
             self._check_windows(geometry)
             vectors = len(x) * geometry.out_height * geometry.out_width
@@ -353,7 +346,7 @@ class Engine:
                 inputs = pack_pixels(x, geometry, self.row_starts, self.streams, pad_code)
             else:
                 windows = gather_windows(x, geometry, channels_last=is_last, pad_code=pad_code)
-                inputs = self._vectors(matrix, self._check(windows))
+                inputs = matrix.encode(self._check(windows))
         columns = self.outputs * self.programmed.planes + self.recipe.units.shape[1]
         seen = survey_fused(matrix, inputs, bins, bins_per_unit, threads)
         return seen, vectors * len(self.streams) * (len(self.row_starts) - 1) * columns

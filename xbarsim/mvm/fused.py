@@ -25,7 +25,8 @@ from xbarsim.converter import AdcRange, Streams
 from xbarsim.mvm import _kernels, _records, _summed
 from xbarsim.mvm._records import MOST_GROUPS, MOST_TABLE_BITS
 from xbarsim.mvm.grid import Grid
-from xbarsim.mvm.packing import PackedInputs
+from xbarsim.mvm.layout import split_columns
+from xbarsim.mvm.packing import PackedInputs, pack_vectors
 from xbarsim.mvm.program import ProgrammedMatrix
 from xbarsim.mvm.recipe import Recipe
 from xbarsim.mvm.scratch import borrow_room, make_scratch
@@ -176,6 +177,11 @@ class FusedMatrix:
             return False  # sums of amplitudes are not exact, so that their order must be one
         rows = vectors * self.lists.shifts.size * self.groups
         return 1.5 * self.entries + 1.5 * rows < vectors * len(self.streams) * self.most_rows
+
+    def encode(self, codes: NDArray[Any]) -> PackedInputs | NDArray[Any]:
+        """Return vectors, (vectors, K), as bit planes for tables, or as what is sent of each input for products."""
+        is_packed = self.takes_tables(len(codes))
+        return pack_vectors(codes, self.row_starts, self.streams) if is_packed else self.streams.encode(codes)
 
     @cached_property
     def sum_type(self) -> type[Any]:
@@ -379,25 +385,10 @@ def _share(matrix: FusedMatrix, inputs: PackedInputs | NDArray[Any], vectors: in
         span = -(-recipe.padded // (workers * LANES)) * LANES
         ranges = [range(first, min(first + span, recipe.padded)) for first in range(0, recipe.padded, span)]
     return [
-        Task(vectors=part, blocks=_split_columns(recipe.planes, recipe.padded, widest, outputs))
+        Task(vectors=part, blocks=split_columns(recipe.planes, recipe.padded, widest, outputs))
         for part in parts
         for outputs in ranges
     ]
-
-
-def _split_columns(planes: int, padded: int, widest: int, outputs: range | None) -> NDArray[np.int64]:
-    """Cut columns into blocks of ``widest`` and ``LANES``, for a range of outputs of every plane (None: all)."""
-    spans = [(0, planes * padded)]
-    if outputs is not None:
-        spans = [(plane * padded + outputs.start, plane * padded + outputs.stop) for plane in range(planes)]
-    blocks: list[tuple[int, int]] = []
-    for first, end in spans:
-        begin = first
-        while begin < end:
-            width = widest if end - begin >= widest else LANES
-            blocks.append((begin, width))
-            begin += width
-    return np.array(blocks, dtype=np.int64).reshape(-1, 2)
 
 
 def _run(work: Callable[[Task], None], tasks: list[Task], workers: int) -> None:

@@ -211,3 +211,33 @@ def count_slices(hardware: Hardware, weight_bits: int | None = None) -> int:
 def pad_lanes(count: int) -> int:
     """Round a number of columns up to whole :data:`~xbarsim._simd.LANES`."""
     return -(-count // LANES) * LANES
+
+
+def split_columns(planes: int, padded: int, widest: int, outputs: range | None) -> NDArray[np.int64]:
+    """Cut columns into blocks that are read at a time, of ``widest`` columns and of ``LANES``.
+
+    Parameters
+    ----------
+    planes, padded : int
+        Planes of columns, and columns of each.
+    widest : int
+        Columns of the largest blocks.
+    outputs : range or None
+        Outputs of every plane that are read; None: all.
+
+    Returns
+    -------
+    ndarray of int64, (blocks, 2)
+        First column and number of columns.
+    """
+    spans = [(0, planes * padded)]
+    if outputs is not None:
+        spans = [(plane * padded + outputs.start, plane * padded + outputs.stop) for plane in range(planes)]
+    blocks: list[tuple[int, int]] = []
+    for first, end in spans:
+        begin = first
+        while begin < end:
+            width = widest if end - begin >= widest else LANES
+            blocks.append((begin, width))
+            begin += width
+    return np.array(blocks, dtype=np.int64).reshape(-1, 2)
