@@ -36,8 +36,7 @@ from xbarsim.target import has_wide_registers
 TABLE_VECTORS = 1024
 """Vectors of a block that is read through tables, at least: enough that building them is a small part."""
 LISTED_GROUPS = 1 << 21
-"""Groups of rows that the reads of a block may list where it has more vectors: 4 MiB of lists, which the last cache
-holds [-]."""
+"""Groups of rows that the reads of a block may list where it has more vectors: lists of 4 MiB, about [-]."""
 PRODUCT_READS = 1024
 """Reads of a block that is multiplied plainly, twice as many where inputs have 16 bits: they stay in a core's
 second-level cache."""
