@@ -125,9 +125,9 @@ class KernelDispatcher(CPUDispatcher):
 
     def __init__(self, py_func: Callable[..., Any], locals: Any = None, targetoptions: Any = None) -> None:
         options = {"no_cfunc_wrapper": True, **(targetoptions or {})}  # no kernel is an argument of another
-        super().__init__(py_func, locals, options)
+        super().__init__(py_func, locals or {}, options)
         self._cache = KernelCache(py_func)
-        self.called = CPUDispatcher(py_func, locals, {"no_cpython_wrapper": True, **options})
+        self.called = CPUDispatcher(py_func, locals or {}, {"no_cpython_wrapper": True, **options})
         self.called._cache = KernelCache(py_func, "-called")
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
