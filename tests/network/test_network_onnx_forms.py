@@ -10,7 +10,7 @@ from xbarsim.network import load_onnx, run_network
 from xbarsim.network.write_onnx import write_onnx
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
 IMAGE = ("N", 3, 8, 7)
 LAYERED = [node("LayerNormalization", "x g b", "a m i"), node("Sub", "x m", "c"), node("Mul", "c i", "d"),
            node("Add", "a d")]  # fmt: skip
@@ -89,6 +89,8 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_computes_what_onnx_runtime_computes_and_survives_a_file(form, tmp_path):
     nodes, constants, shape, opset = FORMS[form]
+    if opset == 23 and tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 23):
+        pytest.skip("ONNX Runtime has no Attention before 1.23")
     network, found, expected = run_both(write_form(tmp_path / "m.onnx", nodes, constants, shape, opset), shape)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     if "given up" in form:

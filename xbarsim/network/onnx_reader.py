@@ -215,14 +215,14 @@ class GraphReader(GraphState):
     def _read_computed(self, operator: Operator, proto: Any) -> None:
         """Read an operator that depends on the network's input."""
         operator, proto = self._settle(operator, proto)
-        self._place(operator, proto)
-        if self._read_native(operator, proto):
-            return
-        parts = []
-        if proto.domain in QONNX_DOMAINS and operator.kind in QUANTISERS:
-            parts = expand_quantiser(self, operator)
-        elif proto.domain in DOMAINS and operator.kind in EXPANDERS:
-            parts = expand_operator(self, operator)
+        is_whole = proto.domain not in DOMAINS or operator.kind not in EXPANDERS
+        parts = [] if is_whole else expand_operator(self, operator)
+        if not parts:
+            self._place(operator, proto)
+            if self._read_native(operator, proto):
+                return
+            if proto.domain in QONNX_DOMAINS and operator.kind in QUANTISERS:
+                parts = expand_quantiser(self, operator)
         for each in parts:
             self._read_node(each)
         if parts:
