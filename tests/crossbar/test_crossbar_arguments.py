@@ -1,5 +1,6 @@
 """What is no number of its quantity is refused by every public function, in one line that names the argument."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -56,14 +57,19 @@ def test_wrong_numbers_are_refused_in_a_line_that_names_the_argument(call, name)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_numbers_of_any_real_type_are_taken(call):
+def test_numbers_of_any_real_type_are_taken_for_what_they_are(call):
     right, names = CALLS[call]
+
+    def run(**changes):
+        return pickle.dumps(getattr(crossbar, call)(**{**right, **changes}))
+
     for name in set(names) & {*WIRES, "r_sl_ohm", "r_access_ohm"}:
-        for value in (1, 1.0, np.float32(1), np.int16(1), np.array(1.0)):
-            getattr(crossbar, call)(**{**right, name: value})
+        expected = run(**{name: 1.0})
+        for value in (1, np.float32(1), np.int16(1), np.array(1.0)):
+            assert run(**{name: value}) == expected, (name, value)
     if "g" in names:
-        getattr(crossbar, call)(**{**right, "g": right["g"].astype(np.float32)})
-        getattr(crossbar, call)(**{**right, "g": right["g"].tolist()})
+        g = right["g"].astype(np.float32)
+        assert run(g=g.astype(np.float64).tolist()) == run(g=g) == run(g=g.astype(np.float64))
 
 
 @pytest.mark.parametrize("topology", ["passive", "passive_interleaved", "passive_floating"])
